@@ -1,0 +1,74 @@
+"""Every error of ours, drawn as a tree.
+
+    OrchestratorError
+    ├── SpecError        the configuration is wrong; holds every problem found (told before data is read)
+    ├── PlanError        the stages do not fit together
+    ├── DataError        the data does not hold what the configuration says
+    ├── TrainError       the search or the estimator failed
+    ├── PackageError     the package cannot be built, or its proof failed
+    ├── TrackingError    the tracking store or the model registry failed
+    ├── DeployError      a target could not serve the package
+    └── ProbeError       the endpoint answers, but not what the package answers
+
+An error is told to people: one line saying where, what is wrong and what would be right. Nothing below
+``run.py`` exits: an exception leaves the other jobs of a sweep alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class OrchestratorError(Exception):
+    """Something a user can mend; its text says how."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in the configuration: where it stands, and what is wrong and would be right."""
+
+    at: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.at}: {self.message}" if self.at else self.message
+
+
+class SpecError(OrchestratorError):
+    """The configuration is wrong; ``problems`` holds everything that was found."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+    def __reduce__(self) -> tuple[type[SpecError], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)  # parallel launchers send errors between processes
+
+
+class PlanError(OrchestratorError):
+    """The stages do not fit together: an input without a source, two sources, or a circle."""
+
+
+class DataError(OrchestratorError):
+    """The data does not hold what the configuration says."""
+
+
+class TrainError(OrchestratorError):
+    """The search or the estimator failed."""
+
+
+class PackageError(OrchestratorError):
+    """The package cannot be built, or its proof in a clean process failed."""
+
+
+class TrackingError(OrchestratorError):
+    """The tracking store or the model registry failed."""
+
+
+class DeployError(OrchestratorError):
+    """A target could not serve the package, or there is no service where one is needed."""
+
+
+class ProbeError(OrchestratorError):
+    """The endpoint answers, but not what the package answers."""

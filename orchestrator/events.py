@@ -1,0 +1,79 @@
+"""What the engine tells: plain values about a run and its steps, and the Observer that listens.
+
+An observer is any callable of one event. The console, the tracker and the tests' recorder are observers;
+none of them can change what the engine does, but an observer that raises fails the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """One step as planned: what it takes and gives, and whether the cache holds its product.
+
+    ``why`` is the reason: what changed since the last time for a step that must run, empty otherwise.
+    """
+
+    name: str
+    takes: tuple[str, ...]
+    gives: str
+    cached: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """The plan is made and its first step is about to run."""
+
+    steps: tuple[StepPlan, ...]
+
+
+@dataclass(frozen=True)
+class StepStarted:
+    """A step that is not cached is about to run."""
+
+    step: StepPlan
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """``done`` of ``total`` units of the running step are finished; ``note`` is a few words for people."""
+
+    done: int
+    total: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class StepFinished:
+    """A step ran (``product`` is what it gave) or was taken from the cache (``product`` is None)."""
+
+    step: StepPlan
+    seconds: float
+    product: Any = None
+
+
+@dataclass(frozen=True)
+class StepFailed:
+    """A step raised; the run ends."""
+
+    step: StepPlan
+    seconds: float
+    error: BaseException
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    """The run ended, well (``error`` is None) or not. Always sent, also on Ctrl-C."""
+
+    seconds: float
+    error: BaseException | None = None
+
+
+Event: TypeAlias = RunStarted | StepStarted | StepProgress | StepFinished | StepFailed | RunFinished
+Observer: TypeAlias = Callable[[Event], None]
+Progress: TypeAlias = Callable[[StepProgress], None]

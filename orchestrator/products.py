@@ -1,0 +1,160 @@
+"""The vocabulary: what stages give and take. Nouns, frozen; heavy libraries are named in annotations only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.base import BaseEstimator
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The table as read: ``X`` (n_rows, n_columns), ``y`` (n_rows,), and what the labels in ``y`` stand for.
+
+    ``classes`` holds the labels as they stand in the file, in the order of their codes in ``y``; None for a
+    regression.
+    """
+
+    X: pd.DataFrame
+    y: pd.Series
+    classes: tuple[Any, ...] | None
+    digest: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training and hold-out rows; ``classes`` and ``digest`` are the Dataset's."""
+
+    X_train: pd.DataFrame
+    X_test: pd.DataFrame
+    y_train: pd.Series
+    y_test: pd.Series
+    classes: tuple[Any, ...] | None
+    digest: str
+
+
+@dataclass(frozen=True)
+class Search:
+    """An unfitted search over ``candidates`` candidates: a scikit-learn search estimator, ready to clone and fit."""
+
+    estimator: BaseEstimator
+    candidates: int
+    fits: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One candidate of the search: parameters, and mean and std over the folds of every metric."""
+
+    params: Mapping[str, Any]
+    mean: Mapping[str, float]
+    std: Mapping[str, float]
+    rank: int
+    fit_seconds: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The best pipeline, refitted on all training rows, and how every candidate did. Parameters have bare names."""
+
+    pipeline: BaseEstimator
+    best_index: int
+    candidates: Sequence[Candidate]
+
+    @property
+    def best(self) -> Candidate:
+        """The candidate that ``pipeline`` was refitted with."""
+        return self.candidates[self.best_index]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How the best pipeline does on the hold-out rows: metrics, and the figures as PNG bytes by file name."""
+
+    metrics: Mapping[str, float]
+    figures: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a tracker writes down, as plain data: strings, numbers and bytes, cheap to load and to send."""
+
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    best_params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    candidates: Sequence[Candidate]
+    figures: Mapping[str, bytes]
+    config: str
+
+
+@dataclass(frozen=True)
+class Package:
+    """A self-contained folder that any target can serve; ``fingerprint`` is the digest of all its files."""
+
+    path: Path
+    fingerprint: str
+    model_name: str
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A clean process loaded this package and gave the training process's answers to ``requests`` golden requests."""
+
+    fingerprint: str
+    requests: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A version in the model registry. ``version`` is empty and ``run_id`` None where nothing is tracked."""
+
+    name: str
+    version: str
+    run_id: str | None
+    package: Package
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a package is served. ``headers`` hold the key, so they are never printed or compared."""
+
+    url: str
+    target: str
+    auth: bool
+    package: Package
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The endpoint gave the package's own answers; latencies are in milliseconds, over ``requests`` requests."""
+
+    requests: int
+    p50_ms: float
+    p95_ms: float
+    refused_without_key: bool | None
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A service's two keys: either opens it, so that one can be changed while the other is in use."""
+
+    primary: str = field(repr=False)
+    secondary: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """What is there now. ``state``: healthy, unhealthy or absent; ``details`` are a few more lines for people."""
+
+    name: str
+    state: str
+    url: str = ""
+    details: Mapping[str, str] = field(default_factory=dict)

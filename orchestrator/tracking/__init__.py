@@ -1,0 +1,27 @@
+"""Where runs and models are written down: the Tracker boundary. Only this package imports mlflow, inside methods."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from orchestrator.events import Event
+from orchestrator.products import ModelVersion, Package, Proof, Report
+
+
+class Tracker(Protocol):
+    """Writes a run down and keeps model versions. It observes the run: it opens it, and closes it however it ends.
+
+    All methods raise :class:`~orchestrator.errors.TrackingError` with a remedy in the text.
+    """
+
+    def __call__(self, event: Event) -> None:
+        """Observe: open a run when something is to be trained, write its Report down, close it as it ended."""
+        ...
+
+    def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:
+        """The registered version of this package: the one there is, or a new one."""
+        ...
+
+    def promote(self, version: ModelVersion) -> None:
+        """Point the alias ``champion`` at this version: it is the one that is deployed and tested."""
+        ...
