@@ -32,7 +32,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.at}: {self.message}" if self.at else self.message
+        text = f"{self.at}: {self.message}" if self.at else self.message
+        return "".join(letter if letter.isprintable() else " " for letter in text)  # one line, whatever is quoted in it
 
 
 class SpecError(OrchestratorError):

@@ -1,0 +1,227 @@
+"""Everything that can be checked before data is read: a stream of problems, the cheapest checks first.
+
+:func:`problems` is a generator, so that a mistake that needs no estimator is told before the estimator is imported.
+Checks of an estimator that passed are remembered under ``state_dir``: the next run need not import it to know.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestrator.cache import Cache, Damaged, digest, file_digest, versions_of
+from orchestrator.config import constraints, header
+from orchestrator.config.locate import component_problems, locate
+from orchestrator.config.spec import Component, RunSpec
+from orchestrator.deploy import Target
+from orchestrator.errors import Problem, SpecError
+from orchestrator.tracking import Tracker
+
+
+class Stage:
+    """What a stage with options of its own must be: callable."""
+
+    def __call__(self) -> None:
+        """Run it; what it takes and gives are its annotations."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is remembered of an estimator, transformers and scorers that were found right."""
+
+    key: str
+
+
+@dataclass
+class Told:
+    """The places that are known to be wrong. What only follows from them is not told again.
+
+    ``sources`` says which keys the value at a place was made from: ``${seed}`` in one makes it follow from ``seed``.
+    """
+
+    sources: Mapping[str, Iterable[str]]
+    places: set[str] = field(default_factory=set)
+
+    def once(self, found: Iterable[Problem]) -> Iterator[Problem]:
+        """The problems that do not follow from another: first those of a place itself, then of what it was made from."""
+        new = list(found)
+        self.places |= {problem.at.replace("/", ".") for problem in new}
+        return (
+            problem for problem in new if not any(source in self.places for source in self.sources.get(problem.at, ()))
+        )
+
+    def later(self, found: Iterable[Problem]) -> Iterator[Problem]:
+        """The problems of a spec in which every wrong value has a stand-in, but for what is the stand-ins' doing."""
+        return (problem for problem in found if not self._follows(problem.at))
+
+    def _follows(self, at: str) -> bool:
+        if any(source in self.places for source in self.sources.get(at, ())):
+            return True
+        names = at.split(".")
+        above = {".".join(names[:depth]) for depth in range(1, len(names) + 1)}
+        decisive = {f"{place}.{key}" for place in above for key in ("_target_", "estimator")}
+        return bool(self.places & (above | decisive))
+
+    def any_of(self, *places: str) -> bool:
+        """Whether one of these was told."""
+        return bool(self.places & set(places))
+
+
+def problems(config: Mapping[str, Any], known: Iterable[Problem] = ()) -> Iterator[Problem]:
+    """Every mistake in a composed configuration, those that need no estimator first; ``known`` ones were found before."""
+    told = Told(getattr(config, "sources", {}))
+    spec, broken, found = _parsed(config)
+    unresolved = {problem.at: problem for problem in getattr(config, "problems", ())}
+    wrong = (problem for problem in found if problem.at not in unresolved)  # the others are but missing
+    yield from told.once([*known, *unresolved.values(), *wrong])
+    if spec is None:
+        return
+    yield from told.later(_bound(spec))
+    if "train" not in spec.stages:
+        return
+    if "data" not in broken and not told.any_of("data", "data.path", "data.format", "data.separator", "data.encoding"):
+        yield from told.later(header.problems(spec.data, spec.preprocess))
+    if not broken & {"model", "preprocess", "search"}:
+        remember = not spec.dry_run and not told.any_of("state_dir", "dry_run")
+        yield from told.later(_estimator(spec, Cache(spec.state_dir / "cache"), remember=remember))
+
+
+def check(config: Mapping[str, Any]) -> RunSpec:
+    """The spec of a configuration in which there is no mistake.
+
+    Raises:
+        SpecError: everything :func:`problems` finds.
+    """
+    found = list(problems(config))
+    if found:
+        raise SpecError(found)
+    return RunSpec.parse(config)
+
+
+# What stands in for a wrong value, or for a section that stays wrong, so that the checks of all others can go on.
+# Never used for a run: one problem is enough to end it.
+_STAND_INS: Mapping[str, Any] = {
+    "name": "x",
+    "seed": 0,
+    "state_dir": "state",
+    "dry_run": True,
+    "data": {"path": "x", "format": "csv", "target": "x", "test_size": 0.5},
+    "preprocess": {},
+    "model": {"estimator": "sklearn.dummy.DummyClassifier"},
+    "search": {"_target_": "orchestrator.search.GridSearchCV", "cv": 2, "scoring": ["accuracy"], "refit": "accuracy"},
+    "package": {"model_name": "x"},
+    "tracking": {"_target_": "orchestrator.tracking.none.NoTracking"},
+    "deploy": {"_target_": "orchestrator.deploy.none.NoTarget"},
+    "stages": {},
+}
+
+
+def _parsed(config: Mapping[str, Any]) -> tuple[RunSpec | None, set[str], list[Problem]]:
+    """The spec with stand-ins where it is wrong, the sections that are nothing but a stand-in, and what is wrong."""
+    try:
+        return RunSpec.parse(config), set(), []
+    except SpecError as error:
+        found = list(error.problems)
+    mended = copy.deepcopy(dict(config))
+    for problem in found:
+        _mend(mended, re.sub(r"\[\d+\]", "", problem.at).split("."))
+    try:
+        return RunSpec.parse(mended), set(), found
+    except SpecError as error:
+        broken = {problem.at.partition(".")[0] for problem in error.problems}
+    mended |= {name: _STAND_INS[name] for name in broken if name in _STAND_INS}
+    try:
+        return RunSpec.parse(mended), broken, found
+    except SpecError:
+        return None, broken, found
+
+
+def _mend(config: dict[str, Any], path: Sequence[str]) -> None:
+    """Put a stand-in for the value at a path, or nothing where it may be left out."""
+    section: Any = config
+    stand_ins: Any = _STAND_INS
+    for name in path[:-1]:
+        section, stand_ins = section.get(name), stand_ins.get(name, {})
+        if not isinstance(section, dict):
+            return
+    section.pop(path[-1], None)
+    if path[-1] in stand_ins:
+        section[path[-1]] = stand_ins[path[-1]]
+    if path[0] == "search" and "scoring" in section:
+        scoring = section["scoring"]
+        section["refit"] = scoring if isinstance(scoring, str) else scoring[0]
+
+
+def _bound(spec: RunSpec) -> Iterator[Problem]:
+    """Where the run is written down and served: the folder, the classes and their options, and the stages' paths."""
+    yield from _folder(spec.state_dir)
+    yield from _component(spec.tracking, "tracking", Tracker)
+    yield from _component(spec.deploy, "deploy", Target)
+    for name, stage in spec.stages.items():
+        if isinstance(stage, Component):
+            yield from _component(stage, f"stages.{name}", Stage)
+        elif stage is not None:
+            yield from _function(stage, f"stages.{name}")
+
+
+def _folder(state_dir: Path) -> Iterator[Problem]:
+    there = next(path for path in (state_dir, *state_dir.parents) if path.exists())
+    if not there.is_dir():
+        yield Problem("state_dir", f"{there} is a file; name a folder")
+        return
+    try:
+        tempfile.TemporaryFile(dir=there).close()  # permissions alone do not tell: root may not write everywhere
+    except OSError:
+        yield Problem("state_dir", f"nothing can be written in {there}; name another folder")
+
+
+def _component(component: Component, at: str, kind: type) -> Iterable[Problem]:
+    try:
+        found = locate(component.target, f"{at}._target_")
+    except SpecError as error:
+        return error.problems
+    return component_problems(found, component.options, at, kind)
+
+
+def _function(path: str, at: str) -> Iterable[Problem]:
+    try:
+        found = locate(path, at)
+    except SpecError as error:
+        return error.problems
+    return [] if inspect.isfunction(found) else [Problem(at, f"should name a function, got '{path}'")]
+
+
+def _estimator(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Problem]:
+    """What needs the estimator's import, unless the very same was found right before."""
+    parts = _parts(spec)
+    key = digest(parts)
+    with contextlib.suppress(Damaged):  # a damaged memory is no memory
+        if parts and cache.find("checks", key):
+            return
+    found = False
+    for problem in constraints.problems(spec.model, spec.preprocess, spec.search):
+        found = True
+        yield problem
+    if parts and remember and not found:
+        with contextlib.suppress(OSError):
+            cache.save("checks", key, parts, Checked(key))
+
+
+def _parts(spec: RunSpec) -> Mapping[str, str]:
+    """What the outcome of the estimator's checks depends on; nothing if that cannot be told."""
+    rules = {
+        name: file_digest(Path(__file__).with_name(name)) for name in ("constraints.py", "locate.py", "wording.py")
+    }
+    sections = (spec.model, spec.preprocess, spec.search)
+    try:
+        taken = [section.cache_parts() for section in sections]
+    except Exception:  # noqa: BLE001 - a module of the user's may not even parse; importing it will tell
+        return {}
+    return {**rules, **versions_of(["scikit-learn"]), **{k: v for parts in taken for k, v in parts.items()}}

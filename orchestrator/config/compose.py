@@ -1,0 +1,170 @@
+"""From overrides to plain data: Hydra's composition, with every mistake left in for :mod:`orchestrator.config.checks` to tell.
+
+Hydra stops at the first mistake, and lets a typo in a group file pass. So what it cannot compose is told here in our
+form and the rest is composed without it; unknown keys are let in (see :mod:`orchestrator.config.overrides`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
+from yaml import YAMLError
+
+from orchestrator.config import checks
+from orchestrator.config.overrides import CONF, HYDRA, lenient
+from orchestrator.config.spec import ROOT
+from orchestrator.config.wording import near, nearest, one_line, place
+from orchestrator.errors import Problem, SpecError
+
+UNCOMPOSED = (HydraException, OmegaConfBaseException, YAMLError)  # what composing may raise
+
+
+class Config(dict[str, Any]):
+    """A composed configuration as plain data.
+
+    ``sources`` says from which keys the value at a place was interpolated, ``problems`` what could not be. ``text`` is
+    the YAML with interpolations as they were written: what comes from the environment may be secret.
+    """
+
+    text: str = ""
+
+    sources: Mapping[str, frozenset[str]] = {}
+    problems: Sequence[Problem] = ()
+
+
+def compose(*overrides: str) -> Config:
+    """The configuration of a run, from overrides as they are typed behind ``python run.py``.
+
+    Raises:
+        SpecError: an option that does not exist or a value that cannot be read, with every other mistake there is.
+    """
+    typed, found = lenient(overrides)
+    try:
+        config = _composed(typed)
+    except UNCOMPOSED as error:
+        raise SpecError(uncomposed(error, typed, found)) from error
+    if found or config.problems:
+        raise SpecError(checks.problems(config, found))
+    return config
+
+
+def _composed(overrides: Sequence[str]) -> Config:
+    with initialize_config_dir(str(CONF), version_base=HYDRA):
+        return plain(hydra_compose("config", list(overrides)))
+
+
+def uncomposed(error: Exception, overrides: Sequence[str], found: Sequence[Problem]) -> Iterator[Problem]:
+    """What Hydra stopped at, with the mistakes found before and those in what is left without that override."""
+    at = hydra_problem(error).at
+    left = [override for override in overrides if override.partition("=")[0].lstrip("+~") != at]
+    if len(left) == len(overrides):
+        return iter([*found, hydra_problem(error)])
+    try:
+        config = _composed(left)
+    except UNCOMPOSED as another:
+        return uncomposed(another, left, [*found, hydra_problem(error)])
+    return checks.problems(config, [*found, hydra_problem(error, _places(config))])
+
+
+def plain(config: DictConfig, **values: Any) -> Config:
+    """Plain data: interpolations resolved, ``state_dir`` absolute first so that all that is below it is absolute too.
+
+    ``values`` are dotted keys (with ``__`` for a dot) that are set if they are there. A value that is still missing
+    (``???``) is left out, so that it is told with the other mistakes.
+    """
+    OmegaConf.set_struct(config, False)
+    config = DictConfig(OmegaConf.to_container(config, resolve=False))
+    if isinstance(config.get("state_dir"), str):
+        config.state_dir = str((ROOT / Path(config.state_dir).expanduser()).resolve())
+    for name, value in values.items():
+        group, _, key = name.partition("__")
+        if isinstance(config.get(group), DictConfig) and key in config[group]:
+            config[group][key] = value
+    text = str(OmegaConf.to_yaml(config))
+    sources = dict(_interpolated(OmegaConf.to_container(config, resolve=False)))
+    problems = []
+    for at in sources:
+        try:
+            OmegaConf.select(config, at, throw_on_missing=True)
+        except OmegaConfBaseException as error:
+            problems.append(_unresolved(at, error, config))
+    for problem in problems:  # only now: another value may be made from this one
+        OmegaConf.update(config, problem.at, "???")
+    plain = Config(_given(OmegaConf.to_container(config, resolve=True, throw_on_missing=False)))
+    plain.sources = {at: _all_sources(at, sources) for at in sources}
+    plain.problems = problems
+    plain.text = text
+    return plain
+
+
+def _unresolved(at: str, error: OmegaConfBaseException, config: DictConfig) -> Problem:
+    missing = re.fullmatch(r"Interpolation key '(.+)' not found", str(error).splitlines()[0])
+    if isinstance(error, InterpolationKeyError) and missing:
+        return Problem(
+            at,
+            f"refers to '{missing[1]}', and there is no such key{nearest(missing[1], _places(OmegaConf.to_container(config)))}",
+        )
+    return Problem(at, str(error).splitlines()[0])
+
+
+def _places(config: Any, *path: str) -> Iterator[str]:
+    """Every key, however deep."""
+    for name, below in config.items() if isinstance(config, dict) else ():
+        yield place(*path, str(name))
+        yield from _places(below, *path, str(name))
+
+
+def _interpolated(value: Any, *path: str | int) -> Iterator[tuple[str, Sequence[str]]]:
+    """Every place whose value is made from others, and their keys."""
+    if isinstance(value, dict | list):
+        for name, below in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _interpolated(below, *path, name)
+    elif isinstance(value, str) and "${" in value:
+        yield place(*path), re.findall(r"\$\{([\w.]+)\}", value)
+
+
+def _all_sources(at: str, direct: Mapping[str, Iterable[str]]) -> frozenset[str]:
+    """The sources, and theirs; none for a value that is in a circle, which is nobody else's doing."""
+    found: set[str] = set()
+    waiting = [at]
+    while waiting:
+        new = set(direct.get(waiting.pop(), ())) - found
+        found |= new
+        waiting += new
+    return frozenset() if at in found else frozenset(found)
+
+
+def _given(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _given(below) for name, below in value.items() if below != "???"}
+    return [_given(below) for below in value] if isinstance(value, list) else value
+
+
+def hydra_problem(error: Exception, known: Iterable[str] = ()) -> Problem:
+    """What Hydra says when it cannot compose, in our form; ``known`` keys may be what was meant."""
+    text = str(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        return Problem(group, f"there is no option '{option}'{near(option, error.options)}")
+    if removed := re.search(r"Could not delete from config\. '(.+?)' does not exist", text):
+        return Problem(removed[1], f"cannot be removed: there is no such key{nearest(removed[1], known)}")
+    if unknown := re.search(r"Could not (?:override|append to config)[^']*'(.+?)'", text):
+        return Problem(unknown[1], "Hydra has no such key")
+    if merged := re.search(r"Error merging override \+*(.+?)=(.*)", text):
+        return Problem(merged[1], f"cannot become {merged[2]}: {str(error.__cause__).splitlines()[0]}")
+    if isinstance(error, OmegaConfBaseException):
+        return Problem(str(error.full_key or ""), text.splitlines()[0])
+    return Problem("", one_line(error).partition(" See https://")[0])
+
+
+def to_yaml(config: Mapping[str, Any]) -> str:
+    """The configuration as YAML text."""
+    return str(OmegaConf.to_yaml(OmegaConf.create(dict(config))))

@@ -1,0 +1,176 @@
+"""What scikit-learn would refuse in ``fit``: estimators, transformers, their parameters and values, and scorers.
+
+Classes are imported and asked; nothing is fitted, and nothing is called whose kind was not checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from orchestrator.config.locate import has_method, locate, missing_problems, parameters_of
+from orchestrator.config.spec import ModelSpec, PreprocessSpec, SearchSpec
+from orchestrator.config.wording import got, near, nearest, shown
+from orchestrator.errors import Problem, SpecError
+
+
+def problems(model: ModelSpec, preprocess: PreprocessSpec, search: SearchSpec) -> Iterator[Problem]:
+    """Every mistake in what is to be fitted."""
+    estimator, found = _class(model.estimator, "model.estimator", "an estimator", "predict")
+    yield from found
+    if estimator is not None:
+        yield from _model(estimator, model)
+    for at, component in preprocess.components():
+        transformer, found = _class(component.target, f"{at}._target_", "a transformer", "transform")
+        yield from found
+        if transformer is not None:
+            yield from _parameters(transformer, component.options, at)
+            yield from missing_problems(transformer, component.options, at, "parameter")
+    yield from _search(search, estimator and _made(estimator, model))
+
+
+def _class(path: str, at: str, said: str, method: str) -> tuple[type | None, Sequence[Problem]]:
+    """The class, or None and why not."""
+    try:
+        found = locate(path, at)
+    except SpecError as error:
+        return None, error.problems
+    if isinstance(found, type) and all(has_method(found, name) for name in ("fit", method, "get_params")):
+        return found, ()
+    return None, [Problem(at, f"should name {said} class with fit and {method}, got '{path}'")]
+
+
+def _model(estimator: type, model: ModelSpec) -> Iterator[Problem]:
+    yield from _parameters(estimator, model.params, "model.params")
+    yield from missing_problems(estimator, {**model.params, **model.param_grid}, "model.params", "parameter")
+    for name, values in model.param_grid.items():
+        if unknown := list(_unknown(estimator, name, "model.param_grid")):
+            yield from unknown
+        for value in values:
+            yield from _value(estimator, name, value, "model.param_grid")
+
+
+def _parameters(kind: type, params: Mapping[str, Any], at: str) -> Iterator[Problem]:
+    for name, value in params.items():
+        yield from _unknown(kind, name, at)
+        yield from _value(kind, name, value, at)
+
+
+def _unknown(kind: type, name: str, at: str) -> Iterator[Problem]:
+    """A parameter that the class does not have."""
+    parameters = parameters_of(kind)
+    known = {each for each, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD}
+    if len(known) == len(parameters):
+        if name not in known:
+            yield Problem(f"{at}.{name}", f"{kind.__name__} has no such parameter{near(name, known)}")
+        return
+    with contextlib.suppress(Exception):  # a foreign constructor may raise anything
+        known |= set(kind().get_params(deep=False))
+    # xgboost and lightgbm take any name: only a near one is a mistake
+    if name not in known and (close := nearest(name, known)):
+        yield Problem(f"{at}.{name}", f"{kind.__name__} has no such parameter{close}")
+
+
+def _value(kind: type, name: str, value: Any, at: str) -> Iterator[Problem]:
+    """A value outside the class's ``_parameter_constraints``, which scikit-learn checks in ``fit``."""
+    constraints = getattr(kind, "_parameter_constraints", None)
+    if not isinstance(constraints, dict) or not isinstance(constraints.get(name), list):
+        return  # the class has none, or none for this parameter
+    from sklearn.utils._param_validation import make_constraint
+
+    allowed = [make_constraint(constraint) for constraint in constraints[name]]
+    if any(constraint.is_satisfied_by(value) for constraint in allowed):
+        return
+    texts = [str(constraint) for constraint in allowed if not constraint.hidden]
+    choices = [name for text in texts if text.startswith("a str among") for name in _names(text)]
+    close = nearest(value, choices) if isinstance(value, str) else ""
+    yield Problem(f"{at}.{name}", f"should be {_spoken(texts)}{got(value)}{close}")
+
+
+def _names(quoted: str) -> list[str]:
+    return re.findall(r"'(.*?)'", quoted)
+
+
+def _spoken(constraints: Sequence[str]) -> str:
+    """scikit-learn's constraints as one choice of what YAML can hold."""
+    choices = [choice for text in constraints for choice in re.split(r"(?:,| or) (?=an? |None)", text)]
+    said = list(dict.fromkeys(word for choice in choices for word in _words(choice)))
+    return " or ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said) or "something else"
+
+
+def _words(choice: str) -> Sequence[str]:
+    """A choice in YAML's words; none for what cannot be written in YAML, such as a function."""
+    if choice.startswith("a str among"):
+        return sorted(map(repr, _names(choice)))
+    if choice.startswith("an instance of"):
+        return _INSTANCES.get(choice.split("'")[1], ())
+    return {"None": ["null"], "an array-like": ["a list"], "a callable": []}.get(choice, [choice])
+
+
+_INSTANCES: Mapping[str, Sequence[str]] = {
+    "bool": ["true", "false"],
+    "int": ["a whole number"],
+    "numbers.Integral": ["a whole number"],
+    "numbers.Real": ["a number"],
+    "str": ["text"],
+    "dict": ["a mapping"],
+    "list": ["a list"],
+}
+
+
+def _made(estimator: type, model: ModelSpec) -> Any:
+    """An unfitted estimator, to ask what it is; None where it cannot be made."""
+    first = {name: values[0] for name, values in model.param_grid.items()}
+    for params in ({**first, **model.params}, {}):  # a wrong parameter was told; what it is may be known without
+        try:
+            return estimator(**params)
+        except Exception:  # noqa: BLE001, S112 - a foreign constructor may raise anything
+            continue
+    return None
+
+
+def _search(search: SearchSpec, estimator: Any) -> Iterator[Problem]:
+    from sklearn.metrics import get_scorer, get_scorer_names
+    from sklearn.model_selection._search import BaseSearchCV
+
+    try:
+        found = locate(search.target, "search._target_")
+    except SpecError as error:
+        yield from error.problems
+    else:
+        if not (isinstance(found, type) and issubclass(found, BaseSearchCV)):
+            text = (
+                f"should name a search estimator such as 'orchestrator.search.GridSearchCV', got {shown(search.target)}"
+            )
+            yield Problem("search._target_", text)
+    known = set(get_scorer_names())
+    for name in search.scoring:
+        if name not in known:
+            yield Problem("search.scoring", f"scikit-learn has no scorer '{name}'{near(name, known)}")
+    modules = {name: get_scorer(name)._score_func.__module__ for name in search.scoring if name in known}  # noqa: SLF001
+    yield from _scorer_kinds(modules, estimator)
+
+
+def _scorer_kinds(modules: Mapping[str, str], estimator: Any) -> Iterator[Problem]:
+    """Scorers of classes for an estimator of numbers, or the other way round; ``modules`` tell which is which."""
+    from sklearn.base import is_classifier, is_regressor
+
+    if estimator is None:
+        return
+    name = type(estimator).__name__
+    of_classes = [
+        f"'{scorer}'" for scorer, module in modules.items() if module.endswith(("_classification", "_ranking"))
+    ]
+    of_numbers = [f"'{scorer}'" for scorer, module in modules.items() if module.endswith("_regression")]
+    if of_classes and is_regressor(estimator):
+        text = f"{_scores(of_classes)} classes and {name} predicts numbers; use search=grid_regression"
+        yield Problem("search.scoring", text)
+    if of_numbers and is_classifier(estimator):
+        text = f"{_scores(of_numbers)} numbers and {name} predicts classes; use e.g. roc_auc, or search=grid"
+        yield Problem("search.scoring", text)
+
+
+def _scores(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} {'scores' if len(names) == 1 else 'score'}"

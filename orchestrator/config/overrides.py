@@ -1,0 +1,132 @@
+"""What was typed behind the command: overrides that Hydra lets in, and what is wrong with the others.
+
+Hydra stops at the first unknown key. So ``key=value`` is passed on as ``++key=value``, which it lets in, and the checks
+tell all unknown keys together; options that no group has, and text that cannot be read, are found here.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import version
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override
+from hydra.errors import HydraException
+
+from orchestrator.config.spec import ROOT
+from orchestrator.config.wording import near
+from orchestrator.errors import Problem
+
+CONF = ROOT / "conf"
+HYDRA = "1.3"  # the version whose behaviour is asked for, here and in run.py
+SWEEP = ("-m", "--multirun")
+
+
+def lenient(arguments: Sequence[str]) -> tuple[list[str], list[Problem]]:
+    """Arguments that Hydra lets in, and what is wrong with those that are left out."""
+    version.setbase(HYDRA)
+    searched = {argument: list(_searched(argument)) for argument in arguments}
+    roots = [CONF, *(folder for found in searched.values() for _, folder in found if folder is not None)]
+    problems: list[Problem] = []
+    parser = OverridesParser.create()
+    passed: list[str] = []
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        if argument.startswith("-") or (before.startswith("-") and "=" not in argument):
+            passed.append(argument)  # a flag, or what belongs to it
+            continue
+        try:
+            override = parser.parse_override(argument)
+        except HydraException:
+            problems.append(_unreadable(argument))
+            continue
+        wrong = [*_unknown_options(override, roots), *_unsearchable(searched[argument])]
+        problems += wrong
+        if not wrong:
+            passed.append(f"++{argument.lstrip('+')}" if _sets_a_value(override, roots) else argument)
+    return passed, problems
+
+
+def _sets_a_value(override: Override, roots: Iterable[Path]) -> bool:
+    """Whether it is a value of ours that is set: no option of a group, nothing of Hydra's, nothing removed."""
+    name = override.key_or_group
+    hydras = re.split("[./]", name)[0] == "hydra"
+    return not (hydras or override.is_delete() or override.package or any((root / name).is_dir() for root in roots))
+
+
+def _unreadable(argument: str) -> Problem:
+    key, equals, value = argument.partition("=")
+    if not equals:
+        return Problem("", f"'{argument}' changes nothing; write key=value or group=option")
+    quoted = "..." if re.search(r"""["'(){}[\]]""", value) else value
+    text = (
+        f"{value!r} cannot be read; close every bracket and quote, and put other text in quotes: '{key}=\"{quoted}\"'"
+    )
+    return Problem(key.lstrip("+~"), text)
+
+
+def _unknown_options(override: Override, roots: Sequence[Path]) -> Iterator[Problem]:
+    group = override.key_or_group
+    if re.match(r"hydra\b", group):
+        return  # Hydra checks its own
+    if not any((root / group).is_dir() for root in roots):
+        if "/" in group:
+            groups = {str(path.relative_to(root)) for root in roots for path in root.rglob("*") if path.is_dir()}
+            yield Problem(group, f"there is no such group{near(group, groups)}")
+        return
+    known = {path.stem for root in roots for path in (root / group).glob("*.yaml")}
+    for option in _options(override):
+        if not any((root / group / f"{option.removesuffix('.yaml')}.yaml").exists() for root in roots):
+            yield Problem(group, f"there is no option '{option}'{near(option, known)}")
+
+
+def _options(override: Override) -> Iterator[str]:
+    """The options that an override of a group asks for; null asks for none."""
+    value = override.value()
+    if isinstance(value, ChoiceSweep):
+        values: Sequence[Any] = value.list
+    else:
+        values = value if isinstance(value, list) else [value]
+    return (str(option) for option in values if option is not None)
+
+
+def _searched(argument: str) -> Iterator[tuple[str, Path | None]]:
+    """What ``hydra.searchpath=[pkg://acme.conf,file:///there]`` names, and its folder if there is one."""
+    if argument.lstrip("+").startswith("hydra.searchpath="):
+        for kind, where in re.findall(r"(pkg|file)://([^\],'\"]+)", argument):
+            folders = [Path(where)] if kind == "file" else _package_folders(where.replace("/", "."))
+            yield f"{kind}://{where}", next((folder for folder in folders if folder.is_dir()), None)
+
+
+def _unsearchable(searched: Iterable[tuple[str, Path | None]]) -> Iterator[Problem]:
+    for name, folder in searched:
+        if folder is None:
+            what = "folder" if name.startswith("file") else "package (is it installed, or on PYTHONPATH?)"
+            yield Problem("hydra.searchpath", f"{name}: there is no such {what}")
+
+
+def _package_folders(name: str) -> list[Path]:
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError:
+        return []
+    return [Path(place) for place in (spec.submodule_search_locations if spec else None) or ()]
+
+
+def prepared(arguments: Sequence[str], scratch: str) -> tuple[list[str], bool]:
+    """The arguments as Hydra is to get them, and whether a sweep's deployment was left out.
+
+    Jobs of a sweep would replace each other's service, so a sweep deploys nothing unless it says where. ``scratch`` is
+    a folder for what a dry run may not leave behind.
+    """
+    flags = [argument for argument in arguments if argument in SWEEP]
+    others = [argument for argument in arguments if argument not in SWEEP]
+    served = any(argument.lstrip("+").startswith(("deploy", "stages")) for argument in others)
+    if flags and not served:
+        others.append("deploy=none")
+    if "++dry_run=true" in others:
+        others += [f"hydra.run.dir={scratch}", f"hydra.sweep.dir={scratch}", "hydra.output_subdir=null"]
+    return [*flags[:1], *others], bool(flags) and not served  # Hydra finds its flags only before the overrides

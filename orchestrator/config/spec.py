@@ -1,0 +1,339 @@
+"""RunSpec: the whole configuration as one frozen, validated value, and what each of its sections may hold.
+
+Data only. Objects are made from it in :mod:`orchestrator.wiring`; the rules that need the data file or the
+estimator are in :mod:`orchestrator.config.checks`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, NewType
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from orchestrator.config.locate import NOT_A_PATH, is_dotted
+from orchestrator.config.wording import describe, near, place, shown
+from orchestrator.errors import Problem, SpecError
+from orchestrator.sources import file_digest, origin_of
+
+ROOT = Path(__file__).resolve().parents[2]
+
+Seed = NewType("Seed", int)
+StateDir = NewType("StateDir", Path)
+
+
+def _matches(pattern: str, said: str) -> AfterValidator:
+    """Text of a pattern; ``said`` is the pattern in words, since people read no regular expressions."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"should be {said}, got {shown(text)}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _dotted(path: Any) -> Any:
+    if not isinstance(path, str) or not is_dotted(path):
+        raise ValueError(f"{NOT_A_PATH}, got {shown(path)}")
+    return path
+
+
+def _free(name: str) -> str:
+    if name in {"model", "branches"}:
+        raise ValueError("the pipeline has a step of this name already; choose another")
+    return name
+
+
+Name = Annotated[
+    StrictStr, _matches(r"[A-Za-z][A-Za-z0-9_-]*", "a name of letters, digits, - and _, beginning with a letter")
+]
+StepName = Annotated[Name, AfterValidator(_free)]
+DottedPath = Annotated[StrictStr, BeforeValidator(_dotted)]
+
+
+class Section(BaseModel):
+    """A frozen part of the spec; an unknown key in it is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    section: ClassVar[str] = ""
+
+    def leaves(self, *without: str) -> dict[str, Any]:
+        """Every value that holds no others, by its dotted path in the configuration."""
+        return dict(_leaves(self.section, self.model_dump(mode="json", by_alias=True, exclude=set(without))))
+
+    def flat(self) -> dict[str, str]:
+        """The leaves as people read them."""
+        return {at: value if isinstance(value, str) else json.dumps(value) for at, value in self.leaves().items()}
+
+    def parts(self, *without: str) -> dict[str, str]:
+        """The leaves as text that tells the number 1 from the text "1"."""
+        return {at: json.dumps(value) for at, value in self.leaves(*without).items()}
+
+    def cache_parts(self) -> Mapping[str, str]:
+        """What of this section decides a result (see :mod:`orchestrator.cache`)."""
+        return self.parts()
+
+
+def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for name, below in value.items():
+            yield from _leaves(f"{path}.{name}" if path else str(name), below)
+    else:
+        yield path, value
+
+
+def _origins(*targets: str) -> dict[str, str]:
+    """What decides what the classes named by dotted paths do: versions, or digests of local sources."""
+    return {k: v for target in targets for k, v in origin_of(target.rpartition(".")[0]).items()}
+
+
+@functools.lru_cache(maxsize=8)
+def _file_digest(path: Path, _size: int, _modified: int) -> str:
+    return file_digest(path)
+
+
+class Component(BaseModel):
+    """``_target_``: the dotted path of a class; every other key is an option of it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+
+    target: DottedPath = Field(alias="_target_")
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The options that the class is called with."""
+        return self.model_extra or {}
+
+
+class DataSpec(Section):
+    """Which table to learn from, what is to be predicted, and how many rows are held out."""
+
+    section = "data"
+
+    path: Path
+    format: Literal["csv", "parquet"]
+    target: StrictStr
+    test_size: StrictFloat
+    stratify: StrictBool = True
+    drop: tuple[StrictStr, ...] = ()
+    positive: Any = None
+    separator: StrictStr = Field(default=",", min_length=1)
+    encoding: StrictStr = "utf-8"
+    missing_values: tuple[StrictStr, ...] = ()
+
+    def cache_parts(self) -> Mapping[str, str]:
+        """The file's contents count, and not where it lies."""
+        found = self.path.stat()
+        return {**self.parts("path"), "data file": _file_digest(self.path, found.st_size, found.st_mtime_ns)}
+
+    @field_validator("test_size", mode="before")
+    @classmethod
+    def _share(cls, share: Any) -> Any:
+        if isinstance(share, int | float) and not 0 < share < 1:
+            raise ValueError(f"should be a share between 0 and 1, such as 0.2, got {shown(share)}")
+        return share
+
+    @field_validator("positive")
+    @classmethod
+    def _label(cls, label: Any) -> Any:
+        if not isinstance(label, str | int | float | None):
+            raise ValueError(f"should be one label of the target, got {shown(label)}")  # noqa: TRY004 - pydantic's way
+        return label
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        """A relative path is looked for from where the command runs, then from the repository."""
+        path = path.expanduser()
+        beside = not path.is_absolute() and not path.exists() and (ROOT / path).exists()
+        return (ROOT / path).resolve() if beside else path.resolve()
+
+
+Columns = Annotated[
+    Annotated[Literal["numeric", "categorical"], Tag("[kind]")] | Annotated[tuple[StrictStr, ...], Tag("[names]")],
+    Discriminator(lambda value: "[kind]" if isinstance(value, str) else "[names]"),
+]
+
+
+class Branch(Section):
+    """Some columns and the transformers they go through, one after another."""
+
+    columns: Columns
+    steps: Mapping[Name, Component] = Field(min_length=1)
+
+
+class PreprocessSpec(Section):
+    """Transformers of the whole table in order (``steps``), then of groups of columns side by side (``branches``)."""
+
+    section = "preprocess"
+
+    steps: Mapping[StepName, Component] = {}
+    branches: Mapping[Name, Branch] = {}
+    remainder: Literal["drop", "passthrough"] = "drop"
+
+    def cache_parts(self) -> Mapping[str, str]:
+        """The transformers' own code counts too, in the order in which they stand."""
+        order = {"preprocess order": " ".join([*self.steps, *self.branches])}
+        return {**self.parts(), **order, **_origins(*(found.target for _, found in self.components()))}
+
+    def components(self) -> Iterator[tuple[str, Component]]:
+        """Every transformer with its place in the configuration."""
+        for name, step in self.steps.items():
+            yield f"preprocess.steps.{name}", step
+        for branch_name, branch in self.branches.items():
+            for name, step in branch.steps.items():
+                yield f"preprocess.branches.{branch_name}.steps.{name}", step
+
+
+class ModelSpec(Section):
+    """An estimator's dotted path, its parameters, and the grid of parameters to search; all names are bare."""
+
+    section = "model"
+
+    estimator: DottedPath
+    params: Mapping[StrictStr, Any] = {}
+    param_grid: Mapping[StrictStr, Annotated[tuple[Any, ...], Field(min_length=1)]] = {}
+
+    def cache_parts(self) -> Mapping[str, str]:
+        """The estimator's own code counts too."""
+        return {**self.parts(), **_origins(self.estimator)}
+
+
+class SearchSpec(Section):
+    """How candidates are compared; ``target`` is a search estimator such as scikit-learn's GridSearchCV."""
+
+    section = "search"
+
+    target: DottedPath = Field(alias="_target_")
+    cv: StrictInt = Field(ge=2)
+    scoring: tuple[StrictStr, ...] = Field(min_length=1)
+    refit: StrictStr
+    n_jobs: StrictInt | None = None
+
+    def cache_parts(self) -> Mapping[str, str]:
+        """The search's own code counts too; the number of processes changes no result."""
+        return {**self.parts("n_jobs"), **_origins(self.target)}
+
+    @field_validator("scoring", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, scoring: Any) -> Any:
+        return (scoring,) if isinstance(scoring, str) else scoring
+
+    @field_validator("n_jobs")
+    @classmethod
+    def _some_jobs(cls, n_jobs: int | None) -> int | None:
+        if n_jobs == 0:
+            raise ValueError("0 processes do nothing; write 1, or -1 for all cores")
+        return n_jobs
+
+    @model_validator(mode="after")
+    def _refit_is_scored(self) -> SearchSpec:
+        if self.refit not in self.scoring:
+            raise ValueError(f"refit: {self.refit!r} is not one of search.scoring{near(self.refit, self.scoring)}")
+        return self
+
+
+class PackageSpec(Section):
+    """What the package is called and what its endpoint does with columns that training did not see."""
+
+    section = "package"
+
+    model_name: Annotated[
+        StrictStr,
+        _matches(
+            r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", "letters, digits, '.', - and _, beginning with a letter or digit"
+        ),
+    ]
+    golden_rows: StrictInt = Field(default=5, ge=1, le=1000)
+    extra_columns: Literal["forbid", "ignore"] = "forbid"
+
+
+Stage = Annotated[
+    Annotated[DottedPath, Tag("[path]")] | Annotated[Component, Tag("[class]")],
+    Discriminator(lambda value: "[class]" if isinstance(value, Mapping | Component) else "[path]"),
+]
+
+
+class RunSpec(Section):
+    """Everything a run is told."""
+
+    name: Annotated[
+        StrictStr,
+        _matches(r"[a-z][a-z0-9_-]*", "lower case letters, digits, - and _, beginning with a letter"),
+    ]
+    seed: StrictInt = Field(ge=0, lt=2**32)
+    state_dir: Path
+    dry_run: StrictBool = False
+    data: DataSpec
+    preprocess: PreprocessSpec
+    model: ModelSpec
+    search: SearchSpec
+    package: PackageSpec
+    tracking: Component
+    deploy: Component
+    stages: Mapping[Name, Stage | None]
+
+    @field_validator("state_dir")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return (ROOT / path.expanduser()).resolve()
+
+    @classmethod
+    def parse(cls, config: Mapping[str, Any]) -> RunSpec:
+        """Validate a composed configuration.
+
+        Raises:
+            SpecError: every mistake that can be found without looking at files or importing an estimator.
+        """
+        try:
+            return cls.model_validate(dict(config))
+        except ValidationError as error:
+            found = [_problem(dict(each)) for each in error.errors(include_url=False)]
+        raise SpecError(found)
+
+
+_SECTIONS: Mapping[str, type[BaseModel]] = {
+    name: field.annotation
+    for name, field in RunSpec.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+}
+
+
+def _problem(found: Mapping[str, Any]) -> Problem:
+    path = found["loc"]
+    if found["type"] == "extra_forbidden":
+        known = [field.alias or name for name, field in _owner(path).model_fields.items()]
+        return Problem(place(*path), f"there is no such key{near(str(path[-1]), known)}")
+    text = describe(found)
+    key, colon, rest = text.partition(": ")
+    if found["type"] == "value_error" and colon and re.fullmatch(r"[\w-]+", key):
+        return Problem(place(*path, key), rest)  # a rule about several keys says itself which of them is wrong
+    return Problem(place(*path), text)
+
+
+def _owner(path: tuple[str | int, ...]) -> type[BaseModel]:
+    """The section that forbids an unknown key."""
+    if len(path) == 1:
+        return RunSpec
+    return Branch if path[:2] == ("preprocess", "branches") else _SECTIONS[str(path[0])]

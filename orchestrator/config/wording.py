@@ -1,0 +1,96 @@
+"""The words of a problem: the place in the configuration, what should be there, what is there, and the near name."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+LONGEST_LIST = 12  # known names that are listed where none is near
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` for the closest known name, else the whole list when it is short."""
+    options = sorted({str(option) for option in known})
+    if close := nearest(name, options):
+        return close
+    return f"; there are: {', '.join(options)}" if 0 < len(options) <= LONGEST_LIST else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` for the closest known name, or nothing."""
+    spelled = {option.casefold(): option for option in known}
+    close = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.6)
+    return f"; did you mean '{spelled[close[0]]}'?" if close else ""
+
+
+def shown(value: Any) -> str:
+    """A value as it would be typed, cut where it is long."""
+    text = repr(value) if isinstance(value, str) else json.dumps(value, default=repr, ensure_ascii=False)
+    return text if len(text) < 60 else f"{text[:57]}..."
+
+
+def got(value: Any) -> str:
+    """``", got 'x'"``, and how null is written where somebody tried to."""
+    null = " (write null for none)" if value in ("None", "none", "NULL") else ""
+    return f", got {shown(value)}{null}"
+
+
+def place(*path: str | int) -> str:
+    """A path in the configuration as it is typed: ``data.drop[0]``. Parts in brackets are pydantic's, not people's."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif not part.startswith("["):
+            text += f".{part}" if text else part
+    return text
+
+
+def one_line(error: BaseException) -> str:
+    """What an error of somebody else says, without its line breaks."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+_SHOULD_BE: Mapping[str, str] = {
+    "string_type": "should be text",
+    "int_type": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_type": "should be a number",
+    "finite_number": "should be a finite number",
+    "bool_type": "should be true or false",
+    "path_type": "should be a path",
+    "tuple_type": "should be a list such as [a, b]",
+    "list_type": "should be a list such as [a, b]",
+    "set_type": "should be a list such as [a, b]",
+    "mapping_type": "should be a mapping of names to values",
+    "dict_type": "should be a mapping of names to values",
+    "model_type": "should be a mapping of names to values",
+    "model_attributes_type": "should be a mapping of names to values",
+    "dataclass_type": "should be a mapping of names to values",
+    "literal_error": "should be {expected}",
+    "greater_than": "should be above {gt:g}",
+    "greater_than_equal": "should be at least {ge}",
+    "less_than": "should be below {lt}",
+    "less_than_equal": "should be at most {le}",
+    "string_too_short": "should not be empty",
+    "too_short": "should not be empty",
+}
+
+
+def describe(found: Mapping[str, Any]) -> str:
+    """One of pydantic's findings: what should be there, and what is."""
+    kind, context, value = found["type"], found.get("ctx", {}), found.get("input")
+    if kind == "missing":
+        return "is missing"
+    if kind in {"value_error", "assertion_error"}:  # raised by a validator of ours, which says it all
+        return str(context["error"])
+    text = str(found["msg"]).replace("Input should", "should").replace("String should", "should")
+    if kind in _SHOULD_BE and context.get("min_length", 1) == 1:
+        text = _SHOULD_BE[kind].format_map(context)
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return f"{text}{got(value)}; write it in quotes"
+    if kind == "literal_error" and isinstance(value, str):
+        return f"{text}{got(value)}{nearest(value, context['expected'].split(chr(39))[1::2])}"
+    return f"{text}{got(value)}"

@@ -1,0 +1,530 @@
+"""The table of seeded mistakes: what is typed or written, and every line that must come of it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import pytest
+
+from orchestrator.config import checks, compose
+from orchestrator.config.overrides import CONF
+from orchestrator.errors import Problem, SpecError
+from tests.command import Desk, desk
+from tests.found import found
+
+
+class Row(NamedTuple):
+    """A mistake: overrides, and for each problem that must be told "place: words | more words"."""
+
+    typed: str
+    told: Sequence[str]
+    edits: Mapping[str, tuple[str, str]] = {}  # of conf files: text that is there, and what it becomes
+
+
+def row(typed: str, *told: str, **edits: tuple[str, str]) -> Row:
+    return Row(typed, told, {name.replace("__", "/"): edit for name, edit in edits.items()})
+
+
+KEYS = [
+    row("sead=1", "sead: no such key | did you mean 'seed'"),
+    row("modle=random_forest", "modle: no such key | did you mean 'model'"),
+    row("data.tagret=Outcome", "data.tagret: no such key | did you mean 'target'"),
+    row("data.seperator=|", "data.seperator: no such key | did you mean 'separator'"),
+    row("preprocess.stpes={}", "preprocess.stpes: no such key | did you mean 'steps'"),
+    row(
+        "preprocess=tabular preprocess.branches.numeric.colums=numeric",
+        "preprocess.branches.numeric.colums: no such key | did you mean 'columns'",
+    ),
+    row("model.parms.max_depth=3", "model.parms: no such key | did you mean 'params'"),
+    row("search.scorng=[f1]", "search.scorng: no such key | did you mean 'scoring'"),
+    row("package.golden_row=3", "package.golden_row: no such key | did you mean 'golden_rows'"),
+    row("deploy.prot=80", "deploy.prot: Local has no such option | did you mean 'port'"),
+    row("tracking.tracking_url=x", "tracking.tracking_url: Mlflow has no such option | did you mean 'tracking_uri'"),
+    row("+typo.deep.er=1", "typo: no such key | there are: data, deploy"),
+    row("++data.typo=1", "data.typo: no such key"),
+    row("", "seeed: no such key | did you mean 'seed'", config=("seed: 0 #", "seed: 0\nseeed: 1 #")),
+    row("", "search.jobs: no such key | did you mean 'n_jobs'", search__grid=("n_jobs: 1", "n_jobs: 1\njobs: 1")),
+    row("", "deploy.hst: did you mean 'host'", deploy__local=("host:", "host: 127.0.0.1\nhst:")),
+    row(
+        "preprocess=tabular",
+        "preprocess.branches.numeric.stepz: did you mean 'steps'",
+        preprocess__tabular=("    columns: numeric\n", "    columns: numeric\n    stepz: {}\n"),
+    ),
+]
+
+GROUPS = [
+    row("model=xgbost", "model: no option 'xgbost' | there are: hist_gradient_boosting, logistic_regression"),
+    row("model=random_florest", "model: no option | did you mean 'random_forest'"),
+    row("deploy=locl", "deploy: no option 'locl' | did you mean 'local'"),
+    row("stages=ful", "stages: no option | did you mean 'full'"),
+    row("experiment=artcle", "experiment: no option | did you mean 'article'"),
+    row("+experiment=artcle", "experiment: no option | did you mean 'article'"),
+    row("model/param_grid=randomforest", "model/param_grid: no option | did you mean 'random_forest'"),
+    row("model/paramgrid=none", "model/paramgrid: no such group | did you mean 'model/param_grid'"),
+    row("hydra/launcher=joblb", "hydra/launcher: no option 'joblb' | did you mean 'joblib'"),
+    row("model=xgbost model.params.eta=1", "model: no option"),  # eta may be right for the one that was meant
+]
+
+TOP_LEVEL = [
+    row("seed=abc", "seed: should be a whole number, got 'abc'"),
+    row("seed=-1", "seed: should be at least 0, got -1"),
+    row("seed=1.5", "seed: should be a whole number, got 1.5"),
+    row("seed=None", "seed: should be a whole number | write null for none"),
+    row("seed=4294967296", "seed: should be below 4294967296"),
+    row("seed=true", "seed: should be a whole number, got true"),
+    row("name=My-Model", "name: should be lower case letters | got 'My-Model'"),
+    row("name='a b'", "name: got 'a b'"),  # told once, though the model and the service are called after it
+    row("name=3", "name: should be text, got 3; write it in quotes"),
+    row("name=???", "name: is missing"),
+    row("dry_run=maybe", "dry_run: should be true or false, got 'maybe'"),
+    row("state_dir=7", "state_dir: should be a path, got 7"),
+    row("state_dir={tmp}/people.csv/state", "state_dir: people.csv is a file | name a folder"),
+    row("data=5", "data: no option '5'"),
+]
+
+DATA = [
+    row("data=csv", "data.path: is missing", "data.target: is missing"),
+    row("data.path=data/diabets.csv", "data.path: no file | did you mean 'diabetes.csv'"),
+    row("data.path=data", "data.path: is a folder; name a file in it"),
+    row("data.path=5", "data.path: should be a path, got 5"),
+    row("data.path={tmp}/empty.csv", "data.path: cannot be read as csv: the file is empty"),
+    row(
+        "data.path={tmp}/semicolons.csv data.target=paid preprocess=tabular",
+        "data.separator: semicolons.csv seems to be separated by ';', not by ','",
+    ),
+    row("'data.separator=\";\"'", "data.separator: separated by ',', not by ';'"),
+    row("'data.separator=\"\"'", "data.separator: should not be empty"),
+    row(
+        "data.path={tmp}/latin.csv data.target=paid preprocess=tabular", "data.encoding: not written in utf-8 | latin-1"
+    ),
+    row("data.encoding=utf-9", "data.encoding: no encoding 'utf-9' | did you mean"),
+    row("data=parquet data.path={tmp}/people.csv data.target=paid", "data.format: CSV file; use data=csv"),
+    row("data=csv data.path={tmp}/people.parquet data.target=paid", "data.format: Parquet file; use data=parquet"),
+    row("data=parquet data.path={tmp}/fake.parquet data.target=paid", "data.path: cannot be read as parquet"),
+    row("data.format=excel", "data.format: should be 'csv' or 'parquet', got 'excel'"),
+    row("data.target=outcome", "data.target: no column 'outcome' | did you mean 'Outcome'"),
+    row("data.target=5", "data.target: should be text, got 5; write it in quotes"),
+    row("data.drop=[Outcome]", "data.drop: 'Outcome' is the target, which cannot be dropped"),
+    row("data.drop=[agee]", "data.drop: no column 'agee' | did you mean 'Age'"),
+    row("data.drop=BMI", "data.drop: should be a list such as [a, b], got 'BMI'"),
+    row("data.drop=[1]", "data.drop[0]: should be text, got 1"),
+    row("data.drop=[Age]", "preprocess.steps.cast.columns: 'Age' is dropped by data.drop"),
+    row("data.path={tmp}/twice.csv data.target=paid preprocess=tabular", "data.path: two columns 'age'"),
+    row("data.path={tmp}/alone.csv data.target=paid preprocess=tabular", "data.path: no column to learn from"),
+    row("data.test_size=1.5", "data.test_size: should be a share between 0 and 1, such as 0.2, got 1.5"),
+    row("data.test_size=20", "data.test_size: should be a share between 0 and 1 | got 20"),
+    row("data.test_size=half", "data.test_size: should be a number, got 'half'"),
+    row("data.stratify=yes", "data.stratify: should be true or false, got 'yes'"),
+    row("data.positive=[1]", "data.positive: should be one label of the target, got [1]"),
+    row("data.missing_values=NA", "data.missing_values: should be a list"),
+]
+
+TWO_STEPS = """\
+      impute:
+        _target_: sklearn.impute.SimpleImputer
+        strategy: median
+      scale:
+        _target_: sklearn.preprocessing.StandardScaler
+"""
+
+PREPROCESS = [
+    row("preprocess.remainder=keep", "preprocess.remainder: should be 'drop' or 'passthrough', got 'keep'"),
+    row(
+        "preprocess.steps.zeros_to_missing.columns=[Glucse,BMI]",
+        "preprocess.steps.zeros_to_missing.columns: 'Glucse' is no column | did you mean 'Glucose'",
+    ),
+    row("preprocess.steps.cast.columns=[Outcome]", "preprocess.steps.cast.columns: 'Outcome' is the target"),
+    row("preprocess.steps.cast.columns=Age", "preprocess.steps.cast.columns: should be a list or null, got 'Age'"),
+    row(
+        "preprocess=tabular preprocess.branches.numeric.columns=[Agee]",
+        "preprocess.branches.numeric.columns: 'Agee' is no column | did you mean 'Age'",
+    ),
+    row(
+        "preprocess=tabular preprocess.branches.numeric.columns=numbers",
+        "preprocess.branches.numeric.columns: 'numeric' or 'categorical', got 'numbers'",
+    ),
+    row(
+        "preprocess.steps.impute._target_=sklearn.impute.SimpleImputr",
+        "preprocess.steps.impute._target_: sklearn.impute has no 'SimpleImputr'; did you mean 'SimpleImputer'",
+    ),
+    row(
+        "preprocess.steps.impute._target_=sklearn.linear_model.LogisticRegression",
+        "preprocess.steps.impute._target_: a transformer class with fit and transform",
+    ),
+    row("preprocess.steps.impute.stratgy=mean", "preprocess.steps.impute.stratgy: SimpleImputer | 'strategy'"),
+    row("preprocess.steps.impute.strategy=meen", "preprocess.steps.impute.strategy: 'most_frequent' | mean 'mean'"),
+    row("preprocess.steps.impute.strategy=None", "preprocess.steps.impute.strategy: write null for none"),
+    row("~preprocess.steps.zeros_to_missing.columns", "preprocess.steps.zeros_to_missing.columns: is missing"),
+    row("preprocess.steps.scale=standard", "preprocess.steps.scale: should be a mapping of names to values"),
+    row("preprocess.steps.scale.with_mean=true", "preprocess.steps.scale._target_: is missing"),
+    row(
+        "preprocess.steps.model._target_=sklearn.preprocessing.StandardScaler",
+        "preprocess.steps.model: has a step of this name already",
+    ),
+    row(
+        "preprocess=tabular preprocess.branches.categorical.steps.encode.handle_unknown=ignor",
+        "preprocess.branches.categorical.steps.encode.handle_unknown: did you mean 'ignore'",
+    ),
+    row(
+        "preprocess=tabular",
+        "preprocess.branches.numeric.steps: should not be empty",
+        preprocess__tabular=(TWO_STEPS, "      {}\n"),
+    ),
+]
+
+MODEL = [
+    row("model.estimator=RandomForest", "model.estimator: a dotted path such as 'package.module.Name'"),
+    row("model.estimator=3", "model.estimator: a dotted path | got 3"),
+    row(
+        "model.estimator=sklearn.ensemble.RandomForestClasifier",
+        "model.estimator: sklearn.ensemble has no | did you mean 'RandomForestClassifier'",
+    ),
+    row("model.estimator=sklearn.ensembl.Forest", "model.estimator: sklearn has no 'ensembl'; did you mean 'ensemble'"),
+    row("model.estimator=nowhere.Model", "model.estimator: there is no module 'nowhere'; is its package installed?"),
+    row("model.estimator=sklearn.preprocessing.StandardScaler", "model.estimator: class with fit and predict"),
+    row("model.estimator=os.system", "model.estimator: class with fit and predict, got 'os.system'"),
+    row("model.estimator=outside_broken.Model", "model.estimator: importing outside_broken failed: SyntaxError"),
+    row("model.estimator=outside_leaving.Model", "model.estimator: importing outside_leaving failed: SystemExit"),
+    row("model.params.n_job=2", "model.params.n_job: RandomForestClassifier has no such parameter | 'n_jobs'"),
+    row("model.params.max_depth=0", "model.params.max_depth: an int in the range [1, inf) or null, got 0"),
+    row("model.params.max_depth='\"7\"'", "model.params.max_depth: got '7'"),
+    row(
+        "model.params.criterion=ginni", "model.params.criterion: 'entropy', 'gini' or 'log_loss' | did you mean 'gini'"
+    ),
+    row("model.params.max_features=None", "model.params.max_features: 'sqrt' or null | write null for none"),
+    row("model.params.bootstrap=1", "model.params.bootstrap: should be true or false, got 1"),
+    row("model.params.random_state=x", "model.params.random_state: or null, got 'x'"),
+    row("model.param_grid.n_estimator=[10]", "model.param_grid.n_estimator: no such parameter | 'n_estimators'"),
+    row("model.param_grid.max_depth=[2,0]", "model.param_grid.max_depth: [1, inf) or null, got 0"),
+    row("model.param_grid.max_depth=[2,None]", "model.param_grid.max_depth: got 'None' (write null for none)"),
+    row("model.param_grid.max_depth=5", "model.param_grid.max_depth: should be a list such as [a, b], got 5"),
+    row("model.param_grid.max_depth=[]", "model.param_grid.max_depth: should not be empty"),
+    row("model.param_grid=5", "model.param_grid: should be a mapping of names to values"),
+    row("model.param_grid=[5]", "model.param_grid: cannot become [5]"),
+    row(
+        "model=logistic_regression model/param_grid=random_forest",
+        "model.param_grid.n_estimators: LogisticRegression has no such parameter",
+        "model.param_grid.max_depth: LogisticRegression has no such parameter",
+    ),
+    row("model=logistic_regression model.param_grid.C=[1,-1]", "model.param_grid.C: (0.0, inf], got -1"),
+    row(
+        "model.estimator=xgboost.XGBClassifier model/param_grid=none model.params.max_dept=3",
+        "model.params.max_dept: XGBClassifier has no such parameter; did you mean 'max_depth'",
+    ),
+    row(
+        "",
+        "model.params.max_dept: did you mean 'max_depth'",
+        model__random_forest=("random_state: ${seed}", "random_state: ${seed}\n  max_dept: 3"),
+    ),
+]
+
+SEARCH = [
+    row("search.cv=1", "search.cv: should be at least 2, got 1"),
+    row("search.cv=five", "search.cv: should be a whole number, got 'five'"),
+    row("search.n_jobs=0", "search.n_jobs: 0 processes do nothing; write 1, or -1"),
+    row("search.n_jobs=all", "search.n_jobs: should be a whole number"),
+    row("search.scoring=[roc_auc,acuracy]", "search.scoring: no scorer 'acuracy'; did you mean 'accuracy'"),
+    row("search.scoring=[]", "search.scoring: should not be empty"),
+    row("search.refit=f2", "search.refit: 'f2' is not one of search.scoring; there are: accuracy, f1"),
+    row("search.refit=roc_acu", "search.refit: did you mean 'roc_auc'"),
+    row("search=grid_regression", "search.scoring: 'r2', 'neg_mean_absolute_error' | score numbers | search=grid"),
+    row(
+        "model.estimator=sklearn.ensemble.RandomForestRegressor",
+        "search.scoring: 'roc_auc' | score classes and RandomForestRegressor predicts numbers; use search=grid_regression",
+    ),
+    row("search._target_=sklearn.model_selection.GridSearch", "search._target_: did you mean 'GridSearchCV'"),
+]
+
+PATHS = [
+    row("tracking._target_=orchestrator.tracking.mlflow.MLflow", "tracking._target_: did you mean 'Mlflow'"),
+    row("tracking._target_=5", "tracking._target_: a dotted path | got 5"),
+    row("tracking._target_=orchestrator.deploy.none.NoTarget", "tracking._target_: NoTarget is no Tracker"),
+    row("deploy._target_=orchestrator.deploy.locl.Local", "deploy._target_: no 'locl' | did you mean 'local'"),
+    row("deploy._target_=orchestrator.tracking.none.NoTracking", "deploy._target_: is no Target: it lacks deploy()"),
+    row("stages.load=orchestrator.stages.data.laod", "stages.load: has no 'laod'; did you mean 'load'"),
+    row("stages.load=orchestrator.products.Dataset", "stages.load: should name a function"),
+    row("stages.load=5", "stages.load: a dotted path | got 5"),
+    row("stages.mine=nowhere.stage", "stages.mine: no module 'nowhere'"),
+    row("'stages.mine={_target_: 5}'", "stages.mine._target_: a dotted path | got 5"),
+    row("'stages.a b=orchestrator.stages.data.load'", "stages.a b: cannot be read"),
+    row("~tracking.tracking_uri", "tracking.tracking_uri: is missing; DetachedMlflow needs this option"),
+]
+
+DEPLOY = [
+    row("deploy.port=99999", "deploy.port: should be at most 65535, got 99999"),
+    row("deploy.port=0", "deploy.port: should be at least 1, got 0"),
+    row("deploy.port=http", "deploy.port: should be a whole number, got 'http'"),
+    row("deploy.timeout_seconds=0", "deploy.timeout_seconds: should be above 0, got 0"),
+    row("deploy.timeout_seconds=soon", "deploy.timeout_seconds: should be a number, got 'soon'"),
+    row("deploy.auth_enabled=on_demand", "deploy.auth_enabled: should be true or false"),
+    row("deploy.service_name=My_Service", "deploy.service_name: got 'My_Service'"),
+    row("deploy.service_name=ab", "deploy.service_name: got 'ab'"),
+    row("deploy.service_name=ends-with-", "deploy.service_name: got 'ends-with-'"),
+    row("deploy.service_name=a-name-of-more-than-thirty-two-characters", "deploy.service_name: 3 to 32"),
+    row("package.model_name='a b'", "package.model_name: got 'a b'"),
+    row("package.golden_rows=0", "package.golden_rows: should be at least 1, got 0"),
+    row("package.extra_columns=drop", "package.extra_columns: should be 'forbid' or 'ignore'"),
+    row("package.extra_columns=forbidden", "package.extra_columns: did you mean 'forbid'"),
+]
+
+HYDRA = [
+    row("'name=${nam}'", "name: refers to 'nam' | did you mean 'name'"),
+    row("'data.path=${data.pth}'", "data.path: refers to 'data.pth' | did you mean 'data.path'"),
+    row("'model.params={'", "model.params: '{' cannot be read; close every bracket and quote"),
+    row("'data.separator=;'", "data.separator: ';' cannot be read"),
+    row("seed", ": 'seed' changes nothing; write key=value"),
+    row("~nothing", "nothing: cannot be removed: there is no such key"),
+    row("~deploy.prot", "deploy.prot: cannot be removed | did you mean 'deploy.port'"),
+    row("hydra.job.chdr=1", "hydra.job.chdr: Hydra has no such key"),
+    row("hydra.searchpath=[pkg://nowhere.conf]", "hydra.searchpath: pkg://nowhere.conf: there is no such package"),
+    row("hydra.searchpath=[file://{tmp}/nowhere]", "hydra.searchpath: there is no such folder"),
+    row("", ": random_forest.yaml", model__random_forest=("params:", "params: [")),
+]
+
+SEVERAL = [
+    row(
+        "seed=abc deplo=aci model=xgbost",
+        "seed: whole number",
+        "deplo: did you mean 'deploy'",
+        "model: no option 'xgbost'",
+    ),
+    row(
+        "data.target=outcome deploy.port=abc model.params.max_depth=0 search.scoring=[roc_auc,acuracy] sead=1",
+        "data.target: did you mean 'Outcome'",
+        "deploy.port: whole number",
+        "model.params.max_depth: got 0",
+        "search.scoring: did you mean 'accuracy'",
+        "sead: did you mean 'seed'",
+    ),
+    row(
+        "~nothing 'model.params={' hydra.job.chdr=1 stages=ful model.param_grid.max_depth=[2,None] data.drop=[agee]",
+        "nothing: cannot be removed",
+        "model.params: cannot be read",
+        "hydra.job.chdr: Hydra has no such key",
+        "stages: did you mean 'full'",
+        "model.param_grid.max_depth: write null for none",
+        "data.drop: did you mean 'Age'",
+    ),
+    row(
+        "model.param_grid.max_depth=[0,-1] model.params.n_job=1 preprocess.steps.impute.strategy=meen search.cv=1",
+        "model.param_grid.max_depth: got 0",
+        "model.param_grid.max_depth: got -1",
+        "model.params.n_job: did you mean 'n_jobs'",
+        "preprocess.steps.impute.strategy: did you mean 'mean'",
+        "search.cv: at least 2",
+    ),
+    row("search.scoring=r2", "search.refit: not one of search.scoring", "search.scoring: 'r2' scores numbers"),
+    row(
+        "data.test_size=2 data.target=outcome data.drop=[agee,bmii]",
+        "data.test_size: share between 0 and 1",
+        "data.target: did you mean 'Outcome'",
+        "data.drop: did you mean 'Age'",
+        "data.drop: did you mean 'BMI'",
+    ),
+]
+
+HOSTILE = [
+    row(f"deploy._target_=subprocess.Popen {args}", "deploy._target_: subprocess.Popen is no Target")
+    for args in ("'deploy.args=[touch,{tmp}/hostile]'", "")
+] + [
+    row("tracking._target_=subprocess.Popen 'tracking.args=[touch,{tmp}/hostile]'", "tracking._target_: is no Tracker"),
+    row("'stages.x={_target_: subprocess.Popen, args: [touch,{tmp}/hostile]}'", "stages.x._target_: is no Stage"),
+    row("search._target_=subprocess.Popen", "search._target_: a search estimator"),
+    row(
+        "model.estimator=subprocess.Popen 'model.params={args: [touch,{tmp}/hostile]}'",
+        "model.estimator: fit and predict",
+    ),
+    row(
+        "'preprocess.steps.x={_target_: subprocess.Popen, args: [touch,{tmp}/hostile]}'",
+        "preprocess.steps.x._target_: fit and transform",
+    ),
+]
+
+TABLE = [
+    *(KEYS + GROUPS + TOP_LEVEL + DATA + PREPROCESS),
+    *(MODEL + SEARCH + PATHS + DEPLOY + HYDRA + SEVERAL + HOSTILE),
+]
+
+
+@pytest.fixture(scope="module")
+def tmp(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data files that are wrong in some way."""
+    folder = tmp_path_factory.mktemp("data")
+    people = pd.DataFrame({"age": [30, 40], "job": ["cook", "smith"], "paid": [0, 1]})
+    people.to_csv(folder / "people.csv", index=False)
+    people.to_csv(folder / "semicolons.csv", sep=";", index=False)
+    people.to_parquet(folder / "people.parquet")
+    people[["paid"]].to_csv(folder / "alone.csv", index=False)
+    (folder / "twice.csv").write_text("age,age,paid\n1,2,0\n")
+    (folder / "latin.csv").write_bytes("größe,paid\n1,0\n".encode("latin-1"))
+    (folder / "empty.csv").touch()
+    (folder / "fake.parquet").write_text("no parquet")
+    (folder / "outside_broken.py").write_text("class Model\n")
+    (folder / "outside_leaving.py").write_text("import sys\nsys.exit(3)\n")
+    return folder
+
+
+@pytest.fixture
+def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of conf/ to make mistakes in."""
+    copy = shutil.copytree(CONF, tmp_path / "conf")
+    monkeypatch.setattr(compose, "CONF", copy)
+    return copy
+
+
+def fits(problem: Problem, told: str) -> bool:
+    place, _, words = told.partition(": " if not told.startswith(":") else ":")
+    return problem.at == place and all(word.strip() in problem.message for word in words.split(" | "))
+
+
+@pytest.mark.parametrize("mistake", TABLE, ids=lambda mistake: mistake.typed or str(*mistake.edits))
+def test_a_mistake_is_told(
+    mistake: Row, tmp: Path, tmp_path: Path, conf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp)
+    for name, (there, becomes) in mistake.edits.items():
+        file = conf / f"{name}.yaml"
+        assert there in file.read_text()
+        file.write_text(file.read_text().replace(there, becomes, 1))
+    typed = shlex.split(mistake.typed.replace("{tmp}", str(tmp)))
+    state = [] if any(override.startswith("state_dir=") for override in typed) else [f"state_dir={tmp_path}/state"]
+
+    problems = found(*state, *typed)
+
+    lines = "\n".join(map(str, problems))
+    assert len(problems) == len(mistake.told), lines
+    for told in mistake.told:
+        assert any(fits(problem, told) for problem in problems), f"{told}\nis not told by\n{lines}"
+    assert all(str(problem).isprintable() for problem in problems), lines
+    assert not (tmp / "hostile").exists()
+
+
+def test_the_table_is_long_enough() -> None:
+    assert len(TABLE) >= 45
+    assert sum(len(mistake.told) >= 3 for mistake in TABLE) >= 3
+
+
+# What people see, and what is imported before they see it.
+
+HEAVY = {"sklearn", "pandas", "numpy", "scipy", "matplotlib", "mlflow", "pyarrow", "xgboost"}
+TELLING_IMPORTS = """
+import sys
+sys.path.insert(0, {root!r})
+heavy = {heavy!r}
+class Telling:
+    told = False
+    def write(self, text):
+        if text.strip():
+            self.told = True
+            sys.__stdout__.write("after " + " ".join(sorted(heavy & set(sys.modules))) + ": " + text.strip() + "\\n")
+    def flush(self):
+        if self.told:
+            sys.__stdout__.write("flushed\\n")
+        self.told = False
+sys.stderr = Telling()
+sys.argv = ["run.py", *{typed!r}]
+import runpy
+try:
+    runpy.run_path({root!r} + "/run.py", run_name="__main__")
+except SystemExit as error:
+    print("exit", error.code)
+print("in the end", *sorted(heavy & set(sys.modules)))
+"""
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with desk(tmp_path_factory.mktemp("here")) as made:
+        yield made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["seed=abc", "deplo=aci", "model=xgbost"], ["model: ", "seed: ", "deplo: "]),
+        (["~nothing", "model.params={"], ["model.params: ", "nothing: "]),
+        (["name=${nam}"], ["name: "]),
+        (["+deploy._target_=subprocess.Popen"], ["deploy._target_: "]),
+        (["model.params.max_depth=0", "data.target=outcome"], ["data.target: ", "model.params.max_depth: "]),
+        (["-m", "model=random_forest,xgbost"], ["model: "]),
+    ],
+)
+def test_the_command_tells_one_line_a_mistake(typed: Sequence[str], told: Sequence[str], here: Desk) -> None:
+    done = here.run(*typed)
+    heading, *lines = done.err.splitlines()
+    assert done.code == 1
+    assert done.out == ""
+    assert heading == "The configuration is wrong; nothing was run:"
+    assert len(lines) == len(told), done.err
+    for line, place in zip(lines, told, strict=True):
+        assert line.startswith(f"  {place}")
+        assert line.isprintable()
+    written = [path for path in here.state.rglob("*") if path.is_file() and "checks" not in path.parts]
+    assert written == []
+
+
+def imports(state: Path, *typed: str) -> list[str]:
+    """What was told and flushed, each with what was imported by then."""
+    made = desk(state.parent)
+    with made as place:
+        root = str(CONF.parent)
+        run = [*typed, f"state_dir={state}", f"hydra.run.dir={state.parent}/run"]
+        process = place.popen(sys.executable, "-c", TELLING_IMPORTS.format(root=root, heavy=HEAVY, typed=run))
+        out, err = process.communicate(timeout=60)
+    assert err == "", err
+    return out.splitlines()
+
+
+@pytest.mark.slow
+def test_a_mistake_is_told_before_the_estimator_is_imported(tmp_path: Path) -> None:
+    lines = imports(tmp_path / "state", "sead=1", "model.params.max_depth=0")
+    assert lines[0] == "after : The configuration is wrong; nothing was run:"
+    assert lines[1].startswith("after : sead:")
+    assert lines[2] == "flushed"
+    assert re.match(r"after .*sklearn.*: model\.params\.max_depth:", lines[3])
+    assert lines[-2:][0] == "exit 1"
+    assert "mlflow" not in lines[-1]
+    assert "matplotlib" not in lines[-1]
+
+
+@pytest.mark.slow
+def test_what_was_found_right_needs_no_import_the_next_time(tmp_path: Path) -> None:
+    first = imports(tmp_path / "state", "sead=1")
+    assert "sklearn" in first[-1]
+    again = imports(tmp_path / "state", "sead=1", "deploy.port=http")
+    assert [line.split(":")[1].strip() for line in again if line.startswith("after")][1:] == ["sead", "deploy.port"]
+    assert again[-2:] == ["exit 1", "in the end"]
+
+
+def test_a_damaged_memory_is_no_memory(tmp_path: Path) -> None:
+    assert found(f"state_dir={tmp_path}") == []
+    remembered = list((tmp_path / "cache" / "checks").iterdir())
+    assert len(remembered) == 1
+    (remembered[0] / "manifest.json").write_text("{")
+    assert found(f"state_dir={tmp_path}") == []
+
+
+def test_a_dry_run_remembers_nothing(tmp_path: Path) -> None:
+    assert found(f"state_dir={tmp_path}/state", "dry_run=true") == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_gives_the_spec_or_every_problem(tmp_path: Path) -> None:
+    config: dict[str, Any] = dict(compose.compose(f"state_dir={tmp_path}", "stages=status"))
+    assert checks.check(config).seed == 0
+    with pytest.raises(SpecError) as caught:
+        checks.check({**config, "seed": -1, "name": ""})
+    assert {problem.at for problem in caught.value.problems} >= {"seed", "name"}
+
+
+def test_stages_that_do_not_train_need_neither_data_nor_estimator(tmp_path: Path) -> None:
+    typed = ["stages=status", "data.path=nowhere.csv", "model.estimator=nowhere.Model"]
+    assert found(f"state_dir={tmp_path}", *typed) == []
