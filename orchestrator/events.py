@@ -7,7 +7,7 @@ none of them can change what the engine does, but an observer that raises fails 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 
@@ -76,4 +76,14 @@ class RunFinished:
 
 Event: TypeAlias = RunStarted | StepStarted | StepProgress | StepFinished | StepFailed | RunFinished
 Observer: TypeAlias = Callable[[Event], None]
-Progress: TypeAlias = Callable[[StepProgress], None]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a stage that takes long takes, to tell how far it is."""
+
+    tell: Observer = field(default=lambda _: None, repr=False)
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """Tell that ``done`` of ``total`` units are finished."""
+        self.tell(StepProgress(done, total, note))

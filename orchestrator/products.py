@@ -101,6 +101,20 @@ class Package:
     fingerprint: str
     model_name: str
 
+    def cache_files(self) -> Sequence[Path]:
+        """Every file: a package that lost or changed one is built again."""
+        return sorted(path for path in self.path.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+    def is_whole(self) -> bool:
+        """Whether the folder is there and its files are still those that the fingerprint was taken of."""
+        from score.contract import FILE, Contract, fingerprint_of
+
+        try:
+            promised = Contract.from_json((self.path / FILE).read_bytes()).fingerprint
+            return promised == self.fingerprint == fingerprint_of(self.path)
+        except (OSError, ValueError):
+            return False
+
 
 @dataclass(frozen=True)
 class Proof:
@@ -109,6 +123,13 @@ class Proof:
     fingerprint: str
     requests: int
     memory_bytes: int
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """The run that holds a Report; ``run_id`` is None where nothing is tracked."""
+
+    run_id: str | None
 
 
 @dataclass(frozen=True)
