@@ -1,0 +1,91 @@
+"""The entry script, as Azure ML's inference server and our own call it: ``init()`` once, then ``run(data)``.
+
+Azure ML executes this file without entering it in ``sys.modules``, where dataclasses look for their module: keep
+classes in the other files.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+_HERE = Path(__file__).resolve().parent
+
+
+def _claim_name() -> None:
+    """Let ``score`` mean this folder, whoever loads this file and under which name.
+
+    The pickle's classes live in ``score.transforms``. Servers load this file by its path, with the package last on
+    ``sys.path`` (another ``score`` may come first) or with this very folder on it (``score`` is then this file).
+    """
+    if __name__ == "score":
+        globals()["__path__"] = [str(_HERE)]  # a module with a path is a package
+        return
+    found = None if "score" in sys.modules else find_spec("score")
+    places = (found.submodule_search_locations if found else getattr(sys.modules.get("score"), "__path__", None)) or []
+    # a process that works with another copy of our code keeps it: two copies of one class would not be equal
+    if "score.contract" in sys.modules or _HERE in [Path(place).resolve() for place in places]:
+        return
+    sys.modules.pop("score", None)
+    sys.path.insert(0, str(_HERE.parent))
+
+
+_claim_name()
+
+from score.body import BadRequest  # noqa: E402  # only now does the name mean this folder
+from score.scorer import InitError, Scorer, ScoringError  # noqa: E402
+
+__all__ = ["BadRequest", "InitError", "Scorer", "ScoringError", "answer", "init", "run"]
+
+_scorer: Scorer | None = None
+
+
+def init() -> None:
+    """Load the package: ``AZUREML_MODEL_DIR`` if it is set, else the folder that holds ``score/``."""
+    global _scorer  # noqa: PLW0603  # Azure ML's contract: init and run share a module's state
+    _scorer = Scorer.load(_model_folder())
+
+
+def answer(body: bytes | str) -> tuple[int, bytes]:
+    """HTTP status and JSON body that answer a request; see ``Scorer.answer``."""
+    return _loaded().answer(body)
+
+
+def run(data: str | bytes | dict[str, Any]) -> Any:
+    """The payload for a request, which Azure ML's server then encodes as JSON.
+
+    A refusal is that server's own response if we run under it, else BadRequest or ScoringError is raised.
+    """
+    try:
+        return _loaded().reply(data)
+    except (BadRequest, ScoringError) as error:
+        if "azureml_inference_server_http" not in sys.modules:
+            raise
+        # any exception would become a bare 500 there, so its own response type carries the status
+        response = importlib.import_module("azureml_inference_server_http.api.aml_response").AMLResponse
+        return response(json.dumps(error.document()), error.status, {"Content-Type": "application/problem+json"})
+
+
+def _loaded() -> Scorer:
+    if _scorer is None:
+        raise InitError("no model is loaded: call init() first")
+    return _scorer
+
+
+def _model_folder() -> Path:
+    named = os.environ.get("AZUREML_MODEL_DIR")
+    folder = Path(named) if named else _HERE.parent
+    found = [folder] if (folder / "model.pkl").is_file() else []
+    if named and not found:
+        found = sorted(path.parent for path in folder.glob("*/model.pkl"))
+    if len(found) == 1:
+        return found[0]
+    where = "AZUREML_MODEL_DIR" if named else "the folder above score.py"
+    there = ", ".join(sorted(path.name for path in folder.iterdir())[:20]) if folder.is_dir() else "no such folder"
+    many = f"model.pkl in {', '.join(path.name for path in found)}" if found else "no model.pkl"
+    raise InitError(f"{where} ({folder}) should hold one package: {many}; there: {there or 'nothing'}")

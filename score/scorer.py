@@ -1,0 +1,151 @@
+"""A loaded package and what it answers: versions checked, model unpickled, requests in, payloads out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import warnings
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from score import replies
+from score.body import BadRequest, Reader, Request, problem_document, read
+from score.contract import FILE, Contract
+
+logger = logging.getLogger(__name__)
+
+
+class InitError(RuntimeError):
+    """The package cannot be served here: one line with the remedy."""
+
+
+class ScoringError(RuntimeError):
+    """The pipeline failed on a valid request: our mistake, so status 500; the log has the cause."""
+
+    status = 500
+
+    def document(self) -> dict[str, Any]:
+        """The reply's body, as RFC 9457 has it."""
+        return problem_document(self.status, "Internal Server Error", str(self))
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A loaded package; nothing in it changes, so that threads may share it."""
+
+    contract: Contract
+    pipeline: Any
+    reader: Reader
+
+    @classmethod
+    def load(cls, folder: Path) -> Scorer:
+        """Load the package in ``folder``, after a look at the versions it needs.
+
+        Raises:
+            InitError: the contract, a version or the pickle does not fit.
+        """
+        try:
+            contract = Contract.from_json((folder / FILE).read_bytes())
+        except (OSError, ValueError) as error:
+            raise InitError(f"{folder}: no readable contract: {error}") from error
+        _check_versions(contract)
+        pipeline = _unpickled(folder / "model.pkl")
+        return cls(contract, pipeline, Reader(contract))
+
+    def reply(self, body: bytes | str | dict[str, Any]) -> Any:
+        """The payload that answers a body, ready for JSON.
+
+        Raises:
+            BadRequest: the body does not keep the contract.
+            ScoringError: the pipeline failed.
+        """
+        try:
+            request = read(body)
+            return self._payload(request, self.reader.frame(request))
+        except BadRequest:
+            raise
+        except Exception as error:
+            logger.exception("scoring failed")
+            raise ScoringError("the model failed on a valid request: see the service's log") from error
+
+    def answer(self, body: bytes | str) -> tuple[int, bytes]:
+        """HTTP status and JSON body that answer a request; bad input raises nothing."""
+        status, payload = 200, None
+        try:
+            payload = self.reply(body)
+        except (BadRequest, ScoringError) as error:
+            status, payload = error.status, error.document()
+        return status, json.dumps(payload, allow_nan=False).encode()
+
+    def _payload(self, request: Request, frame: Any) -> Any:
+        probable = self.contract.classes is not None and hasattr(self.pipeline, "predict_proba")
+        probabilities = self._probabilities(frame) if probable else None
+        if request.form == "input":
+            return replies.article([] if probable else self._predictions(frame), probabilities)
+        return replies.plain(self._predictions(frame), probabilities, self.contract.classes)
+
+    def _predictions(self, frame: Any) -> list[Any]:
+        """A label for each row, or a number in a regression."""
+        if not len(frame):  # scikit-learn refuses to predict nothing
+            return []
+        predicted = _finite(self.pipeline.predict(frame))
+        if self.contract.classes is None:
+            return predicted
+        labels = dict(enumerate(self.contract.classes))  # a list would take -1 for its last label
+        return [labels[code] for code in predicted]
+
+    def _probabilities(self, frame: Any) -> list[list[float]]:
+        """A probability for each row and class (n_rows, n_classes), in the order of the contract's classes."""
+        if not len(frame):
+            return []
+        import numpy as np
+
+        given = self.pipeline.predict_proba(frame)
+        classes = self.contract.classes or ()
+        if given.shape[1] == len(classes):
+            return _finite(given)
+        every = np.zeros((len(frame), len(classes)))  # a class that training rows lacked is never predicted
+        every[:, np.asarray(self.pipeline.classes_, dtype=int)] = given
+        return _finite(every)
+
+
+def _check_versions(contract: Contract) -> None:
+    """Refuse other libraries before unpickling: a model of another version may load and score without any error."""
+    wrong = []
+    for name, wanted in contract.versions.items():
+        try:
+            running = platform.python_version() if name == "python" else version(name)
+        except PackageNotFoundError:
+            running = "none"
+        same = running == wanted if name == "scikit-learn" else running.split(".")[0] == wanted.split(".")[0]
+        if not same:
+            wrong.append(f"{name} {wanted} (here: {running})")
+    if wrong:
+        remedy = "install the package's requirements.txt, or train again here"
+        raise InitError(f"the model was trained with {', '.join(wrong)}: {remedy}")
+
+
+def _unpickled(path: Path) -> Any:
+    import joblib
+    from sklearn.exceptions import InconsistentVersionWarning
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", InconsistentVersionWarning)  # a model.pkl that is not this contract's
+            return joblib.load(path)
+    except Exception as error:
+        what = f"needs module {error.name!r}" if isinstance(error, ModuleNotFoundError) else f"does not load: {error}"
+        raise InitError(f"{path} {what}: install the package's requirements.txt, or build it again") from error
+
+
+def _finite(values: Any) -> list[Any]:
+    """An array as lists; raises ValueError for NaN and infinity, which JSON does not have."""
+    import numpy as np
+
+    if not np.isfinite(values).all():
+        raise ValueError("the model's output holds NaN or infinity")
+    found: list[Any] = np.asarray(values).tolist()
+    return found

@@ -1,0 +1,199 @@
+"""One rule for each kind of column: which JSON values it takes, and how they get training's dtype back."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from score.contract import Column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = 40  # characters of a value, and
+LISTED = 10  # entries of a list, in a message
+_NOUNS = {dict: "an object", list: "a list", bool: "a boolean", str: "text", type(None): "null"}
+
+
+class Rule:
+    """What one column takes. ``plain`` judges a whole column quickly, ``convert`` one unusual cell slowly."""
+
+    noun: ClassVar[str]
+    types: frozenset[type]
+
+    def __init__(self, column: Column) -> None:
+        import pandas as pd
+
+        self.column = column
+        self._dtype: Any = column.dtype
+        if column.dtype == "category":
+            self._dtype = pd.CategoricalDtype(list(column.categories or ()), ordered=column.ordered)
+
+    @property
+    def expected(self) -> str:
+        """What the column takes, in words."""
+        example = "" if self.column.example is None else f", such as {shown(self.column.example)}"
+        return f"{self.noun}{example}{' or null' if self.column.missing else ''}"
+
+    def plain(self, values: list[Any]) -> bool:
+        """Whether all values can be taken as they stand."""
+        return set(map(type, values)) <= self.types and (not values or self.fits(values))
+
+    def convert(self, value: Any) -> Any:
+        """The value to take, None for a missing one; ValueError tells what is wrong with it."""
+        if value is None or (type(value) is float and value != value):  # noqa: PLR0124  # only NaN differs from itself
+            if self.column.missing:
+                return None
+            raise ValueError("the value is missing")
+        if type(value) not in self.types:  # not isinstance: to Python, True is an integer
+            raise ValueError(_told(value))
+        if not self.fits([value]):
+            raise ValueError(self.misfit(value))
+        return value
+
+    def fits(self, values: list[Any]) -> bool:
+        """Whether values of the right types are in range; called with at least one."""
+        raise NotImplementedError
+
+    def misfit(self, value: Any) -> str:
+        """What is wrong with a value of the right type."""
+        raise NotImplementedError
+
+    def series(self, values: list[Any]) -> pd.Series:
+        """The column (n_rows,) as training saw it."""
+        import pandas as pd
+
+        if self.column.missing_as == "nan":  # an object column keeps whatever it is given
+            values = [float("nan") if value is None else value for value in values]
+        series: pd.Series = pd.Series(values, dtype=self._dtype)
+        return series
+
+
+class _Integer(Rule):
+    noun = "an integer"
+    types = frozenset({int})
+
+    def __init__(self, column: Column) -> None:
+        import numpy as np
+
+        super().__init__(column)
+        limits = np.iinfo(column.dtype.lower())  # pandas' Int64 has int64's limits
+        self._low, self._high = int(limits.min), int(limits.max)
+
+    def convert(self, value: Any) -> Any:
+        whole = type(value) is float and value.is_integer()
+        return super().convert(int(value) if whole else value)
+
+    def fits(self, values: list[Any]) -> bool:
+        return bool(self._low <= min(values) and max(values) <= self._high)
+
+    def misfit(self, value: Any) -> str:
+        return f"{shown(value)} does not fit {self.column.dtype}"
+
+
+class _Number(Rule):
+    noun = "a number"
+    types = frozenset({int, float})
+
+    def __init__(self, column: Column) -> None:
+        import numpy as np
+
+        super().__init__(column)
+        # trees cast to float32 and fail beyond it, so that is the limit unless training itself went further
+        seen = max(abs(column.minimum or 0), abs(column.maximum or 0))
+        single, own = float(np.finfo("float32").max), float(np.finfo(column.dtype.lower()).max)
+        self._limit = min(own, single if seen <= single else float(np.finfo("float64").max))
+
+    def fits(self, values: list[Any]) -> bool:
+        import numpy as np
+
+        try:
+            return bool(np.all(np.abs(np.array(values, dtype="float64")) <= self._limit))  # False for NaN
+        except OverflowError:
+            return False
+
+    def misfit(self, value: Any) -> str:
+        finite = isinstance(value, int) or math.isfinite(value)
+        return f"{shown(value)} is {'too large for the model' if finite else 'not finite'}"
+
+
+class _Boolean(Rule):
+    noun = "true or false"
+    types = frozenset({bool})
+
+    def fits(self, values: list[Any]) -> bool:  # noqa: ARG002  # every boolean does
+        return True
+
+
+class _Category(Rule):
+    noun = ""
+
+    def __init__(self, column: Column) -> None:
+        super().__init__(column)
+        self._allowed = {value: value for value in column.categories or ()}
+        types = set(map(type, self._allowed))
+        self.types = frozenset(types | {int, float} if types & {int, float} else types)
+
+    @property
+    def expected(self) -> str:
+        return f"one of {listed(self._allowed)}{' or null' if self.column.missing else ''}"
+
+    def fits(self, values: list[Any]) -> bool:
+        return set(values) <= self._allowed.keys()
+
+    def misfit(self, value: Any) -> str:
+        return f"{shown(value)} is no category that training saw"
+
+
+class _String(Rule):
+    noun = "text"
+    types = frozenset({str})
+
+    def fits(self, values: list[Any]) -> bool:
+        try:
+            "".join(values).encode()
+        except UnicodeEncodeError:
+            return False
+        return True
+
+    def misfit(self, value: Any) -> str:
+        return f"{shown(value)} holds half a surrogate pair"
+
+
+_RULES: dict[str, type[Rule]] = {
+    "integer": _Integer,
+    "number": _Number,
+    "boolean": _Boolean,
+    "category": _Category,
+    "string": _String,
+}
+
+
+def rule_for(column: Column) -> Rule:
+    """The rule for a column's kind."""
+    return _RULES[column.kind](column)
+
+
+def shown(value: Any) -> str:
+    """A value in a message: as JSON where it is short, by what it is where it is not."""
+    if isinstance(value, str):
+        return json.dumps(value if len(value) <= SHOWN else value[:SHOWN] + "...")
+    if isinstance(value, int) and value.bit_length() > 100:
+        return f"an integer of {value.bit_length()} bits"  # printing it may pass Python's limit of digits
+    if value is None or isinstance(value, bool | int | float):
+        return json.dumps(value)
+    return _NOUNS.get(type(value), f"a {type(value).__name__}")
+
+
+def listed(values: Iterable[Any]) -> str:
+    """Some values in a message."""
+    known = list(values)
+    more = f", ... ({len(known)} in all)" if len(known) > LISTED else ""
+    return (", ".join(map(shown, known[:LISTED])) or "no value") + more
+
+
+def _told(value: Any) -> str:
+    noun = _NOUNS.get(type(value), "")
+    return f"{shown(value)} is {noun}" if isinstance(value, str | bool) else f"the value is {noun or shown(value)}"

@@ -1,0 +1,139 @@
+"""Packages of real fitted pipelines, and ways to load and ask them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from score.contract import Contract
+from score.score import Scorer
+from score.transforms import ToFloat, ZerosToMissing
+
+ROOT = Path(__file__).resolve().parents[2]
+ZEROS = ["Glucose", "BloodPressure", "SkinThickness", "Insulin", "BMI"]
+VERSIONS = {name: version(name) for name in ("scikit-learn", "numpy", "pandas")}
+MakePackage = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def diabetes() -> pd.DataFrame:
+    return pd.read_csv(ROOT / "data/diabetes.csv")
+
+
+@pytest.fixture(scope="session", name="X")
+def features(diabetes: pd.DataFrame) -> pd.DataFrame:
+    return diabetes.drop(columns="Outcome")
+
+
+@pytest.fixture(scope="session")
+def mixed() -> pd.DataFrame:
+    rng, n = np.random.default_rng(0), 300
+    frame = pd.DataFrame(
+        {
+            "age": rng.integers(18, 90, n),
+            "income": np.where(rng.random(n) < 0.1, np.nan, rng.normal(3e4, 1e4, n)),
+            "member": rng.random(n) < 0.5,
+            "city": rng.choice(["Oslo", "Rome", "Kyiv"], n),
+            "grade": pd.Categorical(rng.choice(["low", "high"], n), ["low", "high"], ordered=True),
+            "level": pd.Categorical(rng.choice([1, 2, 3], n)),
+            "note": [f"note {i}" for i in range(n)],
+        }
+    )
+    frame.loc[::7, "city"] = None
+    return frame
+
+
+@pytest.fixture(scope="session")
+def make_package(tmp_path_factory: pytest.TempPathFactory) -> MakePackage:
+    def make(pipeline: Any, X: pd.DataFrame, **known: Any) -> Path:
+        folder: Path = tmp_path_factory.mktemp("package")
+        shutil.copytree(ROOT / "score", folder / "score", ignore=shutil.ignore_patterns("__pycache__"))
+        joblib.dump(pipeline, folder / "model.pkl")
+        known = {"model_name": "m", "task": "classification", "classes": [0, 1], "versions": VERSIONS} | known
+        Contract.describe(X, **known).write(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pima(make_package: MakePackage, diabetes: pd.DataFrame, X: pd.DataFrame) -> Path:
+    forest = RandomForestClassifier(20, max_depth=7, random_state=0)
+    pipeline = make_pipeline(ToFloat(), ZerosToMissing(ZEROS), SimpleImputer(), forest)
+    return make_package(pipeline.fit(X, diabetes["Outcome"]), X)
+
+
+@pytest.fixture(scope="session")
+def survey(make_package: MakePackage, mixed: pd.DataFrame) -> Path:
+    columns = make_column_transformer(
+        (OneHotEncoder(), ["city", "grade", "level"]),
+        (SimpleImputer(), ["age", "income", "member"]),
+        sparse_threshold=0,
+    )
+    codes = (mixed["age"] + 10 * mixed["member"]) // 40
+    pipeline = make_pipeline(columns, RandomForestClassifier(10, random_state=0)).fit(mixed, codes)
+    return make_package(pipeline, mixed, classes=["young", "middle", "old"])
+
+
+@pytest.fixture(scope="session")
+def line(make_package: MakePackage, X: pd.DataFrame) -> Path:
+    return make_package(LinearRegression().fit(X, X["Age"] * 2.5), X, task="regression", classes=None)
+
+
+@pytest.fixture(scope="session")
+def pima_scorer(pima: Path) -> Scorer:
+    return Scorer.load(pima)
+
+
+@pytest.fixture(scope="session")
+def survey_scorer(survey: Path) -> Scorer:
+    return Scorer.load(survey)
+
+
+@pytest.fixture
+def entry_module(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], ModuleType]]:
+    """Loads a package's score.py as azmlinfsrv does; what it does to the import system is undone afterwards."""
+    before = dict(sys.modules)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def load(package: Path) -> ModuleType:
+        spec = importlib.util.spec_from_file_location("entry_module", package / "score" / "score.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    yield load
+    for name in [name for name in sys.modules if name.split(".")[0] == "score"]:
+        del sys.modules[name]
+    sys.modules.update({name: module for name, module in before.items() if name.split(".")[0] == "score"})
+
+
+@pytest.fixture(scope="session")
+def ask() -> Callable[[Scorer, Any], tuple[int, Any]]:
+    """Status and decoded answer to a body; anything but bytes and text is encoded as JSON first."""
+
+    def ask(scorer: Scorer, body: Any) -> tuple[int, Any]:
+        status, reply = scorer.answer(body if isinstance(body, bytes | str) else json.dumps(body))
+        return status, json.loads(reply, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+    return ask
