@@ -1,0 +1,157 @@
+"""Stages that read the table and hold some rows out."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.cache import digest, pure
+from orchestrator.config.spec import DataSpec, Seed
+from orchestrator.errors import DataError
+from orchestrator.products import Dataset, Search, Split
+from score.contract import Contract
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@pure("pandas", "pyarrow")
+def load(data: DataSpec, search: Search) -> Dataset:
+    """Read the table and take the target apart; labels of a classification become codes 0 to n_classes - 1.
+
+    Raises:
+        DataError: the target has missing values or does not suit the estimator, or a column has no JSON.
+    """
+    from sklearn.base import is_classifier
+
+    table = _read(data)
+    y = table.pop(data.target)
+    X = table.drop(columns=list(data.drop))
+    if X.shape[1] == 0:
+        raise DataError(f"data.path: {data.path.name} has no column besides the target '{data.target}'")
+    if missing := int(y.isna().sum()):
+        raise DataError(f"data.target: '{data.target}' is missing in {missing} of {len(y)} rows; fill or remove them")
+    classes = None
+    if is_classifier(search.estimator.estimator):
+        y, classes = _coded(y, data)
+    try:  # what its endpoint could not be asked in JSON is told now, and not after the training
+        Contract.describe(X, model_name="", task="regression")
+    except ValueError as error:
+        raise DataError(f"data.path: {error} (data.drop)") from error
+    parts = data.cache_parts()
+    return Dataset(X, y, classes, digest({"file": parts["data file"], "target": data.target}))
+
+
+def _read(data: DataSpec) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        if data.format == "parquet":
+            return pd.read_parquet(data.path)
+        separator: Any = {"sep": data.separator, "low_memory": False}  # types are decided by whole columns
+        if len(data.separator) > 1:  # a pattern, which only the slow engine knows
+            separator = {"sep": data.separator, "engine": "python"}
+        missing = list(data.missing_values)
+        table: pd.DataFrame = pd.read_csv(data.path, encoding=data.encoding, na_values=missing, **separator)
+    except (ValueError, OSError) as error:
+        text = " ".join(str(error).split())
+        raise DataError(f"data.path: {data.path} cannot be read as {data.format}: {text}") from error
+    return table
+
+
+def _coded(y: pd.Series, data: DataSpec) -> tuple[pd.Series, tuple[Any, ...]]:
+    """Codes and the labels they stand for; of two labels the positive one gets code 1."""
+    labels = sorted(y.unique().tolist(), key=lambda label: (str(type(label)), label))
+    odd = [label for label in labels if not isinstance(label, str | int | float)]
+    if odd:
+        kind = type(odd[0]).__name__
+        raise DataError(
+            f"data.target: '{data.target}' holds values of type {kind}; make them text, numbers or booleans"
+        )
+    if len(labels) < 2:
+        raise DataError(f"data.target: '{data.target}' holds only {labels!r}; there is nothing to tell apart")
+    if any(isinstance(label, float) and not label.is_integer() for label in labels):
+        raise _continuous(data, labels)
+    if data.positive is not None:
+        if data.positive not in labels or len(labels) != 2:
+            shown = ", ".join(map(repr, labels[:10])) + (", ..." if len(labels) > 10 else "")
+            raise DataError(
+                f"data.positive: {data.positive!r} should be one of two labels and '{data.target}' holds {shown}"
+            )
+        labels.sort(key=lambda label: label == data.positive)
+    codes = {label: code for code, label in enumerate(labels)}
+    return y.map(codes).astype("int64"), tuple(labels)
+
+
+def _continuous(data: DataSpec, labels: Sequence[Any]) -> DataError:
+    return DataError(
+        f"data.target: '{data.target}' holds {len(labels)} different numbers such as {labels[0]!r} and the model "
+        "predicts classes; choose a regressor (model.estimator) and search=grid_regression"
+    )
+
+
+@pure("scikit-learn", "numpy")
+def split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Split:
+    """Hold ``data.test_size`` of the rows out.
+
+    Raises:
+        DataError: a part would be too small for the search, or a metric does not suit the number of classes.
+    """
+    from sklearn.model_selection import train_test_split
+
+    classes = dataset.classes
+    if classes is not None:
+        _check_metrics(classes, search)
+        _check_rows(dataset.y, classes, data, search, "rows")
+    stratify = dataset.y if data.stratify and classes is not None else None
+    try:
+        X_train, X_test, y_train, y_test = train_test_split(
+            dataset.X, dataset.y, test_size=data.test_size, random_state=seed, stratify=stratify
+        )
+    except ValueError as error:
+        raise DataError(f"data.test_size: {len(dataset.y)} rows cannot be split so: {error}") from error
+    if classes is not None:
+        _check_rows(y_train, classes, data, search, "training rows")
+    elif len(y_train) < search.estimator.cv:
+        raise DataError(f"search.cv: {len(y_train)} training rows are fewer than {search.estimator.cv} folds")
+    return Split(X_train, X_test, y_train, y_test, classes, dataset.digest)
+
+
+def _check_rows(y: pd.Series, classes: tuple[Any, ...], data: DataSpec, search: Search, what: str) -> None:
+    """Every class must have a row in every fold."""
+    folds = search.estimator.cv
+    counts = y.value_counts().to_dict()
+    few = [code for code in range(len(classes)) if counts.get(code, 0) < folds]
+    if few and len(few) > len(classes) / 2 and not isinstance(classes[0], str):
+        raise _continuous(data, classes)  # nearly every value stands in a row of its own
+    if few:
+        others = f" (and {len(few) - 1} more classes)" if len(few) > 1 else ""
+        raise DataError(
+            f"data.target: class {classes[few[0]]!r}{others} has {counts.get(few[0], 0)} {what}, fewer than search.cv="
+            f"{folds} folds; use fewer folds, or leave the class out"
+        )
+
+
+def _check_metrics(classes: tuple[Any, ...], search: Search) -> None:
+    """A metric that tells two classes apart must not be asked about more; scikit-learn itself knows which do."""
+    from sklearn.dummy import DummyClassifier
+    from sklearn.metrics import get_scorer
+
+    if len(classes) == 2:
+        return
+    y = [0, 1, 2]
+    guess = DummyClassifier().fit([[0]] * 3, y)
+    unsuited = []
+    for name in search.estimator.scoring:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                get_scorer(name)(guess, [[0]] * 3, y)
+        except ValueError:
+            unsuited.append(name)
+    if unsuited:
+        raise DataError(
+            f"search.scoring: {', '.join(unsuited)} tell two classes apart and the target has {len(classes)}; use e.g. "
+            "'search.scoring=[roc_auc_ovr,f1_macro,accuracy]' search.refit=roc_auc_ovr"
+        )

@@ -1,0 +1,41 @@
+"""Stages for a service that is there: what it is, its log, its keys, a test of it, its end."""
+
+from __future__ import annotations
+
+from typing import NewType
+
+from orchestrator.deploy import Target
+from orchestrator.probing import probe_endpoint
+from orchestrator.products import Endpoint, Keys, Probe, ServiceStatus
+
+Log = NewType("Log", str)
+
+
+def status(target: Target) -> ServiceStatus:
+    """What is deployed now, and whether it answers."""
+    return target.status()
+
+
+def logs(target: Target) -> Log:
+    """The newest lines of the service's log."""
+    return Log(target.logs())
+
+
+def keys(target: Target) -> Keys:
+    """The service's keys."""
+    return target.keys()
+
+
+def endpoint(target: Target) -> Endpoint:
+    """The live service's endpoint."""
+    return target.endpoint()
+
+
+def check(endpoint: Endpoint) -> Probe:
+    """Test the endpoint with its package's golden requests and leave it as it is."""
+    return probe_endpoint(endpoint)
+
+
+def remove(target: Target) -> None:
+    """Take the service down; taking down nothing is fine."""
+    target.remove()

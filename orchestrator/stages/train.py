@@ -1,0 +1,172 @@
+"""Stages that learn: put the pipeline together, search, evaluate on the hold-out rows, report."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orchestrator.cache import cached, pure
+from orchestrator.config.locate import locate
+from orchestrator.config.spec import Branch, Component, DataSpec, ModelSpec, PreprocessSpec, SearchSpec, Seed
+from orchestrator.errors import OrchestratorError, TrainError
+from orchestrator.events import Progress
+from orchestrator.products import Candidate, Evaluation, Report, Search, Split, Trained
+from orchestrator.provenance import Provenance
+
+MODEL = "model"  # the pipeline step that the estimator is; its parameters are searched as model__<name>
+
+
+@pure("scikit-learn")
+def assemble(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec) -> Search:
+    """The unfitted search over a pipeline of the preprocessing and the estimator."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.model_selection import ParameterGrid
+    from sklearn.pipeline import Pipeline
+
+    steps = [(name, _transformer(step)) for name, step in preprocess.steps.items()]
+    if preprocess.branches:
+        branches = [(name, _branch(branch), _columns(branch)) for name, branch in preprocess.branches.items()]
+        steps.append(("branches", ColumnTransformer(branches, remainder=preprocess.remainder)))
+    estimator = locate(model.estimator, "model.estimator")(**_lists(model.params))
+    pipeline = Pipeline([*steps, (MODEL, estimator)])
+    grid = {f"{MODEL}__{name}": list(values) for name, values in model.param_grid.items()}
+    candidates = len(ParameterGrid(grid))
+    found = locate(search.target, "search._target_")(
+        pipeline,
+        grid,
+        scoring=list(search.scoring),
+        refit=search.refit,
+        cv=search.cv,
+        n_jobs=search.n_jobs,
+        error_score="raise",  # a candidate that fails is a mistake to be told, and not a missing score
+    )
+    return Search(found, candidates, candidates * search.cv)
+
+
+def _transformer(component: Component) -> Any:
+    return locate(component.target, "preprocess")(**_lists(component.options))
+
+
+def _branch(branch: Branch) -> Any:
+    from sklearn.pipeline import Pipeline
+
+    return Pipeline([(name, _transformer(step)) for name, step in branch.steps.items()])
+
+
+def _columns(branch: Branch) -> Any:
+    from sklearn.compose import make_column_selector
+
+    if branch.columns == "numeric":
+        return make_column_selector(dtype_include="number")
+    if branch.columns == "categorical":
+        return make_column_selector(dtype_exclude="number")
+    return list(branch.columns)
+
+
+def _lists(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}
+
+
+@cached("scikit-learn", "numpy", "scipy", "pandas", "joblib")
+def train(split: Split, search: Search, progress: Progress) -> Trained:
+    """Run the search and keep the best pipeline, fitted again on all training rows.
+
+    Raises:
+        TrainError: a fit or a score failed; nothing is kept.
+    """
+    from sklearn.base import clone
+
+    estimator = clone(search.estimator)
+    estimator.on_progress = progress
+    try:
+        with each_warning_once():
+            estimator.fit(split.X_train, split.y_train)
+    except OrchestratorError:  # an observer's, told while the search made progress
+        raise
+    except Exception as error:
+        raise TrainError(f"model: fitting failed with {type(error).__name__}: {_remedy(error)}") from error
+    return Trained(estimator.best_estimator_, int(estimator.best_index_), _candidates(estimator))
+
+
+@contextlib.contextmanager
+def each_warning_once() -> Iterator[None]:
+    """Tell each distinct warning once, at the end: libraries repeat theirs in every fit and every fold."""
+    with warnings.catch_warnings(record=True) as caught:
+        yield
+    for category, text in dict.fromkeys((found.category, str(found.message)) for found in caught):
+        warnings.warn(text, category, stacklevel=3)
+
+
+def _remedy(error: Exception) -> str:
+    """What an estimator said, in one line, and what would help where that is known."""
+    text = (str(error).strip().splitlines() or ["it gave no reason"])[0]
+    advice = {
+        "NaN": "preprocess=tabular fills missing values",
+        "could not convert string": "preprocess=tabular encodes columns of text",
+    }
+    return "; ".join([text.rstrip("."), *(remedy for sign, remedy in advice.items() if sign in text)])
+
+
+def _candidates(search: Any) -> tuple[Candidate, ...]:
+    results, prefix = search.cv_results_, f"{MODEL}__"
+    return tuple(
+        Candidate(
+            params={name.removeprefix(prefix): value for name, value in params.items()},
+            mean={metric: float(results[f"mean_test_{metric}"][index]) for metric in search.scoring},
+            std={metric: float(results[f"std_test_{metric}"][index]) for metric in search.scoring},
+            rank=int(results[f"rank_test_{search.refit}"][index]),
+            fit_seconds=float(results["mean_fit_time"][index]),
+        )
+        for index, params in enumerate(results["params"])
+    )
+
+
+@cached("scikit-learn", "numpy", "pandas", "matplotlib")
+def evaluate(split: Split, trained: Trained, search: SearchSpec) -> Evaluation:
+    """Score the best pipeline on the hold-out rows with every metric of the search, and draw the figures."""
+    from sklearn.metrics import get_scorer
+
+    from orchestrator import figures
+
+    with each_warning_once():
+        scorers = {name: get_scorer(name) for name in search.scoring}
+        metrics = {name: float(score(trained.pipeline, split.X_test, split.y_test)) for name, score in scorers.items()}
+        return Evaluation(metrics, figures.draw(trained, split, search.refit))
+
+
+@cached()
+def report(
+    data: DataSpec,
+    preprocess: PreprocessSpec,
+    model: ModelSpec,
+    search: SearchSpec,
+    seed: Seed,
+    split: Split,
+    trained: Trained,
+    evaluation: Evaluation,
+    provenance: Provenance,
+) -> Report:
+    """Everything a tracker writes down about this training, as plain data."""
+    best = trained.best
+    metrics = {f"mean_test_{metric}": value for metric, value in best.mean.items()}
+    metrics |= {f"std_test_{metric}": value for metric, value in best.std.items()}
+    metrics |= {f"holdout_{metric}": value for metric, value in evaluation.metrics.items()}
+    sections: tuple[dict[str, str], ...] = (data.flat(), preprocess.flat(), model.flat(), search.flat())
+    params = functools.reduce(lambda left, right: left | right, sections, {"seed": str(seed)})
+    tags = {
+        "data_fingerprint": split.digest,
+        "data_rows": f"{len(split.y_train)} training, {len(split.y_test)} held out",
+        **provenance.tags,
+    }
+    return Report(
+        params=params,
+        tags=tags,
+        best_params=dict(best.params),
+        metrics=metrics,
+        candidates=trained.candidates,
+        figures=evaluation.figures,
+        config=provenance.config,
+    )

@@ -1,0 +1,146 @@
+"""Specs as wiring would hand them to the stages, and packages made from small fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from orchestrator.config.spec import DataSpec, ModelSpec, PackageSpec, PreprocessSpec, SearchSpec, Seed, StateDir
+from orchestrator.events import Progress
+from orchestrator.products import Dataset, Package, Search, Split, Trained
+from orchestrator.stages.data import load, split
+from orchestrator.stages.package import package
+from orchestrator.stages.train import assemble, train
+
+FOREST = "sklearn.ensemble.RandomForestClassifier"
+TABULAR = {
+    "branches": {
+        "numeric": {
+            "columns": "numeric",
+            "steps": {
+                "impute": {"_target_": "sklearn.impute.SimpleImputer", "strategy": "median"},
+                "scale": {"_target_": "sklearn.preprocessing.StandardScaler"},
+            },
+        },
+        "categorical": {
+            "columns": "categorical",
+            "steps": {
+                "impute": {"_target_": "sklearn.impute.SimpleImputer", "strategy": "most_frequent"},
+                "encode": {
+                    "_target_": "sklearn.preprocessing.OneHotEncoder",
+                    "handle_unknown": "ignore",
+                    "sparse_output": False,
+                },
+            },
+        },
+    }
+}
+
+
+class Kit:
+    """Runs stages on a table, one after another; each takes only what its test is about."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def data(self, table: pd.DataFrame | str | bytes, **keys: Any) -> DataSpec:
+        path = self.folder / f"table.{keys.get('format', 'csv')}"
+        if isinstance(table, bytes):
+            path.write_bytes(table)
+        elif isinstance(table, str):
+            path.write_text(table)
+        elif keys.get("format") == "parquet":
+            table.to_parquet(path)
+        else:
+            table.to_csv(path, index=False)
+        return DataSpec(**{"path": path, "format": "csv", "target": "y", "test_size": 0.25, **keys})
+
+    def search(
+        self,
+        estimator: str = FOREST,
+        grid: dict[str, Any] | None = None,
+        preprocess: dict[str, Any] | None = None,
+        params: dict[str, Any] | None = None,
+        **keys: Any,
+    ) -> Search:
+        params = {"n_estimators": 3, "random_state": 0} if params is None and estimator == FOREST else params or {}
+        return assemble(
+            PreprocessSpec(**preprocess or {}),
+            ModelSpec(estimator=estimator, params=params, param_grid=grid or {}),
+            self.search_spec(**keys),
+        )
+
+    def search_spec(self, **keys: Any) -> SearchSpec:
+        plain = {"_target_": "orchestrator.search.GridSearchCV", "cv": 2, "scoring": ["accuracy"], "refit": "accuracy"}
+        return SearchSpec(**{**plain, **keys})
+
+    def load(self, table: pd.DataFrame | str | bytes, search: Search | None = None, **keys: Any) -> Dataset:
+        return load(self.data(table, **keys), search or self.search())
+
+    def split(self, table: pd.DataFrame | str, search: Search | None = None, seed: int = 0, **keys: Any) -> Split:
+        search, data = search or self.search(), self.data(table, **keys)
+        return split(load(data, search), data, search, Seed(seed))
+
+    def train(self, table: pd.DataFrame, search: Search, **keys: Any) -> tuple[Split, Trained]:
+        parts = self.split(table, search, **keys)
+        return parts, train(parts, search, Progress())
+
+    def package(self, parts: Split, trained: Trained, **keys: Any) -> Package:
+        spec = PackageSpec(**{"model_name": "toy_model", "golden_rows": 3, **keys})
+        return package(trained, parts, spec, StateDir(self.folder / "state"))
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Kit:
+    return Kit(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def numbers() -> pd.DataFrame:
+    """Two columns that tell the two labels apart, mostly."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 80)
+    return pd.DataFrame({"a": y + rng.normal(0, 0.4, 80), "b": rng.normal(0, 1, 80), "y": y})
+
+
+@pytest.fixture(scope="session")
+def mixed(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Columns of every kind, some with gaps."""
+    rng, n = np.random.default_rng(1), len(numbers)
+    table = numbers.assign(
+        whole=rng.integers(0, 9, n), city=rng.choice(["Oslo", "Rome"], n), flag=rng.random(n) < 0.5, y=numbers["y"]
+    )
+    table.loc[::5, "a"] = np.nan
+    table.loc[::7, "city"] = None
+    return table
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory, numbers: pd.DataFrame) -> tuple[Split, Trained]:
+    """A small forest, fitted."""
+    kit = Kit(tmp_path_factory.mktemp("toy"))
+    return kit.train(numbers, kit.search(grid={"max_depth": [1, 2]}))
+
+
+@pytest.fixture(scope="module")
+def toy_package(tmp_path_factory: pytest.TempPathFactory, toy: tuple[Split, Trained]) -> Package:
+    """A package of it; a test that changes it takes a copy."""
+    return Kit(tmp_path_factory.mktemp("toy_package")).package(*toy)
+
+
+@pytest.fixture
+def copy_of(tmp_path: Path) -> Callable[[Package], Package]:
+    """A copy of a package to change."""
+    import shutil
+
+    def copy(package: Package) -> Package:
+        path = tmp_path / "copy"
+        shutil.copytree(package.path, path)
+        return Package(path, package.fingerprint, package.model_name)
+
+    return copy

@@ -1,0 +1,326 @@
+"""The package: what is in it, what is refused, and that its proof finds every fault."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from orchestrator.errors import PackageError
+from orchestrator.products import Package, Split, Trained
+from orchestrator.stages import package as stage
+from orchestrator.stages.package import prove
+from score import golden
+from score.contract import Contract, fingerprint_of
+
+from .conftest import TABULAR, Kit
+
+Copy = Callable[[Package], Package]
+
+
+def asked(package: Package) -> dict[str, golden.Golden]:
+    return {request.name: request for request in golden.read(package.path)}
+
+
+# --- what is in it
+
+
+def test_the_folder_holds_what_a_server_needs_and_nothing_else(toy_package: Package) -> None:
+    there = {path.relative_to(toy_package.path).as_posix() for path in toy_package.path.rglob("*") if path.is_file()}
+    wanted = {"model.pkl", "conda.yaml", "requirements.txt", "contract.json", "golden.json"}
+    assert {name for name in there if "/" not in name} == wanted
+    assert {name for name in there if "/" in name} == {f"score/{path.name}" for path in stage.SHIPS.glob("*.py")}
+    assert toy_package.path.name == toy_package.fingerprint[:16]
+    assert toy_package.fingerprint == fingerprint_of(toy_package.path)
+    assert toy_package.is_whole()
+    assert toy_package.path.stat().st_mode & 0o055 == 0o055  # another user's server may read it
+
+
+def test_pins_are_exactly_what_the_pickle_and_the_entry_script_need(toy_package: Package) -> None:
+    lines = (toy_package.path / "requirements.txt").read_text().splitlines()
+    needed = ["joblib", "numpy", "pandas", "scikit-learn", "starlette", "uvicorn"]
+    assert lines == [f"{name}=={importlib.metadata.version(name)}" for name in needed]
+    environment = yaml.safe_load((toy_package.path / "conda.yaml").read_text())
+    assert environment["name"] == "toy_model"
+    python = ".".join(map(str, sys.version_info[:3]))
+    assert environment["dependencies"] == [f"python={python}", "pip", {"pip": lines}]
+
+
+@pytest.mark.parametrize("name", ["xgboost.XGBClassifier", "lightgbm.LGBMClassifier"])
+def test_a_foreign_estimator_is_pinned_and_proved(kit: Kit, numbers: pd.DataFrame, name: str) -> None:
+    library = name.partition(".")[0]
+    pytest.importorskip(library)
+    params = {"n_estimators": 2, **({"verbose": -1} if library == "lightgbm" else {})}
+    package = kit.package(*kit.train(numbers, kit.search(name, params=params)))
+    version = importlib.metadata.version(library)
+    assert f"{library}=={version}" in (package.path / "requirements.txt").read_text().splitlines()
+    assert prove(package).requests == 5
+
+
+def test_the_contract_says_what_training_saw(toy_package: Package) -> None:
+    contract = Contract.from_json((toy_package.path / "contract.json").read_bytes())
+    assert [column.name for column in contract.columns] == ["a", "b"]
+    assert (contract.model_name, contract.task, list(contract.classes or ())) == ("toy_model", "classification", [0, 1])
+    assert contract.versions["scikit-learn"] == importlib.metadata.version("scikit-learn")
+    assert contract.fingerprint == toy_package.fingerprint
+
+
+def test_golden_requests_hold_the_training_processs_answers(toy: tuple[Split, Trained], toy_package: Package) -> None:
+    parts, trained = toy
+    requests = asked(toy_package)
+    assert list(requests) == ["the article's form", "records", "split", "a column is missing", "no JSON"]
+    reply = requests["records"].reply
+    probabilities = trained.pipeline.predict_proba(parts.X_test.head(3))
+    np.testing.assert_array_equal(reply["probabilities"], probabilities)
+    assert reply["predictions"] == trained.pipeline.predict(parts.X_test.head(3)).tolist()
+    assert json.loads(requests["the article's form"].reply) == {"proba": probabilities[:1, -1].tolist()}
+    assert requests["split"].reply == reply
+    assert [requests[name].status for name in ("a column is missing", "no JSON")] == [400, 400]
+
+
+def test_a_table_of_every_kind_of_column_with_gaps_is_packaged_and_proved(kit: Kit, mixed: pd.DataFrame) -> None:
+    package = kit.package(*kit.train(mixed, kit.search(preprocess=TABULAR)), golden_rows=15)
+    rows = json.loads(asked(package)["records"].body)["data"]
+    assert len(rows) == 15
+    assert {type(row["flag"]) for row in rows} == {bool}
+    assert any(row["a"] is None for row in rows)
+    assert any(row["city"] is None for row in rows)
+    assert prove(package).requests == 5
+
+
+def test_golden_rows_are_those_that_an_endpoint_lets_in(kit: Kit, mixed: pd.DataFrame) -> None:
+    parts, trained = kit.train(mixed, kit.search(preprocess=TABULAR))
+    strange = parts.X_test.assign(city="Kyiv")  # a category that training never saw
+    some = strange.copy()
+    some.iloc[[4, 7]] = parts.X_test.iloc[[4, 7]]
+    package = kit.package(replace(parts, X_test=some.astype(parts.X_test.dtypes)), trained)
+    assert len(json.loads(asked(package)["records"].body)["data"]) == 2
+    package = kit.package(replace(parts, X_test=strange), trained)  # none of them: training rows then
+    assert len(json.loads(asked(package)["records"].body)["data"]) == 3
+    assert prove(package).requests == 5
+
+
+def test_labels_and_regressions_are_answered_as_they_stand_in_the_data(kit: Kit, numbers: pd.DataFrame) -> None:
+    named = numbers.assign(y=numbers["y"].map({0: "healthy", 1: "ill"}))
+    package = kit.package(*kit.train(named, kit.search("sklearn.svm.SVC")))
+    reply = asked(package)["records"].reply
+    assert set(reply["predictions"]) <= {"healthy", "ill"}
+    assert "probabilities" not in reply
+    assert json.loads(asked(package)["the article's form"].reply)["prediction"] == reply["predictions"][:1]
+    assert prove(package).requests == 5
+    search = kit.search("sklearn.linear_model.Ridge", scoring=["r2"], refit="r2")
+    package = kit.package(*kit.train(numbers.assign(y=numbers["a"] * 2.5), search))
+    assert set(asked(package)["records"].reply) == {"predictions"}
+    assert prove(package).requests == 5
+
+
+def test_the_same_contents_are_the_same_folder_which_stays_if_it_is_whole(kit: Kit, toy: tuple[Split, Trained]) -> None:
+    first = kit.package(*toy)
+    inode = first.path.stat().st_ino
+    assert kit.package(*toy) == first
+    assert first.path.stat().st_ino == inode  # a service may be running from it
+    (first.path / "model.pkl").write_bytes(b"")
+    assert not first.is_whole()
+    assert kit.package(*toy) == first
+    assert first.is_whole()
+    assert first.path.stat().st_ino != inode
+    assert [path.name for path in first.path.parent.iterdir()] == [first.path.name]
+
+
+def test_another_name_or_another_fit_is_another_package(kit: Kit, toy: tuple[Split, Trained]) -> None:
+    prints = {kit.package(*toy).fingerprint, kit.package(*toy, model_name="other").fingerprint}
+    assert len(prints | {kit.package(*toy, extra_columns="ignore").fingerprint}) == 3
+
+
+# --- what is refused
+
+
+def with_function(toy: tuple[Split, Trained], function: Callable[..., Any]) -> tuple[Split, Trained]:
+    parts, trained = toy
+    model = clone(trained.pipeline.named_steps["model"])
+    pipeline = make_pipeline(FunctionTransformer(function), model).fit(parts.X_train, parts.y_train)
+    return parts, replace(trained, pipeline=pipeline)
+
+
+def test_a_function_of_main_is_refused_by_name(
+    kit: Kit, toy: tuple[Split, Trained], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def doubled(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame * 2
+
+    doubled.__module__, doubled.__qualname__ = "__main__", "doubled"
+    monkeypatch.setattr(sys.modules["__main__"], "doubled", doubled, raising=False)
+    with pytest.raises(PackageError, match=r"model\.pkl needs __main__\.doubled, which does not ship with the package"):
+        kit.package(*with_function(toy, doubled))
+    assert list((kit.folder / "state" / "packages").iterdir()) == []
+
+
+def test_a_function_of_a_local_module_is_refused_by_name(
+    kit: Kit, toy: tuple[Split, Trained], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (kit.folder / "acme_local.py").write_text("def halved(frame):\n    return frame / 2\n")
+    monkeypatch.syspath_prepend(kit.folder)
+    import acme_local  # type: ignore[import-not-found]
+
+    monkeypatch.delitem(sys.modules, "acme_local")
+    monkeypatch.setitem(sys.modules, "acme_local", acme_local)
+    with pytest.raises(
+        PackageError, match=r"needs acme_local\.halved, .*; move it to a module in score/ .* or install"
+    ):
+        kit.package(*with_function(toy, acme_local.halved))
+
+
+def test_a_lambda_is_refused(kit: Kit, toy: tuple[Split, Trained]) -> None:
+    with pytest.raises(PackageError, match=r"the fitted pipeline cannot be pickled: .*lambda.*; use importable"):
+        kit.package(*with_function(toy, lambda frame: frame))
+
+
+def test_a_column_without_json_is_refused(kit: Kit, toy: tuple[Split, Trained]) -> None:
+    parts, trained = toy
+    dates = parts.X_train.assign(when=pd.Timestamp("2026-01-01"))
+    with pytest.raises(PackageError, match=r"data: column 'when' is datetime64.*make it numbers, booleans or text"):
+        kit.package(replace(parts, X_train=dates), trained)
+
+
+# --- the proof
+
+
+def test_the_proof_is_of_this_package_and_of_a_process_of_its_own(toy_package: Package) -> None:
+    ballast = np.ones(60_000_000)  # 480 MB that are this process's and not the service's
+    proof = prove(toy_package)
+    assert ballast[0] == 1
+    assert (proof.fingerprint, proof.requests) == (toy_package.fingerprint, 5)
+    assert 50e6 < proof.memory_bytes < 450e6
+    assert toy_package.is_whole()  # nothing was written into it
+
+
+def test_the_clean_process_sees_neither_the_environment_nor_the_folder(
+    toy_package: Package, copy_of: Copy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "numpy.py").write_text("raise ImportError('the wrong one')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("AZUREML_MODEL_DIR", str(tmp_path))
+    monkeypatch.setenv("A_SECRET", "x")
+    monkeypatch.chdir(tmp_path)
+    package = copy_of(toy_package)
+    with (package.path / "score" / "__init__.py").open("a") as file:
+        file.write("\nimport os\nassert 'A_SECRET' not in os.environ and not os.listdir()\n")
+    assert prove(package).requests == 5
+
+
+def test_a_package_in_a_folder_of_any_name_is_proved(toy_package: Package, tmp_path: Path) -> None:
+    path = tmp_path / "it's a 'package' — \"odd\" \\ name"
+    path.symlink_to(toy_package.path)
+    assert prove(replace(toy_package, path=path)).requests == 5
+
+
+def another_model(package: Package) -> None:
+    pipeline = joblib.load(package.path / "model.pkl")
+    pipeline.named_steps["model"].estimators_.pop()
+    joblib.dump(pipeline, package.path / "model.pkl")
+
+
+def truncated_model(package: Package) -> None:
+    file = package.path / "model.pkl"
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def another_reply(package: Package) -> None:
+    requests = golden.read(package.path)
+    reply = requests[1].reply
+    reply["probabilities"][1][0] += 1e-9
+    golden.write(package.path, [requests[0], replace(requests[1], reply=reply), *requests[2:]])
+
+
+def another_label(package: Package) -> None:
+    requests = golden.read(package.path)
+    reply = requests[1].reply
+    reply["predictions"][0] = 1 - reply["predictions"][0]
+    golden.write(package.path, [requests[0], replace(requests[1], reply=reply), *requests[2:]])
+
+
+def no_golden(package: Package) -> None:
+    (package.path / "golden.json").unlink()
+
+
+def no_model(package: Package) -> None:
+    (package.path / "model.pkl").unlink()
+
+
+def another_scikit_learn(package: Package) -> None:
+    contract = Contract.from_json((package.path / "contract.json").read_bytes())
+    versions = {**contract.versions, "scikit-learn": "0.24.0"}
+    (package.path / "contract.json").write_text(replace(contract, versions=versions).to_json())
+
+
+def local_import(package: Package) -> None:
+    code = f"import sys; sys.path.append({os.fspath(Path(__file__).parents[2])!r}); import orchestrator.errors\n"
+    (package.path / "score" / "transforms.py").write_text(code)
+    with (package.path / "score" / "score.py").open("a") as file:
+        file.write("\nimport score.transforms\n")
+
+
+def dies(package: Package) -> None:
+    (package.path / "score" / "golden.py").write_text("import os\nos._exit(7)\n")
+
+
+def noisy(package: Package) -> None:
+    (package.path / "score" / "golden.py").write_text("raise SystemExit('not today')\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            another_model,
+            r"golden request 'the article's form': reply\.proba\[0\] is 0\.\d+ instead of 0\.\d+|'records'",
+        ),
+        (truncated_model, r"model\.pkl does not load: .*: install the package's requirements\.txt, or build it again"),
+        (another_reply, r"golden request 'records': reply\.probabilities\[1\]\[0\] is .* instead of "),
+        (another_label, r"golden request 'records': reply\.predictions\[0\] is [01] instead of [01]"),
+        (no_golden, r"FileNotFoundError: .*golden\.json"),
+        (no_model, r"no model\.pkl"),
+        (another_scikit_learn, r"the model was trained with scikit-learn 0\.24\.0 \(here: .*\): install the package's"),
+        (local_import, r"the package needs orchestrator, orchestrator\.errors, local code that does not ship"),
+        (dies, r"ended with code 7: nothing was printed"),
+        (noisy, r"ended with code 1: not today"),
+    ],
+)
+def test_the_proof_names_the_fault(
+    toy_package: Package, copy_of: Copy, change: Callable[[Package], None], message: str
+) -> None:
+    package = copy_of(toy_package)
+    change(package)
+    with pytest.raises(PackageError, match=message) as caught:
+        prove(package)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_package_without_its_transforms_is_found_out(kit: Kit, numbers: pd.DataFrame) -> None:
+    steps = {"cast": {"_target_": "score.transforms.ToFloat", "columns": ["a"]}}
+    package = kit.package(*kit.train(numbers, kit.search(preprocess={"steps": steps})))
+    (package.path / "score" / "transforms.py").unlink()
+    with pytest.raises(PackageError, match=r"score\.transforms"):
+        prove(package)
+
+
+def test_a_package_that_hangs_is_given_up(toy_package: Package, copy_of: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = copy_of(toy_package)
+    (package.path / "score" / "golden.py").write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.setattr(stage, "PROOF_SECONDS", 1)
+    with pytest.raises(PackageError, match="gave no answer within 1 s in a clean process"):
+        prove(package)

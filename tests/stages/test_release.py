@@ -1,0 +1,253 @@
+"""Register, deploy, test, promote; recall what was registered. With the public fake target and a small real server."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.config.spec import PackageSpec, StateDir
+from orchestrator.deploy import Undone
+from orchestrator.deploy.fake import Fake
+from orchestrator.errors import DeployError, PackageError, ProbeError
+from orchestrator.products import Endpoint, ModelVersion, Package, Probe, Proof, Report
+from orchestrator.stages.release import deploy, probe, promote, recall, register
+from orchestrator.tracking.none import NoTracking
+from score import golden
+
+REPORT = Report({}, {}, {}, {}, (), {}, "")
+
+
+@dataclass(frozen=True)
+class Tracking(NoTracking):
+    """Gives version 7 and remembers what was promoted."""
+
+    promoted: list[ModelVersion] = field(default_factory=list)
+
+    def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:  # noqa: ARG002
+        return ModelVersion(package.model_name, "7", "run-1", package)
+
+    def promote(self, version: ModelVersion) -> None:
+        self.promoted.append(version)
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> StateDir:
+    return StateDir(tmp_path / "state")
+
+
+@pytest.fixture
+def registered(toy_package: Package, state_dir: StateDir) -> ModelVersion:
+    return register(toy_package, Proof(toy_package.fingerprint, 5, 1), REPORT, Tracking(), state_dir)
+
+
+SPEC = PackageSpec(model_name="toy_model")
+
+
+def test_what_is_registered_is_recalled(registered: ModelVersion, state_dir: StateDir) -> None:
+    assert recall(SPEC, state_dir) == registered
+    assert (registered.version, registered.run_id) == ("7", "run-1")
+
+
+def test_a_proof_of_another_package_registers_nothing(toy_package: Package, state_dir: StateDir) -> None:
+    with pytest.raises(PackageError, match="the proof is another package's"):
+        register(toy_package, Proof("another", 5, 1), REPORT, Tracking(), state_dir)
+    assert not state_dir.exists()
+
+
+def test_without_a_registration_there_is_nothing_to_recall(registered: ModelVersion, state_dir: StateDir) -> None:
+    for spec, where in ((PackageSpec(model_name="other"), state_dir), (SPEC, StateDir(state_dir / "elsewhere"))):
+        with pytest.raises(PackageError, match=r"no package of '\w+' was registered on this machine; make one with"):
+            recall(spec, where)
+    (state_dir / "registered" / "toy_model.json").write_text("{")
+    with pytest.raises(PackageError, match="was registered on this machine; make one with stages=package"):
+        recall(SPEC, state_dir)
+    assert registered.package.is_whole()
+
+
+def test_a_package_that_was_changed_since_is_not_recalled(
+    toy_package: Package, copy_of: Callable[[Package], Package], state_dir: StateDir
+) -> None:
+    package = copy_of(toy_package)
+    register(package, Proof(package.fingerprint, 5, 1), REPORT, Tracking(), state_dir)
+    (package.path / "model.pkl").write_bytes(b"another")
+    with pytest.raises(
+        PackageError, match=r"copy is not what was registered as 'toy_model'; make it again with stages"
+    ):
+        recall(SPEC, state_dir)
+
+
+def test_deploy_and_promote_hand_on(registered: ModelVersion) -> None:
+    target, tracker = Fake(), Tracking()
+    endpoint = deploy(registered, target)
+    assert endpoint.package == registered.package
+    assert target.calls == ["deploy"]
+    promote(registered, Probe(5, 1, 2, None), tracker)
+    assert tracker.promoted == [registered]
+
+
+# --- the endpoint test
+
+
+@dataclass
+class Server:
+    """Answers the package's own answers unless told otherwise."""
+
+    package: Package
+    key: str = ""
+    wrong: dict[str, Any] = field(default_factory=dict)
+    status: int = 0
+    asks_for_the_key: bool = True
+    requests: list[str] = field(default_factory=list)
+
+    def reply(self, body: str, key: str) -> tuple[int, Any]:
+        self.requests.append(body)
+        if self.key and key != f"Bearer {self.key}" and self.asks_for_the_key:
+            return 401, {"detail": "no key"}
+        request = next(request for request in golden.read(self.package.path) if request.body == body)
+        if self.status:
+            return self.status, {"detail": "broken"}
+        return request.status, self.wrong.get(request.name, request.reply)
+
+
+@pytest.fixture
+def serve(toy_package: Package) -> Iterator[Callable[..., tuple[Server, Endpoint]]]:
+    started: list[ThreadingHTTPServer] = []
+
+    def start(**options: Any) -> tuple[Server, Endpoint]:
+        server = Server(toy_package, **options)
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            wbufsize = -1  # one packet a reply
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                status, reply = server.reply(body, self.headers.get("Authorization", ""))
+                data = json.dumps(reply).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        http.daemon_threads = True
+        threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        started.append(http)
+        headers = {"Authorization": f"Bearer {server.key}"} if server.key else {}
+        url = f"http://127.0.0.1:{http.server_port}/score"
+        return server, Endpoint(url, "fake", bool(server.key), toy_package, headers)
+
+    yield start
+    for http in started:
+        http.shutdown()
+        http.server_close()
+
+
+Serve = Callable[..., tuple[Server, Endpoint]]
+
+
+def test_an_endpoint_that_answers_alike_passes(serve: Serve) -> None:
+    target = Fake()
+    server, endpoint = serve()
+    result = probe(endpoint, target)
+    assert result.requests == 5
+    assert 0 < result.p50_ms <= result.p95_ms
+    assert result.refused_without_key is None
+    assert target.calls == ["accept"]
+    assert {request.body for request in golden.read(endpoint.package.path)} == set(server.requests)
+
+
+def test_with_keys_it_must_refuse_requests_without_one(serve: Serve) -> None:
+    _, endpoint = serve(key="k")
+    assert probe(endpoint, Fake()).refused_without_key
+    _, endpoint = serve(key="k", asks_for_the_key=False)
+    target = Fake()
+    with pytest.raises(
+        ProbeError, match=r"answers a request without a key with 200 instead of 401; the service was left"
+    ):
+        probe(endpoint, target)
+    assert target.calls == ["rollback"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"wrong": {"records": {"predictions": [1, 1, 1]}}},
+            r"answers golden request 'records' differently: reply is ",
+        ),
+        ({"wrong": {"the article's form": "{oops"}}, r"'the article's form' differently: reply is \{oops instead of"),
+        ({"status": 500}, r"'the article's form' differently: status 500 instead of 200: .*broken"),
+    ],
+)
+def test_an_endpoint_that_answers_differently_is_taken_down(
+    serve: Serve, options: dict[str, Any], message: str
+) -> None:
+    target = Fake()
+    _, endpoint = serve(**options)
+    deploy(ModelVersion("toy_model", "1", None, endpoint.package), target)
+    with pytest.raises(ProbeError, match=message) as caught:
+        probe(endpoint, target)
+    assert str(caught.value).endswith("; the service was taken down; no former one is known")
+    assert target.calls == ["deploy", "rollback"]
+
+
+def test_the_error_tells_what_became_of_the_service(serve: Serve) -> None:
+    target = Fake()
+    server, endpoint = serve()
+    old = ModelVersion("toy_model", "1", None, replace(endpoint.package, fingerprint="old"))
+    deploy(old, target)
+    probe(endpoint, target)
+    deploy(ModelVersion("toy_model", "2", None, endpoint.package), target)
+    server.status = 500
+    with pytest.raises(ProbeError, match=r"; the former service was put back$"):
+        probe(endpoint, target)
+    deploy(old, target)
+    with pytest.raises(ProbeError, match=r"; the service was left as it is: it passed its test before, or another run"):
+        probe(endpoint, target)
+    assert target.endpoint().package == old.package
+
+
+def test_an_endpoint_that_is_not_there_is_taken_down(serve: Serve) -> None:
+    target = Fake()
+    _, endpoint = serve()
+    with pytest.raises(ProbeError, match="does not answer: ConnectionRefusedError"):
+        probe(replace(endpoint, url="http://127.0.0.1:9/score"), target)
+    assert target.calls == ["rollback"]
+
+
+class Stuck(Fake):
+    """Its rollback fails."""
+
+    def rollback(self) -> Undone:
+        super().rollback()
+        raise DeployError("the disk is full")
+
+
+def test_a_rollback_that_fails_does_not_hide_why_it_was_needed(serve: Serve) -> None:
+    _, endpoint = serve(status=500)
+    with pytest.raises(
+        ProbeError, match=r"status 500 instead of 200.*; putting the former service back failed: the disk"
+    ):
+        probe(endpoint, Stuck())
+
+
+def test_ctrl_c_takes_down_what_was_not_tested(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: Endpoint) -> Probe:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orchestrator.stages.release.probe_endpoint", interrupted)
+    target = Fake()
+    with pytest.raises(KeyboardInterrupt):
+        probe(serve()[1], target)
+    assert target.calls == ["rollback"]

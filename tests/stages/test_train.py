@@ -1,0 +1,194 @@
+"""Assembling, searching, evaluating, reporting."""
+
+from __future__ import annotations
+
+import subprocess
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import GridSearchCV
+
+from orchestrator.config.spec import ROOT, ModelSpec, PreprocessSpec, Seed
+from orchestrator.errors import TrackingError, TrainError
+from orchestrator.events import Event, Progress, StepProgress
+from orchestrator.products import Search
+from orchestrator.provenance import Provenance
+from orchestrator.stages.train import each_warning_once, evaluate, report, train
+
+from .conftest import TABULAR, Kit
+
+GRID = {"max_depth": [1, 2], "n_estimators": [2, 3]}
+SCORING = ["roc_auc", "accuracy", "f1"]
+
+
+def test_the_pipeline_is_what_the_spec_says(kit: Kit) -> None:
+    steps = {
+        "cast": {"_target_": "score.transforms.ToFloat", "columns": ["a"]},
+        "impute": {"_target_": "sklearn.impute.SimpleImputer", "strategy": "mean"},
+    }
+    search = kit.search(grid=GRID, preprocess={"steps": steps}, cv=3, n_jobs=2)
+    assert list(search.estimator.estimator.named_steps) == ["cast", "impute", "model"]
+    assert search.estimator.estimator.named_steps["cast"].columns == ["a"]
+    assert search.estimator.param_grid == {"model__max_depth": [1, 2], "model__n_estimators": [2, 3]}
+    assert (search.candidates, search.fits) == (4, 12)
+    assert (search.estimator.n_jobs, search.estimator.error_score) == (2, "raise")
+
+
+def test_no_grid_is_one_candidate(kit: Kit, numbers: pd.DataFrame) -> None:
+    search = kit.search()
+    assert (search.candidates, search.fits) == (1, 2)
+    _, trained = kit.train(numbers, search)
+    assert trained.best.params == {}
+    assert len(trained.candidates) == 1
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_results_are_exactly_those_of_scikit_learns_search(kit: Kit, numbers: pd.DataFrame, n_jobs: int) -> None:
+    search = kit.search(grid=GRID, scoring=SCORING, refit="roc_auc", cv=3, n_jobs=n_jobs)
+    parts, trained = kit.train(numbers, search)
+    parameters = search.estimator.get_params(deep=False)
+    plain = GridSearchCV(**{**parameters, "estimator": clone(search.estimator.estimator)})
+    plain.fit(parts.X_train, parts.y_train)
+    assert trained.best_index == plain.best_index_
+    for index, candidate in enumerate(trained.candidates):
+        assert {f"model__{name}": value for name, value in candidate.params.items()} == plain.cv_results_["params"][
+            index
+        ]
+        assert candidate.rank == plain.cv_results_["rank_test_roc_auc"][index]
+        for metric in SCORING:
+            assert candidate.mean[metric] == plain.cv_results_[f"mean_test_{metric}"][index]
+            assert candidate.std[metric] == plain.cv_results_[f"std_test_{metric}"][index]
+    ours, theirs = trained.pipeline.predict_proba(parts.X_test), plain.predict_proba(parts.X_test)
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_search_is_not_fitted_itself(kit: Kit, numbers: pd.DataFrame) -> None:
+    search = kit.search()
+    kit.train(numbers, search)
+    assert not hasattr(search.estimator, "best_estimator_")
+
+
+def test_progress_starts_at_nothing_and_reaches_all_fits(kit: Kit, numbers: pd.DataFrame) -> None:
+    events: list[Event] = []
+    search = kit.search(grid=GRID)
+    train(kit.split(numbers, search), search, Progress(events.append))
+    told = [event for event in events if isinstance(event, StepProgress)]
+    assert [(event.done, event.total) for event in told] == [(0, 8), (2, 8), (4, 8), (6, 8), (8, 8)]
+    assert told[-1].note.startswith("best accuracy 0.")
+
+
+class Moody:
+    """Raises what it is told to, in fit."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def __call__(self, *_: Any) -> None:
+        raise self.error
+
+
+def test_a_fit_that_fails_is_told_in_one_line_with_what_would_help(kit: Kit, mixed: pd.DataFrame) -> None:
+    search = kit.search("sklearn.linear_model.LogisticRegression")
+    with pytest.raises(TrainError) as caught:
+        kit.train(mixed[["a", "b", "y"]], search)
+    assert str(caught.value) == (
+        "model: fitting failed with ValueError: Input X contains NaN; preprocess=tabular fills missing values"
+    )
+    with pytest.raises(TrainError, match=r"could not convert string to float: 'Oslo'; preprocess=tabular encodes"):
+        kit.train(mixed[["city", "y"]].dropna(), search)
+
+
+def test_an_observers_error_is_not_the_estimators(kit: Kit, numbers: pd.DataFrame) -> None:
+    with pytest.raises(TrackingError, match="the store is full"):
+        train(kit.split(numbers), kit.search(), Progress(Moody(TrackingError("the store is full"))))
+
+
+def test_every_kind_of_column_goes_through_the_tabular_preprocessing(kit: Kit, mixed: pd.DataFrame) -> None:
+    parts, trained = kit.train(mixed, kit.search(preprocess=TABULAR, scoring=SCORING, refit="roc_auc"))
+    assert trained.best.mean["roc_auc"] > 0.6
+    assert len(trained.pipeline.predict(parts.X_test)) == 20
+
+
+@pytest.mark.parametrize(
+    ("estimator", "params"),
+    [
+        ("xgboost.XGBClassifier", {"n_estimators": 3}),
+        ("lightgbm.LGBMClassifier", {"n_estimators": 3, "verbose": -1}),
+        ("sklearn.ensemble.HistGradientBoostingClassifier", {"max_iter": 3}),
+        ("sklearn.svm.SVC", {}),  # no probabilities
+    ],
+)
+def test_any_compatible_estimator_is_searched(
+    kit: Kit, numbers: pd.DataFrame, estimator: str, params: dict[str, Any]
+) -> None:
+    pytest.importorskip(estimator.partition(".")[0])
+    name = "C" if estimator.endswith("SVC") else "max_depth"
+    search = kit.search(estimator, {name: [1, 2]}, params=params, scoring=SCORING, refit="roc_auc")
+    parts, trained = kit.train(pd.concat([numbers] * 3), search)  # boosting wants twenty rows in a leaf
+    assert trained.best.mean["roc_auc"] > 0.8
+    evaluation = evaluate(parts, trained, kit.search_spec(scoring=SCORING, refit="roc_auc"))
+    assert set(evaluation.figures) == {
+        *("search_heatmap.png", "confusion_matrix.png", "roc_curve.png", "precision_recall_curve.png"),
+    }
+
+
+def regression(kit: Kit) -> tuple[pd.DataFrame, Search]:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60)})
+    search = kit.search("sklearn.linear_model.Ridge", {"alpha": [0.1, 1.0]}, scoring=["r2"], refit="r2")
+    return table.assign(y=3 * table["a"] + 1), search
+
+
+def test_a_regression_is_searched_and_drawn(kit: Kit) -> None:
+    parts, trained = kit.train(*regression(kit))
+    evaluation = evaluate(parts, trained, kit.search_spec(scoring=["r2"], refit="r2"))
+    assert evaluation.metrics["r2"] > 0.9
+    assert set(evaluation.figures) == {"search_heatmap.png", "predicted_vs_actual.png"}
+
+
+def test_evaluation_scores_the_hold_out_rows(kit: Kit, numbers: pd.DataFrame) -> None:
+    parts, trained = kit.train(numbers, kit.search(scoring=SCORING, refit="roc_auc"))
+    evaluation = evaluate(parts, trained, kit.search_spec(scoring=SCORING, refit="roc_auc"))
+    assert evaluation.metrics == {
+        name: get_scorer(name)(trained.pipeline, parts.X_test, parts.y_test) for name in SCORING
+    }
+
+
+def _commit() -> str:
+    """The commit of the checkout that the tests run in; a copy without git has none."""
+    done = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def test_the_report_is_plain_and_complete(kit: Kit, numbers: pd.DataFrame) -> None:
+    search = kit.search(grid=GRID, scoring=SCORING, refit="roc_auc")
+    parts, trained = kit.train(numbers, search)
+    spec = kit.search_spec(scoring=SCORING, refit="roc_auc")
+    evaluation = evaluate(parts, trained, spec)
+    model = ModelSpec(estimator="sklearn.dummy.DummyClassifier", params={"strategy": "prior"})
+    where = Provenance(ROOT, "name: toy\n")
+    found = report(kit.data(numbers), PreprocessSpec(), model, spec, Seed(5), parts, trained, evaluation, where)
+    assert found.params["seed"] == "5"
+    assert found.params["model.params.strategy"] == "prior"
+    assert found.params["search.refit"] == "roc_auc"
+    assert found.tags["data_fingerprint"] == parts.digest
+    assert found.tags.get("mlflow.source.git.commit", "") == _commit()
+    assert found.best_params == dict(trained.best.params)
+    assert {"mean_test_roc_auc", "std_test_f1", "holdout_accuracy"} <= set(found.metrics)
+    assert found.metrics["mean_test_f1"] == trained.best.mean["f1"]
+    assert found.config == "name: toy\n"
+    assert len(found.candidates) == 4
+
+
+def test_each_distinct_warning_is_told_once() -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with each_warning_once():
+            for text in ("one", "two", "one", "one"):
+                warnings.warn(text, stacklevel=1)
+    assert [str(found.message) for found in told] == ["one", "two"]

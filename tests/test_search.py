@@ -1,0 +1,75 @@
+"""The search estimator: scikit-learn's results, and how far it is."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn import model_selection
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from sklearn.tree import DecisionTreeClassifier
+
+from orchestrator.search import UPDATES, GridSearchCV
+
+X, y = make_classification(60, random_state=0)
+
+
+def search(kind: type = GridSearchCV, **options: Any) -> Any:
+    grid = options.pop("grid", {"max_depth": [1, 2, 3], "min_samples_leaf": [1, 5]})
+    return kind(DecisionTreeClassifier(random_state=0), grid, **{"cv": 3, **options})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"scoring": "roc_auc"},
+        {"scoring": ["roc_auc", "f1"], "refit": "f1"},
+        {"scoring": ["roc_auc", "f1"], "refit": False},
+        {"return_train_score": True},
+        {"grid": [{"max_depth": [1]}, {"min_samples_leaf": [2, 3]}]},
+        {"n_jobs": 2},
+    ],
+    ids=str,
+)
+def test_it_finds_what_scikit_learns_own_finds(options: dict[str, Any]) -> None:
+    ours = search(**options).fit(X, y)
+    theirs = search(model_selection.GridSearchCV, **options).fit(X, y)
+    assert ours.cv_results_.keys() == theirs.cv_results_.keys()
+    for name, values in theirs.cv_results_.items():
+        if not name.endswith("_time"):
+            np.testing.assert_array_equal(ours.cv_results_[name], values)
+    assert getattr(ours, "best_params_", None) == getattr(theirs, "best_params_", None)
+
+
+def test_progress_is_told_and_no_part_of_the_estimator() -> None:
+    told: list[tuple[int, int, str]] = []
+    estimator = search(scoring="roc_auc")
+    estimator.on_progress = lambda *event: told.append(event)
+    assert clone(estimator).on_progress is None
+    assert pickle.loads(pickle.dumps(estimator)).on_progress is None
+    estimator.fit(X, y)
+    assert [event[:2] for event in told] == [(done, 18) for done in range(0, 19, 3)]
+    assert told[0][2] == ""
+    assert told[-1][2] == f"best score {estimator.best_score_:.4f}"
+
+
+def test_progress_works_with_processes() -> None:
+    told: list[tuple[int, int, str]] = []
+    estimator = search(n_jobs=2, scoring=["roc_auc"], refit="roc_auc")
+    estimator.on_progress = lambda *event: told.append(event)
+    estimator.fit(X, y)
+    assert [event[:2] for event in told] == [(0, 18), (6, 18), (12, 18), (18, 18)]
+    assert told[-1][2] == f"best roc_auc {estimator.best_score_:.4f}"
+
+
+def test_a_large_grid_is_told_in_few_steps() -> None:
+    told: list[Any] = []
+    estimator = search(grid={"max_depth": list(range(1, 121))}, cv=2)
+    estimator.on_progress = lambda *event: told.append(event)
+    estimator.fit(X, y)
+    assert len(told) <= UPDATES + 1
+    assert told[-1][:2] == (240, 240)
