@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import re
+from enum import Enum
+from typing import Annotated, Protocol
+
+from pydantic import AfterValidator
 
 from orchestrator.products import Endpoint, Keys, ModelVersion, Package, ServiceStatus
+
+
+def _service_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name) or not 3 <= len(name) <= 32:
+        raise ValueError(
+            "should be 3 to 32 lower case letters, digits and dashes, with a letter first and no dash last, "
+            f"got {name!r}"
+        )
+    return name
+
+
+# Azure ML's rule, for every target: a name that works on this machine works there
+ServiceName = Annotated[str, AfterValidator(_service_name)]
+
+
+class Undone(Enum):
+    """What a rollback did, in the words of the error that made it necessary."""
+
+    FORMER = "the former service was put back"
+    REMOVED = "the service was taken down; no former one is known"
+    NOTHING = "the service was left as it is: it passed its test before, or another run deployed it"
 
 
 class Target(Protocol):
@@ -17,8 +42,16 @@ class Target(Protocol):
         """Make it so: serve this package and answer once it is ready; the same package alive is left alone."""
         ...
 
-    def rollback(self) -> None:
-        """Undo what the last :meth:`deploy` of this object changed: the former service is back, or none is."""
+    def rollback(self) -> Undone:
+        """Undo the last :meth:`deploy` of this object: the former service is back, or none is. Tell which.
+
+        A service that was never accepted counts as deployed by whoever deploys it again: its own command was killed
+        before it could test it. What comes back is the former one that was accepted, if there is one.
+        """
+        ...
+
+    def accept(self) -> None:
+        """Take note that what this object deployed passed its test: it stays, and is rolled back no more."""
         ...
 
     def endpoint(self) -> Endpoint:

@@ -1,0 +1,243 @@
+"""What every target promises, tried on the fake and on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from orchestrator.deploy import Target, Undone
+from orchestrator.deploy.fake import Fake, Service
+from orchestrator.deploy.local import Local
+from orchestrator.errors import DeployError
+from orchestrator.products import ModelVersion, Package
+
+Make = Callable[..., Target]
+MakePackage = Callable[..., Package]
+Version = Callable[..., ModelVersion]
+
+
+@pytest.fixture(params=["fake", "local"])
+def make(request: pytest.FixtureRequest, make_local: Callable[..., Local]) -> Make:
+    """A fresh target object onto the same world each time, as each command makes its own."""
+    services: dict[str, Service] = {}
+    if request.param == "fake":
+        return lambda **options: Fake(services=services, **options)
+    return make_local
+
+
+def test_deploy_serves_the_package(make: Make, make_package: MakePackage, version: Version) -> None:
+    package = make_package("a")
+    endpoint = make().deploy(package, version(package))
+    assert endpoint == make().endpoint()
+    assert endpoint.package == package
+    assert not endpoint.auth
+    assert not endpoint.headers
+    assert make().status().state == "healthy"
+    assert make().status().url == endpoint.url
+
+
+def test_the_same_package_again_changes_nothing(make: Make, make_package: MakePackage, version: Version) -> None:
+    package = make_package("a")
+    target = make()
+    first = target.deploy(package, version(package))
+    target.accept()
+    status = make().status()
+    again = make()
+    assert again.deploy(package, version(package)) == first
+    assert make().status() == status
+    assert again.rollback() is Undone.NOTHING
+    assert make().status() == status
+
+
+def test_what_was_accepted_stays(make: Make, make_package: MakePackage, version: Version) -> None:
+    a = make_package("a")
+    target = make()
+    target.deploy(a, version(a))
+    target.accept()
+    assert target.rollback() is Undone.NOTHING
+    assert make().endpoint().package == a
+
+
+def test_accept_without_a_deployment_accepts_nothing(make: Make, make_package: MakePackage, version: Version) -> None:
+    a = make_package("a")
+    make().accept()
+    make().deploy(a, version(a))
+    make().accept()
+    again = make()
+    again.deploy(a, version(a))
+    assert again.rollback() is Undone.REMOVED
+
+
+# A command that is killed between its deployment and its test: another object carries on
+
+
+def accepted(target: Target, package: Package, version: Version) -> None:
+    target.deploy(package, version(package))
+    target.accept()
+
+
+def test_what_a_killed_command_left_untested_is_rolled_back_by_the_next(
+    make: Make, make_package: MakePackage, version: Version
+) -> None:
+    a, bad = make_package("a"), make_package("bad")
+    accepted(make(), a, version)
+    make().deploy(bad, version(bad))
+    target = make()
+    target.deploy(bad, version(bad))
+    assert target.rollback() is Undone.FORMER
+    assert make().endpoint().package == a
+    again = make()
+    again.deploy(a, version(a))
+    assert again.rollback() is Undone.NOTHING  # it was accepted before it was put back
+    assert make().endpoint().package == a
+
+
+def test_an_untested_first_deployment_is_taken_down_by_the_next(
+    make: Make, make_package: MakePackage, version: Version
+) -> None:
+    bad = make_package("bad")
+    make().deploy(bad, version(bad))
+    target = make()
+    target.deploy(bad, version(bad))
+    assert target.rollback() is Undone.REMOVED
+    assert make().status().state == "absent"
+
+
+def test_an_untested_service_that_is_tested_later_stays(
+    make: Make, make_package: MakePackage, version: Version
+) -> None:
+    a, b = make_package("a"), make_package("b")
+    accepted(make(), a, version)
+    make().deploy(b, version(b))
+    accepted(make(), b, version)
+    target = make()
+    target.deploy(b, version(b))
+    assert target.rollback() is Undone.NOTHING
+    assert make().endpoint().package == b
+
+
+def test_what_another_command_has_accepted_is_not_rolled_back(
+    make: Make, make_package: MakePackage, version: Version
+) -> None:
+    a = make_package("a")
+    mine, other = make(), make()
+    mine.deploy(a, version(a))
+    accepted(other, a, version)
+    assert mine.rollback() is Undone.NOTHING
+    assert make().endpoint().package == a
+
+
+def test_rollback_passes_over_what_was_never_tested(make: Make, make_package: MakePackage, version: Version) -> None:
+    a, bad, worse, worst = (make_package(name) for name in ("a", "bad", "worse", "worst"))
+    accepted(make(), a, version)
+    make().deploy(bad, version(bad))
+    make().deploy(worse, version(worse))
+    target = make()
+    target.deploy(worst, version(worst))
+    assert target.rollback() is Undone.FORMER
+    assert make().endpoint().package == a
+
+
+def test_where_none_was_tested_the_one_before_comes_back(
+    make: Make, make_package: MakePackage, version: Version
+) -> None:
+    a, b, bad = (make_package(name) for name in ("a", "b", "bad"))
+    make().deploy(a, version(a))
+    make().deploy(b, version(b))
+    target = make()
+    target.deploy(bad, version(bad))
+    assert target.rollback() is Undone.FORMER
+    assert make().endpoint().package == b
+    again = make()
+    again.deploy(b, version(b))
+    assert again.rollback() is Undone.REMOVED  # and never back to what has failed
+
+
+def test_another_package_takes_its_place(make: Make, make_package: MakePackage, version: Version) -> None:
+    a, b = make_package("a"), make_package("b")
+    make().deploy(a, version(a))
+    make().deploy(b, version(b))
+    assert make().endpoint().package == b
+    assert make().status().details["fingerprint"] == "b"
+
+
+def test_rollback_brings_the_former_package_back(make: Make, make_package: MakePackage, version: Version) -> None:
+    a, b = make_package("a"), make_package("b")
+    make().deploy(a, version(a))
+    target = make()
+    target.deploy(b, version(b))
+    assert target.rollback() is Undone.FORMER
+    assert make().endpoint().package == a
+    assert make().status().state == "healthy"
+    assert target.rollback() is Undone.NOTHING
+    assert make().endpoint().package == a
+
+
+def test_rollback_of_the_first_deployment_leaves_nothing(
+    make: Make, make_package: MakePackage, version: Version
+) -> None:
+    a = make_package("a")
+    target = make()
+    target.deploy(a, version(a))
+    assert target.rollback() is Undone.REMOVED
+    assert make().status().state == "absent"
+
+
+def test_rollback_before_any_deployment_changes_nothing(
+    make: Make, make_package: MakePackage, version: Version
+) -> None:
+    a = make_package("a")
+    make().deploy(a, version(a))
+    assert make().rollback() is Undone.NOTHING
+    assert make().endpoint().package == a
+
+
+def test_remove_twice(make: Make, make_package: MakePackage, version: Version) -> None:
+    a = make_package("a")
+    make().remove()
+    make().deploy(a, version(a))
+    make().remove()
+    make().remove()
+    assert make().status().state == "absent"
+    with pytest.raises(DeployError, match="deploy it first"):
+        make().endpoint()
+
+
+def test_nothing_there(make: Make) -> None:
+    assert make().status().state == "absent"
+    for method in (make().endpoint, make().logs, make().keys):
+        with pytest.raises(DeployError, match="deploy it first"):
+            method()
+
+
+def test_logs_name_the_package(make: Make, make_package: MakePackage, version: Version) -> None:
+    a = make_package("a")
+    make().deploy(a, version(a))
+    assert "Serving package a" in make().logs()
+
+
+def test_keys_open_the_endpoint_and_are_not_shown(make: Make, make_package: MakePackage, version: Version) -> None:
+    a = make_package("a")
+    endpoint = make(auth_enabled=True).deploy(a, version(a))
+    keys = make().keys()
+    assert endpoint.auth
+    assert endpoint.headers == {"Authorization": f"Bearer {keys.primary}"} == make().endpoint().headers
+    assert keys.primary != keys.secondary
+    shown = f"{endpoint} {keys} {make().status()} {make().logs()}"
+    assert keys.primary not in shown
+    assert keys.secondary not in shown
+
+
+def test_keys_without_auth_tell_the_remedy(make: Make, make_package: MakePackage, version: Version) -> None:
+    a = make_package("a")
+    make().deploy(a, version(a))
+    with pytest.raises(DeployError, match=r"deploy\.auth_enabled=true"):
+        make().keys()
+
+
+def test_auth_turned_on_redeploys(make: Make, make_package: MakePackage, version: Version) -> None:
+    a = make_package("a")
+    make().deploy(a, version(a))
+    assert make(auth_enabled=True).deploy(a, version(a)).auth
+    assert not make(auth_enabled=False).deploy(a, version(a)).auth
