@@ -18,6 +18,10 @@ class Tracker(Protocol):
         """Observe: open a run when something is to be trained, write its Report down, close it as it ended."""
         ...
 
+    def record(self, report: Report) -> str | None:
+        """The id of the run that holds this Report: the one there is, or a new one; None where nothing is tracked."""
+        ...
+
     def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:
         """The registered version of this package: the one there is, or a new one."""
         ...

@@ -1,0 +1,160 @@
+"""Models: a package as a version in MLflow's model registry, loadable by ``mlflow.pyfunc``."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from orchestrator.products import ModelVersion, Package, Proof, Report
+from orchestrator.tracking.runs import plain
+from orchestrator.tracking.store import Store, owner
+
+FINGERPRINT, CHAMPION = "package_fingerprint", "champion"
+TYPES: dict[type, str] = {bool: "boolean", int: "long", float: "double", str: "string"}
+KINDS = {"integer": "long", "number": "double", "boolean": "boolean", "string": "string"}
+RECENT = 100  # versions that a memo remembers
+
+
+def versions(store: Store, model: str, fingerprint: str | None = None) -> dict[str, tuple[str, str]]:
+    """Package fingerprint -> (version, run_id), of the versions whose run is still there."""
+    wanted = f"name = '{model}'" + (f" and tags.{FINGERPRINT} = '{fingerprint}'" if fingerprint else "")
+    found = store.client.search_model_versions(wanted, max_results=RECENT)
+    ids = ", ".join(f"'{one.run_id}'" for one in found if one.run_id)
+    if not ids:
+        return {}
+    runs = store.client.search_runs([store.experiment_id], f"attributes.run_id IN ({ids})", max_results=RECENT)
+    alive = {run.info.run_id for run in runs}
+    held = [one for one in found if FINGERPRINT in one.tags and one.run_id in alive and one.status == "READY"]
+    return {one.tags[FINGERPRINT]: (str(one.version), str(one.run_id)) for one in sorted(held, key=_number)}
+
+
+def champion(store: Store, model: str) -> Any:
+    """The version that the alias points at, or None."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return store.client.get_model_version_by_alias(model, CHAMPION)
+    except MlflowException:  # no such model, or no such alias
+        return None
+
+
+def promote(store: Store, version: ModelVersion) -> None:
+    """Point the alias at this version, if it does not yet."""
+    held = champion(store, version.name)
+    if held is None or str(held.version) != version.version:
+        store.client.set_registered_model_alias(version.name, CHAMPION, version.version)
+
+
+def create(store: Store, package: Package, proof: Proof, report: Report, run_id: str) -> ModelVersion:
+    """A new version: the model is written and READY first, the version appears last and whole, its tag with it."""
+    from mlflow.entities import LoggedModelOutput
+    from mlflow.exceptions import MlflowException
+
+    client, name = store.client, package.model_name
+    params = {key: value[:250] for key, value in plain(report).best_params.items()}
+    model = client.create_logged_model(
+        store.experiment_id,
+        name=name,
+        source_run_id=run_id,
+        tags=owner() | {FINGERPRINT: package.fingerprint},
+        params=params,
+    )
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(package.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+            _describe(Path(folder), name, run_id, model.model_id)
+            client.log_model_artifacts(model.model_id, folder)
+    except BaseException:
+        client.finalize_logged_model(model.model_id, "FAILED")
+        raise
+    client.finalize_logged_model(model.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+    with suppress(MlflowException):  # there already; what else may be wrong, the next call tells
+        client.create_registered_model(name)
+    with _as_default(store.uri):
+        version = client.create_model_version(
+            name,
+            source=f"models:/{model.model_id}",
+            run_id=run_id,
+            model_id=model.model_id,
+            tags={FINGERPRINT: package.fingerprint},
+            description=f"Package {package.fingerprint[:12]}; {proof.requests} golden requests proven in a clean process",
+        )
+    return ModelVersion(name, str(version.version), run_id, package)
+
+
+@contextmanager
+def _as_default(uri: str) -> Iterator[None]:
+    """Make ``uri`` MLflow's default, where its sqlite registry looks a version's model up whatever its own URI is."""
+    from mlflow.tracking._tracking_service.utils import _use_tracking_uri
+
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    try:
+        with _use_tracking_uri(uri):
+            yield
+    finally:  # it sets the variable too, and does not put it back
+        if before is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = before
+
+
+def _describe(folder: Path, name: str, run_id: str, model_id: str) -> None:
+    """Add to a package's files what makes the folder an MLflow model: ``MLmodel`` and its input example."""
+    from mlflow import pyfunc
+    from mlflow.models import Model
+
+    contract = json.loads((folder / "contract.json").read_text())
+    columns = contract["columns"]
+    frame = {"columns": [one["name"] for one in columns], "data": [[one.get("example") for one in columns]]}
+    (folder / "input_example.json").write_text(json.dumps(frame))
+    (folder / "serving_input_example.json").write_text(json.dumps({"dataframe_split": frame}))
+    example = {
+        "artifact_path": "input_example.json",
+        "serving_input_path": "serving_input_example.json",
+        "type": "dataframe",
+        "pandas_orient": "split",
+    }
+    model = Model(
+        artifact_path=name,
+        run_id=run_id,
+        model_id=model_id,
+        signature=_signature(contract),
+        saved_input_example_info=example,
+        metadata={"contract": contract.get("fingerprint", "")},
+    )
+    pyfunc.add_to_model(model, loader_module="score.pyfunc", data=".", code=".", conda_env="conda.yaml")
+    model.save(str(folder / "MLmodel"))
+
+
+def _signature(contract: Mapping[str, Any]) -> Any:
+    """The contract in MLflow's words."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import AnyType
+
+    def type_of(column: Mapping[str, Any]) -> Any:
+        if column["kind"] == "category":
+            return _common(column["categories"], AnyType())
+        if column["missing"]:  # MLflow knows no missing whole number or boolean
+            return {"integer": "double", "boolean": AnyType()}.get(column["kind"], KINDS[column["kind"]])
+        return KINDS[column["kind"]]
+
+    inputs = [ColSpec(type_of(one), one["name"], required=not one["missing"]) for one in contract["columns"]]
+    return ModelSignature(
+        inputs=Schema(inputs), outputs=Schema([ColSpec(_common(contract["classes"] or [0.0], "string"))])
+    )
+
+
+def _common(values: Sequence[Any], otherwise: Any) -> Any:
+    """MLflow's type of values that are all of one kind."""
+    kinds = {type(value) for value in values}
+    return TYPES.get(kinds.pop(), otherwise) if len(kinds) == 1 else otherwise
+
+
+def _number(version: Any) -> int:
+    return int(version.version)

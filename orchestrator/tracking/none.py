@@ -1,0 +1,26 @@
+"""NoTracking: nothing is written down, and a package is its own and only version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.events import Event
+from orchestrator.products import ModelVersion, Package, Proof, Report
+
+
+@dataclass(frozen=True)
+class NoTracking:
+    """A Tracker that keeps nothing."""
+
+    def __call__(self, event: Event) -> None:
+        """Observe nothing."""
+
+    def record(self, report: Report) -> None:
+        """No run."""
+
+    def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:  # noqa: ARG002 -- the boundary's signature
+        """The package, under a version without a number."""
+        return ModelVersion(name=package.model_name, version="", run_id=None, package=package)
+
+    def promote(self, version: ModelVersion) -> None:
+        """Nothing to point at."""

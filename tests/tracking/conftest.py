@@ -1,0 +1,77 @@
+"""A tiny real package and its Report, as the stages give them, and trackers of a store in a temporary folder."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import joblib
+import pandas as pd
+import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from orchestrator.events import StepFinished
+from orchestrator.products import Package, Proof, Report
+from orchestrator.tracking.mlflow import Mlflow
+from score.contract import Contract
+from tests.tracking.kit import REPO, TRAIN, report_of
+
+
+@pytest.fixture(scope="session", autouse=True)
+def mlflow_imported() -> None:
+    """Import mlflow once: its own dependencies tell of deprecations, which are not ours to mend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlflow.pyfunc
+        import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+
+
+@pytest.fixture(scope="session")
+def frame() -> pd.DataFrame:
+    """Columns of each kind that the signature must tell apart."""
+    rows = {"age": range(40), "mass": [float(i % 7) for i in range(40)], "gap": [None, *([1] * 39)]}
+    return pd.DataFrame(rows | {"flag": [i % 2 == 0 for i in range(40)]})
+
+
+@pytest.fixture(scope="session")
+def package(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Package:
+    folder = tmp_path_factory.mktemp("package")
+    y = (frame["age"] > 20).astype(int)
+    joblib.dump(make_pipeline(SimpleImputer(), LogisticRegression(max_iter=1000)).fit(frame, y), folder / "model.pkl")
+    shutil.copytree(REPO / "score", folder / "score", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "golden.json").write_text("{}")
+    (folder / "requirements.txt").write_text(f"scikit-learn=={sys.modules['sklearn'].__version__}\n")
+    (folder / "conda.yaml").write_text("dependencies: [python, pip, {pip: [-r requirements.txt]}]\n")
+    contract = Contract.describe(frame, model_name="diabetes_model", task="classification", classes=["no", "yes"])
+    return Package(folder, contract.write(folder).fingerprint, "diabetes_model")
+
+
+@pytest.fixture
+def proof(package: Package) -> Proof:
+    return Proof(package.fingerprint, 12, 10**8)
+
+
+@pytest.fixture
+def report() -> Report:
+    return report_of(9)
+
+
+@pytest.fixture
+def reported(report: Report) -> StepFinished:
+    return StepFinished(TRAIN, 1.0, report)
+
+
+@pytest.fixture
+def tracker(tmp_path: Path) -> Callable[..., Mlflow]:
+    """Makes trackers of one store, which does not exist yet."""
+
+    def make(**options: str) -> Mlflow:
+        options = {"tracking_uri": f"sqlite:///{tmp_path}/state/mlflow.db", "experiment_name": "diabetes"} | options
+        return Mlflow(state_dir=tmp_path / "state", **options)
+
+    return make

@@ -1,0 +1,12 @@
+from orchestrator.events import RunFinished
+from orchestrator.products import Package, Proof, Report
+from orchestrator.tracking import Tracker
+from orchestrator.tracking.none import NoTracking
+
+
+def test_it_keeps_nothing_and_gives_the_package(package: Package, proof: Proof, report: Report) -> None:
+    tracker: Tracker = NoTracking()
+    tracker(RunFinished(1.0, ValueError("x")))
+    version = tracker.register(package, proof, report)
+    tracker.promote(version)
+    assert (version.name, version.version, version.run_id, version.package) == ("diabetes_model", "", None, package)
