@@ -1,0 +1,31 @@
+"""``python check.py``: everything that must hold, in one command: ruff, mypy, import-linter, pytest.
+
+``python check.py -k engine`` hands its arguments to pytest.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+CHECKS = (
+    ("-m", "ruff", "check", "."),
+    ("-m", "ruff", "format", "--check", "."),
+    ("-m", "mypy"),
+    ("-c", "import importlinter.cli as cli; cli.lint_imports_command()"),
+)
+
+
+def main() -> int:
+    """Run every check, also after one that failed; the number of those that did."""
+    root = Path(__file__).resolve().parent
+    failed = 0
+    for command in (*CHECKS, ("-m", "pytest", *sys.argv[1:])):
+        print(f"== {' '.join(command)}", flush=True)
+        failed += subprocess.run([sys.executable, *command], cwd=root, check=False).returncode != 0
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""What the command does with a composed configuration: tell mistakes, print a plan or run it, say where things are."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator.config import checks
+from orchestrator.config.spec import RunSpec
+from orchestrator.console import Console, curl_line
+from orchestrator.engine import Products
+from orchestrator.errors import OrchestratorError, Problem, SpecError
+from orchestrator.products import Endpoint, ModelVersion, Package, Trained
+from orchestrator.result import Result
+from orchestrator.wiring import Run, bind
+
+# overrides that later commands about the same service need too
+ABOUT_THE_SERVICE = ("hydra.searchpath=", "experiment=", "name=", "state_dir=", "deploy=", "deploy.")
+
+
+def main(config: Mapping[str, Any], known: Sequence[Problem], folder: Path, overrides: Sequence[str]) -> bool:
+    """Run a configuration for a person; whether it went well.
+
+    ``known`` are mistakes found while composing, ``folder`` is where result.json goes, ``overrides`` were typed.
+    """
+    if tell(checks.problems(config, known)):
+        return False
+    result = Result()
+    run: Run | None = None
+    products: Any = {}
+    try:
+        run = bind(RunSpec.parse(config), config)
+        console = Console()
+        if run.spec.dry_run:
+            steps = tuple(item.told for item in run.preview())
+            trains = any(step.gives == Trained.__name__ and not step.cached for step in steps)
+            console.plan(steps, _preview(run.spec, trains=trains))
+            return True
+        try:
+            products = run.start([console, result])
+        finally:
+            result.write(folder / "result.json", products)
+        console.where(_where(run.spec, products, folder, overrides))
+    except OrchestratorError as error:
+        sys.stderr.write(f"{_heading(error)}\n")
+        return False
+    return True
+
+
+def tell(problems: Iterable[Problem]) -> bool:
+    """Tell each mistake as soon as it is found: those that need no estimator do not wait for its import."""
+    found = False
+    for problem in problems:
+        if not found:
+            sys.stderr.write("The configuration is wrong; nothing was run:\n")
+        found = True
+        sys.stderr.write(f"  {problem}\n")
+        sys.stderr.flush()
+    return found
+
+
+def _heading(error: OrchestratorError) -> str:
+    kind = "configuration" if isinstance(error, SpecError) else type(error).__name__.removesuffix("Error").lower()
+    return f"{kind} failed: {error}"
+
+
+def _preview(spec: RunSpec, *, trains: bool) -> dict[str, str]:
+    candidates = math.prod(len(values) for values in spec.model.param_grid.values()) if trains else 0
+    options = spec.deploy.options
+    served = ", ".join(f"{name}={options[name]}" for name in ("service_name", "port") if name in options)
+    return {
+        "fits": f"{candidates * spec.search.cv} ({candidates} candidates × {spec.search.cv} folds) and one of the best"
+        if trains
+        else "none",
+        "writes": str(spec.state_dir),
+        "tracks": str(spec.tracking.options.get("tracking_uri", "nothing")),
+        "deploys": f"{spec.deploy.target.split('.')[-2]} {served}".strip() if spec.stages.get("deploy") else "nothing",
+    }
+
+
+def _where(spec: RunSpec, products: Products, folder: Path, overrides: Sequence[str]) -> dict[str, str]:
+    again = shlex.join([_python(), sys.argv[0], *(o for o in overrides if o.startswith(ABOUT_THE_SERVICE))])
+    notes: dict[str, str] = {}
+    if Endpoint in products:
+        endpoint = products[Endpoint]
+        notes["scoring URI"] = endpoint.url
+        notes["try it"] = curl_line(endpoint, f"{again} stages=keys")
+        if endpoint.auth:
+            notes["keys"] = f"{again} stages=keys"
+        notes["stop it"] = f"{again} stages=remove"
+    if Package in products or ModelVersion in products:
+        package = products[Package] if Package in products else products[ModelVersion].package
+        notes["package"] = str(package.path)
+    uri = spec.tracking.options.get("tracking_uri")
+    if uri and "train" in spec.stages:
+        local = shlex.join([_python(), "-m", "mlflow", "ui", "--backend-store-uri", str(uri)])
+        notes["MLflow UI"] = local if str(uri).startswith("sqlite") else str(uri)
+    if notes:
+        notes["result"] = str(folder / "result.json")
+    return notes
+
+
+def _python() -> str:
+    """How this Python is called where the command was typed."""
+    if shutil.which("python") == sys.executable:
+        return "python"
+    near = os.path.relpath(sys.executable)
+    return sys.executable if near.startswith("..") else near

@@ -1,0 +1,98 @@
+"""From a configuration to a run: bind the spec, the stages, the target and the tracker; plan; run.
+
+The only module that knows all others::
+
+    from orchestrator.config.compose import compose
+    from orchestrator.wiring import execute
+    products = execute(compose("model=logistic_regression", "deploy=none"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from orchestrator import engine
+from orchestrator.cache import Cache
+from orchestrator.config import checks
+from orchestrator.config.locate import build, locate
+from orchestrator.config.spec import (
+    ROOT,
+    Component,
+    DataSpec,
+    ModelSpec,
+    PackageSpec,
+    PreprocessSpec,
+    RunSpec,
+    SearchSpec,
+    Seed,
+    StateDir,
+)
+from orchestrator.deploy import Target
+from orchestrator.events import Observer
+from orchestrator.provenance import Provenance
+from orchestrator.tracking import Tracker
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is bound and planned and has not started."""
+
+    spec: RunSpec
+    steps: tuple[engine.Step, ...]
+    given: Mapping[Any, Any]
+    tracker: Tracker
+    cache: Cache
+
+    def start(self, observers: Sequence[Observer] = ()) -> engine.Products:
+        """Run it. The tracker observes too, last: what people see does not wait for it."""
+        return engine.run(self.steps, self.given, [*observers, self.tracker], self.cache)
+
+    def preview(self) -> tuple[engine.Prepared, ...]:
+        """What would run and what is cached, changing nothing."""
+        return engine.prepare(self.steps, self.given, self.cache)
+
+
+def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
+    """Make the target and the tracker of a checked spec and plan its stages; ``config`` is what it was parsed from.
+
+    Raises:
+        SpecError: the target or the tracker cannot be made.
+        PlanError: the stages do not fit together.
+    """
+    tracker: Any = build(spec.tracking.target, spec.tracking.options, "tracking", Tracker)
+    target: Any = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
+    given = {
+        DataSpec: spec.data,
+        PreprocessSpec: spec.preprocess,
+        ModelSpec: spec.model,
+        SearchSpec: spec.search,
+        PackageSpec: spec.package,
+        Seed: Seed(spec.seed),
+        StateDir: StateDir(spec.state_dir),
+        Target: target,
+        Tracker: tracker,
+        Provenance: Provenance(ROOT, getattr(config, "text", "") or yaml.safe_dump(dict(config))),
+    }
+    stages = {name: _stage(name, stage) for name, stage in spec.stages.items() if stage is not None}
+    return Run(spec, engine.plan(stages, given), given, tracker, Cache(spec.state_dir / "cache"))
+
+
+def _stage(name: str, stage: str | Component) -> Callable[..., Any]:
+    if isinstance(stage, str):
+        found: Callable[..., Any] = locate(stage, f"stages.{name}")
+        return found
+    built: Callable[..., Any] = build(stage.target, stage.options, f"stages.{name}", checks.Stage)
+    return built
+
+
+def execute(config: Mapping[str, Any], observers: Sequence[Observer] = ()) -> engine.Products:
+    """Run a configuration and give what its stages made, by type: ``execute(...)[Trained].pipeline``.
+
+    Raises:
+        OrchestratorError: telling what is wrong and how to mend it.
+    """
+    return bind(checks.check(config), config).start(observers)

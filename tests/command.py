@@ -1,0 +1,154 @@
+"""Commands as people type them: subprocesses with a folder, a state and a port of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from orchestrator.deploy.record import strays
+
+ROOT = Path(__file__).resolve().parents[1]
+SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended, and the folder that was its own."""
+
+    code: int
+    out: str
+    err: str
+    folder: Path
+
+    @property
+    def result(self) -> Any:
+        return json.loads((self.folder / "result.json").read_text())
+
+    @property
+    def ran(self) -> list[str]:
+        """The stages that were run and not skipped."""
+        return [stage["name"] for stage in self.result["stages"] if not stage["cached"]]
+
+    def shown(self, label: str) -> str:
+        """The text behind a label in the last lines."""
+        found = re.search(rf"^{label} +(.*)$", self.out, re.MULTILINE)
+        assert found, f"{label!r} is not shown in:\n{self.out}\n{self.err}"
+        return found[1]
+
+    def well(self) -> Done:
+        assert self.code == 0, f"exit {self.code}\n{self.out}\n{self.err}"
+        return self
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where commands are typed: none of them writes anywhere but below ``home``."""
+
+    home: Path
+    port: int
+    modules: Path | None = None
+    _numbers: Iterator[int] = field(default_factory=count, repr=False, compare=False)
+
+    @property
+    def state(self) -> Path:
+        return self.home / "state"
+
+    @property
+    def cwd(self) -> Path:
+        folder = self.home / "cwd"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    @property
+    def env(self) -> dict[str, str]:
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        modules = [str(folder) for folder in (self.modules, ROOT) if folder]
+        return {**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join(modules), "COLUMNS": "80"}
+
+    def run(self, *overrides: str) -> Done:
+        """``python run.py``, with this desk's state, port and run folder."""
+        folder = self.home / "runs" / str(next(self._numbers))
+        process = self.start(*overrides, f"hydra.{'sweep' if '-m' in overrides else 'run'}.dir={folder}")
+        out, err = process.communicate(timeout=SECONDS)
+        return Done(process.returncode, out, err, folder)
+
+    def start(self, *overrides: str) -> subprocess.Popen[str]:
+        own = [f"state_dir={self.state}"]
+        if not any(override.startswith(("-m", "deploy=")) for override in overrides):
+            own.append(f"deploy.port={self.port}")
+        return self.popen(sys.executable, str(ROOT / "run.py"), *overrides, *own)
+
+    def bash(self, line: str) -> Done:
+        """A line as it was printed, pasted into a shell."""
+        process = self.popen("bash", "-c", line)
+        out, err = process.communicate(timeout=SECONDS)
+        return Done(process.returncode, out, err, self.cwd)
+
+    def popen(self, *command: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command,
+            cwd=self.cwd,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=listen_to_ctrl_c,  # noqa: PLW1509 - it only sets a signal back
+        )
+
+    def mlflow(self) -> Any:
+        """A client of this desk's store."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # mlflow's own dependencies tell of deprecations
+            from mlflow import MlflowClient
+
+            return MlflowClient(f"sqlite:///{self.state}/mlflow.db")
+
+    def runs(self) -> list[Any]:
+        """Every run in the store."""
+        client = self.mlflow()
+        return [run for one in client.search_experiments() for run in client.search_runs([one.experiment_id])]
+
+    def top_runs(self) -> list[Any]:
+        """The runs that are nested under no other."""
+        return [run for run in self.runs() if "mlflow.parentRunId" not in run.data.tags]
+
+
+def listen_to_ctrl_c() -> None:
+    """As in a terminal: whoever runs the tests in the background has had Ctrl-C ignored, for all below."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@contextmanager
+def desk(home: Path, modules: Path | None = None) -> Iterator[Desk]:
+    """A desk; the services that were started there are gone at the end."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    made = Desk(home, port, modules)
+    try:
+        yield made
+    finally:
+        left = [process for folder in (made.state / "services").glob("*") for process in strays(folder.resolve())]
+        for process in left:
+            process.kill()
+        psutil.wait_procs(left, timeout=10)
+
+
+def listing(*folders: Path) -> dict[str, tuple[int, int]]:
+    """Every file and folder below, with size and time: two equal listings mean that nothing was changed."""
+    found = (path for folder in folders for path in (folder, *folder.rglob("*")) if path.exists())
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in found}

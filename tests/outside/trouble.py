@@ -1,0 +1,39 @@
+"""A module outside of the orchestrator, as test data: what it brings goes wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from orchestrator.deploy.local import Local
+from orchestrator.products import Endpoint, ModelVersion, Package
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistaken(Local):
+    """Serves the package it is given and claims to serve another: the endpoint test must find out."""
+
+    claims: Path
+
+    def deploy(self, package: Package, version: ModelVersion) -> Endpoint:
+        endpoint = super().deploy(package, version)
+        return replace(endpoint, package=replace(package, path=self.claims))
+
+
+class Lost(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A transformer that neither ships in ``score/`` nor belongs to a distribution."""
+
+    def fit(self, X: object, y: object = None) -> Lost:  # noqa: ARG002 - scikit-learn's signature
+        self.fitted_ = True
+        return self
+
+    def transform(self, X: object) -> object:
+        return X
+
+
+class Half:
+    """No target: most of the methods are missing."""
+
+    def deploy(self) -> None: ...
