@@ -1,0 +1,124 @@
+"""The "image": a virtual environment made from the conda definition, kept by the digest of what goes into it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rehearsal.store import Document
+
+_SERVER = "azureml-inference-server-http"
+_ABSENT = "3.10"  # the Python of a conda file that names none
+_HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+Tell = Callable[[str], None]
+
+
+class ImageError(Exception):
+    """The image cannot be built; the log says why."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What goes into an image: the Python asked for (empty: none), pip requirements, and other conda packages."""
+
+    python: str
+    pip: tuple[str, ...]
+    conda: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """The same for the same recipe."""
+        content = json.dumps([sys.version_info[:3], sys.prefix, self.requirements])
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    @property
+    def requirements(self) -> list[str]:
+        """What pip is told to install here."""
+        return [_SERVER if _is_defaults(one) else one for one in self.pip]
+
+
+def read(environment: Document) -> Recipe:
+    """The recipe in a registered environment."""
+    conda = (environment.get("python") or {}).get("condaDependencies") or {}
+    python, pip, others = "", [], []
+    for one in conda.get("dependencies", []):
+        if isinstance(one, dict):
+            pip += one.get("pip", [])
+            continue
+        name, _, version = re.sub(r"[=<>~!]+", "=", one).partition("=")
+        match name.strip():
+            case "python":
+                python = version.strip()
+            case "pip":
+                pass
+            case _:
+                others.append(one)
+    return Recipe(python, tuple(pip), tuple(others))
+
+
+async def build(recipe: Recipe, images: Path, tell: Tell) -> Path:
+    """The folder of the virtual environment; made if it is not there yet. ``tell`` gets the lines of the log."""
+    folder = images / recipe.digest
+    _check(recipe, tell)
+    if (folder / "complete").exists():
+        tell(f"Using the image {recipe.digest}: nothing in its definition has changed")
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    begin = time.monotonic()
+    requirements = folder / "requirements.txt"
+    requirements.write_text("\n".join(recipe.requirements) + "\n")
+    if recipe.requirements != list(recipe.pip):
+        tell(f"rehearsal: azureml-defaults is installed as {_SERVER} only")
+    tell(f"Creating the environment with Python {_HERE}")
+    await _run([sys.executable, "-m", "venv", str(folder)], tell)
+    install = ["-m", "pip", "install", "--no-input", "--progress-bar=off", "--disable-pip-version-check"]
+    await _run([str(folder / "bin" / "python"), *install, "-r", str(requirements)], tell)
+    (folder / "complete").touch()
+    tell(f"Image {recipe.digest} built in {time.monotonic() - begin:.0f} s")
+    return folder
+
+
+def _check(recipe: Recipe, tell: Tell) -> None:
+    if recipe.conda:
+        tell("rehearsal: only the pip section is installed here; conda would have to install:")
+        for one in recipe.conda:
+            tell(f"  - {one}")
+        raise ImageError("packages outside the pip section")
+    asked = ".".join(recipe.python.split(".")[:2])
+    if asked and asked != _HERE:
+        tell("ResolvePackageNotFound:")
+        tell(f"  - python={recipe.python}")
+        tell(f"rehearsal: this machine has Python {_HERE} to build images with, and no other")
+        raise ImageError(f"no Python {recipe.python}")
+    if not asked and _ABSENT != _HERE:
+        tell(f"rehearsal: no Python is named, so Azure takes {_ABSENT}; here it is {_HERE}")
+
+
+async def _run(command: list[str], tell: Tell) -> None:
+    clean = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=clean, limit=2**20
+    )
+    try:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            tell(line.decode(errors="replace").rstrip())
+        if code := await process.wait():
+            raise ImageError(f"{' '.join(command[1:4])} ended with {code}")
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
+def _is_defaults(requirement: str) -> bool:
+    return bool(re.match(r"azureml[-_.]defaults(?![\w.-])", requirement, re.IGNORECASE))
