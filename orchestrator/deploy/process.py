@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from orchestrator.deploy.record import Record, mark
+from orchestrator.doctor import Evidence, diagnose, tell
 from orchestrator.errors import DeployError
 
 CONTROL = "control.sock"  # relative to the service folder: a unix socket's path may have about 100 characters
-SHOWN_LINES = 12
 
 
 @dataclass
@@ -30,6 +30,7 @@ class Server:
     channel: socket.socket
     log: Path
     deadline: float
+    settings: Mapping[str, Any]
     kept: bool = False
 
     def hear(self, word: str) -> None:
@@ -38,18 +39,18 @@ class Server:
         try:
             said = self.channel.recv(16)
         except TimeoutError:
-            raise DeployError(
-                f"deploy: the service is not ready in time ({cause(self.log)}); raise deploy.timeout_seconds, "
-                f"or see {self.log}{tail(self.log)}"
-            ) from None
+            raise self._failure("the service is not ready in time") from None
         except OSError:
             said = b""
         if said != f"{word}\n".encode():
             code = self._exit_code()
-            how = f"killed by {signal.Signals(-code).name}, out of memory? " if code < 0 else ""
-            raise DeployError(
-                f"deploy: the service died while starting: {how}{cause(self.log)}; see {self.log}{tail(self.log)}"
-            )
+            how = f": killed by {signal.Signals(-code).name}" if code < 0 else f" with exit code {code}"
+            raise self._failure("the service died while starting", how)
+
+    def _failure(self, what: str, how: str = "") -> DeployError:
+        log = self.log.read_text(errors="replace") if self.log.exists() else ""
+        evidence = Evidence("local", "unhealthy", what + how, container_log=log, settings=self.settings)
+        return DeployError(tell(diagnose(evidence), self.log, what))
 
     def _exit_code(self) -> int:
         try:
@@ -91,7 +92,8 @@ def started(folder: Path, wanted: Record, keys: Path | None, log: Path, seconds:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # neither Ctrl-C nor a closed terminal reaches it
             )  # fmt: skip
-        server = Server(process, ours, log, time.monotonic() + seconds)
+        settings = {"service_name": folder.name, "port": wanted.port, "timeout_seconds": seconds}
+        server = Server(process, ours, log, time.monotonic() + seconds, settings)
         try:
             server.hear("ready")
             yield server
@@ -105,19 +107,3 @@ def started(folder: Path, wanted: Record, keys: Path | None, log: Path, seconds:
             # It is meant to outlive us, but may end earlier: somebody has to bury it, and a Popen dropped while its
             # process runs would warn. A thread that waits for it does both, and does not hold up our own end.
             threading.Thread(target=process.wait, name=f"bury-{process.pid}", daemon=True).start()
-
-
-def tail(log: Path, lines: int = SHOWN_LINES) -> str:
-    """The last lines of a log, to be put below an error's one line."""
-    return "".join(f"\n    {line}" for line in _lines(log)[-lines:])
-
-
-def cause(log: Path) -> str:
-    """What most likely ended a server: the last exception in its log, else its last line."""
-    lines = [line.strip() for line in _lines(log) if line.strip()]
-    errors = [line for line in lines if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b", line)]
-    return (errors or lines or ["it wrote nothing to its log"])[-1]
-
-
-def _lines(log: Path) -> list[str]:
-    return log.read_text(errors="replace").splitlines() if log.exists() else []
