@@ -21,7 +21,17 @@ from orchestrator.result import Result
 from orchestrator.wiring import Run, bind
 
 # overrides that later commands about the same service need too
-ABOUT_THE_SERVICE = ("hydra.searchpath=", "experiment=", "name=", "state_dir=", "deploy=", "deploy.")
+ABOUT_THE_SERVICE = (
+    "hydra.searchpath=",
+    "experiment=",
+    "name=",
+    "state_dir=",
+    "deploy=",
+    "deploy.",
+    "azure=",
+    "azure.",
+)
+FAULTS = "azure.faults="  # of a rehearsal: not to be asked for again
 
 
 def main(config: Mapping[str, Any], known: Sequence[Problem], folder: Path, overrides: Sequence[str]) -> bool:
@@ -85,7 +95,7 @@ def _preview(spec: RunSpec, *, trains: bool) -> dict[str, str]:
 
 
 def _where(spec: RunSpec, products: Products, folder: Path, overrides: Sequence[str]) -> dict[str, str]:
-    again = shlex.join([_python(), sys.argv[0], *(o for o in overrides if o.startswith(ABOUT_THE_SERVICE))])
+    again = shlex.join([_python(), sys.argv[0], *filter(_about_the_service, overrides)])
     notes: dict[str, str] = {}
     if Endpoint in products:
         endpoint = products[Endpoint]
@@ -104,6 +114,10 @@ def _where(spec: RunSpec, products: Products, folder: Path, overrides: Sequence[
     if notes:
         notes["result"] = str(folder / "result.json")
     return notes
+
+
+def _about_the_service(override: str) -> bool:
+    return override.startswith(ABOUT_THE_SERVICE) and not override.startswith(FAULTS)
 
 
 def _python() -> str:

@@ -33,6 +33,7 @@ from orchestrator.events import (
     RunStarted,
     StepFailed,
     StepFinished,
+    StepNote,
     StepPlan,
     StepProgress,
     StepStarted,
@@ -72,6 +73,8 @@ class Console:
             self._show(f"{event.step.name:<{NAME}} {_news(event.step)}".rstrip())
         elif isinstance(event, StepProgress):
             self._progress(event)
+        elif isinstance(event, StepNote):
+            self._say(f"  {event.text}", "dim")
         elif isinstance(event, StepFinished):
             self._finished(event)
         elif isinstance(event, StepFailed):

@@ -49,6 +49,13 @@ class StepProgress:
 
 
 @dataclass(frozen=True)
+class StepNote:
+    """A line for people while a step waits for something that is not ours, such as a build in the cloud."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class StepFinished:
     """A step ran (``product`` is what it gave) or was taken from the cache (``product`` is None)."""
 
@@ -74,7 +81,7 @@ class RunFinished:
     error: BaseException | None = None
 
 
-Event: TypeAlias = RunStarted | StepStarted | StepProgress | StepFinished | StepFailed | RunFinished
+Event: TypeAlias = RunStarted | StepStarted | StepProgress | StepNote | StepFinished | StepFailed | RunFinished
 Observer: TypeAlias = Callable[[Event], None]
 
 
@@ -87,3 +94,7 @@ class Progress:
     def __call__(self, done: int, total: int, note: str = "") -> None:
         """Tell that ``done`` of ``total`` units are finished."""
         self.tell(StepProgress(done, total, note))
+
+    def note(self, text: str) -> None:
+        """Tell a line."""
+        self.tell(StepNote(text))

@@ -134,12 +134,16 @@ class TrackedRun:
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A version in the model registry. ``version`` is empty and ``run_id`` None where nothing is tracked."""
+    """A version in the model registry. ``version`` is empty and ``run_id`` None where nothing is tracked.
+
+    ``memory_bytes`` is what the proof measured; 0 where that is not known.
+    """
 
     name: str
     version: str
     run_id: str | None
     package: Package
+    memory_bytes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from orchestrator.config import checks
 from orchestrator.config.locate import build, locate
 from orchestrator.config.spec import (
     ROOT,
+    AzureSpec,
     Component,
     DataSpec,
     ModelSpec,
@@ -34,6 +35,7 @@ from orchestrator.config.spec import (
 from orchestrator.deploy import Target
 from orchestrator.events import Observer
 from orchestrator.provenance import Provenance
+from orchestrator.rehearsing import rehearsed
 from orchestrator.tracking import Tracker
 
 
@@ -49,7 +51,8 @@ class Run:
 
     def start(self, observers: Sequence[Observer] = ()) -> engine.Products:
         """Run it. The tracker observes too, last: what people see does not wait for it."""
-        return engine.run(self.steps, self.given, [*observers, self.tracker], self.cache)
+        with rehearsed(_azure(self.spec), ends="remove" in self.spec.stages):
+            return engine.run(self.steps, self.given, [*observers, self.tracker], self.cache)
 
     def preview(self) -> tuple[engine.Prepared, ...]:
         """What would run and what is cached, changing nothing."""
@@ -79,6 +82,12 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
     }
     stages = {name: _stage(name, stage) for name, stage in spec.stages.items() if stage is not None}
     return Run(spec, engine.plan(stages, given), given, tracker, Cache(spec.state_dir / "cache"))
+
+
+def _azure(spec: RunSpec) -> AzureSpec:
+    """The workspace, if this run meets one."""
+    options = (*spec.tracking.options, *spec.deploy.options)
+    return spec.azure if "connection" in options else AzureSpec()
 
 
 def _stage(name: str, stage: str | Component) -> Callable[..., Any]:

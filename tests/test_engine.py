@@ -418,7 +418,7 @@ def knead_twice(flour: Flour) -> Dough:
 
 def test_another_stage_of_the_same_module_in_the_same_place_is_another_key(cache: Cache) -> None:
     go(cache)
-    stages = {**STAGES, "knead": knead_twice}
+    stages: dict[str, Callable[..., Any]] = {**STAGES, "knead": knead_twice}
     assert reasons(cache, stages)["bake"] == "runs: changed: stages.knead"
     assert go(cache, stages)[Bread] == Bread(11)
 

@@ -53,21 +53,23 @@ class Told:
         """The problems that do not follow from another: first those of a place itself, then of what it was made from."""
         new = list(found)
         self.places |= {problem.at.replace("/", ".") for problem in new}
-        return (
-            problem for problem in new if not any(source in self.places for source in self.sources.get(problem.at, ()))
-        )
+        return (problem for problem in new if not any(map(self._wrong, self.sources.get(problem.at, ()))))
 
     def later(self, found: Iterable[Problem]) -> Iterator[Problem]:
         """The problems of a spec in which every wrong value has a stand-in, but for what is the stand-ins' doing."""
         return (problem for problem in found if not self._follows(problem.at))
 
     def _follows(self, at: str) -> bool:
-        if any(source in self.places for source in self.sources.get(at, ())):
+        if any(map(self._wrong, self.sources.get(at, ()))):
             return True
         names = at.split(".")
         above = {".".join(names[:depth]) for depth in range(1, len(names) + 1)}
         decisive = {f"{place}.{key}" for place in above for key in ("_target_", "estimator")}
         return bool(self.places & (above | decisive))
+
+    def _wrong(self, source: str) -> bool:
+        """Whether a value, or something in a section that is interpolated as a whole, was told."""
+        return any(place == source or place.startswith(f"{source}.") for place in self.places)
 
     def any_of(self, *places: str) -> bool:
         """Whether one of these was told."""
@@ -117,6 +119,7 @@ _STAND_INS: Mapping[str, Any] = {
     "model": {"estimator": "sklearn.dummy.DummyClassifier"},
     "search": {"_target_": "orchestrator.search.GridSearchCV", "cv": 2, "scoring": ["accuracy"], "refit": "accuracy"},
     "package": {"model_name": "x"},
+    "azure": {},
     "tracking": {"_target_": "orchestrator.tracking.none.NoTracking"},
     "deploy": {"_target_": "orchestrator.deploy.none.NoTarget"},
     "stages": {},

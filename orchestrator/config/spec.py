@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NewType
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, NewType
 
 from pydantic import (
     AfterValidator,
@@ -269,6 +269,48 @@ class PackageSpec(Section):
     extra_columns: Literal["forbid", "ignore"] = "forbid"
 
 
+class Workspace(NamedTuple):
+    """What names a workspace."""
+
+    subscription_id: str
+    resource_group: str
+    workspace_name: str
+
+
+class AzureSpec(Section):
+    """Which Azure ML workspace, and how to get in: all three names, or a ``config.json``. Never a secret.
+
+    ``rehearsal`` is the folder of a stand-in on this machine that is met instead of Azure.
+    """
+
+    section = "azure"
+
+    config_path: Path | None = None
+    subscription_id: StrictStr | None = None
+    resource_group: StrictStr | None = None
+    workspace_name: StrictStr | None = None
+    auth: Literal["auto", "service_principal", "managed_identity", "cli", "interactive"] = "auto"
+    rehearsal: Path | None = None
+    images: Path | None = None
+    faults: tuple[StrictStr, ...] = ()
+
+    def ids(self) -> Workspace | None:
+        """The three names; None: a ``config.json`` has them."""
+        if self.subscription_id and self.resource_group and self.workspace_name:
+            return Workspace(self.subscription_id, self.resource_group, self.workspace_name)
+        return None
+
+    @model_validator(mode="after")
+    def _all_or_none(self) -> AzureSpec:
+        names = ("subscription_id", "resource_group", "workspace_name")
+        if 0 < len(given := [name for name in names if getattr(self, name)]) < len(names):
+            missing = next(name for name in names if name not in given)
+            raise ValueError(f"{missing}: is missing; name all of {', '.join(names)}, or none for a config.json")
+        if self.faults and self.rehearsal is None:
+            raise ValueError("faults: only a rehearsal has faults; write azure=rehearsal")
+        return self
+
+
 Stage = Annotated[
     Annotated[DottedPath, Tag("[path]")] | Annotated[Component, Tag("[class]")],
     Discriminator(lambda value: "[class]" if isinstance(value, Mapping | Component) else "[path]"),
@@ -290,6 +332,7 @@ class RunSpec(Section):
     model: ModelSpec
     search: SearchSpec
     package: PackageSpec
+    azure: AzureSpec = AzureSpec()
     tracking: Component
     deploy: Component
     stages: Mapping[Name, Stage | None]

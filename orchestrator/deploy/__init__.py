@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, runtime_checkable
 
 from pydantic import AfterValidator
 
+from orchestrator.events import Progress
 from orchestrator.products import Endpoint, Keys, ModelVersion, Package, ServiceStatus
 
 
@@ -72,4 +73,22 @@ class Target(Protocol):
 
     def keys(self) -> Keys:
         """The service's keys."""
+        ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A target that takes minutes and says meanwhile what it waits for."""
+
+    def tell_to(self, progress: Progress) -> None:
+        """Tell notes here from now on."""
+        ...
+
+
+@runtime_checkable
+class Rotating(Protocol):
+    """A target whose keys can be changed while the service runs."""
+
+    def rotate_keys(self) -> Keys:
+        """A new primary key; the former one becomes the secondary, so that it goes on opening until the next time."""
         ...

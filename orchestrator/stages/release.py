@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.config.spec import PackageSpec, StateDir
-from orchestrator.deploy import Target
+from orchestrator.deploy import Target, Telling
 from orchestrator.errors import DeployError, PackageError, ProbeError
+from orchestrator.events import Progress
 from orchestrator.probing import probe_endpoint
 from orchestrator.products import Endpoint, ModelVersion, Package, Probe, Proof, Report, TrackedRun
 from orchestrator.tracking import Tracker
@@ -23,7 +25,7 @@ def register(package: Package, proof: Proof, report: Report, tracker: Tracker, s
     """The package's version in the model registry; ``stages=deploy`` finds it again without data or training."""
     if proof.fingerprint != package.fingerprint:
         raise PackageError("the proof is another package's; remove state_dir/cache and run again")
-    version = tracker.register(package, proof, report)
+    version = replace(tracker.register(package, proof, report), memory_bytes=proof.memory_bytes)
     _remember(state_dir, version)
     return version
 
@@ -38,7 +40,7 @@ def recall(spec: PackageSpec, state_dir: StateDir) -> ModelVersion:
     try:
         held = json.loads(_pointer(state_dir, name).read_text())
         package = Package(Path(held["path"]), held["fingerprint"], name)
-        version = ModelVersion(name, held["version"], held["run_id"], package)
+        version = ModelVersion(name, held["version"], held["run_id"], package, int(held.get("memory_bytes", 0)))
     except (OSError, ValueError, KeyError, TypeError):
         raise PackageError(
             f"package.model_name: no package of '{name}' was registered on this machine; make one with stages=package"
@@ -56,6 +58,7 @@ def _remember(state_dir: Path, version: ModelVersion) -> None:
         "fingerprint": version.package.fingerprint,
         "version": version.version,
         "run_id": version.run_id,
+        "memory_bytes": version.memory_bytes,
     }
     pointer = _pointer(state_dir, version.name)
     pointer.parent.mkdir(parents=True, exist_ok=True)
@@ -68,8 +71,10 @@ def _pointer(state_dir: Path, model_name: str) -> Path:
     return state_dir / "registered" / f"{model_name}.json"
 
 
-def deploy(version: ModelVersion, target: Target) -> Endpoint:
+def deploy(version: ModelVersion, target: Target, progress: Progress) -> Endpoint:
     """Serve the registered package; the same package already alive is left alone."""
+    if isinstance(target, Telling):
+        target.tell_to(progress)
     return target.deploy(version.package, version)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NewType
 
-from orchestrator.deploy import Target
+from orchestrator.deploy import Rotating, Target
+from orchestrator.errors import DeployError
 from orchestrator.probing import probe_endpoint
 from orchestrator.products import Endpoint, Keys, Probe, ServiceStatus
 
@@ -24,6 +25,13 @@ def logs(target: Target) -> Log:
 def keys(target: Target) -> Keys:
     """The service's keys."""
     return target.keys()
+
+
+def rotate_keys(target: Target) -> Keys:
+    """A new primary key; the former one goes on opening as the secondary. Twice, and both are new."""
+    if not isinstance(target, Rotating):
+        raise DeployError("deploy: the keys of this target cannot be changed while it runs; remove it and deploy again")
+    return target.rotate_keys()
 
 
 def endpoint(target: Target) -> Endpoint:

@@ -68,7 +68,7 @@ def create(store: Store, package: Package, proof: Proof, report: Report, run_id:
     try:
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(package.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-            _describe(Path(folder), name, run_id, model.model_id)
+            describe(Path(folder), name, run_id, model.model_id)
             client.log_model_artifacts(model.model_id, folder)
     except BaseException:
         client.finalize_logged_model(model.model_id, "FAILED")
@@ -77,7 +77,7 @@ def create(store: Store, package: Package, proof: Proof, report: Report, run_id:
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     with suppress(MlflowException):  # there already; what else may be wrong, the next call tells
         client.create_registered_model(name)
-    with _as_default(store.uri):
+    with as_default(store.uri):
         version = client.create_model_version(
             name,
             source=f"models:/{model.model_id}",
@@ -90,7 +90,7 @@ def create(store: Store, package: Package, proof: Proof, report: Report, run_id:
 
 
 @contextmanager
-def _as_default(uri: str) -> Iterator[None]:
+def as_default(uri: str) -> Iterator[None]:
     """Make ``uri`` MLflow's default, where its sqlite registry looks a version's model up whatever its own URI is."""
     from mlflow.tracking._tracking_service.utils import _use_tracking_uri
 
@@ -103,7 +103,7 @@ def _as_default(uri: str) -> Iterator[None]:
             os.environ["MLFLOW_TRACKING_URI"] = before
 
 
-def _describe(folder: Path, name: str, run_id: str, model_id: str) -> None:
+def describe(folder: Path, name: str, run_id: str, model_id: str | None) -> None:
     """Add to a package's files what makes the folder an MLflow model: ``MLmodel`` and its input example."""
     from mlflow import pyfunc
     from mlflow.models import Model

@@ -47,8 +47,9 @@ def open_store(uri: str, experiment: str, artifacts: str | None, state: Path) ->
         if path is not None and not _is_database(path):
             _create(path, artifacts)
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        store = Store(uri, client, _experiment(client, uri, experiment, artifacts), lock)
-        _repair(store)
+        store = Store(uri, client, experiment_id(client, uri, experiment, artifacts), lock)
+        repair_runs(store)
+        _repair_models(store)
     return store
 
 
@@ -93,8 +94,8 @@ def _gone(tags: Mapping[str, str]) -> bool:
     return True
 
 
-def _repair(store: Store) -> None:
-    """End the runs and models of ours that a killed process left open on this host."""
+def repair_runs(store: Store) -> None:
+    """End the runs of ours that a killed process left open on this host."""
     client, ours = store.client, f"tags.`{HOST}` = '{socket.gethostname()}'"
     for run in client.search_runs([store.experiment_id], f"attributes.status = 'RUNNING' and {ours}"):
         if _gone(run.data.tags):
@@ -103,6 +104,11 @@ def _repair(store: Store) -> None:
                 client.set_terminated(child.info.run_id, "KILLED")
             client.set_tag(run.info.run_id, ERROR, "the process that wrote this run was killed")
             client.set_terminated(run.info.run_id, "FAILED")
+
+
+def _repair_models(store: Store) -> None:
+    """End the models of ours that a killed process left unfinished on this host."""
+    client, ours = store.client, f"tags.`{HOST}` = '{socket.gethostname()}'"
     for model in client.search_logged_models([store.experiment_id], ours):  # sqlite finds none by its status (3.17)
         if str(model.status) == "PENDING" and _gone(model.tags):
             client.finalize_logged_model(model.model_id, "FAILED")
@@ -147,7 +153,8 @@ def _create(path: Path, artifacts: str | None) -> None:
         fresh.unlink(missing_ok=True)
 
 
-def _experiment(client: Any, uri: str, name: str, artifacts: str | None) -> str:
+def experiment_id(client: Any, uri: str, name: str, artifacts: str | None) -> str:
+    """The experiment of this name, made if it is not there."""
     found = client.get_experiment_by_name(name)
     if found is None:
         return str(client.create_experiment(name, artifact_location=artifacts))

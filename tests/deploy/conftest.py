@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+import rehearsal
+from orchestrator.azure.talk import missing
+from orchestrator.config.spec import AzureSpec
+from orchestrator.deploy.aci import Aci
 from orchestrator.deploy.local import Local
 from orchestrator.deploy.record import strays
 from orchestrator.products import ModelVersion, Package
+from orchestrator.rehearsing import rehearsed
 
 SCORE = Path(__file__).parents[2] / "score"
 STUB = """
@@ -25,10 +33,18 @@ def init():
 def answer(body):
     {answer}
     return 200, json.dumps({{"answer": {name!r}, "pid": os.getpid()}}).encode()
+
+def run(data):
+    return json.loads(answer(data)[1])
 """
+CONDA = {
+    "name": "stub",
+    "dependencies": [f"python={platform.python_version()}", "pip", {"pip": ["azureml-defaults"]}],
+}
 
 MakePackage = Callable[..., Package]
 MakeLocal = Callable[..., Local]
+MakeAci = Callable[..., Aci]
 
 
 @pytest.fixture
@@ -39,6 +55,7 @@ def make_package(tmp_path: Path) -> MakePackage:
         path = tmp_path / "packages" / name
         shutil.copytree(SCORE, path / "score", ignore=shutil.ignore_patterns("__pycache__"))
         (path / "score" / "score.py").write_text(STUB.format(name=name, init=init, answer=answer))
+        (path / "conda.yaml").write_text(json.dumps(CONDA))
         (path / "contract.json").write_text(json.dumps({"fingerprint": name}))
         return Package(path, fingerprint=name, model_name="model")
 
@@ -74,6 +91,30 @@ def make_local(tmp_path: Path, free_port: int) -> Iterator[MakeLocal]:
     for process in left:
         process.kill()
     psutil.wait_procs(left, timeout=10)
+
+
+@pytest.fixture(scope="session")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureSpec]:
+    """A stand-in of Azure for all tests; REHEARSAL_IMAGES keeps what it built between test sessions."""
+    if missing():
+        pytest.skip("the azure extra is not installed")
+    folder = tmp_path_factory.mktemp("rehearsal")
+    images = os.environ.get("REHEARSAL_IMAGES")
+    yield AzureSpec(rehearsal=folder, config_path=folder / "config.json", images=Path(images) if images else None)
+    rehearsal.stop(folder)
+
+
+@pytest.fixture
+def make_aci(tmp_path: Path, azure: AzureSpec) -> Iterator[MakeAci]:
+    """A target on the stand-in; it finds the packages of ``make_package`` where a target looks for them."""
+
+    def make(**options: object) -> Aci:
+        fields: dict[str, Any] = {"auth_enabled": False, **options}
+        return Aci(service_name="svc", connection=azure, state_dir=tmp_path, **fields)
+
+    with rehearsed(azure, ends=False):
+        yield make
+        make().remove()
 
 
 def version_of(package: Package, version: str = "1") -> ModelVersion:

@@ -1,0 +1,99 @@
+"""Talking to Azure's SDK: its chatter stays off the console, and what it raises becomes one line."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib.util
+import json
+import logging
+import re
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+from orchestrator.errors import OrchestratorError
+
+INSTALL = "needs the Azure ML SDK; install it with: pip install -e '.[azure]'"
+FOREIGN = {"azureml", "azure", "requests", "urllib3", "msrest", "msal", "adal", "mlflow"}
+
+
+@contextlib.contextmanager
+def talking(error: type[OrchestratorError], at: str, take: Callable[[str], Any] = lambda _: None) -> Iterator[None]:
+    """Call the SDK in here: what it prints goes to ``take``, what it raises becomes ``error`` with ``at`` before it."""
+    if missing():
+        raise error(f"{at} {INSTALL}")
+    try:
+        with _aside(take):
+            yield
+    except OrchestratorError:
+        raise
+    except Exception as raised:
+        if isinstance(raised, OSError) or type(raised).__module__.partition(".")[0] in FOREIGN:
+            raise error(f"{at}: {cause(raised)}") from raised
+        raise
+
+
+def missing() -> bool:
+    """Whether the azure extra is not installed."""
+    return any(importlib.util.find_spec(name) is None for name in ("azureml", "azureml.core"))
+
+
+def cause(raised: BaseException) -> str:
+    """What the SDK's error says in one line: the service's own code and words where there are some."""
+    text = str(getattr(raised, "message", None) or raised)
+    document = _document(text)
+    if document is None:
+        return " ".join(text.split())[:1000] or type(raised).__name__
+    told = [
+        f"{one.get('code', 'error')}: {one.get('message', '')}" for one in (document, *(document.get("details") or []))
+    ]
+    return " ".join(" | ".join(told).split())
+
+
+def _document(text: str) -> dict[str, Any] | None:
+    """The JSON that the SDK put into its text, of which nothing follows; an answer's body is written as Python bytes."""
+    if body := re.search(r"""b(['"]).*\1\s*$""", text, re.DOTALL):
+        with contextlib.suppress(ValueError, SyntaxError):
+            text = ast.literal_eval(body[0].strip()).decode(errors="replace")
+    for start in re.finditer(r"\{", text):
+        piece = text[start.start() :]
+        with contextlib.suppress(ValueError):
+            found = json.loads(piece)
+            inner = found.get("error", found) if isinstance(found, dict) else None
+            return inner if isinstance(inner, dict) and "message" in inner else None
+    return None
+
+
+class _Aside:
+    """A stream that hands what one thread writes to ``take``; every other thread, such as a live line's, goes on."""
+
+    def __init__(self, stream: Any, take: Callable[[str], Any]) -> None:
+        self._stream, self._take, self._thread = stream, take, threading.get_ident()
+
+    def write(self, text: str) -> int:
+        if threading.get_ident() != self._thread:
+            return int(self._stream.write(text))
+        self._take(text)
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def _aside(take: Callable[[str], Any]) -> Iterator[None]:
+    out, err = (cast("Any", _Aside(stream, take)) for stream in (sys.stdout, sys.stderr))
+    names = ("azureml", "azure", "msrest", "urllib3", "msal", "mlflow", "cli")
+    levels = {name: logging.getLogger(name).level for name in names}
+    for name in levels:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters, it raises too
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

@@ -1,0 +1,133 @@
+"""What is asked of Azure for a deployment to ACI: the thin half, one SDK call after another.
+
+All functions are called inside :func:`orchestrator.azure.talk.talking`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orchestrator.deploy import aci_plan
+from orchestrator.products import Keys, Package
+
+_moving = threading.Lock()
+
+
+def find(workspace: Any, name: str) -> Any:
+    """The service of this name, or None."""
+    from azureml.core.webservice import Webservice
+    from azureml.exceptions import WebserviceException
+
+    try:
+        return Webservice(workspace, name)
+    except WebserviceException as error:
+        if "WebserviceNotFound" in error.message:
+            return None
+        raise
+
+
+def serve(
+    say: Callable[[str], None],
+    workspace: Any,
+    name: str,
+    package: Package,
+    settings: Mapping[str, Any],
+    keys: Keys | None,
+    seconds: float,
+) -> None:
+    """Register the model and the environment if they are not there, make the service of them, wait until it is healthy."""
+    from azureml.core import Model
+    from azureml.core.model import InferenceConfig
+    from azureml.core.webservice import AciWebservice
+
+    shape = AciWebservice.deploy_configuration(**settings)
+    if keys:  # clients hold them
+        shape.primary_key, shape.secondary_key = keys.primary, keys.secondary
+    with _staged(package) as folder:
+        model = _model(workspace, package, folder)
+        say(f"model {model.name} version {model.version}")
+        environment = _environment(workspace, package)
+        say(f"environment {environment.name} version {environment.version}")
+        inference = InferenceConfig(entry_script=aci_plan.ENTRY, source_directory=str(folder), environment=environment)
+        service = Model.deploy(workspace, name, [model], inference, shape, overwrite=True)
+    service.wait_for_deployment(show_output=True, timeout_sec=seconds)
+
+
+@contextlib.contextmanager
+def _staged(package: Package) -> Iterator[Path]:
+    """A copy of the package's files: a service on this machine may have left compiled modules between them."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch).resolve() / "package"
+        shutil.copytree(package.path, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        yield folder
+
+
+def _model(workspace: Any, package: Package, folder: Path) -> Any:
+    """The registered model that is this package, whoever registered it; else a new version, by upload."""
+    from azureml.core import Model
+
+    tag = [aci_plan.FINGERPRINT, package.fingerprint]
+    found = Model.list(workspace, name=package.model_name, tags=[tag])
+    if found:
+        return found[0]
+    # The SDK refuses a path outside the current directory, and takes no other base: so this is the one place that
+    # changes it, for the length of the upload. All other paths of ours are absolute.
+    with _moving:
+        before = os.open(".", os.O_RDONLY)
+        try:
+            os.chdir(folder.parent)
+            return Model.register(workspace, folder.name, package.model_name, tags={tag[0]: tag[1]})
+        finally:
+            os.fchdir(before)
+            os.close(before)
+
+
+def _environment(workspace: Any, package: Package) -> Any:
+    """The environment of the package's conda.yaml; the workspace gives the same definition the same version."""
+    from azureml.core import Environment
+
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch, "conda.yaml")
+        file.write_text(yaml.safe_dump(aci_plan.conda(package), sort_keys=False))
+        return Environment.from_conda_specification(package.model_name, str(file)).register(workspace)
+
+
+def download(workspace: Any, live: Mapping[str, str], folder: Path) -> None:
+    """The registered model that a service's tags name, as a package folder."""
+    from azureml.core import Model
+
+    found = Model.list(workspace, name=live[aci_plan.MODEL], tags=[[aci_plan.FINGERPRINT, live[aci_plan.FINGERPRINT]]])
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as scratch:
+        Path(found[0].download(scratch, exist_ok=True)).rename(folder)
+
+
+def keys(service: Any) -> Keys | None:
+    """The service's keys, if it asks for any."""
+    return Keys(*service.get_keys()) if service.auth_enabled else None
+
+
+def evidence(raised: BaseException | None, service: Any) -> str:
+    """All that Azure has to say about a deployment that failed, raw: the SDK's text, the build log, the container's."""
+    text = str(getattr(raised, "message", None) or raised)
+    parts = [text]
+    if build_log := re.search(r"can be found here: (https://\S+)", text):
+        with contextlib.suppress(OSError):  # requests' errors are OSErrors
+            import requests
+
+            parts.append(requests.get(build_log[1], timeout=30).text)
+    if service is not None:
+        parts.append(f"state: {service.state}\nerror: {service.error}")
+        with contextlib.suppress(Exception):  # there may be no container yet; the deployment's own error is the news
+            parts.append(str(service.get_logs()))
+    return "\n\n".join(parts)

@@ -1,0 +1,45 @@
+"""azure=rehearsal: while a run lasts, this process meets the stand-in on this machine instead of Azure. Part of the wiring."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from orchestrator.azure.connection import forget
+from orchestrator.azure.talk import talking
+from orchestrator.config.spec import AzureSpec
+from orchestrator.errors import DeployError
+
+
+@contextmanager
+def rehearsed(spec: AzureSpec, *, ends: bool) -> Iterator[None]:
+    """Start the stand-in, or ask the one that runs for these faults; it lives on, unless the run ``ends`` it."""
+    if spec.rehearsal is None:
+        yield
+        return
+    import rehearsal
+
+    try:
+        rehearsal.start(spec.rehearsal, spec.faults, spec.images)
+    except (rehearsal.RehearsalError, ValueError) as error:
+        raise DeployError(f"azure: {error}") from error
+    (spec.rehearsal / "config.json").write_text(json.dumps(rehearsal.workspace_config()))
+    before = dict(os.environ)
+    os.environ.update(rehearsal.environment(spec.rehearsal))
+    forget()
+    try:
+        with talking(DeployError, "azure"):
+            importlib.import_module("azureml.core")  # it looks where HOME is now, and never again
+        os.environ.update(
+            {name: before[name] for name in ("HOME", "USERPROFILE") if name in before}
+        )  # git's, matplotlib's
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        forget()
+    if ends:
+        rehearsal.stop(spec.rehearsal)

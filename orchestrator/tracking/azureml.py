@@ -1,0 +1,148 @@
+"""AzureMl: the Tracker that writes to an Azure ML workspace, through ``azureml://`` and what its server really supports.
+
+It has no logged models (404). So a package is logged as files of its run, and its version is made of them; Azure ML
+then lists that version with its run and its experiment. It runs in this process: the connection is shared.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from orchestrator.azure.connection import workspace
+from orchestrator.azure.talk import talking
+from orchestrator.config.spec import AzureSpec
+from orchestrator.errors import TrackingError
+from orchestrator.events import Event, RunFinished
+from orchestrator.products import ModelVersion, Package, Proof, Report
+from orchestrator.tracking import models, runs
+from orchestrator.tracking.detached import SETTINGS
+from orchestrator.tracking.mlflow import Mlflow
+from orchestrator.tracking.store import LOCK_SECONDS, Store, experiment_id, repair_runs
+
+FOLDER = "package"  # of the run's artifacts; the registered model has this one folder
+CHAMPION = {True: "true", False: "false"}
+
+
+@dataclass
+class AzureMl(Mlflow):
+    """One run per training result and one registered version per package, as in a store on this machine."""
+
+    tracking_uri: str = field(default="", init=False)
+    artifact_location: str | None = field(default=None, init=False)
+    connection: AzureSpec = field(kw_only=True)
+    _default: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """The URI is the workspace's own, known when it is connected to."""
+        self.state_dir = Path(self.state_dir).absolute()
+
+    def __call__(self, event: Event) -> None:
+        """Observe as every Mlflow does."""
+        error = event.error if isinstance(event, RunFinished) else None
+        try:
+            with _talking():
+                super().__call__(event)
+        except TrackingError as failure:
+            if error is None:
+                raise
+            logging.getLogger(__name__).warning("%s", failure)  # the run's own error is the one to be told
+        finally:
+            if isinstance(event, RunFinished):
+                self._default.close()
+
+    def record(self, report: Report) -> str:
+        """The run that holds this Report; a new one if there is none."""
+        with _talking():
+            return super().record(report)
+
+    def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:
+        """The version that holds this package; if there is none, a new one under the run that holds this Report."""
+        with _talking():
+            store = self._opened()
+            with store.lock:
+                found = _found(store, package)
+                if found is not None:
+                    return ModelVersion(package.model_name, str(found.version), str(found.run_id), package)
+                run_id = self._run_id or runs.find_run(store, report) or self._write_again(store, report)
+                return _create(store, package, proof, run_id)
+
+    def promote(self, version: ModelVersion) -> None:
+        """Tag this version, and no other, as the champion: aliases are more than Azure ML's server has."""
+        with _talking():
+            store = self._opened()
+            with store.lock:
+                for one in store.client.search_model_versions(f"name = '{version.name}'"):
+                    wanted = CHAMPION[str(one.version) == version.version]
+                    if one.tags.get(models.CHAMPION, CHAMPION[False]) != wanted:
+                        store.client.set_model_version_tag(version.name, one.version, models.CHAMPION, wanted)
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            for name, value in SETTINGS.items():
+                os.environ.setdefault(name, value)  # before mlflow is imported
+            uri = workspace(self.connection).get_mlflow_tracking_uri()
+            from mlflow import MlflowClient
+
+            self.state_dir.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.state_dir / "tracking.azureml.lock", timeout=LOCK_SECONDS)
+            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            with lock:
+                store = Store(uri, client, experiment_id(client, uri, self.experiment_name, None), lock)
+                repair_runs(store)
+            self._store = store
+            # an artifact's URI names no credentials: azureml-mlflow takes those of MLflow's default store
+            self._default.enter_context(models.as_default(uri))
+        return self._store
+
+
+@contextmanager
+def _talking() -> Iterator[None]:
+    with talking(TrackingError, "tracking"):
+        yield
+
+
+def _found(store: Store, package: Package) -> Any:
+    """The newest version that is this package and whose run is still there. Its tags are compared here, not there."""
+    from mlflow.exceptions import MlflowException
+
+    held = store.client.search_model_versions(f"name = '{package.model_name}'")
+    for one in sorted(held, key=lambda version: -int(version.version)):
+        if one.tags.get(models.FINGERPRINT) == package.fingerprint and one.run_id:
+            with suppress(MlflowException):
+                store.client.get_run(one.run_id)
+                return one
+    return None
+
+
+def _create(store: Store, package: Package, proof: Proof, run_id: str) -> ModelVersion:
+    """Log the package as an MLflow model among the run's files, and make a version of them."""
+    from mlflow.exceptions import MlflowException
+
+    client, name = store.client, package.model_name
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch, FOLDER)
+        shutil.copytree(package.path, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        models.describe(folder, name, run_id, None)
+        there = {one.path for one in client.list_artifacts(run_id)}
+        if FOLDER not in there:  # it refuses the same path twice
+            client.log_artifacts(run_id, str(folder), FOLDER)
+    with suppress(MlflowException):  # there already; what else may be wrong, the next call tells
+        client.create_registered_model(name)
+    version = client.create_model_version(
+        name,
+        source=f"{client.get_run(run_id).info.artifact_uri}/{FOLDER}",
+        run_id=run_id,
+        tags={models.FINGERPRINT: package.fingerprint},
+        description=f"Package {package.fingerprint[:12]}; {proof.requests} golden requests proven in a clean process",
+    )
+    return ModelVersion(name, str(version.version), run_id, package)

@@ -1,0 +1,56 @@
+"""A desk with a rehearsal of Azure below its state, and what is in that Azure, read by another process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rehearsal
+from orchestrator.azure.talk import missing
+from tests.command import Desk, Done, desk
+
+READ = Path(__file__).with_name("read_back.py")
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """A desk whose commands meet the stand-in."""
+
+    desk: Desk
+
+    @property
+    def folder(self) -> Path:
+        return self.desk.state / "rehearsal"
+
+    def run(self, *overrides: str) -> Done:
+        images = os.environ.get("REHEARSAL_IMAGES") or self.folder / "images"
+        return self.desk.run("deploy=aci", "azure=rehearsal", f"azure.images={images}", *overrides)
+
+    def read(self) -> Any:
+        """What is tracked and registered, as the SDK tells it."""
+        environ = {**self.desk.env, **rehearsal.environment(self.folder)}
+        command = [sys.executable, "-W", "ignore", str(READ), str(self.folder / "config.json")]
+        done = subprocess.run(command, env=environ, cwd=self.desk.cwd, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
+    if missing():
+        pytest.skip("the azure extra is not installed")
+    with desk(tmp_path_factory.mktemp("azure")) as made:
+        found = Rehearsed(made)
+        yield found
+        if found.folder.exists():
+            for service in (found.folder / "services").glob("*"):
+                rehearsal.process.stop(service)
+            rehearsal.stop(found.folder)

@@ -1,0 +1,66 @@
+"""Which way in is chosen, for every machine there may be; nobody is asked where nobody can answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from orchestrator.azure import auth
+from orchestrator.azure.auth import COMMON, OURS, NoWayInError, choose, principal
+
+MINE: Mapping[str, str] = dict(zip(OURS, ("tenant", "me", "secret"), strict=True))
+EVERYBODYS: Mapping[str, str] = dict(zip(COMMON, ("tenant", "them", "secret"), strict=True))
+MSI = {"MSI_ENDPOINT": "http://localhost"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "cli", "person", "way"),
+    [
+        (MINE, True, True, "service_principal"),
+        (EVERYBODYS, True, True, "service_principal"),
+        ({**MINE, **MSI}, False, False, "service_principal"),
+        (MSI, True, True, "managed_identity"),
+        ({"IDENTITY_ENDPOINT": "http://localhost"}, False, False, "managed_identity"),
+        ({}, True, True, "cli"),
+        ({"AZURE_CLIENT_ID": "a user-assigned identity's"}, True, False, "cli"),
+        ({}, False, True, "interactive"),
+    ],
+)
+def test_the_first_way_there_is(environ: Mapping[str, str], *, cli: bool, person: bool, way: str) -> None:
+    assert choose("auto", environ, cli=cli, person=person) == way
+
+
+@pytest.mark.parametrize("way", ["service_principal", "managed_identity", "cli", "interactive"])
+def test_a_way_that_is_asked_for_is_taken_or_refused(way: str) -> None:
+    assert choose(way, {**MINE, **MSI}, cli=True, person=True) == way
+    if way != "managed_identity":  # a virtual machine's shows in nothing
+        with pytest.raises(NoWayInError, match=f"there is no {way} here"):
+            choose(way, {}, cli=False, person=False)
+
+
+def test_nobody_is_asked_where_nobody_can_answer() -> None:
+    with pytest.raises(NoWayInError, match=r"^azure\.auth: nothing .*AZUREML_SERVICE_PRINCIPAL_ID.*az login") as raised:
+        choose("auto", {}, cli=False, person=False)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_browser_is_for_a_terminal_outside_of_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.delenv("CI", raising=False)
+    assert auth._person()
+    monkeypatch.setenv("CI", "true")
+    assert not auth._person()
+
+
+def test_ours_come_before_everybodys() -> None:
+    assert principal({**EVERYBODYS, **MINE}) == ("tenant", "me", "secret")
+    assert principal({}) is None
+
+
+@pytest.mark.parametrize("names", [OURS, COMMON])
+def test_half_a_service_principal_names_what_is_missing(names: tuple[str, ...]) -> None:
+    with pytest.raises(NoWayInError, match=f"{names[2]} is set and {names[0]}, {names[1]} is not") as raised:
+        principal({names[2]: "hidden"})
+    assert "hidden" not in str(raised.value)

@@ -1,0 +1,169 @@
+"""The whole Azure path as people type it, with the real SDK and Azure as it is rehearsed on this machine."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import rehearsal
+from score.contract import fingerprint_of
+from tests.azure.conftest import Rehearsed
+from tests.command import desk
+
+pytestmark = pytest.mark.slow
+
+
+def files_of(folder: Path) -> dict[str, str]:
+    found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes().hex() for path in found}
+
+
+def test_one_command_tracks_registers_deploys_and_tests(rehearsed: Rehearsed) -> None:
+    done = rehearsed.run("tracking=azureml").well()
+    result = done.result
+    assert result["endpoint"]["target"] == "aci"
+    assert result["endpoint"]["auth"]
+    assert result["probe"]["refused_without_key"]
+    there = rehearsed.read()
+    parent = next(run for run in there["runs"] if run["parent"] is None)
+    children = [run for run in there["runs"] if run["parent"] == parent["id"]]
+    assert parent["id"] == result["run_id"]
+    assert {run["status"] for run in there["runs"]} == {"FINISHED"}
+    assert len(children) == 9
+    assert all("mean_test_roc_auc" in run["metrics"] and run["params"] for run in children)
+    assert parent["metrics"] == pytest.approx(result["metrics"])
+    assert {"config.yaml", "figures", "package"} <= set(parent["files"])
+    model = there["models"][0]
+    assert (model["name"], model["version"]) == (result["model"]["name"], result["model"]["version"])
+    assert (model["run"], model["experiment"]) == (parent["id"], "diabetes-sklearn")
+    assert model["tags"]["champion"] == "true"
+    package = files_of(Path(result["package"]["path"]))
+    assert {name: there["files"].get(name) for name in package} == package
+    assert not (rehearsed.desk.cwd / "mlflow.db").exists()
+
+
+def test_the_same_again_changes_nothing_in_azure(rehearsed: Rehearsed) -> None:
+    before = rehearsed.run("stages=status").well().out
+    done = rehearsed.run("tracking=azureml").well()
+    assert "train" not in done.ran
+    there = rehearsed.read()
+    assert len([run for run in there["runs"] if run["parent"] is None]) == 1
+    assert len(there["models"]) == 1
+    assert "since" in before
+    assert re.findall("since.*", rehearsed.run("stages=status").well().out) == re.findall("since.*", before)
+
+
+def test_no_secret_is_written_down_or_shown(rehearsed: Rehearsed) -> None:
+    keys = rehearsed.run("stages=keys").well().out
+    secrets = re.findall(r"(?:primary|secondary): (\S+)", keys)
+    secrets.append(rehearsal.environment(rehearsed.folder)["AZUREML_SERVICE_PRINCIPAL_PASSWORD"])
+    assert len(secrets) == 3
+    shown = rehearsed.run("stages=deploy", "tracking=azureml").well()
+    assert not any(secret in shown.out + shown.err for secret in secrets)
+    home = rehearsed.desk.home
+    written = (path for path in home.rglob("*") if path.is_file() and rehearsed.folder not in path.parents)
+    found = [path for path in written if any(secret.encode() in path.read_bytes() for secret in secrets)]
+    assert found == []
+    told = json.dumps(rehearsed.read()["runs"])
+    assert not any(secret in told for secret in secrets)
+
+
+def test_rotated_keys_open_and_the_former_primary_still_does(rehearsed: Rehearsed) -> None:
+    read = r"primary: (\S+)\n +secondary: (\S+)"
+    before = re.findall(read, rehearsed.run("stages=keys").well().out)[0]
+    after = re.findall(read, rehearsed.run("stages=rotate_keys").well().out)[0]
+    assert after[1] == before[0]
+    assert after[0] not in before
+    rehearsed.run("stages=probe").well()
+    url = rehearsed.run("stages=deploy", "tracking=azureml").well().result["endpoint"]["url"]
+    body = b'{"data": [{"Pregnancies": 2}]}'
+    for key, status in ((after[0], 400), (after[1], 400), (before[1], 401)):
+        request = urllib.request.Request(url, body, {"Authorization": f"Bearer {key}"})
+        with pytest.raises(urllib.error.HTTPError) as raised, urllib.request.urlopen(request):
+            pass
+        raised.value.close()
+        assert raised.value.code == status
+
+
+def test_remove_ends_the_service_and_the_stand_in(rehearsed: Rehearsed) -> None:
+    rehearsed.run("stages=remove").well()
+    assert rehearsal.running(rehearsed.folder) is None
+    assert not list((rehearsed.folder / "services").glob("*/process.json"))
+
+
+def test_after_deploy_local_nothing_is_trained_and_the_same_bytes_ship(rehearsed: Rehearsed) -> None:
+    local = rehearsed.desk.run().well()
+    done = rehearsed.run().well()
+    assert set(done.ran) <= {"register", "deploy", "probe", "promote"}
+    package = Path(local.result["package"]["path"])
+    assert done.result["package"] == local.result["package"]
+    container = rehearsed.folder / "services" / "diabetes-prediction-service" / "app"
+    served = [path.parent for path in container.rglob("model.pkl")]
+    assert served
+    for folder in served:
+        if (folder / "MLmodel").exists():  # registered from the tracked run, with what makes it an MLflow model
+            assert files_of(package).items() <= files_of(folder).items()
+        else:
+            assert files_of(folder) == files_of(package)
+            assert fingerprint_of(folder) == done.result["package"]["fingerprint"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("crash_loop", "CrashLoopBackOff"),
+        ("image_build_failure", "EnvironmentBuildFailed"),
+        ("conflict_409", "ServiceExists"),
+        ("quota", "ContainerGroupQuotaReached"),
+    ],
+)
+def test_a_fault_is_told_nothing_is_left_and_the_next_run_succeeds(rehearsed: Rehearsed, fault: str, told: str) -> None:
+    rehearsed.run("stages=remove").well()
+    done = rehearsed.run("stages=deploy", f"azure.faults=[{fault}]")
+    assert done.code == 1
+    assert told in done.err
+    assert len(done.err.strip().splitlines()) == 1
+    kept = Path(done.err.strip().rpartition("all of it: ")[2])
+    assert told in kept.read_text()
+    assert "is absent" in rehearsed.run("stages=status").well().out
+    rehearsed.run("stages=deploy").well()
+
+
+def test_a_failure_puts_the_former_service_back(rehearsed: Rehearsed) -> None:
+    before = rehearsed.run("stages=deploy").well().result["endpoint"]
+    done = rehearsed.run("stages=deploy", "deploy.memory_gb=2", "azure.faults=[crash_loop]")
+    assert done.code == 1
+    assert "the former service was put back" in done.err
+    assert rehearsed.run("stages=probe").well().result["endpoint"] == before
+    assert "1.5 GB" in rehearsed.run("stages=status").well().out
+
+
+def test_where_nothing_authenticates_it_fails_at_once_and_says_what_would(
+    rehearsed: Rehearsed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert rehearsed  # the extra is there
+    for name in ("MSI_ENDPOINT", "IDENTITY_ENDPOINT", "AZURE_CLIENT_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("CI", "true")
+    with desk(tmp_path) as own:
+        done = own.run("deploy=aci", "stages=status")
+    assert done.code == 1
+    assert done.err.startswith("deploy failed: deploy: azure.auth: nothing on this machine authenticates")
+    assert "az login" in done.err
+
+
+def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "azureml.py").write_text("__path__ = []\n")  # hides what is installed
+    with desk(tmp_path, tmp_path / "modules") as own:
+        for overrides in (("deploy=aci", "stages=status"), ("deploy=none", "tracking=azureml", "stages=train")):
+            done = own.run(*overrides)
+            assert done.code == 1
+            assert done.err.count("\n") == 1
+            assert "install it with: pip install -e '.[azure]'" in done.err

@@ -1,0 +1,117 @@
+"""What the SDK prints and raises, as people see it: lines that tell something, and one line for an error."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+import threading
+import time
+import warnings
+from typing import Any
+
+import pytest
+
+from orchestrator.azure import attend
+from orchestrator.azure.attend import attended, spoken
+from orchestrator.azure.talk import cause, talking
+from orchestrator.errors import DeployError, TrackingError
+
+CRASHED = {
+    "code": "AciDeploymentFailed",
+    "statusCode": 400,
+    "message": "Aci Deployment failed\nwith exception: no module named 'x'",
+    "details": [{"code": "CrashLoopBackOff", "message": "Your container application crashed."}],
+}
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+
+
+@pytest.mark.parametrize("error", [DeployError, TrackingError])
+def test_without_the_extra_one_line_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, error: type[DeployError | TrackingError]
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    told = r"^deploy needs the Azure ML SDK; install it with: pip install -e '\.\[azure\]'$"
+    with pytest.raises(error, match=told), talking(error, "deploy"):
+        pytest.fail("nothing is called")
+
+
+@pytest.mark.usefixtures("installed")
+def test_chatter_goes_aside_and_other_threads_are_heard(capsys: pytest.CaptureFixture[str]) -> None:
+    heard: list[str] = []
+    with talking(DeployError, "deploy", heard.append):
+        sys.stdout.write("Registering model")
+        sys.stderr.write("Warning")
+        warnings.warn("old", FutureWarning, stacklevel=1)
+        other = threading.Thread(target=sys.stdout.write, args=("progress",))
+        other.start()
+        other.join()
+    assert heard == ["Registering model", "Warning"]
+    assert capsys.readouterr() == ("progress", "")
+
+
+@pytest.mark.usefixtures("installed")
+def test_our_own_errors_and_mistakes_of_ours_pass_as_they_are() -> None:
+    with pytest.raises(TrackingError, match=r"^as it is$"), talking(DeployError, "deploy"):
+        raise TrackingError("as it is")
+    with pytest.raises(ZeroDivisionError), talking(DeployError, "deploy"):
+        raise ZeroDivisionError
+    with pytest.raises(DeployError, match=r"^deploy: refused$"), talking(DeployError, "deploy"):
+        raise ConnectionError("refused")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            f"Service deployment polling reached ...\nError:\n{json.dumps(CRASHED, indent=2)}",
+            (
+                "AciDeploymentFailed: Aci Deployment failed with exception: no module named 'x' "
+                "| CrashLoopBackOff: Your container application crashed."
+            ),
+        ),
+        (f"Response Code: 409\nContent: b'{json.dumps({'code': 'Conflict', 'message': 'taken'})}'", "Conflict: taken"),
+        (r"""Content: b'{"code":"BadRequest","message":"asked: \'4.1\' CPU"}'""", "BadRequest: asked: '4.1' CPU"),
+        ('{"error": {"code": "UserError", "message": "no"}}', "UserError: no"),
+        ("two\n lines {of no JSON}", "two lines {of no JSON}"),
+        ("", "Exception"),
+    ],
+)
+def test_an_error_is_one_line(text: str, told: str) -> None:
+    assert cause(Exception(text)) == told
+
+
+def test_lines_that_tell_something() -> None:
+    text = "Tips: buy\n....\n2026-11-22 11:37:45+00:00 Step 1: pip install\n\nRunning...\n"
+    assert spoken(text) == ["Step 1: pip install", "Running"]
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_long_silence_is_filled_and_lines_come_as_they_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attend, "SILENCE_SECONDS", 0.3)
+    notes: list[str] = []
+
+    def work(say: Any) -> int:
+        say("uploaded")
+        time.sleep(1)
+        sys.stdout.write("done.\n")
+        return 7
+
+    assert attended(work, "deploy", notes.append) == 7
+    assert notes[0] == "uploaded"
+    assert notes[-1] == "done"
+    assert any(note.startswith("still waiting for Azure, ") for note in notes)
+
+
+@pytest.mark.usefixtures("installed")
+def test_what_fails_in_the_thread_is_raised_here() -> None:
+    def work(say: Any) -> None:
+        say("x")
+        raise ConnectionError("cut")
+
+    with pytest.raises(DeployError, match=r"^deploy: cut$"):
+        attended(work, "deploy", lambda _: None)

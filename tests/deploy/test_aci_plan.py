@@ -1,0 +1,96 @@
+"""What would be created on ACI, without asking Azure anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orchestrator.config.compose import compose
+from orchestrator.config.locate import build
+from orchestrator.config.spec import RunSpec
+from orchestrator.deploy import Rotating, Target, Telling, aci_plan
+from orchestrator.deploy.aci import Aci
+from orchestrator.products import ModelVersion, Package
+from tests.found import found
+
+CONDA = {"name": "m", "channels": ["conda-forge"], "dependencies": ["python=3.11.7", "pip", {"pip": ["numpy==1"]}]}
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Package:
+    (tmp_path / "conda.yaml").write_text(yaml.safe_dump(CONDA))
+    return Package(tmp_path, "f" * 64, "model")
+
+
+def aci(*overrides: str) -> Aci:
+    spec = RunSpec.parse(compose("deploy=aci", *overrides))
+    made: Aci = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
+    return made
+
+
+def test_every_key_is_one_that_the_sdk_takes_and_every_one_it_takes_is_a_key() -> None:
+    service = pytest.importorskip("azureml.core.webservice", exc_type=ImportError)
+    import inspect
+
+    taken = set(inspect.signature(service.AciWebservice.deploy_configuration).parameters)
+    assert set(aci()._settings()) == taken - {"primary_key", "secondary_key"}  # secrets are in no configuration
+
+
+def test_it_tells_and_rotates() -> None:
+    assert isinstance(aci(), Telling)
+    assert isinstance(aci(), Rotating)
+
+
+def test_the_environment_is_the_packages_and_azures_server(package: Package) -> None:
+    before = (package.path / "conda.yaml").read_bytes()
+    made = aci_plan.conda(package)
+    assert made["dependencies"] == ["python=3.11.7", "pip", {"pip": ["numpy==1", "azureml-defaults"]}]
+    assert (package.path / "conda.yaml").read_bytes() == before
+    (package.path / "conda.yaml").write_text(yaml.safe_dump(made))
+    assert aci_plan.conda(package) == made  # one that names the server keeps its own
+
+
+def test_a_service_is_told_apart_by_package_and_shape(package: Package) -> None:
+    def tags(version: str = "1", **settings: Any) -> dict[str, str]:
+        wanted = {"tags": {"team": "blue"}, "memory_gb": 1.5, "ssl_cert_pem_file": None, **settings}
+        return aci_plan.tags(package, ModelVersion("model", version, None, package), wanted)
+
+    assert tags()["team"] == "blue"
+    assert aci_plan.serves_like(tags("1"), tags("2"))
+    assert not aci_plan.serves_like(tags(memory_gb=2), tags())
+    assert not aci_plan.serves_like({**tags(), aci_plan.FINGERPRINT: "0"}, tags())
+    assert not aci_plan.serves_like({}, tags())
+    certificate = package.path / "cert.pem"
+    certificate.write_text("old")
+    before = tags(ssl_cert_pem_file=str(certificate))
+    certificate.write_text("renewed")
+    assert not aci_plan.serves_like(before, tags(ssl_cert_pem_file=str(certificate)))
+
+
+@pytest.mark.parametrize(
+    ("memory_bytes", "memory_gb", "warned"), [(0, 0.5, False), (200 * 10**6, 0.5, False), (400 * 10**6, 0.5, True)]
+)
+def test_a_package_that_does_not_fit_is_warned_of(memory_bytes: int, memory_gb: float, *, warned: bool) -> None:
+    warning = aci_plan.memory_warning(memory_bytes, memory_gb)
+    assert warned == (f"deploy.memory_gb={memory_gb} may be too little" in warning)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("deploy.memory_gbs=2", "deploy.memory_gbs: Aci has no such option; did you mean 'memory_gb'?"),
+        ("deploy.memory_gb=lots", "deploy.memory_gb: should be a number, got 'lots'"),
+        ("deploy.memory_gb=0", "deploy.memory_gb: should be"),
+        ("azure.resource_groups=x", "azure.resource_groups: there is no such key; did you mean 'resource_group'?"),
+        ("azure.resource_group=x", "azure.subscription_id: is missing; name all of"),
+        ("azure.auth=magic", "azure.auth: "),
+        ("+azure.faults=[quota]", "azure.faults: only a rehearsal has faults; write azure=rehearsal"),
+    ],
+)
+def test_a_mistake_is_told_once(override: str, told: str, tmp_path: Path) -> None:
+    problems = [str(one) for one in found(f"state_dir={tmp_path}", "deploy=aci", override)]
+    assert len(problems) == 1, problems
+    assert problems[0].startswith(told)
