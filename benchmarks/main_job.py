@@ -47,7 +47,9 @@ def search():
     return GridSearchCV(Pipeline(steps), param_grid=grid, refit="roc_auc",
                         scoring=["roc_auc", "precision", "recall", "f1", "accuracy"])
 started = time.perf_counter(); search().fit(X_train, y_train); plain = time.perf_counter() - started
-mlflow.set_tracking_uri(store); mlflow.set_experiment("diabetes-sklearn")
+mlflow.set_tracking_uri(store)
+mlflow.create_experiment("diabetes-sklearn", artifact_location=store.removeprefix("sqlite:///") + "-artifacts")
+mlflow.set_experiment("diabetes-sklearn")
 started = time.perf_counter()
 mlflow.sklearn.autolog(max_tuning_runs=None)
 search().fit(X_train, y_train)
