@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 
 @dataclass(frozen=True)
@@ -98,3 +98,12 @@ class Progress:
     def note(self, text: str) -> None:
         """Tell a line."""
         self.tell(StepNote(text))
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A target or a tracker that may take minutes and says meanwhile what it waits for."""
+
+    def tell_to(self, progress: Progress) -> None:
+        """Tell notes here from now on."""
+        ...

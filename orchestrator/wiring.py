@@ -33,7 +33,7 @@ from orchestrator.config.spec import (
     StateDir,
 )
 from orchestrator.deploy import Target
-from orchestrator.events import Observer
+from orchestrator.events import Event, Observer, Progress, Telling
 from orchestrator.provenance import Provenance
 from orchestrator.rehearsing import rehearsed
 from orchestrator.tracking import Tracker
@@ -51,6 +51,14 @@ class Run:
 
     def start(self, observers: Sequence[Observer] = ()) -> engine.Products:
         """Run it. The tracker observes too, last: what people see does not wait for it."""
+
+        def tell(event: Event) -> None:
+            for observer in observers:  # not the tracker: it may be what tells
+                observer(event)
+
+        for one in (self.given[Target], self.tracker):
+            if isinstance(one, Telling):
+                one.tell_to(Progress(tell))
         with rehearsed(_azure(self.spec), ends="remove" in self.spec.stages):
             return engine.run(self.steps, self.given, [*observers, self.tracker], self.cache)
 

@@ -10,54 +10,67 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from orchestrator.azure.talk import talking
-from orchestrator.errors import DeployError
+from orchestrator.errors import DeployError, OrchestratorError
 
 SILENCE_SECONDS = 8.0
+PAUSE_SECONDS = 0.1
 # the SDK's advertisements, and a time of day before each line of the build log
 NOISE = re.compile(r"Tips:|To leverage|please refer|For more information|To disable|https://")
 STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d ")
 T = TypeVar("T")
 
 
-def attended(work: Callable[[Callable[[str], None]], T], at: str, note: Callable[[str], None]) -> T:
+def attended(
+    work: Callable[[Callable[[str], None]], T],
+    at: str,
+    note: Callable[[str], None],
+    error: type[OrchestratorError] = DeployError,
+) -> T:
     """Do the work in a thread, in :func:`talking`, and tell meanwhile what the SDK prints, or how long it has been.
 
     The work takes a function that tells a line of its own.
 
     Raises:
-        DeployError: what the work failed with.
+        OrchestratorError: what the work failed with, as ``error`` if it is Azure's.
     """
-    said: SimpleQueue[str] = SimpleQueue()
+    said: SimpleQueue[str | None] = SimpleQueue()  # None: that was all
     done: dict[str, Any] = {}
 
     def run() -> None:
         try:
-            with talking(DeployError, at, said.put):
+            with talking(error, at, said.put):
                 done["value"] = work(lambda line: said.put(f"{line}\n"))
-        except BaseException as error:  # noqa: BLE001 - raised where somebody waits for it
-            done["error"] = error
+        except BaseException as raised:  # noqa: BLE001 - raised where somebody waits for it
+            done["error"] = raised
+        finally:
+            said.put(None)
 
-    thread = threading.Thread(target=run, daemon=True)  # Ctrl-C does not wait for Azure
     begun = told = time.monotonic()
-    thread.start()
+    threading.Thread(target=run, daemon=True).start()  # Ctrl-C does not wait for Azure
     text = ""
-    while thread.is_alive() or not said.empty():
-        try:
-            text += said.get(timeout=0.1)
-        except Empty:
-            lines, text = spoken(text), ""
-            now = time.monotonic()
-            if not lines and now - told > SILENCE_SECONDS:
-                lines = [f"still waiting for Azure, {now - begun:.0f} s"]
-            for line in lines:
-                note(line)
-                told = now
+    while (piece := _next(said)) is not None:
+        text += piece
+        ended = text.rfind("\n") + 1 if piece else len(text)  # a pause ends a line, too
+        lines, text = spoken(text[:ended]), text[ended:]
+        if not lines and time.monotonic() - told > SILENCE_SECONDS:
+            lines = [f"still waiting for Azure, {time.monotonic() - begun:.0f} s"]
+        for line in lines:
+            note(line)
+            told = time.monotonic()
     for line in spoken(text):
         note(line)
     if "error" in done:
         raise done["error"]
     value: T = done["value"]
     return value
+
+
+def _next(said: SimpleQueue[str | None]) -> str | None:
+    """What is said next; nothing after a pause, None at the end."""
+    try:
+        return said.get(timeout=PAUSE_SECONDS)
+    except Empty:
+        return ""
 
 
 def spoken(text: str) -> list[str]:

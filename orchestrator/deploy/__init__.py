@@ -8,7 +8,6 @@ from typing import Annotated, Protocol, runtime_checkable
 
 from pydantic import AfterValidator
 
-from orchestrator.events import Progress
 from orchestrator.products import Endpoint, Keys, ModelVersion, Package, ServiceStatus
 
 
@@ -73,15 +72,6 @@ class Target(Protocol):
 
     def keys(self) -> Keys:
         """The service's keys."""
-        ...
-
-
-@runtime_checkable
-class Telling(Protocol):
-    """A target that takes minutes and says meanwhile what it waits for."""
-
-    def tell_to(self, progress: Progress) -> None:
-        """Tell notes here from now on."""
         ...
 
 

@@ -1,24 +1,25 @@
 """Serving a package on an Azure Container Instance of an Azure ML workspace, through SDK v1.
 
-The service carries the fingerprint of its package and the shape of its deployment as tags, so any machine can tell
-what is live. Models and environments stay in the workspace when a service goes.
+A service's tags tell any machine what it serves, whether that passed its test, and what to go back to if it does not.
+Models and environments stay in the workspace when a service goes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from uuid import uuid4
 
 from pydantic import Field
 
 from orchestrator.azure.attend import attended
-from orchestrator.azure.connection import workspace
-from orchestrator.azure.talk import talking
+from orchestrator.azure.connection import forget, workspace
 from orchestrator.config.spec import AzureSpec
 from orchestrator.deploy import ServiceName, Undone, aci_calls, aci_plan
+from orchestrator.deploy.aci_plan import Former
+from orchestrator.doctor import examine
 from orchestrator.errors import DeployError
 from orchestrator.events import Progress
 from orchestrator.products import Endpoint, Keys, ModelVersion, Package, ServiceStatus
@@ -26,16 +27,6 @@ from orchestrator.products import Endpoint, Keys, ModelVersion, Package, Service
 OURS = ("service_name", "connection", "state_dir", "timeout_seconds")
 T = TypeVar("T")
 Positive = Annotated[float, Field(gt=0)]
-
-
-@dataclass(frozen=True)
-class _Served:
-    """What a service was before it was replaced; ``settings`` are those it had."""
-
-    package: Package
-    settings: Mapping[str, Any]
-    tags: Mapping[str, str]
-    keys: Keys | None = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -66,10 +57,11 @@ class Aci:
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     _progress: list[Progress] = field(default_factory=list, init=False, repr=False, compare=False)
-    # What the last deployment of this object made, and what was there before it; empty: it changed nothing.
-    _changed: list[tuple[Mapping[str, str], _Served | None]] = field(
+    _held: list[Keys] = field(
         default_factory=list, init=False, repr=False, compare=False
-    )
+    )  # at most one: clients hold it
+    # The id of the last deployment, at most one. Not asked of Azure: another command may have deployed since.
+    _deployed: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def tell_to(self, progress: Progress) -> None:
         """Tell notes here from now on."""
@@ -77,61 +69,46 @@ class Aci:
 
     def deploy(self, package: Package, version: ModelVersion) -> Endpoint:
         """Serve this package; the same one healthy in the same shape is left alone."""
-        self._changed.clear()
+        self._deployed.clear()
         settings = self._settings()
         if warning := aci_plan.memory_warning(version.memory_bytes, self.memory_gb):
             self._note(warning)
-        settings["tags"] = wanted = aci_plan.tags(package, version, settings)
-        alike, former = self._asked(lambda _: self._there(wanted))
+        wanted = aci_plan.tags(package, version.version, settings)
+        alike, tags = self._asked(lambda _: self._compared(wanted))
         if not alike:
-            try:
-                self._serve(package, settings, former.keys if former else None)
-            except DeployError as error:
-                raise DeployError(f"{error}; {self._undone(error, wanted, former)}") from error
-            self._changed.append((wanted, former))
-        return self._asked(lambda _: self.endpoint())
+            self._serve(package, {**settings, "tags": tags})
+        if not aci_plan.is_tested(tags):  # new, or left untested by a command that was killed
+            self._deployed.append(tags.get(aci_plan.DEPLOYMENT, ""))
+        return self.endpoint()
 
     def rollback(self) -> Undone:
-        """What was serving before this object's last deployment serves again; nothing if nothing was.
-
-        Azure keeps no note of what was tested: what a killed command left untested is not rolled back by the next.
-        """
-        if not self._changed:
-            return Undone.NOTHING
-        made, former = self._changed.pop()
-        with talking(DeployError, "deploy"):
-            service = self._find()
-            if service is None or not aci_plan.serves_like(service.tags, made):
-                return Undone.NOTHING  # somebody else has deployed since; theirs is not ours to undo
-        self._restore(former)
-        return Undone.FORMER if former else Undone.REMOVED
+        """What was serving before this object's last deployment serves again; nothing if nothing was."""
+        service = self._mine()
+        return Undone.NOTHING if service is None else self._put_back(service)
 
     def accept(self) -> None:
-        """The last deployment of this object passed its test: there is nothing to roll back any more."""
-        self._changed.clear()
+        """The service's tags remember the test, so that no later command takes it for an untested one."""
+        service = self._mine()
+        if service is not None:
+            self._asked(lambda _: service.update(tags={**service.tags, **aci_plan.PASSED}))
 
     def endpoint(self) -> Endpoint:
         """The live service's endpoint."""
-        with talking(DeployError, "deploy"):
-            service = self._alive()
-            if service.state != "Healthy":
-                raise DeployError(f"deploy: service '{self.service_name}' is {service.state}; see it with stages=logs")
-            keys = aci_calls.keys(service)
-            headers = {"Authorization": f"Bearer {keys.primary}"} if keys else {}
-            package = self._package(service)
-            return Endpoint(service.scoring_uri, "aci", bool(service.auth_enabled), package, headers)
+        return self._asked(lambda _: self._endpoint(self._alive()))
 
     def remove(self) -> None:
         """Delete the service; the models and environments stay."""
-        with talking(DeployError, "deploy"):
+
+        def work(_: Callable[[str], None]) -> None:
             service = self._find()
             if service is not None:
                 service.delete()
 
+        self._asked(work)
+
     def status(self) -> ServiceStatus:
         """Healthy if Azure says so; absent if there is no such service; unhealthy in every other state."""
-        with talking(DeployError, "deploy"):
-            service = self._find()
+        service = self._asked(lambda _: self._find())
         if service is None:
             return ServiceStatus(self.service_name, "absent")
         details = {
@@ -151,24 +128,31 @@ class Aci:
 
     def logs(self) -> str:
         """The newest lines of the container's log."""
-        with talking(DeployError, "deploy"):
+
+        def work(_: Callable[[str], None]) -> str:
             service = self._alive()
             text = str(service.get_logs(num_lines=5000))
             return f"Serving package {service.tags.get(aci_plan.FINGERPRINT, 'of somebody else')}\n{text}"
 
+        return self._asked(work)
+
     def keys(self) -> Keys:
         """The service's two keys."""
-        with talking(DeployError, "deploy"):
-            return self._keys(self._alive())
+        return self._asked(lambda _: self._keys(self._alive()))
 
     def rotate_keys(self) -> Keys:
         """A new primary key; the former one becomes the secondary, so that clients can change one after another."""
-        with talking(DeployError, "deploy"):
+
+        def work(say: Callable[[str], None]) -> Keys:
             service = self._alive()
             before = self._keys(service)
+            say("the primary key becomes the secondary")
             service.regen_key("Secondary", set_key=before.primary)
+            say("a new primary key is made")
             service.regen_key("Primary")
             return self._keys(service)
+
+        return self._asked(work)
 
     def _settings(self) -> dict[str, Any]:
         fields = {name: value for name, value in vars(self).items() if not name.startswith("_") and name not in OURS}
@@ -195,66 +179,100 @@ class Aci:
             )
         return keys
 
-    def _package(self, service: Any) -> Package:
-        """What the service serves: this machine's folder, or the registered model of another's."""
-        live = service.tags
-        if not {aci_plan.FINGERPRINT, aci_plan.MODEL} <= live.keys():
+    def _endpoint(self, service: Any) -> Endpoint:
+        if service.state != "Healthy":
+            raise DeployError(f"deploy: service '{self.service_name}' is {service.state}; see it with stages=logs")
+        self._check_ours(service)
+        keys = aci_calls.keys(service)
+        headers = {"Authorization": f"Bearer {keys.primary}"} if keys else {}
+        package = self._package(service.tags[aci_plan.FINGERPRINT], service.tags[aci_plan.MODEL])
+        return Endpoint(service.scoring_uri, "aci", bool(service.auth_enabled), package, headers)
+
+    def _check_ours(self, service: Any) -> None:
+        if not {aci_plan.FINGERPRINT, aci_plan.MODEL} <= service.tags.keys():
             raise DeployError(f"deploy.service_name: service '{self.service_name}' is not ours; choose another name")
-        folder = self.state_dir / "packages" / live[aci_plan.FINGERPRINT][:16]
+
+    def _package(self, fingerprint: str, model_name: str) -> Package:
+        """This machine's folder, or the registered model of another's."""
+        folder = self.state_dir / "packages" / fingerprint[:16]
         if not folder.is_dir():
-            aci_calls.download(workspace(self.connection), live, folder)
-        return Package(folder, live[aci_plan.FINGERPRINT], live[aci_plan.MODEL])
+            aci_calls.download(workspace(self.connection), fingerprint, model_name, folder)
+        return Package(folder, fingerprint, model_name)
 
     def _asked(self, work: Callable[[Callable[[str], None]], T]) -> T:
         """What Azure answers; it may take its time, which is told."""
         return attended(work, "deploy", self._note)
 
-    def _serve(self, package: Package, settings: Mapping[str, Any], keys: Keys | None) -> None:
-        self._asked(
-            lambda say: aci_calls.serve(
-                say, workspace(self.connection), self.service_name, package, settings, keys, self.timeout_seconds
-            )
-        )
+    def _mine(self) -> Any:
+        """The service, if it is still this object's last deployment and nobody has tested it; else None."""
+        if not self._deployed:
+            return None
+        mine, service = self._deployed.pop(), self._asked(lambda _: self._find())
+        return service if service is not None and aci_plan.is_untested(service.tags, mine) else None
 
-    def _there(self, wanted: Mapping[str, str]) -> tuple[bool, _Served | None]:
-        """Whether what is wanted is live; if not, what is there instead."""
+    def _compared(self, wanted: Mapping[str, str]) -> tuple[bool, dict[str, str]]:
+        """Whether what is wanted is live, and its tags; if not, those of a new deployment, with what to go back to."""
+        tags = {**wanted, aci_plan.DEPLOYMENT: uuid4().hex}
         service = self._find()
         if service is None:
-            return False, None
-        if aci_plan.serves_like(service.tags, wanted) and service.state == "Healthy":
-            return True, None
-        return False, self._served(service)
+            return False, tags
+        healthy = service.state == "Healthy"
+        if healthy and aci_plan.serves_like(service.tags, wanted):
+            return True, dict(service.tags)
+        self._check_ours(service)
+        former = aci_plan.worth_going_back_to(aci_calls.served(service), service.tags, healthy=healthy)
+        return False, {**tags, **({aci_plan.FORMER: former.tag()} if former else {})}
 
-    def _served(self, service: Any) -> _Served:
-        size = service.container_resource_requirements
-        had = {"cpu_cores": size.cpu, "memory_gb": size.memory_in_gb, "auth_enabled": bool(service.auth_enabled)}
-        settings = {**self._settings(), **had, "tags": dict(service.tags), "description": service.description}
-        return _Served(self._package(service), settings, dict(service.tags), aci_calls.keys(service))
+    def _serve(self, package: Package, settings: Mapping[str, Any]) -> None:
+        try:
+            self._asked(lambda say: self._deploy(say, package, settings))
+        except DeployError as error:
+            raise DeployError(self._undone(error, settings)) from error
+        except KeyboardInterrupt:
+            self._note(
+                f"Azure goes on with service '{self.service_name}': `stages=status` shows it, `stages=remove` ends it"
+            )
+            raise
 
-    def _restore(self, former: _Served | None) -> None:
+    def _deploy(self, say: Callable[[str], None], package: Package, settings: Mapping[str, Any]) -> None:
+        """Replace what is there; the keys stay, since clients hold them."""
+        service = self._find()
+        if service is not None and (held := aci_calls.keys(service)):
+            self._held[:] = [held]
+        keys = self._held[0] if self._held else None
+        made = aci_calls.serve(say, workspace(self.connection), self.service_name, package, settings, keys)
+        aci_calls.wait(say, made, self.timeout_seconds, self._found_anew)
+
+    def _found_anew(self) -> Any:
+        forget()
+        return self._find()
+
+    def _put_back(self, service: Any) -> Undone:
+        former = Former.read(service.tags.get(aci_plan.FORMER, ""))
         if former is None:
             self.remove()
-        else:
-            self._note("putting the former package back")
-            self._serve(former.package, former.settings, former.keys)
+            return Undone.REMOVED
+        self._note("putting the former service back")
+        package = self._asked(lambda _: self._package(former.fingerprint, former.model))
+        tags = {**self.tags, **former.tags(), aci_plan.DEPLOYMENT: uuid4().hex}
+        settings = {**self._settings(), **former.settings(), "tags": tags}
+        self._asked(lambda say: self._deploy(say, package, settings))
+        return Undone.FORMER
 
-    def _undone(self, error: DeployError, wanted: Mapping[str, str], former: _Served | None) -> str:
-        """Keep what Azure says about the failure, put back what was there, and tell both."""
+    def _undone(self, error: DeployError, settings: Mapping[str, Any]) -> str:
+        """What a failure was, in words, once its texts are kept and what was there before is back."""
+        deployment = settings["tags"][aci_plan.DEPLOYMENT]
+        known = {**settings, "service_name": self.service_name, "timeout_seconds": self.timeout_seconds}
+        told = str(error)
         try:
-            with talking(DeployError, "deploy"):
-                service = self._find()
-                touched = service is not None and (former is None or aci_plan.serves_like(service.tags, wanted))
-                log = self._kept(aci_calls.evidence(error.__cause__, service if touched else None))
-            if touched:
-                self._restore(former)
+            service = self._asked(lambda _: self._find())
+            ours = service is not None and aci_plan.is_untested(service.tags, deployment)
+            found = self._asked(lambda _: aci_calls.evidence(error.__cause__, service if ours else None, known))
+            told = examine(found, self.state_dir / "services" / self.service_name / "logs")
+            if ours:
+                left = self._put_back(service).value
+            else:
+                left = "nothing of it is left in Azure" if service is None else "the former service was not touched"
         except DeployError as another:
-            return f"cleaning up failed as well ({another}): `stages=remove` takes down what is there"
-        left = "the former service was put back" if former and touched else "nothing of it is left in Azure"
-        return f"{'the former service was not touched' if former and not touched else left}; all of it: {log}"
-
-    def _kept(self, text: str) -> Path:
-        folder = self.state_dir / "services" / self.service_name / "logs"
-        folder.mkdir(parents=True, exist_ok=True)
-        log = folder / f"{datetime.now().astimezone():%Y%m%d-%H%M%S-%f}.log"
-        log.write_text(text)
-        return log
+            left = f"cleaning up failed as well ({another}): `stages=remove` takes down what is there"
+        return f"{told}\n  {left}"

@@ -6,11 +6,13 @@ All functions are called inside :func:`orchestrator.azure.talk.talking`.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,10 @@ from typing import Any
 import yaml
 
 from orchestrator.deploy import aci_plan
+from orchestrator.doctor import Evidence
 from orchestrator.products import Keys, Package
 
+POLL_SECONDS = 5  # as the SDK
 _moving = threading.Lock()
 
 
@@ -43,9 +47,8 @@ def serve(
     package: Package,
     settings: Mapping[str, Any],
     keys: Keys | None,
-    seconds: float,
-) -> None:
-    """Register the model and the environment if they are not there, make the service of them, wait until it is healthy."""
+) -> Any:
+    """Register the model and the environment if they are not there, and let a service be made of them."""
     from azureml.core import Model
     from azureml.core.model import InferenceConfig
     from azureml.core.webservice import AciWebservice
@@ -59,8 +62,32 @@ def serve(
         environment = _environment(workspace, package)
         say(f"environment {environment.name} version {environment.version}")
         inference = InferenceConfig(entry_script=aci_plan.ENTRY, source_directory=str(folder), environment=environment)
-        service = Model.deploy(workspace, name, [model], inference, shape, overwrite=True)
-    service.wait_for_deployment(show_output=True, timeout_sec=seconds)
+        return Model.deploy(workspace, name, [model], inference, shape, overwrite=True)
+
+
+def wait(say: Callable[[str], None], service: Any, seconds: float, anew: Callable[[], Any]) -> None:
+    """Wait until the service is healthy, telling what its image's build prints.
+
+    The SDK gives up at the first answer that is none, such as 401 for a token that has just expired. Azure goes on
+    all the same: so the service is asked for ``anew``, through a new connection, until its state is final.
+    """
+    from azureml.exceptions import WebserviceException
+
+    until = time.monotonic() + seconds
+    try:
+        service.wait_for_deployment(show_output=True, timeout_sec=seconds)
+    except WebserviceException as error:
+        refused = re.search(r"bad response from [\w ]+:\nResponse Code: (401|429|5\d\d)", error.message)
+        if refused is None:
+            raise
+        say(f"Azure answered {refused[1]} when it was asked how it goes; asking again")
+        service = anew()
+        while service.state == "Transitioning" and time.monotonic() < until:
+            time.sleep(POLL_SECONDS)
+            service.update_deployment_state()
+        if service.state != "Healthy":
+            told = json.dumps(service.error) if service.error else f"not ready in time ({seconds:g} s)"
+            raise WebserviceException(f"current service state: {service.state}\nError:\n{told}") from error
 
 
 @contextlib.contextmanager
@@ -102,14 +129,22 @@ def _environment(workspace: Any, package: Package) -> Any:
         return Environment.from_conda_specification(package.model_name, str(file)).register(workspace)
 
 
-def download(workspace: Any, live: Mapping[str, str], folder: Path) -> None:
-    """The registered model that a service's tags name, as a package folder."""
+def download(workspace: Any, fingerprint: str, model_name: str, folder: Path) -> None:
+    """The registered model with this fingerprint, as a package folder."""
     from azureml.core import Model
 
-    found = Model.list(workspace, name=live[aci_plan.MODEL], tags=[[aci_plan.FINGERPRINT, live[aci_plan.FINGERPRINT]]])
+    found = Model.list(workspace, name=model_name, tags=[[aci_plan.FINGERPRINT, fingerprint]])
+    if not found:
+        raise FileNotFoundError(f"the workspace has no model '{model_name}' with the fingerprint {fingerprint[:16]}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as scratch:
         Path(found[0].download(scratch, exist_ok=True)).rename(folder)
+
+
+def served(service: Any) -> aci_plan.Former:
+    """What a service of ours is."""
+    size = service.container_resource_requirements
+    return aci_plan.Former.of(service.tags, size.cpu, size.memory_in_gb, auth_enabled=bool(service.auth_enabled))
 
 
 def keys(service: Any) -> Keys | None:
@@ -117,17 +152,20 @@ def keys(service: Any) -> Keys | None:
     return Keys(*service.get_keys()) if service.auth_enabled else None
 
 
-def evidence(raised: BaseException | None, service: Any) -> str:
+def evidence(raised: BaseException | None, service: Any, settings: Mapping[str, Any]) -> Evidence:
     """All that Azure has to say about a deployment that failed, raw: the SDK's text, the build log, the container's."""
     text = str(getattr(raised, "message", None) or raised)
-    parts = [text]
-    if build_log := re.search(r"can be found here: (https://\S+)", text):
+    status = re.search(r"Response Code: (\d{3})", text)
+    build_log = container_log = ""
+    if address := re.search(r"can be found here: (https://\S+)", text):
         with contextlib.suppress(OSError):  # requests' errors are OSErrors
             import requests
 
-            parts.append(requests.get(build_log[1], timeout=30).text)
+            build_log = requests.get(address[1], timeout=30).text
     if service is not None:
-        parts.append(f"state: {service.state}\nerror: {service.error}")
+        if service.error and json.dumps(service.error, indent=2) not in text:
+            text += f"\n{json.dumps(service.error, indent=2)}"
         with contextlib.suppress(Exception):  # there may be no container yet; the deployment's own error is the news
-            parts.append(str(service.get_logs()))
-    return "\n\n".join(parts)
+            container_log = str(service.get_logs(num_lines=5000))
+    state = str(service.state) if service is not None else ""
+    return Evidence("aci", state, text, build_log, container_log, int(status[1]) if status else None, settings)

@@ -2,27 +2,87 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
-from orchestrator.products import ModelVersion, Package
+from orchestrator.products import Package
 
 ENTRY = "score/score.py"
 SERVER = "azureml-defaults"  # what Azure runs score.py with; the container only crashes without it
 FINGERPRINT = "package_fingerprint"  # as the registered versions of tracking=azureml are tagged
 MODEL, VERSION, SHAPE = "package_model", "tracked_version", "deployment_shape"
+DEPLOYMENT, FORMER, TEST = "deployment_id", "former_service", "endpoint_test"
+PASSED = {TEST: "passed"}
 SERVER_BYTES = 150 * 10**6  # gunicorn and azureml-inference-server-http, beside what the proof measured
 
 
-def tags(package: Package, version: ModelVersion, settings: Mapping[str, Any]) -> dict[str, str]:
+class Former(NamedTuple):
+    """A service of ours as its successor remembers it: all that is needed to put it back, short enough for one tag."""
+
+    fingerprint: str
+    model: str
+    version: str
+    shape: str
+    cpu_cores: float
+    memory_gb: float
+    auth_enabled: bool
+    tested: bool
+
+    @classmethod
+    def of(cls, live: Mapping[str, str], cpu_cores: float, memory_gb: float, *, auth_enabled: bool) -> Former:
+        """A service with the tags ``live``."""
+        named = (live[FINGERPRINT], live[MODEL], live.get(VERSION, "-"), live.get(SHAPE, ""))
+        return cls(*named, cpu_cores, memory_gb, auth_enabled, is_tested(live))
+
+    @classmethod
+    def read(cls, tag: str) -> Former | None:
+        """What :meth:`tag` wrote; None for anything else."""
+        with contextlib.suppress(ValueError, TypeError):
+            return cls(*json.loads(tag))
+        return None
+
+    def tag(self) -> str:
+        """As the value of one tag."""
+        return json.dumps(self, separators=(",", ":"))
+
+    def tags(self) -> dict[str, str]:
+        """The tags that it had."""
+        own = {FINGERPRINT: self.fingerprint, MODEL: self.model, VERSION: self.version, SHAPE: self.shape}
+        return {**own, **(PASSED if self.tested else {})}
+
+    def settings(self) -> dict[str, Any]:
+        """Of its deployment's settings, those that a service tells."""
+        return {"cpu_cores": self.cpu_cores, "memory_gb": self.memory_gb, "auth_enabled": self.auth_enabled}
+
+
+def tags(package: Package, version: str, settings: Mapping[str, Any]) -> dict[str, str]:
     """What the service carries, so that any machine can tell what it serves; the user's own tags come along."""
-    own = {FINGERPRINT: package.fingerprint, MODEL: package.model_name, VERSION: version.version or "-"}
+    own = {FINGERPRINT: package.fingerprint, MODEL: package.model_name, VERSION: version or "-"}
     return {**settings["tags"], **own, SHAPE: shape(settings)}
+
+
+def is_tested(live: Mapping[str, str]) -> bool:
+    """Whether this service passed its endpoint test."""
+    return live.get(TEST) == PASSED[TEST]
+
+
+def is_untested(live: Mapping[str, str], deployment: str) -> bool:
+    """Whether this service is still that deployment, and nobody has tested it."""
+    return live.get(DEPLOYMENT) == deployment and not is_tested(live)
+
+
+def worth_going_back_to(service: Former, live: Mapping[str, str], *, healthy: bool) -> Former | None:
+    """What a successor is to remember of this service: the last one that was tested, else the last that was healthy."""
+    before = Former.read(live.get(FORMER, ""))
+    if service.tested or (healthy and not (before and before.tested)):
+        return service
+    return before
 
 
 def shape(settings: Mapping[str, Any]) -> str:

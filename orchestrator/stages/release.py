@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.config.spec import PackageSpec, StateDir
-from orchestrator.deploy import Target, Telling
+from orchestrator.deploy import Target
 from orchestrator.errors import DeployError, PackageError, ProbeError
-from orchestrator.events import Progress
 from orchestrator.probing import probe_endpoint
 from orchestrator.products import Endpoint, ModelVersion, Package, Probe, Proof, Report, TrackedRun
 from orchestrator.tracking import Tracker
@@ -71,10 +70,8 @@ def _pointer(state_dir: Path, model_name: str) -> Path:
     return state_dir / "registered" / f"{model_name}.json"
 
 
-def deploy(version: ModelVersion, target: Target, progress: Progress) -> Endpoint:
+def deploy(version: ModelVersion, target: Target) -> Endpoint:
     """Serve the registered package; the same package already alive is left alone."""
-    if isinstance(target, Telling):
-        target.tell_to(progress)
     return target.deploy(version.package, version)
 
 

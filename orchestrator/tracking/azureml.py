@@ -10,19 +10,21 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock
 
+from orchestrator.azure.attend import attended
 from orchestrator.azure.connection import workspace
 from orchestrator.azure.talk import talking
 from orchestrator.config.spec import AzureSpec
 from orchestrator.errors import TrackingError
-from orchestrator.events import Event, RunFinished
+from orchestrator.events import Event, Progress, RunFinished
 from orchestrator.products import ModelVersion, Package, Proof, Report
 from orchestrator.tracking import models, runs
 from orchestrator.tracking.detached import SETTINGS
@@ -30,6 +32,7 @@ from orchestrator.tracking.mlflow import Mlflow
 from orchestrator.tracking.store import LOCK_SECONDS, Store, experiment_id, repair_runs
 
 FOLDER = "package"  # of the run's artifacts; the registered model has this one folder
+T = TypeVar("T")
 CHAMPION = {True: "true", False: "false"}
 
 
@@ -40,18 +43,22 @@ class AzureMl(Mlflow):
     tracking_uri: str = field(default="", init=False)
     artifact_location: str | None = field(default=None, init=False)
     connection: AzureSpec = field(kw_only=True)
+    _progress: list[Progress] = field(default_factory=list, init=False, repr=False, compare=False)
     _default: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """The URI is the workspace's own, known when it is connected to."""
         self.state_dir = Path(self.state_dir).absolute()
 
+    def tell_to(self, progress: Progress) -> None:
+        """Tell notes here from now on."""
+        self._progress[:] = [progress]
+
     def __call__(self, event: Event) -> None:
         """Observe as every Mlflow does."""
         error = event.error if isinstance(event, RunFinished) else None
         try:
-            with _talking():
-                super().__call__(event)
+            self._asked(partial(super().__call__, event))
         except TrackingError as failure:
             if error is None:
                 raise
@@ -62,29 +69,45 @@ class AzureMl(Mlflow):
 
     def record(self, report: Report) -> str:
         """The run that holds this Report; a new one if there is none."""
-        with _talking():
-            return super().record(report)
+        return self._asked(partial(super().record, report))
 
     def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:
         """The version that holds this package; if there is none, a new one under the run that holds this Report."""
-        with _talking():
-            store = self._opened()
-            with store.lock:
-                found = _found(store, package)
-                if found is not None:
-                    return ModelVersion(package.model_name, str(found.version), str(found.run_id), package)
-                run_id = self._run_id or runs.find_run(store, report) or self._write_again(store, report)
-                return _create(store, package, proof, run_id)
+        return self._asked(lambda: self._register(package, proof, report))
 
     def promote(self, version: ModelVersion) -> None:
         """Tag this version, and no other, as the champion: aliases are more than Azure ML's server has."""
-        with _talking():
-            store = self._opened()
-            with store.lock:
-                for one in store.client.search_model_versions(f"name = '{version.name}'"):
-                    wanted = CHAMPION[str(one.version) == version.version]
-                    if one.tags.get(models.CHAMPION, CHAMPION[False]) != wanted:
-                        store.client.set_model_version_tag(version.name, one.version, models.CHAMPION, wanted)
+        self._asked(lambda: self._promote(version))
+
+    def _register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:
+        store = self._opened()
+        with store.lock:
+            found = _found(store, package)
+            if found is not None:
+                return ModelVersion(package.model_name, str(found.version), str(found.run_id), package)
+            run_id = self._run_id or runs.find_run(store, report) or self._write_again(store, report)
+            return _create(store, package, proof, run_id)
+
+    def _promote(self, version: ModelVersion) -> None:
+        store = self._opened()
+        with store.lock:
+            for one in store.client.search_model_versions(f"name = '{version.name}'"):
+                wanted = CHAMPION[str(one.version) == version.version]
+                if one.tags.get(models.CHAMPION, CHAMPION[False]) != wanted:
+                    store.client.set_model_version_tag(version.name, one.version, models.CHAMPION, wanted)
+
+    def _asked(self, work: Callable[[], T]) -> T:
+        """What Azure answers; it may take its time, which is told. What MLflow prints is not."""
+
+        def silently(_: object) -> T:
+            with talking(TrackingError, "tracking"):
+                return work()
+
+        return attended(silently, "tracking", self._note, TrackingError)
+
+    def _note(self, text: str) -> None:
+        for progress in self._progress:
+            progress.note(text)
 
     def _opened(self) -> Store:
         if self._store is None:
@@ -103,12 +126,6 @@ class AzureMl(Mlflow):
             # an artifact's URI names no credentials: azureml-mlflow takes those of MLflow's default store
             self._default.enter_context(models.as_default(uri))
         return self._store
-
-
-@contextmanager
-def _talking() -> Iterator[None]:
-    with talking(TrackingError, "tracking"):
-        yield
 
 
 def _found(store: Store, package: Package) -> Any:

@@ -11,9 +11,11 @@ import yaml
 from orchestrator.config.compose import compose
 from orchestrator.config.locate import build
 from orchestrator.config.spec import RunSpec
-from orchestrator.deploy import Rotating, Target, Telling, aci_plan
+from orchestrator.deploy import Rotating, Target, aci_plan
 from orchestrator.deploy.aci import Aci
-from orchestrator.products import ModelVersion, Package
+from orchestrator.deploy.aci_plan import Former
+from orchestrator.events import Telling
+from orchestrator.products import Package
 from tests.found import found
 
 CONDA = {"name": "m", "channels": ["conda-forge"], "dependencies": ["python=3.11.7", "pip", {"pip": ["numpy==1"]}]}
@@ -56,7 +58,7 @@ def test_the_environment_is_the_packages_and_azures_server(package: Package) -> 
 def test_a_service_is_told_apart_by_package_and_shape(package: Package) -> None:
     def tags(version: str = "1", **settings: Any) -> dict[str, str]:
         wanted = {"tags": {"team": "blue"}, "memory_gb": 1.5, "ssl_cert_pem_file": None, **settings}
-        return aci_plan.tags(package, ModelVersion("model", version, None, package), wanted)
+        return aci_plan.tags(package, version, wanted)
 
     assert tags()["team"] == "blue"
     assert aci_plan.serves_like(tags("1"), tags("2"))
@@ -68,6 +70,40 @@ def test_a_service_is_told_apart_by_package_and_shape(package: Package) -> None:
     before = tags(ssl_cert_pem_file=str(certificate))
     certificate.write_text("renewed")
     assert not aci_plan.serves_like(before, tags(ssl_cert_pem_file=str(certificate)))
+
+
+def service(package: str, *, tested: bool, former: Former | None = None) -> dict[str, str]:
+    own = {aci_plan.FINGERPRINT: package, aci_plan.MODEL: "model", **(aci_plan.PASSED if tested else {})}
+    return {**own, **({aci_plan.FORMER: former.tag()} if former else {})}
+
+
+def of(live: dict[str, str]) -> Former:
+    return Former.of(live, 1, 1.5, auth_enabled=True)
+
+
+def test_what_is_worth_going_back_to() -> None:
+    good, bad = of(service("good", tested=True)), of(service("bad", tested=False))
+
+    def worth(live: dict[str, str], *, healthy: bool = True) -> str | None:
+        found = aci_plan.worth_going_back_to(of(live), live, healthy=healthy)
+        return found.fingerprint if found else None
+
+    assert worth(service("new", tested=True, former=good)) == "new"
+    assert worth(service("new", tested=True), healthy=False) == "new"  # it has only fallen over since
+    assert worth(service("new", tested=False, former=good)) == "good"
+    assert worth(service("new", tested=False, former=bad)) == "new"
+    assert worth(service("new", tested=False, former=bad), healthy=False) == "bad"
+    assert worth(service("new", tested=False)) == "new"
+    assert worth(service("new", tested=False), healthy=False) is None
+
+
+def test_a_former_service_fits_into_a_tag_and_comes_back_as_it_was() -> None:
+    former = of({**service("f" * 64, tested=True), aci_plan.VERSION: "12", aci_plan.SHAPE: "0" * 16})
+    assert len(former.tag()) < 256  # what Azure allows for a tag of a resource
+    assert Former.read(former.tag()) == former
+    assert aci_plan.is_tested(former.tags())
+    assert Former.read("") is None
+    assert Former.read("[1]") is None
 
 
 @pytest.mark.parametrize(

@@ -30,14 +30,6 @@ def make(request: pytest.FixtureRequest) -> Make:
     return made
 
 
-@pytest.fixture
-def remembering(make: Make, request: pytest.FixtureRequest) -> Make:
-    """The same, of targets that remember over commands what was tested."""
-    if "aci" in request.node.callspec.params.values():
-        pytest.skip("Azure keeps no note of what was tested")
-    return make
-
-
 def test_deploy_serves_the_package(make: Make, make_package: MakePackage, version: Version) -> None:
     package = make_package("a")
     endpoint = make().deploy(package, version(package))
@@ -62,23 +54,21 @@ def test_the_same_package_again_changes_nothing(make: Make, make_package: MakePa
     assert make().status() == status
 
 
-def test_what_was_accepted_stays(remembering: Make, make_package: MakePackage, version: Version) -> None:
+def test_what_was_accepted_stays(make: Make, make_package: MakePackage, version: Version) -> None:
     a = make_package("a")
-    target = remembering()
+    target = make()
     target.deploy(a, version(a))
     target.accept()
     assert target.rollback() is Undone.NOTHING
-    assert remembering().endpoint().package == a
+    assert make().endpoint().package == a
 
 
-def test_accept_without_a_deployment_accepts_nothing(
-    remembering: Make, make_package: MakePackage, version: Version
-) -> None:
+def test_accept_without_a_deployment_accepts_nothing(make: Make, make_package: MakePackage, version: Version) -> None:
     a = make_package("a")
-    remembering().accept()
-    remembering().deploy(a, version(a))
-    remembering().accept()
-    again = remembering()
+    make().accept()
+    make().deploy(a, version(a))
+    make().accept()
+    again = make()
     again.deploy(a, version(a))
     assert again.rollback() is Undone.REMOVED
 
@@ -92,80 +82,78 @@ def accepted(target: Target, package: Package, version: Version) -> None:
 
 
 def test_what_a_killed_command_left_untested_is_rolled_back_by_the_next(
-    remembering: Make, make_package: MakePackage, version: Version
+    make: Make, make_package: MakePackage, version: Version
 ) -> None:
     a, bad = make_package("a"), make_package("bad")
-    accepted(remembering(), a, version)
-    remembering().deploy(bad, version(bad))
-    target = remembering()
+    accepted(make(), a, version)
+    make().deploy(bad, version(bad))
+    target = make()
     target.deploy(bad, version(bad))
     assert target.rollback() is Undone.FORMER
-    assert remembering().endpoint().package == a
-    again = remembering()
+    assert make().endpoint().package == a
+    again = make()
     again.deploy(a, version(a))
     assert again.rollback() is Undone.NOTHING  # it was accepted before it was put back
-    assert remembering().endpoint().package == a
+    assert make().endpoint().package == a
 
 
 def test_an_untested_first_deployment_is_taken_down_by_the_next(
-    remembering: Make, make_package: MakePackage, version: Version
+    make: Make, make_package: MakePackage, version: Version
 ) -> None:
     bad = make_package("bad")
-    remembering().deploy(bad, version(bad))
-    target = remembering()
+    make().deploy(bad, version(bad))
+    target = make()
     target.deploy(bad, version(bad))
     assert target.rollback() is Undone.REMOVED
-    assert remembering().status().state == "absent"
+    assert make().status().state == "absent"
 
 
 def test_an_untested_service_that_is_tested_later_stays(
-    remembering: Make, make_package: MakePackage, version: Version
+    make: Make, make_package: MakePackage, version: Version
 ) -> None:
     a, b = make_package("a"), make_package("b")
-    accepted(remembering(), a, version)
-    remembering().deploy(b, version(b))
-    accepted(remembering(), b, version)
-    target = remembering()
+    accepted(make(), a, version)
+    make().deploy(b, version(b))
+    accepted(make(), b, version)
+    target = make()
     target.deploy(b, version(b))
     assert target.rollback() is Undone.NOTHING
-    assert remembering().endpoint().package == b
+    assert make().endpoint().package == b
 
 
 def test_what_another_command_has_accepted_is_not_rolled_back(
-    remembering: Make, make_package: MakePackage, version: Version
+    make: Make, make_package: MakePackage, version: Version
 ) -> None:
     a = make_package("a")
-    mine, other = remembering(), remembering()
+    mine, other = make(), make()
     mine.deploy(a, version(a))
     accepted(other, a, version)
     assert mine.rollback() is Undone.NOTHING
-    assert remembering().endpoint().package == a
+    assert make().endpoint().package == a
 
 
-def test_rollback_passes_over_what_was_never_tested(
-    remembering: Make, make_package: MakePackage, version: Version
-) -> None:
+def test_rollback_passes_over_what_was_never_tested(make: Make, make_package: MakePackage, version: Version) -> None:
     a, bad, worse, worst = (make_package(name) for name in ("a", "bad", "worse", "worst"))
-    accepted(remembering(), a, version)
-    remembering().deploy(bad, version(bad))
-    remembering().deploy(worse, version(worse))
-    target = remembering()
+    accepted(make(), a, version)
+    make().deploy(bad, version(bad))
+    make().deploy(worse, version(worse))
+    target = make()
     target.deploy(worst, version(worst))
     assert target.rollback() is Undone.FORMER
-    assert remembering().endpoint().package == a
+    assert make().endpoint().package == a
 
 
 def test_where_none_was_tested_the_one_before_comes_back(
-    remembering: Make, make_package: MakePackage, version: Version
+    make: Make, make_package: MakePackage, version: Version
 ) -> None:
     a, b, bad = (make_package(name) for name in ("a", "b", "bad"))
-    remembering().deploy(a, version(a))
-    remembering().deploy(b, version(b))
-    target = remembering()
+    make().deploy(a, version(a))
+    make().deploy(b, version(b))
+    target = make()
     target.deploy(bad, version(bad))
     assert target.rollback() is Undone.FORMER
-    assert remembering().endpoint().package == b
-    again = remembering()
+    assert make().endpoint().package == b
+    again = make()
     again.deploy(b, version(b))
     assert again.rollback() is Undone.REMOVED  # and never back to what has failed
 

@@ -16,7 +16,6 @@ from orchestrator.config.spec import PackageSpec, StateDir
 from orchestrator.deploy import Undone
 from orchestrator.deploy.fake import Fake
 from orchestrator.errors import DeployError, PackageError, ProbeError
-from orchestrator.events import Progress
 from orchestrator.products import Endpoint, ModelVersion, Package, Probe, Proof, Report
 from orchestrator.stages.release import deploy, probe, promote, recall, register
 from orchestrator.tracking.none import NoTracking
@@ -86,7 +85,7 @@ def test_a_package_that_was_changed_since_is_not_recalled(
 
 def test_deploy_and_promote_hand_on(registered: ModelVersion) -> None:
     target, tracker = Fake(), Tracking()
-    endpoint = deploy(registered, target, Progress())
+    endpoint = deploy(registered, target)
     assert endpoint.package == registered.package
     assert target.calls == ["deploy"]
     promote(registered, Probe(5, 1, 2, None), tracker)
@@ -196,7 +195,7 @@ def test_an_endpoint_that_answers_differently_is_taken_down(
 ) -> None:
     target = Fake()
     _, endpoint = serve(**options)
-    deploy(ModelVersion("toy_model", "1", None, endpoint.package), target, Progress())
+    deploy(ModelVersion("toy_model", "1", None, endpoint.package), target)
     with pytest.raises(ProbeError, match=message) as caught:
         probe(endpoint, target)
     assert str(caught.value).endswith("; the service was taken down; no former one is known")
@@ -207,13 +206,13 @@ def test_the_error_tells_what_became_of_the_service(serve: Serve) -> None:
     target = Fake()
     server, endpoint = serve()
     old = ModelVersion("toy_model", "1", None, replace(endpoint.package, fingerprint="old"))
-    deploy(old, target, Progress())
+    deploy(old, target)
     probe(endpoint, target)
-    deploy(ModelVersion("toy_model", "2", None, endpoint.package), target, Progress())
+    deploy(ModelVersion("toy_model", "2", None, endpoint.package), target)
     server.status = 500
     with pytest.raises(ProbeError, match=r"; the former service was put back$"):
         probe(endpoint, target)
-    deploy(old, target, Progress())
+    deploy(old, target)
     with pytest.raises(ProbeError, match=r"; the service was left as it is: it passed its test before, or another run"):
         probe(endpoint, target)
     assert target.endpoint().package == old.package
