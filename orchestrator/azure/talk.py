@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
+from orchestrator.doctor import Evidence, diagnose
 from orchestrator.errors import OrchestratorError
 
 INSTALL = "needs the Azure ML SDK; install it with: pip install -e '.[azure]'"
@@ -32,7 +33,7 @@ def talking(error: type[OrchestratorError], at: str, take: Callable[[str], Any] 
         raise
     except Exception as raised:
         if isinstance(raised, OSError) or type(raised).__module__.partition(".")[0] in FOREIGN:
-            raise error(f"{at}: {cause(raised)}") from raised
+            raise error(f"{at}: {cause(raised)}{remedy(raised)}") from raised
         raise
 
 
@@ -51,6 +52,14 @@ def cause(raised: BaseException) -> str:
         f"{one.get('code', 'error')}: {one.get('message', '')}" for one in (document, *(document.get("details") or []))
     ]
     return " ".join(" | ".join(told).split())
+
+
+def remedy(raised: BaseException) -> str:
+    """What the doctor would do about an answer of Azure, to follow its text; nothing if it does not know."""
+    text = str(getattr(raised, "message", None) or raised)
+    status = re.search(r"Response Code: (\d{3})", text)
+    found = diagnose(Evidence("aci", error=text, http_status=int(status[1]) if status else None))
+    return f"; {found.remedy}" if found.kind in {"auth_permission", "throttled_or_server"} else ""
 
 
 def _document(text: str) -> dict[str, Any] | None:

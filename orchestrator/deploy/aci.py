@@ -265,10 +265,11 @@ class Aci:
         known = {**settings, "service_name": self.service_name, "timeout_seconds": self.timeout_seconds}
         told = str(error)
         try:
-            service = self._asked(lambda _: self._find())
+            service = self._asked(lambda _: self._found_anew())
             ours = service is not None and aci_plan.is_untested(service.tags, deployment)
-            found = self._asked(lambda _: aci_calls.evidence(error.__cause__, service if ours else None, known))
-            told = examine(found, self.state_dir / "services" / self.service_name / "logs")
+            if error.__cause__ is not None:  # Azure's; an error of our own has said it all
+                found = self._asked(lambda _: aci_calls.evidence(error.__cause__, service if ours else None, known))
+                told = examine(found, self.state_dir / "services" / self.service_name / "logs")
             if ours:
                 left = self._put_back(service).value
             else:

@@ -152,7 +152,7 @@ def keys(service: Any) -> Keys | None:
     return Keys(*service.get_keys()) if service.auth_enabled else None
 
 
-def evidence(raised: BaseException | None, service: Any, settings: Mapping[str, Any]) -> Evidence:
+def evidence(raised: BaseException, service: Any, settings: Mapping[str, Any]) -> Evidence:
     """All that Azure has to say about a deployment that failed, raw: the SDK's text, the build log, the container's."""
     text = str(getattr(raised, "message", None) or raised)
     status = re.search(r"Response Code: (\d{3})", text)

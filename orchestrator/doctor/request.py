@@ -17,9 +17,13 @@ RULES = (
         "the DNS name is taken in this region: {quoted}", "deploy.dns_name_label={other_label}",
     ),
     line(
-        "name_conflict", r"ServiceExists|already contains an ACI Container Group|already (?:a )?service with (?:the )?(?:same )?name|"
+        "name_conflict", r"already contains an ACI Container Group|already (?:a )?service with (?:the )?(?:same )?name|"
         r"container name \"?[^\"]+\"? is already in use|[Ss]ervice .{0,60}already exists",
         "the name is taken: {quoted}",
+        "deploy.service_name={other_name}, or remove the old one first: `python run.py deploy={target} stages=remove`",
+    ),
+    line(
+        "name_conflict", r"ServiceExists", "the name is taken: {quoted}",
         "deploy.service_name={other_name}, or remove the old one first: `python run.py deploy={target} stages=remove`",
     ),
     line(
@@ -129,7 +133,7 @@ RULES = (
     ),
     line(
         "throttled_or_server", r"(?P<what>host='(?P<host>[\w.-]+)'.{0,20}Max retries exceeded|Max retries exceeded|ConnectionResetError|Connection aborted|"
-        r"Temporary failure in name resolution|Read timed out|Failed to establish a new connection|Connection broken)",
+        r"Temporary failure in name resolution|Read timed out|Failed to establish a new connection|Connection broken|Remote end closed connection|RemoteDisconnected|Unable to connect to proxy)",
         "Azure could not be reached from here: {what}",
         "check the network and HTTPS_PROXY, then run the same command again", weight=Weight.HINT, targets=CLOUD,
     ),

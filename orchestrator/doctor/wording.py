@@ -73,7 +73,13 @@ def _settings(evidence: Evidence) -> dict[str, str]:
     label = str(settings.get("dns_name_label") or name)
     here = evidence.target == "local"
     more_memory = f"deploy.memory_gb={max(2.0, 2 * (memory or 1)):g}"
-    smaller = [f"deploy.cpu_cores={min(cpu or 1, 1):g}", f"deploy.memory_gb={min(memory or 2, 2):g}"]
+    less = [
+        f"deploy.{key}={most:g}"
+        for key, has, most in (("cpu_cores", cpu, 1), ("memory_gb", memory, 2))
+        if (has or 9) > most
+    ]
+    region = str(settings.get("location") or "")
+    near = any("westeurope" in text for text in (region, "" if region else evidence.error))
     return {
         "more_memory": "free memory on this machine, or train a smaller model" if here else more_memory,
         "more_time": f"raise deploy.timeout_seconds, such as deploy.timeout_seconds={max(3 * (seconds or 60), 60):g}"
@@ -81,11 +87,11 @@ def _settings(evidence: Evidence) -> dict[str, str]:
         "free_port": f"stop that process, or deploy.port={port + 1:g}"
         if port
         else "stop that process, or choose another deploy.port",
-        "smaller": " ".join(smaller),
+        "smaller": " ".join(less) or "less deploy.cpu_cores or deploy.memory_gb",
         "other_name": _suffixed(name),
         "other_label": _suffixed(label),
         "good_name": re.sub(r"^[^a-z]+|-+$", "", re.sub(r"[^a-z0-9-]+", "-", name.lower())[:32]) or "my-service",
-        "location": "northeurope" if settings.get("location") == "westeurope" else "westeurope",
+        "location": "northeurope" if near else "westeurope",
         "install_pins": "pip install -r requirements.txt of the package"
         if here
         else "build the package again, whose conda.yaml pins them",

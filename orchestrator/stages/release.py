@@ -25,15 +25,15 @@ def register(package: Package, proof: Proof, report: Report, tracker: Tracker, s
     if proof.fingerprint != package.fingerprint:
         raise PackageError("the proof is another package's; remove state_dir/cache and run again")
     version = replace(tracker.register(package, proof, report), memory_bytes=proof.memory_bytes)
-    _remember(state_dir, version)
+    _remember(state_dir, version, tracker.where)
     return version
 
 
-def recall(spec: PackageSpec, state_dir: StateDir) -> ModelVersion:
+def recall(spec: PackageSpec, state_dir: StateDir, tracker: Tracker) -> ModelVersion:
     """The version that was registered last under ``package.model_name`` on this machine.
 
     Raises:
-        PackageError: there is none, or its folder is gone or was changed.
+        PackageError: there is none, its folder is gone or was changed, or this tracker's registry is another.
     """
     name = spec.model_name
     try:
@@ -48,16 +48,23 @@ def recall(spec: PackageSpec, state_dir: StateDir) -> ModelVersion:
         raise PackageError(
             f"package.model_name: {package.path} is not what was registered as '{name}'; make it again with stages=package"
         )
+    where = held.get("where") or "no registry"
+    if tracker.where not in {"", where}:  # it could be deployed, and then not promoted
+        raise PackageError(
+            f"package.model_name: '{name}' was registered in {where}, and this run's tracking is {tracker.where}; "
+            "say `tracking=` as it was then, or tracking=none to leave the alias 'champion' as it is"
+        )
     return version
 
 
-def _remember(state_dir: Path, version: ModelVersion) -> None:
+def _remember(state_dir: Path, version: ModelVersion, where: str) -> None:
     held = {
         "path": str(version.package.path),
         "fingerprint": version.package.fingerprint,
         "version": version.version,
         "run_id": version.run_id,
         "memory_bytes": version.memory_bytes,
+        "where": where,
     }
     pointer = _pointer(state_dir, version.name)
     pointer.parent.mkdir(parents=True, exist_ok=True)

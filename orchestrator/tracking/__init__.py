@@ -14,6 +14,11 @@ class Tracker(Protocol):
     All methods raise :class:`~orchestrator.errors.TrackingError` with a remedy in the text.
     """
 
+    @property
+    def where(self) -> str:
+        """The registry's name for people; a version can be promoted only where it was registered. Empty: there is none."""
+        ...
+
     def __call__(self, event: Event) -> None:
         """Observe: open a run when something is to be trained, write its Report down, close it as it ended."""
         ...

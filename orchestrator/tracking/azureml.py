@@ -50,6 +50,11 @@ class AzureMl(Mlflow):
         """The URI is the workspace's own, known when it is connected to."""
         self.state_dir = Path(self.state_dir).absolute()
 
+    @property
+    def where(self) -> str:
+        """Which kind of workspace; its own name is not known before it is connected to."""
+        return f"the workspace rehearsed in {self.connection.rehearsal}" if self.connection.rehearsal else "Azure ML"
+
     def tell_to(self, progress: Progress) -> None:
         """Tell notes here from now on."""
         self._progress[:] = [progress]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +51,11 @@ class Mlflow:
         path = sqlite_path(store_uri(self.tracking_uri))  # checked here, too: Python code may make one
         if path is not None and self.artifact_location is None:
             self.artifact_location = str(path.parent / "artifacts")
+
+    @property
+    def where(self) -> str:
+        """The store's URI, without the user and password that it may hold."""
+        return re.sub(r"//[^/@]*@", "//", self.tracking_uri)
 
     def __call__(self, event: Event) -> None:
         """Open a run when something is to be trained, write its Report down, close it as it ended."""

@@ -12,6 +12,11 @@ from orchestrator.products import ModelVersion, Package, Proof, Report
 class NoTracking:
     """A Tracker that keeps nothing."""
 
+    @property
+    def where(self) -> str:
+        """Nowhere."""
+        return ""
+
     def __call__(self, event: Event) -> None:
         """Observe nothing."""
 

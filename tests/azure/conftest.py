@@ -30,9 +30,16 @@ class Rehearsed:
     def folder(self) -> Path:
         return self.desk.state / "rehearsal"
 
-    def run(self, *overrides: str) -> Done:
+    @property
+    def common(self) -> tuple[str, ...]:
         images = os.environ.get("REHEARSAL_IMAGES") or self.folder / "images"
-        return self.desk.run("deploy=aci", "azure=rehearsal", f"azure.images={images}", *overrides)
+        return "deploy=aci", "azure=rehearsal", f"azure.images={images}"
+
+    def run(self, *overrides: str) -> Done:
+        return self.desk.run(*self.common, *overrides)
+
+    def start(self, *overrides: str) -> subprocess.Popen[str]:
+        return self.desk.start(*self.common, *overrides, f"hydra.run.dir={self.desk.home}/started")
 
     def read(self) -> Any:
         """What is tracked and registered, as the SDK tells it."""

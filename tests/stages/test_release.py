@@ -29,6 +29,11 @@ class Tracking(NoTracking):
     """Gives version 7 and remembers what was promoted."""
 
     promoted: list[ModelVersion] = field(default_factory=list)
+    name: str = "here"
+
+    @property
+    def where(self) -> str:
+        return self.name
 
     def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:  # noqa: ARG002
         return ModelVersion(package.model_name, "7", "run-1", package)
@@ -51,8 +56,15 @@ SPEC = PackageSpec(model_name="toy_model")
 
 
 def test_what_is_registered_is_recalled(registered: ModelVersion, state_dir: StateDir) -> None:
-    assert recall(SPEC, state_dir) == registered
+    assert recall(SPEC, state_dir, Tracking()) == registered
     assert (registered.version, registered.run_id) == ("7", "run-1")
+
+
+def test_another_registry_is_told_before_anything_is_deployed(registered: ModelVersion, state_dir: StateDir) -> None:
+    told = r"'toy_model' was registered in here, and this run's tracking is there; say `tracking=` as it was then"
+    with pytest.raises(PackageError, match=told):
+        recall(SPEC, state_dir, Tracking(name="there"))
+    assert recall(SPEC, state_dir, NoTracking()) == registered
 
 
 def test_a_proof_of_another_package_registers_nothing(toy_package: Package, state_dir: StateDir) -> None:
@@ -64,10 +76,10 @@ def test_a_proof_of_another_package_registers_nothing(toy_package: Package, stat
 def test_without_a_registration_there_is_nothing_to_recall(registered: ModelVersion, state_dir: StateDir) -> None:
     for spec, where in ((PackageSpec(model_name="other"), state_dir), (SPEC, StateDir(state_dir / "elsewhere"))):
         with pytest.raises(PackageError, match=r"no package of '\w+' was registered on this machine; make one with"):
-            recall(spec, where)
+            recall(spec, where, Tracking())
     (state_dir / "registered" / "toy_model.json").write_text("{")
     with pytest.raises(PackageError, match="was registered on this machine; make one with stages=package"):
-        recall(SPEC, state_dir)
+        recall(SPEC, state_dir, Tracking())
     assert registered.package.is_whole()
 
 
@@ -80,7 +92,7 @@ def test_a_package_that_was_changed_since_is_not_recalled(
     with pytest.raises(
         PackageError, match=r"copy is not what was registered as 'toy_model'; make it again with stages"
     ):
-        recall(SPEC, state_dir)
+        recall(SPEC, state_dir, Tracking())
 
 
 def test_deploy_and_promote_hand_on(registered: ModelVersion) -> None:
