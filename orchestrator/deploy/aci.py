@@ -267,8 +267,8 @@ class Aci:
         try:
             service = self._asked(lambda _: self._found_anew())
             ours = service is not None and aci_plan.is_untested(service.tags, deployment)
-            if error.__cause__ is not None:  # Azure's; an error of our own has said it all
-                found = self._asked(lambda _: aci_calls.evidence(error.__cause__, service if ours else None, known))
+            if (raised := error.__cause__) is not None:  # Azure's; an error of our own has said it all
+                found = self._asked(lambda _: aci_calls.evidence(raised, service if ours else None, known))
                 told = examine(found, self.state_dir / "services" / self.service_name / "logs")
             if ours:
                 left = self._put_back(service).value
