@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -10,9 +11,12 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from rehearsal.store import Document
 
@@ -69,11 +73,15 @@ async def build(recipe: Recipe, images: Path, tell: Tell) -> Path:
     """The folder of the virtual environment; made if it is not there yet. ``tell`` gets the lines of the log."""
     folder = images / recipe.digest
     _check(recipe, tell)
+    async with _alone(folder.with_suffix(".lock")):
+        return await _build(recipe, folder, tell)
+
+
+async def _build(recipe: Recipe, folder: Path, tell: Tell) -> Path:
     if (folder / "complete").exists():
         tell(f"Using the image {recipe.digest}: nothing in its definition has changed")
         return folder
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    await asyncio.to_thread(_emptied, folder)
     begin = time.monotonic()
     requirements = folder / "requirements.txt"
     requirements.write_text("\n".join(recipe.requirements) + "\n")
@@ -86,6 +94,26 @@ async def build(recipe: Recipe, images: Path, tell: Tell) -> Path:
     (folder / "complete").touch()
     tell(f"Image {recipe.digest} built in {time.monotonic() - begin:.0f} s")
     return folder
+
+
+def _emptied(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+@asynccontextmanager
+async def _alone(file: Path) -> AsyncIterator[None]:
+    """Another stand-in may keep its images in the same folder."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file)
+    while not lock.is_locked:
+        with contextlib.suppress(Timeout):
+            lock.acquire(timeout=0)
+        await asyncio.sleep(0 if lock.is_locked else 0.2)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _check(recipe: Recipe, tell: Tell) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import signal
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -17,7 +16,7 @@ from score.contract import fingerprint_of
 from tests.azure.conftest import Rehearsed
 from tests.command import desk
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("flow")]  # in order, on one stand-in
 
 
 def files_of(folder: Path) -> dict[str, str]:
@@ -115,77 +114,11 @@ def test_after_deploy_local_nothing_is_trained_and_the_same_bytes_ship(rehearsed
             assert fingerprint_of(folder) == done.result["package"]["fingerprint"]
 
 
-@pytest.mark.parametrize(
-    ("fault", "told"),
-    [
-        ("crash_loop", "RuntimeError: rehearsal: the fault crash_loop was asked for; mend it in score/"),
-        ("image_build_failure", "the package index has no rehearsal-fault-image-build-failure==1.0"),
-        ("time_out", "the service is not ready in time"),
-        ("quota", "there is no quota or no room left: container group quota 'StandardCores' exceeded"),
-        ("size", "more CPU or memory than one container group may have"),
-        ("conflict_409", "the name is taken"),
-        ("server_5xx:always", "run the same command again"),
-        ("cut_upload:always", "Azure could not be reached from here"),
-    ],
-)
-def test_a_fault_is_told_nothing_is_left_and_the_next_run_succeeds(rehearsed: Rehearsed, fault: str, told: str) -> None:
-    rehearsed.run("stages=remove").well()
-    done = rehearsed.run("stages=deploy", f"azure.faults=[{fault}]")
-    assert done.code == 1
-    assert told in done.err
-    assert "is absent" in rehearsed.run("stages=status").well().out
-    rehearsed.run("stages=deploy").well()
-
-
-@pytest.mark.parametrize("fault", ["expired_token", "throttled_429", "server_5xx", "cut_upload"])
-def test_a_fault_that_passes_is_outlived(rehearsed: Rehearsed, fault: str) -> None:
-    rehearsed.run("stages=remove").well()
-    done = rehearsed.run("stages=deploy", f"azure.faults=[{fault}]").well()
-    assert ("Azure answered 401 when it was asked how it goes; asking again" in done.out) == (fault == "expired_token")
-
-
-def test_a_failure_is_told_with_its_proof_and_its_raw_texts(rehearsed: Rehearsed) -> None:
-    rehearsed.run("stages=remove").well()
-    done = rehearsed.run("stages=deploy", "azure.faults=[crash_loop]")
-    cause, proof, raw, left = done.err.splitlines()
-    assert cause.startswith("deploy failed: deploy: the deployment failed: RuntimeError: rehearsal: ")
-    assert proof.startswith("  proof: container log, line ")
-    assert left == "  the service was taken down; no former one is known"
-    folder = Path(raw.removeprefix("  raw texts: "))
-    assert {path.name for path in folder.iterdir()} == {"build.log", "container.log", "error.txt", "state.json"}
-    assert "CrashLoopBackOff" in (folder / "error.txt").read_text()
-    assert proof.partition(": RuntimeError")[2] in (folder / "container.log").read_text()
-
-
-def test_ctrl_c_while_azure_works_ends_at_once_and_says_what_goes_on(rehearsed: Rehearsed) -> None:
-    rehearsed.run("stages=remove").well()
-    process = rehearsed.start("stages=deploy", "azure.faults=[time_out]")
-    assert process.stdout
-    while "Running" not in process.stdout.readline():
-        assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Azure goes on with service 'diabetes-prediction-service'" in out
-    assert err.startswith("interrupted")
-    rehearsed.run("stages=remove").well()
-    assert "is absent" in rehearsed.run("stages=status").well().out
-
-
 def test_another_machine_tests_the_live_service_with_the_package_it_finds_in_azure(rehearsed: Rehearsed) -> None:
     package = rehearsed.run("stages=deploy").well().result["package"]
     shutil.rmtree(rehearsed.desk.state / "packages")  # which another machine would not have
     assert rehearsed.run("stages=probe").well().result["probe"]["refused_without_key"]
     assert fingerprint_of(Path(package["path"])) == package["fingerprint"]
-
-
-def test_a_failure_puts_the_former_service_back(rehearsed: Rehearsed) -> None:
-    before = rehearsed.run("stages=deploy").well().result["endpoint"]
-    done = rehearsed.run("stages=deploy", "deploy.memory_gb=2", "azure.faults=[crash_loop]")
-    assert done.code == 1
-    assert "the former service was put back" in done.err
-    assert rehearsed.run("stages=probe").well().result["endpoint"] == before
-    assert "1.5 GB" in rehearsed.run("stages=status").well().out
 
 
 def test_where_nothing_authenticates_it_fails_at_once_and_says_what_would(

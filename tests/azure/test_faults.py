@@ -1,0 +1,87 @@
+"""Each thing that can go wrong in Azure, made to happen: what is told, what is left, and the next run."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.azure.conftest import Rehearsed
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("azure faults")]  # in order, on one stand-in
+
+
+@pytest.fixture(scope="module")
+def registered(rehearsed: Rehearsed) -> Rehearsed:
+    """A package is registered; each test deploys it."""
+    rehearsed.run("stages=package").well()
+    return rehearsed
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("crash_loop", "RuntimeError: rehearsal: the fault crash_loop was asked for; mend it in score/"),
+        ("image_build_failure", "the package index has no rehearsal-fault-image-build-failure==1.0"),
+        ("time_out", "the service is not ready in time"),
+        ("quota", "there is no quota or no room left: container group quota 'StandardCores' exceeded"),
+        ("size", "more CPU or memory than one container group may have"),
+        ("conflict_409", "the name is taken"),
+        ("server_5xx:always", "run the same command again"),
+        ("cut_upload:always", "Azure could not be reached from here"),
+    ],
+)
+def test_a_fault_is_told_nothing_is_left_and_the_next_run_succeeds(
+    registered: Rehearsed, fault: str, told: str
+) -> None:
+    registered.run("stages=remove").well()
+    done = registered.run("stages=deploy", f"azure.faults=[{fault}]")
+    assert done.code == 1
+    assert told in done.err
+    assert "is absent" in registered.run("stages=status").well().out
+    registered.run("stages=deploy").well()
+
+
+@pytest.mark.parametrize("fault", ["expired_token", "throttled_429", "server_5xx", "cut_upload"])
+def test_a_fault_that_passes_is_outlived(registered: Rehearsed, fault: str) -> None:
+    registered.run("stages=remove").well()
+    done = registered.run("stages=deploy", f"azure.faults=[{fault}]").well()
+    assert ("Azure answered 401 when it was asked how it goes; asking again" in done.out) == (fault == "expired_token")
+
+
+def test_a_failure_is_told_with_its_proof_and_its_raw_texts(registered: Rehearsed) -> None:
+    registered.run("stages=remove").well()
+    done = registered.run("stages=deploy", "azure.faults=[crash_loop]")
+    cause, proof, raw, left = done.err.splitlines()
+    assert cause.startswith("deploy failed: deploy: the deployment failed: RuntimeError: rehearsal: ")
+    assert proof.startswith("  proof: container log, line ")
+    assert left == "  the service was taken down; no former one is known"
+    folder = Path(raw.removeprefix("  raw texts: "))
+    assert {path.name for path in folder.iterdir()} == {"build.log", "container.log", "error.txt", "state.json"}
+    assert "CrashLoopBackOff" in (folder / "error.txt").read_text()
+    assert proof.partition(": RuntimeError")[2] in (folder / "container.log").read_text()
+
+
+def test_ctrl_c_while_azure_works_ends_at_once_and_says_what_goes_on(registered: Rehearsed) -> None:
+    registered.run("stages=remove").well()
+    process = registered.start("stages=deploy", "azure.faults=[time_out]")
+    assert process.stdout
+    while "Running" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Azure goes on with service 'diabetes-prediction-service'" in out
+    assert err.startswith("interrupted")
+    registered.run("stages=remove").well()
+    assert "is absent" in registered.run("stages=status").well().out
+
+
+def test_a_failure_puts_the_former_service_back(registered: Rehearsed) -> None:
+    before = registered.run("stages=deploy").well().result["endpoint"]
+    done = registered.run("stages=deploy", "deploy.memory_gb=2", "azure.faults=[crash_loop]")
+    assert done.code == 1
+    assert "the former service was put back" in done.err
+    assert registered.run("stages=probe").well().result["endpoint"] == before
+    assert "1.5 GB" in registered.run("stages=status").well().out
