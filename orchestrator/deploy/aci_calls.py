@@ -21,7 +21,7 @@ import yaml
 
 from orchestrator.deploy import aci_plan
 from orchestrator.doctor import Evidence
-from orchestrator.products import Keys, Package
+from orchestrator.products import MLFLOW_FILES, Keys, Package
 
 POLL_SECONDS = 5  # as the SDK
 _moving = threading.Lock()
@@ -130,7 +130,7 @@ def _environment(workspace: Any, package: Package) -> Any:
 
 
 def download(workspace: Any, fingerprint: str, model_name: str, folder: Path) -> None:
-    """The registered model with this fingerprint, as a package folder."""
+    """The registered model with this fingerprint, as a package folder; nothing is kept of one that was changed."""
     from azureml.core import Model
 
     found = Model.list(workspace, name=model_name, tags=[[aci_plan.FINGERPRINT, fingerprint]])
@@ -138,7 +138,12 @@ def download(workspace: Any, fingerprint: str, model_name: str, folder: Path) ->
         raise FileNotFoundError(f"the workspace has no model '{model_name}' with the fingerprint {fingerprint[:16]}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as scratch:
-        Path(found[0].download(scratch, exist_ok=True)).rename(folder)
+        there = Path(found[0].download(scratch, exist_ok=True))
+        for name in MLFLOW_FILES:
+            (there / name).unlink(missing_ok=True)
+        if not Package(there, fingerprint, model_name).is_whole():
+            raise OSError(f"version {found[0].version} of '{model_name}' in the workspace is not what was packaged")
+        there.rename(folder)
 
 
 def served(service: Any) -> aci_plan.Former:
