@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import re
 import shutil
+import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
 import rehearsal
+from rehearsal.tokens import Tokens
 from score.contract import fingerprint_of
 from tests.azure.conftest import Rehearsed
 from tests.command import desk
@@ -119,6 +124,36 @@ def test_another_machine_tests_the_live_service_with_the_package_it_finds_in_azu
     shutil.rmtree(rehearsed.desk.state / "packages")  # which another machine would not have
     assert rehearsed.run("stages=probe").well().result["probe"]["refused_without_key"]
     assert fingerprint_of(Path(package["path"])) == package["fingerprint"]
+
+
+def test_a_managed_identity_opens_the_workspace(rehearsed: Rehearsed, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsed.run("stages=status").well()  # so that the stand-in runs, and has secrets to sign with
+    asked: list[str] = []
+
+    class Identity(http.server.BaseHTTPRequestHandler):
+        """What a machine with a managed identity has: an address that gives its tokens to whoever is on it."""
+
+        def do_POST(self) -> None:
+            audience = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())["resource"][0]
+            asked.append(audience)
+            token = Tokens(rehearsed.folder).token(audience)
+            reply = {"access_token": token, "token_type": "Bearer", "expires_on": str(int(time.time()) + 3600)}
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({**reply, "resource": audience}).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Silent."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Identity) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("MSI_ENDPOINT", f"http://127.0.0.1:{server.server_port}/token")
+        assert (
+            "diabetes-prediction-service is "
+            in rehearsed.run("stages=status", "azure.auth=managed_identity").well().out
+        )
+        server.shutdown()
+    assert asked
 
 
 def test_where_nothing_authenticates_it_fails_at_once_and_says_what_would(
