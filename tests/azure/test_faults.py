@@ -9,7 +9,7 @@ import pytest
 
 from tests.azure.conftest import Rehearsed
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("azure faults")]  # in order, on one stand-in
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

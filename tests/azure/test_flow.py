@@ -21,7 +21,7 @@ from score.contract import fingerprint_of
 from tests.azure.conftest import Rehearsed
 from tests.command import desk
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("flow")]  # in order, on one stand-in
+pytestmark = pytest.mark.slow
 
 
 def files_of(folder: Path) -> dict[str, str]:
