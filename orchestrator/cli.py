@@ -77,7 +77,7 @@ def tell(problems: Iterable[Problem]) -> bool:
 
 def _heading(error: OrchestratorError) -> str:
     kind = "configuration" if isinstance(error, SpecError) else type(error).__name__.removesuffix("Error").lower()
-    return f"{kind} failed: {error}"
+    return f"{kind} failed: {str(error).removeprefix(f'{kind}: ')}"  # many begin with where they come from
 
 
 def _preview(spec: RunSpec, *, trains: bool) -> dict[str, str]:

@@ -54,7 +54,7 @@ def test_a_failure_is_told_with_its_proof_and_its_raw_texts(registered: Rehearse
     registered.run("stages=remove").well()
     done = registered.run("stages=deploy", "azure.faults=[crash_loop]")
     cause, proof, raw, left = done.err.splitlines()
-    assert cause.startswith("deploy failed: deploy: the deployment failed: RuntimeError: rehearsal: ")
+    assert cause.startswith("deploy failed: RuntimeError: rehearsal: ")
     assert proof.startswith("  proof: container log, line ")
     assert left == "  the service was taken down; no former one is known"
     folder = Path(raw.removeprefix("  raw texts: "))

@@ -167,7 +167,7 @@ def test_where_nothing_authenticates_it_fails_at_once_and_says_what_would(
     with desk(tmp_path) as own:
         done = own.run("deploy=aci", "stages=status")
     assert done.code == 1
-    assert done.err.startswith("deploy failed: deploy: azure.auth: nothing on this machine authenticates")
+    assert done.err.startswith("deploy failed: azure.auth: nothing on this machine authenticates")
     assert "az login" in done.err
 
 
