@@ -7,6 +7,7 @@ import os
 import re
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 
 BASE = "BASE_IMAGE"  # the Dockerfile's argument that names the image it starts from
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"})  # every Dockerfile takes them
+END_SECONDS = 20
 LOG = "building.log"  # there while an image is built, and after a command that was killed just then
 REQUIREMENTS = "requirements.txt"
 _MADE = re.compile(r"^Step \d+/\d+ : (?!FROM)[^\n]*\n(?:(?!^Step ).*\n)*? ---> ([0-9a-f]{12})$", re.MULTILINE)
+_RAN = re.compile(r"^ ---> Running in ([0-9a-f]{12})$", re.MULTILINE)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -79,7 +82,10 @@ def clear(client: DockerClient, home: Folder) -> None:
     log = home.path / LOG
     if not log.exists():
         return
-    made = _MADE.findall(log.read_text())
+    text = log.read_text()
+    for container in _RAN.findall(text):
+        _end(client, container)
+    made = _MADE.findall(text)
     for image in client.images.list(filters={"dangling": True}):
         itself, parent = (one.removeprefix("sha256:")[:12] for one in (image.id, image.attrs["Parent"]))
         if itself in made or parent in made[-1:]:  # the engine may have finished a step that we did not live to hear of
@@ -137,6 +143,20 @@ def arguments(package: Package, base_image: str | None, asked: Mapping[str, str 
         raise DeployError(f"deploy.build_args: {', '.join(unset)} is not set; export it or give it a value")
     given = {name: os.environ[name] if value is None else value for name, value in asked.items()}
     return {BASE: base_image or known.get(BASE, ""), **given}
+
+
+def _end(client: DockerClient, container: str) -> None:
+    """End the container that a step ran in, which holds its image; the engine may be about to do so itself."""
+    from docker.errors import APIError, NotFound
+
+    deadline = time.monotonic() + END_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            client.api.remove_container(container, force=True)
+        except NotFound:
+            return
+        except APIError:
+            time.sleep(0.2)
 
 
 def _labels(wanted: Served) -> dict[str, str]:

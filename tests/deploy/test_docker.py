@@ -665,9 +665,9 @@ def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 moment, state, port, path = sys.argv[1:]
-if moment == "building":
+if moment in {"building", "resting"}:
     hear = Waiting.hear
-    Waiting.hear = lambda self, line: die() if line.startswith("Step 16/") else hear(self, line)
+    Waiting.hear = lambda self, line: die() if line.startswith(("Step 16/", "resting")) else hear(self, line)
 elif moment == "created":
     containers._ready = die
 elif moment == "started":
@@ -687,7 +687,7 @@ target.deploy(package, ModelVersion("model", "1", "run", package))
 @pytest.mark.parametrize(
     ("moment", "serves", "then"),
     [
-        ("building", "a", "deploy"),
+        ("resting", "a", "remove"),
         ("building", "a", "remove"),
         ("created", "a", "deploy"),
         ("created", "a", "remove"),
@@ -704,10 +704,13 @@ def test_a_killed_deployment_leaves_nothing_that_the_next_command_cannot_find(
     a, b, c = make_package("a"), make_package("b"), make_package("c")
     before = nameless(engine)
     make_docker().deploy(a, version(a))
+    if moment == "resting":  # in the middle of a step
+        text = (b.path / dockerfile.FILE).read_text().replace("COPY score", "RUN echo resting && sleep 3\nCOPY score")
+        (b.path / dockerfile.FILE).write_text(text)
     arguments = [moment, str(make_docker().state_dir), str(free_port), str(b.path)]
     done = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False, cwd=Path(__file__).parents[2])
     assert done.returncode == -9
-    assert len(ours(engine, make_docker())) == (1 if moment in {"building", "discarded"} else 2)
+    assert len(ours(engine, make_docker())) == (1 if moment in {"building", "resting", "discarded"} else 2)
     assert make_docker().status().state == ("healthy" if serves else "unhealthy")
     if serves:
         assert ask(free_port)["answer"] == serves
