@@ -23,10 +23,7 @@ RUN python -m venv --without-pip /opt/venv \
 FROM $${BASE_IMAGE}
 ENV PATH=/opt/venv/bin:$$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 RUN useradd --uid 10001 --home-dir /tmp --no-create-home score
-COPY --from=libraries /opt/venv /opt/venv
 WORKDIR /package
-COPY score score
-COPY contract.json golden.json model.pkl ./
 USER 10001
 EXPOSE 6789
 HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-c", "\
@@ -35,6 +32,10 @@ server = http.client.HTTPConnection('127.0.0.1', 6789, timeout=9); \
 server.request('GET', '/'); \
 raise SystemExit(server.getresponse().status != 200)"]
 CMD ["python", "-m", "score.server", "--host", "0.0.0.0", "--port", "6789"]
+# What changes comes last, as root's own files, which the server cannot write
+COPY --from=libraries /opt/venv /opt/venv
+COPY score score
+COPY contract.json golden.json model.pkl ./
 """)
 
 

@@ -56,11 +56,11 @@ def test_the_dockerfile_is_the_same_for_the_same_python_and_names_no_machine() -
 
 def test_the_dockerfile_has_what_changes_least_first_and_ends_as_nobody_in_particular() -> None:
     lines = dockerfile.text("3.11.7").splitlines()
-    order = ["COPY requirements.txt", "RUN python -m venv", "COPY --from=libraries", "COPY score", "COPY contract.json"]
+    order = ["COPY requirements.txt", "RUN python -m venv", "USER", "CMD", "COPY --from", "COPY score", "COPY contract"]
     found = [next(n for n, line in enumerate(lines) if line.startswith(start)) for start in order]
     assert found == sorted(found)
     assert "USER 10001" in lines
-    assert lines[-1] == 'CMD ["python", "-m", "score.server", "--host", "0.0.0.0", "--port", "6789"]'
+    assert 'CMD ["python", "-m", "score.server", "--host", "0.0.0.0", "--port", "6789"]' in lines
 
 
 def test_a_container_is_created_as_asked() -> None:

@@ -419,7 +419,7 @@ def die(*_, **__):
 moment, state, port, path = sys.argv[1:]
 if moment in {"building", "resting"}:
     hear = Waiting.hear
-    Waiting.hear = lambda self, line: die() if line.startswith(("Step 16/", "resting")) else hear(self, line)
+    Waiting.hear = lambda self, line: die() if ": COPY score" in line or line.startswith("resting") else hear(self, line)
 elif moment == "created":
     containers._ready = die
 elif moment == "started":
