@@ -19,7 +19,8 @@ from orchestrator.azure.connection import forget, workspace
 from orchestrator.config.spec import AzureSpec
 from orchestrator.deploy import ServiceName, Undone, aci_calls, aci_plan
 from orchestrator.deploy.aci_plan import Former
-from orchestrator.doctor import examine
+from orchestrator.deploy.failing import failure
+from orchestrator.deploy.folder import Folder
 from orchestrator.errors import DeployError
 from orchestrator.events import Progress
 from orchestrator.products import Endpoint, Keys, ModelVersion, Package, ServiceStatus
@@ -269,7 +270,7 @@ class Aci:
             ours = service is not None and aci_plan.is_untested(service.tags, deployment)
             if (raised := error.__cause__) is not None:  # Azure's; an error of our own has said it all
                 found = self._asked(lambda _: aci_calls.evidence(raised, service if ours else None, known))
-                told = examine(found, self.state_dir / "services" / self.service_name / "logs")
+                told = str(failure(found, "", Folder(self.state_dir / "services" / self.service_name)))
             if ours:
                 left = self._put_back(service).value
             else:

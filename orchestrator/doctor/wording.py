@@ -88,6 +88,9 @@ def _settings(evidence: Evidence) -> dict[str, str]:
         if port
         else "stop that process, or choose another deploy.port",
         "smaller": " ".join(less) or "less deploy.cpu_cores or deploy.memory_gb",
+        "network": "let the build reach it: deploy.network_mode=host, or PIP_INDEX_URL or a proxy in deploy.build_args"
+        if evidence.target == "docker"
+        else "check the network and the proxy of the machine that builds",
         "other_name": _suffixed(name),
         "other_label": _suffixed(label),
         "good_name": re.sub(r"^[^a-z]+|-+$", "", re.sub(r"[^a-z0-9-]+", "-", name.lower())[:32]) or "my-service",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import platform
@@ -9,19 +10,26 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
 import rehearsal
+from orchestrator import dockerfile
 from orchestrator.azure.talk import missing
 from orchestrator.config.spec import AzureSpec
+from orchestrator.deploy import dockerd
 from orchestrator.deploy.aci import Aci
+from orchestrator.deploy.docker import Docker
 from orchestrator.deploy.local import Local
 from orchestrator.deploy.record import strays
+from orchestrator.errors import DeployError
 from orchestrator.products import ModelVersion, Package
 from orchestrator.rehearsing import rehearsed
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 SCORE = Path(__file__).parents[2] / "score"
 STUB = """
@@ -45,6 +53,7 @@ CONDA = {
 MakePackage = Callable[..., Package]
 MakeLocal = Callable[..., Local]
 MakeAci = Callable[..., Aci]
+MakeDocker = Callable[..., Docker]
 
 
 @pytest.fixture
@@ -57,6 +66,11 @@ def make_package(tmp_path: Path) -> MakePackage:
         (path / "score" / "score.py").write_text(STUB.format(name=name, init=init, answer=answer))
         (path / "conda.yaml").write_text(json.dumps(CONDA))
         (path / "contract.json").write_text(json.dumps({"fingerprint": name}))
+        for empty in ("golden.json", "model.pkl"):
+            (path / empty).touch()
+        pins = [f"{library}=={importlib.metadata.version(library)}\n" for library in ("starlette", "uvicorn")]
+        (path / "requirements.txt").write_text("".join(pins))
+        (path / dockerfile.FILE).write_text(dockerfile.text(platform.python_version()))
         return Package(path, fingerprint=name, model_name="model")
 
     return make
@@ -115,6 +129,50 @@ def make_aci(tmp_path: Path, azure: AzureSpec) -> Iterator[MakeAci]:
     with rehearsed(azure, ends=False):
         yield make
         make().remove()
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[DockerClient]:
+    """The engine that DOCKER_HOST names; no other, since tests make and remove containers and images there."""
+    if "DOCKER_HOST" not in os.environ:
+        pytest.skip("DOCKER_HOST names no Docker engine to test on")
+    try:
+        with dockerd.connected() as client:
+            yield client
+    except DeployError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def stub_libraries(engine: DockerClient) -> Iterator[list[str]]:
+    """Holds the images of the stubs' libraries, which every test's own images share, until the last test is done."""
+    kept: list[str] = []
+    yield kept
+    for tag in kept:
+        engine.images.remove(tag)
+
+
+@pytest.fixture
+def make_docker(
+    engine: DockerClient, stub_libraries: list[str], tmp_path: Path, free_port: int
+) -> Iterator[MakeDocker]:
+    """A target on this test's own state folder and port; nothing of it is left when the test ends."""
+    state = tmp_path / "state"
+    names = set()
+
+    def make(**options: Any) -> Docker:
+        plain = {"service_name": "svc", "state_dir": state, "port": free_port, "network_mode": "host"}
+        target = Docker(**{**plain, **options})
+        names.add(target.service_name)
+        return target
+
+    yield make
+    for name in names:
+        target = make(service_name=name)
+        if not stub_libraries and engine.images.list(f"{target._name}:libraries"):
+            engine.images.get(f"{target._name}:libraries").tag("stub", "libraries")
+            stub_libraries.append("stub:libraries")
+        target.remove()
 
 
 def version_of(package: Package, version: str = "1") -> ModelVersion:

@@ -1,4 +1,4 @@
-"""What every target promises, tried on the fake, on this machine, and on Azure as it is rehearsed here."""
+"""What every target promises, tried on the fake, on this machine, in containers, and on Azure as it is rehearsed here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ Version = Callable[..., ModelVersion]
 ACI = pytest.param("aci", marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore")])
 
 
-@pytest.fixture(params=["fake", "local", ACI])
+DOCKER = pytest.param("docker", marks=pytest.mark.slow)
+
+
+@pytest.fixture(params=["fake", "local", DOCKER, ACI])
 def make(request: pytest.FixtureRequest) -> Make:
     """A fresh target object onto the same world each time, as each command makes its own."""
     services: dict[str, Service] = {}
