@@ -13,7 +13,6 @@ from rehearsal.limits import problem_with_name
 from rehearsal.store import Document
 from rehearsal.web import answer, service_error, store, world
 
-
 _SCALE = {"scaleType": "Default"}
 
 

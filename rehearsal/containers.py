@@ -79,20 +79,30 @@ async def _blob(request: Request) -> Response:
         return refused(403, "AuthenticationFailed")
     here, container = world(request), request.path_params["container"]
     path = unquote(request.path_params["path"])
-    home = container_folder(here.folder, container)
-    file = Path(os.path.normpath(home / path))
-    if not file.is_relative_to(home) or file == home:
+    file = _file(container_folder(here.folder, container), path)
+    if file is None:
         return refused(400, "InvalidUri")
-    if request.method == "PUT" and request.query_params.get("comp") != "metadata":
-        return await put(request, file)
+    match request.method, request.query_params.get("comp"):
+        case "PUT", "metadata":
+            here.store.put("metadata", f"{container}/{path}", dict(_metadata(request)))
+            return _read(request, file, {})
+        case "PUT", _:
+            return await put(request, file)
+        case _:
+            return _read(request, file, here.store.get("metadata", f"{container}/{path}") or {})
+
+
+def _file(home: Path, path: str) -> Path | None:
+    file = Path(os.path.normpath(home / path))
+    return file if file.is_relative_to(home) and file != home else None
+
+
+def _read(request: Request, file: Path, metadata: dict[str, str]) -> Response:
     if not file.is_file():
         return refused(404, "BlobNotFound")
-    headers = {**_properties(file), "x-ms-blob-type": "BlockBlob", "x-ms-server-encrypted": "true"}
-    key = f"{container}/{path}"
+    headers = {**_properties(file), "x-ms-blob-type": "BlockBlob", "x-ms-server-encrypted": "true", **metadata}
     if request.method == "PUT":
-        here.store.put("metadata", key, dict(_metadata(request)))
         return Response(headers={name: headers[name] for name in ("Etag", "Last-Modified")})
-    headers |= here.store.get("metadata", key) or {}
     if request.method == "HEAD":
         return Response(headers=headers)
     if request.headers.get("x-ms-range") and not file.stat().st_size:

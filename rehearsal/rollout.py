@@ -9,8 +9,9 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from rehearsal import arm, image, operations, process
+from rehearsal import arm, image, operations, places, process
 from rehearsal.assets import code_files, model_files
+from rehearsal.containers import ARTIFACTS
 from rehearsal.deployment import CRASH, FAULT_TIME, HANG, TIME, free_port, start
 from rehearsal.image import ImageError
 from rehearsal.instance import Instance, Spec
@@ -21,6 +22,7 @@ _log = logging.getLogger("rehearsal")
 _GUIDE = "Please see troubleshooting guide, available here: https://aka.ms/oe-tsg"
 _MEMORY = {"standard_ds1_v2": 3.5, "standard_ds2_v2": 7.0}  # GB
 _MOST_MEMORY = 14.0  # Standard_DS3_v2 and everything else: no machine of that size is needed to rehearse
+_ACCOUNT = places.BLOB_HOST.partition(".")[0]
 _MODELS = "azureml-models"
 
 
@@ -128,7 +130,9 @@ async def _roll_out(here: World, deployment: Document) -> None:
     properties = deployment["properties"]
     if here.faults.strike("quota"):
         kind = properties["instanceType"]
-        text = f"Not enough quota available for {kind} in SubscriptionId. Current usage/limit: 0/0. Additional needed: 4"
+        text = (
+            f"Not enough quota available for {kind} in SubscriptionId. Current usage/limit: 0/0. Additional needed: 4"
+        )
         raise RolloutError("OutOfQuota", f"{text}. {_GUIDE}#error-outofquota")
     asset = _asset(properties["environmentId"], "environments", "\n")
     recipe = image.read(here.store.get("environment", asset) or {})
@@ -139,7 +143,8 @@ async def _roll_out(here: World, deployment: Document) -> None:
         async with here.building:
             built = await image.build(recipe, here.images, log.tell)
     except ImageError as error:
-        text = f"Environment image build failed: {error}. Build log: {here.tokens.blob_address(log.path)} {_GUIDE}"
+        where = f"storage account '{_ACCOUNT}' in the container '{ARTIFACTS}' at the path '{log.path}'"
+        text = f"Environment image build failed: {error}. The build log is under the {where}. {_GUIDE}"
         raise RolloutError("ImageBuildFailure", f"{text}#error-imagebuildfailure") from error
     hang, crash = here.faults.strike("time_out"), here.faults.strike("crash_loop")
     folder = instance_folder(here, deployment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import platform
@@ -19,6 +20,7 @@ from orchestrator.azure.talk import missing
 from orchestrator.config.spec import AzureSpec
 from orchestrator.deploy.aci import Aci
 from orchestrator.deploy.local import Local
+from orchestrator.deploy.managed import Managed
 from orchestrator.deploy.record import strays
 from orchestrator.products import ModelVersion, Package
 from orchestrator.rehearsing import rehearsed
@@ -45,6 +47,7 @@ CONDA = {
 MakePackage = Callable[..., Package]
 MakeLocal = Callable[..., Local]
 MakeAci = Callable[..., Aci]
+MakeManaged = Callable[..., Managed]
 
 
 @pytest.fixture
@@ -96,8 +99,8 @@ def make_local(tmp_path: Path, free_port: int) -> Iterator[MakeLocal]:
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureSpec]:
     """A stand-in of Azure for all tests; REHEARSAL_IMAGES keeps what it built between test sessions."""
-    if missing():
-        pytest.skip("the azure extra is not installed")
+    if importlib.util.find_spec("cryptography") is None:
+        pytest.skip("neither the azure nor the managed extra is installed")
     folder = tmp_path_factory.mktemp("rehearsal")
     images = os.environ.get("REHEARSAL_IMAGES")
     yield AzureSpec(rehearsal=folder, config_path=folder / "config.json", images=Path(images) if images else None)
@@ -107,10 +110,26 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureSpec]:
 @pytest.fixture
 def make_aci(tmp_path: Path, azure: AzureSpec) -> Iterator[MakeAci]:
     """A target on the stand-in; it finds the packages of ``make_package`` where a target looks for them."""
+    if missing():
+        pytest.skip("the azure extra is not installed")
 
     def make(**options: object) -> Aci:
         fields: dict[str, Any] = {"auth_enabled": False, **options}
         return Aci(service_name="svc", connection=azure, state_dir=tmp_path, **fields)
+
+    with rehearsed(azure, ends=False):
+        yield make
+        make().remove()
+
+
+@pytest.fixture
+def make_managed(tmp_path: Path, azure: AzureSpec) -> Iterator[MakeManaged]:
+    """The same of the second SDK."""
+    if missing("azure", "azure.ai", "azure.ai.ml", "azure.identity"):
+        pytest.skip("the managed extra is not installed")
+
+    def make(**options: Any) -> Managed:
+        return Managed(service_name="svc", connection=azure, state_dir=tmp_path, **options)
 
     with rehearsed(azure, ends=False):
         yield make
