@@ -75,14 +75,14 @@ async def _put_model(request: Request) -> Response:
         if known.get("modelUri") != given["modelUri"]:
             return service_error(409, "UserError", "A model with this name and version already exists")
         return answer(_model(here.store, here.store.put("model", f"{name}:{version}", known | tags)))
-    more = {key: given.get(key) for key in ("modelUri", "modelType", "description")}
+    more: Document = {key: given.get(key) for key in ("modelUri", "modelType", "description")}
     model = register(here.store, {"name": name, "url": "", **tags}, version)
     return answer(_model(here.store, here.store.put("model", f"{name}:{version}", model | more)), 201)
 
 
 def _environment(environment: Document) -> Document:
     conda = (environment.get("python") or {}).get("condaDependencies") or {}
-    properties = {
+    properties: Document = {
         "image": (environment.get("docker") or {}).get("baseImage"),
         "condaFile": yaml.safe_dump(conda),
         "osType": "Linux",

@@ -51,7 +51,7 @@ def endpoint_folder(here: World, name: str) -> Path:
 
 def instance_folder(here: World, deployment: Document) -> Path:
     """Where the instance of a deployment lives; however many were asked for, here it is one."""
-    return endpoint_folder(here, deployment["endpoint"]) / deployment["name"]
+    return endpoint_folder(here, deployment["endpoint"]) / str(deployment["name"])
 
 
 def open_entrance(here: World, endpoint: Document) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -80,6 +81,7 @@ def _open_client(spec: AzureSpec) -> Any:
     from azure.ai.ml import MLClient
     from azure.ai.ml.exceptions import ValidationException
 
+    logging.getLogger("azure.ai.ml").setLevel(logging.CRITICAL)  # it has set INFO itself; what matters, it raises too
     try:
         way_in = credential(spec.auth)
         if ids := spec.ids():

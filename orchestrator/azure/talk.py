@@ -48,9 +48,8 @@ def cause(raised: BaseException) -> str:
     """What the SDK's error says in one line: the service's own code and words where there are some."""
     text = str(getattr(raised, "message", None) or raised)
     document = _document(text)
-    known = getattr(raised, "error", None)  # azure-core has read the answer's body
-    if document is None and getattr(known, "code", None) and getattr(known, "message", None):
-        return " ".join(f"{known.code}: {known.message}".split())
+    if document is None and (known := getattr(raised, "error", None)) is not None:  # azure-core has read the body
+        text = f"{known.code}: {known.message}" if getattr(known, "code", None) else text
     if document is None:
         return " ".join(text.split())[:1000] or type(raised).__name__
     told = [
@@ -74,12 +73,17 @@ def _document(text: str) -> dict[str, Any] | None:
 
 
 class _Aside:
-    """A stream that hands what one thread writes to ``take``; every other thread, such as a live line's, goes on."""
+    """A stream that hands what one thread writes to ``take``; every other thread, such as a live line's, goes on.
+
+    azure-ai-ml waits for Azure in threads of its own, which print dots: those are nobody's.
+    """
 
     def __init__(self, stream: Any, take: Callable[[str], Any]) -> None:
         self._stream, self._take, self._thread = stream, take, threading.get_ident()
 
     def write(self, text: str) -> int:
+        if threading.current_thread().name.startswith("LROPoller"):
+            return len(text)
         if threading.get_ident() != self._thread:
             return int(self._stream.write(text))
         self._take(text)

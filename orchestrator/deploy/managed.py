@@ -301,9 +301,9 @@ class Managed:
             pass
         with talking(DeployError, "deploy"):
             built = managed_calls.build_log(self._client(), str(error))
-        status = getattr(error.__cause__, "status_code", None)
-        settings = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        evidence = Evidence("managed", state, str(error), built, container, status, settings)
+        status = getattr(error.__cause__, "status_code", None) or 0  # 200: of asking how it went, and it went wrong
+        settings = {**self._settings(), "service_name": self.service_name, "timeout_seconds": self.timeout_seconds}
+        evidence = Evidence("managed", state, str(error), built, container, status if status >= 400 else None, settings)
         folder = (
             self.state_dir / "services" / self.service_name / "logs" / f"{datetime.now().astimezone():%Y%m%d-%H%M%S-%f}"
         )
