@@ -29,7 +29,9 @@ FAULTS = {
     "expired_token": Fault(r"GET /modelmanagement/v1.0/operations/", "401: the token expired while waiting"),
     "throttled_429": Fault(_MANAGING, "429 with Retry-After"),
     "server_5xx": Fault(_MANAGING, "503 with Retry-After"),
-    "cut_upload": Fault(r"PUT /(azureml|azureml-blobstore|code-[^/]+)/", "the connection breaks in the middle of a blob"),
+    "cut_upload": Fault(
+        r"PUT /(azureml|azureml-blobstore|code-[^/]+)/", "the connection breaks in the middle of a blob"
+    ),
 }
 _WRITTEN = re.compile(r"(?P<name>\w+)(?::(?P<times>\d+|always))?(?:@(?P<spare>\d+))?")
 

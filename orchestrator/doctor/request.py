@@ -42,7 +42,7 @@ RULES = (
     ),
     # size and place
     line(
-        "quota_size", r"(?P<what>OutOfQuota|Not enough quota available for [\w.]+|OutOfCapacity|[Oo]ut of capacity)",
+        "quota_size", r"(?P<what>Not enough quota available for [\w.]+|OutOfCapacity|[Oo]ut of capacity)",
         "there is no quota or no room left for these machines: {what}",
         "{smaller}, another deploy.instance_type, or ask Azure for more quota: while a new deployment is tested the former one is still there",
         targets=("managed",),
