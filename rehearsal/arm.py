@@ -14,6 +14,7 @@ from rehearsal.web import answer, service_error, store
 
 WORKSPACE = places.WORKSPACE_PATH
 _KIND = "Microsoft.MachineLearningServices/workspaces"
+_SOON = {"x-ms-retry-after-ms": "300"}  # Azure asks for seconds, which nobody wants to rehearse
 _STATUS = (
     f"/subscriptions/{places.SUBSCRIPTION}/providers/Microsoft.MachineLearningServices"
     f"/locations/{places.LOCATION}/mfeOperationsStatus"
@@ -56,7 +57,7 @@ def under_way(store: Store, number: str) -> bool:
 
 def accepted(number: str, shown: Document | None = None) -> Response:
     """201 with the resource, or 202, and where to ask how it goes."""
-    headers = {"Azure-AsyncOperation": f"https://{places.MANAGEMENT_HOST}{_STATUS}/{number}", "Retry-After": "1"}
+    headers = {"Azure-AsyncOperation": f"https://{places.MANAGEMENT_HOST}{_STATUS}/{number}", **_SOON}
     return answer(shown, 201, headers) if shown else Response(status_code=202, headers=headers)
 
 
@@ -69,8 +70,7 @@ async def _status(request: Request) -> Response:
     operation = store(request).get("arm operation", request.path_params["number"])
     if operation is None:
         return missing(request)
-    headers = {"Retry-After": "1"} if operation["status"] == "InProgress" else {}
-    return answer(operation, headers=headers)
+    return answer(operation, headers=_SOON if operation["status"] == "InProgress" else {})
 
 
 routes = [Route(_STATUS + "/{number}", _status)]
