@@ -28,8 +28,6 @@ async def _put(request: Request) -> Response:
         return service_error(400, "UserError", problem)
     before = here.store.get("endpoint", name)
     auth = _AUTH_MODES[properties["authMode"].lower()]
-    if before and before["properties"]["authMode"] != auth:
-        return service_error(400, "UserError", "The auth mode of an endpoint cannot be changed after its creation.")
     port = before["port"] if before else free_port()
     address = f"http://127.0.0.1:{port}"
     kept = {

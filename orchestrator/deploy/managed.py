@@ -209,8 +209,8 @@ class Managed:
         """What Azure would refuse in words of its own, or what is not ours to touch."""
         if seen.auth_mode.lower().replace("_", "") != self.auth_mode.replace("_", ""):
             raise DeployError(
-                f"deploy.auth_mode: endpoint '{self.service_name}' was made with {seen.auth_mode}, which cannot be "
-                "changed; remove it first, or choose another deploy.service_name"
+                f"deploy.auth_mode: endpoint '{self.service_name}' was made with {seen.auth_mode}, and its clients "
+                "would be locked out; remove it first, or choose another deploy.service_name"
             )
         if strangers := [one.name for one in seen.colours.values() if not one.number]:
             raise DeployError(
@@ -314,10 +314,13 @@ class Managed:
         """Nothing is left of a deployment that failed; tell what serves now."""
         try:
             seen = self._asked(lambda _: self._look())
-            if seen and seen.live and seen.live.name != colour.name:
+            if seen and seen.live and seen.live.name == colour.name and seen.former:  # it failed after it had traffic
+                self._go_back(seen.live, seen.former)
+                return "the former deployment serves again"
+            if seen and seen.colours.keys() - {colour.name}:
                 if colour.name in seen.colours:
                     self._delete(colour.name)
-                return "the former deployment was not touched and serves"
+                return "the former deployment was not touched"
             self.remove()
         except DeployError as error:
             return f"cleaning up failed as well ({error}): `stages=remove` takes down what is there"

@@ -98,9 +98,30 @@ def test_what_answers_wrongly_never_gets_a_request(
         target.accept()
         with pytest.raises(DeployError, match="before it had traffic") as raised:
             make_managed().deploy(bad, version(bad))
-    assert "the former deployment was not touched and serves" in str(raised.value)
+    assert "the former deployment was not touched" in str(raised.value)
     assert set(told) == {(200, "a")}
     assert make_managed().status().details["live"] == "blue, Succeeded"
+    assert "waiting" not in make_managed().status().details
+
+
+def test_a_failure_after_the_traffic_moved_moves_it_back(
+    make_managed: Make, make_package: MakePackage, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = make_package("a"), make_package("b")
+    target = make_managed()
+    target.deploy(a, version(a))
+    target.accept()
+    move = managed_calls.route
+
+    def break_off(*arguments: Any) -> None:
+        move(*arguments)
+        monkeypatch.undo()
+        raise TimeoutError("Azure has not finished in time")
+
+    monkeypatch.setattr(managed_calls, "route", break_off)
+    with pytest.raises(DeployError, match="the former deployment serves again"):
+        make_managed().deploy(b, version(b))
+    assert ask(make_managed().endpoint()) == (200, "a")
     assert "waiting" not in make_managed().status().details
 
 
@@ -151,7 +172,7 @@ def test_tokens_open_an_endpoint_that_has_no_keys(
     assert ask(endpoint, Authorization="Bearer wrong")[0] == 401
     with pytest.raises(DeployError, match=r"deploy\.auth_mode=key"):
         make_managed(auth_mode="aml_token").keys()
-    with pytest.raises(DeployError, match=r"^deploy\.auth_mode: .* cannot be changed; remove it first"):
+    with pytest.raises(DeployError, match=r"^deploy\.auth_mode: .* would be locked out; remove it first"):
         make_managed().deploy(a, version(a))
 
 
