@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from orchestrator.azure.connection import forget
-from orchestrator.azure.talk import talking
+from orchestrator.azure.talk import missing, talking
 from orchestrator.config.spec import AzureSpec
 from orchestrator.errors import DeployError
 
@@ -31,8 +31,9 @@ def rehearsed(spec: AzureSpec, *, ends: bool) -> Iterator[None]:
     os.environ.update(rehearsal.environment(spec.rehearsal))
     forget()
     try:
-        with talking(DeployError, "azure"):
-            importlib.import_module("azureml.core")  # it looks where HOME is now, and never again
+        if not missing():  # deploy=managed does without SDK v1
+            with talking(DeployError, "azure"):
+                importlib.import_module("azureml.core")  # it looks where HOME is now, and never again
         os.environ.update(
             {name: before[name] for name in ("HOME", "USERPROFILE") if name in before}
         )  # git's, matplotlib's

@@ -195,10 +195,10 @@ class Aci:
 
     def _package(self, fingerprint: str, model_name: str) -> Package:
         """This machine's folder, or the registered model of another's."""
-        folder = self.state_dir / "packages" / fingerprint[:16]
-        if not folder.is_dir():
-            aci_calls.download(workspace(self.connection), fingerprint, model_name, folder)
-        return Package(folder, fingerprint, model_name)
+        package = Package(self.state_dir / "packages" / fingerprint[:16], fingerprint, model_name)
+        if not package.path.is_dir():
+            aci_calls.download(workspace(self.connection), package)
+        return package
 
     def _asked(self, work: Callable[[Callable[[str], None]], T]) -> T:
         """What Azure answers; it may take its time, which is told."""

@@ -19,9 +19,9 @@ from typing import Any
 
 import yaml
 
-from orchestrator.deploy import aci_plan
+from orchestrator.deploy import aci_plan, downloaded
 from orchestrator.doctor import Evidence
-from orchestrator.products import MLFLOW_FILES, Keys, Package
+from orchestrator.products import Keys, Package
 
 POLL_SECONDS = 5  # as the SDK
 _moving = threading.Lock()
@@ -129,21 +129,16 @@ def _environment(workspace: Any, package: Package) -> Any:
         return Environment.from_conda_specification(package.model_name, str(file)).register(workspace)
 
 
-def download(workspace: Any, fingerprint: str, model_name: str, folder: Path) -> None:
-    """The registered model with this fingerprint, as a package folder; nothing is kept of one that was changed."""
+def download(workspace: Any, package: Package) -> None:
+    """The registered model that is this package, into its folder."""
     from azureml.core import Model
 
-    found = Model.list(workspace, name=model_name, tags=[[aci_plan.FINGERPRINT, fingerprint]])
+    found = Model.list(workspace, name=package.model_name, tags=[[aci_plan.FINGERPRINT, package.fingerprint]])
     if not found:
-        raise FileNotFoundError(f"the workspace has no model '{model_name}' with the fingerprint {fingerprint[:16]}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as scratch:
-        there = Path(found[0].download(scratch, exist_ok=True))
-        for name in MLFLOW_FILES:
-            (there / name).unlink(missing_ok=True)
-        if not Package(there, fingerprint, model_name).is_whole():
-            raise OSError(f"version {found[0].version} of '{model_name}' in the workspace is not what was packaged")
-        there.rename(folder)
+        raise FileNotFoundError(
+            f"the workspace has no model '{package.model_name}' of package {package.fingerprint[:16]}"
+        )
+    downloaded.keep(package, lambda scratch: Path(found[0].download(scratch, exist_ok=True)))
 
 
 def served(service: Any) -> aci_plan.Former:

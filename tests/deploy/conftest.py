@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -23,6 +24,7 @@ from orchestrator.deploy import dockerd
 from orchestrator.deploy.aci import Aci
 from orchestrator.deploy.docker import Docker
 from orchestrator.deploy.local import Local
+from orchestrator.deploy.managed import Managed
 from orchestrator.deploy.record import strays
 from orchestrator.errors import DeployError
 from orchestrator.products import ModelVersion, Package
@@ -54,6 +56,7 @@ MakePackage = Callable[..., Package]
 MakeLocal = Callable[..., Local]
 MakeAci = Callable[..., Aci]
 MakeDocker = Callable[..., Docker]
+MakeManaged = Callable[..., Managed]
 
 
 @pytest.fixture
@@ -110,8 +113,8 @@ def make_local(tmp_path: Path, free_port: int) -> Iterator[MakeLocal]:
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureSpec]:
     """A stand-in of Azure for all tests; REHEARSAL_IMAGES keeps what it built between test sessions."""
-    if missing():
-        pytest.skip("the azure extra is not installed")
+    if importlib.util.find_spec("cryptography") is None:
+        pytest.skip("neither the azure nor the managed extra is installed")
     folder = tmp_path_factory.mktemp("rehearsal")
     images = os.environ.get("REHEARSAL_IMAGES")
     yield AzureSpec(rehearsal=folder, config_path=folder / "config.json", images=Path(images) if images else None)
@@ -121,6 +124,8 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureSpec]:
 @pytest.fixture
 def make_aci(tmp_path: Path, azure: AzureSpec) -> Iterator[MakeAci]:
     """A target on the stand-in; it finds the packages of ``make_package`` where a target looks for them."""
+    if missing():
+        pytest.skip("the azure extra is not installed")
 
     def make(**options: object) -> Aci:
         fields: dict[str, Any] = {"auth_enabled": False, **options}
@@ -173,6 +178,20 @@ def make_docker(
             engine.images.get(f"{target._name}:libraries").tag("stub", "libraries")
             stub_libraries.append("stub:libraries")
         target.remove()
+
+
+@pytest.fixture
+def make_managed(tmp_path: Path, azure: AzureSpec) -> Iterator[MakeManaged]:
+    """The same of the second SDK."""
+    if missing("azure", "azure.ai", "azure.ai.ml", "azure.identity"):
+        pytest.skip("the managed extra is not installed")
+
+    def make(**options: Any) -> Managed:
+        return Managed(service_name="svc", connection=azure, state_dir=tmp_path, **options)
+
+    with rehearsed(azure, ends=False):
+        yield make
+        make().remove()
 
 
 def version_of(package: Package, version: str = "1") -> ModelVersion:
