@@ -239,7 +239,8 @@ class Managed:
         return attended(work, "deploy", self._note)
 
     def _route(self, colour: Colour, tested: str = "") -> None:
-        managed_calls.route(self._client(), self.service_name, colour.name, tested, self.timeout_seconds)
+        settings = self._settings()
+        managed_calls.route(self._client(), self.service_name, colour.name, tested, settings, self.timeout_seconds)
 
     def _delete(self, colour: str) -> None:
         self._note(f"deleting deployment {colour}")
