@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Annotated, Any, Literal, TypeVar
@@ -22,9 +21,8 @@ from orchestrator.azure.auth import credential
 from orchestrator.azure.connection import client
 from orchestrator.azure.talk import talking
 from orchestrator.config.spec import AzureSpec
-from orchestrator.deploy import ServiceName, Undone, aci_plan, managed_calls, managed_plan
+from orchestrator.deploy import ServiceName, Undone, aci_plan, managed_calls, managed_failure, managed_plan
 from orchestrator.deploy.managed_plan import Colour, Seen
-from orchestrator.doctor import Evidence, diagnose, save, tell
 from orchestrator.errors import DeployError, ProbeError
 from orchestrator.events import Progress
 from orchestrator.probing import probe_endpoint
@@ -289,27 +287,9 @@ class Managed:
             raise DeployError(f"deployment {colour.name} failed its test before it had traffic: {error}") from error
 
     def _diagnosed(self, error: DeployError, colour: Colour) -> str:
-        """Keep what Azure says about the failure, and say what it comes to."""
-        state, container = "", ""
-        try:
-            with talking(DeployError, "deploy"):
-                seen = self._look()
-                state = seen.colours[colour.name].state if seen and colour.name in seen.colours else "absent"
-                container = (
-                    managed_calls.log(self._client(), self.service_name, colour.name) if state != "absent" else ""
-                )
-        except DeployError:  # there may be no container yet; the deployment's own error is the news
-            pass
-        with talking(DeployError, "deploy"):
-            built = managed_calls.build_log(self._client(), str(error))
-        status = getattr(error.__cause__, "status_code", None) or 0  # 200: of asking how it went, and it went wrong
         settings = {**self._settings(), "service_name": self.service_name, "timeout_seconds": self.timeout_seconds}
-        evidence = Evidence("managed", state, str(error), built, container, status if status >= 400 else None, settings)
-        folder = (
-            self.state_dir / "services" / self.service_name / "logs" / f"{datetime.now().astimezone():%Y%m%d-%H%M%S-%f}"
-        )
-        save(evidence, folder)
-        return tell(diagnose(evidence), folder)
+        home = self.state_dir / "services" / self.service_name / "logs"
+        return managed_failure.told(self._client(), self.service_name, colour.name, error, settings, home)
 
     def _cleared(self, colour: Colour) -> str:
         """Nothing is left of a deployment that failed; tell what serves now."""
