@@ -21,11 +21,9 @@ from orchestrator.azure.auth import credential
 from orchestrator.azure.connection import client
 from orchestrator.azure.talk import talking
 from orchestrator.config.spec import AzureSpec
-from orchestrator.deploy import ServiceName, Undone, aci_plan, managed_calls, managed_plan
-from orchestrator.deploy.failing import failure
+from orchestrator.deploy import ServiceName, Undone, aci_plan, managed_calls, managed_failure, managed_plan
 from orchestrator.deploy.folder import Folder
 from orchestrator.deploy.managed_plan import Colour, Seen
-from orchestrator.doctor import Evidence
 from orchestrator.errors import DeployError, ProbeError
 from orchestrator.events import Progress
 from orchestrator.probing import probe_endpoint
@@ -241,7 +239,8 @@ class Managed:
         return attended(work, "deploy", self._note)
 
     def _route(self, colour: Colour, tested: str = "") -> None:
-        managed_calls.route(self._client(), self.service_name, colour.name, tested, self.timeout_seconds)
+        settings = self._settings()
+        managed_calls.route(self._client(), self.service_name, colour.name, tested, settings, self.timeout_seconds)
 
     def _delete(self, colour: str) -> None:
         self._note(f"deleting deployment {colour}")
@@ -290,23 +289,9 @@ class Managed:
             raise DeployError(f"deployment {colour.name} failed its test before it had traffic: {error}") from error
 
     def _diagnosed(self, error: DeployError, colour: Colour) -> str:
-        """Keep what Azure says about the failure, and say what it comes to."""
-        state, container = "", ""
-        try:
-            with talking(DeployError, "deploy"):
-                seen = self._look()
-                state = seen.colours[colour.name].state if seen and colour.name in seen.colours else "absent"
-                container = (
-                    managed_calls.log(self._client(), self.service_name, colour.name) if state != "absent" else ""
-                )
-        except DeployError:  # there may be no container yet; the deployment's own error is the news
-            pass
-        with talking(DeployError, "deploy"):
-            built = managed_calls.build_log(self._client(), str(error))
-        status = getattr(error.__cause__, "status_code", None) or 0  # 200: of asking how it went, and it went wrong
         settings = {**self._settings(), "service_name": self.service_name, "timeout_seconds": self.timeout_seconds}
-        evidence = Evidence("managed", state, str(error), built, container, status if status >= 400 else None, settings)
-        return str(failure(evidence, "", Folder(self.state_dir / "services" / self.service_name)))
+        home = Folder(self.state_dir / "services" / self.service_name)
+        return managed_failure.told(self._client(), self.service_name, colour.name, error, settings, home)
 
     def _cleared(self, colour: Colour) -> str:
         """Nothing is left of a deployment that failed; tell what serves now."""

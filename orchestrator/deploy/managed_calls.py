@@ -52,17 +52,23 @@ def create(client: Any, name: str, settings: Mapping[str, Any], seconds: float) 
         name=name,
         auth_mode=settings["auth_mode"],
         description=settings["description"],
-        public_network_access="enabled" if settings["public_network_access"] else "disabled",
+        public_network_access=_access(settings),
         tags=dict(settings["tags"]),
     )
     _finished(client.online_endpoints.begin_create_or_update(endpoint), seconds)
 
 
-def route(client: Any, name: str, colour: str, tested: str, seconds: float) -> None:
-    """All traffic to this deployment, and the number of the one that passed its test, in one step."""
+def _access(settings: Mapping[str, Any]) -> str:
+    return "enabled" if settings["public_network_access"] else "disabled"
+
+
+def route(client: Any, name: str, colour: str, tested: str, settings: Mapping[str, Any], seconds: float) -> None:
+    """All traffic to this deployment, the number of the one that passed its test, the endpoint's own settings: one step."""
     endpoint = client.online_endpoints.get(name)
     endpoint.traffic = {colour: 100}
-    endpoint.tags = {**(endpoint.tags or {}), **({managed_plan.TESTED: tested} if tested else {})}
+    endpoint.public_network_access = _access(settings)
+    endpoint.description = settings["description"]
+    endpoint.tags = {**(endpoint.tags or {}), **settings["tags"], **({managed_plan.TESTED: tested} if tested else {})}
     _finished(client.online_endpoints.begin_create_or_update(endpoint), seconds)
 
 

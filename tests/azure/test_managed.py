@@ -45,8 +45,8 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
         found = Rehearsed(made)
         yield found
         if found.folder.exists():
-            for running in [*(found.folder / "endpoints").glob("*"), *(found.folder / "endpoints").glob("*/*")]:
-                rehearsal.process.stop(running)
+            for running in list((found.folder / "endpoints").rglob("process.json")):
+                rehearsal.process.stop(running.parent)
             rehearsal.stop(found.folder)
 
 

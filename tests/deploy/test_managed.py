@@ -163,6 +163,19 @@ def test_a_deployment_of_somebody_else_is_left_alone(
         make_managed(instance_count=2).deploy(a, version(a))
 
 
+def test_the_endpoints_own_settings_change_with_the_next_deployment(
+    make_managed: Make, make_package: MakePackage, version: Version
+) -> None:
+    a = make_package("a")
+    make_managed(tags={"team": "blue"}).deploy(a, version(a))
+    target = make_managed(tags={"team": "red"}, description="predicts", public_network_access=False)
+    target.deploy(a, version(a))
+    endpoint = target._client().online_endpoints.get("svc")
+    assert (endpoint.tags["team"], endpoint.description) == ("red", "predicts")
+    assert endpoint.public_network_access.lower() == "disabled"
+    assert endpoint.traffic == {"green": 100, "blue": 0}
+
+
 def test_tokens_open_an_endpoint_that_has_no_keys(
     make_managed: Make, make_package: MakePackage, version: Version
 ) -> None:
