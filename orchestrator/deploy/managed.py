@@ -28,6 +28,7 @@ from orchestrator.errors import DeployError, ProbeError
 from orchestrator.events import Progress
 from orchestrator.probing import probe_endpoint
 from orchestrator.products import Endpoint, Keys, ModelVersion, Package, ServiceStatus
+from score import golden
 
 OURS = ("service_name", "connection", "state_dir", "timeout_seconds", "auth_enabled")
 DEPLOYMENT = "azureml-model-deployment"  # the header that asks for one deployment, whatever the traffic says
@@ -280,7 +281,7 @@ class Managed:
 
     def _test(self, package: Package, seen: Seen, colour: Colour) -> None:
         """The golden requests, before anybody's go there; a package without any is tested by its own stage alone."""
-        if not (package.path / "golden.json").is_file():
+        if not golden.read(package.path):
             return
         endpoint = self._asked(lambda _: self._endpoint(seen, colour))
         try:

@@ -10,21 +10,14 @@ from orchestrator.deploy import Target, Undone
 from orchestrator.deploy.fake import Fake, Service
 from orchestrator.errors import DeployError
 from orchestrator.products import ModelVersion, Package
+from tests.deploy.conftest import ELSEWHERE
 
 Make = Callable[..., Target]
 MakePackage = Callable[..., Package]
 Version = Callable[..., ModelVersion]
 
 
-# the SDK's own libraries leave sockets open and tell of deprecations, which are not ours to mend
-ACI = pytest.param("aci", marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore")])
-MANAGED = pytest.param("managed", marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore")])
-
-
-DOCKER = pytest.param("docker", marks=pytest.mark.slow)
-
-
-@pytest.fixture(params=["fake", "local", DOCKER, ACI, MANAGED])
+@pytest.fixture(params=["fake", "local", *ELSEWHERE])
 def make(request: pytest.FixtureRequest) -> Make:
     """A fresh target object onto the same world each time, as each command makes its own."""
     services: dict[str, Service] = {}

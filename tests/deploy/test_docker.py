@@ -159,18 +159,6 @@ def test_without_an_engine_it_says_how_to_get_one(
 
 
 @pytest.fixture(scope="module")
-def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
-    return Kit(tmp_path_factory.mktemp("real"))
-
-
-@pytest.fixture(scope="module")
-def real(kit: Kit) -> Package:
-    """A package made by the real stages."""
-    numbers = pd.DataFrame({"a": range(40), "b": [1.5, 2.5] * 20, "y": [0, 1] * 20})
-    return kit.package(*kit.train(numbers, kit.search()))
-
-
-@pytest.fixture(scope="module")
 def served(engine: DockerClient, kit: Kit, real: Package) -> Iterator[Docker]:  # noqa: ARG001 -- skips without one
     """The real package with keys, for tests that only look."""
     with socket.socket() as probe:
