@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from orchestrator.azure.connection import forget
-from orchestrator.azure.talk import missing, talking
+from orchestrator.azure.talk import INSTALL, MANAGED, missing, talking
 from orchestrator.config.spec import AzureSpec
 from orchestrator.errors import DeployError
 
@@ -20,6 +20,8 @@ def rehearsed(spec: AzureSpec, *, ends: bool) -> Iterator[None]:
     if spec.rehearsal is None:
         yield
         return
+    if missing() and missing(*MANAGED):  # or nobody could end what is started here
+        raise DeployError(f"azure=rehearsal {INSTALL.format(extra='azure')}")
     import rehearsal
 
     try:

@@ -10,15 +10,17 @@ import logging
 import re
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-from orchestrator.doctor import Evidence, diagnose
+from orchestrator.doctor import Evidence, diagnose, masked
 from orchestrator.errors import OrchestratorError
 
 INSTALL = "needs the Azure ML SDK; install it with: pip install -e '.[{extra}]'"
 EXTRAS = {"azureml": "azure", "azure": "managed"}  # where the modules of SDK v1 and of azure-ai-ml come from
+MANAGED = ("azure", "azure.ai", "azure.ai.ml", "azure.identity")
 FOREIGN = {"azureml", "azure", "requests", "urllib3", "msrest", "msal", "adal", "mlflow"}
 
 
@@ -35,9 +37,23 @@ def talking(error: type[OrchestratorError], at: str, take: Callable[[str], Any] 
             raise error(f"{at} {INSTALL.format(extra=extra)}") from raised
         raise
     except Exception as raised:
-        if isinstance(raised, OSError) or type(raised).__module__.partition(".")[0] in FOREIGN:
+        if isinstance(raised, OSError) or _is_foreign(raised):
             raise error(f"{at}: {cause(raised)}{remedy(raised)}") from raised
         raise
+
+
+def check_installed(error: type[OrchestratorError], at: str, *modules: str) -> None:
+    """Say at once what is not installed, and not after an hour of training."""
+    if missing(*modules):
+        raise error(f"{at} {INSTALL.format(extra='managed' if modules else 'azure')}")
+
+
+def _is_foreign(raised: BaseException) -> bool:
+    """Whether it is the SDK's own, or something common that was raised inside of it, such as JSON that is none."""
+    if type(raised).__module__.partition(".")[0] in FOREIGN:
+        return True
+    frames = traceback.walk_tb(raised.__traceback__)
+    return any(str(frame.f_globals.get("__name__")).partition(".")[0] in FOREIGN for frame, _ in frames)
 
 
 def missing(*modules: str) -> bool:
@@ -46,7 +62,11 @@ def missing(*modules: str) -> bool:
 
 
 def cause(raised: BaseException) -> str:
-    """What the SDK's error says in one line: the service's own code and words where there are some."""
+    """What the SDK's error says in one line: the service's own code and words where there are some, and no secret."""
+    return masked(_said(raised))
+
+
+def _said(raised: BaseException) -> str:
     text = str(getattr(raised, "message", None) or raised)
     document = _document(text)
     if document is None and (known := getattr(raised, "error", None)) is not None:  # azure-core has read the body

@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field
 from orchestrator.azure.attend import attended
 from orchestrator.azure.auth import credential
 from orchestrator.azure.connection import client
-from orchestrator.azure.talk import talking
+from orchestrator.azure.talk import MANAGED, check_installed, talking
 from orchestrator.config.spec import AzureSpec
 from orchestrator.deploy import ServiceName, Undone, aci_plan, managed_calls, managed_failure, managed_plan
 from orchestrator.deploy.folder import Folder
@@ -65,6 +65,10 @@ class Managed:
     _progress: list[Progress] = field(default_factory=list, init=False, repr=False, compare=False)
     # The number of the deployment that this object made or found fit; empty: it deployed nothing.
     _mine: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def check_installed(self) -> None:
+        """SDK v2 is an extra."""
+        check_installed(DeployError, "deploy", *MANAGED)
 
     def tell_to(self, progress: Progress) -> None:
         """Tell notes here from now on."""

@@ -41,6 +41,7 @@ import json, os, time
 
 def init():
     {init}
+    print("the model of {name} is loaded", flush=True)
 
 def answer(body):
     {answer}
