@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -35,14 +36,12 @@ def answers(endpoint: Endpoint) -> dict[str, tuple[int, Any]]:
 
 
 def _answer(endpoint: Endpoint, body: str) -> tuple[int, Any]:
-    headers = {"Content-Type": "application/json", **endpoint.headers}
-    request = urllib.request.Request(endpoint.url, body.encode(), headers)
-    try:
-        with urllib.request.urlopen(request, timeout=60) as reply:
-            return reply.status, json.loads(reply.read())
-    except urllib.error.HTTPError as refused:
-        with refused:
-            return refused.code, json.loads(refused.read())
+    where = urlsplit(endpoint.url)  # not by urllib, which keeps the proxies that a rehearsal had set at its first call
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=60)
+    with contextlib.closing(connection):
+        connection.request("POST", where.path, body.encode(), {"Content-Type": "application/json", **endpoint.headers})
+        reply = connection.getresponse()
+        return reply.status, json.loads(reply.read())
 
 
 @pytest.mark.slow
@@ -56,7 +55,7 @@ def test_a_client_cannot_tell_where_it_is_served(
 ) -> None:
     here = answers(make_local().deploy(real, version(real)))
     assert {name: status for name, (status, _) in here.items()} == {
-        name: 200 if name == "well" else 400 for name in BODIES
+        name: 200 if name in {"well", "no rows"} else 400 for name in BODIES
     }
     target: Target = request.getfixturevalue(f"make_{where}")(auth_enabled=True)
     endpoint = target.deploy(real, version(real))
