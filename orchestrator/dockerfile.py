@@ -10,7 +10,7 @@ LIBRARIES = "libraries"  # the stage that takes longest, and changes least
 _TEXT = Template(r"""# Serves this package: docker build -t NAME . && docker run -p 6789:6789 NAME
 ARG BASE_IMAGE=python:$python-slim
 
-# The libraries, in a stage of their own: pip, its settings and its leftovers stay behind in it.
+# The libraries, in a stage of their own: pip's settings and its leftovers stay behind in it.
 # Made again only when requirements.txt or one of these arguments changes.
 FROM $${BASE_IMAGE} AS libraries
 ARG PIP_INDEX_URL
@@ -22,7 +22,9 @@ RUN python -m venv --without-pip /opt/venv \
 
 FROM $${BASE_IMAGE}
 ENV PATH=/opt/venv/bin:$$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
-RUN useradd --uid 10001 --home-dir /tmp --no-create-home score
+# A server needs no pip, and the base image brings one
+RUN useradd --uid 10001 --home-dir /tmp --no-create-home score \
+ && rm -rf /usr/lib/python3*/*-packages/pip* /usr/local/lib/python3*/*-packages/pip* /usr/bin/pip* /usr/local/bin/pip*
 WORKDIR /package
 USER 10001
 EXPOSE 6789

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.deploy import container as containers
 from orchestrator.deploy import image as images
 from orchestrator.deploy import ports
+from orchestrator.deploy.dockerd import refusal
 from orchestrator.deploy.folder import Folder
 from orchestrator.deploy.record import write_private
 from orchestrator.deploy.served import PREFIX, Served
@@ -57,8 +60,18 @@ class Berth:
         return served.model_copy(update={"accepted": served.accepted or self._accepted() == container.id})
 
     def accept(self, container: Container) -> None:
-        """Remember that this container passed its test; images that only a rollback needed go."""
-        write_private(self.home.path / "accepted", container.id)
+        """Remember that this container passed its test; images that only a rollback needed go.
+
+        Raises:
+            DeployError: it cannot be remembered.
+        """
+        try:
+            write_private(self._acceptance, container.id)
+        except OSError as error:
+            raise DeployError(
+                f"deploy: {self._acceptance} cannot be written ({error.strerror}), which says that the service passed its "
+                "test; make room or mend the folder's permissions, and deploy again"
+            ) from error
         served = Served.of(container)
         if served is not None:
             images.prune(self.client, self.name, keep=(served.image, images.libraries(served.image)))
@@ -80,7 +93,7 @@ class Berth:
         return current
 
     def check(self, current: Container | None, wanted: Served) -> None:
-        """Raise a DeployError if the engine lacks the processors, or if somebody else holds the port."""
+        """Raise a DeployError if the engine lacks the processors or the address, or if somebody else holds the port."""
         processors = self.client.info()["NCPU"]
         if wanted.cpu_cores > processors:
             raise DeployError(
@@ -90,10 +103,74 @@ class Berth:
         before = Served.of(current) if current is not None and containers.published(current) else None
         if before is None or before.port != wanted.port:
             self._check_port(wanted)
+        elif before.host != wanted.host:
+            _check_host(wanted.host)
+
+    @contextlib.contextmanager
+    def outliving(self, current: Container | None, what: str) -> Iterator[None]:
+        """A failure in the block ends with what became of the current container, which is called ``what``."""
+        from docker.errors import APIError
+
+        served = Served.of(current) if current is not None and current.status == "running" else None
+        try:
+            yield
+        except (APIError, DeployError) as error:
+            if current is None or served is None:
+                raise
+            told = str(refusal(error) if isinstance(error, APIError) else error)
+            first, end, proof = told.partition("\n")
+            became = (
+                "goes on serving"
+                if served.answers()
+                else f"does not answer: `docker restart {self.name}` or deploy it again"
+            )
+            raise DeployError(f"{first}; {what} {became}{end}{proof}") from error
 
     def replace(self, current: Container | None, wanted: Served, seconds: float, say: Waiting) -> Container:
         """Start a container for ``wanted`` and let it take the current one's place; if it cannot, nothing changes."""
-        keys = self.home.ensure_keys() if wanted.auth else None
+        with contextlib.ExitStack() as undo:
+            if wanted.auth and not self.home.keys.exists():  # new ones would not open what goes on serving
+                undo.callback(self.home.keys.unlink, missing_ok=True)
+            keys = self.home.ensure_keys() if wanted.auth else None
+            new = self._started(current, wanted, keys, seconds, say)
+            undo.pop_all()
+        if current is not None:
+            containers.discard(current, self.home)
+        new.rename(self.name)
+        return new
+
+    def end(self, container: Container) -> None:
+        """Let the service finish what it is answering; keep its log and remove it."""
+        container.stop(timeout=STOP_SECONDS)
+        containers.discard(container, self.home)
+
+    def clear(self, say: Waiting) -> None:
+        """Remove everything that was made in the engine for this service."""
+        say("removing the container and its images")
+        current = self.current()
+        for container in self.all():
+            if current is not None and container.id == current.id:
+                self.end(container)
+            else:  # of a killed command: it serves nobody
+                containers.discard(container, self.home)
+        images.clear(self.client, self.home)
+        images.prune(self.client, self.name)
+        self._acceptance.unlink(missing_ok=True)
+
+    @property
+    def _acceptance(self) -> Path:
+        return self.home.path / "accepted"
+
+    def _accepted(self) -> str:
+        try:
+            return self._acceptance.read_text()
+        except OSError:
+            return ""
+
+    def _started(
+        self, current: Container | None, wanted: Served, keys: Path | None, seconds: float, say: Waiting
+    ) -> Container:
+        """A container that has the port; the current one, which had it, is stopped."""
         say("starting the container")
         new = containers.start(self.client, f"{self.name}-next", wanted, keys, seconds, self.home)
         served_before = current is not None and current.status == "running"
@@ -109,33 +186,7 @@ class Berth:
                 if current is not None and served_before:
                     self._bring_back(current)
             raise
-        if current is not None:
-            containers.discard(current, self.home)
-        new.rename(self.name)
         return new
-
-    def end(self, container: Container) -> None:
-        """Let the service finish what it is answering; keep its log and remove it."""
-        container.stop(timeout=STOP_SECONDS)
-        containers.discard(container, self.home)
-
-    def clear(self) -> None:
-        """Remove everything that was made in the engine for this service."""
-        current = self.current()
-        for container in self.all():
-            if current is not None and container.id == current.id:
-                self.end(container)
-            else:  # of a killed command: it serves nobody
-                containers.discard(container, self.home)
-        images.clear(self.client, self.home)
-        images.prune(self.client, self.name)
-        (self.home.path / "accepted").unlink(missing_ok=True)
-
-    def _accepted(self) -> str:
-        try:
-            return (self.home.path / "accepted").read_text()
-        except OSError:
-            return ""
 
     def _check_port(self, wanted: Served) -> None:
         for other in self.client.containers.list():  # the engine holds their ports, so the system knows only the engine
@@ -179,3 +230,13 @@ class Berth:
                     f"deploy.service_name: this project did not make container '{other.name}', which has the name "
                     "that this service needs; `docker rename` or remove it, or choose another deploy.service_name"
                 )
+
+
+def _check_host(host: str) -> None:
+    """Raise a DeployError if this machine has no such address; on any port, as the one in question is our own's."""
+    try:
+        ports.taken(host, 0)
+    except DeployError as error:
+        raise DeployError(
+            f"deploy.host: '{host}' is no address of this machine; use 127.0.0.1, or 0.0.0.0 to let other machines in"
+        ) from error

@@ -70,17 +70,18 @@ class Docker:
         self._deployed.clear()
         args = images.arguments(package, self.base_image, self.build_args)
         wanted = self._wanted(package, version, args[images.BASE])
-        with self._working() as (berth, say):
+        with self._working("looking at what serves now") as (berth, say):
             current = berth.settled()
             before = berth.served(current)
-            if current is not None and before is not None and before.is_what(wanted) and before.answers():
+            if current is not None and before is not None and before.is_what(wanted) and self._well(before):
                 accepted = before.accepted
             else:
-                berth.check(current, wanted)
-                self._warn(version)
-                images.build(berth.client, wanted, args, self.network_mode, self._folder, say)
-                alive = current is not None and current.status == "running"
-                current = berth.replace(current, wanted.after(before, alive=alive), self.timeout_seconds, say)
+                with berth.outliving(current, "the former service"):
+                    berth.check(current, wanted)
+                    self._warn(version)
+                    images.build(berth.client, wanted, args, self.network_mode, self._folder, say)
+                    alive = current is not None and current.status == "running"
+                    current = berth.replace(current, wanted.after(before, alive=alive), self.timeout_seconds, say)
                 accepted = False
             if not accepted:  # new, or left untested by a command that was killed
                 self._deployed.append(current.id)
@@ -90,29 +91,32 @@ class Docker:
         """What was serving before this object's last deployment serves again; nothing if nothing was."""
         if not self._deployed:
             return Undone.NOTHING
-        with self._working() as (berth, say):
+        with self._working("looking at what is to be undone") as (berth, say):
             current = berth.settled()
             served, mine = berth.served(current), self._deployed.pop()
             if current is None or served is None or current.id != mine or served.accepted:
                 return Undone.NOTHING  # somebody else has deployed since, or has tested it: not ours to undo
             if served.former is None:
+                say("removing the container")
                 berth.end(current)  # the keys stay: they may be older than this deployment, and clients hold them
                 return Undone.REMOVED
             say("putting the former service back")
-            berth.check(current, served.former)
-            if not images.there(berth.client, served.former.image):
-                args = images.arguments(served.former.package, served.former.base_image, self.build_args)
-                images.build(berth.client, served.former, args, self.network_mode, self._folder, say)
-            berth.replace(current, served.former, self.timeout_seconds, say)
+            with berth.outliving(current, "what was to be undone"):
+                berth.check(current, served.former)
+                if not images.there(berth.client, served.former.image):
+                    args = images.arguments(served.former.package, served.former.base_image, self.build_args)
+                    images.build(berth.client, served.former, args, self.network_mode, self._folder, say)
+                berth.replace(current, served.former, self.timeout_seconds, say)
             return Undone.FORMER
 
     def accept(self) -> None:
         """Take note that the container passed its test, so that no later command takes it for an untested one."""
         if self._deployed:
-            with self._working() as (berth, _):
+            with self._working("removing the images of former services") as (berth, _):
                 current = berth.current()
-                if current is not None and current.id == self._deployed.pop():
+                if current is not None and current.id == self._deployed[0]:
                     berth.accept(current)
+                self._deployed.clear()  # not before: what could not be accepted can be rolled back
 
     def endpoint(self) -> Endpoint:
         """The live service's endpoint."""
@@ -120,8 +124,8 @@ class Docker:
 
     def remove(self) -> None:
         """Stop the service; forget its containers, images and keys. Its logs stay: they may tell why it was removed."""
-        with self._working() as (berth, _):
-            berth.clear()
+        with self._working("removing the service") as (berth, say):
+            berth.clear(say)
             self._folder.keys.unlink(missing_ok=True)
 
     def status(self) -> ServiceStatus:
@@ -190,14 +194,17 @@ class Docker:
         return Berth(client, self._name, self.service_name, str(self.state_dir), self._folder)
 
     @contextlib.contextmanager
-    def _working(self) -> Iterator[tuple[Berth, Waiting]]:
-        """The service as this command alone may change it, and what people hear meanwhile."""
-        with (
-            connected() as client,
-            waiting(self._note, "waiting for another command on this service") as say,
-            self._folder.locked(),
-        ):
-            yield self._berth(client), say
+    def _working(self, doing: str) -> Iterator[tuple[Berth, Waiting]]:
+        """The service as this command alone may change it, and what people hear meanwhile: ``doing`` at first."""
+        with waiting(self._note, "waiting for the Docker engine") as say, connected() as client:
+            say.quietly("waiting for another command on this service")
+            with self._folder.locked():
+                say.quietly(doing)
+                yield self._berth(client), say
+
+    def _well(self, served: Served) -> bool:
+        """Whether it answers, and we have the keys that it asks for: they cannot be read back from the container."""
+        return served.answers() and (not served.auth or self._folder.keys.exists())
 
     def _alive(self) -> Served:
         with connected() as client:

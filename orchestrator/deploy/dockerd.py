@@ -10,13 +10,21 @@ from orchestrator.errors import DeployError
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.errors import APIError
 
-SILENCE_SECONDS = 900  # the longest that the engine may say nothing, as while a build downloads one large wheel
+CONNECT_SECONDS = 10  # one that is well tells its version at once
+SILENCE_SECONDS = 900  # the longest that it may say nothing later, as while a build downloads one large wheel
 HOW = (
     "install one (https://docs.docker.com/engine/install/) or start it (`systemctl start docker`, Docker Desktop), or "
     "set DOCKER_HOST to the engine that `docker context inspect` names; deploy=local needs none"
 )
-NOT_ALLOWED = "this user may not use it: `sudo usermod -aG docker $USER`, then log in again"
+REMEDIES = {  # by what the SDK says
+    "Permission denied": "this user may not use it: `sudo usermod -aG docker $USER`, then log in again",
+    "timed out": (
+        "something listens there and says nothing: restart the engine (`systemctl restart docker`, Docker Desktop), or "
+        "see that DOCKER_HOST names one"
+    ),
+}
 
 
 @contextlib.contextmanager
@@ -24,10 +32,11 @@ def connected() -> Iterator[DockerClient]:
     """A client of the engine that ``DOCKER_HOST`` names, or of this machine's; it lives as long as the block.
 
     Raises:
-        DeployError: no SDK, no engine, or a request in the block that the engine refuses.
+        DeployError: no SDK, no engine, or a request in the block that the engine refuses or the SDK cannot make.
     """
     try:
         from docker import from_env
+        from docker.credentials.errors import StoreError
         from docker.errors import APIError, DockerException
         from requests.exceptions import RequestException
     except ImportError as error:
@@ -35,21 +44,41 @@ def connected() -> Iterator[DockerClient]:
             f"deploy=docker needs the Docker SDK for Python ({error}); pip install -e '.[docker]'"
         ) from error
     try:
-        client = from_env(timeout=SILENCE_SECONDS)
+        client = from_env(timeout=CONNECT_SECONDS)  # asks the engine for its version
     except DockerException as error:
-        remedy = NOT_ALLOWED if "Permission denied" in str(error) else HOW
+        remedy = next((known for said, known in REMEDIES.items() if said in str(error)), HOW)
         raise DeployError(f"deploy: no Docker engine answers ({one_line(error)}); {remedy}") from error
+    client.api.timeout = SILENCE_SECONDS
     with contextlib.closing(client):
         try:
             yield client
         except APIError as error:
-            raise DeployError(f"deploy: the Docker engine refuses: {one_line(error.explanation or error)}") from error
+            raise refusal(error) from error
         except RequestException as error:
             raise DeployError(
                 f"deploy: the Docker engine went away ({one_line(error)}); start it and run again"
             ) from error
+        except (DockerException, StoreError) as error:  # a helper's error comes wrapped from a pull, bare from a build
+            if isinstance(error, StoreError) or isinstance(error.__cause__, StoreError):
+                raise _no_credentials(error) from error
+            raise DeployError(f"deploy: the Docker SDK cannot do it: {one_line(error)}") from error
+
+
+def refusal(error: APIError) -> DeployError:
+    """What the engine refuses, in its own words."""
+    return DeployError(f"deploy: the Docker engine refuses: {one_line(error.explanation or error)}")
 
 
 def one_line(error: object) -> str:
     """An error's text as part of a line."""
     return " ".join(str(error).split())
+
+
+def _no_credentials(error: Exception) -> DeployError:
+    """The helper that Docker's own settings name, as Docker Desktop writes them, is missing or fails."""
+    from docker.utils.config import find_config_file
+
+    return DeployError(
+        f"deploy: the registries' passwords cannot be had ({one_line(error)}); mend or remove `credsStore` or "
+        f"`credHelpers` in {find_config_file() or '~/.docker/config.json'}"
+    )

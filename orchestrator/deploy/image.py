@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from orchestrator.deploy.dockerd import one_line
 from orchestrator.deploy.failing import failure
@@ -43,6 +43,9 @@ def build(
     Raises:
         DeployError: the base image cannot be had, or a step of the Dockerfile failed; its log lies in ``home``.
     """
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
     _have(client, args[BASE], say)
     options = {"buildargs": dict(args), "network_mode": network, "labels": _labels(wanted)}
     say(f"building image {wanted.image}")
@@ -69,10 +72,12 @@ def build(
     if not error:
         (home.path / LOG).unlink()
         return
-    clear(client, home)
     settings = {"service_name": wanted.service, "network_mode": network, "base_image": args[BASE]}
     evidence = Evidence("docker", "no image", f"image build failed: {error}", build_log=text, settings=settings)
-    raise failure(evidence, "the image cannot be built", home)
+    told = failure(evidence, "the image cannot be built", home)
+    with contextlib.suppress(DockerException, RequestException):  # the next command clears what stays
+        clear(client, home)
+    raise told
 
 
 def clear(client: DockerClient, home: Folder) -> None:
@@ -86,11 +91,12 @@ def clear(client: DockerClient, home: Folder) -> None:
     for container in _RAN.findall(text):
         _end(client, container)
     made = _MADE.findall(text)
-    for image in client.images.list(filters={"dangling": True}):
-        itself, parent = (one.removeprefix("sha256:")[:12] for one in (image.id, image.attrs["Parent"]))
+    # The SDK's images.list asks once more for each, and fails for one that another command has removed meanwhile
+    for image in client.api.images(filters={"dangling": True}):
+        itself, parent = ((image.get(key) or "").removeprefix("sha256:")[:12] for key in ("Id", "ParentId"))
         if itself in made or parent in made[-1:]:  # the engine may have finished a step that we did not live to hear of
             with contextlib.suppress(APIError):  # in use meanwhile
-                client.images.remove(image.id)
+                client.images.remove(image["Id"])
     log.unlink()
 
 
@@ -98,9 +104,10 @@ def prune(client: DockerClient, name: str, keep: Iterable[str] = ()) -> None:
     """Remove the images of ``name``, a service's name in the engine, but for those to keep and those in use."""
     from docker.errors import APIError
 
-    for image in client.images.list(filters={"label": f"{PREFIX}name={name}"}):
-        ours = [tag for tag in image.tags if tag.startswith(f"{name}:")]
-        for told in ours or ([] if image.tags else [image.id]):  # a name that somebody else gave it is not ours
+    for image in client.api.images(filters={"label": f"{PREFIX}name={name}"}):
+        tags = _tags(image)
+        ours = [tag for tag in tags if tag.startswith(f"{name}:")]
+        for told in ours or ([] if tags else [image["Id"]]):  # a name that somebody else gave it is not ours
             if told not in set(keep):
                 with contextlib.suppress(APIError):
                     client.images.remove(told)
@@ -169,18 +176,23 @@ def _have(client: DockerClient, name: str, say: Waiting) -> None:
     """See to it that the engine has the base image: asked for by itself, so that its absence is told as just that."""
     from docker.errors import APIError
 
-    if there(client, name):
-        return
-    say(f"pulling the base image {name}")
     try:
+        if there(client, name):
+            return
+        say(f"pulling the base image {name}")
         client.images.pull(name)
     except APIError as error:
-        has = sorted(tag for image in client.images.list() for tag in image.tags if "python" in tag)
+        has = sorted(tag for image in client.api.images() for tag in _tags(image) if "python" in tag)
         raise DeployError(
             f"deploy.base_image: the engine has no '{name}' and cannot pull it ({one_line(error.explanation)}); "
             "let it reach a registry, `docker load` the image, or name another with deploy.base_image="
             + (f" (it has {', '.join(has[:5])})" if has else "")
         ) from error
+
+
+def _tags(image: Mapping[str, Any]) -> list[str]:
+    """The names of an image as the engine lists it: `<none>` stands for none."""
+    return [tag for tag in image.get("RepoTags") or () if tag != "<none>:<none>"]
 
 
 def _context(package: Package, files: Sequence[str] | None) -> IO[bytes]:

@@ -22,9 +22,13 @@ class Waiting:
 
     def __call__(self, doing: str) -> None:
         """Tell what is done from now on."""
+        self.quietly(doing)
+        self._note(doing)
+
+    def quietly(self, doing: str) -> None:
+        """This is done from now on, as people hear only if it takes a while."""
         self._doing, self._heard = doing, ""
         self._begun = self._told = time.monotonic()
-        self._note(doing)
 
     def hear(self, line: str) -> None:
         """A line that says how far it is; told if it is the last one when it is time to tell something."""

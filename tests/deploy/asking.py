@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.deploy.docker import Docker
@@ -14,10 +16,10 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 
-def ask(port: int, timeout: float = 20) -> dict[str, Any]:
+def ask(port: int, timeout: float = 20, headers: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
-        connection.request("POST", "/score", b"{}", {"Connection": "close"})
+        connection.request("POST", "/score", b"{}", {"Connection": "close", **headers})
         answer: dict[str, Any] = json.loads(connection.getresponse().read())
         return answer
     finally:

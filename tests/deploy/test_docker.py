@@ -10,18 +10,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 import pytest
 
 from orchestrator import dockerfile
 from orchestrator.deploy import container as containers
-from orchestrator.deploy import image
+from orchestrator.deploy import dockerd, image, waiting
 from orchestrator.deploy.container import KEYS
 from orchestrator.deploy.docker import Docker
+from orchestrator.deploy.folder import Folder
 from orchestrator.deploy.served import PREFIX, Served
+from orchestrator.deploy.waiting import Waiting
 from orchestrator.errors import DeployError
+from orchestrator.events import Event, Progress, StepNote
 from orchestrator.probing import probe_endpoint
 from orchestrator.products import ModelVersion, Package
 from score.contract import fingerprint_of
@@ -155,6 +158,101 @@ def test_without_an_engine_it_says_how_to_get_one(
     gc.collect()
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_an_engine_that_says_nothing_is_given_up_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("docker")
+    monkeypatch.setattr(dockerd, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(waiting, "SILENCE_SECONDS", 0.2)
+    heard: list[Event] = []
+    target = Docker("svc", tmp_path)
+    target.tell_to(Progress(heard.append))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{silent.getsockname()[1]}")
+        for ask_it in (target.status, target.remove):
+            with pytest.raises(DeployError, match=r"timed out.*says nothing: restart the engine") as raised:
+                ask_it()
+            assert "\n" not in str(raised.value)
+            del raised
+    assert "0 s: waiting for the Docker engine" in [event.text for event in heard if isinstance(event, StepNote)]
+    gc.collect()
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_missing_credentials_helper_is_told_with_the_file_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, wrapped: bool
+) -> None:
+    docker = pytest.importorskip("docker")
+    (tmp_path / "config.json").write_text('{"credsStore": "desktop"}')
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setattr(docker, "from_env", lambda **_: docker.DockerClient(version="1.41"))  # needs no engine
+
+    def ask_it() -> None:
+        with dockerd.connected() as client:
+            if wrapped:
+                client.images.pull("anything")
+            client.api._set_auth_headers({})
+
+    told = rf"desktop not installed .* `credsStore` .* in {tmp_path}/config.json$"
+    with pytest.warns(UserWarning, match="docker-credential-desktop"), pytest.raises(DeployError, match=told):
+        ask_it()
+
+
+def test_a_build_that_fails_tells_why_also_if_clearing_up_fails(
+    make_package: MakePackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = pytest.importorskip("docker.errors")
+    package = make_package("a")
+    wanted = SERVED.model_copy(update={"path": package.path})
+
+    class Engine:
+        images = api = property(lambda self: self)
+
+        def get(self, name: str) -> None:
+            """It is there."""
+
+        def build(self, **_: Any) -> list[dict[str, str]]:
+            return [{"stream": "Step 1/1 : RUN false\n"}, {"error": "the build's own reason"}]
+
+    def fail(*_: object) -> None:
+        raise errors.ImageNotFound("removed by another command")
+
+    monkeypatch.setattr(image, "clear", fail)
+    with pytest.raises(DeployError, match="the build's own reason"):
+        image.build(
+            cast("DockerClient", Engine()),
+            wanted,
+            {"BASE_IMAGE": "b"},
+            None,
+            Folder(tmp_path),
+            Waiting(lambda _: None, ""),
+        )
+
+
+def test_clearing_up_removes_only_the_layers_of_the_failed_build(tmp_path: Path) -> None:
+    pytest.importorskip("docker")
+    made, next_one, other = "a" * 12, "b" * 12, "c" * 12
+    (tmp_path / image.LOG).write_text(f"Step 1/2 : RUN x\n ---> {made}\n")
+    removed: list[str] = []
+
+    class Engine:
+        images = api = property(lambda self: self)
+
+        def __call__(self, **_: object) -> list[dict[str, str | None]]:
+            return [
+                {"Id": f"sha256:{made}0", "ParentId": ""},
+                {"Id": f"sha256:{next_one}0", "ParentId": f"sha256:{made}0"},
+                {"Id": f"sha256:{other}0", "ParentId": None},
+                {"Id": f"sha256:{other}1"},  # some engines tell no parent
+            ]
+
+        def remove(self, name: str) -> None:
+            removed.append(name[7:19])
+
+    image.clear(cast("DockerClient", Engine()), Folder(tmp_path))
+    assert removed == [made, next_one]
+    assert not (tmp_path / image.LOG).exists()
+
+
 # --- a real package on a real engine
 
 
@@ -215,9 +313,14 @@ def test_image_and_container_say_what_they_hold(engine: DockerClient, served: Do
 @slow
 def test_no_build_tools_are_left(engine: DockerClient, served: Docker) -> None:
     container = only(engine, served)
-    assert b"No module named pip" in container.exec_run("python -m pip").output
-    for leftover in ("command -v gcc cc make", "ls /root/.cache", "ls -d /tmp/*", "ls /requirements.txt"):
+    base = "$(readlink -f $(command -v python))"
+    for python in ("python", base):
+        assert b"No module named pip" in container.exec_run(["sh", "-c", f"{python} -m pip"]).output, python
+    tools = [f"command -v {tool}" for tool in ("pip", "pip3", "gcc", "cc", "make")]
+    for leftover in (*tools, "ls /root/.cache", "ls -d /tmp/*", "ls /requirements.txt"):
         assert container.exec_run(["sh", "-c", leftover], user="root").exit_code != 0, leftover
+    for there in ("command -v sh", f"test -x {base}"):  # so that the looks above could have found something
+        assert container.exec_run(["sh", "-c", there], user="root").exit_code == 0, there
 
 
 @slow

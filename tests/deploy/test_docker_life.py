@@ -66,6 +66,25 @@ def test_a_build_that_fails_tells_pips_own_reason_and_leaves_the_old(
 
 
 @slow
+def test_credentials_that_cannot_be_had_are_told_in_one_line(
+    make_docker: MakeDocker,
+    make_package: MakePackage,
+    version: Version,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    a = make_package("a")
+    (tmp_path / "config.json").write_text('{"credsStore": "desktop"}')
+    with monkeypatch.context() as patch:
+        patch.setenv("DOCKER_CONFIG", str(tmp_path))
+        with (
+            pytest.raises(DeployError, match="mend or remove `credsStore`"),
+            pytest.warns(UserWarning, match="docker-credential-desktop"),
+        ):
+            make_docker().deploy(a, version(a))
+
+
+@slow
 def test_a_build_that_fails_late_leaves_its_log_and_no_layers(
     engine: DockerClient, make_docker: MakeDocker, make_package: MakePackage, version: Version
 ) -> None:
@@ -108,8 +127,9 @@ def test_a_base_image_that_cannot_be_had_names_one_that_can(
     make_docker: MakeDocker, make_package: MakePackage, version: Version
 ) -> None:
     a = make_package("a")
-    with pytest.raises(DeployError, match=r"no 'no-such-python:1' and cannot pull it .* deploy.base_image= \(it has"):
-        make_docker(base_image="no-such-python:1").deploy(a, version(a))
+    for name in ("no-such-python:1", "UPPER"):
+        with pytest.raises(DeployError, match=rf"^deploy.base_image: .* no '{name}' and cannot pull it .* \(it has"):
+            make_docker(base_image=name).deploy(a, version(a))
 
 
 @slow
@@ -135,7 +155,9 @@ def test_a_start_that_fails_tells_the_cause_and_leaves_the_old(
     before = make_docker().status()
     with pytest.raises(DeployError) as raised:
         make_docker(timeout_seconds=4, memory_gb=0.25).deploy(bad, version(bad))
-    assert told in str(raised.value).splitlines()[0]
+    first = str(raised.value).splitlines()[0]
+    assert told in first
+    assert first.endswith("; the former service goes on serving")
     assert make_docker().status() == before
     assert ask(free_port)["answer"] == "a"
     assert len(ours(engine, make_docker())) == 1
@@ -147,8 +169,9 @@ def test_a_first_start_that_fails_leaves_its_log_alone(
 ) -> None:
     bad = make_package("bad", init="raise ValueError('no')")
     target = make_docker()
-    with pytest.raises(DeployError, match="ValueError: no"):
+    with pytest.raises(DeployError, match="ValueError: no") as raised:
         target.deploy(bad, version(bad))
+    assert "the former service" not in str(raised.value)
     assert target.status().state == "absent"
     assert "ValueError: no" in target.logs()
     assert ours(engine, target) == []
@@ -256,11 +279,74 @@ def test_a_port_lost_meanwhile_is_named_and_the_old_comes_back(
         return start(*args)
 
     monkeypatch.setattr(containers, "start", lose)
-    with pytest.raises(DeployError, match=rf"^deploy.port: {other_port} is in use by .* \(pid {os.getpid()}\)"):
+    with pytest.raises(
+        DeployError,
+        match=rf"^deploy.port: {other_port} is in use by .* \(pid {os.getpid()}\).* service goes on serving$",
+    ):
         make_docker(port=other_port).deploy(b, version(b))
     held[0].close()
     assert ask(free_port)["answer"] == "a"
     assert only(engine, make_docker()).attrs["State"]["Running"]
+
+
+@slow
+def test_another_address_is_tried_before_the_former_service_is_stopped(
+    engine: DockerClient, make_docker: MakeDocker, make_package: MakePackage, version: Version, free_port: int
+) -> None:
+    a = make_package("a")
+    make_docker().deploy(a, version(a))
+    before = only(engine, make_docker())
+    with pytest.raises(
+        DeployError,
+        match=r"^deploy.host: '192.0.2.1' is no address of this machine; use 127.* service goes on serving$",
+    ):
+        make_docker(host="192.0.2.1").deploy(a, version(a))
+    after = only(engine, make_docker())
+    assert (after.id, after.attrs["State"]["StartedAt"]) == (before.id, before.attrs["State"]["StartedAt"])
+    make_docker(host="127.0.0.2").deploy(a, version(a))
+    assert make_docker().status().url == f"http://127.0.0.2:{free_port}/score"
+
+
+@slow
+def test_a_service_whose_keys_are_lost_is_replaced_and_has_new_ones(
+    make_docker: MakeDocker, make_package: MakePackage, version: Version, free_port: int
+) -> None:
+    a, bad = make_package("a"), make_package("bad", init="raise ValueError('no')")
+    target = make_docker(auth_enabled=True)
+    target.deploy(a, version(a))
+    kept = target.state_dir / "services" / "svc.docker" / "keys.json"
+    kept.unlink()
+    with pytest.raises(DeployError, match="deploy again to have new keys"):
+        target.keys()
+    with pytest.raises(DeployError, match="ValueError: no"):
+        target.deploy(bad, version(bad))
+    assert not kept.exists()  # new ones would not open the former service
+    endpoint = target.deploy(a, version(a))
+    assert ask(free_port, headers=endpoint.headers)["answer"] == "a"
+
+
+@slow
+def test_what_could_not_be_accepted_can_be_rolled_back(
+    make_docker: MakeDocker, make_package: MakePackage, version: Version
+) -> None:
+    a = make_package("a")
+    target = make_docker()
+    target.deploy(a, version(a))
+    noted = target.state_dir / "services" / "svc.docker" / "accepted"
+    noted.mkdir()
+    with pytest.raises(DeployError, match=rf"{noted} cannot be written \(Is a directory\)"):
+        target.accept()
+    noted.rmdir()
+    assert target.rollback() is Undone.REMOVED
+
+
+@slow
+def test_removing_says_what_it_does(make_docker: MakeDocker) -> None:
+    heard: list[Event] = []
+    target = make_docker()
+    target.tell_to(Progress(heard.append))
+    target.remove()
+    assert [event.text for event in heard if isinstance(event, StepNote)] == ["removing the container and its images"]
 
 
 @slow
