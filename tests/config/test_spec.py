@@ -36,7 +36,7 @@ def test_nothing_of_it_can_be_changed(spec: RunSpec) -> None:
 
 def test_sections_have_their_path_and_every_leaf_is_text(spec: RunSpec) -> None:
     assert spec.search.flat() == {
-        "search._target_": "orchestrator.search.GridSearchCV",
+        "search._target_": "orchestrator.search.SharedGridSearchCV",
         "search.cv": "5",
         "search.scoring": '["roc_auc", "precision", "recall", "f1", "accuracy"]',
         "search.refit": "roc_auc",
