@@ -37,6 +37,22 @@ def lend(value: Any) -> Any:
     raise Unshareable(f"data of {type(value).__name__}")
 
 
+def lend_writable(value: Any) -> Any:
+    """The same, for borrowers that ``untouched`` will look after: arrays are copied, in a layout that can be kept.
+
+    A step of preprocessing may write into its input, or copy it first if it must not: the next to look at that input
+    would see the difference.
+
+    Raises:
+        Unshareable: nothing is known of such data.
+    """
+    if type(value) not in (np.ndarray, np.memmap):
+        return lend(value)
+    if not (value.flags.c_contiguous or value.flags.f_contiguous):
+        raise Unshareable("a view of parts of an array")
+    return value.copy(order="K")
+
+
 def is_of(library: str, value: Any, *names: str) -> bool:
     """Whether a value is of exactly one of these classes; a library that is not loaded made no value."""
     module = sys.modules.get(library)
@@ -45,8 +61,10 @@ def is_of(library: str, value: Any, *names: str) -> bool:
 
 def untouched(lent: Any, original: Any) -> bool:
     """Whether a borrower left its loan as it was: plain fitting would have changed the next one's data too."""
-    if lent is None or isinstance(lent, np.ndarray):
+    if lent is None or (isinstance(lent, np.ndarray) and not lent.flags.writeable):
         return True
+    if isinstance(lent, np.ndarray):
+        return np.array_equal(lent, original, equal_nan=lent.dtype.kind in "fc")
     if sparse.issparse(lent):
         same = lent.shape == original.shape and lent.dtype == original.dtype
         return same and all(

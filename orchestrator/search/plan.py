@@ -9,6 +9,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from joblib import parallel_config
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
@@ -125,7 +126,8 @@ def _by_rule(
 def _rule_for(tasks: seam.Tasks, layout: Layout, member: int, rules: Sequence[Rule], rows: int) -> Rule | None:
     try:
         last = layout.last_of(tasks.job.estimator, tasks.candidates[member])
-        return next((rule for rule in rules if rule.applies(last, rows)), None)
+        with parallel_config(backend="loky", n_jobs=1):  # as in a worker; each unit asks again where it runs
+            return next((rule for rule in rules if rule.applies(last, rows)), None)
     except Exception:  # noqa: BLE001 - parameters that scikit-learn will refuse in its own words
         return None
 
@@ -142,7 +144,7 @@ def _is_deterministic(tasks: seam.Tasks, member: int) -> bool:
             for name, value in step.get_params(deep=True).items()
             if name.rpartition("__")[2] == "random_state"
         ]
-        regular = not any(map(seam.is_pairwise, steps)) and not any(map(seam.has_callbacks, steps))
+        regular = not any(map(seam.is_pairwise, steps))
     except Exception:  # noqa: BLE001 - as above
         return False
     return regular and all(isinstance(seed, Integral) for seed in seeds)

@@ -16,7 +16,7 @@ from typing import Any
 from sklearn.base import clone
 
 from orchestrator.search import randomness
-from orchestrator.search.lending import Unshareable, lend, untouched
+from orchestrator.search.lending import Unshareable, lend, lend_writable, untouched
 from orchestrator.search.plan import Group
 
 
@@ -57,11 +57,11 @@ def _through(step: Any, data: Prepared, members: int) -> Prepared:
     if step is None or step == "passthrough":
         return data
     started, state = time.perf_counter(), randomness.state()
-    lent, y = lend(data.fit), lend(data.y)
+    lent, y = lend_writable(data.fit), lend(data.y)
     fit = step.fit_transform(lent, y) if hasattr(step, "fit_transform") else step.fit(lent, y).transform(lent)
     given, spoiled = [], not (untouched(lent, data.fit) and untouched(y, data.y))
     for rows in (data.test, data.train):
-        lent = lend(rows)
+        lent = lend_writable(rows)
         given.append(None if rows is None else step.transform(lent))
         spoiled |= not untouched(lent, rows)
     if spoiled or randomness.has_moved(state):

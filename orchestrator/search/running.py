@@ -52,7 +52,7 @@ def run(
 def _in_order(tasks: seam.Tasks) -> Iterator[tuple[int, Result]]:
     for candidate, parameters in enumerate(tasks.candidates):
         for at, fold in enumerate(tasks.folds):
-            yield at, (candidate, tasks.job.plain(parameters, fold), 1)
+            yield at, (candidate, tasks.job.plain(candidate, parameters, fold), 1)
 
 
 def _here(tasks: seam.Tasks, groups: Sequence[plan.Group], progress: Progress) -> Iterator[tuple[int, Result]]:
@@ -71,7 +71,10 @@ def _in_workers(
     tasks: seam.Tasks, units: Sequence[plan.Unit], n_jobs: Any, pre_dispatch: Any
 ) -> Iterator[tuple[int, Result]]:
     """Unit by unit, as they finish. joblib limits the threads of BLAS and OpenMP in its processes."""
-    parallel = Parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch, return_as="generator_unordered")
+    try:
+        parallel = Parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch, return_as="generator_unordered")
+    except ValueError:  # a backend that gives everything at the end
+        parallel = Parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch)
     calls = (
         delayed(_unit)(tasks.job, unit.fold, tasks.folds[unit.fold], unit.groups, _candidates(tasks, unit))
         for unit in units

@@ -23,9 +23,9 @@ THREE = (metrics.precision_score, metrics.recall_score, metrics.f1_score)
 TOGETHER = "precision, recall and F1"  # no scorer's name
 
 
-def three(y_true: Any, y_pred: Any, *, average: str = "binary", pos_label: Any = 1, **weights: Any) -> Any:
-    """Precision, recall and F1."""
-    options = {"average": average, "pos_label": pos_label, **weights}
+def three(y_true: Any, y_pred: Any, *, average: str, pos_label: Any = 1, sample_weight: Any = None) -> Any:
+    """Precision, recall and F1; scikit-learn asks for the names of the parameters."""
+    options = {"average": average, "pos_label": pos_label, "sample_weight": sample_weight}
     found = metrics.precision_recall_fscore_support(y_true, y_pred, warn_for=(), **options)[:3]
     return found if all(found) else tuple(metric(y_true, y_pred, **options) for metric in THREE)
 

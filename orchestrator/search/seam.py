@@ -8,12 +8,12 @@ warnings, the refit) to scikit-learn's code.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import CellType, FunctionType
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 
 try:
     from sklearn.metrics._scorer import _MultimetricScorer, _PassthroughScorer, _Scorer
@@ -47,9 +47,10 @@ class Job:
     estimator: Any
     X: Any
     y: Any
+    candidates: int
     options: Mapping[str, Any]  # of ``_fit_and_score``: scorer, fit_params, error_score ...
 
-    def plain(self, parameters: Any, fold: Fold) -> dict[str, Any]:
+    def plain(self, candidate: int, parameters: Any, fold: Fold) -> dict[str, Any]:
         """One fit and its scores, by scikit-learn."""
         result: dict[str, Any] = _fit_and_score(
             clone(self.estimator),
@@ -58,15 +59,17 @@ class Job:
             train=fold.train,
             test=fold.test,
             parameters=parameters,
+            split_progress=fold.progress,
+            candidate_progress=(candidate, self.candidates),
             **self.options,
         )
         return result
 
     def parts(self, fold: Fold) -> tuple[Any, Any, Any, Any]:
         """X and y for fitting, X and y for scoring, cut as scikit-learn cuts them."""
-        train = _safe_split(self.estimator, self.X, self.y, fold.train)
-        test = _safe_split(self.estimator, self.X, self.y, fold.test, fold.train)
-        return (*train, *test)
+        train, test = np.asarray(fold.train), np.asarray(fold.test)
+        parts = _safe_split(self.estimator, self.X, self.y, train)
+        return (*parts, *_safe_split(self.estimator, self.X, self.y, test, train))
 
     def params_for(self, kind: str, rows: Any) -> dict[str, Any]:
         """``fit_params`` or ``score_params`` for some of the rows."""
@@ -76,59 +79,58 @@ class Job:
 
 @dataclass(frozen=True)
 class Fold:
-    """One split."""
+    """One split, and which of how many it is."""
 
     train: Any
     test: Any
+    progress: tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Tasks:
-    """A search's fits: every candidate in every fold, candidates first."""
+    """A search's fits: every candidate in every fold."""
 
     job: Job
     candidates: Sequence[Mapping[str, Any]]
     folds: Sequence[Fold]
-    calls: Sequence[Call] = field(repr=False)
 
     @property
     def sharable(self) -> bool:
-        """Whether anything may be shared at all; if not, the calls are to be made as they are."""
+        """Whether anything may be shared at all."""
         options = self.job.options
         return (
             options["verbose"] <= 1  # else each fit prints a line
             and not options.get("return_parameters")
             and not options.get("return_estimator")
             and scorers_of(options["scorer"]) is not None
-            and not any(map(has_callbacks, (self.job.estimator, options.get("caller"))))
             and not is_pairwise(self.job.estimator)
         )
 
 
-_OWN = {"train", "test", "parameters", "split_progress", "candidate_progress", "callback_ctx"}
-_SHARED = {"scorer", "fit_params", "score_params", "return_train_score", "error_score", "verbose"}
+_OWN = {"train", "test", "parameters", "split_progress", "candidate_progress"}  # of each call
+_COMMON = {"scorer", "fit_params", "score_params", "return_train_score", "error_score", "verbose"}  # to all of them
 
 
 def read(calls: Iterable[Call]) -> Tasks | list[Call]:
     """The fits behind the calls; the calls themselves if they are not those that we know."""
-    calls = list(calls)
-    for function, args, options in calls:
-        if getattr(function, "function", None) is not _fit_and_score or len(args) != 3 or not _OWN - {"callback_ctx"} <= options.keys():
-            return calls
-    if not calls or not calls[0][2].keys() >= _SHARED:
-        return calls
-    folds = calls[0][2]["split_progress"][1]
-    firsts = [options for _, _, options in calls[:folds]]
-    candidates = [options["parameters"] for _, _, options in calls[::folds]]
-    if len(calls) != len(candidates) * folds or any(
-        options["train"] is not firsts[at % folds]["train"] or options["parameters"] is not candidates[at // folds]
-        for at, (_, _, options) in enumerate(calls)
-    ):
-        return calls
-    estimator, X, y = calls[0][1]
-    common = {name: value for name, value in calls[0][2].items() if name not in _OWN and name != "caller"}
-    job = Job(estimator, X, y, common)
-    return Tasks(job, candidates, [Fold(options["train"], options["test"]) for options in firsts], calls)
+    known, first = [], None
+    for call in calls:  # made as we go, each with a clone of the estimator that we need but once
+        first = first or call
+        known.append((call[0], (None, *call[1][1:]), call[2]))
+    if first is None:
+        return []
+    function, args, options = first
+    if getattr(function, "function", None) is _fit_and_score and len(args) == 3 and options.keys() >= _OWN | _COMMON:
+        count = options["split_progress"][1]
+        folds = [Fold(each["train"], each["test"], (at, count)) for at, (_, _, each) in enumerate(known[:count])]
+        candidates = [each["parameters"] for _, _, each in known[:: len(folds)]]
+        common = {name: value for name, value in options.items() if name not in _OWN | {"caller", "callback_ctx"}}
+        if len(known) == len(candidates) * len(folds) and all(
+            each["train"] is folds[at % len(folds)].train and each["parameters"] is candidates[at // len(folds)]
+            for at, (_, _, each) in enumerate(known)
+        ):
+            return Tasks(Job(*args, len(candidates), common), candidates, folds)
+    return [(function, (clone(args[0]), *rest[1:]), each) for function, rest, each in known]
 
 
 def scorers_of(scorer: Any) -> Mapping[str, Any] | None:
@@ -157,9 +159,9 @@ def is_single(scorer: Any) -> bool:
 
 
 def has_callbacks(estimator: Any) -> bool:
-    """Whether somebody listens to the fits one by one (scikit-learn 1.9)."""
-    steps = estimator.steps if isinstance(estimator, Pipeline) else ()
-    return bool(getattr(estimator, "_skl_callbacks", None)) or any(has_callbacks(step) for _, step in steps)
+    """Whether somebody listens to single fits (scikit-learn 1.9), of the estimator or of any inside it."""
+    inside = estimator.get_params(deep=True).values() if hasattr(estimator, "get_params") else ()
+    return any(bool(getattr(each, "_skl_callbacks", None)) for each in (estimator, *inside))
 
 
 def is_pairwise(estimator: Any) -> bool:

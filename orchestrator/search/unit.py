@@ -30,7 +30,7 @@ def work(job: Job, fold: Fold, groups: Sequence[Group], candidates: Mapping[int,
 def _plainly(job: Job, fold: Fold, groups: Sequence[Group], candidates: Mapping[int, Any]) -> Iterator[Result]:
     for group in groups:
         for member in group.members:
-            yield member, job.plain(candidates[member], fold), 1
+            yield member, job.plain(member, candidates[member], fold), 1
 
 
 class _Sharing:
@@ -40,11 +40,10 @@ class _Sharing:
         self.job, self.fold, self.candidates = job, fold, candidates
         self.layout = Layout.of(job.estimator) or Layout((), "")
         self.scoring = Scoring(job.options["scorer"])
-        self.rows = len(fold.train)
 
     def results(self, groups: Sequence[Group]) -> Iterator[Result]:
         X_train, y_train, X_test, self.y_test = self.job.parts(self.fold)
-        self.n_test = X_test.shape[0] if hasattr(X_test, "shape") else len(X_test)
+        self.rows, self.n_test = (X.shape[0] if hasattr(X, "shape") else len(X) for X in (X_train, X_test))
         data = prefix.Prepared(X_train, y_train, X_test, X_train if self.job.options["return_train_score"] else None)
         del X_train, X_test
         for part, prepared in prefix.leaves(self.job.estimator, self.candidates, groups, data):

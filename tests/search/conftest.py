@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -20,21 +21,30 @@ def compare(
     estimator: Any, grid: Any, X: Any, y: Any, *, fit: dict[str, Any] | None = None, ours: Any = None, **options: Any
 ) -> Any:
     """Fit both, compare every number, and give ours."""
-    theirs = (RandomizedSearchCV if "n_iter" in options else GridSearchCV)
+    theirs = RandomizedSearchCV if "n_iter" in options else GridSearchCV
     ours = ours or (SharedRandomizedSearchCV if "n_iter" in options else SharedGridSearchCV)
     options = {"cv": 3, **options}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        np.random.seed(0)  # noqa: NPY002 - what scikit-learn draws from where no seed is given
-        expected = theirs(clone(estimator), grid, **options).fit(X, y, **(fit or {}))
-        np.random.seed(0)  # noqa: NPY002
-        found = ours(clone(estimator), grid, **options).fit(X, y, **(fit or {}))
+        expected = _fitted(theirs(clone(estimator), grid, **copy.deepcopy(options)), X, y, fit)
+        found = _fitted(ours(clone(estimator), grid, **options), X, y, fit)
         same(found, expected)
         if expected.refit:
             for method in ("predict", "predict_proba", "decision_function"):
                 if hasattr(expected, method):
-                    assert np.array_equal(getattr(found, method)(X), getattr(expected, method)(X))
+                    answers = [_seeded(getattr(search, method), X) for search in (found, expected)]
+                    assert np.array_equal(*answers)
     return found
+
+
+def _fitted(search: Any, X: Any, y: Any, fit: Any) -> Any:
+    return _seeded(lambda X: search.fit(X, y, **(fit or {})), X)
+
+
+def _seeded(call: Any, X: Any) -> Any:
+    """On rows of its own, and with the random numbers that scikit-learn draws where no seed is given."""
+    np.random.seed(0)  # noqa: NPY002
+    return call(copy.deepcopy(X))
 
 
 def same(found: Any, expected: Any) -> None:
