@@ -18,6 +18,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,13 @@ def pima(last: Any, grid: dict[str, Any], **options: Any) -> Search:
     steps = yaml.safe_load((ROOT / "conf" / "preprocess" / "pima.yaml").read_text())["steps"]
     before = [(name, locate(step.pop("_target_"), name)(**step)) for name, step in steps.items()]
     grid = {f"model__{name}": values for name, values in grid.items()}
-    return Pipeline([*before, ("model", last)]), grid, X, y, {"scoring": METRICS, "refit": "roc_auc", "cv": 5, **options}
+    return (
+        Pipeline([*before, ("model", last)]),
+        grid,
+        X,
+        y,
+        {"scoring": METRICS, "refit": "roc_auc", "cv": 5, **options},
+    )
 
 
 def forest(sizes: list[int], depths: list[int]) -> Search:
@@ -77,8 +84,17 @@ def neighbours() -> Search:
     from sklearn.preprocessing import StandardScaler
 
     X, y = make_classification(6000, 8, random_state=0)
-    grid = {"kneighborsclassifier__n_neighbors": [1, 5, 11, 21, 41], "kneighborsclassifier__weights": ["uniform", "distance"]}
-    return make_pipeline(StandardScaler(), KNeighborsClassifier()), grid, X, y, {"scoring": METRICS, "refit": "f1", "cv": 5}
+    grid = {
+        "kneighborsclassifier__n_neighbors": [1, 5, 11, 21, 41],
+        "kneighborsclassifier__weights": ["uniform", "distance"],
+    }
+    return (
+        make_pipeline(StandardScaler(), KNeighborsClassifier()),
+        grid,
+        X,
+        y,
+        {"scoring": METRICS, "refit": "f1", "cv": 5},
+    )
 
 
 def thousand() -> Search:
@@ -112,15 +128,15 @@ def large() -> Search:
 
 
 SHAPES: dict[str, Callable[[], Search]] = {
-    "article": lambda: forest([10, 20, 30], [2, 7, 10]),
-    "steps": lambda: forest([*range(50, 501, 50)], [7]),
+    "article": partial(forest, [10, 20, 30], [2, 7, 10]),
+    "steps": partial(forest, [*range(50, 501, 50)], [7]),
     "boosting": boosting,
     "histograms": histograms,
     "neighbours": neighbours,
     "thousand": thousand,
     "nothing": nothing,
     "large": large,
-    **{f"plot{longest}": lambda longest=longest: forest([*range(50, longest + 1, 50)], [7]) for longest in range(50, 501, 50)},
+    **{f"plot{longest}": partial(forest, [*range(50, longest + 1, 50)], [7]) for longest in range(50, 501, 50)},
 }
 
 
@@ -196,7 +212,9 @@ def plot(file: Path, n_jobs: int) -> None:
     sizes = [*range(50, 501, 50)]
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot(
-        xlabel="n_estimators from 50 in steps of 50 up to", ylabel="seconds", title="The cost of a grid along n_estimators"
+        xlabel="n_estimators from 50 in steps of 50 up to",
+        ylabel="seconds",
+        title="The cost of a grid along n_estimators",
     )
     for kind in ("plain", "shared"):
         axes.plot(sizes, [run(f"plot{size}", kind, n_jobs)["seconds"] for size in sizes], marker="o", label=kind)
@@ -216,7 +234,8 @@ def main() -> int:
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(measure(*options.one, options.n_jobs[0])))
+        shape, kind = options.one
+        print(json.dumps(measure(shape, kind, options.n_jobs[0])))
         return 0
     shapes = [*options.shapes, *(["large"] if options.large else [])]
     good = [compare(shape, n_jobs, options.rounds) for n_jobs in options.n_jobs for shape in shapes]

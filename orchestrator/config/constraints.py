@@ -141,9 +141,7 @@ def _search(search: SearchSpec, estimator: Any) -> Iterator[Problem]:
         yield from error.problems
     else:
         if not (isinstance(found, type) and issubclass(found, BaseSearchCV)):
-            text = (
-                f"should name a search estimator such as 'orchestrator.search.SharedGridSearchCV', got {shown(search.target)}"
-            )
+            text = f"should name a search estimator such as 'orchestrator.search.SharedGridSearchCV', got {shown(search.target)}"
             yield Problem("search._target_", text)
     known = set(get_scorer_names())
     for name in search.scoring:

@@ -28,7 +28,7 @@ class _Shared:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without ``on_progress``: the observer belongs to this process."""
-        state: dict[str, Any] = super().__getstate__()  # type: ignore[misc]
+        state: Any = super().__getstate__()
         return {name: value for name, value in state.items() if name != "on_progress"}
 
     def _run_search(self, evaluate_candidates: Any, callback_ctx: Any = None) -> None:
@@ -50,7 +50,11 @@ class _Shared:
 
 def _without_context(evaluate: Any) -> Any:
     """Nobody listens to single fits, so nobody is prepared for it."""
-    return lambda *args, callback_ctx=None, **options: evaluate(*args, **options)  # noqa: ARG005
+
+    def quietly(*args: Any, callback_ctx: Any = None, **options: Any) -> Any:  # noqa: ARG001
+        return evaluate(*args, **options)
+
+    return quietly
 
 
 class SharedGridSearchCV(_Shared, model_selection.GridSearchCV):  # type: ignore[misc]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -158,8 +158,8 @@ def _without(parameters: Mapping[str, Any], names: frozenset[str]) -> Key:
     return key({name: value for name, value in parameters.items() if name not in names})
 
 
-def _by(members: Sequence[int], name: Any) -> dict[Hashable, list[int]]:
-    found: dict[Hashable, list[int]] = {}
+def _by(members: Sequence[int], name: Any) -> dict[Any, list[int]]:
+    found: dict[Any, list[int]] = {}
     for member in members:
         found.setdefault(name(member), []).append(member)
     return found

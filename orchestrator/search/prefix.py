@@ -68,4 +68,3 @@ def _through(step: Any, data: Prepared, members: int) -> Prepared:
         raise Unshareable("the step changes its input or draws random numbers")
     seconds = data.seconds + (time.perf_counter() - started) / members
     return replace(data, fit=fit, test=given[0], train=given[1], seconds=seconds)
-

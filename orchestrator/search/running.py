@@ -39,7 +39,9 @@ def run(
     if processes == 1:
         found = _in_order(tasks) if not shares else _here(tasks, groups, progress)
     else:
-        pieces = math.ceil(PER_PROCESS * processes / len(tasks.folds)) if shares else math.ceil(UPDATES / len(tasks.folds))
+        pieces = (
+            math.ceil(PER_PROCESS * processes / len(tasks.folds)) if shares else math.ceil(UPDATES / len(tasks.folds))
+        )
         found = _in_workers(tasks, plan.units(groups, len(tasks.folds), pieces), n_jobs, pre_dispatch)
     results, done = [None] * total, 0
     for fold, (candidate, result, fits) in found:

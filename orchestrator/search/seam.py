@@ -169,5 +169,5 @@ def is_pairwise(estimator: Any) -> bool:
     try:
         from sklearn.utils import get_tags
     except ImportError:  # before 1.6
-        return bool(getattr(estimator, "_get_tags", dict)().get("pairwise", False))
+        return bool(estimator._get_tags()["pairwise"]) if hasattr(estimator, "_get_tags") else False  # noqa: SLF001
     return bool(get_tags(estimator).input_tags.pairwise)

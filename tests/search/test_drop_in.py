@@ -57,7 +57,10 @@ def _failures(search: Any) -> list[str]:
 
 @pytest.mark.parametrize(
     ("estimator", "grid"),
-    [(RandomForestClassifier(random_state=0), {"n_estimators": [2, 4]}), (make_pipeline(StandardScaler(), LogisticRegression()), {"logisticregression__C": [0.1, 1]})],
+    [
+        (RandomForestClassifier(random_state=0), {"n_estimators": [2, 4]}),
+        (make_pipeline(StandardScaler(), LogisticRegression()), {"logisticregression__C": [0.1, 1]}),
+    ],
     ids=["nested", "pipeline"],
 )
 def test_scikit_learns_own_checks(estimator: Any, grid: Any) -> None:
@@ -153,7 +156,13 @@ def test_options(compare: Same, options: dict[str, Any], capsys: Any) -> None:
 
 def test_labels_of_other_types(compare: Same) -> None:
     scoring = {"scoring": ["accuracy", "f1_macro", "roc_auc"], "refit": "roc_auc"}
-    labels = (pd.Series(y, dtype="Int64"), pd.Series(y == 1), pd.Series(np.where(y, "yes", "no")), y.astype(float), y.tolist())
+    labels = (
+        pd.Series(y, dtype="Int64"),
+        pd.Series(y == 1),
+        pd.Series(np.where(y, "yes", "no")),
+        y.astype(float),
+        y.tolist(),
+    )
     for each in (*labels, pd.Series(np.where(y, "yes", "no"), dtype="category")):
         compare(STEPS, GRID, X, each, **scoring)
 
@@ -175,10 +184,12 @@ def test_a_metric_without_an_answer_warns_as_ever() -> None:
 def test_fits_that_fail(n_jobs: int) -> None:
     grid = {"model__n_estimators": [3, 5], "model__max_depth": [2, -7]}
     for kind in (SharedGridSearchCV, GridSearchCV):
-        with pytest.warns(FitFailedWarning, match="6 fits failed out of a total of 12"), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "One or more of the test scores", UserWarning)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
             found = kind(STEPS, grid, cv=3, n_jobs=n_jobs).fit(X, y)
         assert np.isnan(found.cv_results_["mean_test_score"]).tolist() == [False, False, True, True]
+        failed = [str(one.message) for one in caught if issubclass(one.category, FitFailedWarning)]
+        assert "6 fits failed out of a total of 12" in failed[0]
         with pytest.raises(ValueError, match="max_depth"):
             kind(STEPS, grid, cv=3, n_jobs=n_jobs, error_score="raise").fit(X, y)
 

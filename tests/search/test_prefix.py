@@ -43,7 +43,7 @@ class Counting(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(self, power: int = 1) -> None:
         self.power = power
 
-    def fit(self, X: Any, y: Any = None) -> Counting:
+    def fit(self, X: Any, y: Any = None) -> Counting:  # noqa: ARG002
         self.fits.append(self.power)
         self.n_features_in_ = X.shape[1]
         return self
@@ -83,7 +83,9 @@ def test_each_combination_is_fitted_once_a_fold(compare: Same, n_jobs: int) -> N
 )
 @pytest.mark.parametrize("train", [True, False])
 def test_with_seed_and_without(compare: Same, last: Any, train: bool) -> None:
-    found = compare(pipeline(last), {"step1__k": [2, 5], "step0__with_std": [True, False]}, X, y, return_train_score=train)
+    found = compare(
+        pipeline(last), {"step1__k": [2, 5], "step0__with_std": [True, False]}, X, y, return_train_score=train
+    )
     random = getattr(last, "random_state", 0) is None and not isinstance(last, SVC)
     assert (found.work_ == (12, 12)) or not random
 
@@ -107,7 +109,9 @@ def test_a_nested_model_after_shared_steps(compare: Same, last: Any) -> None:
 
 def test_random_steps_are_not_shared(compare: Same) -> None:
     for state in (None, np.random.RandomState(0)):
-        steps = pipeline(LogisticRegression(), FunctionTransformer(), PCA(2, svd_solver="randomized", random_state=state))
+        steps = pipeline(
+            LogisticRegression(), FunctionTransformer(), PCA(2, svd_solver="randomized", random_state=state)
+        )
         assert compare(steps, {"model__C": [1, 10]}, X, y).work_ == (6, 6)
     noise = FunctionTransformer(lambda X: X + np.random.normal(size=X.shape))  # noqa: NPY002
     assert compare(pipeline(LogisticRegression(), noise), {"model__C": [1, 10]}, X, y).work_ == (6, 6)
@@ -145,7 +149,10 @@ def test_no_target(compare: Same) -> None:
 
 def test_a_frame_of_pandas(compare: Same) -> None:
     columns = make_column_transformer(
-        (Pipeline([("fill", SimpleImputer()), ("scale", StandardScaler())]), make_column_selector(dtype_include="number")),
+        (
+            Pipeline([("fill", SimpleImputer()), ("scale", StandardScaler())]),
+            make_column_selector(dtype_include="number"),
+        ),
         (OneHotEncoder(handle_unknown="ignore"), ["kind"]),
     )
     grid = {

@@ -41,7 +41,10 @@ MODELS: list[tuple[Any, dict[str, list[Any]]]] = [
     (RandomForestClassifier(random_state=0), {**SIZES, "bootstrap": [True, False], "random_state": [0, 1, None]}),
     (ExtraTreesClassifier(random_state=0), {**SIZES, "max_features": ["sqrt", 1, None]}),
     (GradientBoostingClassifier(random_state=0), {**SIZES, "subsample": [1.0, 0.5], "n_iter_no_change": [None, 1]}),
-    (HistGradientBoostingClassifier(random_state=0, min_samples_leaf=3), {"max_iter": [1, 3, 6], "max_features": [1.0, 0.5]}),
+    (
+        HistGradientBoostingClassifier(random_state=0, min_samples_leaf=3),
+        {"max_iter": [1, 3, 6], "max_features": [1.0, 0.5]},
+    ),
     (AdaBoostClassifier(random_state=0), {**SIZES, "learning_rate": [0.5, 1.0]}),
     (BaggingClassifier(random_state=0), {**SIZES, "max_samples": [0.5, 1.0], "oob_score": [False, True]}),
     (KNeighborsClassifier(), {"n_neighbors": [1, 2, 3, 7, 50], "weights": ["uniform", "distance"], "p": [1, 2, 3]}),

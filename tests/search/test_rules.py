@@ -63,7 +63,9 @@ def test_forests_of_classes(compare: Same, estimator: Any, data: Any) -> None:
     ids=str,
 )
 def test_ensembles_of_numbers(compare: Same, estimator: Any) -> None:
-    found = compare(estimator, SIZES, *NUMBERS, scoring=["r2", "neg_mean_absolute_error"], refit="r2", return_train_score=True)
+    found = compare(
+        estimator, SIZES, *NUMBERS, scoring=["r2", "neg_mean_absolute_error"], refit="r2", return_train_score=True
+    )
     assert found.work_ == (12, 3)
 
 

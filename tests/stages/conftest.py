@@ -76,7 +76,12 @@ class Kit:
         )
 
     def search_spec(self, **keys: Any) -> SearchSpec:
-        plain = {"_target_": "orchestrator.search.SharedGridSearchCV", "cv": 2, "scoring": ["accuracy"], "refit": "accuracy"}
+        plain = {
+            "_target_": "orchestrator.search.SharedGridSearchCV",
+            "cv": 2,
+            "scoring": ["accuracy"],
+            "refit": "accuracy",
+        }
         return SearchSpec(**{**plain, **keys})
 
     def load(self, table: pd.DataFrame | str | bytes, search: Search | None = None, **keys: Any) -> Dataset:

@@ -34,4 +34,6 @@ class AdaBoosts(Ensemble):
 
     def parts(self, largest: Any, size: int) -> Mapping[str, Any]:
         """The rounds and their weights; boosting may have ended before."""
-        return {name: getattr(largest, name)[:size] for name in ("estimators_", "estimator_weights_", "estimator_errors_")}
+        return {
+            name: getattr(largest, name)[:size] for name in ("estimators_", "estimator_weights_", "estimator_errors_")
+        }

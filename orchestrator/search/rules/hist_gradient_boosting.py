@@ -28,7 +28,9 @@ class HistGradientBoostings(Ensemble):
         return (
             type(estimator) in (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
             and is_seeded(estimator)
-            and (estimator.early_stopping is False or (estimator.early_stopping == "auto" and rows <= STOPS_EARLY_ABOVE))
+            and (
+                estimator.early_stopping is False or (estimator.early_stopping == "auto" and rows <= STOPS_EARLY_ABOVE)
+            )
             and not (estimator.warm_start or estimator.verbose)
         )
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+
+from orchestrator.search.rules.rule import positive
 
 METRICS = ("minkowski", "euclidean", "manhattan", "l1", "l2", "cityblock", "chebyshev")
 ROUNDING = 1 + 1e-9
@@ -45,8 +46,7 @@ class KDTrees:
 
     def size(self, estimator: Any) -> int | None:
         """How many neighbours."""
-        size = estimator.n_neighbors
-        return int(size) if isinstance(size, Integral) and not isinstance(size, bool) and size > 0 else None
+        return positive(estimator.n_neighbors)
 
     def cut(self, largest: Any, member: Any) -> Any:
         """The same tree, asked for fewer."""
@@ -84,6 +84,7 @@ class Neighbours:
         self._method, self._X, self._answer = method, X, answer
 
     def __call__(self, X: Any = None, n_neighbors: Any = None, return_distance: bool = True) -> Any:
+        """As the estimator's own."""
         if X is not self._X or n_neighbors is not None:
             return self._method(X, n_neighbors, return_distance)
         distances, found = (part.copy() for part in self._answer)

@@ -14,8 +14,9 @@ class Rule(Protocol):
     A rule promises that scores are those of separate fits, bit for bit; where it cannot, ``applies`` says no.
     """
 
-    names: frozenset[str]
-    """The parameters along which candidates may differ; every other is the same for all that share a fit."""
+    @property
+    def names(self) -> frozenset[str]:
+        """The parameters along which candidates may differ; every other is the same for all that share a fit."""
 
     def applies(self, estimator: Any, rows: int) -> bool:
         """Whether the promise holds for an unfitted estimator (any: check its class) on so many training rows."""
@@ -42,8 +43,7 @@ class Ensemble:
 
     def size(self, estimator: Any) -> int | None:
         """How many there are."""
-        size = getattr(estimator, self.name)
-        return int(size) if isinstance(size, Integral) and not isinstance(size, bool) and size > 0 else None
+        return positive(getattr(estimator, self.name))
 
     def cut(self, largest: Any, member: Any) -> Any:
         """The first of ``largest``, under the parameters of ``member``."""
@@ -62,6 +62,12 @@ class Ensemble:
         """Nothing: each member predicts by itself."""
 
 
+def positive(size: Any) -> int | None:
+    """A size that can be fitted; None for anything else."""
+    whole = isinstance(size, Integral) and not isinstance(size, bool)
+    return int(size) if whole and int(size) > 0 else None
+
+
 def is_seeded(estimator: Any) -> bool:
     """Whether its random numbers are the same in every fit."""
     seed = estimator.random_state
@@ -76,6 +82,7 @@ class Foretold:
         self._method, self._X, self._answer = method, X, answer
 
     def __call__(self, X: Any, *args: Any, **options: Any) -> Any:
+        """The answer, or what the method says."""
         if X is self._X and not args and not options:
             return self._answer.copy(order="K")  # callers own what they get
         return self._method(X, *args, **options)
