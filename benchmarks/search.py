@@ -100,9 +100,17 @@ def neighbours() -> Search:
 def thousand() -> Search:
     """A thousand candidates on little data."""
     import numpy as np
+    from sklearn.datasets import make_classification
     from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
-    return pima(LogisticRegression(), {"C": np.logspace(-3, 3, 100).tolist(), "max_iter": [*range(100, 110)]}, cv=3)
+    X, y = make_classification(200, 6, random_state=0)
+    grid = {
+        "logisticregression__C": np.logspace(-3, 3, 250).tolist(),
+        "logisticregression__tol": [1e-4, 1e-3, 1e-2, 1e-1],
+    }
+    return make_pipeline(StandardScaler(), LogisticRegression()), grid, X, y, {"cv": 3, "scoring": "roc_auc"}
 
 
 def nothing() -> Search:

@@ -133,6 +133,7 @@ def _made(estimator: type, model: ModelSpec) -> Any:
 
 def _search(search: SearchSpec, estimator: Any) -> Iterator[Problem]:
     from sklearn.metrics import get_scorer, get_scorer_names
+    from sklearn.model_selection import RandomizedSearchCV
     from sklearn.model_selection._search import BaseSearchCV
 
     try:
@@ -143,6 +144,8 @@ def _search(search: SearchSpec, estimator: Any) -> Iterator[Problem]:
         if not (isinstance(found, type) and issubclass(found, BaseSearchCV)):
             text = f"should name a search estimator such as 'orchestrator.search.SharedGridSearchCV', got {shown(search.target)}"
             yield Problem("search._target_", text)
+        elif issubclass(found, RandomizedSearchCV) != (search.n_iter is not None):
+            yield Problem("search.n_iter", "is how many candidates search=random draws; no other search takes it")
     known = set(get_scorer_names())
     for name in search.scoring:
         if name not in known:

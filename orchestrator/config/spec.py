@@ -230,6 +230,8 @@ class SearchSpec(Section):
     scoring: tuple[StrictStr, ...] = Field(min_length=1)
     refit: StrictStr
     n_jobs: StrictInt | None = None
+    n_iter: StrictInt | None = Field(default=None, ge=1)  # of a random search: how many of the grid's candidates
+    random_state: StrictInt | None = None  # of a random search: which
 
     def cache_parts(self) -> Mapping[str, str]:
         """The search's own code counts too; the number of processes changes no result."""

@@ -34,6 +34,9 @@ def assemble(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec) -
     pipeline = Pipeline([*steps, (MODEL, estimator)])
     grid = {f"{MODEL}__{name}": list(values) for name, values in model.param_grid.items()}
     candidates = len(ParameterGrid(grid))
+    drawn = {} if search.n_iter is None else {"n_iter": search.n_iter, "random_state": search.random_state}
+    if search.n_iter is not None:
+        candidates = drawn["n_iter"] = min(candidates, search.n_iter)
     found = locate(search.target, "search._target_")(
         pipeline,
         grid,
@@ -42,6 +45,7 @@ def assemble(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec) -
         cv=search.cv,
         n_jobs=search.n_jobs,
         error_score="raise",  # a candidate that fails is a mistake to be told, and not a missing score
+        **drawn,
     )
     return Search(found, candidates, candidates * search.cv)
 

@@ -239,6 +239,8 @@ SEARCH = [
         "model.estimator=sklearn.ensemble.RandomForestRegressor",
         "search.scoring: 'roc_auc' | score classes and RandomForestRegressor predicts numbers; use search=grid_regression",
     ),
+    row("+search.n_iter=3", "search.n_iter: is how many candidates search=random draws"),
+    row("search=random search.n_iter=null", "search.n_iter: is how many candidates search=random draws"),
     row("search._target_=sklearn.model_selection.GridSearch", "search._target_: did you mean 'GridSearchCV'"),
 ]
 

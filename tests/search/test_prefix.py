@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -168,6 +167,7 @@ def test_a_frame_of_pandas(compare: Same) -> None:
 
 
 def test_a_frame_of_polars(compare: Same) -> None:
+    pl = pytest.importorskip("polars")
     rows = pl.DataFrame(X, schema=[*"abcdef"])
     grid = {"model__n_estimators": [3, 6], "step1__k": [2, 3]}
     for output in ("default", "polars", "pandas"):

@@ -67,6 +67,15 @@ def test_results_are_exactly_those_of_scikit_learns_search(kit: Kit, numbers: pd
     np.testing.assert_array_equal(ours, theirs)
 
 
+def test_a_random_search_draws_some_of_the_grid(kit: Kit, numbers: pd.DataFrame) -> None:
+    drawn = {"_target_": "orchestrator.search.SharedRandomizedSearchCV", "random_state": 0}
+    search = kit.search(grid=GRID, n_iter=3, **drawn)
+    assert (search.candidates, search.fits) == (3, 6)
+    _, trained = kit.train(numbers, search)
+    assert len(trained.candidates) == 3
+    assert kit.search(grid=GRID, n_iter=100, **drawn).candidates == 4
+
+
 def test_the_search_is_not_fitted_itself(kit: Kit, numbers: pd.DataFrame) -> None:
     search = kit.search()
     kit.train(numbers, search)
@@ -78,7 +87,7 @@ def test_progress_starts_at_nothing_and_reaches_all_fits(kit: Kit, numbers: pd.D
     search = kit.search(grid=GRID)
     train(kit.split(numbers, search), search, Progress(events.append))
     told = [event for event in events if isinstance(event, StepProgress)]
-    assert [(event.done, event.total) for event in told] == [(0, 8), (2, 8), (4, 8), (6, 8), (8, 8)]
+    assert [(event.done, event.total) for event in told] == [(done, 8) for done in range(9)]
     assert told[-1].note.startswith("best accuracy 0.")
 
 
