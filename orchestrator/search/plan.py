@@ -45,6 +45,9 @@ class Layout:
         if estimator.memory is not None or estimator.verbose or getattr(estimator, "transform_input", None) is not None:
             return None
         names = [name for name, _ in estimator.steps]
+        own = estimator.get_params(deep=False)
+        if len({*names, *own}) < len(names) + len(own) or any("__" in name for name in names):
+            return None  # names that no pipeline is fitted with
         return cls(tuple(names[:-1]), names[-1])
 
     def path(self, parameters: Mapping[str, Any]) -> tuple[Key, ...]:

@@ -14,7 +14,7 @@ from orchestrator.search.progress import UPDATES, Progress
 from orchestrator.search.rules.rule import Rule
 from orchestrator.search.unit import Result, work
 
-PER_PROCESS = 4  # units: enough that nobody waits long for the last
+PER_PROCESS = 3  # units, or one a fold: enough that nobody waits long for the last, few enough to share much
 
 
 class Work(NamedTuple):
