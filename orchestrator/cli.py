@@ -50,7 +50,7 @@ def main(config: Mapping[str, Any], known: Sequence[Problem], folder: Path, over
         if run.spec.dry_run:
             steps = tuple(item.told for item in run.preview())
             trains = any(step.gives == Trained.__name__ and not step.cached for step in steps)
-            console.plan(steps, _preview(run.spec, trains=trains))
+            console.plan(steps, _preview(run, trains=trains))
             return True
         try:
             products = run.start([console, result])
@@ -77,10 +77,11 @@ def tell(problems: Iterable[Problem]) -> bool:
 
 def _heading(error: OrchestratorError) -> str:
     kind = "configuration" if isinstance(error, SpecError) else type(error).__name__.removesuffix("Error").lower()
-    return f"{kind} failed: {error}"
+    return f"{kind} failed: {str(error).removeprefix(f'{kind}: ')}"  # many begin with where they come from
 
 
-def _preview(spec: RunSpec, *, trains: bool) -> dict[str, str]:
+def _preview(run: Run, *, trains: bool) -> dict[str, str]:
+    spec = run.spec
     candidates = math.prod(len(values) for values in spec.model.param_grid.values()) if trains else 0
     options = spec.deploy.options
     served = ", ".join(f"{name}={options[name]}" for name in ("service_name", "port") if name in options)
@@ -89,7 +90,7 @@ def _preview(spec: RunSpec, *, trains: bool) -> dict[str, str]:
         if trains
         else "none",
         "writes": str(spec.state_dir),
-        "tracks": str(spec.tracking.options.get("tracking_uri", "nothing")),
+        "tracks": run.tracker.where or "nothing",
         "deploys": f"{spec.deploy.target.split('.')[-2]} {served}".strip() if spec.stages.get("deploy") else "nothing",
     }
 

@@ -107,3 +107,12 @@ class Telling(Protocol):
     def tell_to(self, progress: Progress) -> None:
         """Tell notes here from now on."""
         ...
+
+
+@runtime_checkable
+class Needing(Protocol):
+    """A target or a tracker that needs what may not be installed."""
+
+    def check_installed(self) -> None:
+        """Raise an error that says what to install, before anything runs."""
+        ...

@@ -93,6 +93,10 @@ class Report:
     config: str
 
 
+# what a registered version has beside the package's own files, so that MLflow can load it
+MLFLOW_FILES = ("MLmodel", "input_example.json", "serving_input_example.json")
+
+
 @dataclass(frozen=True)
 class Package:
     """A self-contained folder that any target can serve; ``fingerprint`` is the digest of all its files."""

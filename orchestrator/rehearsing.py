@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from orchestrator.azure.connection import forget
-from orchestrator.azure.talk import talking
+from orchestrator.azure.talk import INSTALL, MANAGED, missing, talking
 from orchestrator.config.spec import AzureSpec
 from orchestrator.errors import DeployError
 
@@ -20,6 +20,8 @@ def rehearsed(spec: AzureSpec, *, ends: bool) -> Iterator[None]:
     if spec.rehearsal is None:
         yield
         return
+    if missing() and missing(*MANAGED):  # or nobody could end what is started here
+        raise DeployError(f"azure=rehearsal {INSTALL.format(extra='azure')}")
     import rehearsal
 
     try:
@@ -31,8 +33,9 @@ def rehearsed(spec: AzureSpec, *, ends: bool) -> Iterator[None]:
     os.environ.update(rehearsal.environment(spec.rehearsal))
     forget()
     try:
-        with talking(DeployError, "azure"):
-            importlib.import_module("azureml.core")  # it looks where HOME is now, and never again
+        if not missing():  # deploy=managed does without SDK v1
+            with talking(DeployError, "azure"):
+                importlib.import_module("azureml.core")  # it looks where HOME is now, and never again
         os.environ.update(
             {name: before[name] for name in ("HOME", "USERPROFILE") if name in before}
         )  # git's, matplotlib's

@@ -10,6 +10,7 @@ The only module that knows all others::
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,8 @@ from orchestrator.config.spec import (
     StateDir,
 )
 from orchestrator.deploy import Target
-from orchestrator.events import Event, Observer, Progress, Telling
+from orchestrator.errors import OrchestratorError
+from orchestrator.events import Event, Needing, Observer, Progress, RunFinished, Telling
 from orchestrator.provenance import Provenance
 from orchestrator.rehearsing import rehearsed
 from orchestrator.tracking import Tracker
@@ -56,11 +58,21 @@ class Run:
             for observer in observers:  # not the tracker: it may be what tells
                 observer(event)
 
-        for one in (self.given[Target], self.tracker):
-            if isinstance(one, Telling):
-                one.tell_to(Progress(tell))
-        with rehearsed(_azure(self.spec), ends="remove" in self.spec.stages):
+        with ExitStack() as stack:
+            try:
+                self._make_ready(Progress(tell))
+                stack.enter_context(rehearsed(_azure(self.spec), ends="remove" in self.spec.stages))
+            except OrchestratorError as error:
+                tell(RunFinished(0.0, error))
+                raise
             return engine.run(self.steps, self.given, [*observers, self.tracker], self.cache)
+
+    def _make_ready(self, progress: Progress) -> None:
+        for one in (self.given[Target], self.tracker):
+            if isinstance(one, Needing):
+                one.check_installed()
+            if isinstance(one, Telling):
+                one.tell_to(progress)
 
     def preview(self) -> tuple[engine.Prepared, ...]:
         """What would run and what is cached, changing nothing."""

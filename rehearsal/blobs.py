@@ -32,28 +32,31 @@ async def _blob(request: Request) -> Response:
     path = request.path_params["path"]
     here = world(request)
     given = request.query_params.get("sig", "")
-    if not hmac.compare_digest(given.encode(), here.tokens.blob_signature(path).encode()):
-        return _refused(403, "AuthenticationFailed")
+    opening = (here.tokens.blob_signature(path), here.tokens.container_signature("azureml"))
+    if not any(hmac.compare_digest(given.encode(), one.encode()) for one in opening):
+        return refused(403, "AuthenticationFailed")
     try:
         file = blob_file(here.folder, path)
     except ValueError:
-        return _refused(400, "InvalidUri")
+        return refused(400, "InvalidUri")
     if request.method == "PUT":
-        return await _put(request, file)
+        return await put(request, file)
     if not _is_there(file):
-        return _refused(404, "BlobNotFound")
+        return refused(404, "BlobNotFound")
     headers = {"x-ms-blob-type": "BlockBlob", "x-ms-server-encrypted": "true", "x-ms-version": "2019-02-02"}
-    return FileResponse(_ranged(request, file), headers=headers, media_type="application/octet-stream")
+    return FileResponse(ranged(request, file), headers=headers, media_type="application/octet-stream")
 
 
-def _ranged(request: Request, file: Path) -> Path:
+def ranged(request: Request, file: Path) -> Path:
+    """The file, after the range asked for is where the file's response looks for it."""
     # the blob client names its range in a header of Azure's own
     if asked := request.headers.get("x-ms-range"):
         request.scope["headers"] = [*request.scope["headers"], (b"range", asked.encode())]
     return file
 
 
-async def _put(request: Request, file: Path) -> Response:
+async def put(request: Request, file: Path) -> Response:
+    """Take a blob, whole or in blocks."""
     digest: str | None = None
     blocks = file.parent / f".{file.name}.blocks"
     match request.query_params.get("comp"):
@@ -63,11 +66,11 @@ async def _put(request: Request, file: Path) -> Response:
             _join(blocks, await request.body(), file)
         case _:
             if request.headers.get("if-none-match") == "*" and _is_there(file):
-                return _refused(409, "BlobAlreadyExists")
+                return refused(409, "BlobAlreadyExists")
             digest = await _receive(request, file)
     sent = request.headers.get("content-md5")
     if digest and sent and sent != digest:
-        return _refused(400, "Md5Mismatch")
+        return refused(400, "Md5Mismatch")
     headers = {"ETag": f'"0x{uuid.uuid4().hex[:15].upper()}"', "Last-Modified": formatdate(usegmt=True)}
     return Response(status_code=201, headers=headers | ({"Content-MD5": digest} if digest else {}))
 
@@ -107,7 +110,8 @@ def _block_name(block_id: str) -> str:
     return hashlib.sha256(block_id.encode()).hexdigest()
 
 
-def _refused(status: int, code: str) -> Response:
+def refused(status: int, code: str) -> Response:
+    """How blob storage refuses."""
     body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{code}</Message></Error>'
     return Response(body, status, {"x-ms-error-code": code}, media_type="application/xml")
 

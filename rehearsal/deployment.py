@@ -20,10 +20,10 @@ from rehearsal.store import Document, now
 from rehearsal.web import World
 
 _log = logging.getLogger("rehearsal")
-_TIME = 180.0  # for an instance to get healthy; Azure waits longer, which nobody wants to rehearse
-_FAULT_TIME = 3.0
-_CRASH = 'raise RuntimeError("rehearsal: the fault crash_loop was asked for")\n'
-_HANG = 'import time\n\nprint("rehearsal: the fault time_out was asked for")\ntime.sleep(86400)\n'
+TIME = 180.0  # for an instance to get healthy; Azure waits longer, which nobody wants to rehearse
+FAULT_TIME = 3.0
+CRASH = 'raise RuntimeError("rehearsal: the fault crash_loop was asked for")\n'
+HANG = 'import time\n\nprint("rehearsal: the fault time_out was asked for")\ntime.sleep(86400)\n'
 
 
 class DeploymentError(Exception):
@@ -111,9 +111,9 @@ async def _deploy(here: World, name: str, operation: Document) -> None:
     crash = here.faults.strike("crash_loop")
     folder = instance_folder(here, name)
     await asyncio.to_thread(process.stop, folder)  # as an update in Azure does: the old one goes first
-    lay_out(here, service, folder, built, before_driver=_HANG if hang else _CRASH if crash else "")
+    lay_out(here, service, folder, built, before_driver=HANG if hang else CRASH if crash else "")
     start(folder)
-    await _wait(Instance(folder), _FAULT_TIME if hang else _TIME)
+    await _wait(Instance(folder), FAULT_TIME if hang else TIME)
 
 
 async def _wait(instance: Instance, seconds: float) -> None:

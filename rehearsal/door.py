@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from rehearsal.instance import Instance
 
-_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host", "server", "date"})
+HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host", "server", "date"})
+METHODS = ["GET", "POST", "OPTIONS", "PUT", "DELETE"]
 
 
 def door(instance: Instance) -> Starlette:
@@ -28,31 +29,31 @@ def door(instance: Instance) -> Starlette:
             and not any(hmac.compare_digest(given, key.encode()) for key in keys())
         ):
             return PlainTextResponse("Unauthorized", 401, {"WWW-Authenticate": "Bearer"})
-        headers = {name: value for name, value in request.headers.items() if name not in _HOP | {"authorization"}}
+        headers = {name: value for name, value in request.headers.items() if name not in HOP | {"authorization"}}
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         body = await request.body()
         try:
             status, answered, content = await run_in_threadpool(
-                _call, spec.server_port, request.method, target, headers, body
+                call, spec.server_port, request.method, target, headers, body
             )
         except (OSError, http.client.HTTPException):
             return PlainTextResponse("The container is not ready", 503)
-        kept = {name: value for name, value in answered.items() if name.lower() not in _HOP}
+        kept = {name: value for name, value in answered.items() if name.lower() not in HOP}
         return Response(content, status, kept)
 
-    methods = ["GET", "POST", "OPTIONS", "PUT", "DELETE"]
-    return Starlette(routes=[Route("/{path:path}", forward, methods=methods)])
+    return Starlette(routes=[Route("/{path:path}", forward, methods=METHODS)])
 
 
 def answers(port: int) -> bool:
     """Whether azmlinfsrv is healthy: it is once ``init()`` has come to its end."""
     try:
-        return _call(port, "GET", "/", {}, b"")[0] == 200
+        return call(port, "GET", "/", {}, b"")[0] == 200
     except (OSError, http.client.HTTPException):
         return False
 
 
-def _call(port: int, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+def call(port: int, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Pass a request on to who listens on this port."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path, body or None, headers)

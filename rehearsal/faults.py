@@ -18,6 +18,7 @@ class Fault:
     tells: str
 
 
+_MANAGING = r"\w+ /(modelmanagement/|subscriptions/.*/onlineEndpoints)"  # services of either SDK
 FAULTS = {
     "crash_loop": Fault("", "the container ends at every start: AciDeploymentFailed, CrashLoopBackOff"),
     "image_build_failure": Fault("", "pip does not find a package: EnvironmentBuildFailed"),
@@ -26,9 +27,11 @@ FAULTS = {
     "size": Fault(r"POST /modelmanagement/v1.0/services$", "400: more CPU or memory than ACI has"),
     "conflict_409": Fault(r"POST /modelmanagement/v1.0/services$", "409 ServiceExists"),
     "expired_token": Fault(r"GET /modelmanagement/v1.0/operations/", "401: the token expired while waiting"),
-    "throttled_429": Fault(r"\w+ /modelmanagement/", "429 with Retry-After"),
-    "server_5xx": Fault(r"\w+ /modelmanagement/", "503 with Retry-After"),
-    "cut_upload": Fault(r"PUT /azureml/", "the connection breaks in the middle of a blob"),
+    "throttled_429": Fault(_MANAGING, "429 with Retry-After"),
+    "server_5xx": Fault(_MANAGING, "503 with Retry-After"),
+    "cut_upload": Fault(
+        r"PUT /(azureml|azureml-blobstore|code-[^/]+)/", "the connection breaks in the middle of a blob"
+    ),
 }
 _WRITTEN = re.compile(r"(?P<name>\w+)(?::(?P<times>\d+|always))?(?:@(?P<spare>\d+))?")
 

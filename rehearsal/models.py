@@ -37,10 +37,11 @@ _OPTIONAL = (
 )
 
 
-def register(store: Store, given: Document) -> Document:
-    """The next version of ``given["name"]``."""
+def register(store: Store, given: Document, wanted: str = "") -> Document:
+    """The next version of ``given["name"]``, or the one that is ``wanted``."""
     name = given["name"]
-    version = store.number(f"model {name}")
+    version = wanted or store.number(f"model {name}")
+    take_number(store, f"model {name}", wanted)
     model = dict.fromkeys(_OPTIONAL) | {key: given.get(key) for key in _OPTIONAL}
     model |= {
         "id": f"{name}:{version}",
@@ -58,6 +59,17 @@ def register(store: Store, given: Document) -> Document:
         "createdBy": CREATED_BY,
     }
     return store.put("model", f"{name}:{version}", model)
+
+
+def number_taken(store: Store, name: str) -> int:
+    """The last number that was given out for ``name``; 0: none yet."""
+    return int((store.get("number", name) or {"last": 0})["last"])
+
+
+def take_number(store: Store, name: str, wanted: str) -> None:
+    """Give out no number up to ``wanted``, if that is one: a client of the second SDK chose it itself."""
+    if wanted.isdigit() and int(wanted) > number_taken(store, name):
+        store.put("number", name, {"last": int(wanted)})
 
 
 def create_asset(store: Store, given: Document) -> Document:

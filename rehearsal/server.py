@@ -18,9 +18,14 @@ from starlette.responses import Response
 from starlette.routing import Host, Route, Router
 
 from rehearsal import (
+    arm,
     artifacts,
+    assets,
     blobs,
+    colours,
+    containers,
     deployment,
+    endpoints,
     environments,
     history,
     identity,
@@ -30,6 +35,7 @@ from rehearsal import (
     models,
     operations,
     places,
+    rollout,
     services,
     workspace,
 )
@@ -43,6 +49,7 @@ from rehearsal.web import World, answer, service_error
 
 _log = logging.getLogger("rehearsal")
 _MODULES = (artifacts, history, metrics, mlflow, mlflow_models, models, environments, services, operations)
+_SECOND = (arm, assets, colours, endpoints)  # the second SDK's, all below the workspace
 
 
 def application(world: World, proxy: Proxy) -> Starlette:
@@ -51,15 +58,17 @@ def application(world: World, proxy: Proxy) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         deployment.resume(world)
+        rollout.resume(world)
         yield
 
     api = [*workspace.discovery_routes, *(route for module in _MODULES for route in module.routes)]
+    management = [*workspace.management_routes, *(route for module in _SECOND for route in module.routes)]
     app = Starlette(
         routes=[
             Host(places.IDENTITY_HOST, Router(identity.routes)),
-            Host(places.MANAGEMENT_HOST, Router(workspace.management_routes)),
+            Host(places.MANAGEMENT_HOST, Router(management)),
             Host(places.SERVICES_HOST, Router(api)),
-            Host(places.BLOB_HOST, Router(blobs.routes)),
+            Host(places.BLOB_HOST, Router([*blobs.routes, *containers.routes])),
             Host(places.CONTROL_HOST, Router([Route("/faults", _faults, methods=["GET", "PUT"])])),
         ],
         middleware=[Middleware(Gate, world=world, cut=proxy.cut)],

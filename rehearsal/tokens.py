@@ -64,6 +64,18 @@ class Tokens:
         """What an address for ``path`` has to carry."""
         return self._sign(f"blob:{path}")
 
+    def container_address(self, container: str) -> str:
+        """Where everything in a container can be listed, read and written by whoever holds the address."""
+        return f"https://{places.BLOB_HOST}/{container}?{self.container_query(container)}"
+
+    def container_query(self, container: str) -> str:
+        """The signed part of such an address: the shared access signature that the second SDK asks for."""
+        return f"sv=2021-08-06&sr=c&sp=racwl&sig={self.container_signature(container)}"
+
+    def container_signature(self, container: str) -> str:
+        """What an address in ``container`` has to carry."""
+        return self._sign(f"container:{container}")
+
     def _sign(self, text: str) -> str:
         return (
             base64.urlsafe_b64encode(hmac.new(self._signing, text.encode(), hashlib.sha256).digest())

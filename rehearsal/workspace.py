@@ -34,6 +34,7 @@ async def _workspace(request: Request) -> Response:
         "friendlyName": places.WORKSPACE,
         "workspaceId": places.WORKSPACE_ID,
         "discoveryUrl": f"https://{places.SERVICES_HOST}/discovery",
+        "mlFlowTrackingUri": f"azureml://{places.SERVICES_HOST}/mlflow/v1.0{places.WORKSPACE_PATH}",
         "provisioningState": "Succeeded",
         "creationTime": now(),
         "storageAccount": "rehearsal",

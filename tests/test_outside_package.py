@@ -107,7 +107,7 @@ def test_a_target_is_a_class_and_yaml(at: Desk) -> None:
         assert failed.result["package"]["path"] != first.result["package"]["path"]
 
         logs = at.run(*deployed, "stages=logs")
-        assert (logs.code, logs.err) == (1, "deploy failed: deploy: the host keeps the log\n")
+        assert (logs.code, logs.err) == (1, "deploy failed: the host keeps the log\n")
         at.bash(f"{first.shown('stop it')} hydra.run.dir={at.home}/stop").well()
         assert not link.exists()
         assert "absent" in at.run(*deployed, "stages=status").well().out

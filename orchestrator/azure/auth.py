@@ -71,6 +71,20 @@ def authentication(wanted: str) -> Any:
     return sdk.InteractiveLoginAuthentication(tenant_id=os.environ.get(COMMON[0]))
 
 
+def credential(wanted: str) -> Any:
+    """The same way in, as an object of azure-identity, which is what azure-ai-ml takes."""
+    from azure import identity
+
+    way = choose(wanted, os.environ, cli=_logged_in(), person=_person())
+    if way == "service_principal" and (known := principal(os.environ)):
+        return identity.ClientSecretCredential(*known)
+    if way == "managed_identity":
+        return identity.ManagedIdentityCredential(client_id=os.environ.get(COMMON[1]))
+    if way == "cli":
+        return identity.AzureCliCredential()
+    return identity.InteractiveBrowserCredential(tenant_id=os.environ.get(COMMON[0]))
+
+
 def _logged_in() -> bool:
     folder = Path(os.environ.get("AZURE_CONFIG_DIR") or "~/.azure").expanduser()
     return shutil.which("az") is not None and (folder / "azureProfile.json").exists()

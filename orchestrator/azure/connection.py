@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
-from orchestrator.azure.auth import NoWayInError, authentication
+from orchestrator.azure.auth import NoWayInError, authentication, credential
 from orchestrator.azure.talk import cause
 from orchestrator.config.spec import AzureSpec
 
-_made: dict[AzureSpec, Any] = {}  # by value: tracking and deployment name the same section
+_made: dict[
+    tuple[AzureSpec, Callable[[AzureSpec], Any]], Any
+] = {}  # by value: tracking and deployment name the same section
 _lock = threading.Lock()
 REMEDY = (
     "put the workspace's config.json (the portal offers it) where the command runs, or set azure.subscription_id, "
@@ -23,10 +27,23 @@ def workspace(spec: AzureSpec) -> Any:
     Raises:
         NoWorkspaceError: nothing says which workspace, nothing authenticates, or Azure does not let us in.
     """
+    return _once(spec, _open)
+
+
+def client(spec: AzureSpec) -> Any:
+    """The ``azure.ai.ml.MLClient`` of this section: the second SDK's connection, for the same places.
+
+    Raises:
+        NoWorkspaceError: nothing says which workspace, or nothing authenticates.
+    """
+    return _once(spec, _open_client)
+
+
+def _once(spec: AzureSpec, make: Callable[[AzureSpec], Any]) -> Any:
     with _lock:
-        if spec not in _made:
-            _made[spec] = _open(spec)
-        return _made[spec]
+        if (spec, make) not in _made:
+            _made[spec, make] = make(spec)
+        return _made[spec, make]
 
 
 def forget() -> None:
@@ -58,3 +75,19 @@ def _open(spec: AzureSpec) -> Any:
         raise NoWorkspaceError(f"azure: {REMEDY}" if "config.json" in text else text) from error
     except AzureMLException as error:
         raise NoWorkspaceError(f"azure: {cause(error)}") from error
+
+
+def _open_client(spec: AzureSpec) -> Any:
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.exceptions import ValidationException
+
+    logging.getLogger("azure.ai.ml").setLevel(logging.CRITICAL)  # it has set INFO itself; what matters, it raises too
+    try:
+        way_in = credential(spec.auth)
+        if ids := spec.ids():
+            return MLClient(way_in, *ids, show_progress=False)
+        return MLClient.from_config(way_in, path=spec.config_path and str(spec.config_path), show_progress=False)
+    except NoWayInError as error:
+        raise NoWorkspaceError(str(error)) from error
+    except ValidationException as error:
+        raise NoWorkspaceError(f"azure: {REMEDY}") from error

@@ -163,8 +163,3 @@ def hydra_problem(error: Exception, known: Iterable[str] = ()) -> Problem:
     if isinstance(error, OmegaConfBaseException):
         return Problem(str(error.full_key or ""), text.splitlines()[0])
     return Problem("", one_line(error).partition(" See https://")[0])
-
-
-def to_yaml(config: Mapping[str, Any]) -> str:
-    """The configuration as YAML text."""
-    return str(OmegaConf.to_yaml(OmegaConf.create(dict(config))))

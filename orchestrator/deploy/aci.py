@@ -16,10 +16,12 @@ from pydantic import Field
 
 from orchestrator.azure.attend import attended
 from orchestrator.azure.connection import forget, workspace
+from orchestrator.azure.talk import check_installed
 from orchestrator.config.spec import AzureSpec
 from orchestrator.deploy import ServiceName, Undone, aci_calls, aci_plan
 from orchestrator.deploy.aci_plan import Former
-from orchestrator.doctor import examine
+from orchestrator.deploy.failing import failure
+from orchestrator.deploy.folder import Folder
 from orchestrator.errors import DeployError
 from orchestrator.events import Progress
 from orchestrator.products import Endpoint, Keys, ModelVersion, Package, ServiceStatus
@@ -63,6 +65,14 @@ class Aci:
     # The id of the last deployment, at most one. Not asked of Azure: another command may have deployed since.
     _deployed: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        """What belongs together is checked before anything runs; Azure would say it after minutes."""
+        aci_plan.check(self._settings())
+
+    def check_installed(self) -> None:
+        """SDK v1 is an extra."""
+        check_installed(DeployError, "deploy")
+
     def tell_to(self, progress: Progress) -> None:
         """Tell notes here from now on."""
         self._progress[:] = [progress]
@@ -74,23 +84,35 @@ class Aci:
         if warning := aci_plan.memory_warning(version.memory_bytes, self.memory_gb):
             self._note(warning)
         wanted = aci_plan.tags(package, version.version, settings)
-        alike, tags = self._asked(lambda _: self._compared(wanted))
-        if not alike:
-            self._serve(package, {**settings, "tags": tags})
+        with self._folder.locked():
+            alike, tags = self._asked(lambda _: self._compared(wanted))
+            if not alike:
+                self._serve(package, {**settings, "tags": tags})
+            live = self._asked(lambda _: self._alive())
+            self._check_same(live, tags)
         if not aci_plan.is_tested(tags):  # new, or left untested by a command that was killed
             self._deployed.append(tags.get(aci_plan.DEPLOYMENT, ""))
-        return self.endpoint()
+        return self._asked(lambda _: self._endpoint(live))
 
     def rollback(self) -> Undone:
         """What was serving before this object's last deployment serves again; nothing if nothing was."""
-        service = self._mine()
-        return Undone.NOTHING if service is None else self._put_back(service)
+        with self._folder.locked():
+            service = self._mine()
+            self._deployed.clear()
+            return Undone.NOTHING if service is None else self._put_back(service.tags)
 
     def accept(self) -> None:
         """The service's tags remember the test, so that no later command takes it for an untested one."""
-        service = self._mine()
-        if service is not None:
-            self._asked(lambda _: service.update(tags={**service.tags, **aci_plan.PASSED}))
+        with self._folder.locked():
+            service = self._mine()
+            if service is not None:
+                self._asked(
+                    lambda _: aci_calls.retag(service, {**service.tags, **aci_plan.PASSED}, self.timeout_seconds)
+                )
+            elif self._deployed:
+                live = self._asked(lambda _: self._alive())
+                self._check_same(live, {aci_plan.DEPLOYMENT: self._deployed[0]})
+        self._deployed.clear()  # only now: what fails before is still to be rolled back
 
     def endpoint(self) -> Endpoint:
         """The live service's endpoint."""
@@ -98,13 +120,8 @@ class Aci:
 
     def remove(self) -> None:
         """Delete the service; the models and environments stay."""
-
-        def work(_: Callable[[str], None]) -> None:
-            service = self._find()
-            if service is not None:
-                service.delete()
-
-        self._asked(work)
+        with self._folder.locked():
+            self._remove()
 
     def status(self) -> ServiceStatus:
         """Healthy if Azure says so; absent if there is no such service; unhealthy in every other state."""
@@ -145,6 +162,7 @@ class Aci:
 
         def work(say: Callable[[str], None]) -> Keys:
             service = self._alive()
+            self._check_ours(service)
             before = self._keys(service)
             say("the primary key becomes the secondary")
             service.regen_key("Secondary", set_key=before.primary)
@@ -179,6 +197,19 @@ class Aci:
             )
         return keys
 
+    @property
+    def _folder(self) -> Folder:
+        return Folder(self.state_dir / "services" / f"{self.service_name}.aci")
+
+    def _remove(self) -> None:
+        def work(_: Callable[[str], None]) -> None:
+            service = self._find()
+            if service is not None:
+                self._check_ours(service)
+                service.delete()
+
+        self._asked(work)
+
     def _endpoint(self, service: Any) -> Endpoint:
         if service.state != "Healthy":
             raise DeployError(f"deploy: service '{self.service_name}' is {service.state}; see it with stages=logs")
@@ -192,12 +223,19 @@ class Aci:
         if not {aci_plan.FINGERPRINT, aci_plan.MODEL} <= service.tags.keys():
             raise DeployError(f"deploy.service_name: service '{self.service_name}' is not ours; choose another name")
 
+    def _check_same(self, live: Any, tags: Mapping[str, str]) -> None:
+        if live.tags.get(aci_plan.DEPLOYMENT) != tags.get(aci_plan.DEPLOYMENT):
+            raise DeployError(
+                f"deploy: another command has deployed service '{self.service_name}' meanwhile, and that one serves; "
+                "run again, or choose another deploy.service_name"
+            )
+
     def _package(self, fingerprint: str, model_name: str) -> Package:
         """This machine's folder, or the registered model of another's."""
-        folder = self.state_dir / "packages" / fingerprint[:16]
-        if not folder.is_dir():
-            aci_calls.download(workspace(self.connection), fingerprint, model_name, folder)
-        return Package(folder, fingerprint, model_name)
+        package = Package(self.state_dir / "packages" / fingerprint[:16], fingerprint, model_name)
+        if not package.path.is_dir():
+            aci_calls.download(workspace(self.connection), package)
+        return package
 
     def _asked(self, work: Callable[[Callable[[str], None]], T]) -> T:
         """What Azure answers; it may take its time, which is told."""
@@ -207,7 +245,7 @@ class Aci:
         """The service, if it is still this object's last deployment and nobody has tested it; else None."""
         if not self._deployed:
             return None
-        mine, service = self._deployed.pop(), self._asked(lambda _: self._find())
+        mine, service = self._deployed[0], self._asked(lambda _: self._find())
         return service if service is not None and aci_plan.is_untested(service.tags, mine) else None
 
     def _compared(self, wanted: Mapping[str, str]) -> tuple[bool, dict[str, str]]:
@@ -236,6 +274,7 @@ class Aci:
 
     def _deploy(self, say: Callable[[str], None], package: Package, settings: Mapping[str, Any]) -> None:
         """Replace what is there; the keys stay, since clients hold them."""
+        aci_plan.remember(self._folder.path, settings)
         service = self._find()
         if service is not None and (held := aci_calls.keys(service)):
             self._held[:] = [held]
@@ -247,15 +286,16 @@ class Aci:
         forget()
         return self._find()
 
-    def _put_back(self, service: Any) -> Undone:
-        former = Former.read(service.tags.get(aci_plan.FORMER, ""))
+    def _put_back(self, tags: Mapping[str, str]) -> Undone:
+        """What a deployment with these tags replaced."""
+        former = Former.read(tags.get(aci_plan.FORMER, ""))
         if former is None:
-            self.remove()
+            self._remove()
             return Undone.REMOVED
         self._note("putting the former service back")
         package = self._asked(lambda _: self._package(former.fingerprint, former.model))
-        tags = {**self.tags, **former.tags(), aci_plan.DEPLOYMENT: uuid4().hex}
-        settings = {**self._settings(), **former.settings(), "tags": tags}
+        settings = aci_plan.recall(self._folder.path, former, self._settings())
+        settings["tags"] = {**settings["tags"], aci_plan.DEPLOYMENT: uuid4().hex}
         self._asked(lambda say: self._deploy(say, package, settings))
         return Undone.FORMER
 
@@ -269,9 +309,11 @@ class Aci:
             ours = service is not None and aci_plan.is_untested(service.tags, deployment)
             if (raised := error.__cause__) is not None:  # Azure's; an error of our own has said it all
                 found = self._asked(lambda _: aci_calls.evidence(raised, service if ours else None, known))
-                told = examine(found, self.state_dir / "services" / self.service_name / "logs")
+                told = str(failure(found, "", self._folder))
             if ours:
-                left = self._put_back(service).value
+                left = self._put_back(service.tags).value
+            elif service is None and aci_plan.FORMER in settings["tags"]:  # Azure took it away and made no other
+                left = self._put_back(settings["tags"]).value
             else:
                 left = "nothing of it is left in Azure" if service is None else "the former service was not touched"
         except DeployError as another:

@@ -19,11 +19,12 @@ from typing import Any
 
 import yaml
 
-from orchestrator.deploy import aci_plan
+from orchestrator.deploy import aci_plan, downloaded
 from orchestrator.doctor import Evidence
 from orchestrator.products import Keys, Package
 
 POLL_SECONDS = 5  # as the SDK
+ATTEMPTS = 20  # to ask how it goes; the SDK itself tries each for about half a minute
 _moving = threading.Lock()
 
 
@@ -71,23 +72,49 @@ def wait(say: Callable[[str], None], service: Any, seconds: float, anew: Callabl
     The SDK gives up at the first answer that is none, such as 401 for a token that has just expired. Azure goes on
     all the same: so the service is asked for ``anew``, through a new connection, until its state is final.
     """
-    from azureml.exceptions import WebserviceException
+    from azureml.exceptions import AzureMLException, WebserviceException
 
     until = time.monotonic() + seconds
     try:
         service.wait_for_deployment(show_output=True, timeout_sec=seconds)
-    except WebserviceException as error:
-        refused = re.search(r"bad response from [\w ]+:\nResponse Code: (401|429|5\d\d)", error.message)
-        if refused is None:
-            raise
-        say(f"Azure answered {refused[1]} when it was asked how it goes; asking again")
-        service = anew()
-        while service.state == "Transitioning" and time.monotonic() < until:
-            time.sleep(POLL_SECONDS)
-            service.update_deployment_state()
-        if service.state != "Healthy":
-            told = json.dumps(service.error) if service.error else f"not ready in time ({seconds:g} s)"
-            raise WebserviceException(f"current service state: {service.state}\nError:\n{told}") from error
+    except (AzureMLException, OSError) as error:  # requests' errors are OSErrors
+        refused = _refused(error)
+        for _ in range(ATTEMPTS):
+            if not refused or time.monotonic() > until:
+                raise
+            say(f"{refused} when Azure was asked how it goes; asking again")
+            try:
+                service, refused = anew(), ""
+                while service is not None and service.state == "Transitioning" and time.monotonic() < until:
+                    time.sleep(POLL_SECONDS)
+                    service.update_deployment_state()
+                break
+            except (AzureMLException, OSError) as again:
+                refused = _refused(again)
+                time.sleep(POLL_SECONDS)
+        if service is None or service.state != "Healthy":
+            state = service.state if service is not None else "gone"
+            told = (
+                json.dumps(service.error)
+                if service is not None and service.error
+                else f"not ready in time ({seconds:g} s)"
+            )
+            raise WebserviceException(f"current service state: {state}\nError:\n{told}") from error
+
+
+def _refused(error: BaseException) -> str:
+    """What kept Azure from telling how it goes, which says nothing about how it goes; empty: something else failed."""
+    if isinstance(error, OSError):
+        return type(error).__name__
+    code = re.search(r"bad response from [\w ]+:\nResponse Code: (401|429|5\d\d)", str(getattr(error, "message", "")))
+    return f"Answer {code[1]}" if code else ""
+
+
+def retag(service: Any, tags: Mapping[str, str], seconds: float) -> None:
+    """Change the tags alone; Azure may take its time."""
+    service.update(tags=dict(tags))
+    if service.state == "Transitioning":
+        service.wait_for_deployment(timeout_sec=seconds)
 
 
 @contextlib.contextmanager
@@ -129,16 +156,16 @@ def _environment(workspace: Any, package: Package) -> Any:
         return Environment.from_conda_specification(package.model_name, str(file)).register(workspace)
 
 
-def download(workspace: Any, fingerprint: str, model_name: str, folder: Path) -> None:
-    """The registered model with this fingerprint, as a package folder."""
+def download(workspace: Any, package: Package) -> None:
+    """The registered model that is this package, into its folder."""
     from azureml.core import Model
 
-    found = Model.list(workspace, name=model_name, tags=[[aci_plan.FINGERPRINT, fingerprint]])
+    found = Model.list(workspace, name=package.model_name, tags=[[aci_plan.FINGERPRINT, package.fingerprint]])
     if not found:
-        raise FileNotFoundError(f"the workspace has no model '{model_name}' with the fingerprint {fingerprint[:16]}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as scratch:
-        Path(found[0].download(scratch, exist_ok=True)).rename(folder)
+        raise FileNotFoundError(
+            f"the workspace has no model '{package.model_name}' of package {package.fingerprint[:16]}"
+        )
+    downloaded.keep(package, lambda scratch: Path(found[0].download(scratch, exist_ok=True)))
 
 
 def served(service: Any) -> aci_plan.Former:

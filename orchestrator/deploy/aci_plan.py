@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from orchestrator.deploy.record import write_private
 from orchestrator.products import Package
 
 ENTRY = "score/score.py"
@@ -19,6 +20,8 @@ FINGERPRINT = "package_fingerprint"  # as the registered versions of tracking=az
 MODEL, VERSION, SHAPE = "package_model", "tracked_version", "deployment_shape"
 DEPLOYMENT, FORMER, TEST = "deployment_id", "former_service", "endpoint_test"
 PASSED = {TEST: "passed"}
+OWN = (FINGERPRINT, MODEL, VERSION, SHAPE, DEPLOYMENT, FORMER, TEST)
+CMK = ("cmk_vault_base_url", "cmk_key_name", "cmk_key_version")
 SERVER_BYTES = 150 * 10**6  # gunicorn and azureml-inference-server-http, beside what the proof measured
 
 
@@ -65,6 +68,49 @@ def tags(package: Package, version: str, settings: Mapping[str, Any]) -> dict[st
     """What the service carries, so that any machine can tell what it serves; the user's own tags come along."""
     own = {FINGERPRINT: package.fingerprint, MODEL: package.model_name, VERSION: version or "-"}
     return {**settings["tags"], **own, SHAPE: shape(settings)}
+
+
+def check(settings: Mapping[str, Any]) -> None:
+    """What one key needs of another.
+
+    Raises:
+        ValueError: naming every key that is missing, or whose file is.
+    """
+    groups = (
+        ("ssl_enabled", ("ssl_cert_pem_file", "ssl_key_pem_file")),
+        ("vnet_name", ("subnet_name",)),
+        ("subnet_name", ("vnet_name",)),
+        *((one, CMK) for one in CMK),
+    )
+    lacks = {
+        f"{key} (with {one})": None for one, others in groups if settings[one] for key in others if not settings[key]
+    }
+    lacks |= {f"the file {path} ({key})": None for key, path in _files(settings).items() if not Path(path).is_file()}
+    if lacks:
+        raise ValueError(f"missing: {', '.join(lacks)}")
+
+
+def remember(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Keep the settings of a shape: a service's tags have no room for them, and going back needs them all."""
+    file = folder / "shapes" / f"{settings['tags'][SHAPE]}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_private(file, json.dumps(settings))
+
+
+def recall(folder: Path, former: Former, now: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a former service had; as far as its tag tells, where another machine deployed it.
+
+    Then the rest is as it is ``now``, and the shape is what that comes to.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        kept: dict[str, Any] = json.loads((folder / "shapes" / f"{former.shape}.json").read_text())
+        return {**kept, "tags": {**_users(kept["tags"]), **former.tags()}}
+    settings = {**now, **former.settings()}
+    return {**settings, "tags": {**now["tags"], **former.tags(), SHAPE: shape(settings)}}
+
+
+def _users(tags: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in tags.items() if name not in OWN}
 
 
 def is_tested(live: Mapping[str, str]) -> bool:

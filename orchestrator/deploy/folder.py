@@ -1,10 +1,11 @@
-"""The folder of a local service: its lock, its record, its keys, its logs and the socket of its server."""
+"""The folder of a service on this machine: its lock, its record, its keys, its logs and the socket of its server."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import secrets
+import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -62,9 +63,19 @@ class Folder:
         (self.path / "logs").mkdir(exist_ok=True)
         for old in self.logs()[KEPT_LOGS:]:
             old.unlink(missing_ok=True)
-        log = self.path / "logs" / f"{datetime.now().astimezone():%Y%m%d-%H%M%S-%f}.log"
+        log = self.path / "logs" / f"{_stamp()}.log"
         log.touch()
         return log
+
+    def failures(self) -> list[Path]:
+        """A folder for each failed start whose raw texts are kept apart, the newest first."""
+        return sorted((path for path in (self.path / "logs").glob("*") if path.is_dir()), reverse=True)
+
+    def new_failure(self) -> Path:
+        """A folder for the raw texts of a failed start."""
+        for old in self.failures()[KEPT_LOGS:]:
+            shutil.rmtree(old, ignore_errors=True)
+        return self.path / "logs" / _stamp()
 
     def ensure_keys(self) -> Path:
         """The keys file: made once, and kept over redeployments, since clients hold its keys."""
@@ -83,3 +94,7 @@ class Folder:
             raise DeployError(
                 f"deploy: {self.keys} cannot be read; delete it and deploy again to have new keys"
             ) from None
+
+
+def _stamp() -> str:
+    return f"{datetime.now().astimezone():%Y%m%d-%H%M%S-%f}"

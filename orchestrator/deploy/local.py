@@ -110,7 +110,8 @@ class Local:
             "port": str(record.port),
             "log": record.log,
         }
-        return ServiceStatus(self.service_name, "healthy" if healthy else "unhealthy", _url(record), details)
+        url = ports.url(record.host, record.port)
+        return ServiceStatus(self.service_name, "healthy" if healthy else "unhealthy", url, details)
 
     def logs(self) -> str:
         """The newest lines of the service's log; of the last one's, if none is there now."""
@@ -218,7 +219,7 @@ class Local:
 
     def _endpoint(self, record: Record) -> Endpoint:
         headers = {"Authorization": f"Bearer {self._folder.read_keys().primary}"} if record.auth else {}
-        return Endpoint(_url(record), "local", record.auth, record.package, headers)
+        return Endpoint(ports.url(record.host, record.port), "local", record.auth, record.package, headers)
 
 
 def _living(record: Record | None) -> Record | None:
@@ -231,12 +232,6 @@ def _put_back(file: Path, before: bytes | None) -> None:
         file.unlink(missing_ok=True)
     else:
         write_private(file, before.decode(errors="replace"))
-
-
-def _url(record: Record) -> str:
-    host = ports.reachable(record.host)
-    name = "localhost" if host == "127.0.0.1" else f"[{host}]" if ":" in host else host
-    return f"http://{name}:{record.port}/score"
 
 
 def _healthy(record: Record) -> bool:

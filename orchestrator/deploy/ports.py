@@ -53,6 +53,13 @@ def reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
 
 
+def url(host: str, port: int) -> str:
+    """The scoring URI of a server that listens there, as this machine reaches it."""
+    address = reachable(host)
+    name = "localhost" if address == "127.0.0.1" else f"[{address}]" if ":" in address else address
+    return f"http://{name}:{port}/score"
+
+
 def _answers(host: str, port: int) -> bool:
     try:
         with socket.create_connection((host, port), timeout=0.5):

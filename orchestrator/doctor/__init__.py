@@ -9,6 +9,6 @@ from __future__ import annotations
 from orchestrator.doctor.diagnosing import diagnose
 from orchestrator.doctor.evidence import Diagnosis, Evidence, Kind
 from orchestrator.doctor.keeping import masked, save
-from orchestrator.doctor.telling import examine, tell
+from orchestrator.doctor.telling import tell
 
-__all__ = ["Diagnosis", "Evidence", "Kind", "diagnose", "examine", "masked", "save", "tell"]
+__all__ = ["Diagnosis", "Evidence", "Kind", "diagnose", "masked", "save", "tell"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from orchestrator.doctor.rules import Weight, line
 
-_NETWORK = "check the network and the proxy of the machine that builds, then run the same command again"
+_NETWORK = "{network}, then run the same command again"
 _CHOOSE = "install versions here that go together (`pip install`), then run again: the package pins what is installed"
 _REGISTRY = (
     "let the identity that builds read and write the registry (roles AcrPull and AcrPush), or log in: `az acr login`"

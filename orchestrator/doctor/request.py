@@ -46,6 +46,12 @@ RULES = (
     ),
     # size and place
     line(
+        "quota_size", r"(?P<what>Not enough quota available for [\w.]+|OutOfCapacity|[Oo]ut of capacity)",
+        "there is no quota or no room left for these machines: {what}",
+        "{smaller}, another deploy.instance_type, or ask Azure for more quota: while a new deployment is tested the former one is still there",
+        targets=("managed",),
+    ),
+    line(
         "quota_size", r"(?P<what>Resource requested: .{0,200}exceeded resource limitation)",
         "more CPU or memory than one container group may have: {what}", "{smaller} (the numbers include Azure's side-cars)",
     ),

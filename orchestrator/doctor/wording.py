@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from orchestrator.doctor.evidence import Evidence
 from orchestrator.doctor.lines import Line
@@ -80,7 +81,7 @@ def _settings(evidence: Evidence) -> dict[str, str]:
     ]
     region = str(settings.get("location") or "")
     near = any("westeurope" in text for text in (region, "" if region else evidence.error))
-    return {
+    words = {
         "more_memory": "free memory on this machine, or train a smaller model" if here else more_memory,
         "more_time": f"raise deploy.timeout_seconds, such as deploy.timeout_seconds={max(3 * (seconds or 60), 60):g}"
         + ("" if here else ", or give it more CPU: deploy.cpu_cores=2"),
@@ -88,6 +89,9 @@ def _settings(evidence: Evidence) -> dict[str, str]:
         if port
         else "stop that process, or choose another deploy.port",
         "smaller": " ".join(less) or "less deploy.cpu_cores or deploy.memory_gb",
+        "network": "let the build reach it: deploy.network_mode=host, or PIP_INDEX_URL or a proxy in deploy.build_args"
+        if evidence.target == "docker"
+        else "check the network and the proxy of the machine that builds",
         "other_name": _suffixed(name),
         "other_label": _suffixed(label),
         "good_name": re.sub(r"^[^a-z]+|-+$", "", re.sub(r"[^a-z0-9-]+", "-", name.lower())[:32]) or "my-service",
@@ -100,6 +104,18 @@ def _settings(evidence: Evidence) -> dict[str, str]:
         else "read its log; `python run.py deploy=local` runs the same package here",
         "mend": "mend it in score/ and build the package again"
         + ("" if here else "; `python run.py deploy=local` shows the same failure at once"),
+    }
+    return words | (_machines(settings) if evidence.target == "managed" else {})
+
+
+def _machines(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Where whole machines are asked for, by the name of their kind: it has no cores, memory or place to set."""
+    seconds = _number(settings.get("timeout_seconds")) or 60
+    return {
+        "more_memory": "deploy.instance_type=Standard_E4s_v3 (32 GB), or another with more memory",
+        "more_time": f"raise deploy.timeout_seconds, such as deploy.timeout_seconds={3 * seconds:g}",
+        "smaller": "deploy.instance_type=Standard_DS2_v2 deploy.instance_count=1",
+        "location": "the workspace's: another region needs another workspace",
     }
 
 

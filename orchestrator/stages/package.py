@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from orchestrator import pickles
+from orchestrator import dockerfile, pickles
 from orchestrator.cache import cached
 from orchestrator.config.spec import ROOT, PackageSpec, StateDir
 from orchestrator.errors import PackageError
@@ -62,6 +62,7 @@ def _write(folder: Path, pipeline: Any, split: Split, spec: PackageSpec) -> Cont
     tops = {name.partition(".")[0] for name in names} | pickles.imports_of(SHIPS)
     needed = pickles.pins(tops - {SHIPS.name})  # what ships needs no pin, also where this project is installed
     _write_environment(folder, needed, spec.model_name)
+    (folder / dockerfile.FILE).write_text(dockerfile.text(platform.python_version()))
     try:
         contract = Contract.describe(
             split.X_train,

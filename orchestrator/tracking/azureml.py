@@ -21,10 +21,10 @@ from filelock import FileLock
 
 from orchestrator.azure.attend import attended
 from orchestrator.azure.connection import workspace
-from orchestrator.azure.talk import talking
+from orchestrator.azure.talk import check_installed, talking
 from orchestrator.config.spec import AzureSpec
 from orchestrator.errors import TrackingError
-from orchestrator.events import Event, Progress, RunFinished
+from orchestrator.events import Event, Progress, RunFinished, RunStarted, StepFinished
 from orchestrator.products import ModelVersion, Package, Proof, Report
 from orchestrator.tracking import models, runs
 from orchestrator.tracking.detached import SETTINGS
@@ -55,12 +55,18 @@ class AzureMl(Mlflow):
         """Which kind of workspace; its own name is not known before it is connected to."""
         return f"the workspace rehearsed in {self.connection.rehearsal}" if self.connection.rehearsal else "Azure ML"
 
+    def check_installed(self) -> None:
+        """SDK v1 is an extra."""
+        check_installed(TrackingError, "tracking")
+
     def tell_to(self, progress: Progress) -> None:
         """Tell notes here from now on."""
         self._progress[:] = [progress]
 
     def __call__(self, event: Event) -> None:
         """Observe as every Mlflow does."""
+        if not isinstance(event, RunStarted | StepFinished | RunFinished):
+            return  # most events are of no concern here, and asking Azure is not free
         error = event.error if isinstance(event, RunFinished) else None
         try:
             self._asked(partial(super().__call__, event))
@@ -96,7 +102,14 @@ class AzureMl(Mlflow):
     def _promote(self, version: ModelVersion) -> None:
         store = self._opened()
         with store.lock:
-            for one in store.client.search_model_versions(f"name = '{version.name}'"):
+            held = list(store.client.search_model_versions(f"name = '{version.name}'"))
+            fingerprints = {str(one.version): one.tags.get(models.FINGERPRINT) for one in held}
+            if fingerprints.get(version.version) != version.package.fingerprint:
+                raise TrackingError(
+                    f"tracking: version {version.version} of '{version.name}' in this workspace is not the package that "
+                    "is deployed; was it registered in another one? Register it here with stages=package"
+                )
+            for one in held:
                 wanted = CHAMPION[str(one.version) == version.version]
                 if one.tags.get(models.CHAMPION, CHAMPION[False]) != wanted:
                     store.client.set_model_version_tag(version.name, one.version, models.CHAMPION, wanted)

@@ -61,3 +61,10 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
             for service in (found.folder / "services").glob("*"):
                 rehearsal.process.stop(service)
             rehearsal.stop(found.folder)
+
+
+@pytest.fixture(scope="module")
+def registered(rehearsed: Rehearsed) -> Rehearsed:
+    """A package is registered; each test deploys it."""
+    rehearsed.run("stages=package").well()
+    return rehearsed

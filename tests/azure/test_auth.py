@@ -64,3 +64,22 @@ def test_half_a_service_principal_names_what_is_missing(names: tuple[str, ...]) 
     with pytest.raises(NoWayInError, match=f"{names[2]} is set and {names[0]}, {names[1]} is not") as raised:
         principal({names[2]: "hidden"})
     assert "hidden" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("environ", "cli", "made"),
+    [
+        (EVERYBODYS, True, "ClientSecretCredential"),
+        (MSI, True, "ManagedIdentityCredential"),
+        ({}, True, "AzureCliCredential"),
+        ({}, False, "InteractiveBrowserCredential"),
+    ],
+)
+def test_the_second_sdk_comes_in_by_the_same_way(
+    environ: Mapping[str, str], *, cli: bool, made: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("azure.identity", exc_type=ImportError)
+    monkeypatch.setattr("os.environ", dict(environ))
+    monkeypatch.setattr(auth, "_logged_in", lambda: cli)
+    monkeypatch.setattr(auth, "_person", lambda: True)
+    assert type(auth.credential("auto")).__name__ == made

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import re
 import shutil
+import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
 import rehearsal
+from rehearsal.tokens import Tokens
 from score.contract import fingerprint_of
 from tests.azure.conftest import Rehearsed
 from tests.command import desk
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("flow")]  # in order, on one stand-in
+pytestmark = pytest.mark.slow
 
 
 def files_of(folder: Path) -> dict[str, str]:
@@ -121,6 +126,36 @@ def test_another_machine_tests_the_live_service_with_the_package_it_finds_in_azu
     assert fingerprint_of(Path(package["path"])) == package["fingerprint"]
 
 
+def test_a_managed_identity_opens_the_workspace(rehearsed: Rehearsed, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsed.run("stages=status").well()  # so that the stand-in runs, and has secrets to sign with
+    asked: list[str] = []
+
+    class Identity(http.server.BaseHTTPRequestHandler):
+        """What a machine with a managed identity has: an address that gives its tokens to whoever is on it."""
+
+        def do_POST(self) -> None:
+            audience = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())["resource"][0]
+            asked.append(audience)
+            token = Tokens(rehearsed.folder).token(audience)
+            reply = {"access_token": token, "token_type": "Bearer", "expires_on": str(int(time.time()) + 3600)}
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({**reply, "resource": audience}).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Silent."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Identity) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("MSI_ENDPOINT", f"http://127.0.0.1:{server.server_port}/token")
+        assert (
+            "diabetes-prediction-service is "
+            in rehearsed.run("stages=status", "azure.auth=managed_identity").well().out
+        )
+        server.shutdown()
+    assert asked
+
+
 def test_where_nothing_authenticates_it_fails_at_once_and_says_what_would(
     rehearsed: Rehearsed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +167,7 @@ def test_where_nothing_authenticates_it_fails_at_once_and_says_what_would(
     with desk(tmp_path) as own:
         done = own.run("deploy=aci", "stages=status")
     assert done.code == 1
-    assert done.err.startswith("deploy failed: deploy: azure.auth: nothing on this machine authenticates")
+    assert done.err.startswith("deploy failed: azure.auth: nothing on this machine authenticates")
     assert "az login" in done.err
 
 

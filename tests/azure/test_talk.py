@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 import threading
 import time
 import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,22 +25,20 @@ CRASHED = {
 }
 
 
-@pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
-
-
 @pytest.mark.parametrize("error", [DeployError, TrackingError])
+@pytest.mark.parametrize(
+    ("module", "extra"), [("azureml.core", "azure"), ("azure.ai", "managed"), ("azure", "managed")]
+)
 def test_without_the_extra_one_line_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, error: type[DeployError | TrackingError]
+    module: str, extra: str, error: type[DeployError | TrackingError]
 ) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    told = r"^deploy needs the Azure ML SDK; install it with: pip install -e '\.\[azure\]'$"
+    told = rf"^deploy needs the Azure ML SDK; install it with: pip install -e '\.\[{extra}\]'$"
     with pytest.raises(error, match=told), talking(error, "deploy"):
-        pytest.fail("nothing is called")
+        raise ModuleNotFoundError(f"No module named '{module}'", name=module)
+    with pytest.raises(ModuleNotFoundError), talking(error, "deploy"):
+        raise ModuleNotFoundError("No module named 'numpy'", name="numpy")
 
 
-@pytest.mark.usefixtures("installed")
 def test_chatter_goes_aside_and_other_threads_are_heard(capsys: pytest.CaptureFixture[str]) -> None:
     heard: list[str] = []
     with talking(DeployError, "deploy", heard.append):
@@ -48,13 +46,14 @@ def test_chatter_goes_aside_and_other_threads_are_heard(capsys: pytest.CaptureFi
         sys.stderr.write("Warning")
         warnings.warn("old", FutureWarning, stacklevel=1)
         other = threading.Thread(target=sys.stdout.write, args=("progress",))
-        other.start()
-        other.join()
+        waiting = threading.Thread(target=sys.stdout.write, args=(".",), name="LROPoller(1)")  # azure-core's
+        for thread in (other, waiting):
+            thread.start()
+            thread.join()
     assert heard == ["Registering model", "Warning"]
     assert capsys.readouterr() == ("progress", "")
 
 
-@pytest.mark.usefixtures("installed")
 def test_our_own_errors_and_mistakes_of_ours_pass_as_they_are() -> None:
     with pytest.raises(TrackingError, match=r"^as it is$"), talking(DeployError, "deploy"):
         raise TrackingError("as it is")
@@ -85,12 +84,19 @@ def test_an_error_is_one_line(text: str, told: str) -> None:
     assert cause(Exception(text)) == told
 
 
+def test_what_azure_core_has_read_is_told_once() -> None:
+    class ReadError(Exception):
+        message = "(ResourceNotReady) It crashed\nCode: ResourceNotReady\nMessage: It crashed"
+        error = SimpleNamespace(code="ResourceNotReady", message="It\ncrashed")
+
+    assert cause(ReadError()) == "ResourceNotReady: It crashed"
+
+
 def test_lines_that_tell_something() -> None:
     text = "Tips: buy\n....\n2026-11-22 11:37:45+00:00 Step 1: pip install\n\nRunning...\n"
     assert spoken(text) == ["Step 1: pip install", "Running"]
 
 
-@pytest.mark.usefixtures("installed")
 def test_a_long_silence_is_filled_and_lines_come_as_they_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attend, "SILENCE_SECONDS", 0.3)
     notes: list[str] = []
@@ -107,7 +113,6 @@ def test_a_long_silence_is_filled_and_lines_come_as_they_are_said(monkeypatch: p
     assert any(note.startswith("still waiting for Azure, ") for note in notes)
 
 
-@pytest.mark.usefixtures("installed")
 def test_what_fails_in_the_thread_is_raised_here() -> None:
     def work(say: Any) -> None:
         say("x")

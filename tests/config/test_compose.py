@@ -10,7 +10,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from orchestrator.config.compose import compose, plain, to_yaml
+from orchestrator.config.compose import compose, plain
 from orchestrator.config.overrides import CONF, lenient, prepared
 from orchestrator.config.spec import ROOT
 from orchestrator.errors import SpecError
@@ -100,7 +100,6 @@ def test_the_state_is_absolute_wherever_it_is_named() -> None:
 def test_it_is_plain_data() -> None:
     config = compose()
     assert yaml.safe_load(yaml.safe_dump(dict(config))) == config
-    assert yaml.safe_load(to_yaml(config)) == config
 
 
 def test_what_is_missing_is_left_out() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -9,19 +11,29 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import psutil
 import pytest
 
 import rehearsal
+from orchestrator import dockerfile
 from orchestrator.azure.talk import missing
 from orchestrator.config.spec import AzureSpec
+from orchestrator.deploy import dockerd
 from orchestrator.deploy.aci import Aci
+from orchestrator.deploy.docker import Docker
 from orchestrator.deploy.local import Local
+from orchestrator.deploy.managed import Managed
 from orchestrator.deploy.record import strays
+from orchestrator.errors import DeployError
 from orchestrator.products import ModelVersion, Package
 from orchestrator.rehearsing import rehearsed
+from tests.stages.conftest import Kit
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 SCORE = Path(__file__).parents[2] / "score"
 STUB = """
@@ -29,6 +41,7 @@ import json, os, time
 
 def init():
     {init}
+    print("the model of {name} is loaded", flush=True)
 
 def answer(body):
     {answer}
@@ -42,9 +55,17 @@ CONDA = {
     "dependencies": [f"python={platform.python_version()}", "pip", {"pip": ["azureml-defaults"]}],
 }
 
+# the SDKs' own libraries leave sockets open and tell of deprecations, which are not ours to mend
+ELSEWHERE = [
+    pytest.param("docker", marks=pytest.mark.slow),
+    pytest.param("aci", marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore")]),
+    pytest.param("managed", marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore")]),
+]
 MakePackage = Callable[..., Package]
 MakeLocal = Callable[..., Local]
 MakeAci = Callable[..., Aci]
+MakeDocker = Callable[..., Docker]
+MakeManaged = Callable[..., Managed]
 
 
 @pytest.fixture
@@ -57,6 +78,11 @@ def make_package(tmp_path: Path) -> MakePackage:
         (path / "score" / "score.py").write_text(STUB.format(name=name, init=init, answer=answer))
         (path / "conda.yaml").write_text(json.dumps(CONDA))
         (path / "contract.json").write_text(json.dumps({"fingerprint": name}))
+        (path / "golden.json").write_text("[]")
+        (path / "model.pkl").touch()
+        pins = [f"{library}=={importlib.metadata.version(library)}\n" for library in ("starlette", "uvicorn")]
+        (path / "requirements.txt").write_text("".join(pins))
+        (path / dockerfile.FILE).write_text(dockerfile.text(platform.python_version()))
         return Package(path, fingerprint=name, model_name="model")
 
     return make
@@ -96,8 +122,8 @@ def make_local(tmp_path: Path, free_port: int) -> Iterator[MakeLocal]:
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureSpec]:
     """A stand-in of Azure for all tests; REHEARSAL_IMAGES keeps what it built between test sessions."""
-    if missing():
-        pytest.skip("the azure extra is not installed")
+    if importlib.util.find_spec("cryptography") is None:
+        pytest.skip("neither the azure nor the managed extra is installed")
     folder = tmp_path_factory.mktemp("rehearsal")
     images = os.environ.get("REHEARSAL_IMAGES")
     yield AzureSpec(rehearsal=folder, config_path=folder / "config.json", images=Path(images) if images else None)
@@ -107,10 +133,70 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureSpec]:
 @pytest.fixture
 def make_aci(tmp_path: Path, azure: AzureSpec) -> Iterator[MakeAci]:
     """A target on the stand-in; it finds the packages of ``make_package`` where a target looks for them."""
+    if missing():
+        pytest.skip("the azure extra is not installed")
 
     def make(**options: object) -> Aci:
         fields: dict[str, Any] = {"auth_enabled": False, **options}
         return Aci(service_name="svc", connection=azure, state_dir=tmp_path, **fields)
+
+    with rehearsed(azure, ends=False):
+        yield make
+        make().remove()
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[DockerClient]:
+    """The engine that DOCKER_HOST names; no other, since tests make and remove containers and images there."""
+    if "DOCKER_HOST" not in os.environ:
+        pytest.skip("DOCKER_HOST names no Docker engine to test on")
+    try:
+        with dockerd.connected() as client:
+            yield client
+    except DeployError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def stub_libraries(engine: DockerClient) -> Iterator[list[str]]:
+    """Holds the images of the stubs' libraries, which every test's own images share, until the last test is done."""
+    kept: list[str] = []
+    yield kept
+    for tag in kept:
+        engine.images.remove(tag)
+
+
+@pytest.fixture
+def make_docker(
+    engine: DockerClient, stub_libraries: list[str], tmp_path: Path, free_port: int
+) -> Iterator[MakeDocker]:
+    """A target on this test's own state folder and port; nothing of it is left when the test ends."""
+    state = tmp_path / "state"
+    names = set()
+
+    def make(**options: Any) -> Docker:
+        plain = {"service_name": "svc", "state_dir": state, "port": free_port, "network_mode": "host"}
+        target = Docker(**{**plain, **options})
+        names.add(target.service_name)
+        return target
+
+    yield make
+    for name in names:
+        target = make(service_name=name)
+        if not stub_libraries and engine.images.list(f"{target._name}:libraries"):
+            engine.images.get(f"{target._name}:libraries").tag("stub", "libraries")
+            stub_libraries.append("stub:libraries")
+        target.remove()
+
+
+@pytest.fixture
+def make_managed(tmp_path: Path, azure: AzureSpec) -> Iterator[MakeManaged]:
+    """The same of the second SDK."""
+    if missing("azure", "azure.ai", "azure.ai.ml", "azure.identity"):
+        pytest.skip("the managed extra is not installed")
+
+    def make(**options: Any) -> Managed:
+        return Managed(service_name="svc", connection=azure, state_dir=tmp_path, **options)
 
     with rehearsed(azure, ends=False):
         yield make
@@ -124,3 +210,15 @@ def version_of(package: Package, version: str = "1") -> ModelVersion:
 @pytest.fixture
 def version() -> Callable[..., ModelVersion]:
     return version_of
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
+    return Kit(tmp_path_factory.mktemp("real"))
+
+
+@pytest.fixture(scope="module")
+def real(kit: Kit) -> Package:
+    """A package made by the real stages."""
+    numbers = pd.DataFrame({"a": range(40), "b": [1.5, 2.5] * 20, "y": [0, 1] * 20})
+    return kit.package(*kit.train(numbers, kit.search()))

@@ -14,6 +14,7 @@ from orchestrator.config.spec import RunSpec
 from orchestrator.deploy import Rotating, Target, aci_plan
 from orchestrator.deploy.aci import Aci
 from orchestrator.deploy.aci_plan import Former
+from orchestrator.errors import SpecError
 from orchestrator.events import Telling
 from orchestrator.products import Package
 from tests.found import found
@@ -106,6 +107,27 @@ def test_a_former_service_fits_into_a_tag_and_comes_back_as_it_was() -> None:
     assert Former.read("[1]") is None
 
 
+def test_the_settings_of_a_former_service_come_back_whole_where_they_are_known(tmp_path: Path) -> None:
+    def settings(**keys: Any) -> dict[str, Any]:
+        own = {
+            "cpu_cores": 1,
+            "memory_gb": 1.5,
+            "auth_enabled": True,
+            "location": None,
+            "tags": {"team": "blue"},
+            **keys,
+        }
+        return {**own, "tags": aci_plan.tags(Package(tmp_path, "f" * 64, "model"), "1", own)}
+
+    before, now = settings(location="westeurope"), {**settings(), "tags": {"team": "red"}, "location": "moon"}
+    former = of({**before["tags"], **aci_plan.PASSED})
+    unknown = aci_plan.recall(tmp_path, former, now)
+    assert unknown["location"] == "moon"
+    assert unknown["tags"][aci_plan.SHAPE] == aci_plan.shape(now) != former.shape  # what it really has
+    aci_plan.remember(tmp_path, before)
+    assert aci_plan.recall(tmp_path, former, now) == {**before, "tags": {**before["tags"], **aci_plan.PASSED}}
+
+
 @pytest.mark.parametrize(
     ("memory_bytes", "memory_gb", "warned"), [(0, 0.5, False), (200 * 10**6, 0.5, False), (400 * 10**6, 0.5, True)]
 )
@@ -130,3 +152,24 @@ def test_a_mistake_is_told_once(override: str, told: str, tmp_path: Path) -> Non
     problems = [str(one) for one in found(f"state_dir={tmp_path}", "deploy=aci", override)]
     assert len(problems) == 1, problems
     assert problems[0].startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        (
+            "deploy.ssl_enabled=true",
+            "missing: ssl_cert_pem_file (with ssl_enabled), ssl_key_pem_file (with ssl_enabled)",
+        ),
+        ("deploy.vnet_name=v", "missing: subnet_name (with vnet_name)"),
+        (
+            "deploy.cmk_key_name=k",
+            "missing: cmk_vault_base_url (with cmk_key_name), cmk_key_version (with cmk_key_name)",
+        ),
+        ("deploy.ssl_cert_pem_file=/no.pem", "missing: the file /no.pem (ssl_cert_pem_file)"),
+    ],
+)
+def test_what_belongs_together_is_told_before_anything_runs(override: str, told: str) -> None:
+    with pytest.raises(SpecError) as raised:
+        aci(override)
+    assert told in str(raised.value)

@@ -58,5 +58,5 @@ def test_the_proof_stands_in_the_texts_and_the_remedy_names_what_repairs(name: s
         assert found.cause.startswith("Unknown")
         assert len(found.proof.splitlines()) <= SHOWN
     first = tell(found, Path("failures")).splitlines()[0]
-    assert first.startswith("deploy: the deployment failed: ")
+    assert first.startswith("deploy: ")
     assert len(first) < 900

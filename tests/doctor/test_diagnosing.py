@@ -164,7 +164,7 @@ def test_every_rule_has_words_for_its_templates() -> None:
         assert used - names <= {
             *("quoted", "place", "following", "ending", "loading", "top", "target", "install", "another_pin", "look"),
             *("more_memory", "more_time", "free_port", "smaller", "other_name", "other_label", "good_name", "location"),
-            *("install_pins", "mend"),
+            *("install_pins", "mend", "network"),
         }
 
 

@@ -12,7 +12,7 @@ def test_the_first_line_says_what_why_and_what_to_do() -> None:
         "out of memory: MemoryError", "container log, line 3: MemoryError", "deploy.memory_gb=2", "out_of_memory"
     )
     assert tell(found, Path("state/failures/1")) == (
-        "deploy: the deployment failed: out of memory: MemoryError; deploy.memory_gb=2\n"
+        "deploy: out of memory: MemoryError; deploy.memory_gb=2\n"
         "  proof: container log, line 3: MemoryError\n"
         "  raw texts: state/failures/1"
     )
@@ -28,7 +28,7 @@ def test_what_happened_is_not_said_twice() -> None:
 def test_the_unknown_shows_the_first_error_lines() -> None:
     error = "Something went wrong\nerror 1\nerror 2\nerror 2\nfailed: 3\nfatal: 4\nerror 5\nerror 6\n"
     assert tell(diagnose(Evidence("aci", "Failed", error)), Path("raw")).splitlines() == [
-        "deploy: the deployment failed: Unknown, here are the first error lines",
+        "deploy: Unknown, here are the first error lines",
         "    error, line 2: error 1",
         "    error, line 3: error 2",
         "    error, line 5: failed: 3",

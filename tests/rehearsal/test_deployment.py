@@ -15,7 +15,7 @@ import rehearsal
 from rehearsal import Rehearsal, process
 
 Sdk = Any
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("deployment")]  # in order, on one stand-in
+pytestmark = pytest.mark.slow
 
 
 def _post(uri: str, key: str | None, body: bytes = b'{"data": [[0.0]]}') -> int:

@@ -11,7 +11,7 @@ from rehearsal import FAULTS, Rehearsal, RehearsalError
 from rehearsal.faults import parse
 
 Sdk = Any
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults")]  # in order, on one stand-in
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)

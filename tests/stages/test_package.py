@@ -41,7 +41,7 @@ def asked(package: Package) -> dict[str, golden.Golden]:
 
 def test_the_folder_holds_what_a_server_needs_and_nothing_else(toy_package: Package) -> None:
     there = {path.relative_to(toy_package.path).as_posix() for path in toy_package.path.rglob("*") if path.is_file()}
-    wanted = {"model.pkl", "conda.yaml", "requirements.txt", "contract.json", "golden.json"}
+    wanted = {"model.pkl", "conda.yaml", "requirements.txt", "Dockerfile", "contract.json", "golden.json"}
     assert {name for name in there if "/" not in name} == wanted
     assert {name for name in there if "/" in name} == {f"score/{path.name}" for path in stage.SHIPS.glob("*.py")}
     assert toy_package.path.name == toy_package.fingerprint[:16]

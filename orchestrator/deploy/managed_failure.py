@@ -1,0 +1,27 @@
+"""What a managed deployment that failed left behind: collected, kept with its secrets masked, and diagnosed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from orchestrator.azure.talk import talking
+from orchestrator.deploy import managed_calls
+from orchestrator.deploy.failing import failure
+from orchestrator.deploy.folder import Folder
+from orchestrator.doctor import Evidence
+from orchestrator.errors import DeployError
+
+
+def told(client: Any, name: str, colour: str, error: DeployError, settings: Mapping[str, Any], home: Folder) -> str:
+    """Keep what Azure says about the failure in ``home``, and say what it comes to."""
+    state, log, built = "", "", ""
+    with suppress(DeployError), talking(DeployError, "deploy"):  # the deployment's own error is the news
+        built = managed_calls.build_log(client, str(error))
+        seen = managed_calls.look(client, name)
+        state = seen.colours[colour].state if seen and colour in seen.colours else "absent"
+        log = managed_calls.log(client, name, colour) if state != "absent" else ""  # there may be no container yet
+    status = getattr(error.__cause__, "status_code", None) or 0  # 200: of asking how it went, and it went wrong
+    evidence = Evidence("managed", state, str(error), built, log, status if status >= 400 else None, settings)
+    return str(failure(evidence, "", home))

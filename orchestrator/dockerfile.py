@@ -1,0 +1,44 @@
+"""The Dockerfile that a package carries: the same text for the same Python, and usable by hand without this project."""
+
+from __future__ import annotations
+
+from string import Template
+
+FILE = "Dockerfile"
+LIBRARIES = "libraries"  # the stage that takes longest, and changes least
+
+_TEXT = Template(r"""# Serves this package: docker build -t NAME . && docker run -p 6789:6789 NAME
+ARG BASE_IMAGE=python:$python-slim
+
+# The libraries, in a stage of their own: pip, its settings and its leftovers stay behind in it.
+# Made again only when requirements.txt or one of these arguments changes.
+FROM $${BASE_IMAGE} AS libraries
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ARG PIP_TRUSTED_HOST
+COPY requirements.txt .
+RUN python -m venv --without-pip /opt/venv \
+ && python -m pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check -r requirements.txt
+
+FROM $${BASE_IMAGE}
+ENV PATH=/opt/venv/bin:$$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+RUN useradd --uid 10001 --home-dir /tmp --no-create-home score
+WORKDIR /package
+USER 10001
+EXPOSE 6789
+HEALTHCHECK --interval=10s --timeout=10s --start-period=60s --retries=3 CMD ["python", "-c", "\
+import http.client; \
+server = http.client.HTTPConnection('127.0.0.1', 6789, timeout=9); \
+server.request('GET', '/'); \
+raise SystemExit(server.getresponse().status != 200)"]
+CMD ["python", "-m", "score.server", "--host", "0.0.0.0", "--port", "6789"]
+# What changes comes last, as root's own files, which the server cannot write
+COPY --from=libraries /opt/venv /opt/venv
+COPY score score
+COPY contract.json golden.json model.pkl ./
+""")
+
+
+def text(python: str) -> str:
+    """The Dockerfile of a package that was made with this version of Python, such as ``3.11.7``."""
+    return _TEXT.substitute(python=".".join(python.split(".")[:2]))

@@ -1,0 +1,97 @@
+"""The deployments of a managed online endpoint, blue and green: create, look up, log, delete."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from rehearsal import arm, places, rollout
+from rehearsal.deployment import free_port
+from rehearsal.instance import Instance
+from rehearsal.limits import problem_with_name
+from rehearsal.store import Document
+from rehearsal.web import answer, service_error, store, world
+
+_SCALE = {"scaleType": "Default"}
+
+
+async def _put(request: Request) -> Response:
+    here, given = world(request), await request.json()
+    endpoint, name = request.path_params["endpoint"], request.path_params["name"]
+    if here.store.get("endpoint", endpoint) is None:
+        return service_error(404, "ResourceNotFound", f"The Resource 'onlineEndpoints/{endpoint}' was not found.")
+    if problem := problem_with_name(name):
+        return service_error(400, "UserError", problem)
+    before = here.store.get("deployment", rollout.key(endpoint, name))
+    if before:
+        await rollout.give_up(here, before)
+    deployment = {
+        "endpoint": endpoint,
+        "name": name,
+        "tags": given.get("tags") or {},
+        "sku": given.get("sku") or {"name": "Default", "capacity": 1},
+        "properties": {"scaleSettings": _SCALE, **_given(given["properties"]), "provisioningState": "Creating"},
+        "port": before["port"] if before else free_port(),
+    }
+    number = rollout.begin(here, deployment)
+    return arm.accepted(number, _shown(deployment))
+
+
+def _given(properties: Document) -> Document:
+    return {name: value for name, value in properties.items() if value is not None}
+
+
+def _shown(deployment: Document) -> Document:
+    path = f"onlineEndpoints/{deployment['endpoint']}/deployments/{deployment['name']}"
+    more = {"tags": deployment["tags"], "sku": deployment["sku"], "location": places.LOCATION, "kind": "Managed"}
+    return arm.resource(path, "onlineEndpoints/deployments", deployment["properties"], **more)
+
+
+async def _get(request: Request) -> Response:
+    found = _find(request)
+    return answer(_shown(found)) if found else arm.missing(request)
+
+
+async def _list(request: Request) -> Response:
+    endpoint = request.path_params["endpoint"]
+    if store(request).get("endpoint", endpoint) is None:
+        return arm.missing(request)
+    return answer({"value": [_shown(one) for one in rollout.deployments(store(request), endpoint)]})
+
+
+async def _delete(request: Request) -> Response:
+    deployment, here = _find(request), world(request)
+    if deployment is None:
+        return Response(status_code=204)
+    endpoint = here.store.get("endpoint", deployment["endpoint"])
+    if endpoint and endpoint["properties"]["traffic"].get(deployment["name"]):
+        return service_error(400, "UserError", "A deployment that has traffic cannot be deleted.")
+    number = arm.begin(here.store)
+    await rollout.end(here, deployment)
+    arm.finish(here.store, number)
+    return arm.accepted(number)
+
+
+async def _logs(request: Request) -> Response:
+    deployment = _find(request)
+    if deployment is None:
+        return arm.missing(request)
+    given = await request.json()
+    log = Instance(rollout.instance_folder(world(request), deployment)).read_log()
+    lines = log.splitlines(keepends=True)
+    return answer({"content": "".join(lines[-int(given.get("tail") or 5000) :])})
+
+
+def _find(request: Request) -> Document | None:
+    return store(request).get("deployment", rollout.key(request.path_params["endpoint"], request.path_params["name"]))
+
+
+_BASE = f"{arm.WORKSPACE}/onlineEndpoints/{{endpoint}}/deployments"
+routes = [
+    Route(_BASE, _list),
+    Route(f"{_BASE}/{{name}}", _put, methods=["PUT"]),
+    Route(f"{_BASE}/{{name}}", _get),
+    Route(f"{_BASE}/{{name}}", _delete, methods=["DELETE"]),
+    Route(f"{_BASE}/{{name}}/getLogs", _logs, methods=["POST"]),
+]

@@ -1,0 +1,141 @@
+"""Managed online endpoints: the address, its keys, and which share of the traffic goes to which deployment."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from secrets import token_urlsafe
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from rehearsal import arm, places, process, rollout
+from rehearsal.deployment import free_port
+from rehearsal.instance import Instance
+from rehearsal.limits import problem_with_name
+from rehearsal.store import Document
+from rehearsal.web import World, answer, service_error, store, world
+
+_AUTH_MODES = {"key": "Key", "amltoken": "AMLToken"}
+_TOKEN_SECONDS = 3600
+
+
+async def _put(request: Request) -> Response:
+    here, given, name = world(request), await request.json(), request.path_params["endpoint"]
+    properties = given["properties"]
+    if problem := _problem(here, name, properties):
+        return service_error(400, "UserError", problem)
+    before = here.store.get("endpoint", name)
+    auth = _AUTH_MODES[properties["authMode"].lower()]
+    port = before["port"] if before else free_port()
+    address = f"http://127.0.0.1:{port}"
+    kept = {
+        "authMode": auth,
+        "traffic": properties.get("traffic") or {},
+        "mirrorTraffic": {},
+        "publicNetworkAccess": properties.get("publicNetworkAccess") or "Enabled",
+        "description": properties.get("description"),
+        "properties": properties.get("properties") or {},
+        "scoringUri": f"{address}/score",
+        "swaggerUri": f"{address}/swagger.json",
+        "provisioningState": "Succeeded",
+    }
+    keys = before["keys"] if before else {"primaryKey": token_urlsafe(24), "secondaryKey": token_urlsafe(24)}
+    endpoint = {"name": name, "tags": given.get("tags") or {}, "properties": kept, "keys": keys, "port": port}
+    here.store.put("endpoint", name, endpoint)
+    rollout.open_entrance(here, endpoint)
+    number = arm.begin(here.store)
+    arm.finish(here.store, number)
+    return arm.accepted(number, _shown(endpoint) if before else _creating(endpoint))
+
+
+def _problem(here: World, name: str, properties: Document) -> str | None:
+    if properties["authMode"].lower() not in _AUTH_MODES:
+        return f"The auth mode {properties['authMode']} is not imitated."
+    traffic = properties.get("traffic") or {}
+    there = {one["name"] for one in rollout.deployments(here.store, name)}
+    if unknown := set(traffic) - there:
+        return f"Traffic names deployments that are not there: {', '.join(sorted(unknown))}."
+    if sum(traffic.values()) not in {0, 100}:
+        return "The sum of the traffic should be 0 or 100."
+    return problem_with_name(name)
+
+
+def _creating(endpoint: Document) -> Document:
+    shown = _shown(endpoint)
+    return shown | {"properties": shown["properties"] | {"provisioningState": "Creating"}}
+
+
+def _shown(endpoint: Document) -> Document:
+    identity = {"type": "SystemAssigned", "principalId": places.CLIENT, "tenantId": places.TENANT}
+    more = {"tags": endpoint["tags"], "location": places.LOCATION, "kind": "Managed", "identity": identity}
+    return arm.resource(f"onlineEndpoints/{endpoint['name']}", "onlineEndpoints", endpoint["properties"], **more)
+
+
+async def _get(request: Request) -> Response:
+    found = _find(request)
+    return answer(_shown(found)) if found else arm.missing(request)
+
+
+async def _list(request: Request) -> Response:
+    return answer({"value": [_shown(one) for one in store(request).all("endpoint")]})
+
+
+async def _delete(request: Request) -> Response:
+    endpoint, here = _find(request), world(request)
+    if endpoint is None:
+        return Response(status_code=204)
+    name = endpoint["name"]
+    here.store.delete("endpoint", name)
+    number = arm.begin(here.store)
+    for deployment in rollout.deployments(here.store, name):
+        await rollout.end(here, deployment)
+    folder = rollout.endpoint_folder(here, name)
+    await asyncio.to_thread(process.stop, folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    arm.finish(here.store, number)
+    return arm.accepted(number)
+
+
+async def _keys(request: Request) -> Response:
+    endpoint = _find(request)
+    return answer(endpoint["keys"]) if endpoint else arm.missing(request)
+
+
+async def _regenerate(request: Request) -> Response:
+    endpoint, here = _find(request), world(request)
+    if endpoint is None:
+        return arm.missing(request)
+    given = await request.json()
+    endpoint["keys"][f"{given['keyType'].lower()}Key"] = given.get("keyValue") or token_urlsafe(24)
+    here.store.put("endpoint", endpoint["name"], endpoint)
+    Instance(rollout.endpoint_folder(here, endpoint["name"])).write("keys.json", endpoint["keys"])
+    number = arm.begin(here.store)
+    arm.finish(here.store, number)
+    return arm.accepted(number)
+
+
+async def _token(request: Request) -> Response:
+    endpoint = _find(request)
+    if endpoint is None:
+        return arm.missing(request)
+    token = world(request).tokens.token(endpoint["name"], _TOKEN_SECONDS)
+    times = {"expiryTimeUtc": 0, "refreshAfterTimeUtc": 0}
+    return answer({"accessToken": token, "tokenType": "Bearer", **times})
+
+
+def _find(request: Request) -> Document | None:
+    return store(request).get("endpoint", request.path_params["endpoint"])
+
+
+_BASE = f"{arm.WORKSPACE}/onlineEndpoints"
+routes = [
+    Route(_BASE, _list),
+    Route(f"{_BASE}/{{endpoint}}", _put, methods=["PUT"]),
+    Route(f"{_BASE}/{{endpoint}}", _get),
+    Route(f"{_BASE}/{{endpoint}}", _delete, methods=["DELETE"]),
+    Route(f"{_BASE}/{{endpoint}}/listKeys", _keys, methods=["POST"]),
+    Route(f"{_BASE}/{{endpoint}}/regenerateKeys", _regenerate, methods=["POST"]),
+    Route(f"{_BASE}/{{endpoint}}/token", _token, methods=["POST"]),
+]

@@ -1,0 +1,135 @@
+"""deploy=managed as people type it, with the real azure-ai-ml and Azure as it is rehearsed on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import rehearsal
+from orchestrator.azure.talk import missing
+from tests.command import Desk, Done, desk
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """A desk whose commands meet the stand-in."""
+
+    desk: Desk
+
+    @property
+    def folder(self) -> Path:
+        return self.desk.state / "rehearsal"
+
+    def run(self, *overrides: str) -> Done:
+        images = os.environ.get("REHEARSAL_IMAGES") or self.folder / "images"
+        tracked = [] if missing() else ["tracking=azureml"]  # by the first SDK
+        return self.desk.run("deploy=managed", "azure=rehearsal", f"azure.images={images}", *tracked, *overrides)
+
+
+@pytest.fixture(scope="module")
+def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
+    if missing("azure", "azure.ai", "azure.ai.ml", "azure.identity"):
+        pytest.skip("the managed extra is not installed")
+    with desk(tmp_path_factory.mktemp("managed")) as made:
+        found = Rehearsed(made)
+        yield found
+        if found.folder.exists():
+            for running in list((found.folder / "endpoints").rglob("process.json")):
+                rehearsal.process.stop(running.parent)
+            rehearsal.stop(found.folder)
+
+
+def ask(url: str, document: Any, key: str) -> tuple[int, str, Any]:
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(document).encode(), headers)
+    try:
+        with urllib.request.urlopen(request) as reply:
+            return reply.status, reply.headers.get_content_type(), json.loads(reply.read())
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, refused.headers.get_content_type(), json.loads(refused.read())
+
+
+def test_one_command_deploys_and_tests_and_no_dot_is_printed(rehearsed: Rehearsed) -> None:
+    done = rehearsed.run().well()
+    uploaded = list((rehearsed.folder / "containers" / "azureml-blobstore").rglob("model.pkl"))
+    assert len(uploaded) == int(missing())  # what tracking registered is deployed as it is
+    assert done.result["endpoint"]["target"] == "managed"
+    assert done.result["endpoint"]["auth"]
+    assert done.result["probe"]["refused_without_key"]
+    assert not re.search(r"^\.+", done.out, re.MULTILINE)
+    assert "config file" not in done.out + done.err
+
+
+def test_wrong_rows_and_strangers_are_refused_as_everywhere(rehearsed: Rehearsed) -> None:
+    url = rehearsed.run("stages=status").well().out.split(" is healthy at ")[1].split()[0]
+    key = re.findall(r"primary: (\S+)", rehearsed.run("stages=keys").well().out)[0]
+    status, kind, problem = ask(url, {"data": [{"Pregnancies": 2}]}, key)
+    assert (status, kind) == (400, "application/problem+json")
+    assert "Glucose" in problem["detail"]
+    assert ask(url, {"data": []}, "wrong")[0] == 401
+
+
+def test_the_same_again_is_left_alone_and_another_shape_is_the_other_colour(rehearsed: Rehearsed) -> None:
+    before = rehearsed.run("stages=status").well().out
+    assert "live: blue, Succeeded" in before
+    assert "tested: yes" in before
+    assert "is being made" not in rehearsed.run("stages=deploy").well().out
+    assert rehearsed.run("stages=status").well().out.partition("healthy")[2] == before.partition("healthy")[2]
+    rehearsed.run("stages=deploy", "deploy.instance_count=2").well()
+    after = rehearsed.run("stages=status").well().out
+    assert "live: green, Succeeded" in after
+    assert "size: 2 x Standard_DS3_v2" in after
+    assert "waiting" not in after
+
+
+def test_a_failure_is_diagnosed_and_the_former_service_goes_on(rehearsed: Rehearsed) -> None:
+    done = rehearsed.run("stages=deploy", "deploy.instance_count=3", "azure.faults=[crash_loop]")
+    assert done.code == 1
+    assert "proof: container log, line" in done.err
+    assert "the former deployment was not touched" in done.err
+    rehearsed.run("stages=probe").well()
+    assert "waiting" not in rehearsed.run("stages=status").well().out
+
+
+def test_logs_keys_and_no_secret_anywhere(rehearsed: Rehearsed) -> None:
+    assert "Serving package" in rehearsed.run("stages=logs").well().out
+    before = re.findall(r"(?:primary|secondary): (\S+)", rehearsed.run("stages=keys").well().out)
+    after = re.findall(r"(?:primary|secondary): (\S+)", rehearsed.run("stages=rotate_keys").well().out)
+    assert after[1] == before[0]
+    shown = rehearsed.run("stages=probe").well()
+    secrets = [*before, *after, rehearsal.environment(rehearsed.folder)["AZUREML_SERVICE_PRINCIPAL_PASSWORD"]]
+    assert not any(secret in shown.out + shown.err for secret in secrets)
+    home = rehearsed.desk.home
+    written = (path for path in home.rglob("*") if path.is_file() and rehearsed.folder not in path.parents)
+    assert [path for path in written if any(secret.encode() in path.read_bytes() for secret in secrets)] == []
+
+
+def test_remove_ends_all_of_it(rehearsed: Rehearsed) -> None:
+    rehearsed.run("stages=remove").well()
+    assert rehearsal.running(rehearsed.folder) is None
+    assert not list((rehearsed.folder / "endpoints").rglob("process.json"))
+    rehearsed.run("stages=remove").well()
+
+
+def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None:
+    hidden = tmp_path / "modules" / "azure" / "ai"
+    hidden.mkdir(parents=True)
+    for folder in (hidden, hidden.parent):
+        (folder / "__init__.py").write_text("")  # hides what is installed
+    with desk(tmp_path, tmp_path / "modules") as own:
+        done = own.run("deploy=managed", "stages=status")
+    assert done.code == 1
+    assert done.err.count("\n") == 1
+    assert "install it with: pip install -e '.[managed]'" in done.err

@@ -1,0 +1,66 @@
+"""One real package: the same golden requests, replies and refusals wherever it is served."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from orchestrator.deploy import Target
+from orchestrator.probing import probe_endpoint
+from orchestrator.products import Endpoint, ModelVersion, Package
+from tests.deploy.conftest import ELSEWHERE
+
+ROW = {"a": 3, "b": 1.5}
+BODIES: dict[str, Any] = {
+    "well": {"data": [ROW, {**ROW, "a": 39}]},
+    "a missing column": {"data": [{"a": 3}]},
+    "text for a number": {"data": [{**ROW, "b": "lots"}]},
+    "a missing value that training had none of": {"data": [ROW, {**ROW, "b": None}]},
+    "another form": {"rows": [ROW]},
+    "no rows": {"data": []},
+    "no JSON": "{",
+}
+
+
+def answers(endpoint: Endpoint) -> dict[str, tuple[int, Any]]:
+    """What each body is answered with; a list of rows and the article's text are both JSON."""
+    return {
+        name: _answer(endpoint, body if isinstance(body, str) else json.dumps(body)) for name, body in BODIES.items()
+    }
+
+
+def _answer(endpoint: Endpoint, body: str) -> tuple[int, Any]:
+    headers = {"Content-Type": "application/json", **endpoint.headers}
+    request = urllib.request.Request(endpoint.url, body.encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            return reply.status, json.loads(reply.read())
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, json.loads(refused.read())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_a_client_cannot_tell_where_it_is_served(
+    where: str,
+    real: Package,
+    make_local: Callable[..., Target],
+    version: Callable[..., ModelVersion],
+    request: pytest.FixtureRequest,
+) -> None:
+    here = answers(make_local().deploy(real, version(real)))
+    assert {name: status for name, (status, _) in here.items()} == {
+        name: 200 if name == "well" else 400 for name in BODIES
+    }
+    target: Target = request.getfixturevalue(f"make_{where}")(auth_enabled=True)
+    endpoint = target.deploy(real, version(real))
+    assert answers(endpoint) == here
+    probe = probe_endpoint(endpoint)
+    assert (probe.requests, probe.refused_without_key) == (5, True)
+    target.accept()
