@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from sklearn import get_config, model_selection
@@ -19,17 +20,19 @@ class _Shared:
     """What makes a search of scikit-learn share work; before it among the bases.
 
     Before ``fit``, ``on_progress`` may be set to a callable of (fits done, fits in all, a few words). It is no
-    parameter: a clone does not carry it, and results do not depend on it. After ``fit``, ``work_`` tells how many fits
+    parameter: a clone does not carry it, and results do not depend on it. Neither is ``unfinished``, a folder that
+    gets every fit's result as it finishes: the same search on the same data goes on from there. After ``fit``, ``work_`` tells how many fits
     were asked for and how many it took.
     """
 
     rules: ClassVar[Sequence[Rule]] = RULES
     on_progress: Callable[[int, int, str], None] | None = None
+    unfinished: Path | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without ``on_progress``: the observer belongs to this process."""
+        """Without ``on_progress`` and ``unfinished``: they belong to this process."""
         state: Any = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "on_progress"}
+        return {name: value for name, value in state.items() if name not in {"on_progress", "unfinished"}}
 
     def _run_search(self, evaluate_candidates: Any, callback_ctx: Any = None) -> None:
         """As scikit-learn's, with the evaluation put in our hands where nothing speaks against it."""
@@ -42,7 +45,8 @@ class _Shared:
     def _evaluate(self, calls: Iterable[seam.Call]) -> list[Any]:
         metric = self.refit if isinstance(self.refit, str) else None  # type: ignore[attr-defined]
         n_jobs, pre_dispatch = self.n_jobs, self.pre_dispatch  # type: ignore[attr-defined]
-        results, self.work_ = run(calls, self.rules, n_jobs, pre_dispatch, Progress(self.on_progress, metric))
+        progress = Progress(self.on_progress, metric)
+        results, self.work_ = run(calls, self.rules, n_jobs, pre_dispatch, progress, self.unfinished)
         return results
 
     work_: Work

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
@@ -189,6 +189,19 @@ def units(found: Sequence[Group], folds: int, pieces: int) -> list[Unit]:
     cut = [tuple(ordered[start:stop]) for start, stop in itertools.pairwise(bounds)]
     made = [Unit(fold, part) for part in cut for fold in range(folds)]
     return sorted(made, key=lambda unit: unit.fits, reverse=True)
+
+
+def without(found: Iterable[Unit], kept: Container[tuple[int, int]]) -> list[Unit]:
+    """What is left to do where the results of these candidates and folds are there."""
+    left = []
+    for unit in found:
+        groups = [
+            replace(group, members=tuple(at for at in group.members if (at, unit.fold) not in kept))
+            for group in unit.groups
+        ]
+        if some := tuple(group for group in groups if group.members):
+            left.append(replace(unit, groups=some))
+    return left
 
 
 def _place(found: Sequence[Group]) -> Any:

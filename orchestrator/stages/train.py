@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator.cache import cached, pure
+from orchestrator.cache import Unfinished, cached, pure
 from orchestrator.config.locate import locate
 from orchestrator.config.spec import Branch, Component, DataSpec, ModelSpec, PreprocessSpec, SearchSpec, Seed
 from orchestrator.errors import OrchestratorError, TrainError
@@ -75,8 +75,8 @@ def _lists(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cached("scikit-learn", "numpy", "scipy", "pandas", "joblib")
-def train(split: Split, search: Search, progress: Progress) -> Trained:
-    """Run the search and keep the best pipeline, fitted again on all training rows.
+def train(split: Split, search: Search, progress: Progress, unfinished: Unfinished) -> Trained:
+    """Run the search and keep the best pipeline, fitted again on all training rows; one that was killed goes on.
 
     Raises:
         TrainError: a fit or a score failed; nothing is kept.
@@ -84,7 +84,7 @@ def train(split: Split, search: Search, progress: Progress) -> Trained:
     from sklearn.base import clone
 
     estimator = clone(search.estimator)
-    estimator.on_progress = progress
+    estimator.on_progress, estimator.unfinished = progress, unfinished.folder
     try:
         with each_warning_once():
             estimator.fit(split.X_train, split.y_train)

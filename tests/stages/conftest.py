@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from orchestrator.cache import Unfinished
 from orchestrator.config.spec import DataSpec, ModelSpec, PackageSpec, PreprocessSpec, SearchSpec, Seed, StateDir
 from orchestrator.events import Progress
 from orchestrator.products import Dataset, Package, Search, Split, Trained
@@ -93,7 +94,7 @@ class Kit:
 
     def train(self, table: pd.DataFrame, search: Search, **keys: Any) -> tuple[Split, Trained]:
         parts = self.split(table, search, **keys)
-        return parts, train(parts, search, Progress())
+        return parts, train(parts, search, Progress(), Unfinished())
 
     def package(self, parts: Split, trained: Trained, **keys: Any) -> Package:
         spec = PackageSpec(**{"model_name": "toy_model", "golden_rows": 3, **keys})
