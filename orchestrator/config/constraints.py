@@ -136,6 +136,8 @@ def _search(search: SearchSpec, estimator: Any) -> Iterator[Problem]:
     from sklearn.model_selection import RandomizedSearchCV
     from sklearn.model_selection._search import BaseSearchCV
 
+    from orchestrator.search.backend import missing
+
     try:
         found = locate(search.target, "search._target_")
     except SpecError as error:
@@ -146,6 +148,8 @@ def _search(search: SearchSpec, estimator: Any) -> Iterator[Problem]:
             yield Problem("search._target_", text)
         elif issubclass(found, RandomizedSearchCV) != (search.n_iter is not None):
             yield Problem("search.n_iter", "is how many candidates search=random draws; no other search takes it")
+    if module := missing(search.backend):
+        yield Problem("search.backend", f"{search.backend} needs {module}; install it with: pip install {module}")
     known = set(get_scorer_names())
     for name in search.scoring:
         if name not in known:

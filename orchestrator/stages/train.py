@@ -75,7 +75,7 @@ def _lists(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cached("scikit-learn", "numpy", "scipy", "pandas", "joblib")
-def train(split: Split, search: Search, progress: Progress, unfinished: Unfinished) -> Trained:
+def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, unfinished: Unfinished) -> Trained:
     """Run the search and keep the best pipeline, fitted again on all training rows; one that was killed goes on.
 
     Raises:
@@ -83,10 +83,12 @@ def train(split: Split, search: Search, progress: Progress, unfinished: Unfinish
     """
     from sklearn.base import clone
 
+    from orchestrator.search.backend import running_on
+
     estimator = clone(search.estimator)
     estimator.on_progress, estimator.unfinished = progress, unfinished.folder
     try:
-        with each_warning_once():
+        with each_warning_once(), running_on(spec.backend, spec.scheduler, spec.n_jobs):
             estimator.fit(split.X_train, split.y_train)
     except OrchestratorError:  # an observer's, told while the search made progress
         raise

@@ -94,7 +94,7 @@ class Kit:
 
     def train(self, table: pd.DataFrame, search: Search, **keys: Any) -> tuple[Split, Trained]:
         parts = self.split(table, search, **keys)
-        return parts, train(parts, search, Progress(), Unfinished())
+        return parts, train(parts, search, self.search_spec(), Progress(), Unfinished())
 
     def package(self, parts: Split, trained: Trained, **keys: Any) -> Package:
         spec = PackageSpec(**{"model_name": "toy_model", "golden_rows": 3, **keys})

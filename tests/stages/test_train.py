@@ -86,7 +86,7 @@ def test_the_search_is_not_fitted_itself(kit: Kit, numbers: pd.DataFrame) -> Non
 def test_progress_starts_at_nothing_and_reaches_all_fits(kit: Kit, numbers: pd.DataFrame) -> None:
     events: list[Event] = []
     search = kit.search(grid=GRID)
-    train(kit.split(numbers, search), search, Progress(events.append), Unfinished())
+    train(kit.split(numbers, search), search, kit.search_spec(), Progress(events.append), Unfinished())
     told = [event for event in events if isinstance(event, StepProgress)]
     assert [(event.done, event.total) for event in told] == [(done, 8) for done in range(9)]
     assert told[-1].note.startswith("best accuracy 0.")
@@ -115,7 +115,13 @@ def test_a_fit_that_fails_is_told_in_one_line_with_what_would_help(kit: Kit, mix
 
 def test_an_observers_error_is_not_the_estimators(kit: Kit, numbers: pd.DataFrame) -> None:
     with pytest.raises(TrackingError, match="the store is full"):
-        train(kit.split(numbers), kit.search(), Progress(Moody(TrackingError("the store is full"))), Unfinished())
+        train(
+            kit.split(numbers),
+            kit.search(),
+            kit.search_spec(),
+            Progress(Moody(TrackingError("the store is full"))),
+            Unfinished(),
+        )
 
 
 def test_every_kind_of_column_goes_through_the_tabular_preprocessing(kit: Kit, mixed: pd.DataFrame) -> None:
