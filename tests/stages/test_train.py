@@ -68,7 +68,7 @@ def test_results_are_exactly_those_of_scikit_learns_search(kit: Kit, numbers: pd
 
 
 def test_a_random_search_draws_some_of_the_grid(kit: Kit, numbers: pd.DataFrame) -> None:
-    drawn = {"_target_": "orchestrator.search.SharedRandomizedSearchCV", "random_state": 0}
+    drawn: dict[str, Any] = {"_target_": "orchestrator.search.SharedRandomizedSearchCV", "random_state": 0}
     search = kit.search(grid=GRID, n_iter=3, **drawn)
     assert (search.candidates, search.fits) == (3, 6)
     _, trained = kit.train(numbers, search)
