@@ -152,15 +152,19 @@ def measure(shape: str, kind: str, n_jobs: int) -> dict[str, Any]:
     """One search, in this process: seconds, peak memory in MB, fits, and a digest of every score."""
     import numpy as np
     import psutil
-    from joblib import Parallel, delayed
     from sklearn.model_selection import GridSearchCV
 
     from orchestrator.search import SharedGridSearchCV
 
     estimator, grid, X, y, options = SHAPES[shape]()
-    search = (SharedGridSearchCV if kind == "shared" else GridSearchCV)(estimator, grid, n_jobs=n_jobs, **options)
+    searches = SharedGridSearchCV if kind == "shared" else GridSearchCV
+    search = searches(estimator, grid, n_jobs=n_jobs, **options)
     warnings.simplefilter("ignore")
-    Parallel(n_jobs=n_jobs)(delayed(time.sleep)(0.5) for _ in range(n_jobs))
+    some = slice(0, 200)
+    warm_up = {**options, "cv": 4, "refit": False}
+    searches(estimator, {name: values[:1] for name, values in grid.items()}, n_jobs=n_jobs, **warm_up).fit(
+        X[some], y[some]
+    )
     clocks = time.perf_counter(), time.process_time()
     search.fit(X, y)
     seconds, cpu = time.perf_counter() - clocks[0], time.process_time() - clocks[1]

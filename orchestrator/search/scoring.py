@@ -1,8 +1,9 @@
 """Scores of a fitted estimator from one prediction, with what metrics have in common computed once.
 
-Two things are shared besides the prediction, and only among scikit-learn's own metrics: true labels are taken out of
-their pandas Series once, and precision, recall and F1 come from the one call that each of them makes anyway
-(``precision_recall_fscore_support``). Where one of them is zero it may have to warn, so each is asked by itself.
+On small folds metrics mostly check their input. So, among scikit-learn's own metrics only, true labels are taken out of
+their pandas Series once; precision, recall and F1 come from the one call that each of them makes anyway
+(``precision_recall_fscore_support``; where one of them is zero it may have to warn, so each is asked by itself); and the
+ROC AUC of labels that are 0 and 1 is the ``auc`` of the ``roc_curve`` at once, as labels need no encoding.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from sklearn import metrics
 from orchestrator.search import seam
 from orchestrator.search.lending import Unshareable, is_of
 
+RANKED = ("decision_function", "predict_proba")  # what ROC AUC is computed from, whichever there is
 THREE = (metrics.precision_score, metrics.recall_score, metrics.f1_score)
 TOGETHER = "precision, recall and F1"  # no scorer's name
 
@@ -28,6 +30,22 @@ def three(y_true: Any, y_pred: Any, *, average: str, pos_label: Any = 1, sample_
     options = {"average": average, "pos_label": pos_label, "sample_weight": sample_weight}
     found = metrics.precision_recall_fscore_support(y_true, y_pred, warn_for=(), **options)[:3]
     return found if all(found) else tuple(metric(y_true, y_pred, **options) for metric in THREE)
+
+
+def area(y_true: Any, y_score: Any, *, sample_weight: Any = None) -> Any:
+    """The area under the ROC curve."""
+    plain = type(y_true) is type(y_score) is np.ndarray and y_true.ndim == y_score.ndim == 1
+    if sample_weight is None and plain and y_true.dtype.kind in "iu" and np.unique(y_true).tolist() == [0, 1]:
+        return metrics.auc(*metrics.roc_curve(y_true, y_score)[:2])
+    return metrics.roc_auc_score(y_true, y_score, sample_weight=sample_weight)
+
+
+def quick(scorer: Any) -> Any:
+    """A scorer with the same score."""
+    metric, options = seam.metric_of(scorer)
+    if metric is metrics.roc_auc_score and not options and seam.response_of(scorer) == RANKED:
+        return metrics.make_scorer(area, response_method=RANKED)
+    return scorer
 
 
 @dataclass(frozen=True)
@@ -55,11 +73,15 @@ class Scoring:
 
     @cached_property
     def _shared(self) -> Any:
-        alone = {name: scorer for name, scorer in self._named.items() if name not in self._of_three}
+        alone = {name: quick(scorer) for name, scorer in self._named.items() if name not in self._of_three}
         if self._of_three:
             _, options = seam.metric_of(self._named[next(iter(self._of_three))])
             alone[TOGETHER] = metrics.make_scorer(three, response_method="predict", **options)
         return seam.together(alone)
+
+    @cached_property
+    def _quick(self) -> Any:
+        return quick(self.scorer)
 
     @cached_property
     def _stock(self) -> bool:
@@ -79,7 +101,7 @@ class Scoring:
         """
         data = (X,) if y is None else (X, y)
         if seam.is_single(self.scorer):
-            return _number(self.scorer(estimator, *data, **params))
+            return _number(self._quick(estimator, *data, **params))
         scores = self._shared(estimator, *data, **params)
         together = scores.get(TOGETHER)
         return {

@@ -148,6 +148,11 @@ def metric_of(scorer: Any) -> tuple[Any, Mapping[str, Any]]:
     return getattr(scorer, "_score_func", None), getattr(scorer, "_kwargs", {})
 
 
+def response_of(scorer: Any) -> Any:
+    """Which of the estimator's answers it asks for."""
+    return getattr(scorer, "_response_method", None)
+
+
 def together(scorers: Mapping[str, Any]) -> Any:
     """One scorer for all, for which the estimator predicts once."""
     return _MultimetricScorer(scorers=dict(scorers), raise_exc=True)

@@ -136,14 +136,16 @@ def _most_shallow(results: Any) -> int:
 @pytest.mark.parametrize(
     "options",
     [
-        {"scoring": ["roc_auc", "f1"], "refit": _most_shallow},
+        pytest.param({"scoring": ["roc_auc", "f1"], "refit": _most_shallow}, id="refit by a callable"),
         {"scoring": ["roc_auc", "f1"], "refit": False},
         {"scoring": {"auc": "roc_auc", "accuracy": make_scorer(accuracy_score)}, "refit": "auc"},
         {"scoring": ["precision", "recall_macro", "f1", "recall", "average_precision", "r2"], "refit": "r2"},
         {"scoring": "f1"},
         {"verbose": 1},
         {"verbose": 3},
-        {"scoring": lambda estimator, X, y: {"a": estimator.score(X, y), "b": 1}, "refit": "a"},
+        pytest.param(
+            {"scoring": lambda estimator, X, y: {"a": estimator.score(X, y), "b": 1}, "refit": "a"}, id="callable"
+        ),
         {"return_train_score": True, "pre_dispatch": 1},
     ],
     ids=str,

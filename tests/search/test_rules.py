@@ -98,7 +98,7 @@ def test_ensembles_of_classes(compare: Same, estimator: Any, data: Any) -> None:
         (ensemble.HistGradientBoostingRegressor(random_state=0, early_stopping=False), NUMBERS),
         (ensemble.HistGradientBoostingRegressor(random_state=0, loss="absolute_error", min_samples_leaf=60), NUMBERS),
     ],
-    ids=str,
+    ids=["binary", "classes", "numbers", "nothing to split"],
 )
 def test_histogram_gradient_boosting(compare: Same, estimator: Any, data: Any) -> None:
     found = compare(estimator, {"max_iter": [2, 12, 5]}, *data, return_train_score=True)
@@ -127,7 +127,7 @@ def test_sample_weights(compare: Same) -> None:
     "estimator",
     [
         ensemble.RandomForestClassifier(),
-        ensemble.RandomForestClassifier(random_state=np.random.RandomState(0)),
+        pytest.param(ensemble.RandomForestClassifier(random_state=np.random.RandomState(0)), id="state"),
         ensemble.RandomForestClassifier(random_state=0, oob_score=True),
         ensemble.RandomForestClassifier(random_state=0, warm_start=True),
         ensemble.GradientBoostingClassifier(random_state=0, n_iter_no_change=2),

@@ -1,7 +1,8 @@
 """Histogram gradient boosting: as gradient boosting, the first k iterations are the model of k.
 
 Bins are made before the first iteration, each iteration works on what the ones before it left, and ``max_features``
-draws from one stream, iteration by iteration. Predictions add up the iterations in order.
+draws from one stream, iteration by iteration. Predictions add up the iterations in order. (OpenMP adds up the gradients in
+parts, one a thread: as everywhere in scikit-learn, equal means equal for the same number of threads.)
 
 Left out: early stopping (which ``"auto"`` means above 10,000 rows), ``warm_start`` and seeds that are no integers.
 """
