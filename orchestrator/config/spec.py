@@ -235,6 +235,10 @@ class SearchSpec(Section):
     n_iter: StrictInt | None = Field(default=None, ge=1)  # of a random search: how many of the grid's candidates
     random_state: StrictInt | None = None  # of a random search: which
 
+    def leaves(self, *without: str) -> dict[str, Any]:
+        """A search over all of the grid draws nothing, and says nothing of it."""
+        return super().leaves(*without, *(() if self.n_iter else ("n_iter", "random_state")))
+
     def cache_parts(self) -> Mapping[str, str]:
         """The search's own code counts too; where and in how many processes it runs changes no result."""
         return {**self.parts("n_jobs", "backend", "scheduler"), **_origins(self.target)}

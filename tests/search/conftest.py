@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from threadpoolctl import threadpool_limits
 
 from orchestrator.search import SharedGridSearchCV, SharedRandomizedSearchCV
 
@@ -64,6 +65,13 @@ def same(found: Any, expected: Any) -> None:
     assert str(getattr(found, "best_params_", None)) == str(getattr(expected, "best_params_", None))
     fitted = {name for name in vars(expected) if name.endswith("_")}
     assert {name for name in vars(found) if name.endswith("_")} - fitted <= {"work_"}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    """On tables of a few rows the threads of BLAS and OpenMP mostly wait for each other."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(name="compare")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import warnings
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score, make_scorer
+from sklearn.metrics import accuracy_score, get_scorer, get_scorer_names, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, PredefinedSplit, ShuffleSplit, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -167,6 +168,20 @@ def test_labels_of_other_types(compare: Same) -> None:
     )
     for each in (*labels, pd.Series(np.where(y, "yes", "no"), dtype="category")):
         compare(STEPS, GRID, X, each, **scoring)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_metric_there_is(compare: Same) -> None:
+    fitted, names = clone(STEPS).fit(X, y), []
+    for name in get_scorer_names():
+        with contextlib.suppress(ValueError, AttributeError):
+            get_scorer(name)(fitted, X, y)
+            names.append(name)
+    assert len(names) > 30
+    for labels in (y, pd.Series(y), pd.Series(y, dtype="float32"), pd.Series(y == 1)):
+        compare(STEPS, {"model__n_estimators": [1, 4]}, X, labels, scoring=names, refit="f1", error_score=-1.0)
+        for name in ("roc_auc", "precision", "accuracy"):
+            compare(STEPS, {"model__n_estimators": [1, 4]}, X, labels, scoring=name)
 
 
 def test_a_metric_without_an_answer_warns_as_ever() -> None:

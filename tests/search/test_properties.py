@@ -88,7 +88,7 @@ def searches(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(deadline=None, max_examples=60, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=25, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(searches())
 def test_any_search(compare: Same, drawn: dict[str, Any]) -> None:
     compare(**drawn)
