@@ -28,6 +28,7 @@ __all__ = [
     "HasParts",
     "Parts",
     "Purity",
+    "Unfinished",
     "cached",
     "digest",
     "file_digest",
@@ -124,6 +125,17 @@ class Entry:
     folder: Path
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """What a long stage may take: a folder for what it has done so far.
+
+    It is there again when the stage is run again with the same key, after a kill, and is gone once the product is
+    kept. None where nothing is kept.
+    """
+
+    folder: Path | None = None
+
+
 class Damaged(Exception):  # noqa: N818 - a finding, not an error: the product is made anew
     """An entry is there and is not what was written."""
 
@@ -186,6 +198,10 @@ class Cache:
             except OSError:
                 if not folder.exists():
                     raise
+
+    def unfinished(self, stage: str, key: str) -> Path:
+        """Where a stage keeps what it has done until its product is whole."""
+        return self.root / ".unfinished" / stage / key
 
     def changes(self, stage: str, parts: Parts) -> str:
         """What differs from the most similar product that was kept of this stage, for people; "" if none was kept."""

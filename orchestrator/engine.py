@@ -8,12 +8,14 @@ Order comes from data alone. :func:`plan` finds every misfit before anything run
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from orchestrator.cache import Cache, Damaged, Entry
+from orchestrator.cache import Cache, Damaged, Entry, Unfinished
 from orchestrator.events import (
     Event,
     Observer,
@@ -25,7 +27,7 @@ from orchestrator.events import (
     StepPlan,
     StepStarted,
 )
-from orchestrator.planning import Given, Key, Stages, Step, keys_of, label, plan
+from orchestrator.planning import OF_THE_RUN, Given, Key, Stages, Step, keys_of, label, plan
 
 __all__ = ["Given", "Prepared", "Products", "Stages", "Step", "label", "plan", "prepare", "run"]
 
@@ -67,7 +69,7 @@ def prepare(steps: Sequence[Step], given: Given, cache: Cache | None) -> tuple[P
         elif entry is None:
             why = why or (f"{taker} takes it" if taker else EVERY_TIME)
             takers |= dict.fromkeys(step.takes.values(), step.name)
-        takes = tuple(label(kind) for kind in step.takes.values() if kind is not Progress)
+        takes = tuple(label(kind) for kind in step.takes.values() if kind not in OF_THE_RUN)
         told = StepPlan(step.name, takes, label(step.gives), cached=entry is not None or idle, why=why)
         prepared.append(Prepared(step, told, key, entry, taker is not None))
     return tuple(reversed(prepared))
@@ -132,7 +134,8 @@ class Products:
 
     def _execute(self, item: Prepared, why: str) -> None:
         takes = item.step.takes
-        arguments = {name: Progress(self.tell) if kind is Progress else self[kind] for name, kind in takes.items()}
+        own = {Progress: Progress(self.tell), Unfinished: Unfinished(self._unfinished(item))}
+        arguments = {name: own[kind] if kind in own else self[kind] for name, kind in takes.items()}
         told = replace(item.told, cached=False, why=why)
         self.tell(StepStarted(told))
         started = time.perf_counter()
@@ -147,6 +150,11 @@ class Products:
             self._values[item.step.gives] = product
         self.tell(StepFinished(told, seconds, product))
 
+    def _unfinished(self, item: Prepared) -> Path | None:
+        if item.key is None or not item.key.keep or self._cache is None:
+            return None
+        return self._cache.unfinished(item.step.name, item.key.digest)
+
     def _keep(self, item: Prepared, product: Any) -> str:
         """Keep what a step made, if it is worth that; the reason why it cannot be kept, which fails no run."""
         if item.key is None or not item.key.keep or self._cache is None:
@@ -155,6 +163,7 @@ class Products:
             if keys_of(self._steps, self._given)[item.step.name].digest != item.key.digest:
                 return "not kept: its inputs or its code changed meanwhile"
             self._cache.save(item.step.name, item.key.digest, item.key.parts, product)
+            shutil.rmtree(self._cache.unfinished(item.step.name, item.key.digest), ignore_errors=True)
         except Exception as error:  # noqa: BLE001 - a full disk, or a product of foreign code that does not pickle
             return f"not kept: {type(error).__name__}: {' '.join(str(error).split())}"
         return ""

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.cache import Parts, digest, has_parts, parts_of, purity
+from orchestrator.cache import Parts, Unfinished, digest, has_parts, parts_of, purity
 from orchestrator.errors import PlanError
 from orchestrator.events import Progress
 from orchestrator.sources import origin_of, sources_in, versions_of
 
 Stages = Mapping[str, Callable[..., Any]]
 Given = Mapping[Any, Any]
+OF_THE_RUN = (Progress, Unfinished)  # what the engine itself gives to any stage; no input, and in no key
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def plan(stages: Stages, given: Given) -> tuple[Step, ...]:
     if problems:
         raise PlanError("\n".join(problems))
     ordered: list[Step] = []
-    done = {*given, Progress}
+    done = {*given, *OF_THE_RUN}
     waiting = steps
     while waiting:
         ready = next((step for step in waiting if done.issuperset(step.takes.values())), None)
@@ -84,13 +85,13 @@ def _step(name: str, stage: Callable[..., Any]) -> Step:
 def _sources(steps: Sequence[Step], given: Given) -> list[str]:
     """Every product with two sources, and every input without one."""
     problems = []
-    sources = dict.fromkeys([*given, Progress], "the run itself")
+    sources = dict.fromkeys([*given, *OF_THE_RUN], "the run itself")
     for step in steps:
         if step.gives in sources:
             problems.append(f"stages.{step.name}: gives {label(step.gives)}, which {sources[step.gives]} gives already")
         elif step.gives is not None:
             sources[step.gives] = f"stages.{step.name}"
-    there = ", ".join(sorted(label(kind) for kind in sources if kind is not Progress))
+    there = ", ".join(sorted(label(kind) for kind in sources if kind not in OF_THE_RUN))
     return problems + [
         f"stages.{step.name}: takes {label(kind)}, which nothing gives; add the stage that gives it (there are: {there})"
         for step in steps
@@ -153,7 +154,7 @@ def keys_of(steps: Sequence[Step], given: Given) -> Mapping[str, Key]:
         for name, kind in step.takes.items():
             if kind in given:
                 parts |= parts_of(name, given[kind])
-            elif kind is not Progress:
+            elif kind not in OF_THE_RUN:
                 before[f"takes {name}"] = keys[sources[kind]]
         key = digest({**parts, **{name: above.digest for name, above in before.items()}})
         for above in before.values():

@@ -328,6 +328,22 @@ def test_a_killed_run_is_failed_and_the_next_one_completes(elsewhere: Desk) -> N
     assert done.result["run_id"] in statuses(elsewhere, "FINISHED")
 
 
+def test_a_killed_search_goes_on_where_it_was(tmp_path: Path) -> None:
+    grid = ("model.param_grid.n_estimators=[100]", "model.param_grid.max_depth=[2,3,4,5,6,7,8,9]", "stages=train")
+    with desk(tmp_path) as at:
+        unfinished = at.state / "cache" / ".unfinished" / "train"
+        process = at.start(*grid, "deploy=none", "tracking=none", f"hydra.run.dir={at.home}/killed")
+        wait_for(lambda: sum(file.stat().st_size for file in unfinished.glob("*/*.fits")) > 1000)
+        process.kill()
+        process.communicate()
+        assert list(unfinished.glob("*/*.fits"))
+        resumed = at.run(*grid, "deploy=none", "tracking=none").well()
+        assert not list(unfinished.iterdir())
+    (tmp_path / "fresh").mkdir()
+    with desk(tmp_path / "fresh") as at:
+        assert at.run(*grid, "deploy=none", "tracking=none").well().result["metrics"] == resumed.result["metrics"]
+
+
 def searching(at: Desk) -> subprocess.Popen[str]:
     """A run in the midst of a long search."""
     known = set(statuses(at, "RUNNING"))

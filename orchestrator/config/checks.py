@@ -117,7 +117,12 @@ _STAND_INS: Mapping[str, Any] = {
     "data": {"path": "x", "format": "csv", "target": "x", "test_size": 0.5},
     "preprocess": {},
     "model": {"estimator": "sklearn.dummy.DummyClassifier"},
-    "search": {"_target_": "orchestrator.search.GridSearchCV", "cv": 2, "scoring": ["accuracy"], "refit": "accuracy"},
+    "search": {
+        "_target_": "orchestrator.search.SharedGridSearchCV",
+        "cv": 2,
+        "scoring": ["accuracy"],
+        "refit": "accuracy",
+    },
     "package": {"model_name": "x"},
     "azure": {},
     "tracking": {"_target_": "orchestrator.tracking.none.NoTracking"},

@@ -133,7 +133,10 @@ def _made(estimator: type, model: ModelSpec) -> Any:
 
 def _search(search: SearchSpec, estimator: Any) -> Iterator[Problem]:
     from sklearn.metrics import get_scorer, get_scorer_names
+    from sklearn.model_selection import RandomizedSearchCV
     from sklearn.model_selection._search import BaseSearchCV
+
+    from orchestrator.search.backend import missing
 
     try:
         found = locate(search.target, "search._target_")
@@ -141,10 +144,12 @@ def _search(search: SearchSpec, estimator: Any) -> Iterator[Problem]:
         yield from error.problems
     else:
         if not (isinstance(found, type) and issubclass(found, BaseSearchCV)):
-            text = (
-                f"should name a search estimator such as 'orchestrator.search.GridSearchCV', got {shown(search.target)}"
-            )
+            text = f"should name a search estimator such as 'orchestrator.search.SharedGridSearchCV', got {shown(search.target)}"
             yield Problem("search._target_", text)
+        elif issubclass(found, RandomizedSearchCV) != (search.n_iter is not None):
+            yield Problem("search.n_iter", "is how many candidates search=random draws; no other search takes it")
+    if module := missing(search.backend):
+        yield Problem("search.backend", f"{search.backend} needs {module}; install it with: pip install {module}")
     known = set(get_scorer_names())
     for name in search.scoring:
         if name not in known:

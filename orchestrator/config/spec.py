@@ -230,10 +230,18 @@ class SearchSpec(Section):
     scoring: tuple[StrictStr, ...] = Field(min_length=1)
     refit: StrictStr
     n_jobs: StrictInt | None = None
+    backend: Literal["loky", "threading", "dask", "ray"] | None = None  # joblib's
+    scheduler: StrictStr | None = None  # of a cluster that is there
+    n_iter: StrictInt | None = Field(default=None, ge=1)  # of a random search: how many of the grid's candidates
+    random_state: StrictInt | None = None  # of a random search: which
+
+    def leaves(self, *without: str) -> dict[str, Any]:
+        """A search over all of the grid draws nothing, and says nothing of it."""
+        return super().leaves(*without, *(() if self.n_iter else ("n_iter", "random_state")))
 
     def cache_parts(self) -> Mapping[str, str]:
-        """The search's own code counts too; the number of processes changes no result."""
-        return {**self.parts("n_jobs"), **_origins(self.target)}
+        """The search's own code counts too; where and in how many processes it runs changes no result."""
+        return {**self.parts("n_jobs", "backend", "scheduler"), **_origins(self.target)}
 
     @field_validator("scoring", mode="before")
     @classmethod
@@ -246,6 +254,12 @@ class SearchSpec(Section):
         if n_jobs == 0:
             raise ValueError("0 processes do nothing; write 1, or -1 for all cores")
         return n_jobs
+
+    @model_validator(mode="after")
+    def _a_cluster_has_a_backend(self) -> SearchSpec:
+        if self.scheduler is not None and self.backend not in {"dask", "ray"}:
+            raise ValueError("scheduler: is the address of a cluster; say of which: search.backend=dask or ray")
+        return self
 
     @model_validator(mode="after")
     def _refit_is_scored(self) -> SearchSpec:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator.cache import cached, pure
+from orchestrator.cache import Unfinished, cached, pure
 from orchestrator.config.locate import locate
 from orchestrator.config.spec import Branch, Component, DataSpec, ModelSpec, PreprocessSpec, SearchSpec, Seed
 from orchestrator.errors import OrchestratorError, TrainError
@@ -34,6 +34,9 @@ def assemble(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec) -
     pipeline = Pipeline([*steps, (MODEL, estimator)])
     grid = {f"{MODEL}__{name}": list(values) for name, values in model.param_grid.items()}
     candidates = len(ParameterGrid(grid))
+    drawn = {} if search.n_iter is None else {"n_iter": search.n_iter, "random_state": search.random_state}
+    if search.n_iter is not None:
+        candidates = drawn["n_iter"] = min(candidates, search.n_iter)
     found = locate(search.target, "search._target_")(
         pipeline,
         grid,
@@ -42,6 +45,7 @@ def assemble(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec) -
         cv=search.cv,
         n_jobs=search.n_jobs,
         error_score="raise",  # a candidate that fails is a mistake to be told, and not a missing score
+        **drawn,
     )
     return Search(found, candidates, candidates * search.cv)
 
@@ -71,18 +75,20 @@ def _lists(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cached("scikit-learn", "numpy", "scipy", "pandas", "joblib")
-def train(split: Split, search: Search, progress: Progress) -> Trained:
-    """Run the search and keep the best pipeline, fitted again on all training rows.
+def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, unfinished: Unfinished) -> Trained:
+    """Run the search and keep the best pipeline, fitted again on all training rows; one that was killed goes on.
 
     Raises:
         TrainError: a fit or a score failed; nothing is kept.
     """
     from sklearn.base import clone
 
+    from orchestrator.search.backend import running_on
+
     estimator = clone(search.estimator)
-    estimator.on_progress = progress
+    estimator.on_progress, estimator.unfinished = progress, unfinished.folder
     try:
-        with each_warning_once():
+        with each_warning_once(), running_on(spec.backend, spec.scheduler, spec.n_jobs):
             estimator.fit(split.X_train, split.y_train)
     except OrchestratorError:  # an observer's, told while the search made progress
         raise

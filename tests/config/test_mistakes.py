@@ -50,7 +50,7 @@ KEYS = [
     row("+typo.deep.er=1", "typo: no such key | there are: azure, data, deploy"),
     row("++data.typo=1", "data.typo: no such key"),
     row("", "seeed: no such key | did you mean 'seed'", config=("seed: 0 #", "seed: 0\nseeed: 1 #")),
-    row("", "search.jobs: no such key | did you mean 'n_jobs'", search__grid=("n_jobs: 1", "n_jobs: 1\njobs: 1")),
+    row("", "search.jobs: no such key | did you mean 'n_jobs'", search__grid=("n_jobs: null", "n_jobs: 1\njobs: 1")),
     row("", "deploy.hst: did you mean 'host'", deploy__local=("host:", "host: 127.0.0.1\nhst:")),
     row(
         "preprocess=tabular",
@@ -239,6 +239,8 @@ SEARCH = [
         "model.estimator=sklearn.ensemble.RandomForestRegressor",
         "search.scoring: 'roc_auc' | score classes and RandomForestRegressor predicts numbers; use search=grid_regression",
     ),
+    row("+search.n_iter=3", "search.n_iter: is how many candidates search=random draws"),
+    row("search=random search.n_iter=null", "search.n_iter: is how many candidates search=random draws"),
     row("search._target_=sklearn.model_selection.GridSearch", "search._target_: did you mean 'GridSearchCV'"),
 ]
 

@@ -36,13 +36,13 @@ def test_nothing_of_it_can_be_changed(spec: RunSpec) -> None:
 
 def test_sections_have_their_path_and_every_leaf_is_text(spec: RunSpec) -> None:
     assert spec.search.flat() == {
-        "search._target_": "orchestrator.search.GridSearchCV",
+        "search._target_": "orchestrator.search.SharedGridSearchCV",
         "search.cv": "5",
         "search.scoring": '["roc_auc", "precision", "recall", "f1", "accuracy"]',
         "search.refit": "roc_auc",
-        "search.n_jobs": "1",
+        **{f"search.{name}": "null" for name in ("n_jobs", "backend", "scheduler")},
     }
-    assert "search.n_jobs" not in spec.search.cache_parts(), "it changes no result"
+    assert not {"search.n_jobs", "search.backend", "search.scheduler"} & spec.search.cache_parts().keys()
     assert spec.model.flat()["model.param_grid.max_depth"] == "[2, 7, 10]"
     assert spec.preprocess.flat()["preprocess.steps.impute.strategy"] == "mean"
     assert spec.preprocess.flat()["preprocess.branches"] == "{}"

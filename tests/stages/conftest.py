@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from orchestrator.cache import Unfinished
 from orchestrator.config.spec import DataSpec, ModelSpec, PackageSpec, PreprocessSpec, SearchSpec, Seed, StateDir
 from orchestrator.events import Progress
 from orchestrator.products import Dataset, Package, Search, Split, Trained
@@ -76,7 +77,12 @@ class Kit:
         )
 
     def search_spec(self, **keys: Any) -> SearchSpec:
-        plain = {"_target_": "orchestrator.search.GridSearchCV", "cv": 2, "scoring": ["accuracy"], "refit": "accuracy"}
+        plain = {
+            "_target_": "orchestrator.search.SharedGridSearchCV",
+            "cv": 2,
+            "scoring": ["accuracy"],
+            "refit": "accuracy",
+        }
         return SearchSpec(**{**plain, **keys})
 
     def load(self, table: pd.DataFrame | str | bytes, search: Search | None = None, **keys: Any) -> Dataset:
@@ -88,7 +94,7 @@ class Kit:
 
     def train(self, table: pd.DataFrame, search: Search, **keys: Any) -> tuple[Split, Trained]:
         parts = self.split(table, search, **keys)
-        return parts, train(parts, search, Progress())
+        return parts, train(parts, search, self.search_spec(), Progress(), Unfinished())
 
     def package(self, parts: Split, trained: Trained, **keys: Any) -> Package:
         spec = PackageSpec(**{"model_name": "toy_model", "golden_rows": 3, **keys})

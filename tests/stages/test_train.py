@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV
 
+from orchestrator.cache import Unfinished
 from orchestrator.config.spec import ROOT, ModelSpec, PreprocessSpec, Seed
 from orchestrator.errors import TrackingError, TrainError
 from orchestrator.events import Event, Progress, StepProgress
@@ -67,6 +68,15 @@ def test_results_are_exactly_those_of_scikit_learns_search(kit: Kit, numbers: pd
     np.testing.assert_array_equal(ours, theirs)
 
 
+def test_a_random_search_draws_some_of_the_grid(kit: Kit, numbers: pd.DataFrame) -> None:
+    drawn: dict[str, Any] = {"_target_": "orchestrator.search.SharedRandomizedSearchCV", "random_state": 0}
+    search = kit.search(grid=GRID, n_iter=3, **drawn)
+    assert (search.candidates, search.fits) == (3, 6)
+    _, trained = kit.train(numbers, search)
+    assert len(trained.candidates) == 3
+    assert kit.search(grid=GRID, n_iter=100, **drawn).candidates == 4
+
+
 def test_the_search_is_not_fitted_itself(kit: Kit, numbers: pd.DataFrame) -> None:
     search = kit.search()
     kit.train(numbers, search)
@@ -76,9 +86,9 @@ def test_the_search_is_not_fitted_itself(kit: Kit, numbers: pd.DataFrame) -> Non
 def test_progress_starts_at_nothing_and_reaches_all_fits(kit: Kit, numbers: pd.DataFrame) -> None:
     events: list[Event] = []
     search = kit.search(grid=GRID)
-    train(kit.split(numbers, search), search, Progress(events.append))
+    train(kit.split(numbers, search), search, kit.search_spec(), Progress(events.append), Unfinished())
     told = [event for event in events if isinstance(event, StepProgress)]
-    assert [(event.done, event.total) for event in told] == [(0, 8), (2, 8), (4, 8), (6, 8), (8, 8)]
+    assert [(event.done, event.total) for event in told] == [(done, 8) for done in range(9)]
     assert told[-1].note.startswith("best accuracy 0.")
 
 
@@ -105,7 +115,13 @@ def test_a_fit_that_fails_is_told_in_one_line_with_what_would_help(kit: Kit, mix
 
 def test_an_observers_error_is_not_the_estimators(kit: Kit, numbers: pd.DataFrame) -> None:
     with pytest.raises(TrackingError, match="the store is full"):
-        train(kit.split(numbers), kit.search(), Progress(Moody(TrackingError("the store is full"))))
+        train(
+            kit.split(numbers),
+            kit.search(),
+            kit.search_spec(),
+            Progress(Moody(TrackingError("the store is full"))),
+            Unfinished(),
+        )
 
 
 def test_every_kind_of_column_goes_through_the_tabular_preprocessing(kit: Kit, mixed: pd.DataFrame) -> None:

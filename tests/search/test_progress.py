@@ -12,12 +12,12 @@ from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.tree import DecisionTreeClassifier
 
-from orchestrator.search import UPDATES, GridSearchCV
+from orchestrator.search import UPDATES, SharedGridSearchCV
 
 X, y = make_classification(60, random_state=0)
 
 
-def search(kind: type = GridSearchCV, **options: Any) -> Any:
+def search(kind: type = SharedGridSearchCV, **options: Any) -> Any:
     grid = options.pop("grid", {"max_depth": [1, 2, 3], "min_samples_leaf": [1, 5]})
     return kind(DecisionTreeClassifier(random_state=0), grid, **{"cv": 3, **options})
 
@@ -52,7 +52,7 @@ def test_progress_is_told_and_no_part_of_the_estimator() -> None:
     assert clone(estimator).on_progress is None
     assert pickle.loads(pickle.dumps(estimator)).on_progress is None
     estimator.fit(X, y)
-    assert [event[:2] for event in told] == [(done, 18) for done in range(0, 19, 3)]
+    assert [event[:2] for event in told] == [(done, 18) for done in range(19)]
     assert told[0][2] == ""
     assert told[-1][2] == f"best score {estimator.best_score_:.4f}"
 
@@ -62,7 +62,7 @@ def test_progress_works_with_processes() -> None:
     estimator = search(n_jobs=2, scoring=["roc_auc"], refit="roc_auc")
     estimator.on_progress = lambda *event: told.append(event)
     estimator.fit(X, y)
-    assert [event[:2] for event in told] == [(0, 18), (6, 18), (12, 18), (18, 18)]
+    assert [event[:2] for event in told] == [(done, 18) for done in range(19)]
     assert told[-1][2] == f"best roc_auc {estimator.best_score_:.4f}"
 
 

@@ -1,0 +1,69 @@
+"""The searches: drop-ins for scikit-learn's that do shared work once and tell how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from sklearn import get_config, model_selection
+
+from orchestrator.search import seam
+from orchestrator.search.progress import UPDATES, Progress
+from orchestrator.search.rules import RULES, Rule
+from orchestrator.search.running import Work, run
+
+__all__ = ["UPDATES", "SharedGridSearchCV", "SharedRandomizedSearchCV"]
+
+
+class _Shared:
+    """What makes a search of scikit-learn share work; before it among the bases.
+
+    Before ``fit``, ``on_progress`` may be set to a callable of (fits done, fits in all, a few words). It is no
+    parameter: a clone does not carry it, and results do not depend on it. Neither is ``unfinished``, a folder that
+    gets every fit's result as it finishes: the same search on the same data goes on from there. After ``fit``, ``work_`` tells how many fits
+    were asked for and how many it took.
+    """
+
+    rules: ClassVar[Sequence[Rule]] = RULES
+    on_progress: Callable[[int, int, str], None] | None = None
+    unfinished: Path | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without ``on_progress`` and ``unfinished``: they belong to this process."""
+        state: Any = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in {"on_progress", "unfinished"}}
+
+    def _run_search(self, evaluate_candidates: Any, callback_ctx: Any = None) -> None:
+        """As scikit-learn's, with the evaluation put in our hands where nothing speaks against it."""
+        config = get_config()
+        special = config["enable_metadata_routing"] or config.get("array_api_dispatch") or seam.has_callbacks(self)
+        ours = None if special else seam.with_parallel(evaluate_candidates, self._evaluate)
+        context = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
+        super()._run_search(evaluate_candidates if ours is None else _without_context(ours), **context)  # type: ignore[misc]
+
+    def _evaluate(self, calls: Iterable[seam.Call]) -> list[Any]:
+        metric = self.refit if isinstance(self.refit, str) else None  # type: ignore[attr-defined]
+        n_jobs, pre_dispatch = self.n_jobs, self.pre_dispatch  # type: ignore[attr-defined]
+        progress = Progress(self.on_progress, metric)
+        results, self.work_ = run(calls, self.rules, n_jobs, pre_dispatch, progress, self.unfinished)
+        return results
+
+    work_: Work
+
+
+def _without_context(evaluate: Any) -> Any:
+    """Nobody listens to single fits, so nobody is prepared for it."""
+
+    def quietly(*args: Any, callback_ctx: Any = None, **options: Any) -> Any:  # noqa: ARG001
+        return evaluate(*args, **options)
+
+    return quietly
+
+
+class SharedGridSearchCV(_Shared, model_selection.GridSearchCV):  # type: ignore[misc]
+    """scikit-learn's GridSearchCV, with the same results to the last bit, from less work."""
+
+
+class SharedRandomizedSearchCV(_Shared, model_selection.RandomizedSearchCV):  # type: ignore[misc]
+    """scikit-learn's RandomizedSearchCV, with the same results to the last bit, from less work."""

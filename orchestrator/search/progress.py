@@ -1,0 +1,46 @@
+"""How far a search is, told to whoever listens: a few dozen times at most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+UPDATES = 50  # at most, after the first
+
+
+@dataclass
+class Progress:
+    """Counts fits and keeps the best mean score of the folds done so far."""
+
+    tell: Callable[[int, int, str], None] | None
+    metric: str | None  # None: the only score
+    total: int = 0
+    _done: int = 0
+    _told: int = 0
+    _scores: dict[int, list[float]] = field(default_factory=dict)
+
+    def start(self, total: int) -> None:
+        """Nothing done yet of so many fits."""
+        self.total, self._done, self._told, self._scores = total, 0, 0, {}
+        if self.tell is not None:
+            self.tell(0, total, "")
+
+    def add(self, candidate: int, result: Mapping[str, Any]) -> None:
+        """One more."""
+        self._done += 1
+        if self.tell is None:
+            return
+        scores = result["test_scores"]
+        score = scores.get(self.metric) if isinstance(scores, dict) else scores
+        if score is not None:
+            self._scores.setdefault(candidate, []).append(score)
+        if self._done == self.total or self._done - self._told >= -(-self.total // UPDATES):
+            self._told = self._done
+            self.tell(self._done, self.total, self._best())
+
+    def _best(self) -> str:
+        means = [np.mean(scores) for scores in self._scores.values()]
+        return f"best {self.metric or 'score'} {max(means):.4f}" if means else ""

@@ -1,0 +1,128 @@
+"""Running a search's fits: in this process one after the other, or in joblib's workers unit by unit."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Container, Generator, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from joblib import effective_n_jobs
+from sklearn.utils.parallel import Parallel, delayed
+
+from orchestrator.search import plan, randomness, seam
+from orchestrator.search.journal import Journal, Place
+from orchestrator.search.progress import UPDATES, Progress
+from orchestrator.search.rules.rule import Rule
+from orchestrator.search.unit import Result, work
+
+PER_PROCESS = 3  # units, or one a fold: enough that nobody waits long for the last, few enough to share much
+
+
+class Work(NamedTuple):
+    """How many fits a search was asked for, and how many it took."""
+
+    asked: int
+    done: int
+
+
+def run(
+    calls: Iterable[seam.Call],
+    rules: Sequence[Rule],
+    n_jobs: Any,
+    pre_dispatch: Any,
+    progress: Progress,
+    folder: Path | None = None,
+) -> tuple[list[Any], Work]:
+    """The results of all calls, in order. ``folder`` holds those that an earlier try has finished, and gets the others."""
+    tasks = seam.read(calls)
+    processes = effective_n_jobs(n_jobs)
+    if isinstance(tasks, list):  # not what we know: as scikit-learn would
+        results: list[Any] = list(Parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch)(tasks))
+        return results, Work(len(results), len(results))
+    groups, total = plan.groups(tasks, rules), len(tasks.candidates) * len(tasks.folds)
+    progress.start(total)
+    journal = Journal(folder, tasks)
+    kept = journal.kept()
+    shares = any(group.shares for group in groups)
+    if processes == 1:
+        found = _in_order(tasks, kept) if not shares else _here(tasks, groups, progress, kept)
+    else:
+        pieces = (
+            math.ceil(PER_PROCESS * processes / len(tasks.folds)) if shares else math.ceil(UPDATES / len(tasks.folds))
+        )
+        units = plan.without(plan.units(groups, len(tasks.folds), pieces), kept)
+        found = _in_workers(tasks, units, n_jobs, pre_dispatch)
+    results = [None] * total
+    for (candidate, fold), result in kept.items():
+        results[candidate * len(tasks.folds) + fold] = result
+        progress.add(candidate, result)
+    done = 0
+    try:
+        for fold, (candidate, result, fits) in found:
+            results[candidate * len(tasks.folds) + fold] = result
+            journal.add(candidate, fold, result)
+            progress.add(candidate, result)
+            done += fits
+    finally:
+        journal.close()
+        found.close()
+    return results, Work(total, done)
+
+
+def _in_order(tasks: seam.Tasks, kept: Container[Place] = ()) -> Generator[tuple[int, Result], None, None]:
+    for candidate, parameters in enumerate(tasks.candidates):
+        for at, fold in enumerate(tasks.folds):
+            if (candidate, at) in kept:
+                continue
+            yield at, (candidate, tasks.job.plain(candidate, parameters, fold), 1)
+
+
+def _here(
+    tasks: seam.Tasks, groups: Sequence[plan.Group], progress: Progress, kept: Container[Place]
+) -> Generator[tuple[int, Result], None, None]:
+    before = randomness.state()
+    for unit in plan.without(plan.units(groups, len(tasks.folds), 1), kept):
+        for result in work(tasks.job, tasks.folds[unit.fold], unit.groups, _candidates(tasks, unit)):
+            if randomness.has_moved(before):
+                randomness.restore(before)
+                progress.start(progress.total)
+                yield from _in_order(tasks)
+                return
+            yield unit.fold, result
+
+
+def _in_workers(
+    tasks: seam.Tasks, units: Sequence[plan.Unit], n_jobs: Any, pre_dispatch: Any
+) -> Generator[tuple[int, Result], None, None]:
+    """Unit by unit, as they finish. joblib limits the threads of BLAS and OpenMP in its processes."""
+    try:
+        parallel = Parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch, return_as="generator_unordered")
+    except ValueError:  # a backend that gives everything at the end
+        parallel = Parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch)
+    calls = (
+        delayed(_unit)(tasks.job, unit.fold, tasks.folds[unit.fold], unit.groups, _candidates(tasks, unit))
+        for unit in units
+    )
+    outputs = parallel(calls)
+    try:
+        for fold, results in outputs:
+            for result in results:
+                yield fold, result
+    finally:  # whoever stops listening, stops the work
+        if isinstance(outputs, Generator):
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message=".*tasks .* by the workers have been cancelled")
+                warnings.filterwarnings("ignore", message=".*tasks have been successfully executed")
+                outputs.close()
+
+
+def _unit(
+    job: seam.Job, at: int, fold: seam.Fold, groups: Sequence[plan.Group], candidates: Mapping[int, Any]
+) -> tuple[int, list[Result]]:
+    return at, list(work(job, fold, groups, candidates))
+
+
+def _candidates(tasks: seam.Tasks, unit: plan.Unit) -> dict[int, Any]:
+    return {at: tasks.candidates[at] for group in unit.groups for at in group.members}

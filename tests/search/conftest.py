@@ -1,0 +1,79 @@
+"""What the tests of the search have in common: scikit-learn's search beside ours, and the comparison to the last bit."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from threadpoolctl import threadpool_limits
+
+from orchestrator.search import SharedGridSearchCV, SharedRandomizedSearchCV
+
+Same = Callable[..., Any]
+
+
+def compare(
+    estimator: Any, grid: Any, X: Any, y: Any, *, fit: dict[str, Any] | None = None, ours: Any = None, **options: Any
+) -> Any:
+    """Fit both, compare every number, and give ours."""
+    theirs = RandomizedSearchCV if "n_iter" in options else GridSearchCV
+    ours = ours or (SharedRandomizedSearchCV if "n_iter" in options else SharedGridSearchCV)
+    options = {"cv": 3, **options}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = _fitted(theirs(clone(estimator), grid, **copy.deepcopy(options)), X, y, fit)
+        found = _fitted(ours(clone(estimator), grid, **options), X, y, fit)
+        same(found, expected)
+        if expected.refit:
+            for method in ("predict", "predict_proba", "decision_function"):
+                if hasattr(expected, method):
+                    answers = [_seeded(getattr(search, method), X) for search in (found, expected)]
+                    assert np.array_equal(*answers)
+    return found
+
+
+def _fitted(search: Any, X: Any, y: Any, fit: Any) -> Any:
+    return _seeded(lambda X: search.fit(X, y, **(fit or {})), X)
+
+
+def _seeded(call: Any, X: Any) -> Any:
+    """On rows of its own, and with the random numbers that scikit-learn draws where no seed is given."""
+    np.random.seed(0)  # noqa: NPY002
+    return call(copy.deepcopy(X))
+
+
+def same(found: Any, expected: Any) -> None:
+    """Every score, rank and choice is equal, bit for bit."""
+    assert list(found.cv_results_) == list(expected.cv_results_)
+    for name, values in expected.cv_results_.items():
+        if name == "params":
+            assert list(map(str, found.cv_results_["params"])) == list(map(str, values))
+        elif name.startswith("param_"):
+            assert str(found.cv_results_[name]) == str(values)
+            assert found.cv_results_[name].dtype == values.dtype
+        elif not name.endswith("_time"):
+            assert found.cv_results_[name].dtype == values.dtype
+            assert found.cv_results_[name].tobytes() == values.tobytes(), name
+    for name in ("best_index_", "best_score_", "n_splits_", "multimetric_"):
+        assert getattr(found, name, None) == getattr(expected, name, None)
+    assert str(getattr(found, "best_params_", None)) == str(getattr(expected, "best_params_", None))
+    fitted = {name for name in vars(expected) if name.endswith("_")}
+    assert {name for name in vars(found) if name.endswith("_")} - fitted <= {"work_"}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    """On tables of a few rows the threads of BLAS and OpenMP mostly wait for each other."""
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture(name="compare")
+def _compare() -> Same:
+    return compare

@@ -1,0 +1,186 @@
+"""Each rule against scikit-learn, bit for bit, and where it must keep out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn import ensemble, neighbors
+from sklearn.datasets import make_classification, make_regression
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+
+Same = Callable[..., Any]
+
+BINARY = make_classification(90, 6, random_state=0)
+CLASSES = make_classification(120, 8, n_informative=5, n_classes=3, random_state=1)
+NUMBERS = make_regression(90, 5, noise=4.0, random_state=2)
+ROUND = (np.round(BINARY[0]), BINARY[1])  # many equal distances
+
+SIZES = {"n_estimators": [3, 17, 1, 9]}
+SCORES = {"scoring": ["accuracy", "neg_log_loss", "f1_macro"], "refit": "neg_log_loss"}
+
+
+def forests() -> list[Any]:
+    kinds = [ensemble.RandomForestClassifier, ensemble.ExtraTreesClassifier]
+    options: list[dict[str, Any]] = [
+        {},
+        {"bootstrap": False},
+        {"bootstrap": True, "max_samples": 0.5},
+        {"class_weight": "balanced"},
+        {"class_weight": "balanced_subsample"},
+        {"max_features": None, "max_depth": 3},
+        {"n_jobs": 1},
+    ]
+    return [kind(random_state=3, **some) for kind in kinds for some in options]
+
+
+@pytest.mark.parametrize("estimator", forests(), ids=str)
+@pytest.mark.parametrize("data", [BINARY, CLASSES], ids=["binary", "classes"])
+def test_forests_of_classes(compare: Same, estimator: Any, data: Any) -> None:
+    found = compare(estimator, {**SIZES, "min_samples_leaf": [1, 5]}, *data, **SCORES, return_train_score=True)
+    assert found.work_ == (24, 6)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        ensemble.RandomForestRegressor(random_state=0),
+        ensemble.RandomForestRegressor(random_state=0, criterion="absolute_error", max_samples=20),
+        ensemble.ExtraTreesRegressor(random_state=0, bootstrap=True),
+        ensemble.GradientBoostingRegressor(random_state=0),
+        ensemble.GradientBoostingRegressor(random_state=0, subsample=0.5, loss="huber", max_features=2),
+        ensemble.GradientBoostingRegressor(random_state=0, init="zero", loss="quantile"),
+        ensemble.AdaBoostRegressor(random_state=0),
+        ensemble.AdaBoostRegressor(random_state=0, loss="exponential", learning_rate=0.5),
+        ensemble.BaggingRegressor(random_state=0),
+        ensemble.BaggingRegressor(random_state=0, max_features=0.5, bootstrap_features=True),
+    ],
+    ids=str,
+)
+def test_ensembles_of_numbers(compare: Same, estimator: Any) -> None:
+    found = compare(
+        estimator, SIZES, *NUMBERS, scoring=["r2", "neg_mean_absolute_error"], refit="r2", return_train_score=True
+    )
+    assert found.work_ == (12, 3)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        ensemble.GradientBoostingClassifier(random_state=0),
+        ensemble.GradientBoostingClassifier(random_state=0, subsample=0.7, max_features=0.5),
+        ensemble.GradientBoostingClassifier(random_state=0, init="zero"),
+        ensemble.AdaBoostClassifier(random_state=0),
+        ensemble.AdaBoostClassifier(DecisionTreeClassifier(max_depth=4), random_state=0),
+        ensemble.AdaBoostClassifier(DecisionTreeClassifier(), random_state=0),  # ends after one round
+        ensemble.BaggingClassifier(random_state=0),
+        ensemble.BaggingClassifier(LogisticRegression(), random_state=0, max_samples=0.6, max_features=0.7),
+        ensemble.BaggingClassifier(SVC(), random_state=0, bootstrap=False, max_samples=0.6),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("data", [BINARY, CLASSES], ids=["binary", "classes"])
+def test_ensembles_of_classes(compare: Same, estimator: Any, data: Any) -> None:
+    found = compare(estimator, SIZES, *data, **SCORES, return_train_score=True)
+    assert found.work_ == (12, 3)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "data"),
+    [
+        (ensemble.HistGradientBoostingClassifier(random_state=0), BINARY),
+        (ensemble.HistGradientBoostingClassifier(random_state=0, max_features=0.5, max_leaf_nodes=4), CLASSES),
+        (ensemble.HistGradientBoostingRegressor(random_state=0, early_stopping=False), NUMBERS),
+        (ensemble.HistGradientBoostingRegressor(random_state=0, loss="absolute_error", min_samples_leaf=60), NUMBERS),
+    ],
+    ids=["binary", "classes", "numbers", "nothing to split"],
+)
+def test_histogram_gradient_boosting(compare: Same, estimator: Any, data: Any) -> None:
+    found = compare(estimator, {"max_iter": [2, 12, 5]}, *data, return_train_score=True)
+    assert found.work_ == (9, 3)
+
+
+@pytest.mark.parametrize("kind", [ensemble.RandomForestClassifier, ensemble.GradientBoostingClassifier])
+def test_sparse_rows(compare: Same, kind: Any) -> None:
+    X = sparse.csr_matrix(np.where(np.abs(BINARY[0]) > 1, BINARY[0], 0))
+    assert compare(kind(random_state=0), SIZES, X, BINARY[1]).work_ == (12, 3)
+
+
+def test_several_outputs(compare: Same) -> None:
+    y = np.column_stack([BINARY[1], BINARY[0][:, 0] > 0])
+    assert compare(ensemble.RandomForestClassifier(random_state=0), SIZES, BINARY[0], y).work_ == (12, 3)
+
+
+def test_sample_weights(compare: Same) -> None:
+    weights = np.random.default_rng(0).uniform(size=90)
+    for kind in (ensemble.RandomForestClassifier, ensemble.GradientBoostingClassifier, ensemble.AdaBoostClassifier):
+        found = compare(kind(random_state=0), SIZES, *BINARY, fit={"sample_weight": weights}, scoring="accuracy")
+        assert found.work_ == (12, 3)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        ensemble.RandomForestClassifier(),
+        pytest.param(ensemble.RandomForestClassifier(random_state=np.random.RandomState(0)), id="state"),
+        ensemble.RandomForestClassifier(random_state=0, oob_score=True),
+        ensemble.RandomForestClassifier(random_state=0, warm_start=True),
+        ensemble.GradientBoostingClassifier(random_state=0, n_iter_no_change=2),
+        ensemble.GradientBoostingClassifier(random_state=0, init=LogisticRegression()),
+        ensemble.GradientBoostingClassifier(random_state=0, warm_start=True),
+        ensemble.BaggingClassifier(random_state=0, oob_score=True),
+        ensemble.AdaBoostClassifier(LogisticRegression(), random_state=0),
+    ],
+    ids=str,
+)
+def test_where_equality_is_not_promised_nothing_is_shared(compare: Same, estimator: Any) -> None:
+    found = compare(estimator, SIZES, *BINARY)
+    assert found.work_ == (12, 12)
+
+
+def test_threads_add_up_in_any_order_and_are_left_alone(compare: Same) -> None:
+    estimator = ensemble.RandomForestClassifier(random_state=0, n_jobs=2)
+    assert compare(estimator, {"n_estimators": [1, 2]}, *BINARY).work_ == (6, 6)
+
+
+def test_early_stopping_of_histogram_boosting_is_left_alone(compare: Same) -> None:
+    X, y = make_classification(21_000, 4, random_state=0)
+    estimator = ensemble.HistGradientBoostingClassifier(random_state=0, max_leaf_nodes=4)
+    assert compare(estimator, {"max_iter": [2, 4]}, X, y, cv=2).work_ == (4, 4)
+    assert compare(estimator.set_params(early_stopping=False), {"max_iter": [2, 4]}, X, y, cv=2).work_ == (4, 2)
+
+
+def test_values_that_are_refused_are_refused_by_the_estimator(compare: Same) -> None:
+    estimator = ensemble.RandomForestClassifier(random_state=0)
+    found = compare(estimator, {"n_estimators": [3, 0, 5, "many"]}, *BINARY)
+    assert np.isnan(found.cv_results_["mean_test_score"]).tolist() == [False, True, False, True]
+
+
+@pytest.mark.parametrize("data", [BINARY, CLASSES, ROUND], ids=["binary", "classes", "ties"])
+@pytest.mark.parametrize("options", [{}, {"algorithm": "kd_tree", "p": 1}, {"metric": "chebyshev"}], ids=str)
+def test_neighbours_of_classes(compare: Same, data: Any, options: dict[str, Any]) -> None:
+    grid = {"n_neighbors": [1, 2, 5, 9, 15], "weights": ["uniform", "distance"]}
+    found = compare(neighbors.KNeighborsClassifier(**options), grid, *data, **SCORES, return_train_score=True)
+    assert found.work_ == (30, 3)
+
+
+def test_neighbours_of_numbers(compare: Same) -> None:
+    grid = {"n_neighbors": [1, 2, 5, 9, 15], "weights": ["uniform", "distance"]}
+    few_ties = NUMBERS[0].copy()
+    few_ties[::6] = few_ties[1::6]
+    for X in (NUMBERS[0], np.round(NUMBERS[0]), few_ties):
+        assert compare(neighbors.KNeighborsRegressor(), grid, X, NUMBERS[1], return_train_score=True).work_ == (30, 3)
+
+
+@pytest.mark.parametrize("options", [{"algorithm": "brute"}, {"algorithm": "ball_tree"}, {"metric": "cosine"}], ids=str)
+def test_neighbours_in_any_other_way_are_left_alone(compare: Same, options: dict[str, Any]) -> None:
+    assert compare(neighbors.KNeighborsClassifier(**options), {"n_neighbors": [1, 5]}, *BINARY).work_ == (6, 6)
+
+
+def test_more_neighbours_than_a_tree_is_made_for_are_left_alone(compare: Same) -> None:
+    assert compare(neighbors.KNeighborsClassifier(), {"n_neighbors": [5, 9, 40]}, *BINARY).work_.done >= 6
