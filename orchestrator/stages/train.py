@@ -79,7 +79,7 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
     """Run the search and keep the best pipeline, fitted again on all training rows; one that was killed goes on.
 
     Raises:
-        TrainError: a fit or a score failed; nothing is kept.
+        TrainError: there is no such cluster, or a fit or a score failed; no product is kept.
     """
     from sklearn.base import clone
 
@@ -87,13 +87,18 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
 
     estimator = clone(search.estimator)
     estimator.on_progress, estimator.unfinished = progress, unfinished.folder
-    try:
-        with each_warning_once(), running_on(spec.backend, spec.scheduler, spec.n_jobs):
+    with each_warning_once(), contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(running_on(spec.backend, spec.scheduler, spec.n_jobs))
+        except Exception as error:
+            where = f"search.scheduler: {spec.scheduler}" if spec.scheduler else f"search.backend: {spec.backend}"
+            raise TrainError(f"{where} cannot be used ({_remedy(error)}); is it running?") from error
+        try:
             estimator.fit(split.X_train, split.y_train)
-    except OrchestratorError:  # an observer's, told while the search made progress
-        raise
-    except Exception as error:
-        raise TrainError(f"model: fitting failed with {type(error).__name__}: {_remedy(error)}") from error
+        except OrchestratorError:  # an observer's, told while the search made progress
+            raise
+        except Exception as error:
+            raise TrainError(f"model: fitting failed with {type(error).__name__}: {_remedy(error)}") from error
     return Trained(estimator.best_estimator_, int(estimator.best_index_), _candidates(estimator))
 
 

@@ -71,6 +71,12 @@ def cluster() -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
         yield address, started[1:]
 
 
+def test_a_cluster_that_is_not_there_is_told() -> None:
+    soon = pytest.importorskip("dask.config").set({"distributed.comm.timeouts.connect": "1s"})
+    with soon, pytest.raises(OSError, match="Timed out"), running_on("dask", f"tcp://127.0.0.1:{unused_port()}", None):
+        pytest.fail("nothing is fitted")
+
+
 def test_a_cluster_that_loses_a_worker_gives_the_same_numbers(plain: Any) -> None:
     distributed = pytest.importorskip("distributed")
     with cluster() as (address, workers):
