@@ -9,6 +9,7 @@ of the deployment that passed its test, so any machine can tell what is live and
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from secrets import token_urlsafe
@@ -79,65 +80,88 @@ class Managed:
         self._mine.clear()
         settings = self._settings()
         settings["tags"] = wanted = managed_plan.tags(package, version, settings)
-        seen = self._asked(lambda _: self._look())
-        if seen is not None:
-            self._check(seen)
-        live = seen.live if seen else None
-        if live and live.ready and aci_plan.serves_like(live.tags, wanted):
-            wanted = dict(live.tags)  # if nobody has tested it, that is now up to us
-        else:
-            self._serve(package, settings, seen)
-        self._mine.append(wanted[managed_plan.NUMBER])
-        return self._asked(lambda _: self.endpoint())
+        with self._folder.locked():
+            seen = self._asked(lambda _: self._look())
+            if seen is not None:
+                self._check(seen)
+            live = seen.live if seen else None
+            if live and live.ready and aci_plan.serves_like(live.tags, wanted):
+                wanted = dict(live.tags)  # if nobody has tested it, that is now up to us
+            else:
+                self._serve(package, settings, seen)
+            self._mine.append(wanted[managed_plan.NUMBER])
+            try:
+                return self._asked(lambda _: self._endpoint(*self._alive()))
+            except BaseException:  # nobody is given the endpoint, so nobody would test it and take it down
+                with suppress(DeployError):
+                    self._rolled_back()
+                raise
 
     def rollback(self) -> Undone:
         """The traffic goes back to the former deployment at once; without one, nothing is left."""
+        with self._folder.locked():
+            return self._rolled_back()
+
+    def _rolled_back(self) -> Undone:
         if not self._mine:
             return Undone.NOTHING
-        mine = self._mine.pop()
         seen = self._asked(lambda _: self._look())
         live = seen.live if seen else None
-        if seen is None or live is None or live.number != mine or seen.tested(live):
-            return Undone.NOTHING  # it passed its test, or somebody else has deployed since: not ours to undo
-        if seen.former is None:
-            self.remove()
-            return Undone.REMOVED
-        self._go_back(live, seen.former)
-        return Undone.FORMER
+        if seen is None or live is None or live.number != self._mine[0] or seen.tested(live):
+            undone = Undone.NOTHING  # it passed its test, or somebody else has deployed since: not ours to undo
+        elif seen.former is None:
+            self._take_down(seen)
+            undone = Undone.REMOVED
+        else:
+            self._go_back(live, seen.former)
+            undone = Undone.FORMER
+        self._mine.clear()  # only now: what fails before can be tried again
+        return undone
 
     def accept(self) -> None:
         """What this object deployed passed its test, which Azure is told; the former deployment is deleted."""
         if not self._mine:
             return
+        with self._folder.locked():
+            self._accept()
+
+    def _accept(self) -> None:
         seen = self._asked(lambda _: self._look())
         live = seen.live if seen else None
         if seen is None or live is None or live.number != self._mine[0]:
-            return
+            raise DeployError(
+                f"deploy: another command has deployed to endpoint '{self.service_name}' meanwhile, and that serves; "
+                "run again, or choose another deploy.service_name"
+            )
         if not seen.tested(live):
             self._asked(lambda _: self._route(live, tested=live.number))
         for dark in seen.dark:
-            try:
-                self._delete(dark.name)
-            except DeployError as error:  # the new one serves and is tested: no reason to fail, or to undo it
-                self._note(
-                    f"warning: deployment {dark.name} is still there and costs ({error}); the next one deletes it"
-                )
+            self._delete_what_waits(dark)
+
+    def _delete_what_waits(self, dark: Colour) -> None:
+        try:
+            self._delete(dark.name)
+        except DeployError as error:  # another serves, as it should: no reason to fail, or to undo anything
+            self._note(f"warning: deployment {dark.name} is still there and costs ({error}); the next one deletes it")
 
     def endpoint(self) -> Endpoint:
         """The live service's endpoint."""
-        with talking(DeployError, "deploy"):
-            seen, live = self._alive()
-            return self._endpoint(seen, live)
+        return self._asked(lambda _: self._endpoint(*self._alive()))
 
     def remove(self) -> None:
-        """Delete the endpoint and its deployments; the models and environments stay."""
-        if self._asked(lambda _: self._look()) is not None:
-            self._asked(lambda _: managed_calls.remove(self._client(), self.service_name, self.timeout_seconds))
+        """Delete the endpoint and its deployments; the models and environments stay.
+
+        Of an endpoint that somebody else made, only the deployments: its address, keys and network are theirs.
+        """
+        with self._folder.locked():
+            seen = self._asked(lambda _: self._look())
+            if seen is not None:
+                self._check_ours(seen)
+                self._take_down(seen)
 
     def status(self) -> ServiceStatus:
         """Healthy if requests go to a deployment that Azure calls ready; absent if there is no such endpoint."""
-        with talking(DeployError, "deploy"):
-            seen = self._look()
+        seen = self._asked(lambda _: self._look())
         if seen is None:
             return ServiceStatus(self.service_name, "absent")
         live = seen.live
@@ -165,15 +189,18 @@ class Managed:
 
     def keys(self) -> Keys:
         """The endpoint's two keys."""
-        with talking(DeployError, "deploy"):
-            return self._keys()
+        return self._asked(lambda _: self._keys())
 
     def rotate_keys(self) -> Keys:
         """A new primary key; the former one becomes the secondary, so that clients can change one after another."""
-        with talking(DeployError, "deploy"):
+
+        def work(say: Callable[[str], None]) -> Keys:
             wanted = Keys(token_urlsafe(32), self._keys().primary)
+            say("the primary key becomes the secondary, and a new one is made")
             managed_calls.set_keys(self._client(), credential(self.connection.auth), self.service_name, wanted)
             return wanted
+
+        return self._asked(work)
 
     def _settings(self) -> dict[str, Any]:
         fields = {name: value for name, value in vars(self).items() if not name.startswith("_") and name not in OURS}
@@ -194,6 +221,7 @@ class Managed:
 
     def _alive(self) -> tuple[Seen, Colour]:
         seen = self._there()
+        self._check_ours(seen)
         live = seen.live
         if live is None:
             raise DeployError(f"deploy: nothing behind endpoint '{self.service_name}' gets requests; deploy it first")
@@ -202,7 +230,9 @@ class Managed:
         return seen, live
 
     def _keys(self) -> Keys:
-        if self._there().auth_mode.lower() != "key":
+        seen = self._there()
+        self._check_ours(seen)
+        if seen.auth_mode.lower() != "key":
             raise DeployError(
                 f"deploy.auth_mode: endpoint '{self.service_name}' takes tokens and has no keys; remove it and deploy "
                 "with deploy.auth_mode=key"
@@ -216,11 +246,31 @@ class Managed:
                 f"deploy.auth_mode: endpoint '{self.service_name}' was made with {seen.auth_mode}, and its clients "
                 "would be locked out; remove it first, or choose another deploy.service_name"
             )
+        if seen.colours:  # an empty endpoint may be taken into use, whoever made it
+            self._check_ours(seen)
+
+    def _check_ours(self, seen: Seen) -> None:
         if strangers := [one.name for one in seen.colours.values() if not one.number]:
             raise DeployError(
                 f"deploy.service_name: deployment '{strangers[0]}' of endpoint '{self.service_name}' is not ours; "
                 "choose another name"
             )
+        if not (seen.ours or seen.colours):
+            raise DeployError(f"deploy.service_name: endpoint '{self.service_name}' is not ours; choose another name")
+
+    @property
+    def _folder(self) -> Folder:
+        return Folder(self.state_dir / "services" / f"{self.service_name}.managed")
+
+    def _take_down(self, seen: Seen) -> None:
+        """The endpoint, if we made it; else what we put behind it."""
+        if seen.ours:
+            self._asked(lambda _: managed_calls.remove(self._client(), self.service_name, self.timeout_seconds))
+            return
+        if seen.live is not None:
+            self._asked(lambda _: managed_calls.darken(self._client(), self.service_name, self.timeout_seconds))
+        for name in seen.colours:
+            self._delete(name)
 
     def _endpoint(self, seen: Seen, colour: Colour) -> Endpoint:
         headers = {"Authorization": f"Bearer {managed_calls.token(self._client(), self.service_name)}"}
@@ -254,7 +304,7 @@ class Managed:
     def _go_back(self, live: Colour, former: Colour) -> None:
         self._note(f"the traffic goes back to {former.name}")
         self._asked(lambda _: self._route(former))
-        self._delete(live.name)
+        self._delete_what_waits(live)
 
     def _serve(self, package: Package, settings: Mapping[str, Any], seen: Seen | None) -> None:
         """Make the other colour of this package, test it in the dark, and give it the traffic."""
@@ -295,13 +345,16 @@ class Managed:
 
     def _diagnosed(self, error: DeployError, colour: Colour) -> str:
         settings = {**self._settings(), "service_name": self.service_name, "timeout_seconds": self.timeout_seconds}
-        home = Folder(self.state_dir / "services" / self.service_name)
+        home = self._folder
         return managed_failure.told(self._client(), self.service_name, colour.name, error, settings, home)
 
     def _cleared(self, colour: Colour) -> str:
         """Nothing is left of a deployment that failed; tell what serves now."""
         try:
             seen = self._asked(lambda _: self._look())
+            there = seen.colours.get(colour.name) if seen else None
+            if there is not None and there.number != colour.number:
+                return "another command has deployed meanwhile, and nothing of that was touched"
             if seen and seen.live and seen.live.name == colour.name and seen.former:  # it failed after it had traffic
                 self._go_back(seen.live, seen.former)
                 return "the former deployment serves again"
@@ -309,7 +362,8 @@ class Managed:
                 if colour.name in seen.colours:
                     self._delete(colour.name)
                 return "the former deployment was not touched"
-            self.remove()
+            if seen is not None:
+                self._take_down(seen)
         except DeployError as error:
             return f"cleaning up failed as well ({error}): `stages=remove` takes down what is there"
         return "nothing of it is left in Azure"

@@ -53,7 +53,7 @@ def create(client: Any, name: str, settings: Mapping[str, Any], seconds: float) 
         auth_mode=settings["auth_mode"],
         description=settings["description"],
         public_network_access=_access(settings),
-        tags=dict(settings["tags"]),
+        tags={**settings["tags"], **managed_plan.MADE},
     )
     _finished(client.online_endpoints.begin_create_or_update(endpoint), seconds)
 
@@ -69,6 +69,13 @@ def route(client: Any, name: str, colour: str, tested: str, settings: Mapping[st
     endpoint.public_network_access = _access(settings)
     endpoint.description = settings["description"]
     endpoint.tags = {**(endpoint.tags or {}), **settings["tags"], **({managed_plan.TESTED: tested} if tested else {})}
+    _finished(client.online_endpoints.begin_create_or_update(endpoint), seconds)
+
+
+def darken(client: Any, name: str, seconds: float) -> None:
+    """No traffic to anything, so that everything can be deleted."""
+    endpoint = client.online_endpoints.get(name)
+    endpoint.traffic = {}
     _finished(client.online_endpoints.begin_create_or_update(endpoint), seconds)
 
 
@@ -234,8 +241,10 @@ def build_log(client: Any, text: str) -> str:
     account, container, path = said.groups()
     with contextlib.suppress(Exception):  # the deployment's own error is the news
         for store in client.datastores.list(include_secrets=True):
-            if (store.account_name, store.container_name) == (account, container):
+            if (getattr(store, "account_name", ""), getattr(store, "container_name", "")) == (account, container):
+                held = store.credentials
+                secret = getattr(held, "sas_token", None) or getattr(held, "account_key", None)
                 address = f"https://{account}.blob.{store.endpoint}"
-                with ContainerClient(address, container, credential=store.credentials.sas_token) as blobs:
+                with ContainerClient(address, container, credential=secret) as blobs:
                     return str(blobs.download_blob(path).readall().decode(errors="replace"))
     return ""

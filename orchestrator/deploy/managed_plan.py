@@ -16,6 +16,7 @@ COLOURS = ("blue", "green")
 SERVER = "azureml-inference-server-http"  # what Azure runs score.py with
 # A colour is used again and again, so each deployment has a number of its own; the endpoint says which was tested.
 NUMBER, TESTED = "deployment_number", "tested_deployment"
+MADE = {"made_by": "sklearn-orchestrator"}  # of an endpoint: else somebody else made it, and it stays
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Seen:
     tags: Mapping[str, str]
     traffic: Mapping[str, int]
     colours: Mapping[str, Colour]
+
+    @property
+    def ours(self) -> bool:
+        """Whether we made the endpoint itself."""
+        return MADE.items() <= self.tags.items()
 
     @property
     def live(self) -> Colour | None:
