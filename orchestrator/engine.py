@@ -160,10 +160,12 @@ class Products:
         if item.key is None or not item.key.keep or self._cache is None:
             return ""
         try:
-            if keys_of(self._steps, self._given)[item.step.name].digest != item.key.digest:
-                return "not kept: its inputs or its code changed meanwhile"
-            self._cache.save(item.step.name, item.key.digest, item.key.parts, product)
+            same = keys_of(self._steps, self._given)[item.step.name].digest == item.key.digest
+            if same:
+                self._cache.save(item.step.name, item.key.digest, item.key.parts, product)
             shutil.rmtree(self._cache.unfinished(item.step.name, item.key.digest), ignore_errors=True)
+            if not same:
+                return "not kept: its inputs or its code changed meanwhile"
         except Exception as error:  # noqa: BLE001 - a full disk, or a product of foreign code that does not pickle
             return f"not kept: {type(error).__name__}: {' '.join(str(error).split())}"
         return ""

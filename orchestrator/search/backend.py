@@ -24,7 +24,8 @@ def running_on(backend: str | None, scheduler: str | None, n_jobs: int | None) -
     """Joblib's workers are of this backend meanwhile; a search whose ``n_jobs`` is None uses all there are.
 
     ``scheduler`` is the address of a cluster that is there (``tcp://host:8786`` of Dask, ``ray://host:10001``); without
-    one, a local cluster lives as long as the block, with ``n_jobs`` processes.
+    one, a local cluster lives as long as the block, with ``n_jobs`` processes. Ray gives its results at the end only: there
+    is no progress before, and nothing is kept of a search that is killed.
     """
     if backend is None:
         yield
@@ -32,12 +33,12 @@ def running_on(backend: str | None, scheduler: str | None, n_jobs: int | None) -
     with ExitStack() as stack:
         if backend == "dask":
             _dask(stack, scheduler, n_jobs)
-            stack.enter_context(parallel_config(backend, n_jobs=-1, wait_for_workers_timeout=WORKERS_SECONDS))
+            stack.enter_context(parallel_config(backend, n_jobs=n_jobs or -1, wait_for_workers_timeout=WORKERS_SECONDS))
         elif backend == "ray":
             _ray(stack, scheduler, n_jobs)
-            stack.enter_context(parallel_config(backend, n_jobs=-1))
+            stack.enter_context(parallel_config(backend, n_jobs=n_jobs or -1))
         else:
-            stack.enter_context(parallel_config(backend, n_jobs=-1))
+            stack.enter_context(parallel_config(backend, n_jobs=n_jobs or -1))
         yield
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -41,10 +43,14 @@ class Journal:
         """Keep one result; it outlives the process once this returns."""
         if self._folder is None:
             return
-        if self._file is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._file = (self._folder / f"{os.getpid()}-{os.urandom(4).hex()}.fits").open("wb", buffering=0)
-        self._file.write(pickle.dumps((self._key(candidate, fold), result), protocol=5))
+        try:
+            if self._file is None:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._file = (self._folder / f"{os.getpid()}-{os.urandom(4).hex()}.fits").open("wb", buffering=0)
+            self._file.write(pickle.dumps((self._key(candidate, fold), result), protocol=5))
+        except OSError as error:  # a full disk, or another's folder: the search itself needs none of this
+            warnings.warn(f"what the search finishes is not kept on the way: {error}", stacklevel=2)
+            self._folder = None
 
     def close(self) -> None:
         """No more will come."""
@@ -60,9 +66,7 @@ class Journal:
 
 def _records(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """What was written whole: the last record of a killed process may be torn."""
-    with file.open("rb") as stream:
+    # a torn record may look like anything, and the file may be another's or just gone: what is lost is fitted again
+    with suppress(Exception), file.open("rb") as stream:
         while True:
-            try:
-                yield pickle.load(stream)
-            except Exception:  # noqa: BLE001 - a torn record may look like anything; what is lost is fitted again
-                return
+            yield pickle.load(stream)

@@ -8,7 +8,7 @@ from collections.abc import Container, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from joblib import effective_n_jobs
+from joblib import effective_n_jobs, parallel_config
 from sklearn.utils.parallel import Parallel, delayed
 
 from orchestrator.search import plan, randomness, seam
@@ -18,6 +18,10 @@ from orchestrator.search.rules.rule import Rule
 from orchestrator.search.unit import Result, work
 
 PER_PROCESS = 3  # units, or one a fold: enough that nobody waits long for the last, few enough to share much
+
+
+# the fold, its result, and whether it lasts: what draws from NumPy's global state depends on all that was fitted before
+Found = tuple[int, Result, bool]
 
 
 class Work(NamedTuple):
@@ -60,9 +64,10 @@ def run(
         progress.add(candidate, result)
     done = 0
     try:
-        for fold, (candidate, result, fits) in found:
+        for fold, (candidate, result, fits), lasts in found:
             results[candidate * len(tasks.folds) + fold] = result
-            journal.add(candidate, fold, result)
+            if lasts:
+                journal.add(candidate, fold, result)
             progress.add(candidate, result)
             done += fits
     finally:
@@ -71,17 +76,18 @@ def run(
     return results, Work(total, done)
 
 
-def _in_order(tasks: seam.Tasks, kept: Container[Place] = ()) -> Generator[tuple[int, Result], None, None]:
+def _in_order(tasks: seam.Tasks, kept: Container[Place] = ()) -> Generator[Found, None, None]:
+    before = randomness.state()
     for candidate, parameters in enumerate(tasks.candidates):
         for at, fold in enumerate(tasks.folds):
-            if (candidate, at) in kept:
-                continue
-            yield at, (candidate, tasks.job.plain(candidate, parameters, fold), 1)
+            if (candidate, at) not in kept:
+                result = candidate, tasks.job.plain(candidate, parameters, fold), 1
+                yield at, result, not randomness.has_moved(before)
 
 
 def _here(
     tasks: seam.Tasks, groups: Sequence[plan.Group], progress: Progress, kept: Container[Place]
-) -> Generator[tuple[int, Result], None, None]:
+) -> Generator[Found, None, None]:
     before = randomness.state()
     for unit in plan.without(plan.units(groups, len(tasks.folds), 1), kept):
         for result in work(tasks.job, tasks.folds[unit.fold], unit.groups, _candidates(tasks, unit)):
@@ -90,12 +96,12 @@ def _here(
                 progress.start(progress.total)
                 yield from _in_order(tasks)
                 return
-            yield unit.fold, result
+            yield unit.fold, result, True
 
 
 def _in_workers(
     tasks: seam.Tasks, units: Sequence[plan.Unit], n_jobs: Any, pre_dispatch: Any
-) -> Generator[tuple[int, Result], None, None]:
+) -> Generator[Found, None, None]:
     """Unit by unit, as they finish. joblib limits the threads of BLAS and OpenMP in its processes."""
     try:
         parallel = Parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch, return_as="generator_unordered")
@@ -107,9 +113,9 @@ def _in_workers(
     )
     outputs = parallel(calls)
     try:
-        for fold, results in outputs:
+        for fold, results, lasts in outputs:
             for result in results:
-                yield fold, result
+                yield fold, result, lasts
     finally:  # whoever stops listening, stops the work
         if isinstance(outputs, Generator):
             with warnings.catch_warnings():
@@ -120,8 +126,11 @@ def _in_workers(
 
 def _unit(
     job: seam.Job, at: int, fold: seam.Fold, groups: Sequence[plan.Group], candidates: Mapping[int, Any]
-) -> tuple[int, list[Result]]:
-    return at, list(work(job, fold, groups, candidates))
+) -> tuple[int, list[Result], bool]:
+    before = randomness.state()
+    with parallel_config("threading", n_jobs=1):  # a cluster's workers would else send each tree to one another
+        results = list(work(job, fold, groups, candidates))
+    return at, results, not randomness.has_moved(before)
 
 
 def _candidates(tasks: seam.Tasks, unit: plan.Unit) -> dict[int, Any]:

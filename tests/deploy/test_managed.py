@@ -161,6 +161,29 @@ def test_a_deployment_of_somebody_else_is_left_alone(
     managed_calls.serve(lambda _: None, target._client(), "svc", "theirs", a, settings, 100)
     with pytest.raises(DeployError, match=r"^deploy\.service_name: deployment 'theirs' .* is not ours"):
         make_managed(instance_count=2).deploy(a, version(a))
+    for refused in (target.remove, target.rotate_keys, target.keys, target.endpoint):
+        with pytest.raises(DeployError, match="is not ours"):
+            refused()
+    managed_calls.delete(target._client(), "svc", "theirs", 100)
+
+
+def test_of_an_endpoint_of_somebody_else_only_our_deployments_go(
+    make_managed: Make, make_package: MakePackage, version: Version
+) -> None:
+    from azure.ai.ml.entities import ManagedOnlineEndpoint
+
+    a, target = make_package("a"), make_managed()
+    client = target._client()
+    client.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name="svc", auth_mode="key")).result()
+    try:
+        with pytest.raises(DeployError, match="is not ours"):
+            target.remove()
+        target.deploy(a, version(a))
+        assert target.rollback() is Undone.REMOVED
+        assert client.online_endpoints.get("svc").name == "svc"
+        assert list(client.online_deployments.list("svc")) == []
+    finally:
+        client.online_endpoints.begin_delete("svc").result()
 
 
 def test_the_endpoints_own_settings_change_with_the_next_deployment(

@@ -50,10 +50,11 @@ def test_a_client_cannot_tell_where_it_is_served(
     where: str,
     real: Package,
     make_local: Callable[..., Target],
+    other_port: int,
     version: Callable[..., ModelVersion],
     request: pytest.FixtureRequest,
 ) -> None:
-    here = answers(make_local().deploy(real, version(real)))
+    here = answers(make_local(port=other_port).deploy(real, version(real)))
     assert {name: status for name, (status, _) in here.items()} == {
         name: 200 if name in {"well", "no rows"} else 400 for name in BODIES
     }

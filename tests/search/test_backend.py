@@ -44,7 +44,9 @@ def test_the_numbers_do_not_depend_on_where_it_runs(backend: str, plain: Any) ->
     if missing(backend):
         pytest.skip(f"{missing(backend)} is not installed")
     with running_on(backend, None, 2):
-        assert same(search(n_jobs=2).fit(X, y), plain)
+        ours = search(n_jobs=2).fit(X, y)
+    assert same(ours, plain)
+    assert ours.work_ == (80, 40)  # one forest of 30 trees for both sizes, wherever it grows
 
 
 def test_without_a_backend_nothing_is_started() -> None:

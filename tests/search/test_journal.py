@@ -86,3 +86,19 @@ def test_a_torn_record_is_done_again(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-7])
     assert search.fit(X, y).work_.done == 1
     assert "unfinished" not in pickle.loads(pickle.dumps(search)).__dict__
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_what_draws_from_the_global_state_is_not_put_together(n_jobs: int, tmp_path: Path) -> None:
+    search = SharedGridSearchCV(RandomForestClassifier(n_estimators=3), {"max_depth": [2, 3]}, n_jobs=n_jobs)
+    search.unfinished = tmp_path
+    assert search.fit(X, y).work_.done == 10
+    assert search.fit(X, y).work_.done == 10
+
+
+def test_a_folder_that_cannot_be_written_is_no_reason_to_fail(tmp_path: Path) -> None:
+    search = SharedGridSearchCV(LogisticRegression(), {"C": [1, 2]})
+    search.unfinished = tmp_path / "file" / "below"
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match="what the search finishes is not kept"):
+        search.fit(X, y)
