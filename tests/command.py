@@ -22,7 +22,7 @@ import psutil
 from orchestrator.deploy.record import strays
 
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS = 180
+SECONDS = 600  # against a hang: a rehearsal may have to build an image first
 
 
 @dataclass(frozen=True)
