@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from orchestrator.doctor.evidence import Kind
@@ -89,15 +89,7 @@ def raised(
     targets: Sequence[str] = (),
 ) -> Rule:
     """A rule for an exception that ended a process."""
-    return Rule(
-        kind,
-        re.compile(pattern),
-        cause,
-        remedy,
-        frames=_pattern(frames),
-        also=_pattern(also),
-        targets=tuple(targets),
-    )
+    return replace(line(kind, pattern, cause, remedy, also=also, targets=targets), frames=_pattern(frames))
 
 
 def _pattern(text: str) -> re.Pattern[str] | None:
