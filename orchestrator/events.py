@@ -116,3 +116,16 @@ class Needing(Protocol):
     def check_installed(self) -> None:
         """Raise an error that says what to install, before anything runs."""
         ...
+
+
+class Notes:
+    """What makes a target or a tracker :class:`Telling`: ``_note`` tells a line to whoever listens, at first nobody."""
+
+    _progress = Progress()
+
+    def tell_to(self, progress: Progress) -> None:
+        """Tell notes here from now on."""
+        object.__setattr__(self, "_progress", progress)  # a target is frozen, and this is none of its keys
+
+    def _note(self, text: str) -> None:
+        self._progress.note(text)

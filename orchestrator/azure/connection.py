@@ -11,9 +11,8 @@ from orchestrator.azure.auth import NoWayInError, authentication, credential
 from orchestrator.azure.talk import cause
 from orchestrator.config.spec import AzureSpec
 
-_made: dict[
-    tuple[AzureSpec, Callable[[AzureSpec], Any]], Any
-] = {}  # by value: tracking and deployment name the same section
+# by value: tracking and deployment name the same section
+_made: dict[tuple[AzureSpec, Callable[[AzureSpec], Any]], Any] = {}
 _lock = threading.Lock()
 REMEDY = (
     "put the workspace's config.json (the portal offers it) where the command runs, or set azure.subscription_id, "

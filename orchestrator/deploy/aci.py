@@ -23,7 +23,7 @@ from orchestrator.deploy.aci_plan import Former
 from orchestrator.deploy.failing import failure
 from orchestrator.deploy.folder import Folder
 from orchestrator.errors import DeployError
-from orchestrator.events import Progress
+from orchestrator.events import Notes
 from orchestrator.products import Endpoint, Keys, ModelVersion, Package, ServiceStatus
 
 OURS = ("service_name", "connection", "state_dir", "timeout_seconds")
@@ -32,7 +32,7 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True)
-class Aci:
+class Aci(Notes):
     """A web service on ACI. Every field but the first four is what ``AciWebservice.deploy_configuration`` takes."""
 
     service_name: ServiceName
@@ -58,10 +58,8 @@ class Aci:
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
-    _progress: list[Progress] = field(default_factory=list, init=False, repr=False, compare=False)
-    _held: list[Keys] = field(
-        default_factory=list, init=False, repr=False, compare=False
-    )  # at most one: clients hold it
+    # The keys of the service that is replaced, at most one pair: clients hold them.
+    _held: list[Keys] = field(default_factory=list, init=False, repr=False, compare=False)
     # The id of the last deployment, at most one. Not asked of Azure: another command may have deployed since.
     _deployed: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
@@ -72,10 +70,6 @@ class Aci:
     def check_installed(self) -> None:
         """SDK v1 is an extra."""
         check_installed(DeployError, "deploy")
-
-    def tell_to(self, progress: Progress) -> None:
-        """Tell notes here from now on."""
-        self._progress[:] = [progress]
 
     def deploy(self, package: Package, version: ModelVersion) -> Endpoint:
         """Serve this package; the same one healthy in the same shape is left alone."""
@@ -175,10 +169,6 @@ class Aci:
     def _settings(self) -> dict[str, Any]:
         fields = {name: value for name, value in vars(self).items() if not name.startswith("_") and name not in OURS}
         return {**fields, "tags": dict(self.tags), "properties": dict(self.properties)}
-
-    def _note(self, text: str) -> None:
-        for progress in self._progress:
-            progress.note(text)
 
     def _find(self) -> Any:
         return aci_calls.find(workspace(self.connection), self.service_name)

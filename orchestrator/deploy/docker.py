@@ -32,7 +32,7 @@ from orchestrator.deploy.folder import Folder
 from orchestrator.deploy.served import Served
 from orchestrator.deploy.waiting import Waiting, waiting
 from orchestrator.errors import DeployError
-from orchestrator.events import Progress
+from orchestrator.events import Notes
 from orchestrator.products import Endpoint, Keys, ModelVersion, Package, ServiceStatus
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Docker:
+class Docker(Notes):
     """A service in a container. ``rollback`` undoes only what this object did: ``_deployed`` remembers that."""
 
     service_name: ServiceName
@@ -54,16 +54,11 @@ class Docker:
     network_mode: str | None = None
     build_args: Mapping[str, str | None] = field(default_factory=dict, repr=False)  # an index's URL may hold a password
     timeout_seconds: Annotated[float, Field(gt=0)] = 60
-    _progress: list[Progress] = field(default_factory=list, init=False, repr=False, compare=False)
     # The id of the container that was deployed last and is untested, at most one.
     _deployed: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state_dir", Path(self.state_dir).expanduser().resolve())
-
-    def tell_to(self, progress: Progress) -> None:
-        """Tell notes here from now on."""
-        self._progress[:] = [progress]
 
     def deploy(self, package: Package, version: ModelVersion) -> Endpoint:
         """Serve this package; the same one alive, healthy and as wanted is left alone."""
@@ -177,10 +172,6 @@ class Docker:
     def _name(self) -> str:
         """In the engine: the same for each command on this service, another for another state folder."""
         return f"{self.service_name}-{hashlib.sha256(str(self.state_dir).encode()).hexdigest()[:8]}"
-
-    def _note(self, text: str) -> None:
-        for progress in self._progress:
-            progress.note(text)
 
     def _warn(self, version: ModelVersion) -> None:
         needed = version.memory_bytes / 2**30

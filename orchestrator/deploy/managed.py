@@ -20,13 +20,13 @@ from pydantic import AfterValidator, Field
 from orchestrator.azure.attend import attended
 from orchestrator.azure.auth import credential
 from orchestrator.azure.connection import client
-from orchestrator.azure.talk import MANAGED, check_installed, talking
+from orchestrator.azure.talk import MANAGED, check_installed
 from orchestrator.config.spec import AzureSpec
 from orchestrator.deploy import ServiceName, Undone, aci_plan, managed_calls, managed_failure, managed_plan
 from orchestrator.deploy.folder import Folder
 from orchestrator.deploy.managed_plan import Colour, Seen
 from orchestrator.errors import DeployError, ProbeError
-from orchestrator.events import Progress
+from orchestrator.events import Notes
 from orchestrator.probing import probe_endpoint
 from orchestrator.products import Endpoint, Keys, ModelVersion, Package, ServiceStatus
 from score import golden
@@ -44,7 +44,7 @@ def _always(auth_enabled: bool) -> bool:
 
 
 @dataclass(frozen=True)
-class Managed:
+class Managed(Notes):
     """A managed online endpoint with up to two deployments. The fields are the SDK's names."""
 
     service_name: ServiceName
@@ -63,17 +63,12 @@ class Managed:
     public_network_access: bool = True
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
-    _progress: list[Progress] = field(default_factory=list, init=False, repr=False, compare=False)
     # The number of the deployment that this object made or found fit; empty: it deployed nothing.
     _mine: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def check_installed(self) -> None:
         """SDK v2 is an extra."""
         check_installed(DeployError, "deploy", *MANAGED)
-
-    def tell_to(self, progress: Progress) -> None:
-        """Tell notes here from now on."""
-        self._progress[:] = [progress]
 
     def deploy(self, package: Package, version: ModelVersion) -> Endpoint:
         """Serve this package; the same one live in the same shape is left alone."""
@@ -179,13 +174,16 @@ class Managed:
 
     def logs(self) -> str:
         """The newest lines of the live deployment's log; of one that waits, if none is live."""
-        with talking(DeployError, "deploy"):
+
+        def work(_: Callable[[str], None]) -> str:
             seen = self._there()
             shown = seen.live or next(iter(seen.dark), None)
             if shown is None:
                 raise DeployError(f"deploy: endpoint '{self.service_name}' has no deployment; deploy it first")
             text = managed_calls.log(self._client(), self.service_name, shown.name)
             return f"Serving package {shown.tags.get(aci_plan.FINGERPRINT, 'of somebody else')}\n{text}"
+
+        return self._asked(work)
 
     def keys(self) -> Keys:
         """The endpoint's two keys."""
@@ -286,8 +284,8 @@ class Managed:
 
     def _note(self, text: str) -> None:
         shown = text.replace("\x1b[39m", "").strip()  # the SDK ends its uploads with a colour, and nothing in it
-        for progress in self._progress if shown else ():
-            progress.note(shown)
+        if shown:
+            super()._note(shown)
 
     def _asked(self, work: Callable[[Callable[[str], None]], T]) -> T:
         """What Azure answers; it may take its time, which is told."""

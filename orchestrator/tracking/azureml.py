@@ -24,7 +24,7 @@ from orchestrator.azure.connection import workspace
 from orchestrator.azure.talk import check_installed, talking
 from orchestrator.config.spec import AzureSpec
 from orchestrator.errors import TrackingError
-from orchestrator.events import Event, Progress, RunFinished, RunStarted, StepFinished
+from orchestrator.events import Event, Notes, RunFinished, RunStarted, StepFinished
 from orchestrator.products import ModelVersion, Package, Proof, Report
 from orchestrator.tracking import models, runs
 from orchestrator.tracking.detached import SETTINGS
@@ -37,13 +37,12 @@ CHAMPION = {True: "true", False: "false"}
 
 
 @dataclass
-class AzureMl(Mlflow):
+class AzureMl(Notes, Mlflow):
     """One run per training result and one registered version per package, as in a store on this machine."""
 
     tracking_uri: str = field(default="", init=False)
     artifact_location: str | None = field(default=None, init=False)
     connection: AzureSpec = field(kw_only=True)
-    _progress: list[Progress] = field(default_factory=list, init=False, repr=False, compare=False)
     _default: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -58,10 +57,6 @@ class AzureMl(Mlflow):
     def check_installed(self) -> None:
         """SDK v1 is an extra."""
         check_installed(TrackingError, "tracking")
-
-    def tell_to(self, progress: Progress) -> None:
-        """Tell notes here from now on."""
-        self._progress[:] = [progress]
 
     def __call__(self, event: Event) -> None:
         """Observe as every Mlflow does."""
@@ -122,10 +117,6 @@ class AzureMl(Mlflow):
                 return work()
 
         return attended(silently, "tracking", self._note, TrackingError)
-
-    def _note(self, text: str) -> None:
-        for progress in self._progress:
-            progress.note(text)
 
     def _opened(self) -> Store:
         if self._store is None:
