@@ -82,11 +82,12 @@ def _heading(error: OrchestratorError) -> str:
 
 def _preview(run: Run, *, trains: bool) -> dict[str, str]:
     spec = run.spec
-    candidates = math.prod(len(values) for values in spec.model.param_grid.values()) if trains else 0
+    candidates = spec.search.candidates(math.prod(map(len, spec.model.param_grid.values())))
+    first = "in the first round, then fewer on more rows, " if spec.search.halves else ""
     options = spec.deploy.options
     served = ", ".join(f"{name}={options[name]}" for name in ("service_name", "port") if name in options)
     return {
-        "fits": f"{candidates * spec.search.cv} ({candidates} candidates × {spec.search.cv} folds) and one of the best"
+        "fits": f"{candidates * spec.search.cv} ({candidates} candidates × {spec.search.cv} folds) {first}and one of the best"
         if trains
         else "none",
         "writes": str(spec.state_dir),

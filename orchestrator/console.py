@@ -191,7 +191,8 @@ def _describes(kind: type) -> Callable[[Callable[[Any], str]], Callable[[Any], s
 
 @_describes(Search)
 def _search(search: Search) -> str:
-    return f"{search.candidates} candidates, {search.fits} fits"
+    fits = f"{search.fits} fits" if search.fits is not None else "halved from round to round"
+    return f"{search.candidates} candidates, {fits}"
 
 
 @_describes(Split)

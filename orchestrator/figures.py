@@ -103,7 +103,12 @@ def _predicted(predicted: Any, actual: Any) -> Figure:
 
 
 def _heatmap(candidates: Sequence[Candidate], refit: str) -> Figure | None:
-    """The best mean score over the two parameters with the most values; a curve if only one was searched."""
+    """The best mean score over the two parameters with the most values; a curve if only one was searched.
+
+    None where some candidates were scored on fewer rows than others.
+    """
+    if len({candidate.resources for candidate in candidates}) > 1:
+        return None
     values: dict[str, list[str]] = {}
     for candidate in candidates:
         for name, value in candidate.params.items():

@@ -40,22 +40,29 @@ class Split:
 
 @dataclass(frozen=True)
 class Search:
-    """An unfitted search over ``candidates`` candidates: a scikit-learn search estimator, ready to clone and fit."""
+    """An unfitted search over ``candidates`` candidates: a scikit-learn search estimator, ready to clone and fit.
+
+    ``fits`` is None where that depends on how the candidates do.
+    """
 
     estimator: BaseEstimator
     candidates: int
-    fits: int
+    fits: int | None
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One candidate of the search: parameters, and mean and std over the folds of every metric."""
+    """One candidate of the search: parameters, and mean and std over the folds of every metric.
+
+    ``resources`` is what a halving search gave it in its last round (rows, or the values of another resource).
+    """
 
     params: Mapping[str, Any]
     mean: Mapping[str, float]
     std: Mapping[str, float]
     rank: int
     fit_seconds: float
+    resources: int | None = None
 
 
 @dataclass(frozen=True)

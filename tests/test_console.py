@@ -81,6 +81,7 @@ def test_a_pipe_gets_one_plain_line_a_step() -> None:
     ("product", "text"),
     [
         (Search(None, 9, 45), "9 candidates, 45 fits"),
+        (Search(None, 9, None), "9 candidates, halved from round to round"),
         (Trained(None, 0, [Candidate({}, {}, {}, 1, 0.1)]), "best (no grid)"),
         (Evaluation({"roc_auc": 0.84512}, {}), "hold-out roc_auc 0.845"),
         (PACKAGE, "0123456789abcdef"),

@@ -15,6 +15,14 @@ from orchestrator.config.spec import ModelSpec, PreprocessSpec, SearchSpec
 from orchestrator.config.wording import got, near, nearest, shown
 from orchestrator.errors import Problem, SpecError
 
+# parameters of a search that are told elsewhere in the configuration
+DECIDED = {
+    "estimator": "model and preprocess",
+    "param_grid": "model.param_grid",
+    "param_distributions": "model.param_grid",
+    "error_score": "this project: a fit that fails ends the search",
+}
+
 
 def problems(model: ModelSpec, preprocess: PreprocessSpec, search: SearchSpec) -> Iterator[Problem]:
     """Every mistake in what is to be fitted."""
@@ -133,7 +141,6 @@ def _made(estimator: type, model: ModelSpec) -> Any:
 
 def _search(search: SearchSpec, estimator: Any) -> Iterator[Problem]:
     from sklearn.metrics import get_scorer, get_scorer_names
-    from sklearn.model_selection import RandomizedSearchCV
     from sklearn.model_selection._search import BaseSearchCV
 
     from orchestrator.search.backend import missing
@@ -146,8 +153,8 @@ def _search(search: SearchSpec, estimator: Any) -> Iterator[Problem]:
         if not (isinstance(found, type) and issubclass(found, BaseSearchCV)):
             text = f"should name a search estimator such as 'orchestrator.search.SharedGridSearchCV', got {shown(search.target)}"
             yield Problem("search._target_", text)
-        elif issubclass(found, RandomizedSearchCV) != (search.n_iter is not None):
-            yield Problem("search.n_iter", "is how many candidates search=random draws; no other search takes it")
+        else:
+            yield from _search_options(found, search)
     if module := missing(search.backend):
         yield Problem("search.backend", f"{search.backend} needs {module}; install it with: pip install {module}")
     known = set(get_scorer_names())
@@ -156,6 +163,17 @@ def _search(search: SearchSpec, estimator: Any) -> Iterator[Problem]:
             yield Problem("search.scoring", f"scikit-learn has no scorer '{name}'{near(name, known)}")
     modules = {name: get_scorer(name)._score_func.__module__ for name in search.scoring if name in known}  # noqa: SLF001
     yield from _scorer_kinds(modules, estimator)
+
+
+def _search_options(found: type, search: SearchSpec) -> Iterator[Problem]:
+    for name, value in search.options.items():
+        if name in DECIDED:
+            yield Problem(f"search.{name}", f"is decided by {DECIDED[name]}")
+        elif name not in (known := parameters_of(found)):
+            places = {*known, *type(search).model_fields} - {*DECIDED, "target"}
+            yield Problem(f"search.{name}", f"{found.__name__} has no such parameter{near(name, places)}")
+        else:
+            yield from _value(found, name, value, "search")
 
 
 def _scorer_kinds(modules: Mapping[str, str], estimator: Any) -> Iterator[Problem]:

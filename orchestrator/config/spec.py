@@ -221,7 +221,12 @@ class ModelSpec(Section):
 
 
 class SearchSpec(Section):
-    """How candidates are compared; ``target`` is a search estimator such as scikit-learn's GridSearchCV."""
+    """How candidates are compared; ``target`` is a search estimator such as scikit-learn's GridSearchCV.
+
+    Every other key is an option of that class.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
 
     section = "search"
 
@@ -232,12 +237,21 @@ class SearchSpec(Section):
     n_jobs: StrictInt | None = None
     backend: Literal["loky", "threading", "dask", "ray"] | None = None  # joblib's
     scheduler: StrictStr | None = None  # of a cluster that is there
-    n_iter: StrictInt | None = Field(default=None, ge=1)  # of a random search: how many of the grid's candidates
-    random_state: StrictInt | None = None  # of a random search: which
 
-    def leaves(self, *without: str) -> dict[str, Any]:
-        """A search over all of the grid draws nothing, and says nothing of it."""
-        return super().leaves(*without, *(() if self.n_iter else ("n_iter", "random_state")))
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What this search takes and others do not, such as how many candidates are drawn."""
+        return self.model_extra or {}
+
+    def candidates(self, grid: int) -> int:
+        """How many of a grid's candidates are looked at."""
+        drawn = self.options.get("n_iter")
+        return min(grid, drawn) if isinstance(drawn, int) else grid
+
+    @property
+    def halves(self) -> bool:
+        """Whether the worse candidates are left behind after each round, so that nobody knows the fits beforehand."""
+        return "factor" in self.options
 
     def cache_parts(self) -> Mapping[str, str]:
         """The search's own code counts too; where and in how many processes it runs changes no result."""

@@ -1,11 +1,23 @@
-"""Grid and randomized search with scikit-learn's results, from less work: what candidates share is done once.
+"""Grid, randomized and halving search with scikit-learn's results, from less work: what candidates share is done once.
 
 ``estimators`` are the searches, ``plan`` groups the candidates that share something, ``unit`` does one part of the
 work (maybe in another process), ``prefix`` and ``rules`` are what can be shared, and ``seam`` is all that is known of
 scikit-learn's inside.
 """
 
-from orchestrator.search.estimators import UPDATES, SharedGridSearchCV, SharedRandomizedSearchCV
+from orchestrator.search.estimators import (
+    UPDATES,
+    SharedGridSearchCV,
+    SharedHalvingGridSearchCV,
+    SharedRandomizedSearchCV,
+)
 from orchestrator.search.rules import RULES, Rule
 
-__all__ = ["RULES", "UPDATES", "Rule", "SharedGridSearchCV", "SharedRandomizedSearchCV"]
+__all__ = [
+    "RULES",
+    "UPDATES",
+    "Rule",
+    "SharedGridSearchCV",
+    "SharedHalvingGridSearchCV",
+    "SharedRandomizedSearchCV",
+]

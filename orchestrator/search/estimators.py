@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from sklearn import get_config, model_selection
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # scikit-learn's way in
 
 from orchestrator.search import seam
 from orchestrator.search.progress import UPDATES, Progress
 from orchestrator.search.rules import RULES, Rule
 from orchestrator.search.running import Work, run
 
-__all__ = ["UPDATES", "SharedGridSearchCV", "SharedRandomizedSearchCV"]
+__all__ = ["UPDATES", "SharedGridSearchCV", "SharedHalvingGridSearchCV", "SharedRandomizedSearchCV"]
 
 
 class _Shared:
@@ -38,15 +40,17 @@ class _Shared:
         """As scikit-learn's, with the evaluation put in our hands where nothing speaks against it."""
         config = get_config()
         special = config["enable_metadata_routing"] or config.get("array_api_dispatch") or seam.has_callbacks(self)
-        ours = None if special else seam.with_parallel(evaluate_candidates, self._evaluate)
+        progress = Progress(self.on_progress, self.refit if isinstance(self.refit, str) else None)  # type: ignore[attr-defined]
+        ours = None if special else seam.with_parallel(evaluate_candidates, partial(self._evaluate, progress))
         context = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
+        self.work_ = Work(0, 0)
         super()._run_search(evaluate_candidates if ours is None else _without_context(ours), **context)  # type: ignore[misc]
 
-    def _evaluate(self, calls: Iterable[seam.Call]) -> list[Any]:
-        metric = self.refit if isinstance(self.refit, str) else None  # type: ignore[attr-defined]
+    def _evaluate(self, progress: Progress, calls: Iterable[seam.Call]) -> list[Any]:
+        """Called once, or once for each round of a search that goes by rounds."""
         n_jobs, pre_dispatch = self.n_jobs, self.pre_dispatch  # type: ignore[attr-defined]
-        progress = Progress(self.on_progress, metric)
-        results, self.work_ = run(calls, self.rules, n_jobs, pre_dispatch, progress, self.unfinished)
+        results, work = run(calls, self.rules, n_jobs, pre_dispatch, progress, self.unfinished)
+        self.work_ = Work(self.work_.asked + work.asked, self.work_.done + work.done)
         return results
 
     work_: Work
@@ -67,3 +71,7 @@ class SharedGridSearchCV(_Shared, model_selection.GridSearchCV):  # type: ignore
 
 class SharedRandomizedSearchCV(_Shared, model_selection.RandomizedSearchCV):  # type: ignore[misc]
     """scikit-learn's RandomizedSearchCV, with the same results to the last bit, from less work."""
+
+
+class SharedHalvingGridSearchCV(_Shared, model_selection.HalvingGridSearchCV):  # type: ignore[misc]
+    """scikit-learn's HalvingGridSearchCV, with the same results to the last bit, from less work in each round."""

@@ -18,15 +18,22 @@ class Progress:
     tell: Callable[[int, int, str], None] | None
     metric: str | None  # None: the only score
     total: int = 0
+    _before: int = 0  # done in earlier rounds
     _done: int = 0
     _told: int = 0
-    _scores: dict[int, list[float]] = field(default_factory=dict)
+    _scores: dict[int, list[float]] = field(default_factory=dict)  # of this round
 
-    def start(self, total: int) -> None:
-        """Nothing done yet of so many fits."""
-        self.total, self._done, self._told, self._scores = total, 0, 0, {}
+    def start(self, fits: int) -> None:
+        """So many more fits: all of a search, or those of its next round."""
+        self._before, self.total = self.total, self.total + fits
+        self.restart()
+
+    def restart(self) -> None:
+        """What was done of this round will be done again."""
+        self._done = self._told = self._before
+        self._scores = {}
         if self.tell is not None:
-            self.tell(0, total, "")
+            self.tell(self._done, self.total, "")
 
     def add(self, candidate: int, result: Mapping[str, Any]) -> None:
         """One more."""

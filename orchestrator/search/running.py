@@ -93,7 +93,7 @@ def _here(
         for result in work(tasks.job, tasks.folds[unit.fold], unit.groups, _candidates(tasks, unit)):
             if randomness.has_moved(before):
                 randomness.restore(before)
-                progress.start(progress.total)
+                progress.restart()
                 yield from _in_order(tasks)
                 return
             yield unit.fold, result, True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import functools
 import warnings
@@ -33,21 +34,22 @@ def assemble(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec) -
     estimator = locate(model.estimator, "model.estimator")(**_lists(model.params))
     pipeline = Pipeline([*steps, (MODEL, estimator)])
     grid = {f"{MODEL}__{name}": list(values) for name, values in model.param_grid.items()}
-    candidates = len(ParameterGrid(grid))
-    drawn = {} if search.n_iter is None else {"n_iter": search.n_iter, "random_state": search.random_state}
-    if search.n_iter is not None:
-        candidates = drawn["n_iter"] = min(candidates, search.n_iter)
+    options = _lists(search.options)
+    candidates = search.candidates(len(ParameterGrid(grid)))
+    if "n_iter" in options:
+        options["n_iter"] = candidates  # scikit-learn warns of more than there are
+    # a halving search knows one metric only
+    scoring = {"scoring": search.refit} if search.halves else {"scoring": list(search.scoring), "refit": search.refit}
     found = locate(search.target, "search._target_")(
         pipeline,
         grid,
-        scoring=list(search.scoring),
-        refit=search.refit,
+        **scoring,
         cv=search.cv,
         n_jobs=search.n_jobs,
         error_score="raise",  # a candidate that fails is a mistake to be told, and not a missing score
-        **drawn,
+        **options,
     )
-    return Search(found, candidates, candidates * search.cv)
+    return Search(found, candidates, None if search.halves else candidates * search.cv)
 
 
 def _transformer(component: Component) -> Any:
@@ -99,7 +101,7 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
             raise
         except Exception as error:
             raise TrainError(f"model: fitting failed with {type(error).__name__}: {_remedy(error)}") from error
-    return Trained(estimator.best_estimator_, int(estimator.best_index_), _candidates(estimator))
+    return _trained(estimator)
 
 
 @contextlib.contextmanager
@@ -121,18 +123,36 @@ def _remedy(error: Exception) -> str:
     return "; ".join([text.rstrip("."), *(remedy for sign, remedy in advice.items() if sign in text)])
 
 
-def _candidates(search: Any) -> tuple[Candidate, ...]:
+def _trained(search: Any) -> Trained:
     results, prefix = search.cv_results_, f"{MODEL}__"
-    return tuple(
+    names = {metric: metric for metric in search.scoring} if search.multimetric_ else {search.scoring: "score"}
+    chosen = names.get(search.refit, "score")
+    last = _last_rounds(search)
+    resources = results.get("n_resources", [None] * len(results["params"]))
+    rounds = results.get("iter", [0] * len(results["params"]))
+    places = {index: (-rounds[index], -results[f"mean_test_{chosen}"][index]) for index in last}
+    order = sorted(places.values())  # who came further is better
+    candidates = tuple(
         Candidate(
-            params={name.removeprefix(prefix): value for name, value in params.items()},
-            mean={metric: float(results[f"mean_test_{metric}"][index]) for metric in search.scoring},
-            std={metric: float(results[f"std_test_{metric}"][index]) for metric in search.scoring},
-            rank=int(results[f"rank_test_{search.refit}"][index]),
+            params={name.removeprefix(prefix): value for name, value in results["params"][index].items()},
+            mean={metric: float(results[f"mean_test_{name}"][index]) for metric, name in names.items()},
+            std={metric: float(results[f"std_test_{name}"][index]) for metric, name in names.items()},
+            rank=1 + bisect.bisect_left(order, places[index]),
             fit_seconds=float(results["mean_fit_time"][index]),
+            resources=None if resources[index] is None else int(resources[index]),
         )
-        for index, params in enumerate(results["params"])
+        for index in last
     )
+    return Trained(search.best_estimator_, last.index(int(search.best_index_)), candidates)
+
+
+def _last_rounds(search: Any) -> list[int]:
+    """Where each candidate's last round stands in the results; a search without rounds has one for each."""
+    resource = getattr(search, "resource", None)  # a parameter of this name grows from round to round
+    own = [
+        {name: value for name, value in params.items() if name != resource} for params in search.cv_results_["params"]
+    ]
+    return sorted({str(params): index for index, params in enumerate(own)}.values())
 
 
 @cached("scikit-learn", "numpy", "pandas", "matplotlib")

@@ -108,7 +108,7 @@ def digest(report: Report) -> str:
     """The name of a training result: two Reports with one digest say the same."""
     report = plain(report)
     told: list[Any] = [report.params, report.tags, report.best_params, report.metrics, report.config]
-    told += [[one.params, one.mean, one.std, one.rank, one.fit_seconds] for one in report.candidates]
+    told += [[one.params, one.mean, one.std, one.rank, one.fit_seconds, one.resources] for one in report.candidates]
     told += [[name, hashlib.sha256(png).hexdigest()] for name, png in sorted(report.figures.items())]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
@@ -121,6 +121,8 @@ def _log_candidate(store: Store, parent: str, candidate: Candidate) -> None:
     metrics = {f"mean_test_{key}": value for key, value in candidate.mean.items()}
     metrics |= {f"std_test_{key}": value for key, value in candidate.std.items()}
     metrics |= {"rank": candidate.rank, "fit_seconds": candidate.fit_seconds}
+    if candidate.resources is not None:
+        metrics["n_resources"] = candidate.resources
     _log(store, run.info.run_id, params=candidate.params, metrics=metrics)
     store.client.set_terminated(run.info.run_id)
 

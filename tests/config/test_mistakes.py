@@ -43,7 +43,7 @@ KEYS = [
         "preprocess.branches.numeric.colums: no such key | did you mean 'columns'",
     ),
     row("model.parms.max_depth=3", "model.parms: no such key | did you mean 'params'"),
-    row("search.scorng=[f1]", "search.scorng: no such key | did you mean 'scoring'"),
+    row("search.scorng=[f1]", "search.scorng: no such parameter | did you mean 'scoring'"),
     row("package.golden_row=3", "package.golden_row: no such key | did you mean 'golden_rows'"),
     row("deploy.prot=80", "deploy.prot: Local has no such option | did you mean 'port'"),
     row("tracking.tracking_url=x", "tracking.tracking_url: Mlflow has no such option | did you mean 'tracking_uri'"),
@@ -239,8 +239,15 @@ SEARCH = [
         "model.estimator=sklearn.ensemble.RandomForestRegressor",
         "search.scoring: 'roc_auc' | score classes and RandomForestRegressor predicts numbers; use search=grid_regression",
     ),
-    row("+search.n_iter=3", "search.n_iter: is how many candidates search=random draws"),
-    row("search=random search.n_iter=null", "search.n_iter: is how many candidates search=random draws"),
+    row("+search.n_iter=3", "search.n_iter: SharedGridSearchCV has no such parameter"),
+    row("search.bakend=dask", "search.bakend: SharedGridSearchCV has no such parameter; did you mean 'backend'?"),
+    row("search=random search.n_iter=null", "search.n_iter: should be an int in the range [1, inf), got null"),
+    row(
+        "search=halving search.facto=2",
+        "search.facto: SharedHalvingGridSearchCV has no such parameter; did you mean 'factor'?",
+    ),
+    row("search=halving search.factor=0", "search.factor: should be a float in the range (0.0, inf), got 0"),
+    row("+search.param_grid=3", "search.param_grid: is decided by model.param_grid"),
     row("search._target_=sklearn.model_selection.GridSearch", "search._target_: did you mean 'GridSearchCV'"),
 ]
 

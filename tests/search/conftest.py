@@ -10,21 +10,26 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # scikit-learn's way in
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, RandomizedSearchCV
 from threadpoolctl import threadpool_limits
 
-from orchestrator.search import SharedGridSearchCV, SharedRandomizedSearchCV
+from orchestrator.search import SharedGridSearchCV, SharedHalvingGridSearchCV, SharedRandomizedSearchCV
 
 Same = Callable[..., Any]
+# by an option that only this kind of search has
+KINDS = {
+    "n_iter": (RandomizedSearchCV, SharedRandomizedSearchCV),
+    "factor": (HalvingGridSearchCV, SharedHalvingGridSearchCV),
+}
 
 
 def compare(
     estimator: Any, grid: Any, X: Any, y: Any, *, fit: dict[str, Any] | None = None, ours: Any = None, **options: Any
 ) -> Any:
     """Fit both, compare every number, and give ours."""
-    theirs = RandomizedSearchCV if "n_iter" in options else GridSearchCV
-    ours = ours or (SharedRandomizedSearchCV if "n_iter" in options else SharedGridSearchCV)
-    options = {"cv": 3, **options}
+    theirs, shared = next((KINDS[name] for name in KINDS if name in options), (GridSearchCV, SharedGridSearchCV))
+    ours, options = ours or shared, {"cv": 3, **options}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = _fitted(theirs(clone(estimator), grid, **copy.deepcopy(options)), X, y, fit)

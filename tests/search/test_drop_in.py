@@ -123,6 +123,23 @@ def test_a_random_search(compare: Same, n_jobs: int) -> None:
     assert SharedRandomizedSearchCV(STEPS, space).get_params()["n_iter"] == 10
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"n_jobs": 2},
+        {"min_resources": "smallest", "factor": 3},
+        {"min_resources": 60, "aggressive_elimination": True, "return_train_score": False},
+        {"resource": "model__min_samples_leaf", "max_resources": 8, "scoring": "roc_auc"},
+    ],
+    ids=str,
+)
+def test_a_halving_search(compare: Same, options: dict[str, Any]) -> None:
+    found = compare(STEPS, GRID, X, y, **{"factor": 2, "random_state": 0, **options})
+    assert found.n_iterations_ > 1
+    assert found.work_.asked == found.n_splits_ * sum(found.n_candidates_)
+    assert found.work_.done < found.work_.asked
+
+
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
 def test_any_backend(compare: Same, backend: str) -> None:
     with parallel_config(backend=backend):

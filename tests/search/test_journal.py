@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from orchestrator.search import SharedGridSearchCV
+from orchestrator.search import SharedGridSearchCV, SharedHalvingGridSearchCV
 
 X, y = make_classification(n_samples=120, random_state=0)
 FOREST = (RandomForestClassifier(random_state=0), {"n_estimators": [2, 4, 6], "max_depth": [2, 3]})
@@ -102,3 +102,19 @@ def test_a_folder_that_cannot_be_written_is_no_reason_to_fail(tmp_path: Path) ->
     (tmp_path / "file").touch()
     with pytest.warns(UserWarning, match="what the search finishes is not kept"):
         search.fit(X, y)
+
+
+def test_a_halving_search_goes_on_in_the_round_where_it_was(tmp_path: Path) -> None:
+    def search() -> Any:
+        made = SharedHalvingGridSearchCV(*FOREST, factor=2, random_state=0)
+        made.unfinished = tmp_path
+        return made
+
+    whole = SharedHalvingGridSearchCV(*FOREST, factor=2, random_state=0).fit(X, y)
+    first = search()
+    first.on_progress = ended_after(5 * whole.n_candidates_[0] + 4)
+    with pytest.raises(Ended):
+        first.fit(X, y)
+    second = search().fit(X, y)
+    assert 0 < second.work_.done < whole.work_.done - 2 * 5  # none of the first round, where two forests served six
+    assert same(second, whole)

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.tree import DecisionTreeClassifier
 
-from orchestrator.search import UPDATES, SharedGridSearchCV
+from orchestrator.search import UPDATES, SharedGridSearchCV, SharedHalvingGridSearchCV
 
 X, y = make_classification(60, random_state=0)
 
@@ -73,3 +73,17 @@ def test_a_large_grid_is_told_in_few_steps() -> None:
     estimator.fit(X, y)
     assert len(told) <= UPDATES + 1
     assert told[-1][:2] == (240, 240)
+
+
+def test_each_round_of_a_halving_search_adds_its_fits() -> None:
+    told: list[tuple[int, int, str]] = []
+    estimator = search(SharedHalvingGridSearchCV, factor=2, random_state=0, min_resources=15)
+    estimator.on_progress = lambda *event: told.append(event)
+    estimator.fit(X, y)
+    assert estimator.n_candidates_ == [6, 3, 2]
+    done = [event[0] for event in told]
+    assert done == sorted(done)
+    assert {event[1] for event in told} == {18, 27, 33}
+    assert told[-1][:2] == (33, 33)
+    best = estimator.cv_results_["mean_test_score"][-2:].max()
+    assert told[-1][2] == f"best score {best:.4f}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import warnings
 from typing import Any
@@ -75,6 +76,30 @@ def test_a_random_search_draws_some_of_the_grid(kit: Kit, numbers: pd.DataFrame)
     _, trained = kit.train(numbers, search)
     assert len(trained.candidates) == 3
     assert kit.search(grid=GRID, n_iter=100, **drawn).candidates == 4
+
+
+@pytest.mark.parametrize(
+    ("grid", "options"),
+    [(GRID, {}), ({"max_depth": [1, 2, 3]}, {"resource": "model__n_estimators", "max_resources": 9})],
+    ids=["rows", "trees"],
+)
+def test_a_halving_search_tells_each_candidates_last_round(
+    kit: Kit, numbers: pd.DataFrame, grid: dict[str, Any], options: dict[str, Any]
+) -> None:
+    target = "orchestrator.search.SharedHalvingGridSearchCV"
+    halving: dict[str, Any] = {"_target_": target, "random_state": 0, "factor": 2}
+    search = kit.search(grid=grid, scoring=SCORING, refit="accuracy", **halving, **options)
+    assert (search.candidates, search.fits) == (math.prod(map(len, grid.values())), None)
+    _, trained = kit.train(numbers, search)
+    assert len(trained.candidates) == search.candidates
+    resources = [one.resources for one in trained.candidates if one.resources is not None]
+    assert len(resources) == search.candidates
+    assert len(set(resources)) > 1
+    assert trained.best.rank == 1
+    assert trained.best.resources == max(resources)
+    assert all(set(one.mean) == {"accuracy"} for one in trained.candidates)
+    further = {one.rank for one in trained.candidates if one.resources == max(resources)}
+    assert max(further) < min({one.rank for one in trained.candidates} - further)
 
 
 def test_the_search_is_not_fitted_itself(kit: Kit, numbers: pd.DataFrame) -> None:
