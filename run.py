@@ -24,17 +24,21 @@ mistakes: list[Problem] = []  # found before Hydra composes, told with the other
 
 
 @hydra.main(version_base=HYDRA, config_path="conf", config_name="config")
-def job(config: DictConfig) -> None:
-    """One run; in a sweep, one of its jobs."""
+def job(config: DictConfig) -> float:
+    """One run; in a sweep, one of its jobs. Sweepers that choose go by what it gives."""
     context = HydraConfig.get()
+    if context.mode == RunMode.RUN and context.runtime.choices["hydra/sweeper"] != "basic":
+        mistakes.append(Problem("search", "Optuna leads a sweep of jobs: write python run.py -m"))
     sweep = os.environ.get(SWEEP_ID) if context.mode == RunMode.MULTIRUN else None
     overrides: Any = OmegaConf.to_container(context.overrides)  # as they were typed, interpolations and all
     typed = [override.removeprefix("++") for override in overrides["task"]]
     values = plain(config, tracking__sweep_id=sweep)
-    if not cli.main(values, mistakes, Path(context.runtime.output_dir), [*overrides["hydra"], *typed]):
-        if sweep:  # an exception and no exit: the other jobs go on
-            raise OrchestratorError(f"job {context.job.num} failed: {' '.join(typed)}")
-        sys.exit(1)
+    score = cli.main(values, mistakes, Path(context.runtime.output_dir), [*overrides["hydra"], *typed])
+    if score is not None:
+        return score
+    if sweep:  # an exception and no exit: the other jobs go on
+        raise OrchestratorError(f"job {context.job.num} failed: {' '.join(typed)}")
+    sys.exit(1)
 
 
 def main() -> int:
@@ -49,7 +53,7 @@ def main() -> int:
         if found and {*SWEEP} & {*arguments}:
             return cli.tell(found)
         if undeployed:
-            print("A sweep trains and registers; it deploys nothing unless you say so (deploy=local).")
+            print("A sweep deploys nothing unless you say so (deploy=local).")
         try:
             job()
         except UNCOMPOSED as error:

@@ -16,7 +16,7 @@ from orchestrator.config.spec import RunSpec
 from orchestrator.console import Console, curl_line
 from orchestrator.engine import Products
 from orchestrator.errors import OrchestratorError, Problem, SpecError
-from orchestrator.products import Endpoint, ModelVersion, Package, Trained
+from orchestrator.products import Endpoint, ModelVersion, Package, Report, Trained
 from orchestrator.result import Result
 from orchestrator.wiring import Run, bind
 
@@ -34,13 +34,13 @@ ABOUT_THE_SERVICE = (
 FAULTS = "azure.faults="  # of a rehearsal: not to be asked for again
 
 
-def main(config: Mapping[str, Any], known: Sequence[Problem], folder: Path, overrides: Sequence[str]) -> bool:
-    """Run a configuration for a person; whether it went well.
+def main(config: Mapping[str, Any], known: Sequence[Problem], folder: Path, overrides: Sequence[str]) -> float | None:
+    """Run a configuration for a person; None if it failed, else the best candidate's score, 0 where nothing is trained.
 
     ``known`` are mistakes found while composing, ``folder`` is where result.json goes, ``overrides`` were typed.
     """
     if tell(checks.problems(config, known)):
-        return False
+        return None
     result = Result()
     run: Run | None = None
     products: Any = {}
@@ -51,7 +51,7 @@ def main(config: Mapping[str, Any], known: Sequence[Problem], folder: Path, over
             steps = tuple(item.told for item in run.preview())
             trains = any(step.gives == Trained.__name__ and not step.cached for step in steps)
             console.plan(steps, _preview(run, trains=trains))
-            return True
+            return 0.0
         try:
             products = run.start([console, result])
         finally:
@@ -59,8 +59,8 @@ def main(config: Mapping[str, Any], known: Sequence[Problem], folder: Path, over
         console.where(_where(run.spec, products, folder, overrides))
     except OrchestratorError as error:
         sys.stderr.write(f"{_heading(error)}\n")
-        return False
-    return True
+        return None
+    return products[Report].metrics[f"mean_test_{run.spec.search.refit}"] if Report in products else 0.0
 
 
 def tell(problems: Iterable[Problem]) -> bool:

@@ -383,6 +383,40 @@ def test_a_sweep_is_nested_under_one_run(tmp_path: Path, launcher: tuple[str, ..
         assert {result["model"]["version"] for result in results} == {"1", "2"}
 
 
+def test_optuna_leads_a_sweep_and_its_best_is_one_command_away(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    with desk(tmp_path) as at:
+        space = ("model=hist_gradient_boosting", "model.param_grid.max_iter=range(5,40)")
+        done = at.run("-m", "search=optuna", "hydra.sweeper.n_trials=3", *space).well()
+        results = [json.loads((done.folder / str(job) / "result.json").read_text()) for job in range(3)]
+        (parent,) = at.top_runs()
+        jobs = [run for run in at.runs() if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+        assert {run.info.run_id for run in jobs} == {result["run_id"] for result in results}
+        scores = [run.data.metrics["mean_test_roc_auc"] for run in jobs]
+        assert f"best roc_auc {max(scores):.4f} of 3 trials" in done.out
+        told = done.shown("go on with it:")
+        best = max(jobs, key=lambda run: run.data.metrics["mean_test_roc_auc"]).data.params
+        assert f"model.param_grid.max_iter={best['best_max_iter']}" in told
+        after = at.bash(f"{told} deploy=none hydra.run.dir={tmp_path}/after").well()
+        assert re.search(r"train +(cached|not needed)", after.out)
+        assert json.loads((tmp_path / "after" / "result.json").read_text())["model"]["version"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        (["search=optuna"], "search: Optuna leads a sweep of jobs: write python run.py -m"),
+        (["-m", "search=optuna", "model/param_grid=none"], "there is nothing to choose"),
+    ],
+)
+def test_what_optuna_cannot_do_is_told(elsewhere: Desk, typed: list[str], told: str) -> None:
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    done = elsewhere.run(*typed)
+    assert done.code == 1
+    assert told in done.err
+    assert "plan:" not in done.out
+
+
 def test_a_job_that_fails_leaves_the_others_alone(elsewhere: Desk) -> None:
     options = ("model=logistic_regression", "model/param_grid=none", "stages=train", "seed=9")
     done = elsewhere.run("-m", *options, "search.cv=400,5")

@@ -153,7 +153,9 @@ def hydra_problem(error: Exception, known: Iterable[str] = ()) -> Problem:
     text = str(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
         group, _, option = error.missing_cfg_file.rpartition("/")
-        return Problem(group, f"there is no option '{option}'{near(option, error.options)}")
+        kind = group.removeprefix("hydra/")  # Hydra's plugins are called after what they bring
+        plugin = f"; is its plugin installed? pip install hydra-{option}-{kind}" if kind != group else ""
+        return Problem(group, f"there is no option '{option}'{near(option, error.options)}{plugin}")
     if removed := re.search(r"Could not delete from config\. '(.+?)' does not exist", text):
         return Problem(removed[1], f"cannot be removed: there is no such key{nearest(removed[1], known)}")
     if unknown := re.search(r"Could not (?:override|append to config)[^']*'(.+?)'", text):

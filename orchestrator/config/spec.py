@@ -58,6 +58,10 @@ def _dotted(path: Any) -> Any:
     return path
 
 
+def _one_is_a_list(value: Any) -> Any:
+    return (value,) if isinstance(value, str | int | float | None) else value
+
+
 def _free(name: str) -> str:
     if name in {"model", "branches"}:
         raise ValueError("the pipeline has a step of this name already; choose another")
@@ -213,7 +217,9 @@ class ModelSpec(Section):
 
     estimator: DottedPath
     params: Mapping[StrictStr, Any] = {}
-    param_grid: Mapping[StrictStr, Annotated[tuple[Any, ...], Field(min_length=1)]] = {}
+    param_grid: Mapping[
+        StrictStr, Annotated[tuple[Any, ...], Field(min_length=1), BeforeValidator(_one_is_a_list)]
+    ] = {}
 
     def cache_parts(self) -> Mapping[str, str]:
         """The estimator's own code counts too."""

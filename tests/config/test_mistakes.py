@@ -50,7 +50,11 @@ KEYS = [
     row("+typo.deep.er=1", "typo: no such key | there are: azure, data, deploy"),
     row("++data.typo=1", "data.typo: no such key"),
     row("", "seeed: no such key | did you mean 'seed'", config=("seed: 0 #", "seed: 0\nseeed: 1 #")),
-    row("", "search.jobs: no such key | did you mean 'n_jobs'", search__grid=("n_jobs: null", "n_jobs: 1\njobs: 1")),
+    row(
+        "",
+        "search.jobs: no such parameter | did you mean 'n_jobs'",
+        search__grid=("n_jobs: null", "n_jobs: 1\njobs: 1"),
+    ),
     row("", "deploy.hst: did you mean 'host'", deploy__local=("host:", "host: 127.0.0.1\nhst:")),
     row(
         "preprocess=tabular",
@@ -204,7 +208,10 @@ MODEL = [
     row("model.param_grid.n_estimator=[10]", "model.param_grid.n_estimator: no such parameter | 'n_estimators'"),
     row("model.param_grid.max_depth=[2,0]", "model.param_grid.max_depth: [1, inf) or null, got 0"),
     row("model.param_grid.max_depth=[2,None]", "model.param_grid.max_depth: got 'None' (write null for none)"),
-    row("model.param_grid.max_depth=5", "model.param_grid.max_depth: should be a list such as [a, b], got 5"),
+    row(
+        "'model.param_grid.max_depth={a: 5}'",
+        "model.param_grid.max_depth: should be a list such as [a, b], got a mapping",
+    ),
     row("model.param_grid.max_depth=[]", "model.param_grid.max_depth: should not be empty"),
     row("model.param_grid=5", "model.param_grid: should be a mapping of names to values"),
     row("model.param_grid=[5]", "model.param_grid: cannot become [5]"),

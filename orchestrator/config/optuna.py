@@ -1,0 +1,88 @@
+"""Searches that Optuna leads through Hydra's sweeper: what it chooses from, and what is said of the best at the end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, flag_override
+
+RESULTS = "optimization_results.yaml"  # the sweeper's own file
+NOTHING = (
+    "search=optuna: there is nothing to choose; add values to model.param_grid, or a range such as "
+    "'model.param_grid.max_depth=range(2,20)'"
+)
+
+
+class Guide(Callback):
+    """Gives the sweeper what it chooses from, and tells after the sweep how to go on with the best."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Let the sweeper choose among the values of the grid; what is typed goes before it.
+
+        Raises:
+            SystemExit: there is nothing to choose. Hydra lets no other exception of a callback through.
+        """
+        grid: Any = OmegaConf.to_container(config.model.param_grid)
+        params = {**choices_of(grid), **(config.hydra.sweeper.params or {})}
+        typed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+        if not params and not any(override.is_sweep_override() for override in typed):
+            raise SystemExit(NOTHING)
+        with flag_override(config, ["readonly", "struct"], [False, False]):
+            config.hydra.sweeper.params = params
+        _quieten()
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Tell the best, and the command that does the rest with it: its training is in the cache."""
+        results = Path(config.hydra.sweep.dir, RESULTS)
+        if config.dry_run or not results.exists():
+            return
+        found = yaml.safe_load(results.read_text())
+        best = [f"{_bare(name)}={value}" for name, value in found["best_params"].items()]
+        told = {name.partition("=")[0] for name in best} | {"search"}
+        others = [_bare(override) for override in config.hydra.overrides.task if override != "deploy=none"]
+        others = [override for override in others if override.partition("=")[0] not in told]
+        sys.stdout.write(
+            f"\nbest {config.search.refit} {found['best_value']:.4f} of {config.hydra.sweeper.n_trials} trials\n"
+            f"go on with it: {shlex.join(['python', sys.argv[0], *others, *best])}\n"
+        )
+
+
+def choices_of(grid: Mapping[str, Sequence[Any]]) -> dict[str, str]:
+    """A grid as the sweeper's ``params``: for each parameter a choice among grids of one value.
+
+    Optuna knows neither null nor lists, and writes what it chose as Python prints it: it is given text to choose from.
+    """
+    return {
+        f"++model.param_grid.{name}": f"choice({','.join(json.dumps(_typed([value])) for value in values)})"
+        for name, values in grid.items()
+    }
+
+
+def _typed(value: Any) -> str:
+    """A value as it is typed behind ``python run.py``."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_typed, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{name}:{_typed(below)}' for name, below in value.items())}}}"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _bare(override: str) -> str:
+    return override.removeprefix("++")
+
+
+def _quieten() -> None:
+    """Leave the sweeper's own lines, which name each job, and silence those of the libraries below it."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    from optuna.logging import set_verbosity
+
+    set_verbosity(logging.WARNING)
