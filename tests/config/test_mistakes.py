@@ -209,8 +209,8 @@ MODEL = [
     row("model.param_grid.max_depth=[2,0]", "model.param_grid.max_depth: [1, inf) or null, got 0"),
     row("model.param_grid.max_depth=[2,None]", "model.param_grid.max_depth: got 'None' (write null for none)"),
     row(
-        "'model.param_grid.max_depth={a: 5}'",
-        "model.param_grid.max_depth: should be a list such as [a, b], got a mapping",
+        "'+model.param_grid.max_features={a: 5}'",
+        "model.param_grid.max_features: should be a list such as [a, b], got {",
     ),
     row("model.param_grid.max_depth=[]", "model.param_grid.max_depth: should not be empty"),
     row("model.param_grid=5", "model.param_grid: should be a mapping of names to values"),
