@@ -4,6 +4,10 @@ Each shape is searched by both in turn, each time in a process of its own (so th
 ``--rounds`` times; the median of the ratios of neighbouring runs is told, so that a slow moment of the machine hits both.
 Every score is compared bit for bit on the way. Imports, data and the start of workers are not counted.
 
+``--also`` adds, once each: ``kept``, ours with every fit kept on the way as a run does; ``autolog``, GridSearchCV inside
+MLflow's autolog as in the article; ``halving``, scikit-learn's, and ``shared-halving``, ours (both look for the best by
+another way, so their scores are compared with each other only); ``dask-ml``, its GridSearchCV (pip install dask-ml).
+
 ``--plot file.png`` draws time against the length of the grid along ``n_estimators``.
 """
 
@@ -12,13 +16,17 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import logging
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -148,34 +156,78 @@ SHAPES: dict[str, Callable[[], Search]] = {
 }
 
 
+KINDS = {
+    "plain": "sklearn.model_selection.GridSearchCV",
+    "shared": "orchestrator.search.SharedGridSearchCV",
+    "kept": "orchestrator.search.SharedGridSearchCV",
+    "autolog": "sklearn.model_selection.GridSearchCV",
+    "halving": "sklearn.model_selection.HalvingGridSearchCV",
+    "shared-halving": "orchestrator.search.SharedHalvingGridSearchCV",
+    "dask-ml": "dask_ml.model_selection.GridSearchCV",
+}
+PAIRED = ("plain", "shared")
+
+
+def search_of(kind: str, search: Search, n_jobs: int, **changes: Any) -> Any:
+    """The unfitted search of a kind."""
+    from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # scikit-learn's way in
+
+    from orchestrator.config.locate import locate
+
+    estimator, grid, _, _, options = search
+    options = {"n_jobs": n_jobs, **options}
+    if "halving" in kind:
+        metric = options.get("refit", options.get("scoring"))
+        options |= {"scoring": metric, "refit": True, "random_state": 0, "return_train_score": False}
+    if kind == "dask-ml" and n_jobs == 1:
+        options["scheduler"] = "sync"
+    return locate(KINDS[kind], "kind")(estimator, grid, **{**options, **changes})
+
+
+@contextmanager
+def surroundings(kind: str, search: Any) -> Iterator[None]:
+    """What a kind is fitted inside of; made before the clock starts."""
+    if kind not in {"autolog", "kept"}:
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        if kind == "kept":
+            search.unfinished = Path(folder)
+        else:
+            import mlflow
+
+            logging.disable(logging.CRITICAL)
+            mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+            mlflow.create_experiment("search", artifact_location=f"{folder}/artifacts")
+            mlflow.set_experiment("search")
+            mlflow.sklearn.autolog(max_tuning_runs=None)
+        yield
+
+
 def measure(shape: str, kind: str, n_jobs: int) -> dict[str, Any]:
     """One search, in this process: seconds, peak memory in MB, fits, and a digest of every score."""
     import numpy as np
     import psutil
-    from sklearn.model_selection import GridSearchCV
 
-    from orchestrator.search import SharedGridSearchCV
-
-    estimator, grid, X, y, options = SHAPES[shape]()
-    searches = SharedGridSearchCV if kind == "shared" else GridSearchCV
-    search = searches(estimator, grid, n_jobs=n_jobs, **options)
+    made = SHAPES[shape]()
+    _, grid, X, y, _ = made
     warnings.simplefilter("ignore")
     some = slice(0, 200)
-    warm_up = {**options, "cv": 4, "refit": False}
-    searches(estimator, {name: values[:1] for name, values in grid.items()}, n_jobs=n_jobs, **warm_up).fit(
-        X[some], y[some]
-    )
-    clocks = time.perf_counter(), time.process_time()
-    search.fit(X, y)
-    seconds, cpu = time.perf_counter() - clocks[0], time.process_time() - clocks[1]
+    first = {name: values[:1] for name, values in grid.items()}
+    search_of(kind, (made[0], first, X, y, made[4]), n_jobs, cv=4, refit=False).fit(X[some], y[some])
+    search = search_of(kind, made, n_jobs)
+    with surroundings(kind, search):
+        clocks = time.perf_counter(), time.process_time()
+        search.fit(X, y)
+        seconds, cpu = time.perf_counter() - clocks[0], time.process_time() - clocks[1]
     process = psutil.Process()
     peak = sum(_peak(each) for each in (process, *process.children(recursive=True)))
     digest = hashlib.sha256()
     for name, values in sorted(search.cv_results_.items()):
         if "_test_" in name:
-            digest.update(np.ascontiguousarray(values).tobytes())
+            digest.update(np.asarray(values, dtype=float).tobytes())
     fits = len(search.cv_results_["params"]) * search.n_splits_
-    done = search.work_.done if kind == "shared" else fits
+    done = getattr(search, "work_", (fits, fits))[1]
     digest.update(str(search.best_params_).encode())
     return {"seconds": seconds, "cpu": cpu, "peak": peak, "asked": fits, "done": done, "scores": digest.hexdigest()}
 
@@ -197,23 +249,39 @@ def run(shape: str, kind: str, n_jobs: int) -> dict[str, Any]:
     return found
 
 
-def compare(shape: str, n_jobs: int, rounds: int) -> bool:
-    """Print how the two compare; whether all is as it should be."""
-    pairs = [(run(shape, "plain", n_jobs), run(shape, "shared", n_jobs)) for _ in range(rounds)]
+def compare(shape: str, n_jobs: int, rounds: int, also: list[str]) -> bool:
+    """Print how plain and shared compare, and then the others; whether all is as it should be."""
+    pairs = [tuple(run(shape, kind, n_jobs) for kind in PAIRED) for _ in range(rounds)]
     plain, shared = pairs[0]
     equal = all(one["scores"] == plain["scores"] for pair in pairs for one in pair)
     times = statistics.median(theirs["seconds"] / ours["seconds"] for theirs, ours in pairs)
     cpu = statistics.median(theirs["cpu"] / ours["cpu"] for theirs, ours in pairs)
     memory = statistics.median(ours["peak"] / theirs["peak"] for theirs, ours in pairs)
+    seconds = statistics.median(one["seconds"] for one, _ in pairs)
     least = LEAST.get(shape, 0.95)
     print(
-        f"{shape:<11} n_jobs={n_jobs}  plain {statistics.median(one['seconds'] for one, _ in pairs):7.2f} s"
+        f"{shape:<11} n_jobs={n_jobs}  plain {seconds:7.2f} s"
         f"  shared {statistics.median(one['seconds'] for _, one in pairs):7.2f} s"
         f"  {times:5.2f} x as fast (should be {least:.2f}; {cpu:.2f} x by CPU time of this process)"
         f"  memory x {memory:.2f} (should be 1.20)  fits {shared['done']}/{shared['asked']}"
         f"  {'equal' if equal else 'DIFFERENT'}",
         flush=True,
     )
+    others = {kind: run(shape, kind, n_jobs) for kind in also}
+    for kind, found in others.items():
+        same = (
+            {one["scores"] for name, one in others.items() if "halving" in name}
+            if "halving" in kind
+            else {plain["scores"]}
+        )
+        alike = same == {found["scores"]}
+        equal &= alike or kind == "dask-ml"  # which does not promise it
+        print(
+            f"{'':<11} {kind:>15} {found['seconds']:7.2f} s  {seconds / found['seconds']:5.2f} x as fast as plain"
+            f"  memory x {found['peak'] / plain['peak']:.2f}  fits {found['done']}/{found['asked']}"
+            f"  {'equal' if alike else 'DIFFERENT'}",
+            flush=True,
+        )
     return equal and times >= least and memory <= 1.2
 
 
@@ -242,6 +310,7 @@ def main() -> int:
     parser.add_argument("--large", action="store_true", help="also 100,000 rows: takes minutes")
     parser.add_argument("--n-jobs", type=int, nargs="+", default=[1])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--also", nargs="+", choices=[kind for kind in KINDS if kind not in PAIRED], default=[])
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -250,7 +319,11 @@ def main() -> int:
         print(json.dumps(measure(shape, kind, options.n_jobs[0])))
         return 0
     shapes = [*options.shapes, *(["large"] if options.large else [])]
-    good = [compare(shape, n_jobs, options.rounds) for n_jobs in options.n_jobs for shape in shapes]
+    also = list(options.also)
+    if "dask-ml" in also and find_spec("dask_ml") is None:
+        also.remove("dask-ml")
+        print("dask-ml is not installed, so it is left out: pip install dask-ml")
+    good = [compare(shape, n_jobs, options.rounds, also) for n_jobs in options.n_jobs for shape in shapes]
     if options.plot:
         plot(options.plot, options.n_jobs[0])
     return 0 if all(good) else 1
