@@ -149,7 +149,9 @@ def _search(search: SearchSpec, estimator: Any) -> Iterator[Problem]:
         elif issubclass(found, RandomizedSearchCV) != (search.n_iter is not None):
             yield Problem("search.n_iter", "is how many candidates search=random draws; no other search takes it")
     if module := missing(search.backend):
-        yield Problem("search.backend", f"{search.backend} needs {module}; install it with: pip install {module}")
+        yield Problem(
+            "search.backend", f"{search.backend} needs {module}; install it with: pip install -e '.[{search.backend}]'"
+        )
     known = set(get_scorer_names())
     for name in search.scoring:
         if name not in known:
