@@ -156,7 +156,9 @@ def _search(search: SearchSpec, estimator: Any) -> Iterator[Problem]:
         else:
             yield from _search_options(found, search)
     if module := missing(search.backend):
-        yield Problem("search.backend", f"{search.backend} needs {module}; install it with: pip install {module}")
+        yield Problem(
+            "search.backend", f"{search.backend} needs {module}; install it with: pip install -e '.[{search.backend}]'"
+        )
     known = set(get_scorer_names())
     for name in search.scoring:
         if name not in known:

@@ -279,6 +279,10 @@ class SearchSpec(Section):
     def _a_cluster_has_a_backend(self) -> SearchSpec:
         if self.scheduler is not None and self.backend not in {"dask", "ray"}:
             raise ValueError("scheduler: is the address of a cluster; say of which: search.backend=dask or ray")
+        if self.scheduler is not None and self.n_jobs not in {None, -1}:
+            raise ValueError(
+                "n_jobs: counts processes of this machine; a cluster that is there is used whole: write null"
+            )
         return self
 
     @model_validator(mode="after")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from joblib import parallel_config
 
@@ -24,44 +26,58 @@ def running_on(backend: str | None, scheduler: str | None, n_jobs: int | None) -
     """Joblib's workers are of this backend meanwhile; a search whose ``n_jobs`` is None uses all there are.
 
     ``scheduler`` is the address of a cluster that is there (``tcp://host:8786`` of Dask, ``ray://host:10001``); without
-    one, a local cluster lives as long as the block, with ``n_jobs`` processes. Ray gives its results at the end only: there
-    is no progress before, and nothing is kept of a search that is killed.
+    one, a local cluster lives as long as the block, with ``n_jobs`` processes.
     """
     if backend is None:
         yield
         return
     with ExitStack() as stack:
-        if backend == "dask":
-            _dask(stack, scheduler, n_jobs)
-            stack.enter_context(parallel_config(backend, n_jobs=n_jobs or -1, wait_for_workers_timeout=WORKERS_SECONDS))
-        elif backend == "ray":
-            _ray(stack, scheduler, n_jobs)
-            stack.enter_context(parallel_config(backend, n_jobs=n_jobs or -1))
-        else:
-            stack.enter_context(parallel_config(backend, n_jobs=n_jobs or -1))
+        workers = _BACKENDS[backend](stack, scheduler, n_jobs) if backend in _BACKENDS else backend
+        stack.enter_context(parallel_config(workers, n_jobs=n_jobs or -1))
         yield
 
 
-def _dask(stack: ExitStack, scheduler: str | None, n_jobs: int | None) -> None:
-    from distributed import Client, LocalCluster
+def _dask(stack: ExitStack, scheduler: str | None, n_jobs: int | None) -> Any:
+    import distributed
+    from joblib._dask import DaskDistributedBackend
+
+    class Backend(DaskDistributedBackend):  # type: ignore[misc]
+        """Joblib's own, also for one worker: the rest may be about to join, and joblib would do its work right here."""
+
+        def effective_n_jobs(self, n_jobs: int) -> int:
+            return max(int(super().effective_n_jobs(n_jobs)), 2)
 
     if scheduler is None:
         # processes of one thread: BLAS and OpenMP have a core each, as in joblib's own
-        cluster = LocalCluster(n_workers=_processes(n_jobs), threads_per_worker=1, dashboard_address=None)
+        processes = _processes(n_jobs)
+        cluster = distributed.LocalCluster(n_workers=processes, threads_per_worker=1, dashboard_address=None)
         stack.enter_context(cluster)
-        stack.enter_context(Client(cluster))
-    else:
-        stack.enter_context(Client(scheduler))
+        stack.enter_context(distributed.Client(cluster))
+        return Backend()
+    client = stack.enter_context(distributed.Client(scheduler))
+    try:  # a cluster that grows with its work starts its first worker for this
+        client.submit(os.getpid, pure=False).result(timeout=WORKERS_SECONDS)
+    except distributed.TimeoutError:
+        raise TimeoutError(f"it has no worker after {WORKERS_SECONDS} s") from None
+    return Backend()
 
 
-def _ray(stack: ExitStack, scheduler: str | None, n_jobs: int | None) -> None:
+def _ray(stack: ExitStack, scheduler: str | None, n_jobs: int | None) -> Any:
     import ray
-    from ray.util.joblib import register_ray
+    from ray.util.joblib.ray_backend import RayBackend
 
-    register_ray()
+    class Backend(RayBackend):  # type: ignore[misc]
+        """Ray's own; its pool gives each result as it is done, which joblib has to be told."""
+
+        supports_return_generator = True
+
     size = {} if scheduler else {"num_cpus": _processes(n_jobs), "include_dashboard": False}
-    ray.init(address=scheduler, log_to_driver=False, **size)
+    ray.init(address=scheduler or "local", log_to_driver=False, logging_level=logging.ERROR, **size)
     stack.callback(ray.shutdown)
+    return Backend()
+
+
+_BACKENDS = {"dask": _dask, "ray": _ray}
 
 
 def _processes(n_jobs: int | None) -> int:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from joblib import effective_n_jobs, parallel_config
 from sklearn.utils.parallel import Parallel, delayed
 
-from orchestrator.search import plan, randomness, seam
+from orchestrator.search import environment, plan, randomness, seam
 from orchestrator.search.journal import Journal, Place
 from orchestrator.search.progress import UPDATES, Progress
 from orchestrator.search.rules.rule import Rule
@@ -107,8 +107,9 @@ def _in_workers(
         parallel = Parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch, return_as="generator_unordered")
     except ValueError:  # a backend that gives everything at the end
         parallel = Parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch)
+    versions = environment.versions()
     calls = (
-        delayed(_unit)(tasks.job, unit.fold, tasks.folds[unit.fold], unit.groups, _candidates(tasks, unit))
+        delayed(_unit)(versions, tasks.job, unit.fold, tasks.folds[unit.fold], unit.groups, _candidates(tasks, unit))
         for unit in units
     )
     outputs = parallel(calls)
@@ -125,8 +126,14 @@ def _in_workers(
 
 
 def _unit(
-    job: seam.Job, at: int, fold: seam.Fold, groups: Sequence[plan.Group], candidates: Mapping[int, Any]
+    versions: Mapping[str, str],
+    job: seam.Job,
+    at: int,
+    fold: seam.Fold,
+    groups: Sequence[plan.Group],
+    candidates: Mapping[int, Any],
 ) -> tuple[int, list[Result], bool]:
+    environment.check(versions)
     before = randomness.state()
     with parallel_config("threading", n_jobs=1):  # a cluster's workers would else send each tree to one another
         results = list(work(job, fold, groups, candidates))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils import get_tags
 
 try:
     from sklearn.metrics._scorer import _MultimetricScorer, _PassthroughScorer, _Scorer
@@ -171,8 +172,4 @@ def has_callbacks(estimator: Any) -> bool:
 
 def is_pairwise(estimator: Any) -> bool:
     """Whether X is a matrix of distances, to be cut along both axes."""
-    try:
-        from sklearn.utils import get_tags
-    except ImportError:  # before 1.6
-        return bool(estimator._get_tags()["pairwise"]) if hasattr(estimator, "_get_tags") else False  # noqa: SLF001
     return bool(get_tags(estimator).input_tags.pairwise)

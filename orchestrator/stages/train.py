@@ -90,6 +90,8 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
     estimator = clone(search.estimator)
     estimator.on_progress, estimator.unfinished = progress, unfinished.folder
     with each_warning_once(), contextlib.ExitStack() as stack:
+        if spec.scheduler:
+            progress.note(f"connecting to {spec.scheduler}")
         try:
             stack.enter_context(running_on(spec.backend, spec.scheduler, spec.n_jobs))
         except Exception as error:

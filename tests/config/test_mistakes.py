@@ -237,6 +237,11 @@ SEARCH = [
     row("search.cv=five", "search.cv: should be a whole number, got 'five'"),
     row("search.n_jobs=0", "search.n_jobs: 0 processes do nothing; write 1, or -1"),
     row("search.n_jobs=all", "search.n_jobs: should be a whole number"),
+    row("search.scheduler=tcp://host:8786", "search.scheduler: say of which: search.backend=dask or ray"),
+    row(
+        "search.backend=dask search.scheduler=tcp://host:8786 search.n_jobs=1",
+        "search.n_jobs: counts processes of this machine; a cluster that is there is used whole: write null",
+    ),
     row("search.scoring=[roc_auc,acuracy]", "search.scoring: no scorer 'acuracy'; did you mean 'accuracy'"),
     row("search.scoring=[]", "search.scoring: should not be empty"),
     row("search.refit=f2", "search.refit: 'f2' is not one of search.scoring; there are: accuracy, f1"),

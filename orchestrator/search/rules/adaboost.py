@@ -24,12 +24,11 @@ class AdaBoosts(Ensemble):
     """AdaBoost, for classes and for numbers."""
 
     def applies(self, estimator: Any, rows: int) -> bool:  # noqa: ARG002
-        """A seed, over trees, with the algorithm that newer versions have only."""
+        """A seed, over trees."""
         return (
             type(estimator) in (AdaBoostClassifier, AdaBoostRegressor)
             and is_seeded(estimator)
             and type(estimator.estimator) in INSIDE
-            and getattr(estimator, "algorithm", None) != "SAMME.R"
         )
 
     def parts(self, largest: Any, size: int) -> Mapping[str, Any]:
