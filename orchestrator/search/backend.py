@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -22,19 +22,22 @@ def missing(backend: str | None) -> str:
 
 
 @contextmanager
-def running_on(backend: str | None, scheduler: str | None, n_jobs: int | None) -> Iterator[None]:
+def running_on(backend: str | None, scheduler: str | None, n_jobs: int | None) -> Iterator[Callable[[], Any]]:
     """Joblib's workers are of this backend meanwhile; a search whose ``n_jobs`` is None uses all there are.
+
+    What it gives is to be called when only the refit is left: one fit is done in threads of this process, and its
+    parts (the trees of a forest) are not sent around.
 
     ``scheduler`` is the address of a cluster that is there (``tcp://host:8786`` of Dask, ``ray://host:10001``); without
     one, a local cluster lives as long as the block, with ``n_jobs`` processes.
     """
     if backend is None:
-        yield
+        yield lambda: None
         return
     with ExitStack() as stack:
         workers = _BACKENDS[backend](stack, scheduler, n_jobs) if backend in _BACKENDS else backend
         stack.enter_context(parallel_config(workers, n_jobs=n_jobs or -1))
-        yield
+        yield lambda: stack.enter_context(parallel_config("threading", n_jobs=n_jobs or -1))
 
 
 def _dask(stack: ExitStack, scheduler: str | None, n_jobs: int | None) -> Any:

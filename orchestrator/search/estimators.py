@@ -16,6 +16,7 @@ from orchestrator.search.rules import RULES, Rule
 from orchestrator.search.running import Work, run
 
 __all__ = ["UPDATES", "SharedGridSearchCV", "SharedHalvingGridSearchCV", "SharedRandomizedSearchCV"]
+OF_THIS_PROCESS = {"on_progress", "unfinished", "before_refit"}
 
 
 class _Shared:
@@ -23,18 +24,20 @@ class _Shared:
 
     Before ``fit``, ``on_progress`` may be set to a callable of (fits done, fits in all, a few words). It is no
     parameter: a clone does not carry it, and results do not depend on it. Neither is ``unfinished``, a folder that
-    gets every fit's result as it finishes: the same search on the same data goes on from there. After ``fit``, ``work_`` tells how many fits
-    were asked for and how many it took.
+    gets every fit's result as it finishes: the same search on the same data goes on from there, nor ``before_refit``,
+    which is called when only the refit is left. After ``fit``, ``work_`` tells how many fits were asked for and how
+    many it took.
     """
 
     rules: ClassVar[Sequence[Rule]] = RULES
     on_progress: Callable[[int, int, str], None] | None = None
     unfinished: Path | None = None
+    before_refit: Callable[[], Any] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without ``on_progress`` and ``unfinished``: they belong to this process."""
+        """Without what belongs to this process."""
         state: Any = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in {"on_progress", "unfinished"}}
+        return {name: value for name, value in state.items() if name not in OF_THIS_PROCESS}
 
     def _run_search(self, evaluate_candidates: Any, callback_ctx: Any = None) -> None:
         """As scikit-learn's, with the evaluation put in our hands where nothing speaks against it."""
@@ -45,6 +48,8 @@ class _Shared:
         context = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
         self.work_ = Work(0, 0)
         super()._run_search(evaluate_candidates if ours is None else _without_context(ours), **context)  # type: ignore[misc]
+        if self.before_refit is not None:
+            self.before_refit()
 
     def _evaluate(self, progress: Progress, calls: Iterable[seam.Call]) -> list[Any]:
         """Called once, or once for each round of a search that goes by rounds."""

@@ -93,7 +93,7 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
         if spec.scheduler:
             progress.note(f"connecting to {spec.scheduler}")
         try:
-            stack.enter_context(running_on(spec.backend, spec.scheduler, spec.n_jobs))
+            estimator.before_refit = stack.enter_context(running_on(spec.backend, spec.scheduler, spec.n_jobs))
         except Exception as error:
             where = f"search.scheduler: {spec.scheduler}" if spec.scheduler else f"search.backend: {spec.backend}"
             raise TrainError(f"{where} cannot be used ({_remedy(error)}); is it running?") from error

@@ -17,9 +17,12 @@ import numpy as np
 import psutil
 import pytest
 import sklearn
+from joblib import delayed
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import GridSearchCV
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.parallel import Parallel
 
 from orchestrator.config.spec import ROOT
 from orchestrator.errors import TrainError
@@ -60,6 +63,26 @@ def test_the_numbers_do_not_depend_on_where_it_runs(backend: str, plain: Any) ->
         assert any(0 < done < 80 for done in told)
     assert same(ours, plain)
     assert ours.work_ == (80, 40)  # one forest of 30 trees for both sizes, wherever it grows
+
+
+class WhereItWasFitted(DecisionTreeClassifier):  # type: ignore[misc]
+    """Does its fit in parts, as a forest does, and keeps where."""
+
+    def fit(self, X: Any, y: Any) -> WhereItWasFitted:
+        self.pids_ = set(Parallel()(delayed(os.getpid)() for _ in range(3)))
+        super().fit(X, y)
+        return self
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "dask"])
+def test_the_refit_is_done_here(backend: str) -> None:
+    if missing(backend):
+        pytest.skip(f"{missing(backend)} is not installed")
+    ours = SharedGridSearchCV(WhereItWasFitted(random_state=0), {"max_depth": [1, 2]}, n_jobs=2)
+    with running_on(backend, None, 2) as only_the_refit_is_left:
+        ours.before_refit = only_the_refit_is_left
+        ours.fit(X, y)
+    assert ours.best_estimator_.pids_ == {os.getpid()}
 
 
 def test_without_a_backend_nothing_is_started() -> None:
