@@ -96,27 +96,32 @@ def read(body: bytes | str | dict[str, Any]) -> Request:
 
 
 class Reader:
-    """Checks requests against a contract and makes the frame; made once, safe to use from many threads."""
+    """Checks requests against a contract and makes the frame; made once, safe to use from many threads.
+
+    Checking needs no pandas, so that a model which takes plain columns is served without it.
+    """
 
     def __init__(self, contract: Contract) -> None:
         self._rules: dict[str, Rule] = {column.name: rule_for(column) for column in contract.columns}
         self._strict = contract.extra_columns == "forbid"
 
-    def frame(self, request: Request) -> pd.DataFrame:
-        """The rows (n_rows, n_columns) with training's columns, order and dtypes.
+    def columns(self, request: Request) -> dict[str, list[Any]]:
+        """The values (n_rows,) of each column, in training's order; None is a missing one.
 
         Raises:
             BadRequest: with all problems, up to ``MAX_PROBLEMS`` and one that counts the others.
         """
+        found = _Found()
+        given = self._from_records(request.rows, found) if request.columns is None else self._from_split(request, found)
+        columns = {name: _checked(rule, given[name], found) for name, rule in self._rules.items()}
+        found.refuse()
+        return columns
+
+    def frame(self, columns: dict[str, list[Any]]) -> pd.DataFrame:
+        """Checked columns as the rows (n_rows, n_columns) that the pipeline was fitted on, with training's dtypes."""
         import pandas as pd
 
-        found = _Found()
-        columns = (
-            self._from_records(request.rows, found) if request.columns is None else self._from_split(request, found)
-        )
-        checked = {name: _checked(rule, columns[name], found) for name, rule in self._rules.items()}
-        found.refuse()
-        return pd.DataFrame({name: rule.series(checked[name]) for name, rule in self._rules.items()})
+        return pd.DataFrame({name: rule.series(columns[name]) for name, rule in self._rules.items()})
 
     def _from_records(self, rows: list[Any], found: _Found) -> dict[str, list[Any]]:
         names = self._rules.keys()

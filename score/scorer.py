@@ -64,7 +64,7 @@ class Scorer:
         """
         try:
             request = read(body)
-            return self._payload(request, self.reader.frame(request))
+            return self._payload(request, self.reader.frame(self.reader.columns(request)))
         except BadRequest:
             raise
         except Exception as error:

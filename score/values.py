@@ -24,12 +24,7 @@ class Rule:
     types: frozenset[type]
 
     def __init__(self, column: Column) -> None:
-        import pandas as pd
-
         self.column = column
-        self._dtype: Any = column.dtype
-        if column.dtype == "category":
-            self._dtype = pd.CategoricalDtype(list(column.categories or ()), ordered=column.ordered)
 
     @property
     def expected(self) -> str:
@@ -67,7 +62,10 @@ class Rule:
 
         if self.column.missing_as == "nan":  # an object column keeps whatever it is given
             values = [float("nan") if value is None else value for value in values]
-        series: pd.Series = pd.Series(values, dtype=self._dtype)
+        dtype: Any = self.column.dtype
+        if dtype == "category":
+            dtype = pd.CategoricalDtype(list(self.column.categories or ()), ordered=self.column.ordered)
+        series: pd.Series = pd.Series(values, dtype=dtype)
         return series
 
 
@@ -107,10 +105,9 @@ class _Number(Rule):
         self._limit = min(own, single if seen <= single else float(np.finfo("float64").max))
 
     def fits(self, values: list[Any]) -> bool:
-        import numpy as np
-
+        # min and max may pass over NaN, the sum does not; where it overflows, cells are looked at one by one
         try:
-            return bool(np.all(np.abs(np.array(values, dtype="float64")) <= self._limit))  # False for NaN
+            return -self._limit <= min(values) and max(values) <= self._limit and not math.isnan(sum(values))
         except OverflowError:
             return False
 
@@ -133,12 +130,19 @@ class _Category(Rule):
     def __init__(self, column: Column) -> None:
         super().__init__(column)
         self._allowed = {value: value for value in column.categories or ()}
-        types = set(map(type, self._allowed))
-        self.types = frozenset(types | {int, float} if types & {int, float} else types)
+        self._own = frozenset(map(type, self._allowed))
+        self.types = self._own | {int, float} if self._own & {int, float} else self._own
 
     @property
     def expected(self) -> str:
         return f"one of {listed(self._allowed)}{' or null' if self.column.missing else ''}"
+
+    def plain(self, values: list[Any]) -> bool:
+        return set(map(type, values)) <= self._own and self.fits(values)
+
+    def convert(self, value: Any) -> Any:
+        held = super().convert(value)
+        return held if held is None else self._allowed[held]  # 1.0 is asked for by 1
 
     def fits(self, values: list[Any]) -> bool:
         return set(values) <= self._allowed.keys()

@@ -119,7 +119,7 @@ def _accepted(split: Split, contract: Contract, rows: int) -> tuple[pd.DataFrame
         for position in range(len(frame)):
             with contextlib.suppress(ValueError):
                 record = _record(frame.iloc[[position]])
-                reader.frame(Request("data", [record]))
+                reader.columns(Request("data", [record]))
                 positions.append(position)
                 records.append(record)
             if len(positions) == rows:

@@ -121,11 +121,11 @@ def test_extra_columns_may_be_ignored(mixed: pd.DataFrame) -> None:
     contract = Contract.describe(mixed, model_name="m", task="regression", extra_columns="ignore")
     reader = Reader(contract)
     for body in ({"data": [{"x": [], **GOOD}]}, {"columns": ["x", *GOOD], "data": [[{}, *GOOD.values()]]}):
-        frame = reader.frame(read(json.dumps(body)))
+        frame = reader.frame(reader.columns(read(json.dumps(body))))
         assert list(frame) == list(mixed)
         assert (frame.dtypes == mixed.dtypes).all()
     with pytest.raises(BadRequest, match=r'^row 0, column "age": the column is missing'):
-        reader.frame(read({"data": [{"x": 1} | {key: GOOD[key] for key in list(GOOD)[1:]}]}))
+        reader.columns(read({"data": [{"x": 1} | {key: GOOD[key] for key in list(GOOD)[1:]}]}))
 
 
 def test_a_row_that_is_no_object(survey_scorer: Scorer, errors: Errors) -> None:
@@ -201,7 +201,7 @@ def test_the_hundred_and_first_problem_is_counted(survey_scorer: Scorer, errors:
 
 def test_long_values_and_lists_are_shortened(make_contract_of_letters: Contract) -> None:
     with pytest.raises(BadRequest) as caught:
-        Reader(make_contract_of_letters).frame(read({"data": [{"letter": "x" * 10_000}]}))
+        Reader(make_contract_of_letters).columns(read({"data": [{"letter": "x" * 10_000}]}))
     (problem,) = caught.value.problems
     assert len(problem.problem) < 100
     assert problem.expected.endswith(", ... (26 in all)")
@@ -225,7 +225,7 @@ def test_hostile_bodies_take_no_time_beyond_their_length(survey_scorer: Scorer, 
 def test_large_requests_are_quick(pima_scorer: Scorer, X: pd.DataFrame) -> None:
     body = json.dumps({"data": X.to_dict(orient="records") * 130})
     started = time.perf_counter()
-    frame = pima_scorer.reader.frame(read(body))
+    frame = pima_scorer.reader.frame(pima_scorer.reader.columns(read(body)))
     checked = time.perf_counter() - started
     started = time.perf_counter()
     json.loads(body)
