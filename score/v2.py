@@ -126,13 +126,11 @@ def _outputs(
 
 def _wanted(request: dict[str, Any], there: Iterable[str]) -> list[str]:
     """The names of the outputs to send: all, unless some are asked for."""
-    if not request.get("outputs"):
-        return list(there)
-    wanted = [_name(output) for output in _objects(request["outputs"], "outputs")]
+    wanted = [_name(output) for output in _objects(request.get("outputs", []), "outputs")]
     for name in wanted:
         if name not in there:
             raise _refused(f"there is no output {shown(name)}", f"one of {listed(there)}")
-    return wanted
+    return wanted or list(there)
 
 
 def _objects(value: Any, key: str) -> list[dict[str, Any]]:

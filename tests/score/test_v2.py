@@ -75,6 +75,7 @@ def test_outputs_may_be_chosen(survey_scorer: Scorer, mixed: pd.DataFrame) -> No
     assert [output["name"] for output in reply["outputs"]] == ["probabilities"]
     status, reply = infer(survey_scorer, {"inputs": inputs, "outputs": [{"name": "else"}]})
     assert (status, list(reply)) == (400, ["error"])
+    assert infer(survey_scorer, {"inputs": inputs, "outputs": 0})[1]["error"].startswith("the request: 'outputs' is 0")
     assert 'there is no output "else"; expected one of "predictions", "probabilities"' in reply["error"]
 
 
