@@ -6,14 +6,18 @@ import json
 import logging
 import platform
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from score import replies
-from score.body import BadRequest, Reader, Request, problem_document, read
+from score.body import Reader, Request, read
 from score.contract import FILE, Contract
+from score.problems import PROBLEM, BadRequest, problem_document
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +34,21 @@ class ScoringError(RuntimeError):
     def document(self) -> dict[str, Any]:
         """The reply's body, as RFC 9457 has it."""
         return problem_document(self.status, "Internal Server Error", str(self))
+
+
+class Answer(NamedTuple):
+    """What a request gets over HTTP."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+class Scored(NamedTuple):
+    """A payload, ready for JSON, and the headers that say more about it."""
+
+    payload: Any
+    headers: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -55,36 +74,50 @@ class Scorer:
         pipeline = _unpickled(folder / "model.pkl")
         return cls(contract, pipeline, Reader(contract))
 
-    def reply(self, body: bytes | str | dict[str, Any]) -> Any:
-        """The payload that answers a body, ready for JSON.
+    def score(self, body: bytes | str | dict[str, Any]) -> Scored:
+        """What answers a body.
 
         Raises:
             BadRequest: the body does not keep the contract.
             ScoringError: the pipeline failed.
         """
-        try:
+        with _our_fault():
             request = read(body)
-            return self._payload(request, self.reader.frame(request))
-        except BadRequest:
-            raise
-        except Exception as error:
-            logger.exception("scoring failed")
-            raise ScoringError("the model failed on a valid request: see the service's log") from error
+            columns = self.reader.columns(request)
+            return Scored(self._payload(request, self.reader.frame(columns)), self._headers(columns))
 
-    def answer(self, body: bytes | str) -> tuple[int, bytes]:
-        """HTTP status and JSON body that answer a request; bad input raises nothing."""
-        status, payload = 200, None
+    def infer(self, given: Mapping[str, list[Any]]) -> tuple[list[Any], list[list[float]] | None, dict[str, str]]:
+        """Labels, probabilities where the model has them, and headers, for columns of one length; raises as ``score``."""
+        with _our_fault():
+            columns = self.reader.checked(given)
+            frame = self.reader.frame(columns)
+            probabilities = self._probabilities(frame) if self.probable else None
+            return self._predictions(frame), probabilities, self._headers(columns)
+
+    @cached_property
+    def probable(self) -> bool:
+        """Whether the model gives probabilities."""
+        return self.contract.classes is not None and hasattr(self.pipeline, "predict_proba")
+
+    def reply(self, body: bytes | str | dict[str, Any]) -> Any:
+        """The payload alone that answers a body; raises as ``score`` does."""
+        return self.score(body).payload
+
+    def answer(self, body: bytes | str) -> Answer:
+        """The HTTP response to a request; bad input raises nothing."""
         try:
-            payload = self.reply(body)
+            payload, headers = self.score(body)
         except (BadRequest, ScoringError) as error:
-            status, payload = error.status, error.document()
-        return status, json.dumps(payload, allow_nan=False).encode()
+            return Answer(error.status, json.dumps(error.document()).encode(), {"Content-Type": PROBLEM})
+        return Answer(200, replies.encoded(payload), {"Content-Type": "application/json"} | headers)
+
+    def _headers(self, columns: dict[str, list[Any]]) -> dict[str, str]:
+        return replies.out_of_range(self.reader.outside(columns))
 
     def _payload(self, request: Request, frame: Any) -> Any:
-        probable = self.contract.classes is not None and hasattr(self.pipeline, "predict_proba")
-        probabilities = self._probabilities(frame) if probable else None
+        probabilities = self._probabilities(frame) if self.probable else None
         if request.form == "input":
-            return replies.article([] if probable else self._predictions(frame), probabilities)
+            return replies.article([] if self.probable else self._predictions(frame), probabilities)
         return replies.plain(self._predictions(frame), probabilities, self.contract.classes)
 
     def _predictions(self, frame: Any) -> list[Any]:
@@ -110,6 +143,18 @@ class Scorer:
         every = np.zeros((len(frame), len(classes)))  # a class that training rows lacked is never predicted
         every[:, np.asarray(self.pipeline.classes_, dtype=int)] = given
         return _finite(every)
+
+
+@contextmanager
+def _our_fault() -> Iterator[None]:
+    """Whatever goes wrong is a ScoringError with its cause in the log, unless the request was at fault."""
+    try:
+        yield
+    except BadRequest:
+        raise
+    except Exception as error:
+        logger.exception("scoring failed")
+        raise ScoringError("the model failed on a valid request: see the service's log") from error
 
 
 def _check_versions(contract: Contract) -> None:

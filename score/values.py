@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from score.contract import Column
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SHOWN = 40  # characters of a value, and
 LISTED = 10  # entries of a list, in a message
+EXACT = 2**53 - 1  # up to here a float stands for one integer only
 _NOUNS = {dict: "an object", list: "a list", bool: "a boolean", str: "text", type(None): "null"}
 
 
@@ -24,18 +25,27 @@ class Rule:
     types: frozenset[type]
 
     def __init__(self, column: Column) -> None:
-        import pandas as pd
-
         self.column = column
-        self._dtype: Any = column.dtype
-        if column.dtype == "category":
-            self._dtype = pd.CategoricalDtype(list(column.categories or ()), ordered=column.ordered)
 
     @property
     def expected(self) -> str:
         """What the column takes, in words."""
         example = "" if self.column.example is None else f", such as {shown(self.column.example)}"
         return f"{self.noun}{example}{' or null' if self.column.missing else ''}"
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """What the column takes, as JSON Schema; the range that training saw is told and not demanded."""
+        schema = self._schema()
+        if self.column.missing:
+            schema |= {"enum": [*schema["enum"], None]} if "enum" in schema else {"type": [schema["type"], "null"]}
+        if self.column.minimum is not None:
+            schema["description"] = f"Training saw {self.column.minimum} to {self.column.maximum}."
+        return schema | ({} if self.column.example is None else {"examples": [self.column.example]})
+
+    def _schema(self) -> dict[str, Any]:
+        """The schema of a value that is there."""
+        raise NotImplementedError
 
     def plain(self, values: list[Any]) -> bool:
         """Whether all values can be taken as they stand."""
@@ -61,13 +71,26 @@ class Rule:
         """What is wrong with a value of the right type."""
         raise NotImplementedError
 
+    def outside(self, values: Sequence[Any]) -> int:
+        """How many checked values are outside of the range that training saw, in a column that has one."""
+        low, high = self.column.minimum, self.column.maximum
+        assert low is not None
+        assert high is not None
+        there = [value for value in values if value is not None] if self.column.missing else values
+        if not there or (low <= min(there) and max(there) <= high):
+            return 0
+        return sum(not low <= value <= high for value in there)
+
     def series(self, values: list[Any]) -> pd.Series:
         """The column (n_rows,) as training saw it."""
         import pandas as pd
 
         if self.column.missing_as == "nan":  # an object column keeps whatever it is given
             values = [float("nan") if value is None else value for value in values]
-        series: pd.Series = pd.Series(values, dtype=self._dtype)
+        dtype: Any = self.column.dtype
+        if dtype == "category":
+            dtype = pd.CategoricalDtype(list(self.column.categories or ()), ordered=self.column.ordered)
+        series: pd.Series = pd.Series(values, dtype=dtype)
         return series
 
 
@@ -84,7 +107,12 @@ class _Integer(Rule):
 
     def convert(self, value: Any) -> Any:
         whole = type(value) is float and value.is_integer()
+        if whole and abs(value) > EXACT:  # an integer too long for 64 bits may be read as a float near to it
+            raise ValueError(self.misfit(value))
         return super().convert(int(value) if whole else value)
+
+    def _schema(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self._low, "maximum": self._high}
 
     def fits(self, values: list[Any]) -> bool:
         return bool(self._low <= min(values) and max(values) <= self._high)
@@ -101,16 +129,25 @@ class _Number(Rule):
         import numpy as np
 
         super().__init__(column)
+        dtype = np.dtype(column.dtype.lower())  # pandas' Float64 is float64 with gaps
+        self._type = float if dtype == np.float64 else dtype.type
         # trees cast to float32 and fail beyond it, so that is the limit unless training itself went further
         seen = max(abs(column.minimum or 0), abs(column.maximum or 0))
-        single, own = float(np.finfo("float32").max), float(np.finfo(column.dtype.lower()).max)
+        single, own = float(np.finfo("float32").max), float(np.finfo(dtype).max)
         self._limit = min(own, single if seen <= single else float(np.finfo("float64").max))
 
-    def fits(self, values: list[Any]) -> bool:
-        import numpy as np
+    def outside(self, values: Sequence[Any]) -> int:
+        if self._type is not float:  # as training saw them: 0.1 of 32 bits is not the 0.1 that a request writes
+            values = [None if value is None else float(self._type(value)) for value in values]
+        return super().outside(values)
 
+    def _schema(self) -> dict[str, Any]:
+        return {"type": "number", "minimum": -self._limit, "maximum": self._limit}
+
+    def fits(self, values: list[Any]) -> bool:
+        # min and max may pass over NaN, the sum does not; where it overflows, cells are looked at one by one
         try:
-            return bool(np.all(np.abs(np.array(values, dtype="float64")) <= self._limit))  # False for NaN
+            return -self._limit <= min(values) and max(values) <= self._limit and not math.isnan(sum(values))
         except OverflowError:
             return False
 
@@ -123,6 +160,9 @@ class _Boolean(Rule):
     noun = "true or false"
     types = frozenset({bool})
 
+    def _schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
+
     def fits(self, values: list[Any]) -> bool:  # noqa: ARG002  # every boolean does
         return True
 
@@ -133,12 +173,22 @@ class _Category(Rule):
     def __init__(self, column: Column) -> None:
         super().__init__(column)
         self._allowed = {value: value for value in column.categories or ()}
-        types = set(map(type, self._allowed))
-        self.types = frozenset(types | {int, float} if types & {int, float} else types)
+        self._own = frozenset(map(type, self._allowed))
+        self.types = self._own | {int, float} if self._own & {int, float} else self._own
 
     @property
     def expected(self) -> str:
         return f"one of {listed(self._allowed)}{' or null' if self.column.missing else ''}"
+
+    def plain(self, values: list[Any]) -> bool:
+        return set(map(type, values)) <= self._own and self.fits(values)
+
+    def convert(self, value: Any) -> Any:
+        held = super().convert(value)
+        return held if held is None else self._allowed[held]  # 1.0 is asked for by 1
+
+    def _schema(self) -> dict[str, Any]:
+        return {"enum": list(self._allowed)}
 
     def fits(self, values: list[Any]) -> bool:
         return set(values) <= self._allowed.keys()
@@ -150,6 +200,9 @@ class _Category(Rule):
 class _String(Rule):
     noun = "text"
     types = frozenset({str})
+
+    def _schema(self) -> dict[str, Any]:
+        return {"type": "string"}
 
     def fits(self, values: list[Any]) -> bool:
         try:

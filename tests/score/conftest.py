@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import importlib.util
 import json
 import shutil
+import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +36,35 @@ ROOT = Path(__file__).resolve().parents[2]
 ZEROS = ["Glucose", "BloodPressure", "SkinThickness", "Insulin", "BMI"]
 VERSIONS = {name: version(name) for name in ("scikit-learn", "numpy", "pandas")}
 MakePackage = Callable[..., Path]
+Request = Callable[..., tuple[int, dict[str, str], bytes]]
+Serve = Callable[..., AbstractContextManager[tuple[Request, subprocess.Popen[str]]]]
+STUB = """
+import os
+from pathlib import Path
+
+from score.contract import Contract
+from score.scorer import Answer
+
+def init():
+    assert Path(os.environ["AZUREML_MODEL_DIR"], "contract.json").exists()
+
+def loaded():
+    return Stub()
+
+class Stub:
+    contract = Contract("stub", "regression", ())
+    probable = False
+
+    def answer(self, body):
+        if body == b"bad":
+            return Answer(400, b'{"error": "bad"}', {"Content-Type": "application/problem+json"})
+        if body == b"bug":
+            raise RuntimeError("a bug")
+        if body == b"wait":
+            Path("begun").touch()
+            os.open("gate", os.O_RDONLY)
+        return Answer(200, b'{"bytes": %d}' % len(body), {"Content-Type": "application/json"})
+"""
 
 
 @pytest.fixture(scope="session")
@@ -133,7 +167,60 @@ def ask() -> Callable[[Scorer, Any], tuple[int, Any]]:
     """Status and decoded answer to a body; anything but bytes and text is encoded as JSON first."""
 
     def ask(scorer: Scorer, body: Any) -> tuple[int, Any]:
-        status, reply = scorer.answer(body if isinstance(body, bytes | str) else json.dumps(body))
+        status, reply, _ = scorer.answer(body if isinstance(body, bytes | str) else json.dumps(body))
         return status, json.loads(reply, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package whose score.py tells and does what a test needs."""
+    path = tmp_path_factory.mktemp("stub")
+    shutil.copytree(ROOT / "score", path / "score", ignore=shutil.ignore_patterns("__pycache__"))
+    (path / "score" / "score.py").write_text(STUB)
+    (path / "contract.json").write_text('{"fingerprint": "abc"}')
+    (path / "keys.json").write_text('{"primary": "one", "secondary": "two"}')
+    return path
+
+
+@pytest.fixture(scope="session")
+def serve() -> Serve:
+    """A package's own server as a process, and a way to ask it."""
+    return contextlib.contextmanager(_served)
+
+
+def _served(package: Path, *options: str) -> Iterator[tuple[Request, subprocess.Popen[str]]]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-B", "-m", "score.server", "--port", str(port), *options]
+
+    def ask(
+        method: str, path: str, body: bytes | Iterator[bytes] = b"", **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        try:
+            connection.request(method, path, body, headers, encode_chunked=not isinstance(body, bytes))
+            response = connection.getresponse()
+            return response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
+        finally:
+            connection.close()
+
+    with subprocess.Popen(command, cwd=package, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if "Serving package" in line:
+                    break
+            else:
+                pytest.fail("the server ended before it served")
+            yield ask, process
+        finally:
+            process.terminate()
+
+
+def port_of(process: subprocess.Popen[str]) -> int:
+    """The port that a server of ``serve`` listens on."""
+    assert isinstance(process.args, list)
+    return int(process.args[process.args.index("--port") + 1])

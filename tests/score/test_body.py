@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from score.body import FORMS, BadRequest, Reader, read
+from score.body import FORMS, Reader, read
 from score.contract import Contract
+from score.problems import BadRequest
 from score.scorer import Scorer
 
 GOOD = {"age": 30, "income": 1.5, "member": True, "city": "Oslo", "grade": "low", "level": 1, "note": "a"}
@@ -27,8 +31,8 @@ def errors(ask: Ask) -> Errors:
         status, reply = ask(scorer, body)
         assert status == 400, reply
         assert (reply["type"], reply["title"], reply["status"]) == ("about:blank", "Bad Request", 400)
-        assert reply["errors"][0]["problem"] in reply["detail"]
-        found: list[dict[str, Any]] = reply["errors"]
+        assert reply["problems"][0]["problem"] in reply["detail"]
+        found: list[dict[str, Any]] = reply["problems"]
         return found
 
     return refused
@@ -121,11 +125,11 @@ def test_extra_columns_may_be_ignored(mixed: pd.DataFrame) -> None:
     contract = Contract.describe(mixed, model_name="m", task="regression", extra_columns="ignore")
     reader = Reader(contract)
     for body in ({"data": [{"x": [], **GOOD}]}, {"columns": ["x", *GOOD], "data": [[{}, *GOOD.values()]]}):
-        frame = reader.frame(read(json.dumps(body)))
+        frame = reader.frame(reader.columns(read(json.dumps(body))))
         assert list(frame) == list(mixed)
         assert (frame.dtypes == mixed.dtypes).all()
     with pytest.raises(BadRequest, match=r'^row 0, column "age": the column is missing'):
-        reader.frame(read({"data": [{"x": 1} | {key: GOOD[key] for key in list(GOOD)[1:]}]}))
+        reader.columns(read({"data": [{"x": 1} | {key: GOOD[key] for key in list(GOOD)[1:]}]}))
 
 
 def test_a_row_that_is_no_object(survey_scorer: Scorer, errors: Errors) -> None:
@@ -193,15 +197,53 @@ def test_all_problems_are_told_at_once_in_the_order_of_rows(survey_scorer: Score
     assert [(e["row"], e["column"]) for e in found] == [(0, "note"), (1, None), (2, "age"), (2, "city")]
 
 
-def test_the_hundred_and_first_problem_is_counted(survey_scorer: Scorer, errors: Errors) -> None:
-    found = errors(survey_scorer, {"data": [GOOD | {"age": None}] * 250})
-    assert len(found) == 101
-    assert found[-1]["problem"] == "and 150 more problems"
+def test_the_hundred_and_first_problem_is_counted(survey_scorer: Scorer, ask: Ask) -> None:
+    reply = ask(survey_scorer, {"data": [GOOD | {"age": None}] * 250})[1]
+    assert [problem["row"] for problem in reply["problems"]] == list(range(100))
+    assert reply["more"] == 150
+    assert "more" not in ask(survey_scorer, {"data": [GOOD | {"age": None}] * 100})[1]
+
+
+def test_an_integer_too_long_for_64_bits_is_not_rounded_into_them(survey_scorer: Scorer, errors: Errors) -> None:
+    for text in (f"{-(2**63) - 1}", f"{-(2**63)}.0", "9007199254740993.0"):
+        body = json.dumps({"data": [GOOD | {"age": "here"}]}).replace('"here"', text)
+        (error,) = errors(survey_scorer, body.encode())
+        assert error["column"] == "age"
+        assert "does not fit int64" in error["problem"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "Float32", "float64"])
+def test_a_number_is_out_of_range_as_training_saw_numbers(dtype: str) -> None:
+    frame = pd.DataFrame({"x": pd.Series([0.1, 0.7, None], dtype=dtype)})
+    reader = Reader(Contract.describe(frame, model_name="m", task="regression"))
+
+    def outside(*values: float | None) -> dict[str, int]:
+        return reader.outside(reader.columns(read({"data": [{"x": value} for value in values]})))
+
+    assert outside(0.1, None, 0.7) == {}
+    assert outside(0.0999, 0.1, 0.7001, 5, None) == {"x": 3}
+
+
+def test_columns_are_checked_values_in_training_s_order_and_need_no_pandas(survey: Path) -> None:
+    code = """
+import json, sys
+from pathlib import Path
+from score.body import Reader, read
+from score.contract import Contract
+reader = Reader(Contract.from_json(Path("contract.json").read_bytes()))
+row = {"level": 2.0, "age": 30.0, "income": None, "member": True, "city": None, "grade": "low", "note": "a"}
+print(json.dumps(reader.columns(read(json.dumps({"data": [row]})))), "pandas" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=survey, capture_output=True, text=True, check=True)
+    assert done.stdout == (
+        '{"age": [30], "income": [null], "member": [true], "city": [null], "grade": ["low"], "level": [2], '
+        '"note": ["a"]} False\n'
+    )
 
 
 def test_long_values_and_lists_are_shortened(make_contract_of_letters: Contract) -> None:
     with pytest.raises(BadRequest) as caught:
-        Reader(make_contract_of_letters).frame(read({"data": [{"letter": "x" * 10_000}]}))
+        Reader(make_contract_of_letters).columns(read({"data": [{"letter": "x" * 10_000}]}))
     (problem,) = caught.value.problems
     assert len(problem.problem) < 100
     assert problem.expected.endswith(", ... (26 in all)")
@@ -225,7 +267,7 @@ def test_hostile_bodies_take_no_time_beyond_their_length(survey_scorer: Scorer, 
 def test_large_requests_are_quick(pima_scorer: Scorer, X: pd.DataFrame) -> None:
     body = json.dumps({"data": X.to_dict(orient="records") * 130})
     started = time.perf_counter()
-    frame = pima_scorer.reader.frame(read(body))
+    frame = pima_scorer.reader.frame(pima_scorer.reader.columns(read(body)))
     checked = time.perf_counter() - started
     started = time.perf_counter()
     json.loads(body)

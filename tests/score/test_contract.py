@@ -68,7 +68,8 @@ def test_each_dtype_comes_back_from_json_as_it_was(values: pd.Series) -> None:
     frame = values.to_frame("x")
     contract = Contract.from_json(Contract.describe(frame, model_name="m", task="regression").to_json())
     rows = [{"x": None if pd.isna(value) else json_value(value)} for value in values]
-    back = Reader(contract).frame(read(json.dumps({"data": rows})))
+    reader = Reader(contract)
+    back = reader.frame(reader.columns(read(json.dumps({"data": rows}))))
     pd.testing.assert_frame_equal(back, frame)
     assert [type(value) for value in back["x"]] == [type(value) for value in frame["x"]]
 
