@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Protocol
 
@@ -15,10 +15,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from score.admission import Admission
 from score.problems import PROBLEM, problem_document
 from score.scorer import Answer
 
-MAX_BYTES = 64 * 2**20
+Page = Callable[[], tuple[bytes, str]]  # a body and its media type
 
 
 class Service(Protocol):
@@ -28,19 +29,35 @@ class Service(Protocol):
         """The response to ``POST /score``."""
 
 
-def application(service: Service, keys: Sequence[str] = (), max_bytes: int = MAX_BYTES) -> Starlette:
-    """The routes; scoring runs in worker threads, so that ``GET /`` answers while it is busy."""
+def application(
+    service: Service, admission: Admission, keys: Sequence[str] = (), pages: Mapping[str, Page] | None = None
+) -> Starlette:
+    """The routes; scoring goes through ``admission``, so that ``GET /`` answers while it is busy.
+
+    ``pages`` are for who runs the service: they tell of its data and libraries, so they ask for the key as scoring does.
+    """
 
     async def healthy(_request: Request) -> Response:
         return PlainTextResponse("Healthy")  # Azure ML's own words
 
-    async def score(request: Request) -> Response:
+    def admit(request: Request) -> None:
         if keys and not permitted(request.headers.get("authorization", ""), keys):
             raise HTTPException(
                 401, "send the service's key: 'Authorization: Bearer <key>'", {"WWW-Authenticate": "Bearer"}
             )
-        status, body, headers = await run_in_threadpool(service.answer, await read(request, max_bytes))
+
+    async def score(request: Request) -> Response:
+        admit(request)
+        status, body, headers = await admission.answer(request, service.answer)
         return Response(body, status, headers)
+
+    def shown(page: Page) -> Callable[[Request], Awaitable[Response]]:
+        async def show(request: Request) -> Response:
+            admit(request)
+            body, media_type = await run_in_threadpool(page)
+            return Response(body, media_type=media_type)
+
+        return show
 
     async def refused(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -54,7 +71,11 @@ def application(service: Service, keys: Sequence[str] = (), max_bytes: int = MAX
         return problem(500, "scoring failed: see the service's log")
 
     app = Starlette(
-        routes=[Route("/", healthy, methods=["GET"]), Route("/score", score, methods=["POST"])],
+        routes=[
+            Route("/", healthy, methods=["GET"]),
+            Route("/score", score, methods=["POST"]),
+            *(Route(path, shown(page), methods=["GET"]) for path, page in (pages or {}).items()),
+        ],
         exception_handlers={HTTPException: refused, ClientDisconnect: gone, Exception: failed},
     )
     app.router.redirect_slashes = False
@@ -72,16 +93,3 @@ def permitted(header: str, keys: Sequence[str]) -> bool:
     scheme, _, token = header.partition(" ")
     matches = [hmac.compare_digest(token.strip().encode(), key.encode()) for key in keys]
     return scheme.lower() == "bearer" and any(matches)
-
-
-async def read(request: Request, max_bytes: int) -> bytes:
-    """The body; 413 as soon as it is known to be too long."""
-    too_long = HTTPException(413, f"the request is longer than {max_bytes} bytes; send fewer rows at a time")
-    if int(request.headers.get("content-length", "0")) > max_bytes:
-        raise too_long
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise too_long
-    return bytes(body)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from score import replies
 from score.body import Reader, Request, read
 from score.contract import FILE, Contract
+from score.notes import seen
 from score.problems import PROBLEM, BadRequest, problem_document
 
 logger = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ class Scorer:
         try:
             request = read(body)
             columns = self.reader.columns(request)
+            seen(columns)
             headers = replies.out_of_range(self.reader.outside(columns))
             return Scored(self._payload(request, self.reader.frame(columns)), headers)
         except BadRequest:

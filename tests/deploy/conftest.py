@@ -43,12 +43,17 @@ def init():
     {init}
     print("the model of {name} is loaded", flush=True)
 
-def answer(body):
-    {answer}
-    return 200, json.dumps({{"answer": {name!r}, "pid": os.getpid()}}).encode()
+def loaded():
+    return Stub
+
+class Stub:
+    @staticmethod
+    def answer(body):
+        return 200, json.dumps(run(body)).encode(), {{"Content-Type": "application/json"}}
 
 def run(data):
-    return json.loads(answer(data)[1])
+    {answer}
+    return {{"answer": {name!r}, "pid": os.getpid()}}
 """
 CONDA = {
     "name": "stub",
@@ -79,8 +84,10 @@ def make_package(tmp_path: Path) -> MakePackage:
         (path / "conda.yaml").write_text(json.dumps(CONDA))
         (path / "contract.json").write_text(json.dumps({"fingerprint": name}))
         (path / "golden.json").write_text("[]")
+        (path / "profile.json").write_text("[]")
         (path / "model.pkl").touch()
-        pins = [f"{library}=={importlib.metadata.version(library)}\n" for library in ("starlette", "uvicorn")]
+        needs = ("anyio", "httptools", "orjson", "prometheus-client", "starlette", "uvicorn", "uvloop")
+        pins = [f"{library}=={importlib.metadata.version(library)}\n" for library in needs]
         (path / "requirements.txt").write_text("".join(pins))
         (path / dockerfile.FILE).write_text(dockerfile.text(platform.python_version()))
         return Package(path, fingerprint=name, model_name="model")

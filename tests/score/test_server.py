@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -38,7 +39,8 @@ def test_a_stop_finishes_what_is_under_way_and_logs_each_request(stub: Path, ser
         assert answers == [200]
         assert process.wait(10) == -15
         assert process.stdout is not None
-        assert '"POST /score HTTP/1.1" 200' in process.stdout.read()
+        told = [json.loads(line) for line in process.stdout.read().splitlines() if line.startswith("{")]
+    assert ("POST", "/score", 200) in [(line["method"], line["path"], line["status"]) for line in told]
 
 
 def test_help_needs_no_model() -> None:
