@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 SCORE = Path(__file__).parents[2] / "score"
 STUB = """
 import json, os, time
+from score.contract import Contract
 
 def init():
     {init}
@@ -47,6 +48,9 @@ def loaded():
     return Stub
 
 class Stub:
+    contract = Contract("stub", "regression", ())
+    probable = False
+
     @staticmethod
     def answer(body):
         return 200, json.dumps(run(body)).encode(), {{"Content-Type": "application/json"}}
@@ -86,7 +90,16 @@ def make_package(tmp_path: Path) -> MakePackage:
         (path / "golden.json").write_text("[]")
         (path / "profile.json").write_text("[]")
         (path / "model.pkl").touch()
-        needs = ("anyio", "httptools", "orjson", "prometheus-client", "starlette", "uvicorn", "uvloop")
+        needs = (
+            "anyio",
+            "flask-swagger-ui",
+            "httptools",
+            "orjson",
+            "prometheus-client",
+            "starlette",
+            "uvicorn",
+            "uvloop",
+        )
         pins = [f"{library}=={importlib.metadata.version(library)}\n" for library in needs]
         (path / "requirements.txt").write_text("".join(pins))
         (path / dockerfile.FILE).write_text(dockerfile.text(platform.python_version()))
