@@ -47,7 +47,17 @@ class Access:
         ids = [(b"x-request-id", own), (b"x-ms-request-id", client or own)]
         if client:
             ids.append((b"x-ms-client-request-id", client))
-        status, sent = 0, 0  # 0: the connection was lost before there was an answer
+        note = Note(self.metrics.watch if self.metrics else None)
+        CURRENT.set(note)  # each request is a task, and so has a context of its own
+        status, sent, told = 0, 0, False  # 0: the connection was lost before there was an answer
+
+        def tell() -> None:
+            nonlocal told
+            told, seconds = True, time.perf_counter() - began
+            if self.metrics:
+                self.metrics.in_flight.dec()
+                self.metrics.count(getattr(scope.get("route"), "path", "other"), status, seconds, note.rows)
+            self.log(_line(scope, own, client, status, seconds, sent, note.rows))
 
         async def noted(message: Message) -> None:
             nonlocal status, sent
@@ -56,20 +66,17 @@ class Access:
                 message["headers"] = [*message["headers"], *ids]
             else:
                 sent += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    tell()  # before the client knows, so that whoever has an answer finds it counted
             await send(message)
 
-        note = Note(self.metrics.watch if self.metrics else None)
-        CURRENT.set(note)  # each request is a task, and so has a context of its own
         if self.metrics:
             self.metrics.in_flight.inc()
         try:
             await self.app(scope, receive, noted)
         finally:
-            seconds = time.perf_counter() - began
-            if self.metrics:
-                self.metrics.in_flight.dec()
-                self.metrics.count(getattr(scope.get("route"), "path", "other"), status, seconds, note.rows)
-            self.log(_line(scope, own, client, status, seconds, sent, note.rows))
+            if not told:
+                tell()
 
 
 def _line(

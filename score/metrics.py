@@ -31,6 +31,7 @@ from score.profile import Profile
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 MIN_VALUES = 100  # fewer drift by chance
 MAX_VALUES = 1000  # of one request, evenly spread over its rows
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the variable that prometheus_client looks for as it is imported
 VALUES = "score_column_values"
 
 
@@ -42,7 +43,7 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # one line more for each counter, of no use here
         own = CollectorRegistry()
         self._source: Any = own
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        if FOLDER in os.environ:
             self._source = MultiProcessCollector(None)  # type: ignore[no-untyped-call]
         self._requests = Counter("score_requests", "Requests answered.", ("path", "status"), registry=own)
         self._seconds = Histogram(

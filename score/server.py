@@ -13,6 +13,7 @@ import json
 import logging
 import logging.config
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -25,12 +26,11 @@ from typing import Any
 import uvicorn
 import uvloop  # noqa: F401 -- named here, it is pinned with the package
 
-from score import meta, workers
+from score import meta, metrics, workers
 from score.access import Access
 from score.admission import Admission, Limits
 from score.application import Page, application
 from score.handover import Handover, inherited, kept
-from score.metrics import Metrics
 from score.protocol import KEEP_ALIVE_SECONDS, Protocol
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -157,13 +157,15 @@ def configured(options: argparse.Namespace, contract: Mapping[str, Any]) -> uvic
 
     score.init()
     about = meta.described(contract)
-    metrics = Metrics(PACKAGE, {key: str(about[key] or "") for key in ("model", "version", "fingerprint", "task")})
+    counted = metrics.Metrics(
+        PACKAGE, {key: str(about[key] or "") for key in ("model", "version", "fingerprint", "task")}
+    )
     limits = Limits(options.max_bytes, options.max_waiting, options.body_seconds, options.scoring_seconds)
     admission = Admission(limits)
-    pages: dict[str, Page] = {"/metrics": metrics.page, "/meta": partial(meta.page, about)}
+    pages: dict[str, Page] = {"/metrics": counted.page, "/meta": partial(meta.page, about)}
     app = application(score.loaded(), admission, read_keys(options.keys) if options.keys else (), pages)
     config = uvicorn.Config(
-        Access(app, metrics),
+        Access(app, counted),
         http=Protocol,
         loop="uvloop",  # a quarter more small requests in a second than with asyncio's own
         ws="none",
@@ -189,6 +191,7 @@ def work(config: uvicorn.Config, options: argparse.Namespace) -> int:
     def leave_with_it() -> None:
         supervisor.recv(1)  # it says nothing more, and the system says when it has gone
         server.should_exit = True
+        shutil.rmtree(os.environ[metrics.FOLDER], ignore_errors=True)  # which it would have done itself
 
     threading.Thread(target=leave_with_it, daemon=True).start()
     server.run()

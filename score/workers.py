@@ -23,6 +23,7 @@ from pathlib import Path
 
 from prometheus_client.multiprocess import mark_process_dead
 
+from score import metrics
 from score.handover import Handover
 
 LONGEST_PAUSE = 30  # seconds before a worker that dies again and again is started once more
@@ -119,7 +120,7 @@ class Supervisor:
                 sys.executable, "-m", "score.server", *self._arguments,
                 "--listener-fd", str(fds[0]), "--ready-fd", str(fds[1]),
                 pass_fds=fds,
-                env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(self._counts)},
+                env={**os.environ, metrics.FOLDER: str(self._counts)},
             )  # fmt: skip
         return Worker(process, ours)
 
