@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from score import docs, openapi, swagger, v2
+from score import docs, openapi, swagger, v2, v2_binary
 from score.admission import Admission
 from score.problems import PROBLEM, problem_document
 from score.replies import encoded
@@ -43,7 +43,7 @@ def application(
         return await answered(request, scorer.answer)
 
     async def inferred(request: Request) -> Response:
-        return await answered(request, partial(v2.infer, scorer, binary=v2.BINARY in request.headers))
+        return await answered(request, partial(v2.infer, scorer, length=request.headers.get(v2_binary.HEADER)))
 
     async def answered(request: Request, answer: Callable[[bytes], Answer]) -> Response:
         status, body, headers = await admission.answer(request, answer)

@@ -44,21 +44,24 @@ def init():
     {init}
     print("the model of {name} is loaded", flush=True)
 
-def loaded():
-    return Stub
-
-class Stub:
-    contract = Contract("stub", "regression", ())
-    probable = False
-
-    @staticmethod
-    def answer(body):
-        return 200, json.dumps(run(body)).encode(), {{"Content-Type": "application/json"}}
-
 def run(data):
     {answer}
     return {{"answer": {name!r}, "pid": os.getpid()}}
+
+def loaded():
+    from score.contract import Contract
+    from score.scorer import Answer
+
+    class Stub:
+        contract = Contract("stub", "regression", ())
+        probable = False
+
+        def answer(self, body):
+            return Answer(200, json.dumps(run(body)).encode(), {{"Content-Type": "application/json"}})
+
+    return Stub()
 """
+SERVER = ("anyio", "flask-swagger-ui", "httptools", "orjson", "prometheus-client", "starlette", "uvicorn", "uvloop")
 CONDA = {
     "name": "stub",
     "dependencies": [f"python={platform.python_version()}", "pip", {"pip": ["azureml-defaults"]}],
@@ -90,17 +93,7 @@ def make_package(tmp_path: Path) -> MakePackage:
         (path / "golden.json").write_text("[]")
         (path / "profile.json").write_text("[]")
         (path / "model.pkl").touch()
-        needs = (
-            "anyio",
-            "flask-swagger-ui",
-            "httptools",
-            "orjson",
-            "prometheus-client",
-            "starlette",
-            "uvicorn",
-            "uvloop",
-        )
-        pins = [f"{library}=={importlib.metadata.version(library)}\n" for library in needs]
+        pins = [f"{library}=={importlib.metadata.version(library)}\n" for library in SERVER]
         (path / "requirements.txt").write_text("".join(pins))
         (path / dockerfile.FILE).write_text(dockerfile.text(platform.python_version()))
         return Package(path, fingerprint=name, model_name="model")
