@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from score import docs, openapi, swagger, v2, v2_binary
+from score.admission import Admission
 from score.problems import PROBLEM, problem_document
 from score.replies import encoded
 from score.values import shown
@@ -25,13 +26,18 @@ if TYPE_CHECKING:
     from score.scorer import Answer, Scorer
 
 JSON = "application/json"
-MAX_BYTES = 64 * 2**20
 MODEL = "/v2/models/{name}"
 Endpoint = Callable[[Request], Awaitable[Response]]
+Page = Callable[[], tuple[bytes, str]]  # a body and its media type
 
 
-def application(scorer: Scorer, keys: Sequence[str] = (), max_bytes: int = MAX_BYTES) -> Starlette:
-    """The routes; scoring runs in worker threads, so that ``GET /`` answers while it is busy."""
+def application(
+    scorer: Scorer, admission: Admission, keys: Sequence[str] = (), pages: Mapping[str, Page] | None = None
+) -> Starlette:
+    """The routes; scoring goes through ``admission``, so that ``GET /`` answers while it is busy.
+
+    ``pages`` are for who runs the service: they tell of its data and libraries, so they ask for the key as scoring does.
+    """
 
     async def scored(request: Request) -> Response:
         return await answered(request, scorer.answer)
@@ -40,11 +46,12 @@ def application(scorer: Scorer, keys: Sequence[str] = (), max_bytes: int = MAX_B
         return await answered(request, partial(v2.infer, scorer, length=request.headers.get(v2_binary.HEADER)))
 
     async def answered(request: Request, answer: Callable[[bytes], Answer]) -> Response:
-        status, body, headers = await run_in_threadpool(answer, await read(request, max_bytes))
+        status, body, headers = await admission.answer(request, answer)
         return Response(body, status, headers)
 
     posts: dict[str, Endpoint] = {"/score": scored, f"{MODEL}/infer": of_model(scorer.contract.model_name, inferred)}
     gets: dict[str, Endpoint] = {"/": healthy, "/docs": docs.page, **documents(scorer, keyed=bool(keys))}
+    gets |= {path: paged(page) for path, page in (pages or {}).items()}
     routes = [("POST", path, endpoint) for path, endpoint in posts.items()]
     routes += [("GET", path, endpoint) for path, endpoint in gets.items()]
     app = Starlette(
@@ -97,6 +104,16 @@ def documents(scorer: Scorer, *, keyed: bool) -> dict[str, Endpoint]:
         MODEL: of_model(contract.model_name, metadata),
         f"{MODEL}/ready": of_model(contract.model_name, ready),
     }
+
+
+def paged(page: Page) -> Endpoint:
+    """The endpoint for a page that takes a while to make."""
+
+    async def show(_request: Request) -> Response:
+        body, media_type = await run_in_threadpool(page)
+        return Response(body, media_type=media_type)
+
+    return show
 
 
 def of_model(name: str, endpoint: Endpoint) -> Endpoint:
@@ -156,16 +173,3 @@ def permitted(header: str, keys: Sequence[str]) -> bool:
     scheme, _, token = header.partition(" ")
     matches = [hmac.compare_digest(token.strip().encode(), key.encode()) for key in keys]
     return scheme.lower() == "bearer" and any(matches)
-
-
-async def read(request: Request, max_bytes: int) -> bytes:
-    """The body; 413 as soon as it is known to be too long."""
-    too_long = HTTPException(413, f"the request is longer than {max_bytes} bytes; send fewer rows at a time")
-    if int(request.headers.get("content-length", "0")) > max_bytes:
-        raise too_long
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise too_long
-    return bytes(body)

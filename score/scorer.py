@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from score import replies
 from score.body import Reader, Request, read
 from score.contract import FILE, Contract
+from score.notes import seen
 from score.problems import PROBLEM, BadRequest, problem_document
 
 logger = logging.getLogger(__name__)
@@ -84,12 +85,14 @@ class Scorer:
         with _our_fault():
             request = read(body)
             columns = self.reader.columns(request)
+            seen(columns)
             return Scored(self._payload(request, self.reader.frame(columns)), self._headers(columns))
 
     def infer(self, given: Mapping[str, list[Any]]) -> tuple[list[Any], list[list[float]] | None, dict[str, str]]:
         """Labels, probabilities where the model has them, and headers, for columns of one length; raises as ``score``."""
         with _our_fault():
             columns = self.reader.checked(given)
+            seen(columns)
             frame = self.reader.frame(columns)
             probabilities = self._probabilities(frame) if self.probable else None
             return self._predictions(frame), probabilities, self._headers(columns)

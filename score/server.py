@@ -1,53 +1,84 @@
 """Serves the package it lies in over HTTP: ``python -m score.server``, with the package folder on the path.
 
-A running server can be replaced without refusing a request. With ``--control PATH`` a successor finds its
-predecessor at that unix socket and is handed the listening socket itself, so the queue of waiting connections
-never goes away. With ``--ready-fd N`` whoever starts the server decides: the server says ``ready`` once the model
-is loaded and the port is held, accepts nothing until it is told ``keep``, then takes over and says ``serving``.
-When the starter dies before ``keep``, the server leaves and nothing has changed.
+A running server can be replaced without refusing a request: see :mod:`score.handover`. With ``--workers N`` the process
+only supervises: see :mod:`score.workers`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import copy
 import json
 import logging
+import logging.config
 import os
+import shutil
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvicorn
+import uvloop  # noqa: F401 -- named here, it is pinned with the package
 
-from score.application import MAX_BYTES, application
+from score import meta, metrics, workers
+from score.access import Access
+from score.admission import Admission, Limits
+from score.application import Page, application
+from score.handover import Handover, inherited, kept
+from score.protocol import KEEP_ALIVE_SECONDS, Protocol
 
 PACKAGE = Path(__file__).resolve().parent.parent
-KEEP_ALIVE_SECONDS = 5  # an idle connection is closed after this long, draining or not
 DRAIN_SECONDS = 25  # a request that takes longer does not hold up a stop
+RETRY_SECONDS = 0.5
+SWITCH_SECONDS = 0.0005  # how long a thread that scores may keep the event loop waiting: a tenth of Python's own
 
 log = logging.getLogger("uvicorn.error")
 
 
 class Server(uvicorn.Server):
-    """uvicorn that tells when it accepts, and that breaks no connection when it leaves."""
+    """uvicorn that tells when it accepts, shares its port with other workers, and breaks no connection when it leaves."""
 
-    def __init__(self, config: uvicorn.Config, accepting: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, accepting: Callable[[], None]) -> None:
         super().__init__(config)
-        self.accepting = accepting
+        self._listener, self._accepting = listener, accepting
+        self._opening: set[asyncio.Task[Any]] = set()
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 -- uvicorn's signature
         """Start to accept, and tell."""
-        await super().startup(sockets)
-        self.accepting()
+        await super().startup([])
+        self._listener.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
+        self._accepting()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+    def _accept(self) -> None:
+        """Take one connection, where asyncio alone would take all that wait, and leave none to the other workers."""
+        loop = asyncio.get_running_loop()
+        try:
+            connection, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client has given up
+            return
+        except OSError as error:  # no descriptor is free: those that wait go on waiting
+            log.warning("Cannot accept: %s", error)
+            loop.remove_reader(self._listener)
+            loop.call_later(RETRY_SECONDS, self._resume)
+            return
+        connection.setblocking(False)
+        made = partial(Protocol, config=self.config, server_state=self.server_state, app_state={})
+        task = loop.create_task(loop.connect_accepted_socket(made, connection))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    def _resume(self) -> None:
+        if not self.should_exit:
+            asyncio.get_running_loop().add_reader(self._listener, self._accept)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
         """Drain, then close.
 
         uvicorn alone would close idle keep-alive connections at once, under the next request of a client that
@@ -56,82 +87,20 @@ class Server(uvicorn.Server):
         """
         signal.alarm(DRAIN_SECONDS)  # its default action ends the process, also where scoring hangs in C code
         loop = asyncio.get_running_loop()
-        for listener in sockets or ():
-            loop.remove_reader(listener)  # stop accepting, but close later: asyncio drops what it has just accepted
+        loop.remove_reader(self._listener)
+        self._listener.close()  # what waits there is a successor's or another worker's, who hold it too
         self.server_state.default_headers.append((b"connection", b"close"))
         patience = loop.time() + KEEP_ALIVE_SECONDS
         await asyncio.sleep(0.1)
         while self.server_state.tasks or (self.server_state.connections and loop.time() < patience):  # noqa: ASYNC110 -- uvicorn counts both itself and sets no event
             await asyncio.sleep(0.05)
-        await super().shutdown(sockets)
+        await super().shutdown([])
 
 
-def listen(host: str, port: int, predecessor: socket.socket | None) -> socket.socket:
-    """The predecessor's listening socket if it has the wanted address, else a new one."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    if predecessor is not None:
-        _, handed, _, _ = socket.recv_fds(predecessor, 16, 1)
-        for fd in handed:
-            os.set_inheritable(fd, False)
-            listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP, fileno=fd)
-            if listener.getsockname() == address:
-                return listener
-            listener.close()  # plain close(), never shutdown(): the predecessor still listens on it
-    # create_server would leave the protocol open, and asyncio then leaves Nagle's algorithm on: 40 ms for each answer
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # a port is free again right after its server left
-        listener.bind(address)
-        listener.listen(2048)
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
-def find_predecessor(control: str) -> socket.socket | None:
-    """A connection to the server that holds the control socket; None where none is alive."""
-    channel = socket.socket(socket.AF_UNIX)
-    channel.settimeout(10)
-    try:
-        channel.connect(control)
-    except OSError:  # none, or a name that a killed server left behind
-        channel.close()
-        return None
-    return channel
-
-
-def open_control(control: str) -> socket.socket:
-    """A unix socket for successors, put in the place of the predecessor's in one step."""
-    channel = socket.socket(socket.AF_UNIX)
-    temporary = f"{control}.{os.getpid()}"
-    Path(temporary).unlink(missing_ok=True)
-    channel.bind(temporary)
-    channel.listen()
-    Path(temporary).replace(control)
-    return channel
-
-
-def attend(control: socket.socket, listener: socket.socket, retire: Callable[[], None]) -> None:
-    """Hand the listening socket to whoever asks; leave when a successor says that it has taken over."""
-    while True:
-        channel, _ = control.accept()
-        try:
-            with channel:
-                socket.send_fds(channel, [b"listener"], [listener.fileno()])
-                if channel.recv(16) == b"retire":  # nothing, when the successor gave up
-                    return retire()
-        except OSError:
-            log.info("A successor went away before it took over")
-
-
-def log_config() -> dict[str, object]:
+def log_config() -> dict[str, Any]:
     """The logging of uvicorn with the time in front of each line."""
     config = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
-    for formatter in config["formatters"].values():
-        formatter["fmt"] = "%(asctime)s " + formatter["fmt"]
+    config["formatters"]["default"] |= {"fmt": "%(asctime)s %(levelprefix)s %(message)s", "use_colors": False}
     return config
 
 
@@ -144,63 +113,118 @@ def read_keys(path: Path) -> tuple[str, ...]:
     return keys
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Load the model, hold the port, serve until told to stop."""
-    parser = argparse.ArgumentParser("python -m score.server", description="Serve this package over HTTP.")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=6789)
-    parser.add_argument("--keys", type=Path, help="a JSON file with 'primary' and 'secondary'; /score then needs one")
-    parser.add_argument("--max-bytes", type=int, default=MAX_BYTES, help="the longest request that is read")
-    parser.add_argument("--control", help="a unix socket's name: replace the server found there")
-    parser.add_argument("--ready-fd", type=int, help="an inherited socket: say ready, and wait for keep")
-    options = parser.parse_args(argv)
+def parser() -> argparse.ArgumentParser:
+    """The command line. Its defaults are those of a target's options (orchestrator/deploy/serving.py), too."""
+    made = argparse.ArgumentParser("python -m score.server", description="Serve this package over HTTP.")
+    made.add_argument("--host", default="127.0.0.1")
+    made.add_argument("--port", type=int, default=6789)
+    made.add_argument(
+        "--keys", type=Path, help="a JSON file with 'primary' and 'secondary'; /score, /metrics and /meta then need one"
+    )
+    made.add_argument(
+        "--workers", type=int, default=1, help="processes on this port; each loads the model and has limits of its own"
+    )
+    made.add_argument(
+        "--max-bytes", type=int, default=Limits.max_bytes, help="the longest request that is read; else 413"
+    )
+    made.add_argument(
+        "--max-waiting",
+        type=int,
+        default=Limits.max_waiting,
+        help="so many requests wait or are scored; others get a 503",
+    )
+    made.add_argument(
+        "--body-seconds",
+        type=float,
+        default=Limits.body_seconds,
+        help="how long a client may send a body, and 1 s more for each 10 kB; else 408",
+    )
+    made.add_argument(
+        "--scoring-seconds",
+        type=float,
+        default=Limits.scoring_seconds,
+        help="how long scoring may take; else 504. A request that waits as long for its turn gets a 503",
+    )
+    made.add_argument("--control", help="a unix socket's name: replace the server found there")
+    made.add_argument("--ready-fd", type=int, help="an inherited socket: say ready, and wait for keep")
+    made.add_argument("--listener-fd", type=int, help=argparse.SUPPRESS)  # of a worker
+    return made
 
-    os.environ.setdefault("AZUREML_MODEL_DIR", str(PACKAGE))
+
+def configured(options: argparse.Namespace, contract: Mapping[str, Any]) -> uvicorn.Config:
+    """The application with its model loaded; whatever can fail, fails here and before "ready"."""
     from score import score  # here, so that --help and the tests of the routes need no model
 
     score.init()
-    fingerprint = json.loads((PACKAGE / "contract.json").read_text())["fingerprint"]
+    about = meta.described(contract)
+    counted = metrics.Metrics(
+        PACKAGE, {key: str(about[key] or "") for key in ("model", "version", "fingerprint", "task")}
+    )
+    limits = Limits(options.max_bytes, options.max_waiting, options.body_seconds, options.scoring_seconds)
+    admission = Admission(limits)
+    pages: dict[str, Page] = {"/metrics": counted.page, "/meta": partial(meta.page, about)}
+    app = application(score.loaded(), admission, read_keys(options.keys) if options.keys else (), pages)
     config = uvicorn.Config(
-        application(score.loaded(), read_keys(options.keys) if options.keys else (), options.max_bytes),
-        http="h11",  # as the draining was tried with
-        loop="asyncio",
+        Access(app, counted),
+        http=Protocol,
+        loop="uvloop",  # a quarter more small requests in a second than with asyncio's own
         ws="none",
         lifespan="off",
-        log_config=log_config(),
-        use_colors=False,
+        log_config=None,
+        access_log=False,  # Access tells more
         server_header=False,
-        headers=[("x-package-fingerprint", fingerprint)],
+        headers=[("x-package-fingerprint", contract["fingerprint"])],
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
-    config.load()  # whatever can fail, fails before "ready"
+    config.load()
+    return config
 
-    predecessor = find_predecessor(options.control) if options.control else None
+
+def work(config: uvicorn.Config, options: argparse.Namespace) -> int:
+    """Serve as one of several workers, for as long as the supervisor lives."""
+    supervisor = inherited(options.ready_fd)
+    listener = socket.socket(proto=socket.IPPROTO_TCP, fileno=options.listener_fd)
+    if not kept(supervisor):
+        return 1
+    server = Server(config, listener, lambda: supervisor.sendall(b"serving\n"))
+
+    def leave_with_it() -> None:
+        supervisor.recv(1)  # it says nothing more, and the system says when it has gone
+        server.should_exit = True
+        shutil.rmtree(os.environ[metrics.FOLDER], ignore_errors=True)  # which it would have done itself
+
+    threading.Thread(target=leave_with_it, daemon=True).start()
+    server.run()
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Load the model, hold the port, serve until told to stop."""
+    options = parser().parse_args(argv)
+    logging.config.dictConfig(log_config())
+    sys.setswitchinterval(SWITCH_SECONDS)
+    os.environ.setdefault("AZUREML_MODEL_DIR", str(PACKAGE))
+    contract = json.loads((PACKAGE / "contract.json").read_text())
+    if options.workers > 1 and options.listener_fd is None:
+        return workers.supervise(options, sys.argv[1:] if argv is None else argv, contract["fingerprint"])
+    config = configured(options, contract)
+    if options.listener_fd is not None:
+        return work(config, options)
     try:
-        listener = listen(options.host, options.port, predecessor)
+        handover = Handover(options.host, options.port, options.control, options.ready_fd)
     except OSError as error:
         log.error("Cannot listen on %s:%d: %s", options.host, options.port, error)  # noqa: TRY400 -- says it all
         return 1
+    if not handover.kept():
+        return 1
 
-    starter = socket.socket(fileno=options.ready_fd) if options.ready_fd is not None else None
-    if starter is not None:
-        os.set_inheritable(starter.fileno(), False)
-        starter.sendall(b"ready\n")
-        if starter.recv(16) != b"keep\n":
-            log.error("The process that started this server has gone; leaving without having served")
-            return 1
+    def accepting() -> None:
+        log.info("Serving package %s on %s", contract["fingerprint"], handover.url)
+        handover.take_over(retire)
 
-    def take_over() -> None:
-        log.info("Serving package %s on http://%s:%d", fingerprint, options.host, listener.getsockname()[1])
-        if options.control:
-            threading.Thread(target=attend, args=(open_control(options.control), listener, retire), daemon=True).start()
-        for channel, word in ((predecessor, b"retire"), (starter, b"serving\n")):
-            if channel is not None:
-                with channel, contextlib.suppress(OSError):  # either may have died since; this server serves on
-                    channel.sendall(word)
-
-    server = Server(config, take_over)
+    server = Server(config, handover.listener, accepting)
     retire = partial(setattr, server, "should_exit", True)
-    server.run([listener])
+    server.run()
     return 0
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.deploy.failing import failure
 from orchestrator.deploy.folder import Folder
 from orchestrator.deploy.served import Served
+from orchestrator.deploy.serving import told
 from orchestrator.doctor import Evidence
 from orchestrator.errors import DeployError
 
@@ -32,14 +33,17 @@ def arguments(served: Served, image: Mapping[str, Any]) -> dict[str, Any]:
     memory = int(served.memory_gb * 2**30)
     return {
         "image": served.image,
-        "command": [*image["Cmd"], *(["--keys", KEYS] if served.auth else [])],
+        "command": [*image["Cmd"], *(["--keys", KEYS] if served.auth else []), *served.limits.split()],
         "labels": served.labels(),
         "ports": {port: (served.host, served.port)},
         "network_mode": "none",  # until it is published
         "nano_cpus": int(served.cpu_cores * 1e9),
         "mem_limit": memory,
         "memswap_limit": memory,  # a service that swaps is worse than one that is restarted
-        "environment": {"OMP_NUM_THREADS": str(math.ceil(served.cpu_cores))},  # libraries count the machine's instead
+        "environment": {
+            "OMP_NUM_THREADS": str(math.ceil(served.cpu_cores)),  # libraries count the machine's instead
+            **told(served.model_version, served.run_id),
+        },
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
         "log_config": {"type": "json-file", "config": {"max-size": "10m", "max-file": "3"}},

@@ -30,6 +30,7 @@ from orchestrator.deploy.berth import Berth
 from orchestrator.deploy.dockerd import connected
 from orchestrator.deploy.folder import Folder
 from orchestrator.deploy.served import Served
+from orchestrator.deploy.serving import Serving
 from orchestrator.deploy.waiting import Waiting, waiting
 from orchestrator.errors import DeployError
 from orchestrator.events import Notes
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Docker(Notes):
+class Docker(Notes, Serving):
     """A service in a container. ``rollback`` undoes only what this object did: ``_deployed`` remembers that."""
 
     service_name: ServiceName
@@ -223,6 +224,7 @@ class Docker(Notes):
             model_name=package.model_name,
             model_version=version.version,
             run_id=version.run_id,
+            limits=self.limits,
         )
 
     def _endpoint(self, served: Served) -> Endpoint:

@@ -22,6 +22,7 @@ from orchestrator.deploy import ServiceName, Undone, ports
 from orchestrator.deploy.folder import Folder
 from orchestrator.deploy.process import started
 from orchestrator.deploy.record import Record, gone, stop, write_private
+from orchestrator.deploy.serving import Serving
 from orchestrator.errors import DeployError
 from orchestrator.products import Endpoint, Keys, ModelVersion, Package, ServiceStatus
 
@@ -31,7 +32,7 @@ UNBOUND = "Cannot listen on"  # what score/server.py writes when the port is tak
 
 
 @dataclass(frozen=True)
-class Local:
+class Local(Serving):
     """A service on this machine. ``rollback`` undoes only what this object deployed: ``_deployed`` remembers that."""
 
     service_name: ServiceName
@@ -49,7 +50,7 @@ class Local:
     def deploy(self, package: Package, version: ModelVersion) -> Endpoint:
         """Serve this package; the same one alive and healthy on the same address is left alone."""
         self._deployed.clear()
-        wanted = Record.wanted(self.host, self.port, self.auth_enabled, version, package)
+        wanted = Record.wanted(self.host, self.port, self.auth_enabled, version, package, self.limits)
         with self._folder.locked():
             current = self._current()
             if current is None or not current.serves_like(wanted) or not _healthy(current):

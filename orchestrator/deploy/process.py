@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.deploy.record import Record, mark
+from orchestrator.deploy.serving import told
 from orchestrator.doctor import Evidence, diagnose, tell
 from orchestrator.errors import DeployError
 
@@ -77,10 +78,12 @@ def started(folder: Path, wanted: Record, keys: Path | None, log: Path, seconds:
             process = subprocess.Popen(
                 # Python leaves -X options of others alone, so a package's server need not know about our mark
                 [sys.executable, "-X", mark(folder), "-m", "score.server", "--host", wanted.host, "--port", str(wanted.port),
-                 "--control", CONTROL, "--ready-fd", str(theirs.fileno()), *(["--keys", str(keys)] if keys else [])],
+                 "--control", CONTROL, "--ready-fd", str(theirs.fileno()), *(["--keys", str(keys)] if keys else []),
+                 *wanted.limits.split()],
                 cwd=folder,
                 env={
                     **os.environ,
+                    **told(wanted.model_version, wanted.run_id),
                     "PYTHONPATH": str(wanted.path),
                     "AZUREML_MODEL_DIR": str(wanted.path),
                     "PYTHONUNBUFFERED": "1",

@@ -34,6 +34,7 @@ class Record(BaseModel):
     model_name: str
     model_version: str
     run_id: str | None
+    limits: str = ""
     id: str = ""
     pid: int = 0
     created: float = 0
@@ -44,7 +45,9 @@ class Record(BaseModel):
     previous: Record | None = None
 
     @classmethod
-    def wanted(cls, host: str, port: int, auth: bool, version: ModelVersion, package: Package) -> Record:
+    def wanted(
+        cls, host: str, port: int, auth: bool, version: ModelVersion, package: Package, limits: str = ""
+    ) -> Record:
         """A record of what shall be served, before there is a process."""
         return cls(
             host=host,
@@ -55,6 +58,7 @@ class Record(BaseModel):
             model_name=package.model_name,
             model_version=version.version,
             run_id=version.run_id,
+            limits=limits,
         )
 
     @classmethod
@@ -86,7 +90,7 @@ class Record(BaseModel):
 
     def serves_like(self, other: Record) -> bool:
         """Whether a client could not tell the two apart."""
-        ours, theirs = ((r.fingerprint, r.host, r.port, r.auth) for r in (self, other))
+        ours, theirs = ((r.fingerprint, r.host, r.port, r.auth, r.limits) for r in (self, other))
         return ours == theirs
 
     def process(self) -> psutil.Process | None:

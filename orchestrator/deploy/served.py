@@ -45,6 +45,7 @@ class Served(BaseModel):
     model_name: str
     model_version: str
     run_id: str | None = None
+    limits: str = ""
     accepted: bool = False
     former: Served | None = None
 

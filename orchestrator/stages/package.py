@@ -20,7 +20,7 @@ from orchestrator.cache import cached
 from orchestrator.config.spec import ROOT, PackageSpec, StateDir
 from orchestrator.errors import PackageError
 from orchestrator.products import Package, Proof, Split, Trained
-from score import golden, replies
+from score import golden, profile, replies
 from score.body import Reader, Request
 from score.contract import Contract, json_value
 
@@ -31,7 +31,11 @@ SHIPS = ROOT / "score"
 PROOF_SECONDS = 300  # loading a model takes seconds; this ends a process that hangs
 
 
-@cached("scikit-learn", "numpy", "scipy", "pandas", "joblib", "orjson", "starlette", "uvicorn", packages=[SHIPS.name])
+@cached(
+    "scikit-learn", "numpy", "scipy", "pandas", "joblib",
+    "anyio", "httptools", "orjson", "prometheus-client", "starlette", "uvicorn", "uvloop",
+    packages=[SHIPS.name],
+)  # fmt: skip
 def package(trained: Trained, split: Split, spec: PackageSpec, state_dir: StateDir) -> Package:
     """Write the package to ``state_dir/packages/<fingerprint>``; the same contents are the same folder.
 
@@ -72,6 +76,7 @@ def _write(folder: Path, pipeline: Any, split: Split, spec: PackageSpec) -> Cont
             extra_columns=spec.extra_columns,
             versions={"python": platform.python_version(), **needed},
         )
+        profile.write(folder, split.X_train, contract)
         golden.write(folder, _golden(pipeline, split, contract, spec.golden_rows))
     except ValueError as error:  # a name, a dtype or a value that JSON does not have
         raise PackageError(f"data: {error}") from error

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 SCORE = Path(__file__).parents[2] / "score"
 STUB = """
 import json, os, time
+from score.contract import Contract
 
 def init():
     {init}
@@ -60,6 +61,7 @@ def loaded():
 
     return Stub()
 """
+SERVER = ("anyio", "flask-swagger-ui", "httptools", "orjson", "prometheus-client", "starlette", "uvicorn", "uvloop")
 CONDA = {
     "name": "stub",
     "dependencies": [f"python={platform.python_version()}", "pip", {"pip": ["azureml-defaults"]}],
@@ -89,8 +91,9 @@ def make_package(tmp_path: Path) -> MakePackage:
         (path / "conda.yaml").write_text(json.dumps(CONDA))
         (path / "contract.json").write_text(json.dumps({"fingerprint": name}))
         (path / "golden.json").write_text("[]")
+        (path / "profile.json").write_text("[]")
         (path / "model.pkl").touch()
-        pins = [f"{library}=={importlib.metadata.version(library)}\n" for library in ("orjson", "starlette", "uvicorn")]
+        pins = [f"{library}=={importlib.metadata.version(library)}\n" for library in SERVER]
         (path / "requirements.txt").write_text("".join(pins))
         (path / dockerfile.FILE).write_text(dockerfile.text(platform.python_version()))
         return Package(path, fingerprint=name, model_name="model")

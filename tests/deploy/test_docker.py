@@ -73,7 +73,8 @@ def test_a_container_is_created_as_asked() -> None:
     assert made["ports"] == {"6789/tcp": ("127.0.0.1", 7000)}
     assert (made["nano_cpus"], made["mem_limit"]) == (1_500_000_000, 512 * 2**20)
     assert made["memswap_limit"] == made["mem_limit"]
-    assert made["environment"] == {"OMP_NUM_THREADS": "2"}
+    told = {"SCORE_MODEL_VERSION": "7", "SCORE_RUN_ID": ""}
+    assert made["environment"] == {"OMP_NUM_THREADS": "2"} | told
     assert made["labels"][f"{PREFIX}fingerprint"] == "0123"
     assert f"{PREFIX}run_id" not in made["labels"]
     assert containers.arguments(SERVED.model_copy(update={"auth": False}), brought)["command"] == brought["Cmd"]

@@ -94,6 +94,32 @@ def test_redeploying_refuses_no_request(
     assert set(clients.answers) == set("abcd")
 
 
+def test_workers_are_replaced_without_refusing_a_request_and_all_of_them_end(
+    make_local: MakeLocal, make_package: MakePackage, version: Version, free_port: int
+) -> None:
+    packages = [make_package(name, answer="time.sleep(0.01)") for name in "abc"]
+    make_local(workers=2).deploy(packages[0], version(packages[0]))
+    with Clients(free_port).asking() as clients:
+        make_local(workers=2).deploy(packages[1], version(packages[1]))
+        workers = psutil.Process(pid_of(make_local())).children()
+        make_local().deploy(packages[2], version(packages[2]))  # and one process takes over from two
+    assert clients.failures == []
+    assert set(clients.answers) == set("abc")
+    assert len(workers) == 2
+    assert not any(record.running(worker) for worker in workers)
+
+
+def test_another_limit_is_another_service(make_local: MakeLocal, make_package: MakePackage, version: Version) -> None:
+    a = make_package("a")
+    make_local().deploy(a, version(a))
+    before = pid_of(make_local())
+    make_local(max_waiting=128, scoring_seconds=60.0).deploy(a, version(a))
+    assert pid_of(make_local()) == before
+    make_local(max_bytes=1, scoring_seconds=1.5).deploy(a, version(a))
+    assert pid_of(make_local()) != before
+    assert ask(make_local().port)[0] == 413
+
+
 def test_a_request_under_way_is_answered_by_the_old(
     make_local: MakeLocal, make_package: MakePackage, version: Version, free_port: int, tmp_path: Path
 ) -> None:

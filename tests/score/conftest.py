@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from importlib.metadata import version
@@ -37,7 +38,8 @@ ZEROS = ["Glucose", "BloodPressure", "SkinThickness", "Insulin", "BMI"]
 VERSIONS = {name: version(name) for name in ("scikit-learn", "numpy", "pandas")}
 MakePackage = Callable[..., Path]
 Request = Callable[..., tuple[int, dict[str, str], bytes]]
-Serve = Callable[..., AbstractContextManager[tuple[Request, subprocess.Popen[str]]]]
+Serve = Callable[..., AbstractContextManager[tuple[Request, subprocess.Popen[bytes]]]]
+LOG = "server.log"  # in the package that is served
 STUB = """
 import os
 from pathlib import Path
@@ -173,15 +175,24 @@ def ask() -> Callable[[Scorer, Any], tuple[int, Any]]:
     return ask
 
 
-@pytest.fixture(scope="session")
-def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stubbed(path: Path, code: str) -> Path:
     """A package whose score.py tells and does what a test needs."""
-    path = tmp_path_factory.mktemp("stub")
     shutil.copytree(ROOT / "score", path / "score", ignore=shutil.ignore_patterns("__pycache__"))
-    (path / "score" / "score.py").write_text(STUB)
+    (path / "score" / "score.py").write_text(code)
     (path / "contract.json").write_text('{"fingerprint": "abc"}')
     (path / "keys.json").write_text('{"primary": "one", "secondary": "two"}')
     return path
+
+
+@pytest.fixture(scope="session")
+def stub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stubbed(tmp_path_factory.mktemp("stub"), STUB)
+
+
+@pytest.fixture
+def make_stub(tmp_path: Path) -> Callable[[str], Path]:
+    """The same with another score.py, for one test."""
+    return lambda code: stubbed(tmp_path / "package", code)
 
 
 @pytest.fixture(scope="session")
@@ -190,7 +201,7 @@ def serve() -> Serve:
     return contextlib.contextmanager(_served)
 
 
-def _served(package: Path, *options: str) -> Iterator[tuple[Request, subprocess.Popen[str]]]:
+def _served(package: Path, *options: str) -> Iterator[tuple[Request, subprocess.Popen[bytes]]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -207,20 +218,21 @@ def _served(package: Path, *options: str) -> Iterator[tuple[Request, subprocess.
         finally:
             connection.close()
 
-    with subprocess.Popen(command, cwd=package, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout is not None
+    log = package / LOG  # a file and no pipe: a server that writes into a full one stands still
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, cwd=package, stdout=out, stderr=subprocess.STDOUT)
+    with process:
         try:
-            for line in process.stdout:
-                if "Serving package" in line:
-                    break
-            else:
-                pytest.fail("the server ended before it served")
+            while b"Serving package" not in log.read_bytes():
+                if process.poll() is not None:
+                    pytest.fail(f"the server ended before it served: {log.read_text()}")
+                time.sleep(0.02)
             yield ask, process
         finally:
             process.terminate()
 
 
-def port_of(process: subprocess.Popen[str]) -> int:
+def port_of(process: subprocess.Popen[bytes]) -> int:
     """The port that a server of ``serve`` listens on."""
     assert isinstance(process.args, list)
     return int(process.args[process.args.index("--port") + 1])

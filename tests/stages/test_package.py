@@ -41,7 +41,8 @@ def asked(package: Package) -> dict[str, golden.Golden]:
 
 def test_the_folder_holds_what_a_server_needs_and_nothing_else(toy_package: Package) -> None:
     there = {path.relative_to(toy_package.path).as_posix() for path in toy_package.path.rglob("*") if path.is_file()}
-    wanted = {"model.pkl", "conda.yaml", "requirements.txt", "Dockerfile", "contract.json", "golden.json"}
+    wanted = {"model.pkl", "conda.yaml", "requirements.txt", "Dockerfile"}
+    wanted |= {"contract.json", "golden.json", "profile.json"}
     assert {name for name in there if "/" not in name} == wanted
     assert {name for name in there if "/" in name} == {f"score/{path.name}" for path in stage.SHIPS.glob("*.py")}
     assert toy_package.path.name == toy_package.fingerprint[:16]
@@ -52,7 +53,8 @@ def test_the_folder_holds_what_a_server_needs_and_nothing_else(toy_package: Pack
 
 def test_pins_are_exactly_what_the_pickle_and_the_entry_script_need(toy_package: Package) -> None:
     lines = (toy_package.path / "requirements.txt").read_text().splitlines()
-    needed = ["flask-swagger-ui", "joblib", "numpy", "orjson", "pandas", "scikit-learn", "starlette", "uvicorn"]
+    needed = ["anyio", "flask-swagger-ui", "httptools", "joblib", "numpy", "orjson", "pandas", "prometheus_client"]
+    needed += ["scikit-learn", "starlette", "uvicorn", "uvloop"]
     assert lines == [f"{name}=={importlib.metadata.version(name)}" for name in needed]
     environment = yaml.safe_load((toy_package.path / "conda.yaml").read_text())
     assert environment["name"] == "toy_model"

@@ -1,0 +1,150 @@
+"""Who is scored now, who waits and who is sent away, so that no load makes the service slow, deaf or fat.
+
+Small requests and large ones wait in queues of their own, before threads of their own. Both queues are bounded: who
+finds no place gets a 503 and may try again. A small request whose like took next to no time is scored on the
+event loop, since the way to a thread and back costs about 0.1 ms, more than a compiled model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import time
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from anyio import fail_after
+from starlette.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+T = TypeVar("T")
+
+LARGE_BYTES = 2**17  # a longer request is a large one: it may take long, and memory
+LOOP_BYTES = 2**13  # a longer one never runs on the event loop
+LOOP_SECONDS = 0.002  # nor one after another that took longer
+RETRY_SECONDS = 1
+REFUSAL_SECONDS = 0.5
+BYTES_A_SECOND = 10_000  # a body may take so much longer than body_seconds
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one process takes on. ``python -m score.server --help`` tells what each of them means."""
+
+    max_bytes: int = 64 * 2**20
+    max_waiting: int = 128
+    body_seconds: float = 20
+    scoring_seconds: float = 60
+
+
+class Lane:
+    """Some threads with a bounded queue before them; what takes room in it is for the caller to say."""
+
+    def __init__(self, name: str, threads: int, room: int, seconds: float) -> None:
+        self._room, self._taken, self._seconds = room, 0, seconds
+        self._threads = ThreadPoolExecutor(threads, f"score-{name}")
+        self._free = asyncio.Semaphore(threads)  # before the threads: what they queue themselves cannot be given up
+
+    @asynccontextmanager
+    async def place(self, size: int) -> AsyncGenerator[None, None]:
+        """Room for a request until it is answered; 503 where there is none."""
+        if self._taken and self._taken + size > self._room:
+            # Clients that try again at once would leave no time for anything but refusing them
+            await asyncio.sleep(REFUSAL_SECONDS)
+            raise _busy("too many requests are waiting")
+        self._taken += size
+        try:
+            yield
+        finally:
+            self._taken -= size
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What ``work`` gives, from one of the threads; 503 if none is free in time, 504 if it takes too long."""
+        try:
+            with fail_after(self._seconds):
+                await self._free.acquire()
+        except TimeoutError:
+            raise _busy(f"no thread was free for {self._seconds:g} s") from None
+        context = contextvars.copy_context()
+        future = asyncio.get_running_loop().run_in_executor(self._threads, context.run, work)
+        # a thread cannot be stopped, so it is free when it is done and not when its client is told
+        future.add_done_callback(lambda _: self._free.release())
+        done, _ = await asyncio.wait([future], timeout=self._seconds)
+        if not done:
+            # neither 503 nor 408, which make clients send again what would take as long again
+            raise HTTPException(504, f"scoring took longer than {self._seconds:g} s; send fewer rows at a time")
+        return future.result()
+
+
+class Admission:
+    """The way of every request that is scored: a place, its body, a thread. One for each process, made in its loop."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.small = Lane("small", min(4, os.cpu_count() or 1), limits.max_waiting, limits.scoring_seconds)
+        # Parsed, a body takes many times its length: so large ones one after another, and few in memory
+        self.large = Lane("large", 1, 2 * limits.max_bytes, limits.scoring_seconds)
+        self._quick = False  # whether the last small request took next to no time
+
+    async def answer(self, request: Request, answer: Callable[[bytes], T]) -> T:
+        """What ``answer`` gives for the request's body.
+
+        Raises:
+            HTTPException: 408, 413, 503 or 504.
+        """
+        length = int(request.headers.get("content-length", "0"))
+        if length > self.limits.max_bytes:
+            raise self._too_long()
+        chunks, body = request.stream(), bytearray()
+        if length <= LARGE_BYTES:
+            await self._read(chunks, body, LARGE_BYTES)
+            if len(body) <= LARGE_BYTES:
+                async with self.small.place(1):
+                    return await self._small(bytes(body), answer)
+        async with self.large.place(length or self.limits.max_bytes):  # of unknown length: as long as can be
+            await self._read(chunks, body, self.limits.max_bytes)
+            return await self.large.run(lambda: answer(bytes(body)))
+
+    async def _small(self, body: bytes, answer: Callable[[bytes], T]) -> T:
+        def timed() -> T:
+            began = time.perf_counter()
+            try:
+                return answer(body)
+            finally:
+                self._quick = time.perf_counter() - began < LOOP_SECONDS
+
+        if not self._quick or len(body) > LOOP_BYTES:
+            return await self.small.run(timed)
+        await asyncio.sleep(0)  # all that have come by now take their places first, so that they are counted
+        return timed()
+
+    async def _read(self, chunks: AsyncGenerator[bytes, None], body: bytearray, enough: int) -> None:
+        """Add to the body until it ends or is longer than ``enough``; 408 and 413 for what takes or is too long."""
+        try:
+            with fail_after(self.limits.body_seconds + len(body) / BYTES_A_SECOND) as patience:
+                async for chunk in chunks:
+                    body += chunk
+                    if len(body) > BYTES_A_SECOND:  # setting a timer costs more than a short body is worth
+                        patience.deadline += len(chunk) / BYTES_A_SECOND
+                    if len(body) > self.limits.max_bytes:
+                        raise self._too_long()
+                    if len(body) > enough:
+                        return
+        except TimeoutError:
+            detail = f"the body did not come within {self.limits.body_seconds:g} s; send it faster"
+            raise HTTPException(408, detail, {"Connection": "close"}) from None
+
+    def _too_long(self) -> HTTPException:
+        return HTTPException(
+            413, f"the request is longer than {self.limits.max_bytes} bytes; send fewer rows at a time"
+        )
+
+
+def _busy(why: str) -> HTTPException:
+    return HTTPException(503, f"{why}; try again", {"Retry-After": str(RETRY_SECONDS)})

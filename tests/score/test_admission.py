@@ -1,0 +1,144 @@
+"""Who is scored, who waits and who is sent away: a real server under more than it can do."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from .conftest import Serve, port_of
+
+SLOW = """
+import os, time
+from pathlib import Path
+
+from score.contract import Contract
+from score.scorer import Answer
+
+def init():
+    pass
+
+def loaded():
+    return Slow()
+
+class Slow:
+    contract = Contract("slow", "regression", ())
+    probable = False
+
+    def answer(self, body):
+        word = body[:100].strip(b" ").decode()
+        if word.startswith("gate"):
+            Path(word + ".begun").touch()
+            while not Path(word).exists():
+                time.sleep(0.005)
+        elif word == "slow":
+            time.sleep(0.01)
+        return Answer(200, body[:100].strip(b" "), {"Content-Type": "application/json"})
+"""
+
+
+@pytest.fixture
+def slow(make_stub: Callable[[str], Path]) -> Path:
+    return make_stub(SLOW)
+
+
+class Asking(threading.Thread):
+    """A request that is under way while the test goes on."""
+
+    def __init__(self, ask: Any, body: bytes) -> None:
+        super().__init__()
+        self.ask, self.body = ask, body
+        self.reply: Any = None
+        self.start()
+
+    def run(self) -> None:
+        self.reply = self.ask("POST", "/score", self.body)
+
+    def status(self) -> int:
+        self.join()
+        return int(self.reply[0])
+
+
+def begun(package: Path, *names: str) -> None:
+    while not all((package / f"{name}.begun").exists() for name in names):
+        threading.Event().wait(0.01)
+
+
+def test_twice_what_it_can_do(slow: Path, serve: Serve) -> None:
+    with serve(slow, "--max-waiting", "8") as (ask, process):
+        answers: Counter[tuple[int, bytes]] = Counter()
+        over = threading.Event()
+
+        def client() -> None:
+            while not over.is_set():
+                status, headers, body = ask("POST", "/score", b"slow")
+                if status == 503:
+                    assert headers["retry-after"] == "1"
+                    assert json.loads(body)["status"] == 503
+                    body = b""
+                answers[status, body] += 1
+
+        clients = [threading.Thread(target=client) for _ in range(24)]
+        server = psutil.Process(process.pid)
+        for thread in clients:
+            thread.start()
+        while answers[200, b"slow"] < 50:
+            assert ask("GET", "/")[0] == 200
+        before = server.memory_info().rss
+        while answers[200, b"slow"] < 400:
+            assert ask("GET", "/")[0] == 200
+        grown = server.memory_info().rss - before
+        over.set()
+        for thread in clients:
+            thread.join()
+        assert set(answers) == {(200, b"slow"), (503, b"")}
+        assert grown < 5e6
+        assert [ask("POST", "/score", b"slow")[0] for _ in range(20)] == [200] * 20
+
+
+def test_large_requests_do_not_stop_small_ones_nor_each_other_in_memory(slow: Path, serve: Serve) -> None:
+    large = b"gate-a".ljust(900_000)
+    with serve(slow, "--max-bytes", "1000000") as (ask, _):
+        held = [Asking(ask, large), Asking(ask, b"gate-b".ljust(900_000))]
+        while not any((slow / f"gate-{name}.begun").exists() for name in "ab"):
+            held[0].join(0.01)
+        assert ask("POST", "/score", b"quick")[2] == b"quick"
+        assert ask("POST", "/score", b"more".ljust(900_000))[0] == 503  # than twice what one may have
+        for name in "ab":
+            (slow / f"gate-{name}").touch()
+        assert [one.status() for one in held] == [200, 200]
+        assert ask("POST", "/score", b"more".ljust(900_000))[2] == b"more"
+
+
+def test_scoring_that_takes_too_long_is_told_and_its_thread_comes_back(slow: Path, serve: Serve) -> None:
+    with serve(slow, "--scoring-seconds", "0.5") as (ask, _):
+        threads = [Asking(ask, f"gate-{n}".encode()) for n in range(4)]  # no server has more of them
+        assert {one.status() for one in threads} <= {503, 504}
+        assert 504 in {one.status() for one in threads}
+        [told, *_] = [json.loads(one.reply[2])["detail"] for one in threads if one.status() == 504]
+        assert told == "scoring took longer than 0.5 s; send fewer rows at a time"
+        assert ask("GET", "/")[0] == 200
+        for n in range(4):
+            (slow / f"gate-{n}").touch()
+        while (status := ask("POST", "/score", b"quick")[0]) != 200:
+            assert status == 503
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 10", "Transfer-Encoding: chunked"])
+def test_a_body_that_dribbles_is_given_up(stub: Path, serve: Serve, head: str) -> None:
+    with serve(stub, "--body-seconds", "0.3") as (ask, process):
+        with socket.create_connection(("127.0.0.1", port_of(process)), 20) as client:
+            client.sendall(f"POST /score HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n1".encode())
+            response = http.client.HTTPResponse(client)
+            response.begin()
+            assert (response.status, json.loads(response.read())["title"]) == (408, "Request Timeout")
+            assert client.recv(1) == b""  # and the connection with it
+        assert ask("POST", "/score", b"12")[0] == 200
