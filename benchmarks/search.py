@@ -269,12 +269,8 @@ def compare(shape: str, n_jobs: int, rounds: int, also: list[str]) -> bool:
     )
     others = {kind: run(shape, kind, n_jobs) for kind in also}
     for kind, found in others.items():
-        same = (
-            {one["scores"] for name, one in others.items() if "halving" in name}
-            if "halving" in kind
-            else {plain["scores"]}
-        )
-        alike = same == {found["scores"]}
+        reference = others.get("halving", found) if "halving" in kind else plain
+        alike = found["scores"] == reference["scores"]
         equal &= alike or kind == "dask-ml"  # which does not promise it
         print(
             f"{'':<11} {kind:>15} {found['seconds']:7.2f} s  {seconds / found['seconds']:5.2f} x as fast as plain"
@@ -305,9 +301,9 @@ def plot(file: Path, n_jobs: int) -> None:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    usual = [name for name in SHAPES if name != "large" and not name.startswith("plot")]
-    parser.add_argument("--shapes", nargs="+", choices=[*usual, "large"], default=usual)
-    parser.add_argument("--large", action="store_true", help="also 100,000 rows: takes minutes")
+    shapes = [name for name in SHAPES if not name.startswith("plot")]
+    usual = [name for name in shapes if name != "large"]
+    parser.add_argument("--shapes", nargs="+", choices=shapes, default=usual, help="all but large, which takes minutes")
     parser.add_argument("--n-jobs", type=int, nargs="+", default=[1])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--also", nargs="+", choices=[kind for kind in KINDS if kind not in PAIRED], default=[])
@@ -318,12 +314,11 @@ def main() -> int:
         shape, kind = options.one
         print(json.dumps(measure(shape, kind, options.n_jobs[0])))
         return 0
-    shapes = [*options.shapes, *(["large"] if options.large else [])]
     also = list(options.also)
     if "dask-ml" in also and find_spec("dask_ml") is None:
         also.remove("dask-ml")
         print("dask-ml is not installed, so it is left out: pip install dask-ml")
-    good = [compare(shape, n_jobs, options.rounds, also) for n_jobs in options.n_jobs for shape in shapes]
+    good = [compare(shape, n_jobs, options.rounds, also) for n_jobs in options.n_jobs for shape in options.shapes]
     if options.plot:
         plot(options.plot, options.n_jobs[0])
     return 0 if all(good) else 1
