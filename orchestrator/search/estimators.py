@@ -46,7 +46,8 @@ class _Shared:
         progress = Progress(self.on_progress, self.refit if isinstance(self.refit, str) else None)  # type: ignore[attr-defined]
         ours = None if special else seam.with_parallel(evaluate_candidates, partial(self._evaluate, progress))
         context = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
-        self.work_ = Work(0, 0)
+        if ours is not None:
+            self.work_ = Work(0, 0)
         super()._run_search(evaluate_candidates if ours is None else _without_context(ours), **context)  # type: ignore[misc]
         if self.before_refit is not None:
             self.before_refit()
