@@ -101,7 +101,8 @@ class Reader:
     Checking needs no pandas, so that a model which takes plain columns is served without it.
     """
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, max_problems: int = MAX_PROBLEMS) -> None:
+        self._max_problems = max_problems
         self._rules: dict[str, Rule] = {column.name: rule_for(column) for column in contract.columns}
         self._strict = contract.extra_columns == "forbid"
 
@@ -109,9 +110,9 @@ class Reader:
         """The values (n_rows,) of each column, in training's order; None is a missing one.
 
         Raises:
-            BadRequest: with all problems, up to ``MAX_PROBLEMS`` and one that counts the others.
+            BadRequest: with all problems, up to ``max_problems`` and one that counts the others.
         """
-        found = _Found()
+        found = _Found(self._max_problems)
         given = self._from_records(request.rows, found) if request.columns is None else self._from_split(request, found)
         columns = {name: _checked(rule, given[name], found) for name, rule in self._rules.items()}
         found.refuse()
@@ -174,13 +175,14 @@ class Reader:
 class _Found:
     """The problems of one request, bounded."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._kept: list[Problem] = []
         self._more = 0
 
     @property
     def full(self) -> bool:
-        return len(self._kept) == MAX_PROBLEMS
+        return len(self._kept) == self._most
 
     def add(self, row: int | None, column: str | None, problem: str, expected: str) -> None:
         if self.full:
