@@ -12,7 +12,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from orchestrator.tables import Columns, CsvSink, Sink
-from score.body import Problem
+from score.problems import Problem
 
 REASONS = CsvSink(("row", "column", "problem", "expected"))
 

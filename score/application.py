@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -14,15 +15,20 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from score.body import problem_document
+from score.problems import PROBLEM, problem_document
+from score.scorer import Answer
 
-PROBLEM = "application/problem+json"
 MAX_BYTES = 64 * 2**20
 
 
-def application(
-    answer: Callable[[bytes], tuple[int, bytes]], keys: Sequence[str] = (), max_bytes: int = MAX_BYTES
-) -> Starlette:
+class Service(Protocol):
+    """What is served: a loaded ``Scorer``, or what stands in for one."""
+
+    def answer(self, body: bytes) -> Answer:
+        """The response to ``POST /score``."""
+
+
+def application(service: Service, keys: Sequence[str] = (), max_bytes: int = MAX_BYTES) -> Starlette:
     """The routes; scoring runs in worker threads, so that ``GET /`` answers while it is busy."""
 
     async def healthy(_request: Request) -> Response:
@@ -33,8 +39,8 @@ def application(
             raise HTTPException(
                 401, "send the service's key: 'Authorization: Bearer <key>'", {"WWW-Authenticate": "Bearer"}
             )
-        status, reply = await run_in_threadpool(answer, await read(request, max_bytes))
-        return Response(reply, status, media_type="application/json" if status < 400 else PROBLEM)
+        status, body, headers = await run_in_threadpool(service.answer, await read(request, max_bytes))
+        return Response(body, status, headers)
 
     async def refused(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
+from urllib.parse import quote
+
+import orjson
 
 Labels = Sequence[Any]
 Probabilities = Sequence[Sequence[float]]
+OUT_OF_RANGE = "X-Out-Of-Range"
+MAX_HEADER = 1000  # characters; proxies refuse headers of some thousands
 
 
 def plain(predictions: Labels, probabilities: Probabilities | None, classes: Labels | None) -> dict[str, Any]:
@@ -26,6 +30,28 @@ def article(predictions: Labels, probabilities: Probabilities | None) -> str:
     ``proba`` is the probability of the second of two classes, as in the article; of more classes each row holds all,
     since that of the last alone would mean nothing. Without probabilities it is ``prediction``.
     """
-    if probabilities is None:
-        return json.dumps({"prediction": list(predictions)})
-    return json.dumps({"proba": [row[-1] if len(row) == 2 else list(row) for row in probabilities]})
+    key, values = "prediction", list(predictions)
+    if probabilities is not None:
+        key, values = "proba", [row[-1] if len(row) == 2 else list(row) for row in probabilities]
+    return f'{{"{key}": {orjson.dumps(values).decode()}}}'  # with the article's space, too
+
+
+def encoded(payload: Any) -> bytes:
+    """A payload as JSON; of finite numbers only, since orjson would write null for others."""
+    return orjson.dumps(payload)
+
+
+def out_of_range(columns: Iterable[str]) -> dict[str, str]:
+    """The header that names columns with values that training never saw the like of; none for no columns.
+
+    Names are percent-encoded, so that any name stands in a header and none holds a comma; too many end in ``...``.
+    """
+    names: list[str] = []
+    room = MAX_HEADER
+    for column in columns:
+        name = quote(column, safe="", errors="replace")
+        room -= len(name) + 2
+        names.append(name if room >= 0 else "...")
+        if room < 0:
+            break
+    return {OUT_OF_RANGE: ", ".join(names)} if names else {}

@@ -37,10 +37,10 @@ def _claim_name() -> None:
 
 _claim_name()
 
-from score.body import BadRequest  # noqa: E402  # only now does the name mean this folder
+from score.problems import PROBLEM, BadRequest  # noqa: E402  # only now does the name mean this folder
 from score.scorer import InitError, Scorer, ScoringError  # noqa: E402
 
-__all__ = ["BadRequest", "InitError", "Scorer", "ScoringError", "answer", "init", "run"]
+__all__ = ["BadRequest", "InitError", "Scorer", "ScoringError", "init", "loaded", "run"]
 
 _scorer: Scorer | None = None
 
@@ -51,30 +51,34 @@ def init() -> None:
     _scorer = Scorer.load(_model_folder())
 
 
-def answer(body: bytes | str) -> tuple[int, bytes]:
-    """HTTP status and JSON body that answer a request; see ``Scorer.answer``."""
-    return _loaded().answer(body)
-
-
 def run(data: str | bytes | dict[str, Any]) -> Any:
     """The payload for a request, which Azure ML's server then encodes as JSON.
 
-    A refusal is that server's own response if we run under it, else BadRequest or ScoringError is raised.
+    What is no plain 200 is that server's own response if we run under it: a refusal, which else is raised as BadRequest
+    or ScoringError, and a payload with headers, which else go unsaid.
     """
+    azure = "azureml_inference_server_http" in sys.modules
     try:
-        return _loaded().reply(data)
+        payload, headers = loaded().score(data)
     except (BadRequest, ScoringError) as error:
-        if "azureml_inference_server_http" not in sys.modules:
+        if not azure:
             raise
         # any exception would become a bare 500 there, so its own response type carries the status
-        response = importlib.import_module("azureml_inference_server_http.api.aml_response").AMLResponse
-        return response(json.dumps(error.document()), error.status, {"Content-Type": "application/problem+json"})
+        return _response(error.document(), error.status, {"Content-Type": PROBLEM})
+    return _response(payload, 200, {"Content-Type": "application/json"} | headers) if azure and headers else payload
 
 
-def _loaded() -> Scorer:
+def loaded() -> Scorer:
+    """The package that ``init`` loaded."""
     if _scorer is None:
         raise InitError("no model is loaded: call init() first")
     return _scorer
+
+
+def _response(payload: Any, status: int, headers: dict[str, str]) -> Any:
+    """Azure ML's own response, from the server that has imported us."""
+    response = importlib.import_module("azureml_inference_server_http.api.aml_response").AMLResponse
+    return response(json.dumps(payload), status, headers)
 
 
 def _model_folder() -> Path:

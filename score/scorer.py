@@ -9,11 +9,12 @@ import warnings
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from score import replies
-from score.body import BadRequest, Reader, Request, problem_document, read
+from score.body import Reader, Request, read
 from score.contract import FILE, Contract
+from score.problems import PROBLEM, BadRequest, problem_document
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,21 @@ class ScoringError(RuntimeError):
     def document(self) -> dict[str, Any]:
         """The reply's body, as RFC 9457 has it."""
         return problem_document(self.status, "Internal Server Error", str(self))
+
+
+class Answer(NamedTuple):
+    """What a request gets over HTTP."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+class Scored(NamedTuple):
+    """A payload, ready for JSON, and the headers that say more about it."""
+
+    payload: Any
+    headers: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -55,8 +71,8 @@ class Scorer:
         pipeline = _unpickled(folder / "model.pkl")
         return cls(contract, pipeline, Reader(contract))
 
-    def reply(self, body: bytes | str | dict[str, Any]) -> Any:
-        """The payload that answers a body, ready for JSON.
+    def score(self, body: bytes | str | dict[str, Any]) -> Scored:
+        """What answers a body.
 
         Raises:
             BadRequest: the body does not keep the contract.
@@ -64,21 +80,26 @@ class Scorer:
         """
         try:
             request = read(body)
-            return self._payload(request, self.reader.frame(self.reader.columns(request)))
+            columns = self.reader.columns(request)
+            headers = replies.out_of_range(self.reader.outside(columns))
+            return Scored(self._payload(request, self.reader.frame(columns)), headers)
         except BadRequest:
             raise
         except Exception as error:
             logger.exception("scoring failed")
             raise ScoringError("the model failed on a valid request: see the service's log") from error
 
-    def answer(self, body: bytes | str) -> tuple[int, bytes]:
-        """HTTP status and JSON body that answer a request; bad input raises nothing."""
-        status, payload = 200, None
+    def reply(self, body: bytes | str | dict[str, Any]) -> Any:
+        """The payload alone that answers a body; raises as ``score`` does."""
+        return self.score(body).payload
+
+    def answer(self, body: bytes | str) -> Answer:
+        """The HTTP response to a request; bad input raises nothing."""
         try:
-            payload = self.reply(body)
+            payload, headers = self.score(body)
         except (BadRequest, ScoringError) as error:
-            status, payload = error.status, error.document()
-        return status, json.dumps(payload, allow_nan=False).encode()
+            return Answer(error.status, json.dumps(error.document()).encode(), {"Content-Type": PROBLEM})
+        return Answer(200, replies.encoded(payload), {"Content-Type": "application/json"} | headers)
 
     def _payload(self, request: Request, frame: Any) -> Any:
         probable = self.contract.classes is not None and hasattr(self.pipeline, "predict_proba")

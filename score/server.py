@@ -161,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     score.init()
     fingerprint = json.loads((PACKAGE / "contract.json").read_text())["fingerprint"]
     config = uvicorn.Config(
-        application(score.answer, read_keys(options.keys) if options.keys else (), options.max_bytes),
+        application(score.loaded(), read_keys(options.keys) if options.keys else (), options.max_bytes),
         http="h11",  # as the draining was tried with
         loop="asyncio",
         ws="none",

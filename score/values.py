@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from score.contract import Column
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SHOWN = 40  # characters of a value, and
 LISTED = 10  # entries of a list, in a message
+EXACT = 2**53 - 1  # up to here a float stands for one integer only
 _NOUNS = {dict: "an object", list: "a list", bool: "a boolean", str: "text", type(None): "null"}
 
 
@@ -56,6 +57,16 @@ class Rule:
         """What is wrong with a value of the right type."""
         raise NotImplementedError
 
+    def outside(self, values: Sequence[Any]) -> int:
+        """How many checked values are outside of the range that training saw, in a column that has one."""
+        low, high = self.column.minimum, self.column.maximum
+        assert low is not None
+        assert high is not None
+        there = [value for value in values if value is not None] if self.column.missing else values
+        if not there or (low <= min(there) and max(there) <= high):
+            return 0
+        return sum(not low <= value <= high for value in there)
+
     def series(self, values: list[Any]) -> pd.Series:
         """The column (n_rows,) as training saw it."""
         import pandas as pd
@@ -82,6 +93,8 @@ class _Integer(Rule):
 
     def convert(self, value: Any) -> Any:
         whole = type(value) is float and value.is_integer()
+        if whole and abs(value) > EXACT:  # an integer too long for 64 bits may be read as a float near to it
+            raise ValueError(self.misfit(value))
         return super().convert(int(value) if whole else value)
 
     def fits(self, values: list[Any]) -> bool:

@@ -53,7 +53,7 @@ class Host:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                status, reply = load(link.resolve()).answer(body) if host.works else (500, b"{}")
+                status, reply = load(link.resolve()).answer(body)[:2] if host.works else (500, b"{}")
                 self.send_response(status)
                 self.end_headers()
                 self.wfile.write(reply)

@@ -17,7 +17,8 @@ from orchestrator.events import Progress
 from orchestrator.parts import Parts
 from orchestrator.products import ModelVersion, Scored
 from orchestrator.tables import Chunk, Columns, CsvSink, CsvSource, ParquetSink, ParquetSource, Sink, Source
-from score.body import BadRequest, Problem, Reader, read
+from score.body import Reader, read
+from score.problems import BadRequest, Problem
 from score.scorer import InitError, Scorer, ScoringError
 
 PREDICTION = "prediction"

@@ -31,7 +31,7 @@ SHIPS = ROOT / "score"
 PROOF_SECONDS = 300  # loading a model takes seconds; this ends a process that hangs
 
 
-@cached("scikit-learn", "numpy", "scipy", "pandas", "joblib", "starlette", "uvicorn", packages=[SHIPS.name])
+@cached("scikit-learn", "numpy", "scipy", "pandas", "joblib", "orjson", "starlette", "uvicorn", packages=[SHIPS.name])
 def package(trained: Trained, split: Split, spec: PackageSpec, state_dir: StateDir) -> Package:
     """Write the package to ``state_dir/packages/<fingerprint>``; the same contents are the same folder.
 

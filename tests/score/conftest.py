@@ -39,21 +39,27 @@ MakePackage = Callable[..., Path]
 Request = Callable[..., tuple[int, dict[str, str], bytes]]
 Serve = Callable[..., AbstractContextManager[tuple[Request, subprocess.Popen[str]]]]
 STUB = """
-import json, os
+import os
 from pathlib import Path
+
+from score.scorer import Answer
 
 def init():
     assert Path(os.environ["AZUREML_MODEL_DIR"], "contract.json").exists()
 
-def answer(body):
-    if body == b"bad":
-        return 400, b'{"error": "bad"}'
-    if body == b"bug":
-        raise RuntimeError("a bug")
-    if body == b"wait":
-        Path("begun").touch()
-        os.open("gate", os.O_RDONLY)
-    return 200, json.dumps({"bytes": len(body)}).encode()
+def loaded():
+    return Stub()
+
+class Stub:
+    def answer(self, body):
+        if body == b"bad":
+            return Answer(400, b'{"error": "bad"}', {"Content-Type": "application/problem+json"})
+        if body == b"bug":
+            raise RuntimeError("a bug")
+        if body == b"wait":
+            Path("begun").touch()
+            os.open("gate", os.O_RDONLY)
+        return Answer(200, b'{"bytes": %d}' % len(body), {"Content-Type": "application/json"})
 """
 
 
@@ -157,7 +163,7 @@ def ask() -> Callable[[Scorer, Any], tuple[int, Any]]:
     """Status and decoded answer to a body; anything but bytes and text is encoded as JSON first."""
 
     def ask(scorer: Scorer, body: Any) -> tuple[int, Any]:
-        status, reply = scorer.answer(body if isinstance(body, bytes | str) else json.dumps(body))
+        status, reply, _ = scorer.answer(body if isinstance(body, bytes | str) else json.dumps(body))
         return status, json.loads(reply, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
     return ask

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from score.application import PROBLEM
+from score.problems import PROBLEM
 
 from .conftest import Serve
 

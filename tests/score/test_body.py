@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from score.body import FORMS, BadRequest, Reader, read
+from score.body import FORMS, Reader, read
 from score.contract import Contract
+from score.problems import BadRequest
 from score.scorer import Scorer
 
 GOOD = {"age": 30, "income": 1.5, "member": True, "city": "Oslo", "grade": "low", "level": 1, "note": "a"}
@@ -27,8 +31,8 @@ def errors(ask: Ask) -> Errors:
         status, reply = ask(scorer, body)
         assert status == 400, reply
         assert (reply["type"], reply["title"], reply["status"]) == ("about:blank", "Bad Request", 400)
-        assert reply["errors"][0]["problem"] in reply["detail"]
-        found: list[dict[str, Any]] = reply["errors"]
+        assert reply["problems"][0]["problem"] in reply["detail"]
+        found: list[dict[str, Any]] = reply["problems"]
         return found
 
     return refused
@@ -193,10 +197,36 @@ def test_all_problems_are_told_at_once_in_the_order_of_rows(survey_scorer: Score
     assert [(e["row"], e["column"]) for e in found] == [(0, "note"), (1, None), (2, "age"), (2, "city")]
 
 
-def test_the_hundred_and_first_problem_is_counted(survey_scorer: Scorer, errors: Errors) -> None:
-    found = errors(survey_scorer, {"data": [GOOD | {"age": None}] * 250})
-    assert len(found) == 101
-    assert found[-1]["problem"] == "and 150 more problems"
+def test_the_hundred_and_first_problem_is_counted(survey_scorer: Scorer, ask: Ask) -> None:
+    reply = ask(survey_scorer, {"data": [GOOD | {"age": None}] * 250})[1]
+    assert [problem["row"] for problem in reply["problems"]] == list(range(100))
+    assert reply["more"] == 150
+    assert "more" not in ask(survey_scorer, {"data": [GOOD | {"age": None}] * 100})[1]
+
+
+def test_an_integer_too_long_for_64_bits_is_not_rounded_into_them(survey_scorer: Scorer, errors: Errors) -> None:
+    for text in (f"{-(2**63) - 1}", f"{-(2**63)}.0", "9007199254740993.0"):
+        body = json.dumps({"data": [GOOD | {"age": "here"}]}).replace('"here"', text)
+        (error,) = errors(survey_scorer, body.encode())
+        assert error["column"] == "age"
+        assert "does not fit int64" in error["problem"]
+
+
+def test_columns_are_checked_values_in_training_s_order_and_need_no_pandas(survey: Path) -> None:
+    code = """
+import json, sys
+from pathlib import Path
+from score.body import Reader, read
+from score.contract import Contract
+reader = Reader(Contract.from_json(Path("contract.json").read_bytes()))
+row = {"level": 2.0, "age": 30.0, "income": None, "member": True, "city": None, "grade": "low", "note": "a"}
+print(json.dumps(reader.columns(read(json.dumps({"data": [row]})))), "pandas" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=survey, capture_output=True, text=True, check=True)
+    assert done.stdout == (
+        '{"age": [30], "income": [null], "member": [true], "city": [null], "grade": ["low"], "level": [2], '
+        '"note": ["a"]} False\n'
+    )
 
 
 def test_long_values_and_lists_are_shortened(make_contract_of_letters: Contract) -> None:

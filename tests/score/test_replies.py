@@ -18,3 +18,19 @@ def test_the_plain_form_leaves_out_what_there_is_not() -> None:
         "probabilities": [[0.2, 0.8]],
         "classes": ["a", "b"],
     }
+
+
+def test_the_articles_text_is_json_with_the_articles_space() -> None:
+    assert replies.article([1], [[0.25, 0.75]]) == '{"proba": [0.75]}'
+
+
+def test_the_header_of_odd_names_is_ascii_and_bounded() -> None:
+    assert replies.out_of_range([]) == {}
+    odd = ["Blood Pressure", "a,b", "größe", "\r\nSet-Cookie: x", "\ud800"]
+    assert replies.out_of_range(odd) == {
+        "X-Out-Of-Range": "Blood%20Pressure, a%2Cb, gr%C3%B6%C3%9Fe, %0D%0ASet-Cookie%3A%20x, %3F"
+    }
+    many = replies.out_of_range(f"column {i}" for i in range(1000))["X-Out-Of-Range"]
+    assert len(many) < 1010
+    assert many.startswith("column%200, ")
+    assert many.endswith(", ...")

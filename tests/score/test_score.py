@@ -102,7 +102,6 @@ def test_run_takes_text_bytes_and_a_parsed_object(pima: Path, monkeypatch: pytes
     entry.init()
     body: dict[str, Any] = {"data": []}
     assert entry.run(json.dumps(body)) == entry.run(json.dumps(body).encode()) == entry.run(body)
-    assert entry.answer(b'{"input": "[]"}') == (200, rb'"{\"proba\": []}"')
 
 
 def test_run_raises_what_is_wrong_with_a_request(pima: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,10 +113,12 @@ def test_run_raises_what_is_wrong_with_a_request(pima: Path, monkeypatch: pytest
     assert caught.value.problems[0].row == 0
 
 
-def test_under_azure_mls_server_a_refusal_is_its_response(pima: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_under_azure_mls_server_what_is_no_plain_200_is_its_response(
+    pima: Path, X: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class AMLResponse:
         def __init__(self, message: str, status_code: int, response_headers: dict[str, str]) -> None:
-            self.told = (json.loads(message)["status"], status_code, response_headers["Content-Type"])
+            self.told = (json.loads(message), status_code, response_headers)
 
     server = "azureml_inference_server_http"
     for name in (server, f"{server}.api", f"{server}.api.aml_response"):
@@ -125,7 +126,14 @@ def test_under_azure_mls_server_a_refusal_is_its_response(pima: Path, monkeypatc
     sys.modules[f"{server}.api.aml_response"].AMLResponse = AMLResponse  # type: ignore[attr-defined]  # the fake
     monkeypatch.setenv("AZUREML_MODEL_DIR", str(pima))
     entry.init()
-    assert entry.run("{").told == (400, 400, "application/problem+json")
+    document, status, headers = entry.run("{").told
+    assert (document["status"], status, headers) == (400, 400, {"Content-Type": "application/problem+json"})
+    row = X.head(1).to_dict(orient="records")[0]
+    usual = entry.run({"data": [row]})
+    assert usual["predictions"] == [1]
+    payload, status, headers = entry.run({"data": [row | {"Age": 200}]}).told
+    assert payload.keys() == usual.keys()
+    assert (status, headers) == (200, {"Content-Type": "application/json", "X-Out-Of-Range": "Age"})
 
 
 def test_the_model_may_lie_one_folder_below(pima: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

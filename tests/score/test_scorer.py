@@ -20,6 +20,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import RidgeClassifier
 
+from score.body import read
 from score.contract import FILE, Contract
 from score.scorer import InitError, Scorer
 
@@ -58,7 +59,7 @@ def split(frame: pd.DataFrame) -> dict[str, Any]:
 
 def test_the_articles_request_gives_the_articles_answer(pima_scorer: Scorer, X: pd.DataFrame) -> None:
     body = json.dumps({"input": X.head(1).to_json(orient="records")})
-    status, reply = pima_scorer.answer(body)
+    status, reply, _ = pima_scorer.answer(body)
     expected = pima_scorer.pipeline.predict_proba(X.head(1))[0, 1]
     assert (status, reply) == (200, json.dumps(json.dumps({"proba": [expected]})).encode())
 
@@ -122,6 +123,28 @@ def test_no_rows_give_empty_lists(pima_scorer: Scorer, X: pd.DataFrame, ask: Ask
     assert ask(pima_scorer, {"data": []}) == (200, nothing)
     assert ask(pima_scorer, {"columns": list(X), "data": []}) == (200, nothing)
     assert ask(pima_scorer, {"input": "[]"}) == (200, '{"proba": []}')
+
+
+def test_values_outside_of_the_training_range_are_scored_and_flagged(
+    survey_scorer: Scorer, mixed: pd.DataFrame
+) -> None:
+    row = json.loads(mixed.to_json(orient="records"))[0]
+    low, high = int(mixed["age"].min()), int(mixed["age"].max())
+
+    def flagged(**values: Any) -> str | None:
+        status, _, headers = survey_scorer.answer(json.dumps({"data": [row, row | values]}))
+        assert status == 200
+        return headers.get("X-Out-Of-Range")
+
+    assert flagged() is None
+    assert flagged(age=low) is None
+    assert flagged(age=high, income=None) is None
+    assert flagged(age=low - 1) == "age"
+    assert flagged(age=high + 1, income=-1e9) == "age, income"
+    columns = survey_scorer.reader.columns(
+        read(json.dumps({"data": [row | {"age": value} for value in (0, 200, low)]}))
+    )
+    assert survey_scorer.reader.outside(columns) == {"age": 2}
 
 
 @pytest.mark.parametrize("given", [ValueError("a secret"), -1, 7, float("nan"), float("inf"), "text", None])
@@ -279,4 +302,4 @@ def test_no_body_makes_it_fail(pima_scorer: Scorer, survey_scorer: Scorer, X: pd
             assert status in (200, 400), (body[:200], reply)
             if status == 400:
                 assert reply["detail"]
-                assert reply["errors"][0].keys() == {"row", "column", "problem", "expected"}
+                assert reply["problems"][0].keys() == {"row", "column", "problem", "expected"}

@@ -69,7 +69,7 @@ def asked(version: ModelVersion, rows: pd.DataFrame) -> pd.DataFrame:
     """What the endpoint answers for the same rows, each in a request of its own."""
     scorer, answers = Scorer.load(version.package.path), []
     for row in json.loads(rows.drop(columns="key").to_json(orient="records", double_precision=15)):
-        status, reply = scorer.answer(json.dumps({"data": [row]}))
+        status, reply, _ = scorer.answer(json.dumps({"data": [row]}))
         assert status == 200, reply
         (prediction,), (probabilities,) = (json.loads(reply)[name] for name in ("predictions", "probabilities"))
         answers.append([prediction, *probabilities])
