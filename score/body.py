@@ -74,9 +74,13 @@ class Reader:
         """
         found = Problems(self._max_problems)
         given = self._from_records(request.rows, found) if request.columns is None else self._from_split(request, found)
-        columns = {name: _checked(rule, given[name], found) for name, rule in self._rules.items()}
-        found.refuse()
-        return columns
+        return self._checked(given, found)
+
+    def checked(self, given: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """The same from columns of one length, in any order; raises as ``columns`` does."""
+        found = Problems(self._max_problems)
+        self._compare(None, given, found)
+        return self._checked({name: given.get(name, []) for name in self._rules}, found)
 
     def outside(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, int]:
         """How many values of each column are outside of the range that training saw; only of columns with some."""
@@ -123,6 +127,11 @@ class Reader:
         by_name = dict(zip(names if len(texts) == len(names) else [], zip(*rows, strict=True), strict=False))
         return {name: list(by_name.get(name, [_ABSENT] * len(rows))) for name in self._rules}
 
+    def _checked(self, given: Mapping[str, list[Any]], found: Problems) -> dict[str, list[Any]]:
+        columns = {name: _converted(rule, given[name], found) for name, rule in self._rules.items()}
+        found.refuse()
+        return columns
+
     def _compare(self, row: int | None, names: Iterable[str], found: Problems) -> None:
         """Report the columns that are missing or unknown."""
         there = dict.fromkeys(names)
@@ -137,7 +146,7 @@ class Reader:
                 found.add(row, str(name), "unknown column", hint)
 
 
-def _checked(rule: Rule, values: list[Any], found: Problems) -> list[Any]:
+def _converted(rule: Rule, values: list[Any], found: Problems) -> list[Any]:
     """The column's values as ``rule.series`` takes them; cell by cell only where something is unusual."""
     if rule.plain(values):
         return values

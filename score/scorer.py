@@ -6,6 +6,8 @@ import json
 import logging
 import platform
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -78,16 +80,23 @@ class Scorer:
             BadRequest: the body does not keep the contract.
             ScoringError: the pipeline failed.
         """
-        try:
+        with _our_fault():
             request = read(body)
             columns = self.reader.columns(request)
-            headers = replies.out_of_range(self.reader.outside(columns))
-            return Scored(self._payload(request, self.reader.frame(columns)), headers)
-        except BadRequest:
-            raise
-        except Exception as error:
-            logger.exception("scoring failed")
-            raise ScoringError("the model failed on a valid request: see the service's log") from error
+            return Scored(self._payload(request, self.reader.frame(columns)), self._headers(columns))
+
+    def infer(self, given: Mapping[str, list[Any]]) -> tuple[list[Any], list[list[float]] | None, dict[str, str]]:
+        """Labels, probabilities where the model has them, and headers, for columns of one length; raises as ``score``."""
+        with _our_fault():
+            columns = self.reader.checked(given)
+            frame = self.reader.frame(columns)
+            probabilities = self._probabilities(frame) if self.probable else None
+            return self._predictions(frame), probabilities, self._headers(columns)
+
+    @property
+    def probable(self) -> bool:
+        """Whether the model gives probabilities."""
+        return self.contract.classes is not None and hasattr(self.pipeline, "predict_proba")
 
     def reply(self, body: bytes | str | dict[str, Any]) -> Any:
         """The payload alone that answers a body; raises as ``score`` does."""
@@ -101,11 +110,13 @@ class Scorer:
             return Answer(error.status, json.dumps(error.document()).encode(), {"Content-Type": PROBLEM})
         return Answer(200, replies.encoded(payload), {"Content-Type": "application/json"} | headers)
 
+    def _headers(self, columns: dict[str, list[Any]]) -> dict[str, str]:
+        return replies.out_of_range(self.reader.outside(columns))
+
     def _payload(self, request: Request, frame: Any) -> Any:
-        probable = self.contract.classes is not None and hasattr(self.pipeline, "predict_proba")
-        probabilities = self._probabilities(frame) if probable else None
+        probabilities = self._probabilities(frame) if self.probable else None
         if request.form == "input":
-            return replies.article([] if probable else self._predictions(frame), probabilities)
+            return replies.article([] if self.probable else self._predictions(frame), probabilities)
         return replies.plain(self._predictions(frame), probabilities, self.contract.classes)
 
     def _predictions(self, frame: Any) -> list[Any]:
@@ -131,6 +142,18 @@ class Scorer:
         every = np.zeros((len(frame), len(classes)))  # a class that training rows lacked is never predicted
         every[:, np.asarray(self.pipeline.classes_, dtype=int)] = given
         return _finite(every)
+
+
+@contextmanager
+def _our_fault() -> Iterator[None]:
+    """Whatever goes wrong is a ScoringError with its cause in the log, unless the request was at fault."""
+    try:
+        yield
+    except BadRequest:
+        raise
+    except Exception as error:
+        logger.exception("scoring failed")
+        raise ScoringError("the model failed on a valid request: see the service's log") from error
 
 
 def _check_versions(contract: Contract) -> None:
