@@ -13,10 +13,10 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from score import docs, openapi, swagger, v2
+from score import docs, openapi, swagger, v2, webpage
 from score.problems import PROBLEM, problem_document
 from score.replies import encoded
 from score.values import shown
@@ -44,7 +44,7 @@ def application(scorer: Scorer, keys: Sequence[str] = (), max_bytes: int = MAX_B
         return Response(body, status, headers)
 
     posts: dict[str, Endpoint] = {"/score": scored, f"{MODEL}/infer": of_model(scorer.contract.model_name, inferred)}
-    gets: dict[str, Endpoint] = {"/": healthy, "/docs": docs.page, **documents(scorer, keyed=bool(keys))}
+    gets: dict[str, Endpoint] = {"/": webpage.home, "/docs": docs.page, **documents(scorer, keyed=bool(keys))}
     routes = [("POST", path, endpoint) for path, endpoint in posts.items()]
     routes += [("GET", path, endpoint) for path, endpoint in gets.items()]
     app = Starlette(
@@ -54,17 +54,13 @@ def application(scorer: Scorer, keys: Sequence[str] = (), max_bytes: int = MAX_B
                 for method, path, endpoint in routes
             ),
             Mount("/docs", docs.assets),
+            Mount("/page", webpage.parts(scorer.contract, partial(guarded, keys=keys), keyed=bool(keys))),
         ],
         exception_handlers={HTTPException: refused, ClientDisconnect: gone, Exception: failed},
     )
     app.state.told = ", ".join(f"{method} {path}" for method, path, _ in routes)
     app.router.redirect_slashes = False
     return app
-
-
-async def healthy(_request: Request) -> Response:
-    """Azure ML's own words."""
-    return PlainTextResponse("Healthy")
 
 
 def documents(scorer: Scorer, *, keyed: bool) -> dict[str, Endpoint]:

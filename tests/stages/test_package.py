@@ -43,7 +43,9 @@ def test_the_folder_holds_what_a_server_needs_and_nothing_else(toy_package: Pack
     there = {path.relative_to(toy_package.path).as_posix() for path in toy_package.path.rglob("*") if path.is_file()}
     wanted = {"model.pkl", "conda.yaml", "requirements.txt", "Dockerfile", "contract.json", "golden.json"}
     assert {name for name in there if "/" not in name} == wanted
-    assert {name for name in there if "/" in name} == {f"score/{path.name}" for path in stage.SHIPS.glob("*.py")}
+    ships = {f"score/{path.name}" for path in stage.SHIPS.glob("*.py")}
+    ships |= {f"score/page/page.{kind}" for kind in ("html", "css", "js")}
+    assert {name for name in there if "/" in name} == ships | {"about/training.json", "about/roc_curve.png"}
     assert toy_package.path.name == toy_package.fingerprint[:16]
     assert toy_package.fingerprint == fingerprint_of(toy_package.path)
     assert toy_package.is_whole()
