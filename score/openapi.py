@@ -151,13 +151,13 @@ def _schemas(contract: Contract, *, probable: bool) -> Schema:
 def _tensors(contract: Contract) -> Schema:
     shape = {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "maxItems": 2}
     tensor = {"datatype": {"enum": list(v2.DATATYPES)}, "shape": shape, "data": {"type": "array"}}
-    inputs = _object({"name": {"enum": [column.name for column in contract.columns]}} | tensor)
+    inputs = _open({"name": {"enum": [column.name for column in contract.columns]}} | tensor)
     output = {"enum": ["predictions", "probabilities"]}
-    wanted = {"outputs": {"type": "array", "items": _object({"name": output})}, "id": _text()}
-    request = {"inputs": {"type": "array", "items": inputs | {"additionalProperties": True}}}
+    wanted = {"outputs": {"type": "array", "items": _open({"name": output})}, "id": _text()}
+    request = {"inputs": {"type": "array", "items": inputs}}
     reply = {"model_name": _text(), "outputs": {"type": "array", "items": _object({"name": output} | tensor)}}
     return {
-        "InferenceRequest": _object(request) | {"properties": request | wanted, "additionalProperties": True},
+        "InferenceRequest": _open(request) | {"properties": request | wanted},
         "InferenceReply": _object(reply) | {"properties": reply | {"id": _text()}},
     }
 
@@ -171,11 +171,14 @@ def _content(media: str, schema: Schema) -> Schema:
     return {"content": {media: {"schema": schema}}}
 
 
+def _open(properties: Schema) -> Schema:
+    """An object with all of these, and maybe more."""
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
 def _object(properties: Schema) -> Schema:
     """An object with all of these and nothing else."""
-    return {
-        "type": "object", "properties": properties, "required": list(properties), "additionalProperties": False,
-    }  # fmt: skip
+    return _open(properties) | {"additionalProperties": False}
 
 
 def _tuple(items: list[Schema]) -> Schema:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,7 +94,7 @@ class Scorer:
             probabilities = self._probabilities(frame) if self.probable else None
             return self._predictions(frame), probabilities, self._headers(columns)
 
-    @property
+    @cached_property
     def probable(self) -> bool:
         """Whether the model gives probabilities."""
         return self.contract.classes is not None and hasattr(self.pipeline, "predict_proba")
