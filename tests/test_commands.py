@@ -126,6 +126,21 @@ def test_a_table_is_scored_as_the_service_answers(here: Desk, first: Done) -> No
     assert "is there already" in again.err
 
 
+def test_a_killed_batch_goes_on_where_it_was(here: Desk, first: Done) -> None:
+    first.well()
+    rows(768).to_csv(here.cwd / "rows.csv", index=False)
+    command = ["stages=batch", "batch.input=rows.csv", "batch.output=again.csv", "batch.chunk_rows=1"]
+    process = here.start(*command, f"hydra.run.dir={here.home}/killed_batch")
+    wait_for(lambda: len(list(here.cwd.glob("again.csv.part/*.part"))) > 5)
+    process.kill()
+    process.communicate()
+    assert not (here.cwd / "again.csv").exists()
+    there = len(list(here.cwd.glob("again.csv.part/*.part")))
+    assert f"the first {there} rows are done already" in here.run(*command, "batch.chunk_rows=100").well().out
+    here.run("stages=batch", "batch.input=rows.csv", "batch.output=once.csv").well()
+    assert (here.cwd / "again.csv").read_bytes() == (here.cwd / "once.csv").read_bytes()
+
+
 def test_the_curl_line_works_when_pasted(here: Desk, first: Done) -> None:
     done = here.bash(first.shown("try it")).well()
     reply = json.loads(done.out)

@@ -229,6 +229,15 @@ def test_the_code_asks_for_the_same(page: Page, diabetes_url: str) -> None:
     assert [list(map(str, reply["probabilities"][0])) for reply in replies] == [shown] * 3
 
 
+def test_a_regression_has_a_number_and_no_bars(page: Page, line: Path, serve: Serve) -> None:
+    with at(serve, line) as url:
+        page.open(url)
+        page.type("Age", "40")
+        assert float(page.prediction()) == pytest.approx(100)
+        assert page.text("#summary") == "Predicts a number."
+        assert not page.driver.find_elements(By.CSS_SELECTOR, ".chance")
+
+
 def test_a_file_is_scored_to_a_file(
     page: Page, diabetes_url: str, pima_scorer: Scorer, X: pd.DataFrame, downloads: Path, tmp_path: Path
 ) -> None:
