@@ -46,6 +46,7 @@ from orchestrator.products import (
     Package,
     Probe,
     Proof,
+    Scored,
     Search,
     ServiceStatus,
     Split,
@@ -228,6 +229,12 @@ def _version(version: ModelVersion) -> str:
 @_describes(TrackedRun)
 def _run(run: TrackedRun) -> str:
     return f"run {run.run_id}" if run.run_id else "not tracked"
+
+
+@_describes(Scored)
+def _scored(scored: Scored) -> str:
+    refused = f"; {scored.refused:,} refused, see {scored.reasons}" if scored.reasons else ""
+    return f"{scored.rows:,} rows in {scored.path}{refused}"
 
 
 @_describes(Endpoint)

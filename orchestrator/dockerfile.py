@@ -38,6 +38,7 @@ CMD ["python", "-m", "score.server", "--host", "0.0.0.0", "--port", "6789"]
 COPY --from=libraries /opt/venv /opt/venv
 COPY score score
 COPY contract.json golden.json profile.json model.pkl ./
+COPY about about
 """)
 
 

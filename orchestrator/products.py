@@ -158,6 +158,16 @@ class ModelVersion:
 
 
 @dataclass(frozen=True)
+class Scored:
+    """A table whose ``rows`` rows have their predictions; ``reasons`` is the file that tells of the refused ones."""
+
+    path: Path
+    rows: int
+    refused: int
+    reasons: Path | None
+
+
+@dataclass(frozen=True)
 class Endpoint:
     """Where a package is served. ``headers`` hold the key, so they are never printed or compared."""
 

@@ -97,12 +97,18 @@ def source_of(module: str) -> Mapping[str, str]:
 
 
 def sources_in(package: str) -> Mapping[str, str]:
-    """The same for every module that lies in a package."""
-    files = [
-        path for folder in _place(package).folders for path in sorted(folder.glob("*.py")) if path.stem != "__init__"
-    ]
+    """The same for every module that lies in a package, and the digest of every file there that is none."""
+    folders = _place(package).folders
+    files = [path for folder in folders for path in sorted(folder.glob("*.py")) if path.stem != "__init__"]
     modules = [package, *(f"{package}.{path.stem}" for path in files)]
-    return {name: part for module in modules for name, part in origin_of(module).items()}
+    parts = {name: part for module in modules for name, part in origin_of(module).items()}
+    others = {
+        f"file {package}/{path.relative_to(folder).as_posix()}": file_digest(path)
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix not in {".py", ".pyc"}
+    }
+    return parts | others
 
 
 @dataclass(frozen=True)

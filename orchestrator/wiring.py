@@ -23,6 +23,7 @@ from orchestrator.config.locate import build, locate
 from orchestrator.config.spec import (
     ROOT,
     AzureSpec,
+    BatchSpec,
     Component,
     DataSpec,
     ModelSpec,
@@ -88,7 +89,7 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
     """
     tracker: Any = build(spec.tracking.target, spec.tracking.options, "tracking", Tracker)
     target: Any = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
-    given = {
+    given: dict[Any, Any] = {
         DataSpec: spec.data,
         PreprocessSpec: spec.preprocess,
         ModelSpec: spec.model,
@@ -100,6 +101,8 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
         Tracker: tracker,
         Provenance: Provenance(ROOT, getattr(config, "text", "") or yaml.safe_dump(dict(config))),
     }
+    if spec.batch is not None:
+        given[BatchSpec] = spec.batch
     stages = {name: _stage(name, stage) for name, stage in spec.stages.items() if stage is not None}
     return Run(spec, engine.plan(stages, given), given, tracker, Cache(spec.state_dir / "cache"))
 

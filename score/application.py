@@ -13,10 +13,10 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from score import docs, openapi, swagger, v2, v2_binary
+from score import docs, openapi, swagger, v2, v2_binary, webpage
 from score.admission import Admission
 from score.problems import PROBLEM, problem_document
 from score.replies import encoded
@@ -50,7 +50,7 @@ def application(
         return Response(body, status, headers)
 
     posts: dict[str, Endpoint] = {"/score": scored, f"{MODEL}/infer": of_model(scorer.contract.model_name, inferred)}
-    gets: dict[str, Endpoint] = {"/": healthy, "/docs": docs.page, **documents(scorer, keyed=bool(keys))}
+    gets: dict[str, Endpoint] = {"/": webpage.home, "/docs": docs.page, **documents(scorer, keyed=bool(keys))}
     gets |= {path: paged(page) for path, page in (pages or {}).items()}
     routes = [("POST", path, endpoint) for path, endpoint in posts.items()]
     routes += [("GET", path, endpoint) for path, endpoint in gets.items()]
@@ -61,17 +61,13 @@ def application(
                 for method, path, endpoint in routes
             ),
             Mount("/docs", docs.assets),
+            Mount("/page", webpage.parts(scorer.contract, partial(guarded, keys=keys), keyed=bool(keys))),
         ],
         exception_handlers={HTTPException: refused, ClientDisconnect: gone, Exception: failed},
     )
     app.state.told = ", ".join(f"{method} {path}" for method, path, _ in routes)
     app.router.redirect_slashes = False
     return app
-
-
-async def healthy(_request: Request) -> Response:
-    """Azure ML's own words."""
-    return PlainTextResponse("Healthy")
 
 
 def documents(scorer: Scorer, *, keyed: bool) -> dict[str, Endpoint]:

@@ -46,7 +46,7 @@ def example(contract: Contract) -> dict[str, Any]:
 def _paths(contract: Contract) -> Schema:
     model = f"/v2/models/{quote(contract.model_name, safe='')}"
     paths = {
-        "/": _get("Whether the service is up.", _content("text/plain", {"const": "Healthy"})),
+        "/": _get("Whether the service is up; for a browser, a page about the model.", _home()),
         "/score": {"post": _score(contract)},
         "/openapi.json": _get("This document.", _content(JSON, {"type": "object"})),
         "/swagger.json": _get("This document for older tools.", _content(JSON, {"type": "object"})),
@@ -63,6 +63,11 @@ def _paths(contract: Contract) -> Schema:
     swagger["parameters"] = [{"name": "version", "in": "query", "description": "of Swagger", "schema": versions}]
     swagger["responses"]["404"] = _failure("/swagger.json", "There is no such version.")
     return paths
+
+
+def _home() -> Schema:
+    plain, page = _content("text/plain", {"const": "Healthy"}), _content("text/html", {"type": "string"})
+    return {"content": plain["content"] | page["content"]}
 
 
 def _get(summary: str, content: Schema) -> Schema:

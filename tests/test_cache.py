@@ -485,6 +485,10 @@ def test_a_changed_source_trains_or_packages_again(tmp_path: Path) -> None:
     assert "train" not in preview()
     second = in_a_process(FINGERPRINT, *overrides, **here)  # type: ignore[arg-type]
     assert second != first
+    with (copy / "score" / "page" / "page.css").open("a") as file:
+        file.write("\n")
+    assert preview()["package"] == "changed: file score/page/page.css"
+    assert in_a_process(FINGERPRINT, *overrides, **here) not in {first, second}  # type: ignore[arg-type]
     with (copy / "score" / "transforms.py").open("a") as file:
         file.write("\n")
     assert preview()["train"] == "changed: code score.transforms"

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 TRAINING = ["assemble", "load", "split", "train", "evaluate", "report"]
 STAGES = [*TRAINING, "package", "prove", "register", "deploy", "probe", "promote"]
-KEYS = ["run_id", "model", "best_params", "metrics", "package", "endpoint", "probe", "stages", "error"]
+KEYS = ["run_id", "model", "best_params", "metrics", "package", "endpoint", "probe", "batch", "stages", "error"]
 METRICS = ["roc_auc", "precision", "recall", "f1", "accuracy"]
 LONG = "model.param_grid.n_estimators=[300,301,302,303,304,305]"  # half a minute and more
 
@@ -109,6 +109,36 @@ def test_result_json_has_what_was_promised(here: Desk, first: Done) -> None:
     assert first.shown("result") == str(first.folder / "result.json")
     assert first.shown("scoring URI") == url
     assert f"mlflow ui --backend-store-uri sqlite:///{here.state}/mlflow.db" in first.shown("MLflow UI")
+
+
+def test_a_table_is_scored_as_the_service_answers(here: Desk, first: Done) -> None:
+    rows(3).assign(Age=[50, 31, "old"]).to_csv(here.cwd / "new.csv", index=False)
+    done = here.run("stages=batch", "batch.input=new.csv", "batch.output=scored.csv").well()
+    output, reasons = here.cwd / "scored.csv", here.cwd / "scored.rejected.csv"
+    assert done.result["batch"] == {"path": str(output), "rows": 2, "refused": 1, "reasons": str(reasons)}
+    assert f"2 rows in {output}; 1 refused, see {reasons}" in done.out
+    _, answer = score(first.shown("scoring URI"))
+    scored = pd.read_csv(output)
+    assert scored["prediction"].tolist() == answer["predictions"][:2]
+    assert scored[["probability_0", "probability_1"]].to_numpy().tolist() == answer["probabilities"][:2]
+    again = here.run("stages=batch", "batch.input=new.csv", "batch.output=scored.csv")
+    assert "batch.output: " in again.err
+    assert "is there already" in again.err
+
+
+def test_a_killed_batch_goes_on_where_it_was(here: Desk, first: Done) -> None:
+    first.well()
+    rows(768).to_csv(here.cwd / "rows.csv", index=False)
+    command = ["stages=batch", "batch.input=rows.csv", "batch.output=again.csv", "batch.chunk_rows=1"]
+    process = here.start(*command, f"hydra.run.dir={here.home}/killed_batch")
+    wait_for(lambda: len(list(here.cwd.glob("again.csv.part/*.part"))) > 5)
+    process.kill()
+    process.communicate()
+    assert not (here.cwd / "again.csv").exists()
+    there = len(list(here.cwd.glob("again.csv.part/*.part")))
+    assert f"the first {there} rows are done already" in here.run(*command, "batch.chunk_rows=100").well().out
+    here.run("stages=batch", "batch.input=rows.csv", "batch.output=once.csv").well()
+    assert (here.cwd / "again.csv").read_bytes() == (here.cwd / "once.csv").read_bytes()
 
 
 def test_the_curl_line_works_when_pasted(here: Desk, first: Done) -> None:

@@ -19,7 +19,8 @@ from typing import Any
 from orchestrator.cache import Cache, Damaged, digest, file_digest, versions_of
 from orchestrator.config import constraints, header
 from orchestrator.config.locate import component_problems, locate
-from orchestrator.config.spec import Component, RunSpec
+from orchestrator.config.spec import BatchSpec, Component, RunSpec
+from orchestrator.config.wording import nearest
 from orchestrator.deploy import Target
 from orchestrator.errors import Problem, SpecError
 from orchestrator.tracking import Tracker
@@ -86,6 +87,8 @@ def problems(config: Mapping[str, Any], known: Iterable[Problem] = ()) -> Iterat
     if spec is None:
         return
     yield from told.later(_bound(spec))
+    if spec.batch is not None and "batch" not in broken:
+        yield from told.later(_batch(spec.batch, spec.stages))
     if "train" not in spec.stages:
         return
     if "data" not in broken and not told.any_of("data", "data.path", "data.format", "data.separator", "data.encoding"):
@@ -124,6 +127,7 @@ _STAND_INS: Mapping[str, Any] = {
         "refit": "accuracy",
     },
     "package": {"model_name": "x"},
+    "batch": {"input": "x.csv", "output": "y.csv"},
     "azure": {},
     "tracking": {"_target_": "orchestrator.tracking.none.NoTracking"},
     "deploy": {"_target_": "orchestrator.deploy.none.NoTarget"},
@@ -188,6 +192,17 @@ def _folder(state_dir: Path) -> Iterator[Problem]:
         tempfile.TemporaryFile(dir=there).close()  # permissions alone do not tell: root may not write everywhere
     except OSError:
         yield Problem("state_dir", f"nothing can be written in {there}; name another folder")
+
+
+def _batch(batch: BatchSpec, stages: Iterable[str]) -> Iterator[Problem]:
+    """Files that are not there and should be, or the other way round."""
+    if "batch" not in stages:
+        yield Problem("batch", "none of the stages scores a table; write stages=batch")
+    if not batch.input.is_file():
+        beside = (each.name for each in batch.input.parent.iterdir()) if batch.input.parent.is_dir() else ()
+        yield Problem("batch.input", f"there is no file {batch.input}{nearest(batch.input.name, beside)}")
+    if batch.output.exists():
+        yield Problem("batch.output", f"{batch.output} is there already; remove it, or name another")
 
 
 def _component(component: Component, at: str, kind: type) -> Iterable[Problem]:

@@ -6,12 +6,13 @@ estimator are in :mod:`orchestrator.config.checks`.
 
 from __future__ import annotations
 
+import codecs
 import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, NewType
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, NewType, get_args
 
 from pydantic import (
     AfterValidator,
@@ -117,6 +118,13 @@ def _file_digest(path: Path, _size: int, _modified: int) -> str:
     return file_digest(path)
 
 
+def _looked_for(path: Path) -> Path:
+    """A relative path is looked for from where the command runs, then from the repository."""
+    path = path.expanduser()
+    beside = not path.is_absolute() and not path.exists() and (ROOT / path).exists()
+    return (ROOT / path).resolve() if beside else path.resolve()
+
+
 class Component(BaseModel):
     """``_target_``: the dotted path of a class; every other key is an option of it."""
 
@@ -168,10 +176,7 @@ class DataSpec(Section):
     @field_validator("path")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
-        """A relative path is looked for from where the command runs, then from the repository."""
-        path = path.expanduser()
-        beside = not path.is_absolute() and not path.exists() and (ROOT / path).exists()
-        return (ROOT / path).resolve() if beside else path.resolve()
+        return _looked_for(path)
 
 
 Columns = Annotated[
@@ -307,6 +312,50 @@ class PackageSpec(Section):
     extra_columns: Literal["forbid", "ignore"] = "forbid"
 
 
+class BatchSpec(Section):
+    """A table to be scored, and the one that its rows go to with their predictions."""
+
+    section = "batch"
+
+    input: Path
+    output: Path
+    chunk_rows: StrictInt = Field(default=10_000, ge=1)
+    keep: tuple[StrictStr, ...] | None = None
+    separator: StrictStr = Field(default=",", min_length=1, max_length=1)
+    encoding: StrictStr = "utf-8"
+    missing_values: tuple[StrictStr, ...] = ()
+
+    @property
+    def rejected(self) -> Path:
+        """Where the reasons of rows that the package refuses go."""
+        return self.output.with_suffix(".rejected.csv")
+
+    @field_validator("input")
+    @classmethod
+    def _readable(cls, path: Path) -> Path:
+        return _looked_for(_table(path, ".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".parquet"))
+
+    @field_validator("output")
+    @classmethod
+    def _writable(cls, path: Path) -> Path:
+        return _table(path, ".csv", ".parquet").expanduser().resolve()
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, encoding: str) -> str:
+        try:
+            codecs.lookup(encoding)
+        except LookupError:
+            raise ValueError(f"there is no encoding {shown(encoding)}; try utf-8 or latin-1") from None
+        return encoding
+
+
+def _table(path: Path, *endings: str) -> Path:
+    if not path.name.endswith(endings):
+        raise ValueError(f"should end in {' or '.join(endings)}, got {shown(path.name)}")
+    return path
+
+
 class Workspace(NamedTuple):
     """What names a workspace."""
 
@@ -370,6 +419,7 @@ class RunSpec(Section):
     model: ModelSpec
     search: SearchSpec
     package: PackageSpec
+    batch: BatchSpec | None = None
     azure: AzureSpec = AzureSpec()
     tracking: Component
     deploy: Component
@@ -395,9 +445,10 @@ class RunSpec(Section):
 
 
 _SECTIONS: Mapping[str, type[BaseModel]] = {
-    name: field.annotation
+    name: kind
     for name, field in RunSpec.model_fields.items()
-    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    for kind in (field.annotation, *get_args(field.annotation))
+    if isinstance(kind, type) and issubclass(kind, BaseModel)
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import platform
 import shutil
@@ -19,8 +20,8 @@ from orchestrator import dockerfile, pickles
 from orchestrator.cache import cached
 from orchestrator.config.spec import ROOT, PackageSpec, StateDir
 from orchestrator.errors import PackageError
-from orchestrator.products import Package, Proof, Split, Trained
-from score import golden, profile, replies
+from orchestrator.products import Evaluation, Package, Proof, Split, Trained
+from score import about, golden, profile, replies
 from score.body import Reader, Request
 from score.contract import Contract, json_value
 
@@ -36,7 +37,7 @@ PROOF_SECONDS = 300  # loading a model takes seconds; this ends a process that h
     "anyio", "httptools", "orjson", "prometheus-client", "starlette", "uvicorn", "uvloop",
     packages=[SHIPS.name],
 )  # fmt: skip
-def package(trained: Trained, split: Split, spec: PackageSpec, state_dir: StateDir) -> Package:
+def package(trained: Trained, split: Split, evaluation: Evaluation, spec: PackageSpec, state_dir: StateDir) -> Package:
     """Write the package to ``state_dir/packages/<fingerprint>``; the same contents are the same folder.
 
     Raises:
@@ -47,6 +48,7 @@ def package(trained: Trained, split: Split, spec: PackageSpec, state_dir: StateD
     with tempfile.TemporaryDirectory(prefix=".", dir=home, ignore_cleanup_errors=True) as scratch:
         new = Path(scratch, "new")
         new.mkdir()
+        _write_about(new, trained, split, evaluation)
         fingerprint = _write(new, trained.pipeline, split, spec).fingerprint
         made = Package(home / fingerprint[:16], fingerprint, spec.model_name)
         if not made.is_whole():  # one that is there and whole may be being served: it stays
@@ -57,9 +59,7 @@ def package(trained: Trained, split: Split, spec: PackageSpec, state_dir: StateD
 
 
 def _write(folder: Path, pipeline: Any, split: Split, spec: PackageSpec) -> Contract:
-    (folder / SHIPS.name).mkdir()
-    for path in SHIPS.glob("*.py"):
-        shutil.copy(path, folder / SHIPS.name)
+    shutil.copytree(SHIPS, folder / SHIPS.name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     copy, names = pickles.reloaded(pipeline)
     pickles.refuse_local(names, SHIPS.name)
     pickles.dump(copy, folder / "model.pkl")  # the copy: the same whether the pipeline was just fitted or was cached
@@ -81,6 +81,22 @@ def _write(folder: Path, pipeline: Any, split: Split, spec: PackageSpec) -> Cont
     except ValueError as error:  # a name, a dtype or a value that JSON does not have
         raise PackageError(f"data: {error}") from error
     return contract.write(folder)
+
+
+def _write_about(folder: Path, trained: Trained, split: Split, evaluation: Evaluation) -> None:
+    """What people are told of the training. No time and no run: the same training makes the same package."""
+    about.write(
+        folder,
+        about.About(
+            estimator=type(trained.pipeline[-1]).__name__,
+            params={name: str(value) for name, value in trained.best.params.items()},
+            metrics={name: float(f"{value:.6g}") for name, value in evaluation.metrics.items() if math.isfinite(value)},
+            training_rows=len(split.y_train),
+            held_out_rows=len(split.y_test),
+            data=split.digest,
+        ),
+        evaluation.figures,
+    )
 
 
 def _write_environment(folder: Path, needed: dict[str, str], name: str) -> None:

@@ -47,7 +47,7 @@ KEYS = [
     row("package.golden_row=3", "package.golden_row: no such key | did you mean 'golden_rows'"),
     row("deploy.prot=80", "deploy.prot: Local has no such option | did you mean 'port'"),
     row("tracking.tracking_url=x", "tracking.tracking_url: Mlflow has no such option | did you mean 'tracking_uri'"),
-    row("+typo.deep.er=1", "typo: no such key | there are: azure, data, deploy"),
+    row("+typo.deep.er=1", "typo: no such key | there are: azure, batch, data, deploy"),
     row("++data.typo=1", "data.typo: no such key"),
     row("", "seeed: no such key | did you mean 'seed'", config=("seed: 0 #", "seed: 0\nseeed: 1 #")),
     row(
@@ -295,6 +295,23 @@ DEPLOY = [
     row("package.extra_columns=forbidden", "package.extra_columns: did you mean 'forbid'"),
 ]
 
+SCORED = "stages=batch batch.input={tmp}/people.csv batch.output={tmp}/scored.csv"
+BATCH = [
+    row("stages=batch", "batch.input: is missing", "batch.output: is missing"),
+    row("batch.input={tmp}/people.csv batch.output={tmp}/x.csv", "batch: none of the stages scores | stages=batch"),
+    row("stages=batch batch.input={tmp}/peple.csv batch.output={tmp}/x.csv", "batch.input: no file | 'people.csv'"),
+    row(
+        "stages=batch batch.input={tmp}/people.csv batch.output={tmp}/latin.csv", "batch.output: there already; remove"
+    ),
+    row(f"{SCORED} batch.output=x.xlsx", "batch.output: should end in .csv or .parquet, got 'x.xlsx'"),
+    row(f"{SCORED} batch.input=x.json", "batch.input: should end in .csv or .csv.gz | .parquet, got 'x.json'"),
+    row(f"{SCORED} batch.otput=x.csv", "batch.otput: no such key | did you mean 'output'"),
+    row(f"{SCORED} batch.chunk_rows=0", "batch.chunk_rows: should be at least 1, got 0"),
+    row(f"{SCORED} batch.keep=id", "batch.keep: should be a list"),
+    row(f"{SCORED} 'batch.separator=\"ab\"'", "batch.separator: at most 1 character"),
+    row(f"{SCORED} batch.encoding=utf-9 seed=abc", "batch.encoding: no encoding 'utf-9'", "seed: should be a whole"),
+]
+
 HYDRA = [
     row("'name=${nam}'", "name: refers to 'nam' | did you mean 'name'"),
     row("'data.path=${data.pth}'", "data.path: refers to 'data.pth' | did you mean 'data.path'"),
@@ -370,7 +387,7 @@ HOSTILE = [
 
 TABLE = [
     *(KEYS + GROUPS + TOP_LEVEL + DATA + PREPROCESS),
-    *(MODEL + SEARCH + PATHS + DEPLOY + HYDRA + SEVERAL + HOSTILE),
+    *(MODEL + SEARCH + PATHS + DEPLOY + BATCH + HYDRA + SEVERAL + HOSTILE),
 ]
 
 

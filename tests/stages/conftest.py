@@ -13,11 +13,12 @@ import pytest
 from orchestrator.cache import Unfinished
 from orchestrator.config.spec import DataSpec, ModelSpec, PackageSpec, PreprocessSpec, SearchSpec, Seed, StateDir
 from orchestrator.events import Progress
-from orchestrator.products import Dataset, Package, Search, Split, Trained
+from orchestrator.products import Dataset, Evaluation, Package, Search, Split, Trained
 from orchestrator.stages.data import load, split
 from orchestrator.stages.package import package
 from orchestrator.stages.train import assemble, train
 
+EVALUATION = Evaluation({"accuracy": 0.91234567, "r2": float("nan")}, {"roc_curve.png": b"a figure"})
 FOREST = "sklearn.ensemble.RandomForestClassifier"
 TABULAR = {
     "branches": {
@@ -98,7 +99,7 @@ class Kit:
 
     def package(self, parts: Split, trained: Trained, **keys: Any) -> Package:
         spec = PackageSpec(**{"model_name": "toy_model", "golden_rows": 3, **keys})
-        return package(trained, parts, spec, StateDir(self.folder / "state"))
+        return package(trained, parts, EVALUATION, spec, StateDir(self.folder / "state"))
 
 
 @pytest.fixture

@@ -24,10 +24,10 @@ from orchestrator.errors import PackageError
 from orchestrator.products import Package, Split, Trained
 from orchestrator.stages import package as stage
 from orchestrator.stages.package import prove
-from score import golden
+from score import about, golden
 from score.contract import Contract, fingerprint_of
 
-from .conftest import TABULAR, Kit
+from .conftest import EVALUATION, TABULAR, Kit
 
 Copy = Callable[[Package], Package]
 
@@ -44,11 +44,26 @@ def test_the_folder_holds_what_a_server_needs_and_nothing_else(toy_package: Pack
     wanted = {"model.pkl", "conda.yaml", "requirements.txt", "Dockerfile"}
     wanted |= {"contract.json", "golden.json", "profile.json"}
     assert {name for name in there if "/" not in name} == wanted
-    assert {name for name in there if "/" in name} == {f"score/{path.name}" for path in stage.SHIPS.glob("*.py")}
+    ships = {f"score/{path.name}" for path in stage.SHIPS.glob("*.py")}
+    ships |= {f"score/page/page.{kind}" for kind in ("html", "css", "js")}
+    assert {name for name in there if "/" in name} == ships | {"about/training.json", "about/roc_curve.png"}
     assert toy_package.path.name == toy_package.fingerprint[:16]
     assert toy_package.fingerprint == fingerprint_of(toy_package.path)
     assert toy_package.is_whole()
     assert toy_package.path.stat().st_mode & 0o055 == 0o055  # another user's server may read it
+
+
+def test_people_are_told_of_the_training(toy_package: Package, toy: tuple[Split, Trained]) -> None:
+    parts, trained = toy
+    assert about.read(toy_package.path) == {
+        "estimator": "RandomForestClassifier",
+        "params": {"max_depth": str(trained.best.params["max_depth"])},
+        "metrics": {"accuracy": 0.912346},  # no NaN, and no digit that another machine may not have
+        "training_rows": len(parts.y_train),
+        "held_out_rows": len(parts.y_test),
+        "data": parts.digest,
+    }
+    assert {name: path.read_bytes() for name, path in about.figures(toy_package.path).items()} == EVALUATION.figures
 
 
 def test_pins_are_exactly_what_the_pickle_and_the_entry_script_need(toy_package: Package) -> None:

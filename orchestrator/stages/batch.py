@@ -1,0 +1,158 @@
+"""The stage that scores a table of any size with a registered package, chunk by chunk."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from operator import attrgetter
+from typing import Any
+
+from orchestrator.config.spec import BatchSpec
+from orchestrator.config.wording import near, one_line
+from orchestrator.errors import DataError, PackageError
+from orchestrator.events import Progress
+from orchestrator.parts import Parts
+from orchestrator.products import ModelVersion, Scored
+from orchestrator.tables import Chunk, Columns, CsvSink, CsvSource, ParquetSink, ParquetSource, Sink, Source
+from score.body import Reader, read
+from score.problems import BadRequest, Problem
+from score.scorer import InitError, Scorer, ScoringError
+
+PREDICTION = "prediction"
+
+
+def batch(version: ModelVersion, spec: BatchSpec, progress: Progress) -> Scored:
+    """Score a table as the package's endpoint would; refused rows go with their reasons to a file of their own.
+
+    What a killed run has finished is kept beside the output, and the next one goes on behind it.
+
+    Raises:
+        DataError: the table cannot be read, or is not one that the package knows.
+        PackageError: the package cannot be loaded here, or its model fails.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        scorer = Scorer.load(version.package.path)
+    except InitError as error:
+        raise PackageError(f"batch: {error}") from error
+    with _reading(spec):
+        source = _source(spec)
+    table = _Table(spec, source, scorer)
+    folder = spec.output.with_name(f"{spec.output.name}.part")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            parts = Parts(folder, _identity(spec, version), table.sink())
+            if parts.stop:
+                progress.note(f"the first {parts.stop:,} rows are done already; going on behind them")
+            for chunk in _chunks(source, spec, parts.stop):
+                parts.add(chunk.stop, *table.scored(chunk))
+                progress(int(100 * chunk.share), 100, f"percent, {chunk.stop:,} rows")
+            parts.publish(spec.output, spec.rejected)
+    except Timeout:
+        raise DataError(f"batch.output: another run is writing {spec.output}; wait for it, or name another") from None
+    return Scored(spec.output, parts.stop - parts.refused, parts.refused, spec.rejected if parts.refused else None)
+
+
+class _Table:
+    """The columns that the package takes from the input, and those that the output gets."""
+
+    def __init__(self, spec: BatchSpec, source: Source, scorer: Scorer) -> None:
+        self._spec, self._source, self._scorer = spec, source, scorer
+        self._taken = scorer.contract.columns
+        self._reader = Reader(scorer.contract, max_problems=sys.maxsize)  # a reason for every row
+        names = list(source.schema.names)
+        self._kept = names if spec.keep is None else list(spec.keep)
+        self._one_each("batch.input", [column.name for column in self._taken], names)
+        self._one_each("batch.keep", self._kept, names)
+        probable = "probabilities" in scorer.reply(_body({column.name: [] for column in self._taken}))
+        classes = scorer.contract.classes or ()
+        self._added = [PREDICTION, *(f"probability_{label}" for label in classes if probable)]
+        if double := [name for name in self._added if name in self._kept]:
+            raise DataError(
+                f"batch.input: {spec.input.name} has a column '{double[0]}' already; leave it out with batch.keep"
+            )
+
+    def _one_each(self, at: str, wanted: Sequence[str], names: Sequence[str]) -> None:
+        for name in wanted:
+            if (found := names.count(name)) != 1:
+                has = f"{found} columns" if found else "no column"
+                hint = near(name, names) if not found else "; rename one"
+                raise DataError(f"{at}: {self._spec.input.name} has {has} '{name}'{hint}")
+
+    def sink(self) -> Sink:
+        """What writes the output."""
+        if self._spec.output.suffix == ".csv":
+            return CsvSink([*self._kept, *self._added])
+        import pyarrow as pa
+
+        classes = self._scorer.contract.classes
+        label = pa.float64() if classes is None else pa.array(list(classes)).type
+        types = [label, *[pa.float64()] * (len(self._added) - 1)]
+        kept = [self._source.schema.field(name) for name in self._kept]
+        return ParquetSink(pa.schema([*kept, *map(pa.field, self._added, types)]))
+
+    def scored(self, chunk: Chunk) -> tuple[Columns, list[Problem]]:
+        """The output's columns for the rows that the package takes, and what is wrong with the others."""
+        columns = chunk.columns
+        problems = [Problem(row, None, text, "one value for each column") for row, text in chunk.torn.items()]
+        values = {column.name: self._source.values(column, columns[column.name]) for column in self._taken}
+        if found := self._refusals(values):
+            refused = {each.row for each in found}
+            problems += [replace(each, row=chunk.numbers[each.row or 0]) for each in found]
+            left = [at for at in range(len(chunk.numbers)) if at not in refused]
+            columns = {name: [cells[at] for at in left] for name, cells in columns.items()}
+            values = {name: [cells[at] for at in left] for name, cells in values.items()}
+        try:
+            reply = self._scorer.reply(_body(values))
+        except ScoringError as error:
+            where = f"rows {chunk.stop - len(chunk.numbers) - len(chunk.torn)} to {chunk.stop - 1}"
+            raise PackageError(f"batch: the model failed on {where}: {one_line(error.__cause__ or error)}") from error
+        probabilities = zip(*reply.get("probabilities", ()), strict=True)
+        answers = [reply["predictions"], *(probabilities if reply["predictions"] else [()] * (len(self._added) - 1))]
+        return {**columns, **dict(zip(self._added, answers, strict=True))}, sorted(problems, key=attrgetter("row"))
+
+    def _refusals(self, values: Columns) -> Sequence[Problem]:
+        try:
+            self._reader.columns(read(_body(values)))
+        except BadRequest as error:
+            return error.problems
+        return ()
+
+
+def _body(values: Columns) -> dict[str, Any]:
+    """A request for rows, in the form that names each column once."""
+    return {"columns": list(values), "data": list(zip(*values.values(), strict=True))}
+
+
+def _source(spec: BatchSpec) -> Source:
+    if spec.input.suffix == ".parquet":
+        return ParquetSource(spec.input)
+    return CsvSource(spec.input, spec.separator, spec.encoding, spec.missing_values)
+
+
+def _chunks(source: Source, spec: BatchSpec, start: int) -> Iterator[Chunk]:
+    with _reading(spec):
+        yield from source.chunks(start, spec.chunk_rows)
+
+
+@contextlib.contextmanager
+def _reading(spec: BatchSpec) -> Iterator[None]:
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        text = f"is not written in {spec.encoding} ({error.reason}); name its encoding, such as latin-1"
+        raise DataError(f"batch.encoding: {spec.input.name} {text}") from error
+    except Exception as error:  # whatever pyarrow, csv or a decompressor say of a damaged file
+        raise DataError(f"batch.input: {spec.input} cannot be read: {one_line(error)}") from error
+
+
+def _identity(spec: BatchSpec, version: ModelVersion) -> str:
+    """What decides the parts: a run in which it is another uses none of them."""
+    found = spec.input.stat()
+    file = {"bytes": found.st_size, "modified": found.st_mtime_ns}
+    return json.dumps({"package": version.package.fingerprint, **file, **spec.parts("chunk_rows")}, indent=1)

@@ -1,0 +1,247 @@
+"""Scoring a table: the endpoint's answers for every row, reasons for every refused one, and no row twice or lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from filelock import FileLock
+
+from orchestrator.config.spec import BatchSpec
+from orchestrator.errors import DataError, PackageError
+from orchestrator.events import Event, Progress, StepNote, StepProgress
+from orchestrator.products import ModelVersion, Package, Scored
+from orchestrator.stages.batch import batch
+from score.scorer import Scorer
+
+from .conftest import TABULAR, Kit
+
+Score = Callable[..., Scored]
+ANSWERS = ["prediction", "probability_no", "probability_yes"]
+
+
+class Killed(BaseException):
+    """Ends a run where it is."""
+
+
+@pytest.fixture(scope="module")
+def version(tmp_path_factory: pytest.TempPathFactory, mixed: pd.DataFrame) -> ModelVersion:
+    """A package whose columns are of every kind."""
+    kit = Kit(tmp_path_factory.mktemp("batch"))
+    search = kit.search(preprocess=TABULAR)
+    package = kit.package(*kit.train(mixed.assign(y=mixed["y"].map({0: "no", 1: "yes"})), search))
+    return ModelVersion("toy_model", "1", None, package)
+
+
+@pytest.fixture
+def rows(mixed: pd.DataFrame) -> pd.DataFrame:
+    """Rows to score: a key that looks like a number, and columns in another order."""
+    return mixed.drop(columns="y").iloc[:, ::-1].assign(key=[f"{i:04}" for i in range(len(mixed))])
+
+
+@pytest.fixture
+def score(tmp_path: Path, version: ModelVersion) -> Score:
+    """Scores a table from a file, in chunks of seven rows; None is the file as it lies there."""
+
+    def run(
+        table: pd.DataFrame | str | None, observer: Callable[[Event], None] = lambda _: None, **keys: Any
+    ) -> Scored:
+        path = tmp_path / keys.pop("input", "new.csv")
+        if table is None:
+            assert path.exists()
+        elif isinstance(table, str):
+            path.write_text(table)
+        elif path.suffix == ".parquet":
+            table.to_parquet(path, index=False)
+        else:
+            table.to_csv(path, index=False)
+        output = tmp_path / keys.pop("output", "scored.csv")
+        return batch(version, BatchSpec(input=path, output=output, **{"chunk_rows": 7} | keys), Progress(observer))
+
+    return run
+
+
+def asked(version: ModelVersion, rows: pd.DataFrame) -> pd.DataFrame:
+    """What the endpoint answers for the same rows, each in a request of its own."""
+    scorer, answers = Scorer.load(version.package.path), []
+    for row in json.loads(rows.drop(columns="key").to_json(orient="records", double_precision=15)):
+        status, reply, _ = scorer.answer(json.dumps({"data": [row]}))
+        assert status == 200, reply
+        (prediction,), (probabilities,) = (json.loads(reply)[name] for name in ("predictions", "probabilities"))
+        answers.append([prediction, *probabilities])
+    return pd.DataFrame(answers, columns=ANSWERS)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("to", ["csv", "parquet"])
+def test_each_row_gets_the_answer_of_the_endpoint(
+    score: Score, version: ModelVersion, rows: pd.DataFrame, ending: str, to: str
+) -> None:
+    scored = score(rows, input=f"new.{ending}", output=f"scored.{to}")
+    found = pd.read_parquet(scored.path) if to == "parquet" else pd.read_csv(scored.path, dtype={"key": str})
+    assert (scored.rows, scored.refused, scored.reasons) == (len(rows), 0, None)
+    assert list(found) == [*rows, *ANSWERS]
+    assert list(found["key"]) == list(rows["key"])
+    pd.testing.assert_frame_equal(found[ANSWERS], asked(version, rows), check_dtype=False, rtol=1e-12, atol=1e-12)
+    assert [path.name for path in scored.path.parent.glob("scored*")] == [scored.path.name]
+
+
+def test_kept_columns_stand_as_they_stood(score: Score, rows: pd.DataFrame) -> None:
+    text = rows.assign(key="NA", note='"1.10", he said').astype(object).fillna("n/a")
+    scored = score(text, keep=["note", "key", "a"])
+    found = pd.read_csv(scored.path, dtype=str, keep_default_na=False)
+    assert list(found) == ["note", "key", "a", *ANSWERS]
+    assert list(found["note"]) == list(text["note"])
+    assert list(found["key"]) == list(text["key"])
+    assert list(found["a"]) == list(map(str, text["a"]))
+
+
+def test_refused_rows_are_told_with_every_reason(score: Score, version: ModelVersion, rows: pd.DataFrame) -> None:
+    wrong = rows.astype(object)
+    wrong.loc[3, ["b", "city"]] = ["tall", "Bonn"]
+    wrong.loc[20:33, "whole"] = 1.5
+    wrong.loc[40, "flag"] = None
+    lines = wrong.to_csv(index=False).splitlines()
+    lines[1 + 50] = "1,2"
+    scored = score("\n".join(lines))
+    assert scored.reasons is not None
+    reasons = pd.read_csv(scored.reasons).astype(object).fillna("").to_numpy().tolist()
+    places = [(3, "b"), (3, "city"), *((row, "whole") for row in range(20, 34)), (40, "flag"), (50, "")]
+    assert sorted((row, column) for row, column, _, _ in reasons) == places
+    assert [row for row, *_ in reasons] == sorted(row for row, *_ in reasons)
+    assert reasons[-1] == [50, "", "the row has 2 values", "one value for each column"]
+    assert [3, "b", '"tall" is text'] in [reason[:3] for reason in reasons]
+    assert (scored.rows, scored.refused) == (len(rows) - 17, 17)
+    left = rows.drop([3, *range(20, 34), 40, 50]).reset_index(drop=True)
+    found = pd.read_csv(scored.path)
+    pd.testing.assert_frame_equal(found[ANSWERS], asked(version, left), check_dtype=False, rtol=1e-12, atol=1e-12)
+
+
+def test_hundreds_of_refused_rows_in_one_chunk_are_all_told(score: Score, rows: pd.DataFrame) -> None:
+    many = pd.concat([rows] * 5).assign(b="x", whole="y")
+    scored = score(many, chunk_rows=1000)
+    assert (scored.rows, scored.refused) == (0, len(many))
+    assert scored.reasons is not None
+    assert len(pd.read_csv(scored.reasons)) == 2 * len(many)
+    assert list(pd.read_csv(scored.path)) == [*many, *ANSWERS]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("at", [1, 5, 11])
+def test_a_killed_run_goes_on_where_it_was(
+    score: Score, tmp_path: Path, rows: pd.DataFrame, ending: str, at: int
+) -> None:
+    wrong = rows.assign(flag=["" if row % 9 == 0 else str(flag) for row, flag in enumerate(rows["flag"])])
+    told: list[StepProgress] = []
+
+    def kill(event: Event) -> None:
+        if isinstance(event, StepProgress):
+            told.append(event)
+            if len(told) == at:
+                raise Killed
+
+    whole = score(wrong, output=f"whole.{ending}")
+    with pytest.raises(Killed):
+        score(None, kill, output=f"scored.{ending}")
+    assert not (tmp_path / f"scored.{ending}").exists()
+    (tmp_path / f"scored.{ending}.part" / "new").write_text("torn")
+    (tmp_path / f"scored.{ending}.part" / f"{7 * at:015}-{7 * at + 7:015}-1.reasons").write_text("torn")
+    events: list[Event] = []
+    again = score(None, events.append, output=f"scored.{ending}")
+    assert (again.rows, again.refused) == (whole.rows, whole.refused)
+    assert again.path.read_bytes() == whole.path.read_bytes()
+    assert again.reasons is not None
+    assert whole.reasons is not None
+    assert again.reasons.read_bytes() == whole.reasons.read_bytes()
+    assert [event.text for event in events if isinstance(event, StepNote)] == [
+        f"the first {7 * at} rows are done already; going on behind them"
+    ]
+    assert sum(isinstance(event, StepProgress) for event in events) == 12 - at
+    assert not (tmp_path / f"scored.{ending}.part").exists()
+
+
+def test_parts_of_another_input_are_not_used(score: Score, rows: pd.DataFrame) -> None:
+    def kill(event: Event) -> None:
+        if isinstance(event, StepProgress):
+            raise Killed
+
+    with pytest.raises(Killed):
+        score(rows, kill)
+    events: list[Event] = []
+    scored = score(rows.tail(9).assign(key="x"), events.append)
+    assert not any(isinstance(event, StepNote) for event in events)
+    assert scored.rows == len(pd.read_csv(scored.path)) == 9
+
+
+def test_reasons_of_a_former_table_do_not_stay(score: Score, rows: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "scored.rejected.csv").write_text("old")
+    assert score(rows).reasons is None
+    assert not (tmp_path / "scored.rejected.csv").exists()
+
+
+def test_a_table_of_no_rows_has_an_output_of_none(score: Score, rows: pd.DataFrame) -> None:
+    for ending in ("csv", "parquet"):
+        scored = score(rows.head(0), input=f"new.{ending}", output=f"scored.{ending}")
+        found = pd.read_csv(scored.path) if ending == "csv" else pd.read_parquet(scored.path)
+        assert (scored.rows, list(found), len(found)) == (0, [*rows, *ANSWERS], 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "keys", "told"),
+    [
+        ({"a": "A"}, {}, "batch.input: new.csv has no column 'a'; did you mean 'A'"),
+        (
+            {"key": "prediction"},
+            {},
+            "batch.input: new.csv has a column 'prediction' already; leave it out with batch.keep",
+        ),
+        ({"key": "b"}, {}, "batch.input: new.csv has 2 columns 'b'; rename one"),
+        ({}, {"keep": ["id"]}, "batch.keep: new.csv has no column 'id'"),
+        ({}, {"separator": ";"}, "batch.input: new.csv has no column 'a'"),
+        ({"key": "ключ"}, {"encoding": "ascii"}, "batch.encoding: new.csv is not written in ascii"),
+    ],
+)
+def test_a_table_of_something_else_is_told(
+    score: Score, rows: pd.DataFrame, tmp_path: Path, change: dict[str, str], keys: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        score(rows.rename(columns=change), **keys)
+    assert str(caught.value).startswith(told)
+    assert [path.name for path in tmp_path.glob("scored*")] == []
+
+
+def test_a_damaged_file_is_told(score: Score) -> None:
+    with pytest.raises(DataError, match=r"batch\.input: .*new\.parquet cannot be read: "):
+        score("no parquet", input="new.parquet")
+
+
+def test_two_runs_do_not_write_one_output(score: Score, rows: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "scored.csv.part").mkdir()
+    with FileLock(tmp_path / "scored.csv.part" / "lock"), pytest.raises(DataError, match="another run is writing"):
+        score(rows)
+
+
+def test_a_package_that_does_not_load_is_told(
+    copy_of: Callable[[Package], Package], version: ModelVersion, tmp_path: Path
+) -> None:
+    package = copy_of(version.package)
+    (package.path / "model.pkl").write_bytes(b"no pickle")
+    broken = ModelVersion("toy_model", "1", None, package)
+    (tmp_path / "new.csv").write_text("a\n")
+    with pytest.raises(PackageError, match=r"^batch: .*model\.pkl does not load"):
+        batch(broken, BatchSpec(input=tmp_path / "new.csv", output=tmp_path / "scored.csv"), Progress())
+
+
+def test_a_regression_has_predictions_alone(tmp_path: Path, numbers: pd.DataFrame) -> None:
+    kit = Kit(tmp_path)
+    search = kit.search("sklearn.linear_model.LinearRegression", scoring=["r2"], refit="r2")
+    package = kit.package(*kit.train(numbers.assign(y=numbers["a"] * 2), search))
+    numbers.to_csv(tmp_path / "new.csv", index=False)
+    spec = BatchSpec(input=tmp_path / "new.csv", output=tmp_path / "scored.csv", keep=())
+    found = pd.read_csv(batch(ModelVersion("toy_model", "", None, package), spec, Progress()).path)
+    assert list(found) == ["prediction"]
+    assert found["prediction"].tolist() == pytest.approx((numbers["a"] * 2).tolist())
