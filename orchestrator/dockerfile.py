@@ -37,7 +37,7 @@ CMD ["python", "-m", "score.server", "--host", "0.0.0.0", "--port", "6789"]
 # What changes comes last, as root's own files, which the server cannot write
 COPY --from=libraries /opt/venv /opt/venv
 COPY score score
-COPY contract.json golden.json model.pkl ./
+COPY *.json model.* ./
 """)
 
 

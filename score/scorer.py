@@ -1,11 +1,10 @@
-"""A loaded package and what it answers: versions checked, model unpickled, requests in, payloads out."""
+"""A loaded package and what it answers: versions checked, model loaded, requests in, payloads out."""
 
 from __future__ import annotations
 
 import json
 import logging
 import platform
-import warnings
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,7 +12,10 @@ from typing import Any, NamedTuple
 
 from score import replies
 from score.body import Reader, Request, read
+from score.compiled import GRAPH, Compilation, CompiledModel
 from score.contract import FILE, Contract
+from score.models import FILE as PICKLE
+from score.models import Columns, Model, PickledModel
 from score.problems import PROBLEM, BadRequest, problem_document
 
 logger = logging.getLogger(__name__)
@@ -53,7 +55,7 @@ class Scorer:
     """A loaded package; nothing in it changes, so that threads may share it."""
 
     contract: Contract
-    pipeline: Any
+    model: Model
     reader: Reader
 
     @classmethod
@@ -61,15 +63,15 @@ class Scorer:
         """Load the package in ``folder``, after a look at the versions it needs.
 
         Raises:
-            InitError: the contract, a version or the pickle does not fit.
+            InitError: the contract, a version or the model does not fit.
         """
         try:
             contract = Contract.from_json((folder / FILE).read_bytes())
         except (OSError, ValueError) as error:
             raise InitError(f"{folder}: no readable contract: {error}") from error
         _check_versions(contract)
-        pipeline = _unpickled(folder / "model.pkl")
-        return cls(contract, pipeline, Reader(contract))
+        reader = Reader(contract)
+        return cls(contract, _model(folder, contract, reader), reader)
 
     def score(self, body: bytes | str | dict[str, Any]) -> Scored:
         """What answers a body.
@@ -82,7 +84,7 @@ class Scorer:
             request = read(body)
             columns = self.reader.columns(request)
             headers = replies.out_of_range(self.reader.outside(columns))
-            return Scored(self._payload(request, self.reader.frame(columns)), headers)
+            return Scored(self._payload(request, columns), headers)
         except BadRequest:
             raise
         except Exception as error:
@@ -101,35 +103,38 @@ class Scorer:
             return Answer(error.status, json.dumps(error.document()).encode(), {"Content-Type": PROBLEM})
         return Answer(200, replies.encoded(payload), {"Content-Type": "application/json"} | headers)
 
-    def _payload(self, request: Request, frame: Any) -> Any:
-        probable = self.contract.classes is not None and hasattr(self.pipeline, "predict_proba")
-        probabilities = self._probabilities(frame) if probable else None
+    def _payload(self, request: Request, columns: Columns) -> Any:
+        labels: list[Any]
+        probabilities: list[list[float]] | None
+        probable = self.contract.classes is not None and self.model.classes is not None
+        if not request.rows:  # scikit-learn refuses to predict nothing
+            labels, probabilities = [], [] if probable else None
+        else:
+            wanted = request.form != "input" or not probable
+            codes, shares = self.model.predict(columns, labels=wanted)
+            labels = self._labels(codes) if wanted else []
+            probabilities = self._probabilities(shares) if probable else None
         if request.form == "input":
-            return replies.article([] if probable else self._predictions(frame), probabilities)
-        return replies.plain(self._predictions(frame), probabilities, self.contract.classes)
+            return replies.article(labels, probabilities)
+        return replies.plain(labels, probabilities, self.contract.classes)
 
-    def _predictions(self, frame: Any) -> list[Any]:
+    def _labels(self, predicted: Any) -> list[Any]:
         """A label for each row, or a number in a regression."""
-        if not len(frame):  # scikit-learn refuses to predict nothing
-            return []
-        predicted = _finite(self.pipeline.predict(frame))
+        codes = _finite(predicted)
         if self.contract.classes is None:
-            return predicted
+            return codes
         labels = dict(enumerate(self.contract.classes))  # a list would take -1 for its last label
-        return [labels[code] for code in predicted]
+        return [labels[code] for code in codes]
 
-    def _probabilities(self, frame: Any) -> list[list[float]]:
+    def _probabilities(self, given: Any) -> list[list[float]]:
         """A probability for each row and class (n_rows, n_classes), in the order of the contract's classes."""
-        if not len(frame):
-            return []
         import numpy as np
 
-        given = self.pipeline.predict_proba(frame)
         classes = self.contract.classes or ()
         if given.shape[1] == len(classes):
             return _finite(given)
-        every = np.zeros((len(frame), len(classes)))  # a class that training rows lacked is never predicted
-        every[:, np.asarray(self.pipeline.classes_, dtype=int)] = given
+        every = np.zeros((len(given), len(classes)))  # a class that training rows lacked is never predicted
+        every[:, list(self.model.classes or ())] = given
         return _finite(every)
 
 
@@ -149,17 +154,17 @@ def _check_versions(contract: Contract) -> None:
         raise InitError(f"the model was trained with {', '.join(wrong)}: {remedy}")
 
 
-def _unpickled(path: Path) -> Any:
-    import joblib
-    from sklearn.exceptions import InconsistentVersionWarning
-
+def _model(folder: Path, contract: Contract, reader: Reader) -> Model:
+    """The package's compiled twin if it was proven, else its pickled pipeline."""
+    compilation = Compilation.read(folder)
+    file = folder / (GRAPH if compilation.used else PICKLE)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", InconsistentVersionWarning)  # a model.pkl that is not this contract's
-            return joblib.load(path)
+        if compilation.used:
+            return CompiledModel.load(folder, contract, compilation)
+        return PickledModel.load(folder, reader)
     except Exception as error:
         what = f"needs module {error.name!r}" if isinstance(error, ModuleNotFoundError) else f"does not load: {error}"
-        raise InitError(f"{path} {what}: install the package's requirements.txt, or build it again") from error
+        raise InitError(f"{file} {what}: install the package's requirements.txt, or build it again") from error
 
 
 def _finite(values: Any) -> list[Any]:

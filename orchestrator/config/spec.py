@@ -269,7 +269,7 @@ class SearchSpec(Section):
 
 
 class PackageSpec(Section):
-    """What the package is called and what its endpoint does with columns that training did not see."""
+    """What the package is called, what its endpoint does with unknown columns, and whether its model is compiled."""
 
     section = "package"
 
@@ -281,6 +281,7 @@ class PackageSpec(Section):
     ]
     golden_rows: StrictInt = Field(default=5, ge=1, le=1000)
     extra_columns: Literal["forbid", "ignore"] = "forbid"
+    compile: Literal["auto", "never", "required"] = "auto"
 
 
 class Workspace(NamedTuple):
