@@ -4,65 +4,149 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
+from score import docs, openapi, swagger, v2
 from score.problems import PROBLEM, problem_document
-from score.scorer import Answer
+from score.replies import encoded
+from score.values import shown
 
+if TYPE_CHECKING:
+    from score.scorer import Answer, Scorer
+
+JSON = "application/json"
 MAX_BYTES = 64 * 2**20
+MODEL = "/v2/models/{name}"
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-class Service(Protocol):
-    """What is served: a loaded ``Scorer``, or what stands in for one."""
-
-    def answer(self, body: bytes) -> Answer:
-        """The response to ``POST /score``."""
-
-
-def application(service: Service, keys: Sequence[str] = (), max_bytes: int = MAX_BYTES) -> Starlette:
+def application(scorer: Scorer, keys: Sequence[str] = (), max_bytes: int = MAX_BYTES) -> Starlette:
     """The routes; scoring runs in worker threads, so that ``GET /`` answers while it is busy."""
 
-    async def healthy(_request: Request) -> Response:
-        return PlainTextResponse("Healthy")  # Azure ML's own words
+    async def scored(request: Request) -> Response:
+        return await answered(request, scorer.answer)
 
-    async def score(request: Request) -> Response:
-        if keys and not permitted(request.headers.get("authorization", ""), keys):
-            raise HTTPException(
-                401, "send the service's key: 'Authorization: Bearer <key>'", {"WWW-Authenticate": "Bearer"}
-            )
-        status, body, headers = await run_in_threadpool(service.answer, await read(request, max_bytes))
+    async def inferred(request: Request) -> Response:
+        return await answered(request, partial(v2.infer, scorer, binary=v2.BINARY in request.headers))
+
+    async def answered(request: Request, answer: Callable[[bytes], Answer]) -> Response:
+        status, body, headers = await run_in_threadpool(answer, await read(request, max_bytes))
         return Response(body, status, headers)
 
-    async def refused(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        plain = error.detail == HTTPStatus(error.status_code).phrase  # Starlette's own, which says nothing new
-        return problem(error.status_code, "there are POST /score and GET /" if plain else error.detail, error.headers)
-
-    async def gone(_request: Request, _error: Exception) -> Response:
-        return problem(400, "the client went away while it was sending")  # nobody reads this but the log
-
-    async def failed(_request: Request, _error: Exception) -> Response:
-        return problem(500, "scoring failed: see the service's log")
-
+    posts: dict[str, Endpoint] = {"/score": scored, f"{MODEL}/infer": of_model(scorer.contract.model_name, inferred)}
+    gets: dict[str, Endpoint] = {"/": healthy, "/docs": docs.page, **documents(scorer, keyed=bool(keys))}
+    routes = [("POST", path, endpoint) for path, endpoint in posts.items()]
+    routes += [("GET", path, endpoint) for path, endpoint in gets.items()]
     app = Starlette(
-        routes=[Route("/", healthy, methods=["GET"]), Route("/score", score, methods=["POST"])],
+        routes=[
+            *(
+                Route(path, endpoint if path in openapi.OPEN else guarded(endpoint, keys), methods=[method])
+                for method, path, endpoint in routes
+            ),
+            Mount("/docs", docs.assets),
+        ],
         exception_handlers={HTTPException: refused, ClientDisconnect: gone, Exception: failed},
     )
+    app.state.told = ", ".join(f"{method} {path}" for method, path, _ in routes)
     app.router.redirect_slashes = False
     return app
 
 
-def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """A reply that is not 200, in the one form that they all have."""
+async def healthy(_request: Request) -> Response:
+    """Azure ML's own words."""
+    return PlainTextResponse("Healthy")
+
+
+def documents(scorer: Scorer, *, keyed: bool) -> dict[str, Endpoint]:
+    """The routes that tell about the model and about the service; what they tell is made once."""
+    contract = scorer.contract
+    described = encoded(openapi.document(contract, probable=scorer.probable, keyed=keyed))
+    older = encoded(swagger.document(contract, keyed=keyed))
+    versions = {"2": older, "2.0": older, "3": described, "3.1": described}  # Azure ML's names for them
+
+    def told(document: bytes) -> Endpoint:
+        async def tell(_request: Request) -> Response:
+            return Response(document, media_type=JSON)
+
+        return tell
+
+    async def swagger_json(request: Request) -> Response:
+        version = request.query_params.get("version", "2")
+        if version not in versions:
+            raise HTTPException(404, f"there is no Swagger {shown(version)} here; versions are {', '.join(versions)}")
+        return Response(versions[version], media_type=JSON)
+
+    metadata = told(encoded(v2.metadata(contract, probable=scorer.probable)))
+    ready = told(encoded({"name": contract.model_name, "ready": True}))
+    return {
+        "/openapi.json": told(described),
+        "/swagger.json": swagger_json,
+        "/v2": told(encoded(v2.server(contract))),
+        "/v2/health/live": told(b'{"live":true}'),
+        "/v2/health/ready": told(b'{"ready":true}'),
+        MODEL: of_model(contract.model_name, metadata),
+        f"{MODEL}/ready": of_model(contract.model_name, ready),
+    }
+
+
+def of_model(name: str, endpoint: Endpoint) -> Endpoint:
+    """The endpoint for who asks for the one model that is here."""
+
+    async def named(request: Request) -> Response:
+        asked = request.path_params["name"]
+        if asked != name:
+            raise HTTPException(404, f"there is no model {shown(asked)} here, only {shown(name)}")
+        return await endpoint(request)
+
+    return named
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """The reply to a request that no route took, or that its route refused."""
+    assert isinstance(error, HTTPException)
+    plain = error.detail == HTTPStatus(error.status_code).phrase  # Starlette's own, which says nothing new
+    detail = f"there are {request.app.state.told}" if plain else error.detail
+    return problem(request, error.status_code, detail, error.headers)
+
+
+async def gone(request: Request, _error: Exception) -> Response:
+    """Nobody reads this but the log."""
+    return problem(request, 400, "the client went away while it was sending")
+
+
+async def failed(request: Request, _error: Exception) -> Response:
+    """The reply where an endpoint has a bug; the log has the cause."""
+    return problem(request, 500, "scoring failed: see the service's log")
+
+
+def guarded(endpoint: Endpoint, keys: Sequence[str]) -> Endpoint:
+    """The endpoint for who has a key, before anything of the request is read; the endpoint itself without keys."""
+
+    async def guard(request: Request) -> Response:
+        if not permitted(request.headers.get("authorization", ""), keys):
+            raise HTTPException(
+                401, "send the service's key: 'Authorization: Bearer <key>'", {"WWW-Authenticate": "Bearer"}
+            )
+        return await endpoint(request)
+
+    return guard if keys else endpoint
+
+
+def problem(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """A reply that is not 200: a problem document, or in V2's own form for who speaks V2."""
+    if request.url.path.startswith("/v2"):
+        answer = v2.refusal(status, detail)
+        return Response(answer.body, status, {**answer.headers, **(headers or {})})
     document = problem_document(status, HTTPStatus(status).phrase, detail)
     return Response(json.dumps(document), status, headers, PROBLEM)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from score.contract import Contract
 from score.parsing import NotJson, Repeated, parse
-from score.problems import BadRequest, Problem, Problems
+from score.problems import MAX_PROBLEMS, BadRequest, Problem, Problems
 from score.values import Rule, listed, rule_for, shown
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class Reader:
     Checking needs no pandas, so that a model which takes plain columns is served without it.
     """
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, max_problems: int = MAX_PROBLEMS) -> None:
+        self._max_problems = max_problems
         self._rules: dict[str, Rule] = {column.name: rule_for(column) for column in contract.columns}
         self._ranges = {name: rule for name, rule in self._rules.items() if rule.column.minimum is not None}
         self._strict = contract.extra_columns == "forbid"
@@ -69,13 +70,17 @@ class Reader:
         """The values (n_rows,) of each column, in training's order; None is a missing one.
 
         Raises:
-            BadRequest: with all problems, up to a bound.
+            BadRequest: with all problems, up to ``max_problems``.
         """
-        found = Problems()
+        found = Problems(self._max_problems)
         given = self._from_records(request.rows, found) if request.columns is None else self._from_split(request, found)
-        columns = {name: _checked(rule, given[name], found) for name, rule in self._rules.items()}
-        found.refuse()
-        return columns
+        return self._checked(given, found)
+
+    def checked(self, given: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+        """The same from columns of one length, in any order; raises as ``columns`` does."""
+        found = Problems(self._max_problems)
+        self._compare(None, given, found)
+        return self._checked({name: given.get(name, []) for name in self._rules}, found)
 
     def outside(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, int]:
         """How many values of each column are outside of the range that training saw; only of columns with some."""
@@ -122,6 +127,11 @@ class Reader:
         by_name = dict(zip(names if len(texts) == len(names) else [], zip(*rows, strict=True), strict=False))
         return {name: list(by_name.get(name, [_ABSENT] * len(rows))) for name in self._rules}
 
+    def _checked(self, given: Mapping[str, list[Any]], found: Problems) -> dict[str, list[Any]]:
+        columns = {name: _converted(rule, given[name], found) for name, rule in self._rules.items()}
+        found.refuse()
+        return columns
+
     def _compare(self, row: int | None, names: Iterable[str], found: Problems) -> None:
         """Report the columns that are missing or unknown."""
         there = dict.fromkeys(names)
@@ -136,7 +146,7 @@ class Reader:
                 found.add(row, str(name), "unknown column", hint)
 
 
-def _checked(rule: Rule, values: list[Any], found: Problems) -> list[Any]:
+def _converted(rule: Rule, values: list[Any], found: Problems) -> list[Any]:
     """The column's values as ``rule.series`` takes them; cell by cell only where something is unusual."""
     if rule.plain(values):
         return values

@@ -47,14 +47,15 @@ class BadRequest(ValueError):  # noqa: N818  # HTTP's own name
 class Problems:
     """The problems of one request as they are found, bounded."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_PROBLEMS) -> None:
+        self._most = most
         self._kept: list[Problem] = []
         self._more = 0
 
     @property
     def full(self) -> bool:
         """Whether another problem would only be counted."""
-        return len(self._kept) == MAX_PROBLEMS
+        return len(self._kept) == self._most
 
     def add(self, row: int | None, column: str | None, problem: str, expected: str) -> None:
         """Keep a problem, or count it."""

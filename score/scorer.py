@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -80,16 +82,21 @@ class Scorer:
             BadRequest: the body does not keep the contract.
             ScoringError: the pipeline failed.
         """
-        try:
+        with _our_fault():
             request = read(body)
             columns = self.reader.columns(request)
-            headers = replies.out_of_range(self.reader.outside(columns))
-            return Scored(self._payload(request, columns), headers)
-        except BadRequest:
-            raise
-        except Exception as error:
-            logger.exception("scoring failed")
-            raise ScoringError("the model failed on a valid request: see the service's log") from error
+            return Scored(self._payload(request, columns), self._headers(columns))
+
+    def infer(self, given: Mapping[str, list[Any]]) -> tuple[list[Any], list[list[float]] | None, dict[str, str]]:
+        """Labels, probabilities where the model has them, and headers, for columns of one length; raises as ``score``."""
+        with _our_fault():
+            columns = self.reader.checked(given)
+            return *self._predicted(columns), self._headers(columns)
+
+    @property
+    def probable(self) -> bool:
+        """Whether the model gives probabilities."""
+        return self.contract.classes is not None and self.model.classes is not None
 
     def reply(self, body: bytes | str | dict[str, Any]) -> Any:
         """The payload alone that answers a body; raises as ``score`` does."""
@@ -103,20 +110,20 @@ class Scorer:
             return Answer(error.status, json.dumps(error.document()).encode(), {"Content-Type": PROBLEM})
         return Answer(200, replies.encoded(payload), {"Content-Type": "application/json"} | headers)
 
+    def _headers(self, columns: Columns) -> dict[str, str]:
+        return replies.out_of_range(self.reader.outside(columns))
+
     def _payload(self, request: Request, columns: Columns) -> Any:
-        labels: list[Any]
-        probabilities: list[list[float]] | None
-        probable = self.contract.classes is not None and self.model.classes is not None
-        if not request.rows:  # scikit-learn refuses to predict nothing
-            labels, probabilities = [], [] if probable else None
-        else:
-            wanted = request.form != "input" or not probable
-            codes, shares = self.model.predict(columns, labels=wanted)
-            labels = self._labels(codes) if wanted else []
-            probabilities = self._probabilities(shares) if probable else None
         if request.form == "input":
-            return replies.article(labels, probabilities)
-        return replies.plain(labels, probabilities, self.contract.classes)
+            return replies.article(*self._predicted(columns, labels=not self.probable))
+        return replies.plain(*self._predicted(columns), self.contract.classes)
+
+    def _predicted(self, columns: Columns, *, labels: bool = True) -> tuple[list[Any], list[list[float]] | None]:
+        """A label (or a number in a regression) and probabilities for each row; no labels where none are asked for."""
+        if not any(columns.values()):  # scikit-learn refuses to predict nothing
+            return [], [] if self.probable else None
+        codes, shares = self.model.predict(columns, labels=labels)
+        return self._labels(codes) if labels else [], self._probabilities(shares) if self.probable else None
 
     def _labels(self, predicted: Any) -> list[Any]:
         """A label for each row, or a number in a regression."""
@@ -136,6 +143,18 @@ class Scorer:
         every = np.zeros((len(given), len(classes)))  # a class that training rows lacked is never predicted
         every[:, list(self.model.classes or ())] = given
         return _finite(every)
+
+
+@contextmanager
+def _our_fault() -> Iterator[None]:
+    """Whatever goes wrong is a ScoringError with its cause in the log, unless the request was at fault."""
+    try:
+        yield
+    except BadRequest:
+        raise
+    except Exception as error:
+        logger.exception("scoring failed")
+        raise ScoringError("the model failed on a valid request: see the service's log") from error
 
 
 def _check_versions(contract: Contract) -> None:

@@ -33,6 +33,20 @@ class Rule:
         example = "" if self.column.example is None else f", such as {shown(self.column.example)}"
         return f"{self.noun}{example}{' or null' if self.column.missing else ''}"
 
+    @property
+    def schema(self) -> dict[str, Any]:
+        """What the column takes, as JSON Schema; the range that training saw is told and not demanded."""
+        schema = self._schema()
+        if self.column.missing:
+            schema |= {"enum": [*schema["enum"], None]} if "enum" in schema else {"type": [schema["type"], "null"]}
+        if self.column.minimum is not None:
+            schema["description"] = f"Training saw {self.column.minimum} to {self.column.maximum}."
+        return schema | ({} if self.column.example is None else {"examples": [self.column.example]})
+
+    def _schema(self) -> dict[str, Any]:
+        """The schema of a value that is there."""
+        raise NotImplementedError
+
     def plain(self, values: list[Any]) -> bool:
         """Whether all values can be taken as they stand."""
         return set(map(type, values)) <= self.types and (not values or self.fits(values))
@@ -97,6 +111,9 @@ class _Integer(Rule):
             raise ValueError(self.misfit(value))
         return super().convert(int(value) if whole else value)
 
+    def _schema(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self._low, "maximum": self._high}
+
     def fits(self, values: list[Any]) -> bool:
         return bool(self._low <= min(values) and max(values) <= self._high)
 
@@ -117,6 +134,9 @@ class _Number(Rule):
         single, own = float(np.finfo("float32").max), float(np.finfo(column.dtype.lower()).max)
         self._limit = min(own, single if seen <= single else float(np.finfo("float64").max))
 
+    def _schema(self) -> dict[str, Any]:
+        return {"type": "number", "minimum": -self._limit, "maximum": self._limit}
+
     def fits(self, values: list[Any]) -> bool:
         # min and max may pass over NaN, the sum does not; where it overflows, cells are looked at one by one
         try:
@@ -132,6 +152,9 @@ class _Number(Rule):
 class _Boolean(Rule):
     noun = "true or false"
     types = frozenset({bool})
+
+    def _schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
 
     def fits(self, values: list[Any]) -> bool:  # noqa: ARG002  # every boolean does
         return True
@@ -157,6 +180,9 @@ class _Category(Rule):
         held = super().convert(value)
         return held if held is None else self._allowed[held]  # 1.0 is asked for by 1
 
+    def _schema(self) -> dict[str, Any]:
+        return {"enum": list(self._allowed)}
+
     def fits(self, values: list[Any]) -> bool:
         return set(values) <= self._allowed.keys()
 
@@ -167,6 +193,9 @@ class _Category(Rule):
 class _String(Rule):
     noun = "text"
     types = frozenset({str})
+
+    def _schema(self) -> dict[str, Any]:
+        return {"type": "string"}
 
     def fits(self, values: list[Any]) -> bool:
         try:

@@ -32,7 +32,7 @@ def compiled(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about what is proved, and about the strange values that prove it
         try:
-            graph, codes = convert(pipeline)
+            graph, codes = convert(pipeline, len(contract.columns))
         except Exception as error:  # noqa: BLE001  # foreign code: whatever it is, it is the reason
             return b"", Compilation(_told(error))
         classes = [int(code) for code in pipeline.classes_] if hasattr(pipeline, "predict_proba") else None
@@ -44,8 +44,8 @@ def compiled(
             return b"", Compilation(f"ONNX Runtime cannot run it: {_told(error)}")
 
 
-def convert(pipeline: Any) -> tuple[bytes, dict[str, int]]:
-    """A fitted pipeline as a graph of one float64 table, and the codes that stand for texts in it.
+def convert(pipeline: Any, width: int) -> tuple[bytes, dict[str, int]]:
+    """A fitted pipeline as a graph of one float64 table (n_rows, width), and the codes that stand for texts in it.
 
     Raises:
         Exception: whatever a converter raises, most often that there is none.
@@ -59,7 +59,6 @@ def convert(pipeline: Any) -> tuple[bytes, dict[str, int]]:
 
     functions, shapes = converters()
     numeric, codes = recoded(pipeline)
-    width = int(pipeline.n_features_in_)
     try:
         model = convert_sklearn(
             numeric,

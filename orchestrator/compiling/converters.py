@@ -77,9 +77,14 @@ def converters() -> tuple[dict[type, Any], dict[type, Any]]:
 
 
 def _converting(convert: Converter) -> Any:
+    from skl2onnx.common.data_types import DoubleTensorType
+
     def converted(scope: Any, operator: Any, container: Any) -> None:
         (given,) = operator.inputs
-        results = convert(_Graph(scope, container), operator.raw_operator, given.full_name)
+        graph, table = _Graph(scope, container), given.full_name
+        if not isinstance(given.type, DoubleTensorType):  # after a step of skl2onnx's own
+            table = graph.cast(table, np.float64)
+        results = convert(graph, operator.raw_operator, table)
         for result, output in zip(results, operator.outputs, strict=True):
             container.add_node(
                 "Identity", [result], [output.full_name], name=scope.get_unique_operator_name("Identity")

@@ -42,6 +42,7 @@ STUB = """
 import os
 from pathlib import Path
 
+from score.contract import Contract
 from score.scorer import Answer
 
 def init():
@@ -51,6 +52,9 @@ def loaded():
     return Stub()
 
 class Stub:
+    contract = Contract("stub", "regression", ())
+    probable = False
+
     def answer(self, body):
         if body == b"bad":
             return Answer(400, b'{"error": "bad"}', {"Content-Type": "application/problem+json"})
@@ -214,3 +218,9 @@ def _served(package: Path, *options: str) -> Iterator[tuple[Request, subprocess.
             yield ask, process
         finally:
             process.terminate()
+
+
+def port_of(process: subprocess.Popen[str]) -> int:
+    """The port that a server of ``serve`` listens on."""
+    assert isinstance(process.args, list)
+    return int(process.args[process.args.index("--port") + 1])

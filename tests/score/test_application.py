@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -71,7 +72,10 @@ def test_a_bug_in_scoring_is_a_500_and_the_server_lives_on(ask: Ask) -> None:
 )
 def test_other_methods_and_paths(ask: Ask, method: str, path: str, expected: int) -> None:
     title = "Not Found" if expected == 404 else "Method Not Allowed"
-    assert problem(expected, *ask(method, path)) == (title, "there are POST /score and GET /")
+    told, detail = problem(expected, *ask(method, path))
+    assert told == title
+    assert detail.startswith("there are POST /score, ")
+    assert "GET /openapi.json" in detail
 
 
 def test_a_long_request_is_refused_and_the_connection_survives(ask: Ask) -> None:
@@ -99,3 +103,49 @@ def test_without_a_key_401(ask_with_keys: Ask, header: str) -> None:
 
 def test_health_needs_no_key(ask_with_keys: Ask) -> None:
     assert ask_with_keys("GET", "/")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "told"), [("/v2/else", "there are POST"), ("/v2/models/other", 'no model "other" here, only "stub"')]
+)
+def test_errors_of_v2_have_its_form(ask: Ask, path: str, told: str) -> None:
+    status, headers, body = ask("GET", path)
+    assert (status, headers["content-type"]) == (404, "application/json")
+    assert json.loads(body).keys() == {"error"}
+    assert told in json.loads(body)["error"]
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/swagger.json", "/v2", "/v2/models/stub"])
+def test_what_tells_of_the_model_needs_the_key(ask_with_keys: Ask, path: str) -> None:
+    assert ask_with_keys("GET", path)[0] == 401
+    assert ask_with_keys("GET", path, Authorization="Bearer one")[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/v2/health/live", "/v2/health/ready", "/docs"])
+def test_what_tells_nothing_of_it_does_not(ask_with_keys: Ask, path: str) -> None:
+    assert ask_with_keys("GET", path)[0] == 200
+
+
+def test_swagger_json_comes_in_azure_mls_versions(ask: Ask) -> None:
+    def version(query: str) -> str:
+        held = json.loads(ask("GET", f"/swagger.json{query}")[2])
+        return str(held.get("swagger") or held["openapi"])
+
+    assert [version(query) for query in ("", "?version=2", "?version=3", "?version=3.1")] == [
+        "2.0",
+        "2.0",
+        "3.1.0",
+        "3.1.0",
+    ]
+    assert "versions are 2, 2.0, 3, 3.1" in problem(404, *ask("GET", "/swagger.json?version=4"))[1]
+
+
+def test_the_documentation_asks_nobody_else(ask: Ask) -> None:
+    status, headers, body = ask("GET", "/docs")
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert b"//" not in body
+    assert "http" not in headers["content-security-policy"]
+    for name in re.findall(rb'(?:src|href)="([^"]*)"', body):
+        status, _, asset = ask("GET", f"/{name.decode()}")
+        assert (status, len(asset) > 500) == (200, True)
+    assert ask("GET", "/docs/else.js")[0] == 404

@@ -55,7 +55,17 @@ def test_the_folder_holds_what_a_server_needs_and_nothing_else(toy_package: Pack
 
 def test_pins_are_exactly_what_the_pickle_and_the_entry_script_need(toy_package: Package) -> None:
     lines = (toy_package.path / "requirements.txt").read_text().splitlines()
-    needed = ["joblib", "numpy", "onnxruntime", "orjson", "pandas", "scikit-learn", "starlette", "uvicorn"]
+    needed = [
+        "flask-swagger-ui",
+        "joblib",
+        "numpy",
+        "onnxruntime",
+        "orjson",
+        "pandas",
+        "scikit-learn",
+        "starlette",
+        "uvicorn",
+    ]
     assert lines == [f"{name}=={importlib.metadata.version(name)}" for name in needed]
     environment = yaml.safe_load((toy_package.path / "conda.yaml").read_text())
     assert environment["name"] == "toy_model"

@@ -1,0 +1,170 @@
+"""The Open Inference Protocol, as a request's tensors and as a client of it sees them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import tritonclient.http as triton
+from tritonclient.utils import InferenceServerException
+
+from score import v2
+from score.scorer import Scorer
+
+from .conftest import Serve, port_of
+
+MIXED = {"age": "INT64", "income": "FP64", "member": "BOOL", "city": "BYTES", "grade": "BYTES", "level": "INT64", "note": "BYTES"}  # fmt: skip
+
+
+def tensors(frame: pd.DataFrame, datatypes: dict[str, str]) -> list[dict[str, Any]]:
+    records = json.loads(frame.to_json(orient="columns", double_precision=15))
+    return [
+        {"name": name, "datatype": datatype, "shape": [len(frame)], "data": list(records[name].values())}
+        for name, datatype in datatypes.items()
+    ]
+
+
+def infer(scorer: Scorer, body: Any) -> tuple[int, dict[str, Any]]:
+    answer = v2.infer(scorer, body if isinstance(body, bytes) else json.dumps(body).encode())
+    held: dict[str, Any] = json.loads(answer.body)
+    return answer.status, held
+
+
+def test_metadata_names_the_tensors(survey_scorer: Scorer, line: Path) -> None:
+    told = v2.metadata(survey_scorer.contract, probable=True)
+    assert {tensor["name"]: tensor["datatype"] for tensor in told["inputs"]} == MIXED
+    assert told["outputs"] == [
+        {"name": "predictions", "datatype": "BYTES", "shape": [-1]},
+        {"name": "probabilities", "datatype": "FP64", "shape": [-1, 3]},
+    ]
+    (output,) = v2.metadata(Scorer.load(line).contract, probable=False)["outputs"]
+    assert output == {"name": "predictions", "datatype": "FP64", "shape": [-1]}
+
+
+def test_tensors_get_the_answers_that_rows_get(survey_scorer: Scorer, mixed: pd.DataFrame) -> None:
+    rows = mixed.head(50)
+    status, reply = infer(survey_scorer, {"id": "a", "inputs": tensors(rows, MIXED)})
+    assert status == 200, reply
+    expected = json.loads(
+        survey_scorer.answer(json.dumps({"data": json.loads(rows.to_json(orient="records", double_precision=15))})).body
+    )
+    predictions, probabilities = reply["outputs"]
+    assert (reply["id"], reply["model_name"]) == ("a", "m")
+    assert predictions == {"name": "predictions", "shape": [50], "datatype": "BYTES", "data": expected["predictions"]}
+    assert (probabilities["shape"], probabilities["datatype"]) == ([50, 3], "FP64")
+    assert np.reshape(probabilities["data"], (50, 3)).tolist() == expected["probabilities"]
+
+
+def test_nested_data_of_one_column_is_the_same(survey_scorer: Scorer, mixed: pd.DataFrame) -> None:
+    inputs = tensors(mixed.head(3), MIXED)
+    flat = infer(survey_scorer, {"inputs": inputs})
+    standing = [tensor | {"shape": [3, 1]} for tensor in inputs]
+    nested = [tensor | {"data": [[value] for value in tensor["data"]]} for tensor in standing]
+    assert flat == infer(survey_scorer, {"inputs": standing}) == infer(survey_scorer, {"inputs": nested})
+    assert flat[0] == 200
+
+
+def test_outputs_may_be_chosen(survey_scorer: Scorer, mixed: pd.DataFrame) -> None:
+    inputs = tensors(mixed.head(1), MIXED)
+    _, reply = infer(survey_scorer, {"inputs": inputs, "outputs": [{"name": "probabilities"}]})
+    assert [output["name"] for output in reply["outputs"]] == ["probabilities"]
+    status, reply = infer(survey_scorer, {"inputs": inputs, "outputs": [{"name": "else"}]})
+    assert (status, list(reply)) == (400, ["error"])
+    assert infer(survey_scorer, {"inputs": inputs, "outputs": 0})[1]["error"].startswith("the request: 'outputs' is 0")
+    assert 'there is no output "else"; expected one of "predictions", "probabilities"' in reply["error"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"name": None}, "'name' is null"),
+        ({"name": "aeg"}, 'column "age": the column is missing'),
+        ({"datatype": "INT"}, 'column "age": \'datatype\' is "INT"; expected one of BOOL'),
+        ({"datatype": ["INT64"]}, "'datatype' is a list"),
+        ({"datatype": "BYTES"}, 'row 0, column "age": the value is 30; expected BYTES'),
+        ({"data": [True]}, 'row 0, column "age": the value is true; expected INT64'),
+        ({"data": [1.5]}, 'row 0, column "age": the value is 1.5'),
+        ({"data": [None]}, 'row 0, column "age": the value is missing; expected an integer'),
+        ({"data": [[1]]}, "the value is a list"),
+        ({"data": [1, 2]}, "'data' has 2 values; expected 1, as 'shape' says"),
+        ({"data": "x"}, "'data' is \"x\""),
+        ({"shape": [1, 2]}, "'shape' is [1, 2]; expected [n] or [n, 1]"),
+        ({"shape": []}, "'shape' is []"),
+        ({"shape": [-1]}, "'shape' is a list"),
+        ({"shape": [True]}, "'shape' is a list"),
+        ({"shape": 1}, "'shape' is 1"),
+        ({"shape": [2], "data": [1, 2]}, "the tensors have 1, 2 rows"),
+    ],
+)
+def test_a_wrong_tensor_is_refused(
+    survey_scorer: Scorer, mixed: pd.DataFrame, changed: dict[str, Any], told: str
+) -> None:
+    age, *others = tensors(mixed.head(1).assign(age=30), MIXED)
+    status, reply = infer(survey_scorer, {"inputs": [age | changed, *others]})
+    assert (status, list(reply)) == (400, ["error"])
+    assert told in reply["error"]
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"inputs": 1}', b'{"inputs": [1]}', b'{"inputs": [], "id": 1}'])
+def test_a_body_that_is_no_inference_request(survey_scorer: Scorer, body: bytes) -> None:
+    assert infer(survey_scorer, body)[0] == 400
+
+
+def test_keys_that_stand_twice_are_refused(survey_scorer: Scorer) -> None:
+    for body in (b'{"inputs": [], "inputs": []}', b'{"inputs": [{"name": "age", "name": "income"}]}'):
+        status, reply = infer(survey_scorer, body)
+        assert status == 400
+        assert "stands twice" in reply["error"]
+
+
+@pytest.fixture(scope="module")
+def client(survey: Path, serve: Serve) -> Iterator[triton.InferenceServerClient]:
+    with serve(survey) as (_, process):
+        client = triton.InferenceServerClient(f"127.0.0.1:{port_of(process)}")
+        yield client
+        client.close()
+
+
+def asked(frame: pd.DataFrame, *, binary: bool) -> list[triton.InferInput]:
+    inputs = []
+    for name, datatype in MIXED.items():
+        values = frame[name].to_numpy(dtype=object if datatype == "BYTES" else None)
+        tensor = triton.InferInput(name, list(values.shape), datatype)
+        inputs.append(tensor.set_data_from_numpy(np.asarray(values), binary_data=binary))
+    return inputs
+
+
+def test_a_client_of_the_protocol_finds_its_way(client: triton.InferenceServerClient) -> None:
+    assert client.is_server_live()
+    assert client.is_server_ready()
+    assert client.is_model_ready("m")
+    assert not client.is_model_ready("else")
+    assert client.get_server_metadata()["extensions"] == []
+    assert {tensor["name"]: tensor["datatype"] for tensor in client.get_model_metadata("m")["inputs"]} == MIXED
+
+
+def test_a_client_of_the_protocol_gets_the_pipelines_answers(
+    client: triton.InferenceServerClient, survey: Path, mixed: pd.DataFrame
+) -> None:
+    pipeline, rows = joblib.load(survey / "model.pkl"), mixed.dropna().head(20)
+    result = client.infer("m", asked(rows, binary=False), request_id="7")
+    assert result.get_response()["id"] == "7"
+    assert result.as_numpy("probabilities").tolist() == pipeline.predict_proba(rows).tolist()
+    labels = [["young", "middle", "old"][code] for code in pipeline.predict(rows)]
+    assert result.get_output("predictions")["data"] == labels
+
+
+def test_a_client_is_told_what_is_wrong(client: triton.InferenceServerClient, mixed: pd.DataFrame) -> None:
+    rows = mixed.dropna().head(2)
+    with pytest.raises(InferenceServerException, match="no category that training saw"):
+        client.infer("m", asked(rows.assign(city="Paris"), binary=False))
+    with pytest.raises(InferenceServerException, match=r"tensors in binary; expected .* binary_data=False"):
+        client.infer("m", asked(rows, binary=True))
+    with pytest.raises(InferenceServerException, match='no model "else" here'):
+        client.infer("else", asked(rows, binary=False))
