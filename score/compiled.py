@@ -17,6 +17,7 @@ from score.models import Columns
 
 FILE = "compiled.json"
 GRAPH = "model.onnx"
+CHUNK = 1000  # rows
 UNKNOWN = -1.0  # the code of a text that the pipeline has not met
 
 
@@ -77,13 +78,23 @@ class CompiledModel:
 
     def predict(self, columns: Columns, *, labels: bool = True) -> tuple[Any, Any]:
         """See ``Model``."""
-        given = {self._input: self._table(columns)}
+        table = self._table(columns)
         if self.classes is None:
-            return self._session.run(self._outputs[:1], given)[0].reshape(-1), None
-        if labels:
-            codes, probabilities = self._session.run(self._outputs, given)
-            return codes, probabilities
-        return None, self._session.run(self._outputs[1:], given)[0]
+            return self._run(table, self._outputs[:1])[0].reshape(-1), None
+        codes, probabilities = (
+            self._run(table, self._outputs) if labels else (None, *self._run(table, self._outputs[1:]))
+        )
+        return codes, probabilities
+
+    def _run(self, table: Any, outputs: list[str]) -> list[Any]:
+        """The outputs for all rows; of so many at a time that what a forest needs in between stays small."""
+        if len(table) <= CHUNK:
+            found: list[Any] = self._session.run(outputs, {self._input: table})
+            return found
+        import numpy as np
+
+        parts = [self._run(table[start : start + CHUNK], outputs) for start in range(0, len(table), CHUNK)]
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
     def _table(self, columns: Columns) -> Any:
         import numpy as np
