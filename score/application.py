@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from score import docs, openapi, swagger, v2
+from score import docs, openapi, swagger, v2, v2_binary
 from score.problems import PROBLEM, problem_document
 from score.replies import encoded
 from score.values import shown
@@ -37,7 +37,7 @@ def application(scorer: Scorer, keys: Sequence[str] = (), max_bytes: int = MAX_B
         return await answered(request, scorer.answer)
 
     async def inferred(request: Request) -> Response:
-        return await answered(request, partial(v2.infer, scorer, binary=v2.BINARY in request.headers))
+        return await answered(request, partial(v2.infer, scorer, length=request.headers.get(v2_binary.HEADER)))
 
     async def answered(request: Request, answer: Callable[[bytes], Answer]) -> Response:
         status, body, headers = await run_in_threadpool(answer, await read(request, max_bytes))

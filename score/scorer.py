@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,7 +94,7 @@ class Scorer:
             columns = self.reader.checked(given)
             return *self._predicted(columns), self._headers(columns)
 
-    @property
+    @cached_property
     def probable(self) -> bool:
         """Whether the model gives probabilities."""
         return self.contract.classes is not None and self.model.classes is not None

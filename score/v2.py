@@ -1,4 +1,4 @@
-"""The Open Inference Protocol (V2): a tensor for each column in, predictions and probabilities out, all as JSON."""
+"""The Open Inference Protocol (V2): a tensor for each column in, predictions and probabilities out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from score import v2_binary
 from score.contract import Column, Contract
 from score.parsing import NotJson, Repeated, parse
 from score.problems import BadRequest, Problem
@@ -16,7 +17,7 @@ from score.values import listed, shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BINARY = "Inference-Header-Content-Length"  # a request with this header brings its tensors as bytes
+BINARY = "tensors as the protocol's binary extension has them, or all as JSON"
 _INTEGERS = [f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
 _TYPES: Mapping[str, frozenset[type]] = {
     "BOOL": frozenset({bool}),
@@ -29,8 +30,8 @@ _KINDS = {"integer": "INT64", "number": "FP64", "boolean": "BOOL", "string": "BY
 
 
 def server(contract: Contract) -> dict[str, Any]:
-    """What ``GET /v2`` tells: this service speaks JSON only, so no extension."""
-    return {"name": contract.model_name, "version": contract.fingerprint, "extensions": []}
+    """What ``GET /v2`` tells."""
+    return {"name": contract.model_name, "version": contract.fingerprint, "extensions": [v2_binary.NAME]}
 
 
 def metadata(contract: Contract, *, probable: bool) -> dict[str, Any]:
@@ -42,21 +43,29 @@ def metadata(contract: Contract, *, probable: bool) -> dict[str, Any]:
     return {"name": contract.model_name, "platform": "sklearn_pickle", "inputs": inputs, "outputs": outputs}
 
 
-def infer(scorer: Scorer, body: bytes, *, binary: bool = False) -> Answer:
-    """The response to ``POST /v2/models/{name}/infer``; bad input raises nothing."""
+def infer(scorer: Scorer, body: bytes, length: str | None = None) -> Answer:
+    """The response to ``POST /v2/models/{name}/infer``; bad input raises nothing.
+
+    ``length`` is the value of the header ``v2_binary.HEADER``, None where there is none.
+    """
     try:
-        if binary:
-            raise _refused("tensors in binary", "them as JSON (in tritonclient: binary_data=False)")
-        request = _request(body)
-        given = _columns(request)
-        predictions, probabilities, headers = scorer.infer(given)
+        request, rest = _request(body, length)
+        predictions, probabilities, headers = scorer.infer(_columns(request, rest))
         outputs = _outputs(scorer.contract.classes, predictions, probabilities)
-        chosen = [outputs[name] for name in _wanted(request, outputs)]
+        wanted = _wanted(request, outputs)
     except (BadRequest, ScoringError) as error:
         return refusal(error.status, str(error))
-    reply = {"model_name": scorer.contract.model_name, "outputs": chosen}
+    chosen, tail = [], b""
+    for name, binary in wanted.items():
+        told, data = v2_binary.packed(outputs[name]) if binary else (outputs[name], b"")
+        chosen.append(told)
+        tail += data
     named = {"id": request["id"]} if "id" in request else {}
-    return Answer(200, encoded(named | reply), {"Content-Type": "application/json"} | headers)
+    text = encoded(named | {"model_name": scorer.contract.model_name, "outputs": chosen})
+    kind = {"Content-Type": "application/json"}
+    if any(wanted.values()):
+        kind = {"Content-Type": "application/octet-stream", v2_binary.HEADER: str(len(text))}
+    return Answer(200, text + tail, kind | headers)
 
 
 def refusal(status: int, detail: str) -> Answer:
@@ -64,24 +73,33 @@ def refusal(status: int, detail: str) -> Answer:
     return Answer(status, json.dumps({"error": detail}).encode(), {"Content-Type": "application/json"})
 
 
-def _request(body: bytes) -> dict[str, Any]:
+def _request(body: bytes, length: str | None) -> tuple[dict[str, Any], bytes]:
+    """The request's JSON, and the bytes of its tensors behind it."""
     try:
-        request = parse(body)
+        text, rest = v2_binary.split(body, length)
+        request = parse(text)
     except NotJson as error:
         raise _refused(f"the body {error}", "a JSON object") from None
+    except ValueError as error:
+        raise _refused(str(error), BINARY) from None
     if not isinstance(request, dict):
         raise _refused(f"the body is {shown(request)}", "an object with 'inputs'")
     if isinstance(request, Repeated):
         raise _refused(f"key {shown(request.twice[0])} stands twice", "each key once")
     if not isinstance(request.get("id", ""), str):
         raise _refused(f"'id' is {shown(request['id'])}", "text")
-    return request
+    return request, rest
 
 
-def _columns(request: dict[str, Any]) -> dict[str, list[Any]]:
+def _columns(request: dict[str, Any], rest: bytes) -> dict[str, list[Any]]:
     """The tensors' values by column; all of one length."""
     columns: dict[str, list[Any]] = {}
-    for tensor in _objects(request.get("inputs"), "inputs"):
+    tensors = _objects(request.get("inputs"), "inputs")
+    try:
+        tensors = v2_binary.unpacked(tensors, rest)
+    except ValueError as error:
+        raise _refused(str(error), BINARY) from None
+    for tensor in tensors:
         name = _name(tensor)
         if name in columns:
             raise _refused("the tensor stands twice", "each tensor once", name)
@@ -124,13 +142,22 @@ def _outputs(
     return {name: {"name": name} | tensor for name, tensor in outputs.items()}
 
 
-def _wanted(request: dict[str, Any], there: Iterable[str]) -> list[str]:
-    """The names of the outputs to send: all, unless some are asked for."""
-    wanted = [_name(output) for output in _objects(request.get("outputs", []), "outputs")]
+def _wanted(request: dict[str, Any], there: Iterable[str]) -> dict[str, bool]:
+    """The names of the outputs to send, all unless some are asked for, and whether in binary."""
+    binary = _parameter(request, "binary_data_output")
+    wanted = {
+        _name(output): _parameter(output, "binary_data", otherwise=binary)
+        for output in _objects(request.get("outputs", []), "outputs")
+    }
     for name in wanted:
         if name not in there:
             raise _refused(f"there is no output {shown(name)}", f"one of {listed(there)}")
-    return wanted or list(there)
+    return wanted or dict.fromkeys(there, binary)
+
+
+def _parameter(held: dict[str, Any], name: str, *, otherwise: bool = False) -> bool:
+    parameters = held.get("parameters")
+    return parameters.get(name, otherwise) is True if isinstance(parameters, dict) else otherwise
 
 
 def _objects(value: Any, key: str) -> list[dict[str, Any]]:

@@ -129,10 +129,17 @@ class _Number(Rule):
         import numpy as np
 
         super().__init__(column)
+        dtype = np.dtype(column.dtype.lower())  # pandas' Float64 is float64 with gaps
+        self._type = float if dtype == np.float64 else dtype.type
         # trees cast to float32 and fail beyond it, so that is the limit unless training itself went further
         seen = max(abs(column.minimum or 0), abs(column.maximum or 0))
-        single, own = float(np.finfo("float32").max), float(np.finfo(column.dtype.lower()).max)
+        single, own = float(np.finfo("float32").max), float(np.finfo(dtype).max)
         self._limit = min(own, single if seen <= single else float(np.finfo("float64").max))
+
+    def outside(self, values: Sequence[Any]) -> int:
+        if self._type is not float:  # as training saw them: 0.1 of 32 bits is not the 0.1 that a request writes
+            values = [None if value is None else float(self._type(value)) for value in values]
+        return super().outside(values)
 
     def _schema(self) -> dict[str, Any]:
         return {"type": "number", "minimum": -self._limit, "maximum": self._limit}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from score.problems import PROBLEM
 
-from .conftest import Serve
+from .conftest import ROOT, Serve
 
 Headers = dict[str, str]
 Ask = Callable[..., tuple[int, Headers, bytes]]
@@ -149,3 +151,9 @@ def test_the_documentation_asks_nobody_else(ask: Ask) -> None:
         status, _, asset = ask("GET", f"/{name.decode()}")
         assert (status, len(asset) > 500) == (200, True)
     assert ask("GET", "/docs/else.js")[0] == 404
+
+
+def test_nothing_heavy_is_imported_to_serve() -> None:
+    code = "import sys, score.server; print([m for m in ('numpy', 'pandas', 'sklearn', 'flask') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -212,6 +212,18 @@ def test_an_integer_too_long_for_64_bits_is_not_rounded_into_them(survey_scorer:
         assert "does not fit int64" in error["problem"]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "Float32", "float64"])
+def test_a_number_is_out_of_range_as_training_saw_numbers(dtype: str) -> None:
+    frame = pd.DataFrame({"x": pd.Series([0.1, 0.7, None], dtype=dtype)})
+    reader = Reader(Contract.describe(frame, model_name="m", task="regression"))
+
+    def outside(*values: float | None) -> dict[str, int]:
+        return reader.outside(reader.columns(read({"data": [{"x": value} for value in values]})))
+
+    assert outside(0.1, None, 0.7) == {}
+    assert outside(0.0999, 0.1, 0.7001, 5, None) == {"x": 3}
+
+
 def test_columns_are_checked_values_in_training_s_order_and_need_no_pandas(survey: Path) -> None:
     code = """
 import json, sys

@@ -124,6 +124,24 @@ def test_no_value_as_a_body_makes_it_fail(scorer: Scorer, body: Any) -> None:
     assert v2.infer(scorer, json.dumps({"inputs": body}).encode()).status in (200, 400)
 
 
+@settings(max_examples=1000, deadline=None)
+@given(
+    rest=st.binary(max_size=20),
+    sizes=st.lists(st.integers(-1, 12) | VALUES, min_size=1, max_size=3),
+    datatype=st.sampled_from(v2.DATATYPES) | VALUES,
+    shift=st.integers(-2, 2),
+)
+def test_no_bytes_as_tensors_make_it_fail(
+    scorer: Scorer, rest: bytes, sizes: list[Any], datatype: Any, shift: int
+) -> None:
+    inputs = [
+        {"name": name, "shape": [1], "datatype": datatype, "parameters": {"binary_data_size": size}}
+        for name, size in zip(GOOD, sizes, strict=False)
+    ]
+    text = json.dumps({"inputs": inputs}).encode()
+    assert v2.infer(scorer, text + rest, str(len(text) + shift)).status == 400
+
+
 @pytest.fixture(scope="module")
 def address(survey: Path, serve: Serve) -> Iterator[str]:
     with serve(survey) as (_, process):

@@ -145,26 +145,67 @@ def test_a_client_of_the_protocol_finds_its_way(client: triton.InferenceServerCl
     assert client.is_server_ready()
     assert client.is_model_ready("m")
     assert not client.is_model_ready("else")
-    assert client.get_server_metadata()["extensions"] == []
+    assert client.get_server_metadata()["extensions"] == ["binary_tensor_data"]
     assert {tensor["name"]: tensor["datatype"] for tensor in client.get_model_metadata("m")["inputs"]} == MIXED
 
 
+@pytest.mark.parametrize("sent", [False, True], ids=["json", "binary"])
+@pytest.mark.parametrize("wanted", [False, True, None], ids=["json", "binary", "unsaid"])
 def test_a_client_of_the_protocol_gets_the_pipelines_answers(
-    client: triton.InferenceServerClient, survey: Path, mixed: pd.DataFrame
+    sent: bool, wanted: bool | None, *, client: triton.InferenceServerClient, survey: Path, mixed: pd.DataFrame
 ) -> None:
     pipeline, rows = joblib.load(survey / "model.pkl"), mixed.dropna().head(20)
-    result = client.infer("m", asked(rows, binary=False), request_id="7")
+    names = ("probabilities", "predictions")
+    outputs = None if wanted is None else [triton.InferRequestedOutput(name, binary_data=wanted) for name in names]
+    result = client.infer("m", asked(rows, binary=sent), request_id="7", outputs=outputs)
     assert result.get_response()["id"] == "7"
     assert result.as_numpy("probabilities").tolist() == pipeline.predict_proba(rows).tolist()
     labels = [["young", "middle", "old"][code] for code in pipeline.predict(rows)]
-    assert result.get_output("predictions")["data"] == labels
+    found = result.as_numpy("predictions").tolist()
+    assert [label.decode() if isinstance(label, bytes) else label for label in found] == labels
+
+
+def test_nan_in_a_binary_tensor_is_a_missing_value(
+    client: triton.InferenceServerClient, survey: Path, mixed: pd.DataFrame
+) -> None:
+    pipeline, rows = joblib.load(survey / "model.pkl"), mixed.dropna(subset="city").head(50)
+    assert rows["income"].isna().any()
+    probabilities = client.infer("m", asked(rows, binary=True)).as_numpy("probabilities")
+    assert probabilities.tolist() == pipeline.predict_proba(rows).tolist()
+
+
+@pytest.mark.parametrize(
+    ("length", "tensor", "rest", "told"),
+    [
+        ("x", {}, b"", "Inference-Header-Content-Length does not fit"),
+        ("-1", {}, b"", "Inference-Header-Content-Length does not fit"),
+        ("9" * 5000, {}, b"", "Inference-Header-Content-Length does not fit"),
+        (None, {"parameters": {"binary_data_size": 8}}, b"1234567", "binary_data_size does not fit 7 bytes"),
+        (None, {"parameters": {"binary_data_size": -1}}, b"", "binary_data_size does not fit"),
+        (None, {"parameters": {"binary_data_size": True}}, b"1", "binary_data_size does not fit"),
+        (None, {"parameters": {"binary_data_size": 7}}, b"1234567", "buffer size must be a multiple"),
+        (None, {"parameters": {"binary_data_size": 8}}, b"123456789", "there are 1 bytes more"),
+        (None, {"parameters": {"binary_data_size": 1}, "datatype": "X"}, b"1", "none of the protocol's"),
+        (None, {"parameters": {"binary_data_size": 3}, "datatype": "BYTES"}, b"abc", "length is cut off"),
+        (None, {"parameters": {"binary_data_size": 5}, "datatype": "BYTES"}, b"\x02\0\0\0a", "a text is cut off"),
+        (None, {"parameters": {"binary_data_size": 5}, "datatype": "BYTES"}, b"\x01\0\0\0\xff", "can't decode"),
+    ],
+)
+def test_bytes_that_are_no_tensors_are_refused(
+    length: str | None, tensor: dict[str, Any], rest: bytes, told: str, *, survey_scorer: Scorer, mixed: pd.DataFrame
+) -> None:
+    age, *others = tensors(mixed.head(1), MIXED)
+    text = json.dumps({"inputs": [age | tensor, *others]}).encode()
+    answer = v2.infer(survey_scorer, text + rest, length or str(len(text)))
+    assert answer.status == 400
+    assert told in json.loads(answer.body)["error"]
 
 
 def test_a_client_is_told_what_is_wrong(client: triton.InferenceServerClient, mixed: pd.DataFrame) -> None:
     rows = mixed.dropna().head(2)
     with pytest.raises(InferenceServerException, match="no category that training saw"):
         client.infer("m", asked(rows.assign(city="Paris"), binary=False))
-    with pytest.raises(InferenceServerException, match=r"tensors in binary; expected .* binary_data=False"):
-        client.infer("m", asked(rows, binary=True))
+    with pytest.raises(InferenceServerException, match="no category that training saw"):
+        client.infer("m", asked(rows.assign(city="Paris"), binary=True))
     with pytest.raises(InferenceServerException, match='no model "else" here'):
         client.infer("else", asked(rows, binary=False))
