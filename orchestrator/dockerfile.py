@@ -37,8 +37,8 @@ CMD ["python", "-m", "score.server", "--host", "0.0.0.0", "--port", "6789"]
 # What changes comes last, as root's own files, which the server cannot write
 COPY --from=libraries /opt/venv /opt/venv
 COPY score score
-COPY contract.json golden.json profile.json model.pkl ./
 COPY about about
+COPY *.json model.* ./
 """)
 
 

@@ -12,17 +12,21 @@ from pathlib import Path
 from typing import Any
 
 FILE = "golden.json"
-TOLERANCE = 1e-12  # of a number in a reply, absolute and relative: the same arithmetic, written and read as JSON
+TOLERANCE = 1e-12  # of a number in a reply, absolute and relative above 1: the same arithmetic, written as JSON
 
 
 @dataclass(frozen=True)
 class Golden:
-    """A request's body, and the status and reply it must get; only the status of a refusal counts."""
+    """A request's body, and the status and reply it must get; only the status of a refusal counts.
+
+    A package served by a compiled twin has the ``tolerance`` that the twin was proven to.
+    """
 
     name: str
     body: str
     status: int
     reply: Any = None
+    tolerance: float = TOLERANCE
 
     def difference(self, status: int, reply: Any) -> str:
         """What is different about a reply, for people; "" if it is the golden one."""
@@ -30,7 +34,7 @@ class Golden:
             return f"status {status} instead of {self.status}: {_short(reply)}"
         if status != 200:
             return ""
-        return _difference("reply", _opened(reply), _opened(self.reply))
+        return _difference("reply", _opened(reply), _opened(self.reply), self.tolerance)
 
 
 def read(folder: Path) -> list[Golden]:
@@ -52,15 +56,15 @@ def _opened(reply: Any) -> Any:
         return reply
 
 
-def _difference(where: str, got: Any, wanted: Any) -> str:
+def _difference(where: str, got: Any, wanted: Any, tolerance: float) -> str:
     if isinstance(wanted, dict) and isinstance(got, dict) and wanted.keys() == got.keys():
         pairs = [(f"{where}.{key}", got[key], wanted[key]) for key in wanted]
-        return next(filter(None, (_difference(*pair) for pair in pairs)), "")
+        return next(filter(None, (_difference(*pair, tolerance) for pair in pairs)), "")
     if isinstance(wanted, list) and isinstance(got, list) and len(wanted) == len(got):
         pairs = [(f"{where}[{index}]", *pair) for index, pair in enumerate(zip(got, wanted, strict=True))]
-        return next(filter(None, (_difference(*pair) for pair in pairs)), "")
+        return next(filter(None, (_difference(*pair, tolerance) for pair in pairs)), "")
     if isinstance(wanted, float) and isinstance(got, int | float) and not isinstance(got, bool):
-        same = abs(got - wanted) <= TOLERANCE * max(1.0, abs(wanted))
+        same = abs(got - wanted) <= tolerance * max(1.0, abs(wanted))
     else:
         same = got == wanted and type(got) is type(wanted)
     return "" if same else f"{where} is {_short(got)} instead of {_short(wanted)}"

@@ -1,11 +1,10 @@
-"""A loaded package and what it answers: versions checked, model unpickled, requests in, payloads out."""
+"""A loaded package and what it answers: versions checked, model loaded, requests in, payloads out."""
 
 from __future__ import annotations
 
 import json
 import logging
 import platform
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +15,11 @@ from typing import Any, NamedTuple
 
 from score import replies
 from score.body import Reader, Request, read
+from score.compiled import GRAPH, Compilation, CompiledModel
 from score.contract import FILE, Contract
 from score.notes import seen
+from score.models import FILE as PICKLE
+from score.models import Columns, Model, PickledModel
 from score.problems import PROBLEM, BadRequest, problem_document
 
 logger = logging.getLogger(__name__)
@@ -57,7 +59,7 @@ class Scorer:
     """A loaded package; nothing in it changes, so that threads may share it."""
 
     contract: Contract
-    pipeline: Any
+    model: Model
     reader: Reader
 
     @classmethod
@@ -65,15 +67,15 @@ class Scorer:
         """Load the package in ``folder``, after a look at the versions it needs.
 
         Raises:
-            InitError: the contract, a version or the pickle does not fit.
+            InitError: the contract, a version or the model does not fit.
         """
         try:
             contract = Contract.from_json((folder / FILE).read_bytes())
         except (OSError, ValueError) as error:
             raise InitError(f"{folder}: no readable contract: {error}") from error
         _check_versions(contract)
-        pipeline = _unpickled(folder / "model.pkl")
-        return cls(contract, pipeline, Reader(contract))
+        reader = Reader(contract)
+        return cls(contract, _model(folder, contract, reader), reader)
 
     def score(self, body: bytes | str | dict[str, Any]) -> Scored:
         """What answers a body.
@@ -86,21 +88,19 @@ class Scorer:
             request = read(body)
             columns = self.reader.columns(request)
             seen(columns)
-            return Scored(self._payload(request, self.reader.frame(columns)), self._headers(columns))
+            return Scored(self._payload(request, columns), self._headers(columns))
 
     def infer(self, given: Mapping[str, list[Any]]) -> tuple[list[Any], list[list[float]] | None, dict[str, str]]:
         """Labels, probabilities where the model has them, and headers, for columns of one length; raises as ``score``."""
         with _our_fault():
             columns = self.reader.checked(given)
             seen(columns)
-            frame = self.reader.frame(columns)
-            probabilities = self._probabilities(frame) if self.probable else None
-            return self._predictions(frame), probabilities, self._headers(columns)
+            return *self._predicted(columns), self._headers(columns)
 
     @cached_property
     def probable(self) -> bool:
         """Whether the model gives probabilities."""
-        return self.contract.classes is not None and hasattr(self.pipeline, "predict_proba")
+        return self.contract.classes is not None and self.model.classes is not None
 
     def reply(self, body: bytes | str | dict[str, Any]) -> Any:
         """The payload alone that answers a body; raises as ``score`` does."""
@@ -114,37 +114,38 @@ class Scorer:
             return Answer(error.status, json.dumps(error.document()).encode(), {"Content-Type": PROBLEM})
         return Answer(200, replies.encoded(payload), {"Content-Type": "application/json"} | headers)
 
-    def _headers(self, columns: dict[str, list[Any]]) -> dict[str, str]:
+    def _headers(self, columns: Columns) -> dict[str, str]:
         return replies.out_of_range(self.reader.outside(columns))
 
-    def _payload(self, request: Request, frame: Any) -> Any:
-        probabilities = self._probabilities(frame) if self.probable else None
+    def _payload(self, request: Request, columns: Columns) -> Any:
         if request.form == "input":
-            return replies.article([] if self.probable else self._predictions(frame), probabilities)
-        return replies.plain(self._predictions(frame), probabilities, self.contract.classes)
+            return replies.article(*self._predicted(columns, labels=not self.probable))
+        return replies.plain(*self._predicted(columns), self.contract.classes)
 
-    def _predictions(self, frame: Any) -> list[Any]:
+    def _predicted(self, columns: Columns, *, labels: bool = True) -> tuple[list[Any], list[list[float]] | None]:
+        """A label (or a number in a regression) and probabilities for each row; no labels where none are asked for."""
+        if not any(columns.values()):  # scikit-learn refuses to predict nothing
+            return [], [] if self.probable else None
+        codes, shares = self.model.predict(columns, labels=labels)
+        return self._labels(codes) if labels else [], self._probabilities(shares) if self.probable else None
+
+    def _labels(self, predicted: Any) -> list[Any]:
         """A label for each row, or a number in a regression."""
-        if not len(frame):  # scikit-learn refuses to predict nothing
-            return []
-        predicted = _finite(self.pipeline.predict(frame))
+        codes = _finite(predicted)
         if self.contract.classes is None:
-            return predicted
+            return codes
         labels = dict(enumerate(self.contract.classes))  # a list would take -1 for its last label
-        return [labels[code] for code in predicted]
+        return [labels[code] for code in codes]
 
-    def _probabilities(self, frame: Any) -> list[list[float]]:
+    def _probabilities(self, given: Any) -> list[list[float]]:
         """A probability for each row and class (n_rows, n_classes), in the order of the contract's classes."""
-        if not len(frame):
-            return []
         import numpy as np
 
-        given = self.pipeline.predict_proba(frame)
         classes = self.contract.classes or ()
         if given.shape[1] == len(classes):
             return _finite(given)
-        every = np.zeros((len(frame), len(classes)))  # a class that training rows lacked is never predicted
-        every[:, np.asarray(self.pipeline.classes_, dtype=int)] = given
+        every = np.zeros((len(given), len(classes)))  # a class that training rows lacked is never predicted
+        every[:, list(self.model.classes or ())] = given
         return _finite(every)
 
 
@@ -176,17 +177,17 @@ def _check_versions(contract: Contract) -> None:
         raise InitError(f"the model was trained with {', '.join(wrong)}: {remedy}")
 
 
-def _unpickled(path: Path) -> Any:
-    import joblib
-    from sklearn.exceptions import InconsistentVersionWarning
-
+def _model(folder: Path, contract: Contract, reader: Reader) -> Model:
+    """The package's compiled twin if it was proven, else its pickled pipeline."""
+    compilation = Compilation.read(folder)
+    file = folder / (GRAPH if compilation.used else PICKLE)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", InconsistentVersionWarning)  # a model.pkl that is not this contract's
-            return joblib.load(path)
+        if compilation.used:
+            return CompiledModel.load(folder, contract, compilation)
+        return PickledModel.load(folder, reader)
     except Exception as error:
         what = f"needs module {error.name!r}" if isinstance(error, ModuleNotFoundError) else f"does not load: {error}"
-        raise InitError(f"{path} {what}: install the package's requirements.txt, or build it again") from error
+        raise InitError(f"{file} {what}: install the package's requirements.txt, or build it again") from error
 
 
 def _finite(values: Any) -> list[Any]:

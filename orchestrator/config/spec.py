@@ -298,7 +298,7 @@ class SearchSpec(Section):
 
 
 class PackageSpec(Section):
-    """What the package is called and what its endpoint does with columns that training did not see."""
+    """What the package is called, what its endpoint does with unknown columns, and whether its model is compiled."""
 
     section = "package"
 
@@ -310,6 +310,7 @@ class PackageSpec(Section):
     ]
     golden_rows: StrictInt = Field(default=5, ge=1, le=1000)
     extra_columns: Literal["forbid", "ignore"] = "forbid"
+    compile: Literal["auto", "never", "required"] = "auto"
 
 
 class BatchSpec(Section):

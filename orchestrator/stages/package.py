@@ -11,37 +11,43 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from orchestrator import dockerfile, pickles
+from orchestrator import compiling, dockerfile, pickles
 from orchestrator.cache import cached
 from orchestrator.config.spec import ROOT, PackageSpec, StateDir
 from orchestrator.errors import PackageError
 from orchestrator.products import Evaluation, Package, Proof, Split, Trained
 from score import about, golden, profile, replies
 from score.body import Reader, Request
+from score.compiled import GRAPH, Compilation
 from score.contract import Contract, json_value
+from score.models import FILE as PICKLE
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SHIPS = ROOT / "score"
+RUNTIME = "onnxruntime"  # what only a package with a compiled twin imports
 PROOF_SECONDS = 300  # loading a model takes seconds; this ends a process that hangs
 
 
 @cached(
     "scikit-learn", "numpy", "scipy", "pandas", "joblib",
     "anyio", "httptools", "orjson", "prometheus-client", "starlette", "uvicorn", "uvloop",
+    "onnx", "onnxruntime", "skl2onnx",
     packages=[SHIPS.name],
 )  # fmt: skip
 def package(trained: Trained, split: Split, evaluation: Evaluation, spec: PackageSpec, state_dir: StateDir) -> Package:
     """Write the package to ``state_dir/packages/<fingerprint>``; the same contents are the same folder.
 
     Raises:
-        PackageError: the pickle needs code that does not ship, or a column cannot be told in JSON.
+        PackageError: the pickle needs code that does not ship, a column cannot be told in JSON, or there is no
+            compiled twin and one is required.
     """
     home = state_dir / "packages"
     home.mkdir(parents=True, exist_ok=True)
@@ -62,11 +68,7 @@ def _write(folder: Path, pipeline: Any, split: Split, spec: PackageSpec) -> Cont
     shutil.copytree(SHIPS, folder / SHIPS.name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     copy, names = pickles.reloaded(pipeline)
     pickles.refuse_local(names, SHIPS.name)
-    pickles.dump(copy, folder / "model.pkl")  # the copy: the same whether the pipeline was just fitted or was cached
-    tops = {name.partition(".")[0] for name in names} | pickles.imports_of(SHIPS)
-    needed = pickles.pins(tops - {SHIPS.name})  # what ships needs no pin, also where this project is installed
-    _write_environment(folder, needed, spec.model_name)
-    (folder / dockerfile.FILE).write_text(dockerfile.text(platform.python_version()))
+    pickles.dump(copy, folder / PICKLE)  # the copy: the same whether the pipeline was just fitted or was cached
     try:
         contract = Contract.describe(
             split.X_train,
@@ -74,13 +76,42 @@ def _write(folder: Path, pipeline: Any, split: Split, spec: PackageSpec) -> Cont
             task="regression" if split.classes is None else "classification",
             classes=split.classes,
             extra_columns=spec.extra_columns,
-            versions={"python": platform.python_version(), **needed},
         )
         profile.write(folder, split.X_train, contract)
-        golden.write(folder, _golden(pipeline, split, contract, spec.golden_rows))
+        requests = _golden(pipeline, split, contract, spec.golden_rows)
     except ValueError as error:  # a name, a dtype or a value that JSON does not have
         raise PackageError(f"data: {error}") from error
-    return contract.write(folder)
+    twin = _compile(folder, pipeline, split, contract, requests, spec)
+    if twin.tolerance is not None:
+        requests = [replace(request, tolerance=twin.tolerance) for request in requests]
+    golden.write(folder, requests)
+    unused = {SHIPS.name} if twin.used else {SHIPS.name, RUNTIME}
+    tops = {name.partition(".")[0] for name in names} | pickles.imports_of(SHIPS)
+    needed = pickles.pins(tops - unused)  # what ships needs no pin, also where this project is installed
+    _write_environment(folder, needed, spec.model_name)
+    (folder / dockerfile.FILE).write_text(dockerfile.text(platform.python_version()))
+    return replace(contract, versions={"python": platform.python_version(), **needed}).write(folder)
+
+
+def _compile(
+    folder: Path,
+    pipeline: Any,
+    split: Split,
+    contract: Contract,
+    requests: list[golden.Golden],
+    spec: PackageSpec,
+) -> Compilation:
+    """Write the compiled twin if there is to be one, and what came of it."""
+    if spec.compile == "never":
+        twin = Compilation("package.compile is never")
+    else:
+        graph, twin = compiling.compiled(pipeline, contract, (split.X_train, split.X_test), requests)
+        if twin.used:
+            (folder / GRAPH).write_bytes(graph)
+        elif spec.compile == "required":
+            raise PackageError(f"package.compile: is 'required', and the pickle must serve this model: {twin.reason}")
+    twin.write(folder)
+    return twin
 
 
 def _write_about(folder: Path, trained: Trained, split: Split, evaluation: Evaluation) -> None:

@@ -20,6 +20,7 @@ from jsonschema import Draft202012Validator
 from score import openapi, v2
 from score.body import Reader
 from score.contract import Contract
+from score.models import PickledModel
 from score.scorer import Scorer
 
 from .conftest import Serve, port_of
@@ -55,7 +56,8 @@ class Echo:
 @pytest.fixture(scope="module", params=["forbid", "ignore"])
 def scorer(request: pytest.FixtureRequest, mixed: pd.DataFrame) -> Scorer:
     contract = Contract.describe(mixed, model_name="m", task="regression", extra_columns=request.param)
-    return Scorer(contract, Echo(), Reader(contract))
+    reader = Reader(contract)
+    return Scorer(contract, PickledModel(Echo(), reader), reader)
 
 
 @st.composite

@@ -13,11 +13,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import joblib
 import pandas as pd
 import pytest
 
 from score import score as entry
-from score.score import BadRequest, InitError, Scorer
+from score.score import BadRequest, InitError
 
 Load = Callable[[Path], ModuleType]
 
@@ -32,7 +33,7 @@ def test_loaded_by_path_it_answers_the_articles_client(pima: Path, entry_module:
     module = entry_module(pima)
     module.init()
     reply = module.run(json.dumps({"input": X.head(1).to_json(orient="records")}))
-    expected = Scorer.load(pima).pipeline.predict_proba(X.head(1))[0, 1]
+    expected = joblib.load(pima / "model.pkl").predict_proba(X.head(1))[0, 1]
     assert isinstance(reply, str)  # the server encodes it once more
     assert json.loads(reply) == {"proba": [expected]}
 

@@ -22,6 +22,7 @@ from sklearn.linear_model import RidgeClassifier
 
 from score.body import read
 from score.contract import FILE, Contract
+from score.models import PickledModel
 from score.scorer import InitError, Scorer
 
 Ask = Callable[[Scorer, Any], tuple[int, Any]]
@@ -52,6 +53,11 @@ def rewritten(pima: Path, tmp_path: Path) -> Rewrite:
     return rewrite
 
 
+def pipeline_of(scorer: Scorer) -> Any:
+    assert isinstance(scorer.model, PickledModel)
+    return scorer.model.pipeline
+
+
 def split(frame: pd.DataFrame) -> dict[str, Any]:
     held: dict[str, Any] = json.loads(frame.to_json(orient="split", double_precision=15))
     return held
@@ -60,12 +66,12 @@ def split(frame: pd.DataFrame) -> dict[str, Any]:
 def test_the_articles_request_gives_the_articles_answer(pima_scorer: Scorer, X: pd.DataFrame) -> None:
     body = json.dumps({"input": X.head(1).to_json(orient="records")})
     status, reply, _ = pima_scorer.answer(body)
-    expected = pima_scorer.pipeline.predict_proba(X.head(1))[0, 1]
+    expected = pipeline_of(pima_scorer).predict_proba(X.head(1))[0, 1]
     assert (status, reply) == (200, json.dumps(json.dumps({"proba": [expected]})).encode())
 
 
 def test_all_rows_equal_the_pipeline_to_the_bit_in_every_form(pima_scorer: Scorer, X: pd.DataFrame, ask: Ask) -> None:
-    proba, labels = pima_scorer.pipeline.predict_proba(X), pima_scorer.pipeline.predict(X).tolist()
+    proba, labels = pipeline_of(pima_scorer).predict_proba(X), pipeline_of(pima_scorer).predict(X).tolist()
     records = X.to_dict(orient="records")
     for rows in (X.to_json(orient="records"), records):
         assert json.loads(ask(pima_scorer, {"input": rows})[1]) == {"proba": proba[:, 1].tolist()}
@@ -86,8 +92,8 @@ def test_mixed_columns_get_their_training_dtypes_back(survey_scorer: Scorer, mix
     records = json.loads(mixed.to_json(orient="records", double_precision=15))
     for row, exact in zip(records, mixed["income"], strict=True):
         row["income"] = None if np.isnan(exact) else exact  # pandas writes 15 digits, Python all
-    proba = survey_scorer.pipeline.predict_proba(mixed)
-    labels = [["young", "middle", "old"][code] for code in survey_scorer.pipeline.predict(mixed)]
+    proba = pipeline_of(survey_scorer).predict_proba(mixed)
+    labels = [["young", "middle", "old"][code] for code in pipeline_of(survey_scorer).predict(mixed)]
     status, reply = ask(survey_scorer, {"data": records})
     assert status == 200
     assert reply == {"predictions": labels, "probabilities": proba.tolist(), "classes": ["young", "middle", "old"]}
@@ -95,14 +101,14 @@ def test_mixed_columns_get_their_training_dtypes_back(survey_scorer: Scorer, mix
 
 def test_a_regression_answers_numbers(line: Path, X: pd.DataFrame, ask: Ask) -> None:
     scorer = Scorer.load(line)
-    expected = scorer.pipeline.predict(X).tolist()
+    expected = pipeline_of(scorer).predict(X).tolist()
     assert ask(scorer, split(X)) == (200, {"predictions": expected})
     assert json.loads(ask(scorer, {"input": X.to_json(orient="records")})[1]) == {"prediction": expected}
 
 
 def test_a_classifier_without_probabilities(make_package: MakePackage, X: pd.DataFrame, ask: Ask) -> None:
     scorer = Scorer.load(make_package(RidgeClassifier().fit(X, X["Age"] > 40), X, classes=["no", "yes"]))
-    labels = np.array(["no", "yes"])[scorer.pipeline.predict(X).astype(int)].tolist()
+    labels = np.array(["no", "yes"])[pipeline_of(scorer).predict(X).astype(int)].tolist()
     assert ask(scorer, split(X)) == (200, {"predictions": labels, "classes": ["no", "yes"]})
     assert json.loads(ask(scorer, {"input": X.to_json(orient="records")})[1]) == {"prediction": labels}
 
@@ -160,7 +166,8 @@ def test_a_pipeline_that_fails_is_our_fault(
 ) -> None:
     if known and isinstance(given, int):
         given = [given, float("nan")]  # a number alone is a good answer there
-    scorer = dataclasses.replace(Scorer.load(make_package(None, X, **known)), pipeline=Broken(given))
+    loaded = Scorer.load(make_package(None, X, **known))
+    scorer = dataclasses.replace(loaded, model=PickledModel(Broken(given), loaded.reader))
     status, reply = ask(scorer, split(X.head(2)))
     assert (status, reply["status"], reply["title"]) == (500, 500, "Internal Server Error")
     assert "secret" not in reply["detail"]

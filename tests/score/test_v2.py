@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -151,26 +152,26 @@ def test_a_client_of_the_protocol_finds_its_way(client: triton.InferenceServerCl
 @pytest.mark.parametrize("sent", [False, True], ids=["json", "binary"])
 @pytest.mark.parametrize("wanted", [False, True, None], ids=["json", "binary", "unsaid"])
 def test_a_client_of_the_protocol_gets_the_pipelines_answers(
-    sent: bool, wanted: bool | None, *, client: triton.InferenceServerClient, survey_scorer: Scorer, mixed: pd.DataFrame
+    sent: bool, wanted: bool | None, *, client: triton.InferenceServerClient, survey: Path, mixed: pd.DataFrame
 ) -> None:
-    rows = mixed.dropna().head(20)
+    pipeline, rows = joblib.load(survey / "model.pkl"), mixed.dropna().head(20)
     names = ("probabilities", "predictions")
     outputs = None if wanted is None else [triton.InferRequestedOutput(name, binary_data=wanted) for name in names]
     result = client.infer("m", asked(rows, binary=sent), request_id="7", outputs=outputs)
     assert result.get_response()["id"] == "7"
-    assert result.as_numpy("probabilities").tolist() == survey_scorer.pipeline.predict_proba(rows).tolist()
-    labels = [["young", "middle", "old"][code] for code in survey_scorer.pipeline.predict(rows)]
+    assert result.as_numpy("probabilities").tolist() == pipeline.predict_proba(rows).tolist()
+    labels = [["young", "middle", "old"][code] for code in pipeline.predict(rows)]
     found = result.as_numpy("predictions").tolist()
     assert [label.decode() if isinstance(label, bytes) else label for label in found] == labels
 
 
 def test_nan_in_a_binary_tensor_is_a_missing_value(
-    client: triton.InferenceServerClient, survey_scorer: Scorer, mixed: pd.DataFrame
+    client: triton.InferenceServerClient, survey: Path, mixed: pd.DataFrame
 ) -> None:
-    rows = mixed.dropna(subset="city").head(50)
+    pipeline, rows = joblib.load(survey / "model.pkl"), mixed.dropna(subset="city").head(50)
     assert rows["income"].isna().any()
     probabilities = client.infer("m", asked(rows, binary=True)).as_numpy("probabilities")
-    assert probabilities.tolist() == survey_scorer.pipeline.predict_proba(rows).tolist()
+    assert probabilities.tolist() == pipeline.predict_proba(rows).tolist()
 
 
 @pytest.mark.parametrize(

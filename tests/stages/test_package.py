@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,6 +26,7 @@ from orchestrator.products import Package, Split, Trained
 from orchestrator.stages import package as stage
 from orchestrator.stages.package import prove
 from score import about, golden
+from score.compiled import Compilation
 from score.contract import Contract, fingerprint_of
 
 from .conftest import EVALUATION, TABULAR, Kit
@@ -42,7 +44,7 @@ def asked(package: Package) -> dict[str, golden.Golden]:
 def test_the_folder_holds_what_a_server_needs_and_nothing_else(toy_package: Package) -> None:
     there = {path.relative_to(toy_package.path).as_posix() for path in toy_package.path.rglob("*") if path.is_file()}
     wanted = {"model.pkl", "conda.yaml", "requirements.txt", "Dockerfile"}
-    wanted |= {"contract.json", "golden.json", "profile.json"}
+    wanted |= {"contract.json", "golden.json", "profile.json", "compiled.json", "model.onnx"}
     assert {name for name in there if "/" not in name} == wanted
     ships = {f"score/{path.name}" for path in stage.SHIPS.glob("*.py")}
     ships |= {f"score/page/page.{kind}" for kind in ("html", "css", "js")}
@@ -68,8 +70,8 @@ def test_people_are_told_of_the_training(toy_package: Package, toy: tuple[Split,
 
 def test_pins_are_exactly_what_the_pickle_and_the_entry_script_need(toy_package: Package) -> None:
     lines = (toy_package.path / "requirements.txt").read_text().splitlines()
-    needed = ["anyio", "flask-swagger-ui", "httptools", "joblib", "numpy", "orjson", "pandas", "prometheus_client"]
-    needed += ["scikit-learn", "starlette", "uvicorn", "uvloop"]
+    needed = ["anyio", "flask-swagger-ui", "httptools", "joblib", "numpy", "onnxruntime", "orjson", "pandas"]
+    needed += ["prometheus_client", "scikit-learn", "starlette", "uvicorn", "uvloop"]
     assert lines == [f"{name}=={importlib.metadata.version(name)}" for name in needed]
     environment = yaml.safe_load((toy_package.path / "conda.yaml").read_text())
     assert environment["name"] == "toy_model"
@@ -78,14 +80,37 @@ def test_pins_are_exactly_what_the_pickle_and_the_entry_script_need(toy_package:
 
 
 @pytest.mark.parametrize("name", ["xgboost.XGBClassifier", "lightgbm.LGBMClassifier"])
-def test_a_foreign_estimator_is_pinned_and_proved(kit: Kit, numbers: pd.DataFrame, name: str) -> None:
+def test_a_foreign_estimator_is_pinned_and_proved_and_served_by_its_pickle(
+    kit: Kit, numbers: pd.DataFrame, name: str
+) -> None:
     library = name.partition(".")[0]
     pytest.importorskip(library)
     params = {"n_estimators": 2, **({"verbose": -1} if library == "lightgbm" else {})}
     package = kit.package(*kit.train(numbers, kit.search(name, params=params)))
     version = importlib.metadata.version(library)
-    assert f"{library}=={version}" in (package.path / "requirements.txt").read_text().splitlines()
+    pins = (package.path / "requirements.txt").read_text()
+    assert f"{library}=={version}" in pins.splitlines()
     assert prove(package).requests == 5
+    twin = Compilation.read(package.path)
+    assert not twin.used
+    assert re.match(rf"no converter for .*{name.rpartition('.')[2]}", twin.reason)
+    assert "onnxruntime" not in pins
+    assert not (package.path / "model.onnx").exists()
+
+
+def test_a_package_may_go_without_a_twin_or_ask_for_one(kit: Kit, numbers: pd.DataFrame) -> None:
+    fitted = kit.train(numbers, kit.search())
+    package = kit.package(*fitted, compile="never")
+    assert Compilation.read(package.path).reason == "package.compile is never"
+    assert "onnxruntime" not in (package.path / "requirements.txt").read_text()
+    assert "onnxruntime" not in Contract.from_json((package.path / "contract.json").read_bytes()).versions
+    assert prove(package).requests == 5
+    assert Compilation.read(kit.package(*fitted, compile="required").path).used
+    twinless = kit.train(numbers, kit.search("sklearn.semi_supervised.LabelPropagation"))
+    with pytest.raises(
+        PackageError, match=r"^package\.compile: is 'required', and the pickle must serve .*: no converter for"
+    ):
+        kit.package(*twinless, compile="required")
 
 
 def test_the_contract_says_what_training_saw(toy_package: Package) -> None:
@@ -245,14 +270,25 @@ def test_a_package_in_a_folder_of_any_name_is_proved(toy_package: Package, tmp_p
     assert prove(replace(toy_package, path=path)).requests == 5
 
 
+def served_by_its_pickle(package: Package) -> None:
+    Compilation("for this test").write(package.path)
+
+
 def another_model(package: Package) -> None:
+    served_by_its_pickle(package)
     pipeline = joblib.load(package.path / "model.pkl")
     pipeline.named_steps["model"].estimators_.pop()
     joblib.dump(pipeline, package.path / "model.pkl")
 
 
 def truncated_model(package: Package) -> None:
+    served_by_its_pickle(package)
     file = package.path / "model.pkl"
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def truncated_graph(package: Package) -> None:
+    file = package.path / "model.onnx"
     file.write_bytes(file.read_bytes()[:-100])
 
 
@@ -307,6 +343,7 @@ def noisy(package: Package) -> None:
             r"golden request 'the article's form': reply\.proba\[0\] is 0\.\d+ instead of 0\.\d+|'records'",
         ),
         (truncated_model, r"model\.pkl does not load: .*: install the package's requirements\.txt, or build it again"),
+        (truncated_graph, r"model\.onnx does not load: .*: install the package's requirements\.txt, or build it again"),
         (another_reply, r"golden request 'records': reply\.probabilities\[1\]\[0\] is .* instead of "),
         (another_label, r"golden request 'records': reply\.predictions\[0\] is [01] instead of [01]"),
         (no_golden, r"FileNotFoundError: .*golden\.json"),
@@ -329,7 +366,7 @@ def test_the_proof_names_the_fault(
 
 def test_a_package_without_its_transforms_is_found_out(kit: Kit, numbers: pd.DataFrame) -> None:
     steps = {"cast": {"_target_": "score.transforms.ToFloat", "columns": ["a"]}}
-    package = kit.package(*kit.train(numbers, kit.search(preprocess={"steps": steps})))
+    package = kit.package(*kit.train(numbers, kit.search(preprocess={"steps": steps})), compile="never")
     (package.path / "score" / "transforms.py").unlink()
     # where this project is installed editable the module is found there: then it is local code that does not ship
     missing = r"model\.pkl needs module 'score\.transforms': install the package's"

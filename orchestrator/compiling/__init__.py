@@ -1,0 +1,118 @@
+"""A compiled twin for a fitted pipeline, and the proof that it answers alike; or the reason why there is none."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from score.compiled import Compilation, CompiledModel
+from score.contract import Contract
+from score.golden import TOLERANCE, Golden
+from score.models import PickledModel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OPSETS = {"": 18, "ai.onnx.ml": 3}  # the most that skl2onnx knows
+
+
+def compiled(
+    pipeline: Any, contract: Contract, tables: Sequence[pd.DataFrame], requests: Sequence[Golden]
+) -> tuple[bytes, Compilation]:
+    """The graph and how it is used, once it has answered every row of ``tables``, edge rows and golden requests alike.
+
+    Without a twin the graph is empty and the compilation has the reason.
+    """
+    from orchestrator.compiling.proving import Unequal
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about what is proved, and about the strange values that prove it
+        try:
+            graph, codes = convert(pipeline, len(contract.columns))
+        except Exception as error:  # noqa: BLE001  # foreign code: whatever it is, it is the reason
+            return b"", Compilation(_told(error))
+        classes = [int(code) for code in pipeline.classes_] if hasattr(pipeline, "predict_proba") else None
+        try:
+            return graph, prove(pipeline, graph, Compilation(classes=classes, codes=codes), contract, tables, requests)
+        except Unequal as error:
+            return b"", Compilation(str(error))
+        except Exception as error:  # noqa: BLE001  # ONNX Runtime's, for a graph that it cannot run
+            return b"", Compilation(f"ONNX Runtime cannot run it: {_told(error)}")
+
+
+def convert(pipeline: Any, width: int) -> tuple[bytes, dict[str, int]]:
+    """A fitted pipeline as a graph of one float64 table (n_rows, width), and the codes that stand for texts in it.
+
+    Raises:
+        Exception: whatever a converter raises, most often that there is none.
+    """
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import DoubleTensorType
+    from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
+
+    from orchestrator.compiling.converters import ML, ML_OPSET, converters
+    from orchestrator.compiling.recoding import recoded
+
+    functions, shapes = converters()
+    numeric, codes = recoded(pipeline)
+    try:
+        model = convert_sklearn(
+            numeric,
+            "twin",
+            [("table", DoubleTensorType([None, width]))],
+            target_opset=OPSETS,
+            options={"zipmap": False} if hasattr(pipeline, "classes_") else None,
+            custom_conversion_functions=functions,
+            custom_shape_calculators=shapes,
+        )
+    except (MissingConverter, MissingShapeCalculator) as error:
+        named = re.search(r"<class '(.+?)'>", str(error))
+        raise NotImplementedError(f"no converter for {named[1] if named else error}") from error
+    if any(node.op_type == "TreeEnsemble" for node in model.graph.node):
+        (opset,) = (opset for opset in model.opset_import if opset.domain == ML)
+        opset.version = ML_OPSET
+    return model.SerializeToString(), codes
+
+
+def prove(
+    pipeline: Any,
+    graph: bytes,
+    compilation: Compilation,
+    contract: Contract,
+    tables: Sequence[pd.DataFrame],
+    requests: Sequence[Golden],
+) -> Compilation:
+    """The compilation with what was tried; see :func:`compiled`.
+
+    Raises:
+        Unequal: an answer differs.
+    """
+    from orchestrator.compiling.edges import edge_rows, split_rows
+    from orchestrator.compiling.proving import TOLERANCE as MOST
+    from orchestrator.compiling.proving import Unequal, accepted, largest_difference
+    from score.body import Reader
+    from score.scorer import Scorer
+
+    reader = Reader(contract)
+    pickle, twin = PickledModel(pipeline, reader), CompiledModel(graph, contract, compilation)
+    rows = [row for table in tables for row in accepted(table, contract)]
+    beside, splits = split_rows(pipeline, contract, rows)
+    edges = edge_rows(contract, rows) + beside
+    largest = max(largest_difference(pickle, twin, rows), largest_difference(pickle, twin, edges))
+    scorer = Scorer(contract, twin, reader)
+    tolerance = min(max(TOLERANCE, 10 * largest), MOST)
+    for request in requests:
+        answer = scorer.answer(request.body)
+        if different := replace(request, tolerance=tolerance).difference(answer.status, json.loads(answer.body)):
+            raise Unequal(f"golden request '{request.name}': {different}")
+    return replace(compilation, tolerance=tolerance, rows=len(rows), edges=len(edges), splits=splits)
+
+
+def _told(error: Exception) -> str:
+    """The first line of a foreign error."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    return text if isinstance(error, NotImplementedError) else f"{type(error).__name__}: {text}"

@@ -1,0 +1,109 @@
+"""Whether a twin gives the pickled pipeline's answers, row by row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from score.contract import Contract
+from score.models import Columns, Model
+from score.values import rule_for
+
+TOLERANCE = 1e-6  # the most that a probability or a number (relative above 1) may differ by
+CHUNK = 10_000  # rows compared at a time; of these
+SINGLES = 50  # are compared alone, too: a runtime may go another way for one row
+Row = dict[str, Any]
+
+
+class Unequal(Exception):  # noqa: N818  # a finding, and no error of ours
+    """The twin answers a row differently: the text says which, and how."""
+
+
+def accepted(frame: pd.DataFrame, contract: Contract) -> list[Row]:
+    """The rows of a table that requests may hold, as checked values; a category that training never saw is none."""
+    columns: dict[str, list[Any]] = {}
+    fits = np.ones(len(frame), dtype=bool)
+    for column in contract.columns:
+        values = frame[column.name]
+        held = [None if gap else value for value, gap in zip(values.tolist(), values.isna(), strict=True)]
+        rule = rule_for(column)
+        if not rule.plain(held):
+            for row, value in enumerate(held):
+                try:
+                    held[row] = rule.convert(value)
+                except ValueError:
+                    fits[row] = False
+        columns[column.name] = held
+    rows = zip(*columns.values(), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row, good in zip(rows, fits, strict=True) if good]
+
+
+def largest_difference(wanted: Model, given: Model, rows: Sequence[Row]) -> float:
+    """How far apart the numbers are at most.
+
+    Raises:
+        Unequal: a label differs, or a number by more than ``TOLERANCE``.
+    """
+    largest = 0.0
+    for start in range(0, len(rows), CHUNK):
+        for part in _answerable(wanted, rows[start : start + CHUNK]):
+            largest = max(largest, _compared(wanted, given, part))
+    return largest
+
+
+def _answerable(model: Model, rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """The rows in parts, without those that the model itself fails on: its twin need not."""
+    try:
+        model.predict(columns_of(rows))
+    except Exception:  # noqa: BLE001  # foreign code on strange values
+        if len(rows) > 1:
+            yield from _answerable(model, rows[: len(rows) // 2])
+            yield from _answerable(model, rows[len(rows) // 2 :])
+    else:
+        yield rows
+
+
+def columns_of(rows: Sequence[Row]) -> Columns:
+    """Rows as a model takes them."""
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _compared(wanted: Model, given: Model, rows: Sequence[Row]) -> float:
+    labels, probabilities = wanted.predict(columns_of(rows))
+    largest = _difference((labels, probabilities), given.predict(columns_of(rows)), rows)
+    for index in range(0, len(rows), -(-len(rows) // SINGLES)):
+        one = slice(index, index + 1)
+        alone = labels[one], None if probabilities is None else probabilities[one]
+        largest = max(largest, _difference(alone, given.predict(columns_of(rows[one])), rows[one]))
+    return largest
+
+
+def _difference(wanted: tuple[Any, Any], given: tuple[Any, Any], rows: Sequence[Row]) -> float:
+    """The largest difference of the numbers; labels of a classifier must be the same."""
+    labels, numbers = wanted
+    if numbers is None and np.issubdtype(np.asarray(labels).dtype, np.floating):
+        labels, numbers, given = None, labels, (None, given[0])
+    if labels is not None:
+        _refuse(np.asarray(labels) != np.asarray(given[0]), "label", labels, given[0], rows)
+    if numbers is None:
+        return 0.0
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
+        gaps = np.abs(given[1] - numbers) / np.maximum(1.0, np.abs(numbers))
+    gaps = np.where((given[1] == numbers) | (np.isnan(given[1]) & np.isnan(numbers)), 0.0, gaps)
+    each = np.nan_to_num(gaps, nan=np.inf).reshape(len(rows), -1).max(axis=1)
+    _refuse(each > TOLERANCE, "probability" if wanted[1] is not None else "number", numbers, given[1], rows)
+    return float(each.max())
+
+
+def _refuse(wrong: Any, what: str, wanted: Any, given: Any, rows: Sequence[Row]) -> None:
+    if not wrong.any():
+        return
+    first = int(np.argmax(wrong))
+    told = json.dumps(rows[first], default=str)
+    found, right = (np.asarray(values[first]).tolist() for values in (given, wanted))
+    where = f"{told[:300]}..." if len(told) > 300 else told
+    raise Unequal(f"{int(wrong.sum())} of {len(rows)} rows differ: {what} {found} instead of {right} for {where}")
