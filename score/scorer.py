@@ -17,9 +17,9 @@ from score import replies
 from score.body import Reader, Request, read
 from score.compiled import GRAPH, Compilation, CompiledModel
 from score.contract import FILE, Contract
-from score.notes import seen
 from score.models import FILE as PICKLE
 from score.models import Columns, Model, PickledModel
+from score.notes import seen
 from score.problems import PROBLEM, BadRequest, problem_document
 
 logger = logging.getLogger(__name__)
