@@ -93,6 +93,7 @@ def make_package(tmp_path: Path) -> MakePackage:
         (path / "golden.json").write_text("[]")
         (path / "profile.json").write_text("[]")
         (path / "about").mkdir()
+        (path / "about" / "training.json").write_text("{}")
         (path / "model.pkl").touch()
         pins = [f"{library}=={importlib.metadata.version(library)}\n" for library in SERVER]
         (path / "requirements.txt").write_text("".join(pins))
