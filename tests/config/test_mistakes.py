@@ -293,6 +293,7 @@ DEPLOY = [
     row("package.golden_rows=0", "package.golden_rows: should be at least 1, got 0"),
     row("package.extra_columns=drop", "package.extra_columns: should be 'forbid' or 'ignore'"),
     row("package.extra_columns=forbidden", "package.extra_columns: did you mean 'forbid'"),
+    row("package.compile=maybe", "package.compile: should be 'auto', 'never' or 'required'"),
 ]
 
 SCORED = "stages=batch batch.input={tmp}/people.csv batch.output={tmp}/scored.csv"
