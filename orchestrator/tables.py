@@ -51,7 +51,7 @@ class Source(Protocol):
 
     schema: pa.Schema
 
-    def values(self, column: Column, cells: Sequence[Any]) -> Sequence[Any]:
+    def values(self, column: Column, cells: Sequence[Any]) -> list[Any]:
         """Cells of a column as a request would hold them: None is a missing one."""
         ...
 
@@ -75,7 +75,7 @@ class CsvSource:
             raise ValueError("the file is empty")
         self.schema = pa.schema([(name, pa.string()) for name in self._names])
 
-    def values(self, column: Column, cells: Sequence[str]) -> Sequence[Any]:
+    def values(self, column: Column, cells: Sequence[str]) -> list[Any]:
         """Cells that are read by the column's kind; one that cannot be read so stays text, to be refused."""
         read = _reader_of(column)
         return [None if cell in self._missing else read(cell) for cell in cells]
@@ -118,9 +118,9 @@ class ParquetSource:
         with parquet.ParquetFile(path) as file:
             self.schema = file.schema_arrow
 
-    def values(self, _column: Column, cells: Sequence[Any]) -> Sequence[Any]:
+    def values(self, _column: Column, cells: Sequence[Any]) -> list[Any]:
         """The cells as they are."""
-        return cells
+        return list(cells)
 
     def chunks(self, start: int, rows: int) -> Iterator[Chunk]:
         """The rows from ``start`` on, so many at a time."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any
@@ -17,11 +17,12 @@ from orchestrator.events import Progress
 from orchestrator.parts import Parts
 from orchestrator.products import ModelVersion, Scored
 from orchestrator.tables import Chunk, Columns, CsvSink, CsvSource, ParquetSink, ParquetSource, Sink, Source
-from score.body import Reader, read
+from score.body import Reader
 from score.problems import BadRequest, Problem
 from score.scorer import InitError, Scorer, ScoringError
 
 PREDICTION = "prediction"
+Lists = Mapping[str, list[Any]]
 
 
 def batch(version: ModelVersion, spec: BatchSpec, progress: Progress) -> Scored:
@@ -69,9 +70,8 @@ class _Table:
         self._kept = names if spec.keep is None else list(spec.keep)
         self._one_each("batch.input", [column.name for column in self._taken], names)
         self._one_each("batch.keep", self._kept, names)
-        probable = "probabilities" in scorer.reply(_body({column.name: [] for column in self._taken}))
         classes = scorer.contract.classes or ()
-        self._added = [PREDICTION, *(f"probability_{label}" for label in classes if probable)]
+        self._added = [PREDICTION, *(f"probability_{label}" for label in classes if scorer.probable)]
         if double := [name for name in self._added if name in self._kept]:
             raise DataError(
                 f"batch.input: {spec.input.name} has a column '{double[0]}' already; leave it out with batch.keep"
@@ -98,35 +98,34 @@ class _Table:
 
     def scored(self, chunk: Chunk) -> tuple[Columns, list[Problem]]:
         """The output's columns for the rows that the package takes, and what is wrong with the others."""
-        columns = chunk.columns
         problems = [Problem(row, None, text, "one value for each column") for row, text in chunk.torn.items()]
-        values = {column.name: self._source.values(column, columns[column.name]) for column in self._taken}
-        if found := self._refusals(values):
-            refused = {each.row for each in found}
-            problems += [replace(each, row=chunk.numbers[each.row or 0]) for each in found]
-            left = [at for at in range(len(chunk.numbers)) if at not in refused]
-            columns = {name: [cells[at] for at in left] for name, cells in columns.items()}
-            values = {name: [cells[at] for at in left] for name, cells in values.items()}
+        values = {column.name: self._source.values(column, chunk.columns[column.name]) for column in self._taken}
         try:
-            reply = self._scorer.reply(_body(values))
-        except ScoringError as error:
-            where = f"rows {chunk.stop - len(chunk.numbers) - len(chunk.torn)} to {chunk.stop - 1}"
-            raise PackageError(f"batch: the model failed on {where}: {one_line(error.__cause__ or error)}") from error
-        probabilities = zip(*reply.get("probabilities", ()), strict=True)
-        answers = [reply["predictions"], *(probabilities if reply["predictions"] else [()] * (len(self._added) - 1))]
-        return {**columns, **dict(zip(self._added, answers, strict=True))}, sorted(problems, key=attrgetter("row"))
+            return self._answered(chunk.columns, values), problems
+        except BadRequest:
+            found = self._refusals(values)
+        problems += [replace(each, row=chunk.numbers[each.row or 0]) for each in found]
+        left = sorted({*range(len(chunk.numbers))} - {each.row for each in found})
+        return self._answered(_only(left, chunk.columns), _only(left, values)), sorted(problems, key=attrgetter("row"))
 
-    def _refusals(self, values: Columns) -> Sequence[Problem]:
+    def _answered(self, kept: Columns, values: Lists) -> Columns:
         try:
-            self._reader.columns(read(_body(values)))
+            predictions, probabilities, _ = self._scorer.infer(values)
+        except ScoringError as error:
+            raise PackageError(f"batch: the model failed: {one_line(error.__cause__ or error)}") from error
+        by_class = zip(*probabilities, strict=True) if probabilities else [()] * (len(self._added) - 1)
+        return {**kept, **dict(zip(self._added, [predictions, *by_class], strict=True))}
+
+    def _refusals(self, values: Lists) -> Sequence[Problem]:
+        try:
+            self._reader.checked(values)
         except BadRequest as error:
             return error.problems
         return ()
 
 
-def _body(values: Columns) -> dict[str, Any]:
-    """A request for rows, in the form that names each column once."""
-    return {"columns": list(values), "data": list(zip(*values.values(), strict=True))}
+def _only(rows: Sequence[int], columns: Columns) -> Lists:
+    return {name: [cells[row] for row in rows] for name, cells in columns.items()}
 
 
 def _source(spec: BatchSpec) -> Source:

@@ -45,6 +45,7 @@ class Page:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         self.driver.get(url)
+        self.until(lambda: any(self.find(part).is_displayed() for part in ("#main", "#unlock")))
 
     def find(self, selector: str) -> WebElement:
         return self.until(lambda: self.driver.find_elements(By.CSS_SELECTOR, selector))[0]

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import joblib
 import pandas as pd
 import pytest
 from filelock import FileLock
+from sklearn.ensemble import RandomForestClassifier
 
 from orchestrator.config.spec import BatchSpec
 from orchestrator.errors import DataError, PackageError
@@ -234,6 +236,18 @@ def test_a_package_that_does_not_load_is_told(
     (tmp_path / "new.csv").write_text("a\n")
     with pytest.raises(PackageError, match=r"^batch: .*model\.pkl does not load"):
         batch(broken, BatchSpec(input=tmp_path / "new.csv", output=tmp_path / "scored.csv"), Progress())
+
+
+def test_a_model_that_fails_is_told(
+    copy_of: Callable[[Package], Package], version: ModelVersion, tmp_path: Path, rows: pd.DataFrame
+) -> None:
+    package = copy_of(version.package)
+    joblib.dump(RandomForestClassifier(), package.path / "model.pkl")  # was never fitted
+    rows.to_csv(tmp_path / "new.csv", index=False)
+    spec = BatchSpec(input=tmp_path / "new.csv", output=tmp_path / "scored.csv")
+    with pytest.raises(PackageError, match=r"^batch: the model failed: .* is not fitted yet"):
+        batch(ModelVersion("toy_model", "1", None, package), spec, Progress())
+    assert not spec.output.exists()
 
 
 def test_a_regression_has_predictions_alone(tmp_path: Path, numbers: pd.DataFrame) -> None:
