@@ -233,7 +233,9 @@ def peers(package: Path, folder: Path, pythons: argparse.Namespace) -> Iterator[
                 lambda port, command=command: [*command, "--worker_count", "1", "--port", str(port)],  # type: ignore[misc]
                 folder, "/score", article, found,
             )  # fmt: skip
-    mlflow.sklearn.save_model(joblib.load(package / "model.pkl"), str(folder / "mlflow"))
+    mlflow.sklearn.save_model(
+        joblib.load(package / "model.pkl"), str(folder / "mlflow"), serialization_format="cloudpickle"
+    )
     yield Peer(
         "mlflow models serve",
         lambda port: [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder / "mlflow"),
