@@ -17,7 +17,6 @@ import argparse
 import asyncio
 import json
 import os
-import signal
 import socket
 import statistics
 import subprocess
@@ -159,8 +158,10 @@ def started(peer: Peer, request: bytes, log: Path) -> Iterator[tuple[int, float,
             time.sleep(0.02)
         yield port, time.perf_counter() - began, psutil.Process(process.pid)
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # a session of its own, begun above
+        with suppress(psutil.NoSuchProcess):
+            server = psutil.Process(process.pid)
+            for each in [*server.children(recursive=True), server]:  # BentoML's workers leave its process group
+                each.kill()
         process.wait()
 
 
