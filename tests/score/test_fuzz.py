@@ -6,7 +6,6 @@ import json
 import math
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,8 +144,6 @@ def test_no_bytes_as_tensors_make_it_fail(
 @pytest.fixture(scope="module")
 def address(survey: Path, serve: Serve) -> Iterator[str]:
     with serve(survey) as (_, process):
-        assert process.stdout is not None
-        threading.Thread(target=process.stdout.read, daemon=True).start()  # else its log fills the pipe
         yield f"http://127.0.0.1:{port_of(process)}/openapi.json"
 
 

@@ -1,0 +1,341 @@
+"""Our server against others that serve the same model, in one run: ``python benchmarks/serving.py``.
+
+    python benchmarks/serving.py --azmlinfsrv ENV/bin/python --bentoml ENV/bin/python --mlserver ENV/bin/python
+
+Each option names the Python of an environment that holds the server and the package's requirements; a server without
+one is left out with a word, ``mlflow models serve`` runs in this environment. All serve the pipeline that ``run.py``
+makes, with one worker each, one server after another: single rows over 1, 16 and 64 connections, requests of 100 and of
+10,000 rows over one, the time from the start of the process to the first answer, and the memory afterwards.
+
+The requests come from a process of its own, in which each connection sends the next as soon as it has an answer; every
+answer must be a 200. It prints what was measured and how many times as fast ours is, and draws it (``--plot``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import uvloop
+
+ROOT = Path(__file__).resolve().parents[1]
+CONNECTIONS = (1, 16, 64)
+ROWS = (100, 10_000)
+START_SECONDS = 120
+
+ARTICLE = """
+import json, os
+import joblib, pandas as pd
+
+def init():
+    global model
+    model = joblib.load(os.path.join(os.environ["AZUREML_MODEL_DIR"], "model.pkl"))
+
+def run(data):
+    rows = pd.DataFrame(json.loads(json.loads(data)["input"]))
+    return json.dumps({"proba": model.predict_proba(rows)[:, -1].tolist()})
+"""
+
+BENTO = """
+import json, os
+import bentoml, joblib, pandas as pd
+
+@bentoml.service(workers=1)
+class Diabetes:
+    def __init__(self):
+        self.model = joblib.load(os.path.join(os.environ["AZUREML_MODEL_DIR"], "model.pkl"))
+
+    @bentoml.api(route="/score")
+    def score(self, input: str) -> str:
+        rows = pd.DataFrame(json.loads(input))
+        return json.dumps({"proba": self.model.predict_proba(rows)[:, -1].tolist()})
+"""
+
+MLSERVER = {"name": "diabetes", "implementation": "mlserver_sklearn.SKLearnModel"}
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A server: how it is started in ``folder`` on a port, and what it is asked."""
+
+    name: str
+    command: Callable[[int], Sequence[str]]
+    folder: Path
+    path: str
+    body: Callable[[Rows], Any]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of one server; latencies are in milliseconds."""
+
+    cold_start_s: float
+    memory_mb: float
+    a_second: dict[str, float]
+    p50_ms: dict[str, float]
+
+
+async def client(port: int, request: bytes, until: float, latencies: list[float]) -> None:
+    """Send the request again as soon as there is an answer; on one connection, unless the server closes it."""
+    writer: asyncio.StreamWriter | None = None
+    while (sent := time.perf_counter()) < until:
+        if writer is None:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        body = await reader.readexactly(int(head.partition(b"content-length:")[2].split()[0]))
+        if not head.startswith(b"http/1.1 200"):
+            raise RuntimeError(f"{head.decode()}{body[:500].decode()}")
+        latencies.append(time.perf_counter() - sent)
+        if b"connection: close" in head:
+            writer.close()
+            writer = None
+    if writer is not None:
+        writer.close()
+
+
+async def load(port: int, request: bytes, connections: int, seconds: float) -> list[float]:
+    """The latency of each answer over so many connections in so many seconds."""
+    latencies: list[float] = []
+    until = time.perf_counter() + seconds
+    await asyncio.gather(*(client(port, request, until, latencies) for _ in range(connections)))
+    return latencies
+
+
+def asked(port: int, request: bytes, connections: int, seconds: float) -> tuple[float, float]:
+    """Answers a second and the median latency in milliseconds, from a process that does nothing else."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(request)
+        file.flush()
+        command = [sys.executable, __file__, "--load", str(port), file.name, str(connections), str(seconds)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=seconds + START_SECONDS)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-1500:])
+    answers, median = json.loads(done.stdout)
+    return answers / seconds, median * 1000
+
+
+def http(peer: Peer, rows: Rows) -> bytes:
+    """The request for these rows."""
+    body = json.dumps(peer.body(rows)).encode()
+    head = f"POST {peer.path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+@contextmanager
+def started(peer: Peer, request: bytes, log: Path) -> Iterator[tuple[int, float, psutil.Process]]:
+    """The server's port, the seconds until its first answer, and its process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    began = time.perf_counter()
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            peer.command(port), cwd=peer.folder, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+            env={**os.environ, **peer.environment},
+        )  # fmt: skip
+    try:
+        while not answers(port, request):
+            if process.poll() is not None or time.perf_counter() - began > START_SECONDS:
+                raise RuntimeError(f"{peer.name} does not answer: {log.read_text(errors='replace')[-1500:]}")
+            time.sleep(0.02)
+        yield port, time.perf_counter() - began, psutil.Process(process.pid)
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            server = psutil.Process(process.pid)
+            for each in [*server.children(recursive=True), server]:  # BentoML's workers leave its process group
+                each.kill()
+        process.wait()
+
+
+def answers(port: int, request: bytes) -> bool:
+    """Whether the request gets a 200."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 30) as client:
+            client.sendall(request)
+            return client.recv(12) == b"HTTP/1.1 200"
+    except OSError:
+        return False
+
+
+def measured(peer: Peer, row: dict[str, Any], seconds: float, log: Path) -> Measured:
+    """All measurements of one server."""
+    single = http(peer, [row])
+    rates, medians = {}, {}
+    with started(peer, single, log) as (port, cold, process):
+        asked(port, single, 1, 1)  # warm
+        for connections in CONNECTIONS:
+            rates[f"{connections} connections"], medians[f"{connections} connections"] = asked(
+                port, single, connections, seconds
+            )
+        for rows in ROWS:
+            rates[f"{rows} rows"], medians[f"{rows} rows"] = asked(port, http(peer, [row] * rows), 1, seconds)
+        tree = [process, *process.children(recursive=True)]
+        memory = sum(each.memory_full_info().pss for each in tree) / 2**20
+    return Measured(cold, memory, rates, medians)
+
+
+def trained(folder: Path) -> Path:
+    """The package of the main job, made in this folder."""
+    command = [sys.executable, "run.py", "deploy=none", f"state_dir={folder}/state", f"hydra.run.dir={folder}/run"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    [package] = (folder / "state" / "packages").iterdir()
+    return package
+
+
+def peers(package: Path, folder: Path, pythons: argparse.Namespace) -> Iterator[Peer]:
+    """Ours, and every server that there is an environment for."""
+    import joblib
+    import mlflow
+
+    def article(rows: Rows) -> dict[str, Any]:
+        return {"input": json.dumps(rows)}
+
+    def columns(rows: Rows) -> dict[str, Any]:
+        inputs = [
+            {"name": name, "shape": [len(rows), 1], "datatype": "FP64", "data": [float(row[name]) for row in rows]}
+            for name in rows[0]
+        ]
+        return {"parameters": {"content_type": "pd"}, "inputs": inputs,
+                "outputs": [{"name": "predict_proba"}]}  # fmt: skip
+
+    found = {"AZUREML_MODEL_DIR": str(package), "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
+    yield Peer(
+        "ours",
+        lambda port: [sys.executable, "-m", "score.server", "--port", str(port)],
+        package,
+        "/score",
+        article,
+        found,
+    )
+    (folder / "article.py").write_text(ARTICLE)
+    for name, script in (("article", folder / "article.py"), ("our", package / "score" / "score.py")):
+        if pythons.azmlinfsrv:
+            command = [str(Path(pythons.azmlinfsrv).with_name("azmlinfsrv")), "--entry_script", str(script)]
+            yield Peer(
+                f"azmlinfsrv, {name} script",
+                lambda port, command=command: [*command, "--worker_count", "1", "--port", str(port)],  # type: ignore[misc]
+                folder, "/score", article, found,
+            )  # fmt: skip
+    mlflow.sklearn.save_model(
+        joblib.load(package / "model.pkl"), str(folder / "mlflow"), serialization_format="cloudpickle"
+    )
+    yield Peer(
+        "mlflow models serve",
+        lambda port: [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder / "mlflow"),
+                      "--env-manager", "local", "--workers", "1", "--port", str(port)],
+        folder, "/invocations", lambda rows: {"dataframe_records": rows},
+        {**found, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+    )  # fmt: skip
+    if pythons.bentoml:
+        (folder / "bento").mkdir()
+        (folder / "bento" / "service.py").write_text(BENTO)
+        yield Peer(
+            "BentoML",
+            lambda port: [pythons.bentoml, "-m", "bentoml", "serve", "service:Diabetes", "--port", str(port)],
+            folder / "bento", "/score", article, {**found, "BENTOML_DO_NOT_TRACK": "True"},
+        )  # fmt: skip
+    if pythons.mlserver:
+        home = folder / "mlserver"
+        home.mkdir()
+        model = {**MLSERVER, "parameters": {"uri": str(package / "model.pkl")}}
+        (home / "model-settings.json").write_text(json.dumps(model))
+
+        def command_of(port: int) -> list[str]:
+            ports = {"http_port": port, "grpc_port": port + 1, "metrics_port": port + 2, "parallel_workers": 1}
+            (home / "settings.json").write_text(json.dumps({"host": "127.0.0.1", **ports}))
+            return [str(Path(pythons.mlserver).with_name("mlserver")), "start", "."]
+
+        yield Peer("MLServer", command_of, home, "/v2/models/diabetes/infer", columns, found)
+    for name in ("azmlinfsrv", "bentoml", "mlserver"):
+        if not getattr(pythons, name):
+            print(f"{name} is left out: --{name} names no environment", file=sys.stderr)
+
+
+def told(results: dict[str, Measured]) -> None:
+    """Print what was measured, and ours against each."""
+    ours = results["ours"]
+    for name, one in results.items():
+        print(f"\n{name}: first answer after {one.cold_start_s:.2f} s, {one.memory_mb:.0f} MB")
+        for what, rate in one.a_second.items():
+            ratio = "" if one is ours else f"   ours {ours.a_second[what] / rate:6.1f} ×"
+            print(f"  {what:<15}{rate:9.1f} a second, p50 {one.p50_ms[what]:8.2f} ms{ratio}")
+    others = [one for one in results.values() if one is not ours]
+    if others:
+        start = min(one.cold_start_s for one in others)
+        print(f"\nfirst answer, ours / the fastest other: {ours.cold_start_s / start:.2f}")
+        single = statistics.median(one.a_second["16 connections"] for one in others)
+        print(f"16 connections, ours / the median of the others: {ours.a_second['16 connections'] / single:.1f}")
+
+
+def draw(results: dict[str, Measured], file: Path) -> None:
+    """Requests a second of each server, on a logarithmic scale."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    whats = list(next(iter(results.values())).a_second)
+    figure, axes = plt.subplots(figsize=(10, 5), layout="constrained")
+    height = 0.8 / len(results)
+    for place, (name, one) in enumerate(results.items()):
+        at = [index + place * height for index in range(len(whats))]
+        bars = axes.barh(at, [one.a_second[what] for what in whats], height, label=name)
+        axes.bar_label(bars, fmt="%.3g", fontsize=7, padding=2)
+    axes.set(xscale="log", xlabel="requests a second", title="One worker each, the same model")
+    axes.set_yticks([index + 0.4 - height / 2 for index in range(len(whats))], whats)
+    axes.invert_yaxis()
+    axes.legend()
+    figure.savefig(file, dpi=120)
+
+
+def main() -> None:
+    """Measure, print and draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("azmlinfsrv", "bentoml", "mlserver"):
+        parser.add_argument(f"--{name}", help="the Python of an environment with it")
+    parser.add_argument("--package", type=Path, help="a package that is there; else one is trained")
+    parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
+    parser.add_argument("--plot", type=Path, default=Path("serving.png"))
+    parser.add_argument("--load", nargs=4, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.load:
+        port, file, connections, seconds = options.load
+        uvloop.install()
+        latencies = asyncio.run(load(int(port), Path(file).read_bytes(), int(connections), float(seconds)))
+        print(json.dumps([len(latencies), statistics.median(latencies)]))
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        package = (options.package or trained(folder)).resolve()
+        request = json.loads(json.loads((package / "golden.json").read_text())[0]["body"])
+        row = json.loads(request["input"])[0]
+        results: dict[str, Measured] = {}
+        for peer in peers(package, folder, options):
+            try:
+                results[peer.name] = measured(peer, row, options.seconds, folder / "log")
+            except RuntimeError as error:
+                print(f"{peer.name} is left out: {error}", file=sys.stderr)
+    told(results)
+    draw(results, options.plot)
+
+
+if __name__ == "__main__":
+    main()
