@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.config import checks
+from orchestrator.config.constraints import halves
 from orchestrator.config.spec import RunSpec
 from orchestrator.console import Console, curl_line
 from orchestrator.engine import Products
@@ -83,7 +84,7 @@ def _heading(error: OrchestratorError) -> str:
 def _preview(run: Run, *, trains: bool) -> dict[str, str]:
     spec = run.spec
     candidates = spec.search.candidates(math.prod(map(len, spec.model.param_grid.values())))
-    first = "in the first round, then fewer on more rows, " if spec.search.halves else ""
+    first = "in the first round, then fewer on more rows, " if trains and halves(spec.search) else ""
     options = spec.deploy.options
     served = ", ".join(f"{name}={options[name]}" for name in ("service_name", "port") if name in options)
     return {
@@ -97,7 +98,7 @@ def _preview(run: Run, *, trains: bool) -> dict[str, str]:
 
 
 def _where(spec: RunSpec, products: Products, folder: Path, overrides: Sequence[str]) -> dict[str, str]:
-    again = shlex.join([_python(), sys.argv[0], *filter(_about_the_service, overrides)])
+    again = command(*filter(_about_the_service, overrides))
     notes: dict[str, str] = {}
     if Endpoint in products:
         endpoint = products[Endpoint]
@@ -111,7 +112,7 @@ def _where(spec: RunSpec, products: Products, folder: Path, overrides: Sequence[
         notes["package"] = str(package.path)
     uri = spec.tracking.options.get("tracking_uri")
     if uri and "train" in spec.stages:
-        local = shlex.join([_python(), "-m", "mlflow", "ui", "--backend-store-uri", str(uri)])
+        local = shlex.join([python(), "-m", "mlflow", "ui", "--backend-store-uri", str(uri)])
         notes["MLflow UI"] = local if str(uri).startswith("sqlite") else str(uri)
     if notes:
         notes["result"] = str(folder / "result.json")
@@ -122,7 +123,12 @@ def _about_the_service(override: str) -> bool:
     return override.startswith(ABOUT_THE_SERVICE) and not override.startswith(FAULTS)
 
 
-def _python() -> str:
+def command(*overrides: str) -> str:
+    """The line to type for another run."""
+    return shlex.join([python(), sys.argv[0], *overrides])
+
+
+def python() -> str:
     """How this Python is called where the command was typed."""
     if shutil.which("python") == sys.executable:
         return "python"

@@ -416,7 +416,11 @@ def test_a_sweep_is_nested_under_one_run(tmp_path: Path, launcher: tuple[str, ..
 def test_optuna_leads_a_sweep_and_its_best_is_one_command_away(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     with desk(tmp_path) as at:
-        space = ("model=hist_gradient_boosting", "model.param_grid.max_iter=range(5,40)")
+        space = (
+            "model=hist_gradient_boosting",
+            "model.param_grid.max_iter=range(5,40)",
+            "model.param_grid.max_depth=3",
+        )
         done = at.run("-m", "search=optuna", "hydra.sweeper.n_trials=3", *space).well()
         results = [json.loads((done.folder / str(job) / "result.json").read_text()) for job in range(3)]
         (parent,) = at.top_runs()
@@ -437,6 +441,8 @@ def test_optuna_leads_a_sweep_and_its_best_is_one_command_away(tmp_path: Path) -
     [
         (["search=optuna"], "search: Optuna leads a sweep of jobs: write python run.py -m"),
         (["-m", "search=optuna", "model/param_grid=none"], "there is nothing to choose"),
+        (["-m", "search=optuna", "model=random_forest,logistic_regression"], "one model"),
+        (["-m", "search=optuna", "search.cv=1"], "search.cv: should be at least 2"),
     ],
 )
 def test_what_optuna_cannot_do_is_told(elsewhere: Desk, typed: list[str], told: str) -> None:

@@ -15,6 +15,7 @@ from orchestrator.config.spec import ModelSpec, PreprocessSpec, SearchSpec
 from orchestrator.config.wording import got, near, nearest, shown
 from orchestrator.errors import Problem, SpecError
 
+ROWS = "n_samples"  # what a halving search gives out, unless it is a parameter
 # parameters of a search that are told elsewhere in the configuration
 DECIDED = {
     "estimator": "model and preprocess",
@@ -36,7 +37,7 @@ def problems(model: ModelSpec, preprocess: PreprocessSpec, search: SearchSpec) -
         if transformer is not None:
             yield from _parameters(transformer, component.options, at)
             yield from missing_problems(transformer, component.options, at, "parameter")
-    yield from _search(search, estimator and _made(estimator, model))
+    yield from _search(search, estimator, estimator and _made(estimator, model))
 
 
 def _class(path: str, at: str, said: str, method: str) -> tuple[type | None, Sequence[Problem]]:
@@ -139,7 +140,7 @@ def _made(estimator: type, model: ModelSpec) -> Any:
     return None
 
 
-def _search(search: SearchSpec, estimator: Any) -> Iterator[Problem]:
+def _search(search: SearchSpec, kind: type | None, estimator: Any) -> Iterator[Problem]:
     from sklearn.metrics import get_scorer, get_scorer_names
     from sklearn.model_selection._search import BaseSearchCV
 
@@ -155,6 +156,8 @@ def _search(search: SearchSpec, estimator: Any) -> Iterator[Problem]:
             yield Problem("search._target_", text)
         else:
             yield from _search_options(found, search)
+            if halves(search):
+                yield from _rounds(search, kind)
     if module := missing(search.backend):
         yield Problem(
             "search.backend", f"{search.backend} needs {module}; install it with: pip install -e '.[{search.backend}]'"
@@ -165,6 +168,27 @@ def _search(search: SearchSpec, estimator: Any) -> Iterator[Problem]:
             yield Problem("search.scoring", f"scikit-learn has no scorer '{name}'{near(name, known)}")
     modules = {name: get_scorer(name)._score_func.__module__ for name in search.scoring if name in known}  # noqa: SLF001
     yield from _scorer_kinds(modules, estimator)
+
+
+def halves(search: SearchSpec) -> bool:
+    """Whether the worse candidates are left behind after each round, so that nobody knows the fits beforehand."""
+    from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # scikit-learn's way in
+    from sklearn.model_selection import HalvingGridSearchCV, HalvingRandomSearchCV
+
+    found = locate(search.target, "search._target_")
+    return isinstance(found, type) and issubclass(found, (HalvingGridSearchCV, HalvingRandomSearchCV))
+
+
+def _rounds(search: SearchSpec, estimator: type | None) -> Iterator[Problem]:
+    """What a halving search would stumble over."""
+    factor, resource = search.options.get("factor", 3), search.options.get("resource", ROWS)
+    if isinstance(factor, int | float) and 0 < factor <= 1:
+        yield Problem("search.factor", f"should be above 1: so many candidates compete for each place, got {factor}")
+    if resource != ROWS and estimator is not None:
+        known = parameters_of(estimator)
+        if resource not in known:
+            text = f"should be {ROWS} or a parameter of {estimator.__name__}, got {shown(resource)}"
+            yield Problem("search.resource", f"{text}{nearest(resource, known)}")
 
 
 def _search_options(found: type, search: SearchSpec) -> Iterator[Problem]:
@@ -190,7 +214,7 @@ def _scorer_kinds(modules: Mapping[str, str], estimator: Any) -> Iterator[Proble
     ]
     of_numbers = [f"'{scorer}'" for scorer, module in modules.items() if module.endswith("_regression")]
     if of_classes and is_regressor(estimator):
-        text = f"{_scores(of_classes)} classes and {name} predicts numbers; use search=grid_regression"
+        text = f"{_scores(of_classes)} classes and {name} predicts numbers; use search=grid_regression, or say it: search.scoring=[r2] search.refit=r2"
         yield Problem("search.scoring", text)
     if of_numbers and is_classifier(estimator):
         text = f"{_scores(of_numbers)} numbers and {name} predicts classes; use e.g. roc_auc, or search=grid"

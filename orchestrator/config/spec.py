@@ -59,8 +59,18 @@ def _dotted(path: Any) -> Any:
     return path
 
 
-def _one_is_a_list(value: Any) -> Any:
+def one_is_a_list(value: Any) -> Any:
+    """One value may be written without brackets."""
     return (value,) if isinstance(value, str | int | float | None) else value
+
+
+def _no_value_twice(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    seen: set[str] = set()
+    for value in values:
+        if (text := f"{type(value)} {value!r}") in seen:
+            raise ValueError(f"{shown(value)} stands twice")
+        seen.add(text)
+    return values
 
 
 def _free(name: str) -> str:
@@ -73,6 +83,9 @@ Name = Annotated[
     StrictStr, _matches(r"[A-Za-z][A-Za-z0-9_-]*", "a name of letters, digits, - and _, beginning with a letter")
 ]
 StepName = Annotated[Name, AfterValidator(_free)]
+Values = Annotated[
+    tuple[Any, ...], Field(min_length=1), BeforeValidator(one_is_a_list), AfterValidator(_no_value_twice)
+]
 DottedPath = Annotated[StrictStr, BeforeValidator(_dotted)]
 
 
@@ -222,9 +235,7 @@ class ModelSpec(Section):
 
     estimator: DottedPath
     params: Mapping[StrictStr, Any] = {}
-    param_grid: Mapping[
-        StrictStr, Annotated[tuple[Any, ...], Field(min_length=1), BeforeValidator(_one_is_a_list)]
-    ] = {}
+    param_grid: Mapping[StrictStr, Values] = {}
 
     def cache_parts(self) -> Mapping[str, str]:
         """The estimator's own code counts too."""
@@ -259,14 +270,9 @@ class SearchSpec(Section):
         drawn = self.options.get("n_iter")
         return min(grid, drawn) if isinstance(drawn, int) else grid
 
-    @property
-    def halves(self) -> bool:
-        """Whether the worse candidates are left behind after each round, so that nobody knows the fits beforehand."""
-        return "factor" in self.options
-
     def cache_parts(self) -> Mapping[str, str]:
-        """The search's own code counts too; where and in how many processes it runs changes no result."""
-        return {**self.parts("n_jobs", "backend", "scheduler"), **_origins(self.target)}
+        """The search's own code counts too; where, in how many processes and how loudly it runs changes no result."""
+        return {**self.parts("n_jobs", "backend", "scheduler", "pre_dispatch", "verbose"), **_origins(self.target)}
 
     @field_validator("scoring", mode="before")
     @classmethod

@@ -42,6 +42,8 @@ def running_on(backend: str | None, scheduler: str | None, n_jobs: int | None) -
 
 def _dask(stack: ExitStack, scheduler: str | None, n_jobs: int | None) -> Any:
     import distributed
+
+    logging.getLogger("distributed").setLevel(logging.ERROR)  # each worker says hello and goodbye otherwise
     from joblib._dask import DaskDistributedBackend
 
     class Backend(DaskDistributedBackend):  # type: ignore[misc]

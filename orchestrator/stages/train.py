@@ -6,10 +6,11 @@ import bisect
 import contextlib
 import functools
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator.cache import Unfinished, cached, pure
+from orchestrator.config.constraints import ROWS, halves
 from orchestrator.config.locate import locate
 from orchestrator.config.spec import Branch, Component, DataSpec, ModelSpec, PreprocessSpec, SearchSpec, Seed
 from orchestrator.errors import OrchestratorError, TrainError
@@ -38,8 +39,12 @@ def assemble(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec) -
     candidates = search.candidates(len(ParameterGrid(grid)))
     if "n_iter" in options:
         options["n_iter"] = candidates  # scikit-learn warns of more than there are
-    # a halving search knows one metric only
-    scoring = {"scoring": search.refit} if search.halves else {"scoring": list(search.scoring), "refit": search.refit}
+    halving = halves(search)
+    scoring = {"scoring": list(search.scoring), "refit": search.refit}
+    if halving:
+        scoring = {"scoring": search.refit}  # it knows one metric only
+        if options.get("resource", ROWS) != ROWS:
+            options["resource"] = f"{MODEL}__{options['resource']}"
     found = locate(search.target, "search._target_")(
         pipeline,
         grid,
@@ -49,7 +54,7 @@ def assemble(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec) -
         error_score="raise",  # a candidate that fails is a mistake to be told, and not a missing score
         **options,
     )
-    return Search(found, candidates, None if search.halves else candidates * search.cv)
+    return Search(found, candidates, None if halving else candidates * search.cv)
 
 
 def _transformer(component: Component) -> Any:
@@ -121,6 +126,8 @@ def _remedy(error: Exception) -> str:
     advice = {
         "NaN": "preprocess=tabular fills missing values",
         "could not convert string": "preprocess=tabular encodes columns of text",
+        "min_resources_": "these are too few rows to halve: use search=grid, or fewer folds (search.cv)",
+        "'n_samples' parameter of resample": "a larger search.min_resources leaves rows for every fold",
     }
     return "; ".join([text.rstrip("."), *(remedy for sign, remedy in advice.items() if sign in text)])
 
@@ -128,33 +135,37 @@ def _remedy(error: Exception) -> str:
 def _trained(search: Any) -> Trained:
     results, prefix = search.cv_results_, f"{MODEL}__"
     names = {metric: metric for metric in search.scoring} if search.multimetric_ else {search.scoring: "score"}
-    chosen = names.get(search.refit, "score")
-    last = _last_rounds(search)
-    resources = results.get("n_resources", [None] * len(results["params"]))
-    rounds = results.get("iter", [0] * len(results["params"]))
-    places = {index: (-rounds[index], -results[f"mean_test_{chosen}"][index]) for index in last}
-    order = sorted(places.values())  # who came further is better
+    ranks: Any = results[f"rank_test_{names.get(search.refit, 'score')}"]
+    told, resources = [*range(len(results["params"]))], None
+    if "iter" in results:
+        told, resources = _last_rounds(search), results["n_resources"]
+        ranks = _ranks(told, [(-results["iter"][index], ranks[index]) for index in told])
     candidates = tuple(
         Candidate(
             params={name.removeprefix(prefix): value for name, value in results["params"][index].items()},
             mean={metric: float(results[f"mean_test_{name}"][index]) for metric, name in names.items()},
             std={metric: float(results[f"std_test_{name}"][index]) for metric, name in names.items()},
-            rank=1 + bisect.bisect_left(order, places[index]),
+            rank=int(ranks[index]),
             fit_seconds=float(results["mean_fit_time"][index]),
-            resources=None if resources[index] is None else int(resources[index]),
+            resources=None if resources is None else int(resources[index]),
         )
-        for index in last
+        for index in told
     )
-    return Trained(search.best_estimator_, last.index(int(search.best_index_)), candidates)
+    return Trained(search.best_estimator_, told.index(int(search.best_index_)), candidates)
 
 
 def _last_rounds(search: Any) -> list[int]:
-    """Where each candidate's last round stands in the results; a search without rounds has one for each."""
-    resource = getattr(search, "resource", None)  # a parameter of this name grows from round to round
-    own = [
-        {name: value for name, value in params.items() if name != resource} for params in search.cv_results_["params"]
-    ]
-    return sorted({str(params): index for index, params in enumerate(own)}.values())
+    """Where the last round of each candidate of a halving search stands in its results."""
+    params = search.cv_results_["params"]
+    # the resource grows from round to round; it may be a parameter
+    own = [{name: value for name, value in one.items() if name != search.resource} for one in params]
+    return sorted({str(one): index for index, one in enumerate(own)}.values())
+
+
+def _ranks(told: Sequence[int], places: Sequence[Any]) -> dict[int, int]:
+    """Ranks by place, the smallest first; equal places have one rank."""
+    order = sorted(places)
+    return {index: 1 + bisect.bisect_left(order, place) for index, place in zip(told, places, strict=True)}
 
 
 @cached("scikit-learn", "numpy", "pandas", "matplotlib")

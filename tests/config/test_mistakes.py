@@ -259,6 +259,12 @@ SEARCH = [
         "search.facto: SharedHalvingGridSearchCV has no such parameter; did you mean 'factor'?",
     ),
     row("search=halving search.factor=0", "search.factor: should be a float in the range (0.0, inf), got 0"),
+    row("search=grid,optuna", "search: optuna leads a sweep and can be none of its jobs"),
+    row("model.param_grid.max_depth=[2,3,2]", "model.param_grid.max_depth: 2 stands twice"),
+    row("search=halving search.factor=1", "search.factor: should be above 1"),
+    row(
+        "search=halving search.resource=n_estimator", "search.resource: got 'n_estimator' | did you mean 'n_estimators'"
+    ),
     row("+search.param_grid=3", "search.param_grid: is decided by model.param_grid"),
     row("search._target_=sklearn.model_selection.GridSearch", "search._target_: did you mean 'GridSearchCV'"),
 ]

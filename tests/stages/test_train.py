@@ -80,7 +80,7 @@ def test_a_random_search_draws_some_of_the_grid(kit: Kit, numbers: pd.DataFrame)
 
 @pytest.mark.parametrize(
     ("grid", "options"),
-    [(GRID, {}), ({"max_depth": [1, 2, 3]}, {"resource": "model__n_estimators", "max_resources": 9})],
+    [(GRID, {}), ({"max_depth": [1, 2, 3]}, {"resource": "n_estimators", "max_resources": 9})],
     ids=["rows", "trees"],
 )
 def test_a_halving_search_tells_each_candidates_last_round(
@@ -100,6 +100,23 @@ def test_a_halving_search_tells_each_candidates_last_round(
     assert all(set(one.mean) == {"accuracy"} for one in trained.candidates)
     further = {one.rank for one in trained.candidates if one.resources == max(resources)}
     assert max(further) < min({one.rank for one in trained.candidates} - further)
+
+
+class RefusesToScore(GridSearchCV):  # type: ignore[misc]
+    """Its scores of some candidates are no numbers."""
+
+    def _format_results(self, *given: Any, **options: Any) -> Any:
+        results = super()._format_results(*given, **options)
+        results["mean_test_accuracy"][[0, 2]] = np.nan
+        results["rank_test_accuracy"][:] = [3, 1, 3, 2]
+        return results
+
+
+def test_a_score_that_is_no_number_has_the_last_rank(kit: Kit, numbers: pd.DataFrame) -> None:
+    plain = kit.search(grid=GRID).estimator
+    found = RefusesToScore(plain.estimator, plain.param_grid, scoring=["accuracy"], refit="accuracy", cv=2)
+    _, trained = kit.train(numbers, Search(found, 4, 8))
+    assert [one.rank for one in trained.candidates] == [3, 1, 3, 2]
 
 
 def test_the_search_is_not_fitted_itself(kit: Kit, numbers: pd.DataFrame) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from orchestrator.config.compose import compose
-from orchestrator.config.optuna import choices_of
+from orchestrator.optuna import choices_of
 
 sweeper = pytest.importorskip("hydra_plugins.hydra_optuna_sweeper._impl")
 

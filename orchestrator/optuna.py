@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,18 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, flag_override
 
+from orchestrator.cli import command, tell
+from orchestrator.config import checks
+from orchestrator.config.compose import plain
+from orchestrator.config.spec import one_is_a_list
+
 RESULTS = "optimization_results.yaml"  # the sweeper's own file
 NOTHING = (
     "search=optuna: there is nothing to choose; add values to model.param_grid, or a range such as "
     "'model.param_grid.max_depth=range(2,20)'"
 )
+
+ONE_MODEL = "search=optuna: chooses parameters of one model; sweep models in commands of their own"
 
 
 class Guide(Callback):
@@ -29,15 +35,22 @@ class Guide(Callback):
         """Let the sweeper choose among the values of the grid; what is typed goes before it.
 
         Raises:
-            SystemExit: there is nothing to choose. Hydra lets no other exception of a callback through.
+            SystemExit: nothing can come of the sweep. Hydra lets no other exception of a callback through.
         """
-        grid: Any = OmegaConf.to_container(config.model.param_grid)
-        params = {**choices_of(grid), **(config.hydra.sweeper.params or {})}
+        task = plain(OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"]))
+        if tell(checks.problems(task)):  # once, and not in every job
+            raise SystemExit(1)
         typed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
-        if not params and not any(override.is_sweep_override() for override in typed):
+        swept = [override.key_or_group for override in typed if override.is_sweep_override()]
+        if "model" in swept:
+            raise SystemExit(ONE_MODEL)
+        params = {**choices_of(task["model"]["param_grid"]), **(config.hydra.sweeper.params or {})}
+        if not params and not swept:
             raise SystemExit(NOTHING)
         with flag_override(config, ["readonly", "struct"], [False, False]):
             config.hydra.sweeper.params = params
+            if config.dry_run:
+                config.hydra.sweeper.n_trials = 1  # one plan tells all
         _quieten()
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
@@ -47,23 +60,24 @@ class Guide(Callback):
             return
         found = yaml.safe_load(results.read_text())
         best = [f"{_bare(name)}={value}" for name, value in found["best_params"].items()]
-        told = {name.partition("=")[0] for name in best} | {"search"}
+        told = {name.partition("=")[0] for name in best} | {"search", "stages"}
         others = [_bare(override) for override in config.hydra.overrides.task if override != "deploy=none"]
         others = [override for override in others if override.partition("=")[0] not in told]
+        where = [override for override in config.hydra.overrides.hydra if override.startswith("hydra.searchpath=")]
         sys.stdout.write(
             f"\nbest {config.search.refit} {found['best_value']:.4f} of {config.hydra.sweeper.n_trials} trials\n"
-            f"go on with it: {shlex.join(['python', sys.argv[0], *others, *best])}\n"
+            f"go on with it: {command(*where, *others, *best)}\n"
         )
 
 
-def choices_of(grid: Mapping[str, Sequence[Any]]) -> dict[str, str]:
+def choices_of(grid: Mapping[str, Any] | None) -> dict[str, str]:
     """A grid as the sweeper's ``params``: for each parameter a choice among grids of one value.
 
     Optuna knows neither null nor lists, and writes what it chose as Python prints it: it is given text to choose from.
     """
     return {
-        f"++model.param_grid.{name}": f"choice({','.join(json.dumps(_typed([value])) for value in values)})"
-        for name, values in grid.items()
+        f"++model.param_grid.{name}": f"choice({','.join(json.dumps(_typed([value])) for value in one_is_a_list(values))})"
+        for name, values in (grid or {}).items()
     }
 
 
