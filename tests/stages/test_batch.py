@@ -18,6 +18,7 @@ from orchestrator.errors import DataError, PackageError
 from orchestrator.events import Event, Progress, StepNote, StepProgress
 from orchestrator.products import ModelVersion, Package, Scored
 from orchestrator.stages.batch import batch
+from score.compiled import Compilation
 from score.scorer import Scorer
 
 from .conftest import TABULAR, Kit
@@ -231,6 +232,7 @@ def test_a_package_that_does_not_load_is_told(
     copy_of: Callable[[Package], Package], version: ModelVersion, tmp_path: Path
 ) -> None:
     package = copy_of(version.package)
+    Compilation("switched off").write(package.path)
     (package.path / "model.pkl").write_bytes(b"no pickle")
     broken = ModelVersion("toy_model", "1", None, package)
     (tmp_path / "new.csv").write_text("a\n")
@@ -242,6 +244,7 @@ def test_a_model_that_fails_is_told(
     copy_of: Callable[[Package], Package], version: ModelVersion, tmp_path: Path, rows: pd.DataFrame
 ) -> None:
     package = copy_of(version.package)
+    Compilation("switched off").write(package.path)
     joblib.dump(RandomForestClassifier(), package.path / "model.pkl")  # was never fitted
     rows.to_csv(tmp_path / "new.csv", index=False)
     spec = BatchSpec(input=tmp_path / "new.csv", output=tmp_path / "scored.csv")
