@@ -313,7 +313,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", help="the Python of an environment with it")
     parser.add_argument("--package", type=Path, help="a package that is there; else one is trained")
     parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
-    parser.add_argument("--plot", type=Path, default=Path("serving.png"))
+    parser.add_argument("--plot", type=Path, help="where to draw it")
     parser.add_argument("--load", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.load:
@@ -334,7 +334,8 @@ def main() -> None:
             except RuntimeError as error:
                 print(f"{peer.name} is left out: {error}", file=sys.stderr)
     told(results)
-    draw(results, options.plot)
+    if options.plot:
+        draw(results, options.plot)
 
 
 if __name__ == "__main__":
