@@ -56,7 +56,7 @@ class Access:
             told, seconds = True, time.perf_counter() - began
             if self.metrics:
                 self.metrics.in_flight.dec()
-                self.metrics.count(getattr(scope.get("route"), "path", "other"), status, seconds, note.rows)
+                self.metrics.count(_route(scope), status, seconds, note.rows)
             self.log(_line(scope, own, client, status, seconds, sent, note.rows))
 
         async def noted(message: Message) -> None:
@@ -77,6 +77,12 @@ class Access:
         finally:
             if not told:
                 tell()
+
+
+def _route(scope: Scope) -> str:
+    """The path as its route has it, below whatever it is mounted at: there are few of these."""
+    path = getattr(scope.get("route"), "path", None)
+    return "other" if path is None else f"{scope.get('root_path', '')}{path}"
 
 
 def _line(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from anyio import move_on_after
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 MODEL = "/v2/models/{name}"
+DISCARD_BYTES, DISCARD_SECONDS = 2**28, 5
 Endpoint = Callable[[Request], Awaitable[Response]]
 Page = Callable[[], tuple[bytes, str]]  # a body and its media type
 
@@ -89,7 +92,7 @@ def documents(scorer: Scorer, *, keyed: bool) -> dict[str, Endpoint]:
             raise HTTPException(404, f"there is no Swagger {shown(version)} here; versions are {', '.join(versions)}")
         return Response(versions[version], media_type=JSON)
 
-    metadata = told(encoded(v2.metadata(contract, probable=scorer.probable)))
+    metadata = told(encoded(v2.metadata(contract, probable=scorer.probable, compiled=scorer.compiled)))
     ready = told(encoded({"name": contract.model_name, "ready": True}))
     return {
         "/openapi.json": told(described),
@@ -127,9 +130,27 @@ def of_model(name: str, endpoint: Endpoint) -> Endpoint:
 async def refused(request: Request, error: Exception) -> Response:
     """The reply to a request that no route took, or that its route refused."""
     assert isinstance(error, HTTPException)
+    if error.status_code != HTTPStatus.REQUEST_TIMEOUT:  # whose body did not come
+        await discard(request)
     plain = error.detail == HTTPStatus(error.status_code).phrase  # Starlette's own, which says nothing new
     detail = f"there are {request.app.state.told}" if plain else error.detail
     return problem(request, error.status_code, detail, error.headers)
+
+
+async def discard(request: Request) -> None:
+    """Take the rest of a body that nobody wants, so that its sender reads the answer and meets no reset connection.
+
+    Who waits for a word before it sends (``Expect: 100-continue``) gets the answer at once; who is too slow, too.
+    """
+    if "expect" in request.headers:
+        return
+    left = DISCARD_BYTES
+    with suppress(ClientDisconnect, RuntimeError):  # or it was read to its end
+        with move_on_after(DISCARD_SECONDS):
+            async for chunk in request.stream():
+                left -= len(chunk)
+                if left < 0:
+                    break
 
 
 async def gone(request: Request, _error: Exception) -> Response:

@@ -59,10 +59,10 @@ class Profile:
 
     @property
     def bins(self) -> list[str]:
-        """What each bin is called."""
+        """What each bin is called, no two alike: values as JSON writes them, so that the text "missing" has quotes."""
         if self.edges is None:
-            return ["missing", *map(str, self.values)]
-        inner = [f"{low:g} to {high:g}" for low, high in zip(self.edges, self.edges[1:], strict=False)]
+            return ["missing", *(json.dumps(value, ensure_ascii=False) for value in self.values)]
+        inner = [f"{low!r} to {high!r}" for low, high in zip(self.edges, self.edges[1:], strict=False)]
         return ["missing", "below", *inner, "above"]
 
     def counted(self, values: Iterable[Any]) -> list[int]:

@@ -102,6 +102,11 @@ class Scorer:
         """Whether the model gives probabilities."""
         return self.contract.classes is not None and self.model.classes is not None
 
+    @property
+    def compiled(self) -> bool:
+        """Whether the pickle's twin answers."""
+        return isinstance(self.model, CompiledModel)
+
     def reply(self, body: bytes | str | dict[str, Any]) -> Any:
         """The payload alone that answers a body; raises as ``score`` does."""
         return self.score(body).payload

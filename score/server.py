@@ -44,9 +44,12 @@ log = logging.getLogger("uvicorn.error")
 class Server(uvicorn.Server):
     """uvicorn that tells when it accepts, shares its port with other workers, and breaks no connection when it leaves."""
 
-    def __init__(self, config: uvicorn.Config, listener: socket.socket, accepting: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, listener: socket.socket, accepting: Callable[[], None], *, alone: bool = True
+    ) -> None:
         super().__init__(config)
         self._listener, self._accepting = listener, accepting
+        self._at_once = 16 if alone else 4  # more would leave less to the other workers
         self._opening: set[asyncio.Task[Any]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 -- uvicorn's signature
@@ -57,22 +60,26 @@ class Server(uvicorn.Server):
         self._accepting()
 
     def _accept(self) -> None:
-        """Take one connection, where asyncio alone would take all that wait, and leave none to the other workers."""
+        """Take some connections, where asyncio alone would take all that wait, and leave none to the other workers.
+
+        A turn of the loop may hold many scorings: with one connection a turn, a burst would wait for seconds.
+        """
         loop = asyncio.get_running_loop()
-        try:
-            connection, _ = self._listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client has given up
-            return
-        except OSError as error:  # no descriptor is free: those that wait go on waiting
-            log.warning("Cannot accept: %s", error)
-            loop.remove_reader(self._listener)
-            loop.call_later(RETRY_SECONDS, self._resume)
-            return
-        connection.setblocking(False)
-        made = partial(Protocol, config=self.config, server_state=self.server_state, app_state={})
-        task = loop.create_task(loop.connect_accepted_socket(made, connection))
-        self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        for _ in range(self._at_once):
+            try:
+                connection, _address = self._listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client has given up
+                return
+            except OSError as error:  # no descriptor is free: those that wait go on waiting
+                log.warning("Cannot accept: %s", error)
+                loop.remove_reader(self._listener)
+                loop.call_later(RETRY_SECONDS, self._resume)
+                return
+            connection.setblocking(False)
+            made = partial(Protocol, config=self.config, server_state=self.server_state, app_state={})
+            task = loop.create_task(loop.connect_accepted_socket(made, connection))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
 
     def _resume(self) -> None:
         if not self.should_exit:
@@ -119,7 +126,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--host", default="127.0.0.1")
     made.add_argument("--port", type=int, default=6789)
     made.add_argument(
-        "--keys", type=Path, help="a JSON file with 'primary' and 'secondary'; /score, /metrics and /meta then need one"
+        "--keys",
+        type=Path,
+        help="a JSON file with 'primary' and 'secondary'; all but /, /docs and /v2/health then needs one",
     )
     made.add_argument(
         "--workers", type=int, default=1, help="processes on this port; each loads the model and has limits of its own"
@@ -186,7 +195,7 @@ def work(config: uvicorn.Config, options: argparse.Namespace) -> int:
     listener = socket.socket(proto=socket.IPPROTO_TCP, fileno=options.listener_fd)
     if not kept(supervisor):
         return 1
-    server = Server(config, listener, lambda: supervisor.sendall(b"serving\n"))
+    server = Server(config, listener, lambda: supervisor.sendall(b"serving\n"), alone=False)
 
     def leave_with_it() -> None:
         supervisor.recv(1)  # it says nothing more, and the system says when it has gone

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BINARY = "tensors as the protocol's binary extension has them, or all as JSON"
 _INTEGERS = [f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
+SERVER = "sklearn-orchestrator"
 _TYPES: Mapping[str, frozenset[type]] = {
     "BOOL": frozenset({bool}),
     "BYTES": frozenset({str}),
@@ -31,16 +32,17 @@ _KINDS = {"integer": "INT64", "number": "FP64", "boolean": "BOOL", "string": "BY
 
 def server(contract: Contract) -> dict[str, Any]:
     """What ``GET /v2`` tells."""
-    return {"name": contract.model_name, "version": contract.fingerprint, "extensions": [v2_binary.NAME]}
+    return {"name": SERVER, "version": contract.fingerprint, "extensions": [v2_binary.NAME]}
 
 
-def metadata(contract: Contract, *, probable: bool) -> dict[str, Any]:
+def metadata(contract: Contract, *, probable: bool, compiled: bool = False) -> dict[str, Any]:
     """What ``GET /v2/models/{name}`` tells: the tensors that go in and come out; any number of rows."""
     inputs = [{"name": column.name, "datatype": _datatype(column), "shape": [-1]} for column in contract.columns]
     outputs = [{"name": "predictions", "datatype": _datatype_of(contract.classes), "shape": [-1]}]
     if probable:
         outputs.append({"name": "probabilities", "datatype": "FP64", "shape": [-1, len(contract.classes or ())]})
-    return {"name": contract.model_name, "platform": "sklearn_pickle", "inputs": inputs, "outputs": outputs}
+    platform = "onnxruntime_onnx" if compiled else "sklearn_pickle"
+    return {"name": contract.model_name, "platform": platform, "inputs": inputs, "outputs": outputs}
 
 
 def infer(scorer: Scorer, body: bytes, length: str | None = None) -> Answer:

@@ -232,7 +232,8 @@ def rule_for(column: Column) -> Rule:
 def shown(value: Any) -> str:
     """A value in a message: as JSON where it is short, by what it is where it is not."""
     if isinstance(value, str):
-        return json.dumps(value if len(value) <= SHOWN else value[:SHOWN] + "...")
+        text = json.dumps(value if len(value) <= SHOWN else value[:SHOWN] + "...", ensure_ascii=False)
+        return text.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair has no UTF-8
     if isinstance(value, int) and value.bit_length() > 100:
         return f"an integer of {value.bit_length()} bits"  # printing it may pass Python's limit of digits
     if value is None or isinstance(value, bool | int | float):

@@ -31,7 +31,7 @@ def loaded():
 
 class Slow:
     contract = Contract("slow", "regression", ())
-    probable = False
+    probable = compiled = False
 
     def answer(self, body):
         word = body[:100].strip(b" ").decode()
@@ -142,3 +142,17 @@ def test_a_body_that_dribbles_is_given_up(stub: Path, serve: Serve, head: str) -
             assert (response.status, json.loads(response.read())["title"]) == (408, "Request Timeout")
             assert client.recv(1) == b""  # and the connection with it
         assert ask("POST", "/score", b"12")[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/score", "/nowhere"])
+def test_who_sends_too_much_and_then_reads_meets_the_answer_and_no_reset(stub: Path, serve: Serve, path: str) -> None:
+    with (
+        serve(stub, "--max-bytes", "1000") as (_, process),
+        socket.create_connection(("127.0.0.1", port_of(process)), 20) as client,
+    ):
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 30000000\r\n\r\n"
+        client.sendall(head.encode() + b"1" * 30_000_000)
+        response = http.client.HTTPResponse(client)
+        response.begin()
+        assert response.status == (413 if path == "/score" else 404)
+        assert json.loads(response.read())["status"] == response.status
