@@ -8,17 +8,25 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def described(contract: Mapping[str, Any]) -> dict[str, Any]:
-    """The package as its contract tells it, and what only the one who deployed it knows.
+def deployed() -> dict[str, str | None]:
+    """What only the one who deployed the package knows: its version in the registry, and the run that it came of.
 
-    A package holds what it is made of and nothing of the run: two equal trainings give the same package. So its version
-    in the registry and the run it came of are told by the target, in the environment, and null where they are not.
+    A package holds what it is made of and nothing of the run: two equal trainings give the same package. So a target
+    tells these in the environment; they are null where it does not.
     """
     return {
-        "model": contract.get("model", {}).get("name"),
         "version": os.environ.get("SCORE_MODEL_VERSION") or None,
         "run_id": os.environ.get("SCORE_RUN_ID") or None,
+    }
+
+
+def described(contract: Mapping[str, Any], *, compiled: bool) -> dict[str, Any]:
+    """The package as its contract tells it, whether its twin answers or its pickle, and how it was deployed."""
+    return {
+        "model": contract.get("model", {}).get("name"),
+        **deployed(),
         "fingerprint": contract["fingerprint"],
+        "answers": "model.onnx" if compiled else "model.pkl",
         "task": contract.get("task"),
         "classes": contract.get("classes"),
         "versions": contract.get("versions", {}),

@@ -165,14 +165,15 @@ def configured(options: argparse.Namespace, contract: Mapping[str, Any]) -> uvic
     from score import score  # here, so that --help and the tests of the routes need no model
 
     score.init()
-    about = meta.described(contract)
+    scorer = score.loaded()
+    about = meta.described(contract, compiled=scorer.compiled)
     counted = metrics.Metrics(
         PACKAGE, {key: str(about[key] or "") for key in ("model", "version", "fingerprint", "task")}
     )
     limits = Limits(options.max_bytes, options.max_waiting, options.body_seconds, options.scoring_seconds)
     admission = Admission(limits)
     pages: dict[str, Page] = {"/metrics": counted.page, "/meta": partial(meta.page, about)}
-    app = application(score.loaded(), admission, read_keys(options.keys) if options.keys else (), pages)
+    app = application(scorer, admission, read_keys(options.keys) if options.keys else (), pages)
     config = uvicorn.Config(
         Access(app, counted),
         http=Protocol,

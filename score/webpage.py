@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 
-from score import about
+from score import about, meta
 from score.contract import FILE
 
 if TYPE_CHECKING:
@@ -80,10 +80,14 @@ def model(contract: Contract, *, keyed: bool) -> Endpoint:
 
 
 def document(contract: Contract, package: Path) -> dict[str, Any]:
-    """The contract, what is known of the training, and when the package's files were written."""
+    """The contract, how it was deployed, what is known of the training, and when the package's files were written."""
     written = datetime.fromtimestamp((package / FILE).stat().st_mtime, timezone.utc)
-    return dataclasses.asdict(contract) | {
-        "written": written.isoformat(timespec="seconds"),
-        "training": about.read(package),
-        "figures": list(about.figures(package)),
-    }
+    return (
+        dataclasses.asdict(contract)
+        | meta.deployed()
+        | {
+            "written": written.isoformat(timespec="seconds"),
+            "training": about.read(package),
+            "figures": list(about.figures(package)),
+        }
+    )

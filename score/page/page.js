@@ -361,7 +361,7 @@ function facts(pairs) {
 }
 
 function describe() {
-  const {training, classes, written, fingerprint, versions} = model
+  const {training, classes, version, run_id: run, written, fingerprint, versions} = model
   const params = Object.entries(training?.params ?? {}).map(([name, value]) => `${name}=${value}`).join(", ")
   document.title = $("name").textContent = model.model_name
   $("summary").textContent = classes ? `Tells ${classes.length} classes apart: ${classes.slice(0, 10).join(", ")}${classes.length > 10 ? ", …" : ""}.`
@@ -370,6 +370,7 @@ function describe() {
     Model: training && `${training.estimator}${params && ` (${params})`}`,
     "Packaged": new Date(written).toLocaleString([], {dateStyle: "medium", timeStyle: "short"}),
     "Trained on": training && `${training.training_rows} rows of data ${training.data.slice(0, 16)}; ${training.held_out_rows} held out`,
+    Version: version && (run ? `${version}, of run ${run}` : version),
     Fingerprint: fingerprint,
     Versions: Object.entries(versions).map(pair => pair.join(" ")).join(", "),
   }))

@@ -69,9 +69,12 @@ def test_meta_tells_what_is_served(pima: Path, serve: Serve, monkeypatch: pytest
     with serve(pima, "--keys", "keys.json") as (ask, _):
         for path in ("/meta", "/metrics"):
             assert ask("GET", path)[0] == 401
-        told = json.loads(ask("GET", "/meta", Authorization="Bearer two")[2])
+        told, page = (
+            json.loads(ask("GET", path, Authorization="Bearer two")[2]) for path in ("/meta", "/page/model.json")
+        )
+    assert (page["version"], page["run_id"], page["fingerprint"]) == ("7", "run", told["fingerprint"])
     contract = json.loads((pima / "contract.json").read_text())
     assert told == {
         "model": "m", "version": "7", "run_id": "run", "fingerprint": contract["fingerprint"],
-        "task": "classification", "classes": [0, 1], "versions": contract["versions"],
+        "answers": "model.pkl", "task": "classification", "classes": [0, 1], "versions": contract["versions"],
     }  # fmt: skip
