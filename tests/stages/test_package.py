@@ -21,6 +21,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
+from orchestrator.cache import purity
 from orchestrator.errors import PackageError
 from orchestrator.products import Package, Split, Trained
 from orchestrator.stages import package as stage
@@ -66,6 +67,13 @@ def test_people_are_told_of_the_training(toy_package: Package, toy: tuple[Split,
         "data": parts.digest,
     }
     assert {name: path.read_bytes() for name, path in about.figures(toy_package.path).items()} == EVALUATION.figures
+
+
+def test_another_version_of_whatever_is_pinned_makes_the_package_anew(toy_package: Package) -> None:
+    how = purity(stage.package)
+    assert how is not None
+    pinned = {line.partition("==")[0] for line in (toy_package.path / "requirements.txt").read_text().splitlines()}
+    assert {name.replace("_", "-") for name in pinned} <= set(how.versions)
 
 
 def test_pins_are_exactly_what_the_pickle_and_the_entry_script_need(toy_package: Package) -> None:
