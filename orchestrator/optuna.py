@@ -24,7 +24,6 @@ NOTHING = (
     "search=optuna: there is nothing to choose; add values to model.param_grid, or a range such as "
     "'model.param_grid.max_depth=range(2,20)'"
 )
-
 ONE_MODEL = "search=optuna: chooses parameters of one model; sweep models in commands of their own"
 
 

@@ -145,12 +145,11 @@ async def discard(request: Request) -> None:
     if "expect" in request.headers:
         return
     left = DISCARD_BYTES
-    with suppress(ClientDisconnect, RuntimeError):  # or it was read to its end
-        with move_on_after(DISCARD_SECONDS):
-            async for chunk in request.stream():
-                left -= len(chunk)
-                if left < 0:
-                    break
+    with suppress(ClientDisconnect, RuntimeError), move_on_after(DISCARD_SECONDS):  # or it was read to its end
+        async for chunk in request.stream():
+            left -= len(chunk)
+            if left < 0:
+                break
 
 
 async def gone(request: Request, _error: Exception) -> Response:

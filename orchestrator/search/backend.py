@@ -42,9 +42,9 @@ def running_on(backend: str | None, scheduler: str | None, n_jobs: int | None) -
 
 def _dask(stack: ExitStack, scheduler: str | None, n_jobs: int | None) -> Any:
     import distributed
+    from joblib._dask import DaskDistributedBackend
 
     logging.getLogger("distributed").setLevel(logging.ERROR)  # each worker says hello and goodbye otherwise
-    from joblib._dask import DaskDistributedBackend
 
     class Backend(DaskDistributedBackend):  # type: ignore[misc]
         """Joblib's own, also for one worker: the rest may be about to join, and joblib would do its work right here."""

@@ -18,6 +18,7 @@ import scipy
 import sklearn
 
 from orchestrator.errors import TrainError
+from orchestrator.sources import file_digest
 
 
 @functools.cache
@@ -49,7 +50,6 @@ def check(sent: Mapping[str, str]) -> None:
 
 
 def _digest(folder: Path) -> str:
-    sha = hashlib.sha256()
-    for file in sorted(folder.rglob("*.py")):
-        sha.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return sha.hexdigest()
+    """Of files alone, wherever they lie: an installed copy and a checkout of it are the same (not so in our cache)."""
+    sources = sorted((file.relative_to(folder).as_posix(), file_digest(file)) for file in folder.rglob("*.py"))
+    return hashlib.sha256(repr(sources).encode()).hexdigest()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,6 @@ from score.compiled import Compilation, CompiledModel
 from score.contract import Contract
 from score.transforms import ToFloat, ZerosToMissing
 
-ROOT = Path(__file__).resolve().parents[2]
 ZEROS = ["Glucose", "BloodPressure", "SkinThickness", "Insulin", "BMI"]
 
 
@@ -60,16 +58,6 @@ def fit() -> Fit:
         return Fitted(pipeline, contract, (X[:known], X[known:]))
 
     return fit
-
-
-@pytest.fixture(scope="session")
-def diabetes() -> pd.DataFrame:
-    return pd.read_csv(ROOT / "data/diabetes.csv")
-
-
-@pytest.fixture(scope="session", name="X")
-def features(diabetes: pd.DataFrame) -> pd.DataFrame:
-    return diabetes.drop(columns="Outcome")
 
 
 @pytest.fixture(scope="session")

@@ -70,16 +70,6 @@ class Stub:
 
 
 @pytest.fixture(scope="session")
-def diabetes() -> pd.DataFrame:
-    return pd.read_csv(ROOT / "data/diabetes.csv")
-
-
-@pytest.fixture(scope="session", name="X")
-def features(diabetes: pd.DataFrame) -> pd.DataFrame:
-    return diabetes.drop(columns="Outcome")
-
-
-@pytest.fixture(scope="session")
 def mixed() -> pd.DataFrame:
     rng, n = np.random.default_rng(0), 300
     frame = pd.DataFrame(
