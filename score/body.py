@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,11 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from score.contract import Contract
 from score.parsing import NotJson, Repeated, parse
 from score.problems import MAX_PROBLEMS, BadRequest, Problem, Problems
+from score.typed import TypedReader
 from score.values import Rule, listed, rule_for, shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from score.models import Columns
+
+Form = Literal["input", "data", "split"]
 FORMS = 'one of {"input": "[{...}]"}, {"data": [{...}, ...]}, {"columns": [...], "data": [[...], ...]}'
 _ABSENT = object()  # stands in a cell that was reported already
 
@@ -24,7 +29,7 @@ _ABSENT = object()  # stands in a cell that was reported already
 class Request:
     """A parsed body: which of the three forms, its rows, and for the split form the columns' names."""
 
-    form: Literal["input", "data", "split"]
+    form: Form
     rows: list[Any]
     columns: list[Any] | None = None
 
@@ -65,6 +70,21 @@ class Reader:
         self._rules: dict[str, Rule] = {column.name: rule_for(column) for column in contract.columns}
         self._ranges = {name: rule for name, rule in self._rules.items() if rule.column.minimum is not None}
         self._strict = contract.extra_columns == "forbid"
+        self._typed: TypedReader | None = None
+        with suppress(ValueError):
+            self._typed = TypedReader(self._rules)
+
+    def read(self, body: bytes | str | dict[str, Any]) -> tuple[Form, Columns]:
+        """The form of a body, and the values (n_rows,) of each column, in training's order.
+
+        Raises:
+            BadRequest: with all problems, up to ``max_problems``.
+        """
+        typed = None if self._typed is None or isinstance(body, dict) else self._typed.read(body)
+        if typed is not None:
+            return typed
+        request = read(body)
+        return request.form, self.columns(request)
 
     def columns(self, request: Request) -> dict[str, list[Any]]:
         """The values (n_rows,) of each column, in training's order; None is a missing one.
@@ -82,12 +102,12 @@ class Reader:
         self._compare(None, given, found)
         return self._checked({name: given.get(name, []) for name in self._rules}, found)
 
-    def outside(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, int]:
+    def outside(self, columns: Columns) -> dict[str, int]:
         """How many values of each column are outside of the range that training saw; only of columns with some."""
         counted = {name: rule.outside(columns[name]) for name, rule in self._ranges.items()}
         return {name: count for name, count in counted.items() if count}
 
-    def frame(self, columns: dict[str, list[Any]]) -> pd.DataFrame:
+    def frame(self, columns: Columns) -> pd.DataFrame:
         """Checked columns as the rows (n_rows, n_columns) that the pipeline was fitted on, with training's dtypes."""
         import pandas as pd
 

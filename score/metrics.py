@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -25,8 +25,10 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from score import profile
-from score.notes import Columns
 from score.profile import Profile
+
+if TYPE_CHECKING:
+    from score.models import Columns
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 MIN_VALUES = 100  # fewer drift by chance
@@ -75,9 +77,12 @@ class Metrics:
     def watch(self, columns: Columns) -> None:
         """Values that kept the contract, from whatever thread."""
         for name, bins in self._bins.items():
-            values = columns[name]
-            counts = self._profiles[name].counted(values[:: 1 + len(values) // MAX_VALUES])
-            for place, count in enumerate(counts):
+            values, each = columns[name], self._profiles[name]
+            if len(values) == 1:
+                bins[each.place(values[0])].inc()
+                continue
+            some = values[:: 1 + len(values) // MAX_VALUES]
+            for place, count in enumerate(each.counted(some if isinstance(some, list) else some.tolist())):
                 if count:
                     bins[place].inc(count)
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from score.values import Values
 
 if TYPE_CHECKING:
     from score.body import Reader
 
 FILE = "model.pkl"
-Columns = dict[str, list[Any]]
+Columns = Mapping[str, Values]
 
 
 class Model(Protocol):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-Columns = Mapping[str, Sequence[Any]]
+if TYPE_CHECKING:
+    from score.models import Columns
 
 
 @dataclass

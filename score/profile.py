@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,17 +66,20 @@ class Profile:
         inner = [f"{low!r} to {high!r}" for low, high in zip(self.edges, self.edges[1:], strict=False)]
         return ["missing", "below", *inner, "above"]
 
+    @cached_property
+    def place(self) -> Callable[[Any], int]:
+        """Finds the bin that a value falls into."""
+        if self.edges is None:
+            places = {value: place for place, value in enumerate(self.values, 1)}
+            return lambda value: places.get(value, 0)
+        edges = list(self.edges)
+        return lambda value: 0 if value is None else 1 + bisect_right(edges, value)
+
     def counted(self, values: Iterable[Any]) -> list[int]:
         """How many of these values fall into each bin."""
         counts = [0] * len(self.shares)
-        if self.edges is None:
-            places = {value: place for place, value in enumerate(self.values, 1)}
-            for value in values:
-                counts[places.get(value, 0)] += 1
-        else:
-            edges = self.edges
-            for value in values:
-                counts[0 if value is None else 1 + bisect_right(edges, value)] += 1
+        for place in map(self.place, values):
+            counts[place] += 1
         return counts
 
     def outside(self, counts: Sequence[float]) -> float:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
 import orjson
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 Labels = Sequence[Any]
-Probabilities = Sequence[Sequence[float]]
+Probabilities: TypeAlias = "npt.ArrayLike"  # (n_rows, n_classes)
 OUT_OF_RANGE = "X-Out-Of-Range"
 MAX_HEADER = 1000  # characters; proxies refuse headers of some thousands
 
 
 def plain(predictions: Labels, probabilities: Probabilities | None, classes: Labels | None) -> dict[str, Any]:
-    """The reply as one JSON object; ``probabilities`` (n_rows, n_classes) are in the order of ``classes``."""
+    """The reply as one JSON object; ``probabilities`` are in the order of ``classes``."""
+    import numpy as np
+
     reply: dict[str, Any] = {"predictions": list(predictions)}
     if probabilities is not None:
-        reply["probabilities"] = [list(row) for row in probabilities]
+        reply["probabilities"] = np.asarray(probabilities).tolist()
     if classes is not None:
         reply["classes"] = list(classes)
     return reply
@@ -30,10 +35,14 @@ def article(predictions: Labels, probabilities: Probabilities | None) -> str:
     ``proba`` is the probability of the second of two classes, as in the article; of more classes each row holds all,
     since that of the last alone would mean nothing. Without probabilities it is ``prediction``.
     """
-    key, values = "prediction", list(predictions)
+    import numpy as np
+
+    held: dict[str, Any] = {"prediction": list(predictions)}
     if probabilities is not None:
-        key, values = "proba", [row[-1] if len(row) == 2 else list(row) for row in probabilities]
-    return f'{{"{key}": {orjson.dumps(values).decode()}}}'  # with the article's space, too
+        shares = np.asarray(probabilities, dtype=np.float64)
+        held = {"proba": np.ascontiguousarray(shares[:, 1]) if shares.shape[1:] == (2,) else shares}
+    text = orjson.dumps(held, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    return text.replace(":", ": ", 1)  # with the article's space, too
 
 
 def encoded(payload: Any) -> bytes:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import platform
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from score import replies
-from score.body import Reader, Request, read
+from score.body import Form, Reader
 from score.compiled import GRAPH, Compilation, CompiledModel
 from score.contract import FILE, Contract
 from score.models import FILE as PICKLE
@@ -23,6 +22,7 @@ from score.notes import seen
 from score.problems import PROBLEM, BadRequest, problem_document
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class InitError(RuntimeError):
@@ -54,6 +54,22 @@ class Scored(NamedTuple):
     headers: dict[str, str]
 
 
+def _our_fault(method: Callable[..., T]) -> Callable[..., T]:
+    """Whatever goes wrong is a ScoringError with its cause in the log, unless the request was at fault."""
+
+    @wraps(method)
+    def guarded(*args: Any) -> T:
+        try:
+            return method(*args)
+        except BadRequest:
+            raise
+        except Exception as error:
+            logger.exception("scoring failed")
+            raise ScoringError("the model failed on a valid request: see the service's log") from error
+
+    return guarded
+
+
 @dataclass(frozen=True)
 class Scorer:
     """A loaded package; nothing in it changes, so that threads may share it."""
@@ -77,6 +93,7 @@ class Scorer:
         reader = Reader(contract)
         return cls(contract, _model(folder, contract, reader), reader)
 
+    @_our_fault
     def score(self, body: bytes | str | dict[str, Any]) -> Scored:
         """What answers a body.
 
@@ -84,18 +101,17 @@ class Scorer:
             BadRequest: the body does not keep the contract.
             ScoringError: the pipeline failed.
         """
-        with _our_fault():
-            request = read(body)
-            columns = self.reader.columns(request)
-            seen(columns)
-            return Scored(self._payload(request, columns), self._headers(columns))
+        form, columns = self.reader.read(body)
+        seen(columns)
+        return Scored(self._payload(form, columns), self._headers(columns))
 
+    @_our_fault
     def infer(self, given: Mapping[str, list[Any]]) -> tuple[list[Any], list[list[float]] | None, dict[str, str]]:
         """Labels, probabilities where the model has them, and headers, for columns of one length; raises as ``score``."""
-        with _our_fault():
-            columns = self.reader.checked(given)
-            seen(columns)
-            return *self._predicted(columns), self._headers(columns)
+        columns = self.reader.checked(given)
+        seen(columns)
+        labels, shares = self._predicted(columns)
+        return labels, None if shares is None else shares.tolist(), self._headers(columns)
 
     @cached_property
     def probable(self) -> bool:
@@ -122,48 +138,39 @@ class Scorer:
     def _headers(self, columns: Columns) -> dict[str, str]:
         return replies.out_of_range(self.reader.outside(columns))
 
-    def _payload(self, request: Request, columns: Columns) -> Any:
-        if request.form == "input":
+    def _payload(self, form: Form, columns: Columns) -> Any:
+        if form == "input":
             return replies.article(*self._predicted(columns, labels=not self.probable))
         return replies.plain(*self._predicted(columns), self.contract.classes)
 
-    def _predicted(self, columns: Columns, *, labels: bool = True) -> tuple[list[Any], list[list[float]] | None]:
-        """A label (or a number in a regression) and probabilities for each row; no labels where none are asked for."""
-        if not any(columns.values()):  # scikit-learn refuses to predict nothing
-            return [], [] if self.probable else None
+    def _predicted(self, columns: Columns, *, labels: bool = True) -> tuple[list[Any], Any]:
+        """A label (or a number in a regression) for each row, none where none are asked for, and the probabilities.
+
+        These are an array (n_rows, n_classes) in the order of the contract's classes, or None.
+        """
+        if not len(next(iter(columns.values()), ())):  # scikit-learn refuses to predict nothing
+            return [], self._spread(0) if self.probable else None
         codes, shares = self.model.predict(columns, labels=labels)
         return self._labels(codes) if labels else [], self._probabilities(shares) if self.probable else None
 
     def _labels(self, predicted: Any) -> list[Any]:
-        """A label for each row, or a number in a regression."""
-        codes = _finite(predicted)
+        codes: list[Any] = _finite(predicted).tolist()
         if self.contract.classes is None:
             return codes
         labels = dict(enumerate(self.contract.classes))  # a list would take -1 for its last label
         return [labels[code] for code in codes]
 
-    def _probabilities(self, given: Any) -> list[list[float]]:
-        """A probability for each row and class (n_rows, n_classes), in the order of the contract's classes."""
+    def _probabilities(self, given: Any) -> Any:
+        if given.shape[1] == len(self.contract.classes or ()):
+            return _finite(given)
+        every = self._spread(len(given))  # a class that training rows lacked is never predicted
+        every[:, list(self.model.classes or ())] = _finite(given)
+        return every
+
+    def _spread(self, rows: int) -> Any:
         import numpy as np
 
-        classes = self.contract.classes or ()
-        if given.shape[1] == len(classes):
-            return _finite(given)
-        every = np.zeros((len(given), len(classes)))  # a class that training rows lacked is never predicted
-        every[:, list(self.model.classes or ())] = given
-        return _finite(every)
-
-
-@contextmanager
-def _our_fault() -> Iterator[None]:
-    """Whatever goes wrong is a ScoringError with its cause in the log, unless the request was at fault."""
-    try:
-        yield
-    except BadRequest:
-        raise
-    except Exception as error:
-        logger.exception("scoring failed")
-        raise ScoringError("the model failed on a valid request: see the service's log") from error
+        return np.zeros((rows, len(self.contract.classes or ())))
 
 
 def _check_versions(contract: Contract) -> None:
@@ -195,11 +202,10 @@ def _model(folder: Path, contract: Contract, reader: Reader) -> Model:
         raise InitError(f"{file} {what}: install the package's requirements.txt, or build it again") from error
 
 
-def _finite(values: Any) -> list[Any]:
-    """An array as lists; raises ValueError for NaN and infinity, which JSON does not have."""
+def _finite(values: Any) -> Any:
+    """The array itself; raises ValueError if it holds NaN or infinity, which JSON does not have."""
     import numpy as np
 
     if not np.isfinite(values).all():
         raise ValueError("the model's output holds NaN or infinity")
-    found: list[Any] = np.asarray(values).tolist()
-    return found
+    return values

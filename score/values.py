@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
+
+from msgspec import Meta
 
 from score.contract import Column
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
+
+Values: TypeAlias = "list[Any] | npt.NDArray[Any]"  # of one column (n_rows,)
 
 SHOWN = 40  # characters of a value, and
 LISTED = 10  # entries of a list, in a message
@@ -47,6 +52,24 @@ class Rule:
         """The schema of a value that is there."""
         raise NotImplementedError
 
+    @property
+    def json_type(self) -> Any:
+        """The type by which msgspec takes no value but those that ``plain`` takes, and null if it may be missing.
+
+        None where there is no such type.
+        """
+        of_value = self._json_type()
+        return of_value | None if of_value is not None and self.column.missing else of_value
+
+    def _json_type(self) -> Any:
+        """The type of a value that is there."""
+        raise NotImplementedError
+
+    @property
+    def array_type(self) -> Any:
+        """The type of an array that holds such values exactly; None where they are for a list."""
+        return None
+
     def plain(self, values: list[Any]) -> bool:
         """Whether all values can be taken as they stand."""
         return set(map(type, values)) <= self.types and (not values or self.fits(values))
@@ -71,17 +94,20 @@ class Rule:
         """What is wrong with a value of the right type."""
         raise NotImplementedError
 
-    def outside(self, values: Sequence[Any]) -> int:
+    def outside(self, values: Values) -> int:
         """How many checked values are outside of the range that training saw, in a column that has one."""
         low, high = self.column.minimum, self.column.maximum
         assert low is not None
         assert high is not None
+        if not isinstance(values, list):
+            within = low <= values.min() and values.max() <= high
+            return 0 if within else int(((values < low) | (values > high)).sum())
         there = [value for value in values if value is not None] if self.column.missing else values
         if not there or (low <= min(there) and max(there) <= high):
             return 0
         return sum(not low <= value <= high for value in there)
 
-    def series(self, values: list[Any]) -> pd.Series:
+    def series(self, values: Values) -> pd.Series:
         """The column (n_rows,) as training saw it."""
         import pandas as pd
 
@@ -114,6 +140,13 @@ class _Integer(Rule):
     def _schema(self) -> dict[str, Any]:
         return {"type": "integer", "minimum": self._low, "maximum": self._high}
 
+    def _json_type(self) -> Any:
+        return Annotated[int, Meta(ge=self._low, le=self._high)] if self._high < 2**63 else None  # Meta's own limit
+
+    @property
+    def array_type(self) -> Any:
+        return None if self.column.missing else int
+
     def fits(self, values: list[Any]) -> bool:
         return bool(self._low <= min(values) and max(values) <= self._high)
 
@@ -136,13 +169,23 @@ class _Number(Rule):
         single, own = float(np.finfo("float32").max), float(np.finfo(dtype).max)
         self._limit = min(own, single if seen <= single else float(np.finfo("float64").max))
 
-    def outside(self, values: Sequence[Any]) -> int:
+    def outside(self, values: Values) -> int:
         if self._type is not float:  # as training saw them: 0.1 of 32 bits is not the 0.1 that a request writes
-            values = [None if value is None else float(self._type(value)) for value in values]
+            if isinstance(values, list):
+                values = [None if value is None else float(self._type(value)) for value in values]
+            else:
+                values = values.astype(self._type).astype(float)
         return super().outside(values)
 
     def _schema(self) -> dict[str, Any]:
         return {"type": "number", "minimum": -self._limit, "maximum": self._limit}
+
+    def _json_type(self) -> Any:
+        return Annotated[float, Meta(ge=-self._limit, le=self._limit)]
+
+    @property
+    def array_type(self) -> Any:
+        return None if self.column.missing else float
 
     def fits(self, values: list[Any]) -> bool:
         # min and max may pass over NaN, the sum does not; where it overflows, cells are looked at one by one
@@ -162,6 +205,9 @@ class _Boolean(Rule):
 
     def _schema(self) -> dict[str, Any]:
         return {"type": "boolean"}
+
+    def _json_type(self) -> Any:
+        return bool
 
     def fits(self, values: list[Any]) -> bool:  # noqa: ARG002  # every boolean does
         return True
@@ -190,6 +236,9 @@ class _Category(Rule):
     def _schema(self) -> dict[str, Any]:
         return {"enum": list(self._allowed)}
 
+    def _json_type(self) -> Any:
+        return Literal[tuple(self._allowed)] if self._allowed and self._own <= {str, int} else None
+
     def fits(self, values: list[Any]) -> bool:
         return set(values) <= self._allowed.keys()
 
@@ -203,6 +252,9 @@ class _String(Rule):
 
     def _schema(self) -> dict[str, Any]:
         return {"type": "string"}
+
+    def _json_type(self) -> Any:
+        return str
 
     def fits(self, values: list[Any]) -> bool:
         try:

@@ -38,7 +38,7 @@ PROOF_SECONDS = 300  # loading a model takes seconds; this ends a process that h
 
 @cached(
     "scikit-learn", "numpy", "scipy", "pandas", "joblib",
-    "anyio", "flask-swagger-ui", "httptools", "orjson", "prometheus-client", "starlette", "uvicorn", "uvloop",
+    "anyio", "flask-swagger-ui", "httptools", "msgspec", "orjson", "prometheus-client", "starlette", "uvicorn", "uvloop",
     "onnx", "onnxruntime", "skl2onnx",
     packages=[SHIPS.name],
 )  # fmt: skip

@@ -61,7 +61,17 @@ def loaded():
 
     return Stub()
 """
-SERVER = ("anyio", "flask-swagger-ui", "httptools", "orjson", "prometheus-client", "starlette", "uvicorn", "uvloop")
+SERVER = (
+    "anyio",
+    "flask-swagger-ui",
+    "httptools",
+    "msgspec",
+    "orjson",
+    "prometheus-client",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+)
 CONDA = {
     "name": "stub",
     "dependencies": [f"python={platform.python_version()}", "pip", {"pip": ["azureml-defaults"]}],

@@ -78,8 +78,8 @@ def test_another_version_of_whatever_is_pinned_makes_the_package_anew(toy_packag
 
 def test_pins_are_exactly_what_the_pickle_and_the_entry_script_need(toy_package: Package) -> None:
     lines = (toy_package.path / "requirements.txt").read_text().splitlines()
-    needed = ["anyio", "flask-swagger-ui", "httptools", "joblib", "numpy", "onnxruntime", "orjson", "pandas"]
-    needed += ["prometheus_client", "scikit-learn", "starlette", "uvicorn", "uvloop"]
+    needed = ["anyio", "flask-swagger-ui", "httptools", "joblib", "msgspec", "numpy", "onnxruntime", "orjson"]
+    needed += ["pandas", "prometheus_client", "scikit-learn", "starlette", "uvicorn", "uvloop"]
     assert lines == [f"{name}=={importlib.metadata.version(name)}" for name in needed]
     environment = yaml.safe_load((toy_package.path / "conda.yaml").read_text())
     assert environment["name"] == "toy_model"
