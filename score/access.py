@@ -7,14 +7,16 @@ is the latter if it is there, else the former.
 
 from __future__ import annotations
 
-import json
+import asyncio
+import os
 import re
 import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
-from uuid import uuid4
+
+import orjson
 
 from score.notes import CURRENT, Note
 
@@ -26,23 +28,25 @@ if TYPE_CHECKING:
 _SANE = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,100}").fullmatch  # what is no such id is not given back, nor logged
 
 
-def log(line: str) -> None:
-    """Write one line of the access log: to standard output, which is where a container's log is read from."""
-    sys.stdout.write(line)
-    sys.stdout.flush()
+def log(lines: bytes) -> None:
+    """Write lines of the access log: to standard output, which is where a container's log is read from."""
+    sys.stdout.buffer.write(lines)
+    sys.stdout.buffer.flush()
 
 
 class Access:
     """The outermost layer of the application."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics | None = None, log: Callable[[str], None] = log) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics | None = None, log: Callable[[bytes], None] = log) -> None:
         self.app, self.metrics, self.log = app, metrics, log
+        self._lines: list[bytes] = []
+        self._telling = False  # whether _tell is about to be called
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request and tell of it."""
         began = time.perf_counter()
         given = {name: value for name, value in scope["headers"] if name.startswith(b"x-") and _SANE(value)}
-        own = given.get(b"x-request-id") or uuid4().hex.encode()
+        own = given.get(b"x-request-id") or os.urandom(16).hex().encode()
         client = given.get(b"x-ms-client-request-id")
         ids = [(b"x-request-id", own), (b"x-ms-request-id", client or own)]
         if client:
@@ -50,33 +54,54 @@ class Access:
         note = Note(self.metrics.watch if self.metrics else None)
         CURRENT.set(note)  # each request is a task, and so has a context of its own
         status, sent, told = 0, 0, False  # 0: the connection was lost before there was an answer
+        head: Message | None = None
 
         def tell() -> None:
             nonlocal told
             told, seconds = True, time.perf_counter() - began
+            self._changed(-1)
             if self.metrics:
-                self.metrics.in_flight.dec()
                 self.metrics.count(_route(scope), status, seconds, note.rows)
-            self.log(_line(scope, own, client, status, seconds, sent, note.rows))
+            self._lines.append(_line(scope, own, client, status, seconds, sent, note.rows))
 
         async def noted(message: Message) -> None:
-            nonlocal status, sent
+            nonlocal status, sent, head
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], *ids]
-            else:
-                sent += len(message.get("body", b""))
-                if not message.get("more_body", False):
-                    tell()  # before the client knows, so that whoever has an answer finds it counted
+                head = message
+                return
+            sent += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                tell()
+                await asyncio.sleep(0)  # _tell comes first, so that whoever has an answer finds it told
+            if head is not None:  # held until here, so that a short answer leaves in one piece
+                await send(head)
+                head = None
             await send(message)
 
-        if self.metrics:
-            self.metrics.in_flight.inc()
+        self._changed(1)
         try:
             await self.app(scope, receive, noted)
         finally:
             if not told:
                 tell()
+
+    def _changed(self, more: int) -> None:
+        """So many requests more are in flight; the word of it goes out once for all of this turn of the event loop."""
+        if self.metrics:
+            self.metrics.in_flight += more
+        if not self._telling:
+            self._telling = True
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    def _tell(self) -> None:
+        self._telling = False
+        if self.metrics:
+            self.metrics.update()
+        if self._lines:
+            self.log(b"".join(self._lines))
+            self._lines.clear()
 
 
 def _route(scope: Scope) -> str:
@@ -87,9 +112,9 @@ def _route(scope: Scope) -> str:
 
 def _line(
     scope: Scope, own: bytes, client: bytes | None, status: int, seconds: float, sent: int, rows: int | None
-) -> str:
+) -> bytes:
     line = {
-        "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        "time": datetime.now(timezone.utc),
         "id": own.decode(),
         **({"client_id": client.decode()} if client else {}),
         "method": scope["method"],
@@ -99,4 +124,4 @@ def _line(
         "bytes": sent,
         **({} if rows is None else {"rows": rows}),
     }
-    return json.dumps(line) + "\n"
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)

@@ -11,9 +11,8 @@ import asyncio
 import contextvars
 import os
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,7 +20,7 @@ from anyio import fail_after
 from starlette.exceptions import HTTPException
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from score.incoming import Incoming
 
 T = TypeVar("T")
 
@@ -51,18 +50,17 @@ class Lane:
         self._threads = ThreadPoolExecutor(threads, f"score-{name}")
         self._free = asyncio.Semaphore(threads)  # before the threads: what they queue themselves cannot be given up
 
-    @asynccontextmanager
-    async def place(self, size: int) -> AsyncGenerator[None, None]:
-        """Room for a request until it is answered; 503 where there is none."""
+    async def take(self, size: int) -> None:
+        """Take room for a request, to be given back once it is answered; 503 where there is none."""
         if self._taken and self._taken + size > self._room:
             # Clients that try again at once would leave no time for anything but refusing them
             await asyncio.sleep(REFUSAL_SECONDS)
             raise _busy("too many requests are waiting")
         self._taken += size
-        try:
-            yield
-        finally:
-            self._taken -= size
+
+    def give(self, size: int) -> None:
+        """Give room back."""
+        self._taken -= size
 
     async def run(self, work: Callable[[], T]) -> T:
         """What ``work`` gives, from one of the threads; 503 if none is free in time, 504 if it takes too long."""
@@ -92,24 +90,31 @@ class Admission:
         self.large = Lane("large", 1, 2 * limits.max_bytes, limits.scoring_seconds)
         self._quick = False  # whether the last small request took next to no time
 
-    async def answer(self, request: Request, answer: Callable[[bytes], T]) -> T:
-        """What ``answer`` gives for the request's body.
+    async def answer(self, incoming: Incoming, answer: Callable[[bytes], T]) -> T:
+        """What ``answer`` gives for the body.
 
         Raises:
             HTTPException: 408, 413, 503 or 504.
+            ClientDisconnect: nobody waits for an answer.
         """
-        length = int(request.headers.get("content-length", "0"))
-        if length > self.limits.max_bytes:
+        if incoming.length > self.limits.max_bytes:
             raise self._too_long()
-        chunks, body = request.stream(), bytearray()
-        if length <= LARGE_BYTES:
-            await self._read(chunks, body, LARGE_BYTES)
+        body = bytearray()
+        if incoming.length <= LARGE_BYTES:
+            await self._read(incoming, body, LARGE_BYTES)
             if len(body) <= LARGE_BYTES:
-                async with self.small.place(1):
+                await self.small.take(1)
+                try:
                     return await self._small(bytes(body), answer)
-        async with self.large.place(length or self.limits.max_bytes):  # of unknown length: as long as can be
-            await self._read(chunks, body, self.limits.max_bytes)
+                finally:
+                    self.small.give(1)
+        room = incoming.length or self.limits.max_bytes  # of unknown length: as long as can be
+        await self.large.take(room)
+        try:
+            await self._read(incoming, body, self.limits.max_bytes)
             return await self.large.run(lambda: answer(bytes(body)))
+        finally:
+            self.large.give(room)
 
     async def _small(self, body: bytes, answer: Callable[[bytes], T]) -> T:
         def timed() -> T:
@@ -124,21 +129,17 @@ class Admission:
         await asyncio.sleep(0)  # all that have come by now take their places first, so that they are counted
         return timed()
 
-    async def _read(self, chunks: AsyncGenerator[bytes, None], body: bytearray, enough: int) -> None:
+    async def _read(self, incoming: Incoming, body: bytearray, enough: int) -> None:
         """Add to the body until it ends or is longer than ``enough``; 408 and 413 for what takes or is too long."""
-        try:
-            with fail_after(self.limits.body_seconds + len(body) / BYTES_A_SECOND) as patience:
-                async for chunk in chunks:
-                    body += chunk
-                    if len(body) > BYTES_A_SECOND:  # setting a timer costs more than a short body is worth
-                        patience.deadline += len(chunk) / BYTES_A_SECOND
-                    if len(body) > self.limits.max_bytes:
-                        raise self._too_long()
-                    if len(body) > enough:
-                        return
-        except TimeoutError:
-            detail = f"the body did not come within {self.limits.body_seconds:g} s; send it faster"
-            raise HTTPException(408, detail, {"Connection": "close"}) from None
+        until = incoming.loop.time() + self.limits.body_seconds
+        while not incoming.ended and len(body) <= enough:
+            try:
+                body += await incoming.chunk(until + len(body) / BYTES_A_SECOND)
+            except TimeoutError:
+                detail = f"the body did not come within {self.limits.body_seconds:g} s; send it faster"
+                raise HTTPException(408, detail, {"Connection": "close"}) from None
+            if len(body) > self.limits.max_bytes:
+                raise self._too_long()
 
     def _too_long(self) -> HTTPException:
         return HTTPException(

@@ -5,12 +5,10 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from anyio import move_on_after
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -20,45 +18,61 @@ from starlette.routing import Mount, Route
 
 from score import docs, openapi, swagger, v2, v2_binary, webpage
 from score.admission import Admission
+from score.direct import Direct
+from score.incoming import Incoming
 from score.problems import PROBLEM, problem_document
 from score.replies import encoded
 from score.values import shown
 
 if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
     from score.scorer import Answer, Scorer
 
 JSON = "application/json"
 MODEL = "/v2/models/{name}"
-DISCARD_BYTES, DISCARD_SECONDS = 2**28, 5
 Endpoint = Callable[[Request], Awaitable[Response]]
 Page = Callable[[], tuple[bytes, str]]  # a body and its media type
 
 
+class Application(Starlette):
+    """Starlette, with one route before its own: the one that is asked for most."""
+
+    direct: Direct
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        scored = scope["path"] == self.direct.path and scope["method"] == "POST"
+        await (self.direct if scored else super().__call__)(scope, Incoming(scope, receive), send)
+
+
 def application(
     scorer: Scorer, admission: Admission, keys: Sequence[str] = (), pages: Mapping[str, Page] | None = None
-) -> Starlette:
+) -> Application:
     """The routes; scoring goes through ``admission``, so that ``GET /`` answers while it is busy.
 
     ``pages`` are for who runs the service: they tell of its data and libraries, so they ask for the key as scoring does.
     """
 
-    async def scored(request: Request) -> Response:
-        return await answered(request, scorer.answer)
+    async def scored(incoming: Incoming) -> Answer:
+        check_key(incoming.headers.get(b"authorization", b"").decode("latin-1"), keys)
+        return await admission.answer(incoming, scorer.answer)
 
     async def inferred(request: Request) -> Response:
-        return await answered(request, partial(v2.infer, scorer, length=request.headers.get(v2_binary.HEADER)))
-
-    async def answered(request: Request, answer: Callable[[bytes], Answer]) -> Response:
-        status, body, headers = await admission.answer(request, answer)
+        length = request.headers.get(v2_binary.HEADER)
+        status, body, headers = await admission.answer(_incoming(request), partial(v2.infer, scorer, length=length))
         return Response(body, status, headers)
 
-    posts: dict[str, Endpoint] = {"/score": scored, f"{MODEL}/infer": of_model(scorer.contract.model_name, inferred)}
+    handlers = {HTTPException: refused, ClientDisconnect: gone, Exception: failed}
+    direct = Direct("/score", scored, handlers)
+    posts: dict[str, Endpoint] = {f"{MODEL}/infer": of_model(scorer.contract.model_name, inferred)}
     gets: dict[str, Endpoint] = {"/": webpage.home, "/docs": docs.page, **documents(scorer, keyed=bool(keys))}
     gets |= {path: paged(page) for path, page in (pages or {}).items()}
     routes = [("POST", path, endpoint) for path, endpoint in posts.items()]
     routes += [("GET", path, endpoint) for path, endpoint in gets.items()]
-    app = Starlette(
+    app = Application(
         routes=[
+            Route(direct.path, direct, methods=["POST"]),  # for who comes with another method
             *(
                 Route(path, endpoint if path in openapi.OPEN else guarded(endpoint, keys), methods=[method])
                 for method, path, endpoint in routes
@@ -66,9 +80,10 @@ def application(
             Mount("/docs", docs.assets),
             Mount("/page", webpage.parts(scorer.contract, partial(guarded, keys=keys), keyed=bool(keys))),
         ],
-        exception_handlers={HTTPException: refused, ClientDisconnect: gone, Exception: failed},
+        exception_handlers=handlers,
     )
-    app.state.told = ", ".join(f"{method} {path}" for method, path, _ in routes)
+    app.direct = direct
+    app.state.told = ", ".join(["POST /score", *(f"{method} {path}" for method, path, _ in routes)])
     app.router.redirect_slashes = False
     return app
 
@@ -131,25 +146,10 @@ async def refused(request: Request, error: Exception) -> Response:
     """The reply to a request that no route took, or that its route refused."""
     assert isinstance(error, HTTPException)
     if error.status_code != HTTPStatus.REQUEST_TIMEOUT:  # whose body did not come
-        await discard(request)
+        await _incoming(request).discard()
     plain = error.detail == HTTPStatus(error.status_code).phrase  # Starlette's own, which says nothing new
     detail = f"there are {request.app.state.told}" if plain else error.detail
     return problem(request, error.status_code, detail, error.headers)
-
-
-async def discard(request: Request) -> None:
-    """Take the rest of a body that nobody wants, so that its sender reads the answer and meets no reset connection.
-
-    Who waits for a word before it sends (``Expect: 100-continue``) gets the answer at once; who is too slow, too.
-    """
-    if "expect" in request.headers:
-        return
-    left = DISCARD_BYTES
-    with suppress(ClientDisconnect, RuntimeError), move_on_after(DISCARD_SECONDS):  # or it was read to its end
-        async for chunk in request.stream():
-            left -= len(chunk)
-            if left < 0:
-                break
 
 
 async def gone(request: Request, _error: Exception) -> Response:
@@ -166,10 +166,7 @@ def guarded(endpoint: Endpoint, keys: Sequence[str]) -> Endpoint:
     """The endpoint for who has a key, before anything of the request is read; the endpoint itself without keys."""
 
     async def guard(request: Request) -> Response:
-        if not permitted(request.headers.get("authorization", ""), keys):
-            raise HTTPException(
-                401, "send the service's key: 'Authorization: Bearer <key>'", {"WWW-Authenticate": "Bearer"}
-            )
+        check_key(request.headers.get("authorization", ""), keys)
         return await endpoint(request)
 
     return guard if keys else endpoint
@@ -184,8 +181,26 @@ def problem(request: Request, status: int, detail: str, headers: Mapping[str, st
     return Response(json.dumps(document), status, headers, PROBLEM)
 
 
+def check_key(header: str, keys: Sequence[str]) -> None:
+    """Refuse an Authorization header that holds none of the keys, if there are keys.
+
+    Raises:
+        HTTPException: 401.
+    """
+    if keys and not permitted(header, keys):
+        raise HTTPException(
+            401, "send the service's key: 'Authorization: Bearer <key>'", {"WWW-Authenticate": "Bearer"}
+        )
+
+
 def permitted(header: str, keys: Sequence[str]) -> bool:
     """Whether an Authorization header holds one of the keys; all are compared, each in constant time."""
     scheme, _, token = header.partition(" ")
     matches = [hmac.compare_digest(token.strip().encode(), key.encode()) for key in keys]
     return scheme.lower() == "bearer" and any(matches)
+
+
+def _incoming(request: Request) -> Incoming:
+    receive = request.receive
+    assert isinstance(receive, Incoming)
+    return receive

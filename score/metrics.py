@@ -2,12 +2,14 @@
 
 With several workers each counts into files of its own (prometheus_client's multiprocess mode, which the supervisor sets
 up), and whichever is asked adds them up. A column's values are counted into the bins of its training profile; what
-follows from the counts is computed when somebody asks.
+follows from the counts is computed when somebody asks. What a request changes is kept in plain numbers until ``update``,
+since the library's counters take longer than to score a row.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,41 +55,62 @@ class Metrics:
             buckets=SECONDS,
         )  # fmt: skip
         self._rows = Counter("score_rows", "Rows that kept the contract.", registry=own)
-        self.in_flight = Gauge("score_requests_in_flight", "Requests being answered, waiting ones included.",
-                               registry=own, multiprocess_mode="livesum")  # fmt: skip
+        self._in_flight = Gauge("score_requests_in_flight", "Requests being answered, waiting ones included.",
+                                registry=own, multiprocess_mode="livesum")  # fmt: skip
         shown = Gauge("score_package_info", "What is served.", tuple(info), registry=own, multiprocess_mode="max")
         shown.labels(**info).set(1)
         values = Counter(VALUES, "Values of a column, by the part of training's spread that they fall into; "
                          f"of a long request {MAX_VALUES} of them.", ("column", "bin"), registry=own)  # fmt: skip
-        self._bins = {
+        self._values = {
             name: [values.labels(name, bin_name) for bin_name in each.bins] for name, each in profiles.items()
         }
         self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self.in_flight = 0  # for the event loop alone to change
+        self._lock = threading.Lock()  # of what is kept until the next update
+        self._answered: list[tuple[str, int, float, int]] = []
+        self._counts = {name: [0] * len(each.bins) for name, each in profiles.items()}
+        self._watched = False
 
     def count(self, path: str, status: int, seconds: float, rows: int | None) -> None:
         """One request has been answered; ``path`` is its route's, of which there are few."""
-        known = self._known.get((path, status))
-        if known is None:
-            known = self._known[path, status] = self._requests.labels(path, status), self._seconds.labels(path)
-        known[0].inc()
-        known[1].observe(seconds)
-        if rows:
-            self._rows.inc(rows)
+        with self._lock:
+            self._answered.append((path, status, seconds, rows or 0))
 
     def watch(self, columns: Columns) -> None:
         """Values that kept the contract, from whatever thread."""
-        for name, bins in self._bins.items():
-            values, each = columns[name], self._profiles[name]
-            if len(values) == 1:
-                bins[each.place(values[0])].inc()
-                continue
-            some = values[:: 1 + len(values) // MAX_VALUES]
-            for place, count in enumerate(each.counted(some if isinstance(some, list) else some.tolist())):
-                if count:
-                    bins[place].inc(count)
+        with self._lock:
+            self._watched = True
+            for name, counts in self._counts.items():
+                values, place = columns[name], self._profiles[name].place
+                if len(values) > 1:
+                    values = values[:: 1 + len(values) // MAX_VALUES]
+                for value in values if isinstance(values, list) else values.tolist():
+                    counts[place(value)] += 1
+
+    def update(self) -> None:
+        """Bring the library's counters up to date, from whatever thread."""
+        with self._lock:
+            for path, status, seconds, rows in self._answered:
+                known = self._known.get((path, status))
+                if known is None:
+                    known = self._known[path, status] = self._requests.labels(path, status), self._seconds.labels(path)
+                known[0].inc()
+                known[1].observe(seconds)
+                if rows:
+                    self._rows.inc(rows)
+            self._answered.clear()
+            self._in_flight.set(self.in_flight)
+            if self._watched:
+                for name, counts in self._counts.items():
+                    for place, count in enumerate(counts):
+                        if count:
+                            self._values[name][place].inc(count)
+                            counts[place] = 0
+            self._watched = False
 
     def page(self) -> tuple[bytes, str]:
         """What Prometheus scrapes, and its media type."""
+        self.update()
         return generate_latest(_Scrape(self._source, self._profiles)), CONTENT_TYPE_LATEST
 
 

@@ -182,6 +182,7 @@ def configured(options: argparse.Namespace, contract: Mapping[str, Any]) -> uvic
         lifespan="off",
         log_config=None,
         access_log=False,  # Access tells more
+        proxy_headers=False,  # nothing here asks who the client is
         server_header=False,
         headers=[("x-package-fingerprint", contract["fingerprint"])],
         timeout_keep_alive=KEEP_ALIVE_SECONDS,

@@ -102,10 +102,11 @@ class Rule:
         if not isinstance(values, list):
             within = low <= values.min() and values.max() <= high
             return 0 if within else int(((values < low) | (values > high)).sum())
-        there = [value for value in values if value is not None] if self.column.missing else values
-        if not there or (low <= min(there) and max(there) <= high):
-            return 0
-        return sum(not low <= value <= high for value in there)
+        count = 0
+        for value in values:
+            if value is not None and not low <= value <= high:
+                count += 1
+        return count
 
     def series(self, values: Values) -> pd.Series:
         """The column (n_rows,) as training saw it."""
