@@ -18,40 +18,46 @@ log = logging.getLogger("uvicorn.error")
 class Protocol(HttpToolsProtocol):
     """Closes a connection whose next request's head takes too long or is too long; uvicorn alone would wait for ever."""
 
-    _deadline: asyncio.TimerHandle | None = None  # there as long as a head is not complete
+    _deadline: asyncio.TimerHandle | None = None  # there between two calls as long as a head is not complete
+    _open = True  # whether a head has to come, or to be completed
     _held = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
         super().connection_made(transport)
-        self._deadline = self.loop.call_later(HEAD_SECONDS, transport.close)
+        self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
-        self._complete()
+        self._open = False
+        self._wait()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take what came, unless it is still part of a head and too much."""
         super().data_received(data)
-        if self._deadline is not None:
+        if self._open or self._deadline is not None:
             self._held += len(data)
-            if self._held > HEAD_BYTES:
-                log.warning("A head of more than %d bytes was refused", HEAD_BYTES)
-                self.transport.close()
+            self._wait()
 
     def on_message_begin(self) -> None:
-        """Wait for the rest of this head."""
-        if self._deadline is None:
-            self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        """A head has begun."""
+        self._open = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Wait no longer."""
-        self._complete()
+        """It is complete."""
+        self._open = False
         super().on_headers_complete()
 
-    def _complete(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline, self._held = None, 0
+    def _wait(self) -> None:
+        """Have a timer for a head that is not complete, and none else."""
+        if not self._open:
+            if self._deadline is not None:
+                self._deadline.cancel()
+            self._deadline, self._held = None, 0
+        elif self._held > HEAD_BYTES:
+            log.warning("A head of more than %d bytes was refused", HEAD_BYTES)
+            self.transport.close()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
