@@ -357,21 +357,29 @@ async function upload(event) {
 // What the model is
 
 function facts(pairs) {
-  return Object.entries(pairs).filter(([, text]) => text).flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, String(text))])
+  return Object.entries(pairs).filter(([, text]) => text).flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)])
 }
 
+const moment = time => new Date(time).toLocaleString([], {dateStyle: "medium", timeStyle: "short"})
+
 function describe() {
-  const {training, classes, version, run_id: run, written, fingerprint, versions} = model
+  const {training, classes, version, run_id: run, data, trained, written, fingerprint, spec_hash: spec, rebuild, versions} = model
   const params = Object.entries(training?.params ?? {}).map(([name, value]) => `${name}=${value}`).join(", ")
   document.title = $("name").textContent = model.model_name
-  $("summary").textContent = classes ? `Tells ${classes.length} classes apart: ${classes.slice(0, 10).join(", ")}${classes.length > 10 ? ", …" : ""}.`
-    : "Predicts a number."
+  const what = training?.target ? `${training.target}: ` : ""
+  const labels = classes && `one of ${classes.length} classes, ${classes.slice(0, 10).join(", ")}${classes.length > 10 ? ", …" : ""}`
+  const made = [version && `Version ${version}`, trained && `trained ${moment(trained)}`, data && `on ${data}`].filter(Boolean)
+  $("summary").textContent = `Predicts ${what}${labels ?? "a number"}.`
+  $("made").textContent = made.join(" · ")
   $("facts").replaceChildren(...facts({
     Model: training && `${training.estimator}${params && ` (${params})`}`,
-    "Packaged": new Date(written).toLocaleString([], {dateStyle: "medium", timeStyle: "short"}),
-    "Trained on": training && `${training.training_rows} rows of data ${training.data.slice(0, 16)}; ${training.held_out_rows} held out`,
+    "Trained on": training && `${training.training_rows} rows of ${data ?? "data"} (digest ${training.data.slice(0, 16)}); ${training.held_out_rows} held out`,
+    Trained: trained && moment(trained),
+    Packaged: moment(written),
     Version: version && (run ? `${version}, of run ${run}` : version),
     Fingerprint: fingerprint,
+    "Spec hash": spec,
+    "Rebuilt by": rebuild && make("code", {}, rebuild),
     Versions: Object.entries(versions).map(pair => pair.join(" ")).join(", "),
   }))
   const metrics = Object.fromEntries(Object.entries(training?.metrics ?? {}).map(([name, value]) => [name.replaceAll("_", " "), String(value)]))

@@ -23,6 +23,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from score import about
 from score.cells import BOOLEANS, MISSING
 from score.scorer import Scorer
 
@@ -237,6 +238,7 @@ def test_a_regression_has_a_number_and_no_bars(page: Page, line: Path, serve: Se
         page.type("Age", "40")
         assert float(page.prediction()) == pytest.approx(100)
         assert page.text("#summary") == "Predicts a number."
+        assert not page.find("#made").is_displayed()
         assert not page.driver.find_elements(By.CSS_SELECTOR, ".chance")
 
 
@@ -285,6 +287,26 @@ def test_cells_are_read_as_training_read_them(
         page.find("#upload button").click()
         page.until(lambda: page.text("#scored").startswith(f"{len(rows) - 1} rows scored, 1 refused."))
         assert page.text("#scored td:nth-child(2)") == "member"
+
+
+def test_it_tells_when_and_of_what_the_model_was_made(
+    page: Page, pima: Path, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = shutil.copytree(pima, tmp_path / "package")
+    about.write(package, about.About("Forest", {}, {}, 614, 154, "abc", "Outcome"), {})
+    origin = {
+        "version": "7",
+        "data": "diabetes.csv",
+        "trained": "2026-11-22T12:00:00+00:00",
+        "rebuild": "python run.py 'a=<b>'",
+    }
+    monkeypatch.setenv("SCORE_ORIGIN", json.dumps(origin))
+    with at(serve, package) as url:
+        page.open(url)
+        assert page.text("#summary") == "Predicts Outcome: one of 2 classes, 0, 1."
+        assert re.fullmatch(r"Version 7 · trained .*2026.* · on diabetes\.csv", page.text("#made"))
+        assert "614 rows of diabetes.csv" in page.text("#facts")
+        assert page.text("#facts code") == origin["rebuild"]
 
 
 def test_a_file_without_the_columns_is_refused_with_their_names(page: Page, diabetes_url: str, tmp_path: Path) -> None:
