@@ -33,7 +33,8 @@ def job(config: DictConfig) -> float:
     overrides: Any = OmegaConf.to_container(context.overrides)  # as they were typed, interpolations and all
     typed = [override.removeprefix("++") for override in overrides["task"]]
     values = plain(config, tracking__sweep_id=sweep)
-    score = cli.main(values, mistakes, Path(context.runtime.output_dir), [*overrides["hydra"], *typed])
+    values.overrides = [*overrides["hydra"], *typed]
+    score = cli.main(values, mistakes, Path(context.runtime.output_dir))
     if score is not None:
         return score
     if sweep:  # an exception and no exit: the other jobs go on

@@ -7,9 +7,9 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import checks
 from orchestrator.config.constraints import halves
@@ -20,6 +20,9 @@ from orchestrator.errors import OrchestratorError, Problem, SpecError
 from orchestrator.products import Endpoint, ModelVersion, Package, Report, Trained
 from orchestrator.result import Result
 from orchestrator.wiring import Run, bind
+
+if TYPE_CHECKING:
+    from orchestrator.config.compose import Config
 
 # overrides that later commands about the same service need too
 ABOUT_THE_SERVICE = (
@@ -35,10 +38,10 @@ ABOUT_THE_SERVICE = (
 FAULTS = "azure.faults="  # of a rehearsal: not to be asked for again
 
 
-def main(config: Mapping[str, Any], known: Sequence[Problem], folder: Path, overrides: Sequence[str]) -> float | None:
+def main(config: Config, known: Sequence[Problem], folder: Path) -> float | None:
     """Run a configuration for a person; None if it failed, else the best candidate's score, 0 where nothing is trained.
 
-    ``known`` are mistakes found while composing, ``folder`` is where result.json goes, ``overrides`` were typed.
+    ``known`` are mistakes found while composing, ``folder`` is where result.json goes.
     """
     if tell(checks.problems(config, known)):
         return None
@@ -57,7 +60,7 @@ def main(config: Mapping[str, Any], known: Sequence[Problem], folder: Path, over
             products = run.start([console, result])
         finally:
             result.write(folder / "result.json", products)
-        console.where(_where(run.spec, products, folder, overrides))
+        console.where(_where(run.spec, products, folder, config.overrides))
     except OrchestratorError as error:
         sys.stderr.write(f"{_heading(error)}\n")
         return None

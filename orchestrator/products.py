@@ -67,11 +67,15 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Trained:
-    """The best pipeline, refitted on all training rows, and how every candidate did. Parameters have bare names."""
+    """The best pipeline, refitted on all training rows, and how every candidate did. Parameters have bare names.
+
+    ``finished`` is when that was done (ISO 8601, in UTC), also for one that the cache has kept since.
+    """
 
     pipeline: BaseEstimator
     best_index: int
     candidates: Sequence[Candidate]
+    finished: str = ""
 
     @property
     def best(self) -> Candidate:
@@ -89,7 +93,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Report:
-    """What a tracker writes down, as plain data: strings, numbers and bytes, cheap to load and to send."""
+    """What a tracker writes down, as plain data: strings, numbers and bytes, cheap to load and to send.
+
+    ``trained`` is when the training was finished.
+    """
 
     params: Mapping[str, str]
     tags: Mapping[str, str]
@@ -98,6 +105,7 @@ class Report:
     candidates: Sequence[Candidate]
     figures: Mapping[str, bytes]
     config: str
+    trained: str = ""
 
 
 # what a registered version has beside the package's own files, so that MLflow can load it
@@ -144,10 +152,25 @@ class TrackedRun:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a package does not hold, since two equal trainings make the same one; empty where it is not known.
+
+    ``data`` is the table's file name, ``trained`` when the training was finished, ``spec_hash`` the digest of what was
+    ordered and ``rebuild`` the command that orders it again.
+    """
+
+    data: str = ""
+    trained: str = ""
+    spec_hash: str = ""
+    rebuild: str = ""
+
+
+@dataclass(frozen=True)
 class ModelVersion:
     """A version in the model registry. ``version`` is empty and ``run_id`` None where nothing is tracked.
 
-    ``memory_bytes`` is what the proof measured; 0 where that is not known.
+    ``memory_bytes`` is what the proof measured; 0 where that is not known. ``origin`` is of the run that registered
+    the package last.
     """
 
     name: str
@@ -155,6 +178,7 @@ class ModelVersion:
     run_id: str | None
     package: Package
     memory_bytes: int = field(default=0, compare=False)
+    origin: Origin = field(default=Origin(), compare=False)
 
 
 @dataclass(frozen=True)

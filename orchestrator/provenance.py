@@ -1,22 +1,25 @@
-"""Where a run comes from: the git commit, the command and the composed configuration."""
+"""Where a run comes from: the git commit, the composed configuration and the command."""
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from orchestrator.products import Origin
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Notes beside a result: the checkout it was made in, and the configuration as YAML.
+    """Notes beside a result: the checkout it was made in, the configuration as YAML, and what a package is told to come of.
 
     They decide nothing of it, so no cached product depends on them.
     """
 
     checkout: Path
     config: str
+    origin: Origin = field(default_factory=Origin)
 
     @property
     def tags(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from score.cells import BOOLEANS, MISSING
 from score.contract import Column
 
 if TYPE_CHECKING:
@@ -20,14 +21,6 @@ if TYPE_CHECKING:
 
 Columns: TypeAlias = Mapping[str, Sequence[Any]]
 
-# what pandas reads as missing, so that training did too
-MISSING = frozenset(
-    [
-        *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
-        *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
-    ]
-)
-BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
 ROW_GROUP = 2**17  # rows of a Parquet file that are written, and so read, at once
 _OPENERS = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
 

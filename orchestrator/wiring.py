@@ -37,7 +37,9 @@ from orchestrator.config.spec import (
 from orchestrator.deploy import Target
 from orchestrator.errors import OrchestratorError
 from orchestrator.events import Event, Needing, Observer, Progress, RunFinished, Telling
+from orchestrator.products import Origin
 from orchestrator.provenance import Provenance
+from orchestrator.rebuilding import rebuilding
 from orchestrator.rehearsing import rehearsed
 from orchestrator.tracking import Tracker
 
@@ -99,12 +101,20 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
         StateDir: StateDir(spec.state_dir),
         Target: target,
         Tracker: tracker,
-        Provenance: Provenance(ROOT, getattr(config, "text", "") or yaml.safe_dump(dict(config))),
+        Provenance: _provenance(spec, config),
     }
     if spec.batch is not None:
         given[BatchSpec] = spec.batch
     stages = {name: _stage(name, stage) for name, stage in spec.stages.items() if stage is not None}
     return Run(spec, engine.plan(stages, given), given, tracker, Cache(spec.state_dir / "cache"))
+
+
+def _provenance(spec: RunSpec, config: Mapping[str, Any]) -> Provenance:
+    """What is known before anything runs; a configuration that nobody composed has no command."""
+    text, overrides = getattr(config, "text", ""), getattr(config, "overrides", None)
+    rebuild = "" if overrides is None else rebuilding(overrides)
+    origin = Origin(data=spec.data.path.name, spec_hash=spec.digest, rebuild=rebuild)
+    return Provenance(ROOT, text or yaml.safe_dump(dict(config)), origin)
 
 
 def _azure(spec: RunSpec) -> AzureSpec:

@@ -15,7 +15,10 @@ FILE = "training.json"
 
 @dataclass(frozen=True)
 class About:
-    """The estimator with its best parameters, its metrics on the rows held out, and the data by its digest."""
+    """The estimator with its best parameters, its metrics on the rows held out, what it predicts, and the data's digest.
+
+    Nothing of the run, such as a time or a path: two equal trainings have the same (see :mod:`score.meta` for the rest).
+    """
 
     estimator: str
     params: Mapping[str, str]
@@ -23,6 +26,7 @@ class About:
     training_rows: int
     held_out_rows: int
     data: str
+    target: str
 
 
 def write(package: Path, about: About, figures: Mapping[str, bytes]) -> None:

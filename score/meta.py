@@ -7,17 +7,19 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+ORIGIN = "SCORE_ORIGIN"
+KNOWN = ("version", "run_id", "spec_hash", "rebuild", "data", "trained")
+
 
 def deployed() -> dict[str, str | None]:
-    """What only the one who deployed the package knows: its version in the registry, and the run that it came of.
+    """What only the one who deployed the package knows; null where that is not told.
 
-    A package holds what it is made of and nothing of the run: two equal trainings give the same package. So a target
-    tells these in the environment; they are null where it does not.
+    Its version in the registry, the run and the digest of the spec that it came of, the command that makes it again,
+    the name of the data, and when the training was finished. A package holds what it is made of and nothing of the
+    run: two equal trainings give the same package. So a target tells these in the environment, as JSON.
     """
-    return {
-        "version": os.environ.get("SCORE_MODEL_VERSION") or None,
-        "run_id": os.environ.get("SCORE_RUN_ID") or None,
-    }
+    told = json.loads(os.environ.get(ORIGIN) or "{}")
+    return {name: told.get(name) for name in KNOWN}
 
 
 def described(contract: Mapping[str, Any], *, compiled: bool) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route, Router
 
 from score import about, meta
+from score.cells import BOOLEANS, MISSING
 from score.contract import FILE
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def model(contract: Contract, *, keyed: bool) -> Endpoint:
 
 
 def document(contract: Contract, package: Path) -> dict[str, Any]:
-    """The contract, how it was deployed, what is known of the training, and when the package's files were written."""
+    """The contract, how it was deployed, what is known of the training, when the package was written, and how cells are read."""
     written = datetime.fromtimestamp((package / FILE).stat().st_mtime, timezone.utc)
     return (
         dataclasses.asdict(contract)
@@ -89,5 +90,6 @@ def document(contract: Contract, package: Path) -> dict[str, Any]:
             "written": written.isoformat(timespec="seconds"),
             "training": about.read(package),
             "figures": list(about.figures(package)),
+            "cells": {"missing": sorted(MISSING), "booleans": BOOLEANS},
         }
     )

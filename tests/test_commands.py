@@ -14,6 +14,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,11 @@ def post(url: str, body: object, key: str = "") -> tuple[int, Any]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, json.loads(error.read())
+
+
+def meta(here: Desk) -> Any:
+    with urllib.request.urlopen(f"http://localhost:{here.port}/meta", timeout=10) as response:
+        return json.load(response)
 
 
 def rows(count: int = 1) -> pd.DataFrame:
@@ -139,6 +145,26 @@ def test_a_killed_batch_goes_on_where_it_was(here: Desk, first: Done) -> None:
     assert f"the first {there} rows are done already" in here.run(*command, "batch.chunk_rows=100").well().out
     here.run("stages=batch", "batch.input=rows.csv", "batch.output=once.csv").well()
     assert (here.cwd / "again.csv").read_bytes() == (here.cwd / "once.csv").read_bytes()
+
+
+def test_the_service_tells_the_command_that_makes_its_package_again(here: Desk, first: Done, tmp_path: Path) -> None:
+    told = meta(here)
+    assert (told["run_id"], told["version"], told["data"]) == (first.result["run_id"], "1", "diabetes.csv")
+    assert told["rebuild"] == "python run.py deploy=none"
+    here.bash(f"cd {ROOT} && {told['rebuild']} state_dir={tmp_path}/state hydra.run.dir={tmp_path}").well()
+    assert json.loads((tmp_path / "result.json").read_text())["package"]["fingerprint"] == told["fingerprint"]
+
+
+def test_when_it_was_trained_is_told_however_often_it_is_deployed(here: Desk, first: Done) -> None:
+    told = meta(here)
+    (run,) = here.top_runs()
+    assert datetime.fromisoformat(told["trained"]).timestamp() < run.info.end_time / 1000
+    done = here.run("deploy.max_waiting=100", "search.n_jobs=2").well()
+    assert "train" not in done.ran
+    assert meta(here) == told | {"rebuild": "python run.py search.n_jobs=2 deploy=none"}
+    assert done.result["model"] == first.result["model"]
+    here.run("stages=deploy").well()
+    assert meta(here)["trained"] == told["trained"]
 
 
 def test_the_curl_line_works_when_pasted(here: Desk, first: Done) -> None:

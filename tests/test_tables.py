@@ -12,7 +12,8 @@ import pytest
 from pandas._libs import parsers  # type: ignore[attr-defined]
 from pyarrow import parquet
 
-from orchestrator.tables import MISSING, Chunk, Columns, CsvSink, CsvSource, ParquetSink, ParquetSource
+from orchestrator.tables import Chunk, Columns, CsvSink, CsvSource, ParquetSink, ParquetSource
+from score.cells import MISSING
 from score.contract import Column
 
 TEXT = 'id,note\n1,"a, ""b""\nc"\n\n2\n3,x,y\n4,\n'

@@ -31,10 +31,12 @@ class Config(dict[str, Any]):
     """A composed configuration as plain data.
 
     ``sources`` says from which keys the value at a place was interpolated, ``problems`` what could not be. ``text`` is
-    the YAML with interpolations as they were written: what comes from the environment may be secret.
+    the YAML with interpolations as they were written: what comes from the environment may be secret. ``overrides``
+    are as they were typed.
     """
 
     text: str = ""
+    overrides: Sequence[str] = ()
 
     sources: Mapping[str, frozenset[str]] = {}
     problems: Sequence[Problem] = ()
@@ -53,6 +55,7 @@ def compose(*overrides: str) -> Config:
         raise SpecError(uncomposed(error, typed, found)) from error
     if found or config.problems:
         raise SpecError(checks.problems(config, found))
+    config.overrides = overrides
     return config
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import functools
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -108,9 +109,13 @@ class Section(BaseModel):
         """The leaves as text that tells the number 1 from the text "1"."""
         return {at: json.dumps(value) for at, value in self.leaves(*without).items()}
 
-    def cache_parts(self) -> Mapping[str, str]:
-        """What of this section decides a result (see :mod:`orchestrator.cache`)."""
+    def ordered(self) -> dict[str, str]:
+        """Of these parts, those that have a say in what is made."""
         return self.parts()
+
+    def cache_parts(self) -> Mapping[str, str]:
+        """What decides a result (see :mod:`orchestrator.cache`): what is ordered, and what of this machine counts."""
+        return self.ordered()
 
 
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -167,10 +172,14 @@ class DataSpec(Section):
     encoding: StrictStr = "utf-8"
     missing_values: tuple[StrictStr, ...] = ()
 
+    def ordered(self) -> dict[str, str]:
+        """Not where the file lies."""
+        return self.parts("path")
+
     def cache_parts(self) -> Mapping[str, str]:
-        """The file's contents count, and not where it lies."""
+        """The file's contents count, too."""
         found = self.path.stat()
-        return {**self.parts("path"), "data file": _file_digest(self.path, found.st_size, found.st_mtime_ns)}
+        return {**self.ordered(), "data file": _file_digest(self.path, found.st_size, found.st_mtime_ns)}
 
     @field_validator("test_size", mode="before")
     @classmethod
@@ -214,10 +223,13 @@ class PreprocessSpec(Section):
     branches: Mapping[Name, Branch] = {}
     remainder: Literal["drop", "passthrough"] = "drop"
 
+    def ordered(self) -> dict[str, str]:
+        """The order in which the transformers stand counts, too."""
+        return {**self.parts(), "preprocess order": " ".join([*self.steps, *self.branches])}
+
     def cache_parts(self) -> Mapping[str, str]:
-        """The transformers' own code counts too, in the order in which they stand."""
-        order = {"preprocess order": " ".join([*self.steps, *self.branches])}
-        return {**self.parts(), **order, **_origins(*(found.target for _, found in self.components()))}
+        """The transformers' own code counts too."""
+        return {**self.ordered(), **_origins(*(found.target for _, found in self.components()))}
 
     def components(self) -> Iterator[tuple[str, Component]]:
         """Every transformer with its place in the configuration."""
@@ -239,7 +251,7 @@ class ModelSpec(Section):
 
     def cache_parts(self) -> Mapping[str, str]:
         """The estimator's own code counts too."""
-        return {**self.parts(), **_origins(self.estimator)}
+        return {**self.ordered(), **_origins(self.estimator)}
 
 
 class SearchSpec(Section):
@@ -270,9 +282,13 @@ class SearchSpec(Section):
         drawn = self.options.get("n_iter")
         return min(grid, drawn) if isinstance(drawn, int) else grid
 
+    def ordered(self) -> dict[str, str]:
+        """Where, in how many processes and how loudly it runs changes no result."""
+        return self.parts("n_jobs", "backend", "scheduler", "pre_dispatch", "verbose")
+
     def cache_parts(self) -> Mapping[str, str]:
-        """The search's own code counts too; where, in how many processes and how loudly it runs changes no result."""
-        return {**self.parts("n_jobs", "backend", "scheduler", "pre_dispatch", "verbose"), **_origins(self.target)}
+        """The search's own code counts too."""
+        return {**self.ordered(), **_origins(self.target)}
 
     @field_validator("scoring", mode="before")
     @classmethod
@@ -431,6 +447,15 @@ class RunSpec(Section):
     tracking: Component
     deploy: Component
     stages: Mapping[Name, Stage | None]
+
+    @property
+    def digest(self) -> str:
+        """Of what is ordered: the same on any machine, wherever it is tracked and served."""
+        sections = (self.data, self.preprocess, self.model, self.search, self.package)
+        parts = {"seed": str(self.seed)}
+        for section in sections:
+            parts |= section.ordered()
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @field_validator("state_dir")
     @classmethod

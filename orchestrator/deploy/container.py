@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.deploy.failing import failure
 from orchestrator.deploy.folder import Folder
 from orchestrator.deploy.served import Served
-from orchestrator.deploy.serving import told
 from orchestrator.doctor import Evidence
 from orchestrator.errors import DeployError
+from score.meta import ORIGIN
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -42,7 +42,7 @@ def arguments(served: Served, image: Mapping[str, Any]) -> dict[str, Any]:
         "memswap_limit": memory,  # a service that swaps is worse than one that is restarted
         "environment": {
             "OMP_NUM_THREADS": str(math.ceil(served.cpu_cores)),  # libraries count the machine's instead
-            **told(served.model_version, served.run_id),
+            ORIGIN: served.origin,
         },
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],

@@ -30,7 +30,7 @@ from orchestrator.deploy.berth import Berth
 from orchestrator.deploy.dockerd import connected
 from orchestrator.deploy.folder import Folder
 from orchestrator.deploy.served import Served
-from orchestrator.deploy.serving import Serving
+from orchestrator.deploy.serving import Serving, origin
 from orchestrator.deploy.waiting import Waiting, waiting
 from orchestrator.errors import DeployError
 from orchestrator.events import Notes
@@ -223,7 +223,7 @@ class Docker(Notes, Serving):
             fingerprint=package.fingerprint,
             model_name=package.model_name,
             model_version=version.version,
-            run_id=version.run_id,
+            origin=origin(version),
             limits=self.limits,
         )
 

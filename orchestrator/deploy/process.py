@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.deploy.record import Record, mark
-from orchestrator.deploy.serving import told
 from orchestrator.doctor import Evidence, diagnose, tell
 from orchestrator.errors import DeployError
+from score.meta import ORIGIN
 
 CONTROL = "control.sock"  # relative to the service folder: a unix socket's path may have about 100 characters
 
@@ -83,7 +83,7 @@ def started(folder: Path, wanted: Record, keys: Path | None, log: Path, seconds:
                 cwd=folder,
                 env={
                     **os.environ,
-                    **told(wanted.model_version, wanted.run_id),
+                    ORIGIN: wanted.origin,
                     "PYTHONPATH": str(wanted.path),
                     "AZUREML_MODEL_DIR": str(wanted.path),
                     "PYTHONUNBUFFERED": "1",

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from orchestrator.deploy.serving import origin
 from orchestrator.products import ModelVersion, Package
 
 POLL_SECONDS = 0.02
@@ -33,7 +34,7 @@ class Record(BaseModel):
     fingerprint: str
     model_name: str
     model_version: str
-    run_id: str | None
+    origin: str = ""
     limits: str = ""
     id: str = ""
     pid: int = 0
@@ -57,7 +58,7 @@ class Record(BaseModel):
             fingerprint=package.fingerprint,
             model_name=package.model_name,
             model_version=version.version,
-            run_id=version.run_id,
+            origin=origin(version),
             limits=limits,
         )
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PREFIX = "sklearn-orchestrator."
 POLL_SECONDS = 0.3
 HEALTH_SECONDS = 10
-BESIDE = {"path", "model_name", "model_version", "run_id", "accepted", "former"}  # what a client cannot tell apart
+BESIDE = {"path", "model_name", "model_version", "origin", "accepted", "former"}  # what a client cannot tell apart
 
 
 class Served(BaseModel):
@@ -44,7 +44,7 @@ class Served(BaseModel):
     fingerprint: str
     model_name: str
     model_version: str
-    run_id: str | None = None
+    origin: str = ""
     limits: str = ""
     accepted: bool = False
     former: Served | None = None

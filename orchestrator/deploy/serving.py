@@ -1,11 +1,14 @@
-"""What a target on this machine lets its server take on: the options of ``python -m score.server``, as YAML keys."""
+"""What a target on this machine gives its server: the options of ``python -m score.server``, as YAML keys, and what to tell."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import json
+from dataclasses import asdict, dataclass, fields
 from typing import Annotated
 
 from pydantic import Field
+
+from orchestrator.products import ModelVersion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +32,7 @@ class Serving:
         )
 
 
-def told(model_version: str, run_id: str | None) -> dict[str, str]:
-    """The environment that lets ``/meta`` tell the version and its run, which a package cannot know of itself."""
-    return {"SCORE_MODEL_VERSION": model_version, "SCORE_RUN_ID": run_id or ""}
+def origin(version: ModelVersion) -> str:
+    """What ``/meta`` and the page are to tell and a package cannot know of itself: its version, its run, its origin."""
+    known = {"version": version.version, "run_id": version.run_id, **asdict(version.origin)}
+    return json.dumps({name: value for name, value in known.items() if value})

@@ -125,6 +125,7 @@ def _write_about(folder: Path, trained: Trained, split: Split, evaluation: Evalu
             training_rows=len(split.y_train),
             held_out_rows=len(split.y_test),
             data=split.digest,
+            target=str(split.y_train.name),
         ),
         evaluation.figures,
     )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from orchestrator.config.spec import PackageSpec, StateDir
 from orchestrator.deploy import Target
 from orchestrator.errors import DeployError, PackageError, ProbeError
 from orchestrator.probing import probe_endpoint
-from orchestrator.products import Endpoint, ModelVersion, Package, Probe, Proof, Report, TrackedRun
+from orchestrator.products import Endpoint, ModelVersion, Origin, Package, Probe, Proof, Report, TrackedRun
+from orchestrator.provenance import Provenance
 from orchestrator.tracking import Tracker
 
 
@@ -20,11 +21,14 @@ def record(report: Report, tracker: Tracker) -> TrackedRun:
     return TrackedRun(tracker.record(report))
 
 
-def register(package: Package, proof: Proof, report: Report, tracker: Tracker, state_dir: StateDir) -> ModelVersion:
+def register(
+    package: Package, proof: Proof, report: Report, tracker: Tracker, state_dir: StateDir, provenance: Provenance
+) -> ModelVersion:
     """The package's version in the model registry; ``stages=deploy`` finds it again without data or training."""
     if proof.fingerprint != package.fingerprint:
         raise PackageError("the proof is another package's; remove state_dir/cache and run again")
-    version = replace(tracker.register(package, proof, report), memory_bytes=proof.memory_bytes)
+    origin = replace(provenance.origin, trained=report.trained)
+    version = replace(tracker.register(package, proof, report), memory_bytes=proof.memory_bytes, origin=origin)
     _remember(state_dir, version, tracker.where)
     return version
 
@@ -39,7 +43,8 @@ def recall(spec: PackageSpec, state_dir: StateDir, tracker: Tracker) -> ModelVer
     try:
         held = json.loads(_pointer(state_dir, name).read_text())
         package = Package(Path(held["path"]), held["fingerprint"], name)
-        version = ModelVersion(name, held["version"], held["run_id"], package, int(held.get("memory_bytes", 0)))
+        origin = Origin(**held.get("origin", {}))
+        version = ModelVersion(name, held["version"], held["run_id"], package, int(held.get("memory_bytes", 0)), origin)
     except (OSError, ValueError, KeyError, TypeError):
         raise PackageError(
             f"package.model_name: no package of '{name}' was registered on this machine; make one with stages=package"
@@ -64,6 +69,7 @@ def _remember(state_dir: Path, version: ModelVersion, where: str) -> None:
         "version": version.version,
         "run_id": version.run_id,
         "memory_bytes": version.memory_bytes,
+        "origin": asdict(version.origin),
         "where": where,
     }
     pointer = _pointer(state_dir, version.name)

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
 from orchestrator.cache import Unfinished, cached, pure
@@ -151,7 +152,8 @@ def _trained(search: Any) -> Trained:
         )
         for index in told
     )
-    return Trained(search.best_estimator_, told.index(int(search.best_index_)), candidates)
+    finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return Trained(search.best_estimator_, told.index(int(search.best_index_)), candidates, finished)
 
 
 def _last_rounds(search: Any) -> list[int]:
@@ -213,4 +215,5 @@ def report(
         candidates=trained.candidates,
         figures=evaluation.figures,
         config=provenance.config,
+        trained=trained.finished,
     )

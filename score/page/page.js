@@ -5,13 +5,12 @@
 const ROWS = 500 // of a file, in one request
 const SHOWN = 50 // refused rows that are listed; all are in the file
 const PATIENCE = 8 // times that a busy service is asked again
-const MISSING = new Set(("|#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null").split("|"))
 const NOUNS = {integer: "a whole number", number: "a number", boolean: "true or false", category: "one of a list", string: "text"}
 
 const $ = id => document.getElementById(id)
 const SCORE = new URL("score", document.baseURI).href
 let key = ""
-let model
+let model, missing, booleans // the last two: what the text of a CSV's cell may stand for
 
 /** An element with attributes and children; what is no element becomes text, so that nothing is ever read as HTML. */
 function make(tag, attributes = {}, ...children) {
@@ -52,9 +51,9 @@ function numeral(text) {
 
 function piece(column, text) {
   if (column.kind === "integer" || column.kind === "number") return numeral(text)
-  if (column.kind === "boolean") return /^(true|false)$/i.test(text) ? text.toLowerCase() : JSON.stringify(text)
+  if (column.kind === "boolean") return JSON.stringify(booleans.get(text) ?? text)
   if (column.kind !== "category") return JSON.stringify(text)
-  const same = value => String(value) === text || (typeof value === "boolean" && String(value) === text.toLowerCase()) ||
+  const same = value => String(value) === text || (typeof value === "boolean" && booleans.get(text) === value) ||
     (typeof value === "number" && text.trim() !== "" && Number(text) === value)
   return JSON.stringify(column.categories.find(same) ?? text)
 }
@@ -248,8 +247,8 @@ function separatorOf(header) {
 class Scoring {
   constructor(header, signal) {
     Object.assign(this, {header, signal, count: 0, lines: [], refused: []})
-    const missing = model.columns.filter(({name}) => header.filter(each => each === name).length !== 1)
-    if (missing.length) throw new Error(`The file needs one column ${missing.map(({name}) => `'${name}'`).join(", ")}.`)
+    const lacking = model.columns.filter(({name}) => header.filter(each => each === name).length !== 1)
+    if (lacking.length) throw new Error(`The file needs one column ${lacking.map(({name}) => `'${name}'`).join(", ")}.`)
     this.places = model.columns.map(({name}) => header.indexOf(name))
   }
 
@@ -272,7 +271,7 @@ class Scoring {
   }
 
   body(rows) {
-    const cell = (column, text) => MISSING.has(text) ? "null" : piece(column, text)
+    const cell = (column, text) => missing.has(text) ? "null" : piece(column, text)
     const data = rows.map(([, cells]) => `[${model.columns.map((column, index) => cell(column, cells[this.places[index]])).join(",")}]`)
     return `{"columns": ${JSON.stringify(model.columns.map(({name}) => name))}, "data": [${data.join(",")}]}`
   }
@@ -312,6 +311,7 @@ async function scoreFile(file, signal, progress) {
     read += value?.length ?? 0
     progress(last ? 1 : read / file.size, scoring.count)
   }
+  scoring.refused.sort(([one], [other]) => one - other) // they came as the service told them
   return scoring
 }
 
@@ -357,21 +357,29 @@ async function upload(event) {
 // What the model is
 
 function facts(pairs) {
-  return Object.entries(pairs).filter(([, text]) => text).flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, String(text))])
+  return Object.entries(pairs).filter(([, text]) => text).flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)])
 }
 
+const moment = time => new Date(time).toLocaleString([], {dateStyle: "medium", timeStyle: "short"})
+
 function describe() {
-  const {training, classes, version, run_id: run, written, fingerprint, versions} = model
+  const {training, classes, version, run_id: run, data, trained, written, fingerprint, spec_hash: spec, rebuild, versions} = model
   const params = Object.entries(training?.params ?? {}).map(([name, value]) => `${name}=${value}`).join(", ")
   document.title = $("name").textContent = model.model_name
-  $("summary").textContent = classes ? `Tells ${classes.length} classes apart: ${classes.slice(0, 10).join(", ")}${classes.length > 10 ? ", …" : ""}.`
-    : "Predicts a number."
+  const what = training?.target ? `${training.target}: ` : ""
+  const labels = classes && `one of ${classes.length} classes, ${classes.slice(0, 10).join(", ")}${classes.length > 10 ? ", …" : ""}`
+  const made = [version && `Version ${version}`, trained && `trained ${moment(trained)}`, data && `on ${data}`].filter(Boolean)
+  $("summary").textContent = `Predicts ${what}${labels ?? "a number"}.`
+  $("made").textContent = made.join(" · ")
   $("facts").replaceChildren(...facts({
     Model: training && `${training.estimator}${params && ` (${params})`}`,
-    "Packaged": new Date(written).toLocaleString([], {dateStyle: "medium", timeStyle: "short"}),
-    "Trained on": training && `${training.training_rows} rows of data ${training.data.slice(0, 16)}; ${training.held_out_rows} held out`,
+    "Trained on": training && `${training.training_rows} rows of ${data ?? "data"} (digest ${training.data.slice(0, 16)}); ${training.held_out_rows} held out`,
+    Trained: trained && moment(trained),
+    Packaged: moment(written),
     Version: version && (run ? `${version}, of run ${run}` : version),
     Fingerprint: fingerprint,
+    "Spec hash": spec,
+    "Rebuilt by": rebuild && make("code", {}, rebuild),
     Versions: Object.entries(versions).map(pair => pair.join(" ")).join(", "),
   }))
   const metrics = Object.fromEntries(Object.entries(training?.metrics ?? {}).map(([name, value]) => [name.replaceAll("_", " "), String(value)]))
@@ -398,6 +406,8 @@ async function open() {
     return $("key").focus()
   }
   model = await reply.json()
+  missing = new Set(model.cells.missing)
+  booleans = new Map(Object.entries(model.cells.booleans))
   $("unlock").hidden = true
   describe()
   $("fields").replaceChildren(...model.columns.map(field))

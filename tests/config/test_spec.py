@@ -162,3 +162,25 @@ def test_a_cache_tells_a_number_from_its_text() -> None:
     one, other = (ModelSpec(estimator="a.B", param_grid={"x": values}).parts() for values in grids)
     assert one != other
     assert ModelSpec(estimator="a.B", params={"x": 1}).parts() != ModelSpec(estimator="a.B", params={"x": "1"}).parts()
+
+
+def test_the_digest_is_of_what_is_made_and_not_of_where(config: dict[str, Any], spec: RunSpec) -> None:
+    elsewhere = {
+        "state_dir": "/elsewhere",
+        "tracking": {"_target_": "a.B"},
+        "deploy": {"_target_": "a.B"},
+        "stages": {},
+    }
+    assert RunSpec.parse(config | elsewhere).digest == spec.digest
+    assert (
+        changed(config, "search", n_jobs=3).digest == changed(config, "data", path="/other.csv").digest == spec.digest
+    )
+    steps = dict(reversed(config["preprocess"]["steps"].items()))
+    others = [
+        RunSpec.parse(config | {"seed": 1}),
+        changed(config, "preprocess", steps=steps),
+        changed(config, "package", compile="never"),
+        changed(config, "search", cv=4),
+        changed(config, "data", target="Age"),
+    ]
+    assert len({other.digest for other in [*others, spec]}) == 1 + len(others)

@@ -41,7 +41,7 @@ Version = Callable[..., ModelVersion]
 SERVED = Served(
     service="svc", owner="/state", image="svc:0123", base_image="python:3.11-slim", host="127.0.0.1", port=7000,
     auth=True, cpu_cores=1.5, memory_gb=0.5, path=Path("/packages/a"), fingerprint="0123", model_name="model",
-    model_version="7",
+    model_version="7", origin='{"version": "7"}',
 )  # fmt: skip
 slow = pytest.mark.slow
 
@@ -82,15 +82,13 @@ def test_a_container_is_created_as_asked() -> None:
     assert made["ports"] == {"6789/tcp": ("127.0.0.1", 7000)}
     assert (made["nano_cpus"], made["mem_limit"]) == (1_500_000_000, 512 * 2**20)
     assert made["memswap_limit"] == made["mem_limit"]
-    told = {"SCORE_MODEL_VERSION": "7", "SCORE_RUN_ID": ""}
-    assert made["environment"] == {"OMP_NUM_THREADS": "2"} | told
+    assert made["environment"] == {"OMP_NUM_THREADS": "2", "SCORE_ORIGIN": '{"version": "7"}'}
     assert made["labels"][f"{PREFIX}fingerprint"] == "0123"
-    assert f"{PREFIX}run_id" not in made["labels"]
     assert containers.arguments(SERVED.model_copy(update={"auth": False}), brought)["command"] == brought["Cmd"]
 
 
 def test_labels_are_the_record() -> None:
-    for served in (SERVED, SERVED.model_copy(update={"run_id": "abc", "auth": False, "former": SERVED})):
+    for served in (SERVED, SERVED.model_copy(update={"origin": "", "auth": False, "former": SERVED})):
         assert Served.of(type("Any", (), {"labels": {**served.labels(), "theirs": "1"}})) == served
     assert Served.of(type("Any", (), {"labels": {"theirs": "1"}})) is None
 
@@ -118,7 +116,7 @@ def test_what_a_rollback_goes_back_to() -> None:
 def test_what_was_asked_for_differently_is_another_service(changed: str) -> None:
     value: object = {"auth": False, "port": 1, "cpu_cores": 1.0, "memory_gb": 1.0}.get(changed, "other")
     assert not SERVED.is_what(SERVED.model_copy(update={changed: value}))
-    assert SERVED.is_what(SERVED.model_copy(update={"model_version": "8", "run_id": "r", "path": Path("/elsewhere")}))
+    assert SERVED.is_what(SERVED.model_copy(update={"model_version": "8", "origin": "", "path": Path("/elsewhere")}))
 
 
 def test_build_arguments_are_those_that_the_dockerfile_takes(

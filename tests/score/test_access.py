@@ -63,8 +63,8 @@ def test_what_is_refused_is_logged_too(ask: Any, pima: Path) -> None:
 
 
 def test_meta_tells_what_is_served(pima: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SCORE_RUN_ID", "run")
-    monkeypatch.setenv("SCORE_MODEL_VERSION", "7")
+    origin = {"version": "7", "run_id": "run", "spec_hash": "abc", "rebuild": "python run.py", "data": "d.csv"}
+    monkeypatch.setenv("SCORE_ORIGIN", json.dumps(origin | {"other": "untold"}))
     (pima / "keys.json").write_text('{"primary": "one", "secondary": "two"}')
     with serve(pima, "--keys", "keys.json") as (ask, _):
         for path in ("/meta", "/metrics"):
@@ -72,9 +72,9 @@ def test_meta_tells_what_is_served(pima: Path, serve: Serve, monkeypatch: pytest
         told, page = (
             json.loads(ask("GET", path, Authorization="Bearer two")[2]) for path in ("/meta", "/page/model.json")
         )
-    assert (page["version"], page["run_id"], page["fingerprint"]) == ("7", "run", told["fingerprint"])
+    assert page.items() >= (origin | {"trained": None, "fingerprint": told["fingerprint"]}).items()
     contract = json.loads((pima / "contract.json").read_text())
     assert told == {
-        "model": "m", "version": "7", "run_id": "run", "fingerprint": contract["fingerprint"],
+        "model": "m", **origin, "trained": None, "fingerprint": contract["fingerprint"],
         "answers": "model.pkl", "task": "classification", "classes": [0, 1], "versions": contract["versions"],
     }  # fmt: skip

@@ -23,6 +23,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from score import about
+from score.cells import BOOLEANS, MISSING
 from score.scorer import Scorer
 
 from .conftest import Serve
@@ -236,6 +238,7 @@ def test_a_regression_has_a_number_and_no_bars(page: Page, line: Path, serve: Se
         page.type("Age", "40")
         assert float(page.prediction()) == pytest.approx(100)
         assert page.text("#summary") == "Predicts a number."
+        assert not page.find("#made").is_displayed()
         assert not page.driver.find_elements(By.CSS_SELECTOR, ".chance")
 
 
@@ -246,12 +249,13 @@ def test_a_file_is_scored_to_a_file(
     rows.insert(0, "who", [f'Ann, "{i}"\nof X' for i in range(len(rows))])
     rows.loc[3, "Age"] = "old"
     rows.loc[700:820, "BMI"] = None  # more problems than one refusal tells
-    text = rows.to_csv(index=False).replace("\n", "\r\n")
+    rows.loc[50, "Age"] = "torn"  # a row with too few values is found before the service sees any
+    text = re.sub('(of X"),.*,torn$', r"\1,2", rows.to_csv(index=False), flags=re.MULTILINE).replace("\n", "\r\n")
     (tmp_path / "people.csv").write_text(f"\ufeff{text}1,2\r\n", newline="")
     page.open(diabetes_url)
     page.find("#file").send_keys(str(tmp_path / "people.csv"))
     page.find("#upload button").click()
-    left = rows.drop([3, *range(700, 821)])
+    left = rows.drop([3, 50, *range(700, 821)])
     page.until(
         lambda: page.text("#scored").startswith(f"{len(left)} rows scored, {len(rows) + 1 - len(left)} refused.")
     )
@@ -266,8 +270,43 @@ def test_a_file_is_scored_to_a_file(
     assert [row[-3] for row in scored] == list(map(str, reply["predictions"]))
     assert [[float(cell) for cell in row[-2:]] for row in scored] == reply["probabilities"]
     rejected = pd.read_csv(downloads / "people.rejected.csv")
-    assert set(rejected["row"]) == {3, *range(700, 821), len(rows)}
+    assert list(dict.fromkeys(rejected["row"])) == [3, 50, *range(700, 821), len(rows)]
     assert page.complaints() == []
+
+
+def test_cells_are_read_as_training_read_them(
+    page: Page, survey: Path, serve: Serve, mixed: pd.DataFrame, tmp_path: Path
+) -> None:
+    rows = mixed.head(len(BOOLEANS) + len(MISSING) + 1).astype(object)
+    rows["member"] = [*BOOLEANS, *["True"] * len(MISSING), "tRUE"]
+    rows["city"] = [*["Oslo"] * len(BOOLEANS), *MISSING, "Oslo"]
+    rows.to_csv(tmp_path / "cells.csv", index=False)
+    with at(serve, survey) as url:
+        page.open(url)
+        page.find("#file").send_keys(str(tmp_path / "cells.csv"))
+        page.find("#upload button").click()
+        page.until(lambda: page.text("#scored").startswith(f"{len(rows) - 1} rows scored, 1 refused."))
+        assert page.text("#scored td:nth-child(2)") == "member"
+
+
+def test_it_tells_when_and_of_what_the_model_was_made(
+    page: Page, pima: Path, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = shutil.copytree(pima, tmp_path / "package")
+    about.write(package, about.About("Forest", {}, {}, 614, 154, "abc", "Outcome"), {})
+    origin = {
+        "version": "7",
+        "data": "diabetes.csv",
+        "trained": "2026-11-22T12:00:00+00:00",
+        "rebuild": "python run.py 'a=<b>'",
+    }
+    monkeypatch.setenv("SCORE_ORIGIN", json.dumps(origin))
+    with at(serve, package) as url:
+        page.open(url)
+        assert page.text("#summary") == "Predicts Outcome: one of 2 classes, 0, 1."
+        assert re.fullmatch(r"Version 7 · trained .*2026.* · on diabetes\.csv", page.text("#made"))
+        assert "614 rows of diabetes.csv" in page.text("#facts")
+        assert page.text("#facts code") == origin["rebuild"]
 
 
 def test_a_file_without_the_columns_is_refused_with_their_names(page: Page, diabetes_url: str, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from score.webpage import PAGE
 from .conftest import Request, Serve
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
-ABOUT = about.About("RandomForestClassifier", {"max_depth": "7"}, {"roc_auc": 0.8}, 614, 154, "abc")
+ABOUT = about.About("RandomForestClassifier", {"max_depth": "7"}, {"roc_auc": 0.8}, 614, 154, "abc", "Outcome")
 FIGURE = b"\x89PNG a figure"
 KEY = {"Authorization": "Bearer one"}
 

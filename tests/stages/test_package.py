@@ -29,8 +29,9 @@ from orchestrator.stages.package import prove
 from score import about, golden
 from score.compiled import Compilation
 from score.contract import Contract, fingerprint_of
+from score.scorer import Scorer
 
-from .conftest import EVALUATION, TABULAR, Kit
+from .conftest import EVALUATION, FOREST, TABULAR, Kit
 
 Copy = Callable[[Package], Package]
 
@@ -65,6 +66,7 @@ def test_people_are_told_of_the_training(toy_package: Package, toy: tuple[Split,
         "training_rows": len(parts.y_train),
         "held_out_rows": len(parts.y_test),
         "data": parts.digest,
+        "target": "y",
     }
     assert {name: path.read_bytes() for name, path in about.figures(toy_package.path).items()} == EVALUATION.figures
 
@@ -176,6 +178,31 @@ def test_labels_and_regressions_are_answered_as_they_stand_in_the_data(kit: Kit,
     package = kit.package(*kit.train(numbers.assign(y=numbers["a"] * 2.5), search))
     assert set(asked(package)["records"].reply) == {"predictions"}
     assert prove(package).requests == 5
+
+
+@pytest.mark.parametrize(
+    ("labels", "positive"), [(["low", "high"], "low"), (["né", "yes", "1"], None), (["007", "7", "07"], None)]
+)
+@pytest.mark.parametrize("estimator", [FOREST, "sklearn.linear_model.LogisticRegression"])
+def test_a_compiled_twin_answers_labels_of_text(
+    kit: Kit, mixed: pd.DataFrame, estimator: str, labels: list[str], positive: str | None
+) -> None:
+    ranks = mixed["b"].rank(method="first", pct=True)
+    table = mixed.assign(y=[labels[min(int(rank * len(labels)), len(labels) - 1)] for rank in ranks])
+    table["y"] = table["y"].astype(object)
+    parts, trained = kit.train(table, kit.search(estimator, preprocess=TABULAR), format="parquet", positive=positive)
+    made = kit.package(parts, trained, compile="required")
+    assert prove(made).requests == 5
+    scorer = Scorer.load(made.path)
+    assert scorer.compiled
+    assert set(scorer.contract.classes or ()) == set(labels)
+    if positive:
+        assert (scorer.contract.classes or ())[-1] == positive
+    for frame in (parts.X_train, parts.X_test):
+        answer = json.loads(scorer.answer(f'{{"data": {frame.to_json(orient="records", double_precision=15)}}}')[1])
+        codes = trained.pipeline.predict(frame)
+        assert answer["predictions"] == [(scorer.contract.classes or ())[code] for code in codes]
+        np.testing.assert_allclose(answer["probabilities"], trained.pipeline.predict_proba(frame), rtol=0, atol=1e-6)
 
 
 def test_the_same_contents_are_the_same_folder_which_stays_if_it_is_whole(kit: Kit, toy: tuple[Split, Trained]) -> None:

@@ -16,12 +16,14 @@ from orchestrator.config.spec import PackageSpec, StateDir
 from orchestrator.deploy import Undone
 from orchestrator.deploy.fake import Fake
 from orchestrator.errors import DeployError, PackageError, ProbeError
-from orchestrator.products import Endpoint, ModelVersion, Package, Probe, Proof, Report
+from orchestrator.products import Endpoint, ModelVersion, Origin, Package, Probe, Proof, Report
+from orchestrator.provenance import Provenance
 from orchestrator.stages.release import deploy, probe, promote, recall, register
 from orchestrator.tracking.none import NoTracking
 from score import golden
 
-REPORT = Report({}, {}, {}, {}, (), {}, "")
+REPORT = Report({}, {}, {}, {}, (), {}, "", "2026-11-22T18:00:00+00:00")
+PROVENANCE = Provenance(Path(), "", Origin("toy.csv", spec_hash="abc", rebuild="python run.py data=toy"))
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,17 @@ def state_dir(tmp_path: Path) -> StateDir:
 
 @pytest.fixture
 def registered(toy_package: Package, state_dir: StateDir) -> ModelVersion:
-    return register(toy_package, Proof(toy_package.fingerprint, 5, 1), REPORT, Tracking(), state_dir)
+    return register(toy_package, Proof(toy_package.fingerprint, 5, 1), REPORT, Tracking(), state_dir, PROVENANCE)
 
 
 SPEC = PackageSpec(model_name="toy_model")
 
 
 def test_what_is_registered_is_recalled(registered: ModelVersion, state_dir: StateDir) -> None:
-    assert recall(SPEC, state_dir, Tracking()) == registered
-    assert (registered.version, registered.run_id) == ("7", "run-1")
+    found = recall(SPEC, state_dir, Tracking())
+    assert found == registered
+    assert (found.version, found.run_id) == ("7", "run-1")
+    assert found.origin == replace(PROVENANCE.origin, trained=REPORT.trained)
 
 
 def test_another_registry_is_told_before_anything_is_deployed(registered: ModelVersion, state_dir: StateDir) -> None:
@@ -69,7 +73,7 @@ def test_another_registry_is_told_before_anything_is_deployed(registered: ModelV
 
 def test_a_proof_of_another_package_registers_nothing(toy_package: Package, state_dir: StateDir) -> None:
     with pytest.raises(PackageError, match="the proof is another package's"):
-        register(toy_package, Proof("another", 5, 1), REPORT, Tracking(), state_dir)
+        register(toy_package, Proof("another", 5, 1), REPORT, Tracking(), state_dir, PROVENANCE)
     assert not state_dir.exists()
 
 
@@ -87,7 +91,7 @@ def test_a_package_that_was_changed_since_is_not_recalled(
     toy_package: Package, copy_of: Callable[[Package], Package], state_dir: StateDir
 ) -> None:
     package = copy_of(toy_package)
-    register(package, Proof(package.fingerprint, 5, 1), REPORT, Tracking(), state_dir)
+    register(package, Proof(package.fingerprint, 5, 1), REPORT, Tracking(), state_dir, PROVENANCE)
     (package.path / "model.pkl").write_bytes(b"another")
     with pytest.raises(
         PackageError, match=r"copy is not what was registered as 'toy_model'; make it again with stages"
