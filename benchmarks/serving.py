@@ -92,30 +92,74 @@ class Measured:
     p50_ms: dict[str, float]
 
 
-async def client(port: int, request: bytes, until: float, latencies: list[float]) -> None:
-    """Send the request again as soon as there is an answer; on one connection, unless the server closes it."""
-    writer: asyncio.StreamWriter | None = None
-    while (sent := time.perf_counter()) < until:
-        if writer is None:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(request)
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        body = await reader.readexactly(int(head.partition(b"content-length:")[2].split()[0]))
-        if not head.startswith(b"http/1.1 200"):
-            raise RuntimeError(f"{head.decode()}{body[:500].decode()}")
-        latencies.append(time.perf_counter() - sent)
-        if b"connection: close" in head:
-            writer.close()
-            writer = None
-    if writer is not None:
-        writer.close()
+class Client(asyncio.Protocol):
+    """A connection that sends the request again as soon as it has an answer, and connects anew if the server closes it.
+
+    Hardly more than a buffer: it shares the machine with the server, so what it takes is taken from it.
+    """
+
+    def __init__(self, port: int, request: bytes, until: float, latencies: list[float]) -> None:
+        self._port, self._request, self._until, self._latencies = port, request, until, latencies
+        self._answer, self._length = bytearray(), 0  # the length is known as soon as the head is there
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def connect(self) -> None:
+        """Begin."""
+        await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._port)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send."""
+        self._transport: Any = transport
+        self._send()
+
+    def data_received(self, data: bytes) -> None:
+        """Take an answer, or a part of one."""
+        self._answer += data
+        if not self._length:
+            head, end, _ = self._answer.partition(b"\r\n\r\n")
+            if not end:
+                return
+            if not head.startswith(b"HTTP/1.1 200"):
+                self._fail(RuntimeError(self._answer[:1000].decode()))
+                return
+            self._length = len(head) + len(end) + int(head.lower().partition(b"content-length:")[2].split(None, 1)[0])
+        if len(self._answer) < self._length:
+            return
+        now = time.perf_counter()
+        self._latencies.append(now - self._sent)
+        if now < self._until:
+            self._send()
+        else:
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Go on with another connection, unless it is over."""
+        if self.done.done():
+            return
+        if exc is not None or time.perf_counter() >= self._until:
+            self.done.set_result(None) if exc is None else self._fail(exc)
+        else:
+            self._again = asyncio.ensure_future(self.connect())
+
+    def _send(self) -> None:
+        self._answer.clear()
+        self._length = 0
+        self._sent = time.perf_counter()
+        self._transport.write(self._request)
+
+    def _fail(self, error: Exception) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+        self._transport.close()
 
 
 async def load(port: int, request: bytes, connections: int, seconds: float) -> list[float]:
     """The latency of each answer over so many connections in so many seconds."""
     latencies: list[float] = []
     until = time.perf_counter() + seconds
-    await asyncio.gather(*(client(port, request, until, latencies) for _ in range(connections)))
+    clients = [Client(port, request, until, latencies) for _ in range(connections)]
+    await asyncio.gather(*(client.connect() for client in clients))
+    await asyncio.gather(*(client.done for client in clients))
     return latencies
 
 
@@ -175,9 +219,23 @@ def answers(port: int, request: bytes) -> bool:
         return False
 
 
-def measured(peer: Peer, row: dict[str, Any], seconds: float, log: Path) -> Measured:
+def drawn(count: int) -> Rows:
+    """Rows of the bundled data's values, each column drawn for itself.
+
+    With one row again and again the processor would learn the way through the trees.
+    """
+    import pandas as pd
+
+    table = pd.read_csv(ROOT / "data" / "diabetes.csv").drop(columns="Outcome")
+    columns: dict[str, list[Any]] = {
+        name: table[name].sample(count, replace=True, random_state=seed).tolist() for seed, name in enumerate(map(str, table))
+    }
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def measured(peer: Peer, seconds: float, log: Path) -> Measured:
     """All measurements of one server."""
-    single = http(peer, [row])
+    single = http(peer, drawn(1))
     rates, medians = {}, {}
     with started(peer, single, log) as (port, cold, process):
         asked(port, single, 1, 1)  # warm
@@ -185,8 +243,8 @@ def measured(peer: Peer, row: dict[str, Any], seconds: float, log: Path) -> Meas
             rates[f"{connections} connections"], medians[f"{connections} connections"] = asked(
                 port, single, connections, seconds
             )
-        for rows in ROWS:
-            rates[f"{rows} rows"], medians[f"{rows} rows"] = asked(port, http(peer, [row] * rows), 1, seconds)
+        for count in ROWS:
+            rates[f"{count} rows"], medians[f"{count} rows"] = asked(port, http(peer, drawn(count)), 1, seconds)
         tree = [process, *process.children(recursive=True)]
         memory = sum(each.memory_full_info().pss for each in tree) / 2**20
     return Measured(cold, memory, rates, medians)
@@ -311,7 +369,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("azmlinfsrv", "bentoml", "mlserver"):
         parser.add_argument(f"--{name}", help="the Python of an environment with it")
-    parser.add_argument("--package", type=Path, help="a package that is there; else one is trained")
+    parser.add_argument("--package", type=Path, help="a package of the bundled data; else one is trained")
     parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
     parser.add_argument("--plot", type=Path, help="where to draw it")
     parser.add_argument("--load", nargs=4, help=argparse.SUPPRESS)
@@ -325,12 +383,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         package = (options.package or trained(folder)).resolve()
-        request = json.loads(json.loads((package / "golden.json").read_text())[0]["body"])
-        row = json.loads(request["input"])[0]
         results: dict[str, Measured] = {}
         for peer in peers(package, folder, options):
             try:
-                results[peer.name] = measured(peer, row, options.seconds, folder / "log")
+                results[peer.name] = measured(peer, options.seconds, folder / "log")
             except RuntimeError as error:
                 print(f"{peer.name} is left out: {error}", file=sys.stderr)
     told(results)
