@@ -10,8 +10,9 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
+from orchestrator.config.header import lacking
 from orchestrator.config.spec import BatchSpec
-from orchestrator.config.wording import near, one_line
+from orchestrator.config.wording import one_line
 from orchestrator.errors import DataError, PackageError
 from orchestrator.events import Progress
 from orchestrator.parts import Parts
@@ -68,21 +69,16 @@ class _Table:
         self._reader = Reader(scorer.contract, max_problems=sys.maxsize)  # a reason for every row
         names = list(source.schema.names)
         self._kept = names if spec.keep is None else list(spec.keep)
-        self._one_each("batch.input", [column.name for column in self._taken], names)
-        self._one_each("batch.keep", self._kept, names)
+        taken = [column.name for column in self._taken]
+        for at, wanted in (("batch.input", taken), ("batch.keep", self._kept)):
+            for problem in lacking(at, spec.input.name, wanted, names):
+                raise DataError(str(problem))
         classes = scorer.contract.classes or ()
         self._added = [PREDICTION, *(f"probability_{label}" for label in classes if scorer.probable)]
         if double := [name for name in self._added if name in self._kept]:
             raise DataError(
                 f"batch.input: {spec.input.name} has a column '{double[0]}' already; leave it out with batch.keep"
             )
-
-    def _one_each(self, at: str, wanted: Sequence[str], names: Sequence[str]) -> None:
-        for name in wanted:
-            if (found := names.count(name)) != 1:
-                has = f"{found} columns" if found else "no column"
-                hint = near(name, names) if not found else "; rename one"
-                raise DataError(f"{at}: {self._spec.input.name} has {has} '{name}'{hint}")
 
     def sink(self) -> Sink:
         """What writes the output."""
