@@ -37,6 +37,7 @@ def converters() -> tuple[dict[type, Any], dict[type, Any]]:
         tree.DecisionTreeClassifier: ensembles.forest_classifier,
         forests.RandomForestClassifier: ensembles.forest_classifier,
         forests.ExtraTreesClassifier: ensembles.forest_classifier,
+        forests.AdaBoostClassifier: ensembles.adaptive_classifier,
         forests.GradientBoostingClassifier: ensembles.gradient_classifier,
         forests.HistGradientBoostingClassifier: ensembles.histogram_classifier,
     }

@@ -15,8 +15,34 @@ ML_OPSET = 5  # the first whose trees add in float64; skl2onnx writes 3, so it i
 
 
 def forest_classifier(graph: Graph, forest: Any, table: str) -> list[str]:
-    """Each tree gives the number of its leaf; the leaves' shares of the classes are looked up, and then added."""
+    """The mean of the shares of the classes."""
     trees, dtype = trees_of(forest)
+    total = _added(graph, trees, [tree.value for tree in trees], table, dtype)
+    probabilities = graph.node("Div", total, graph.constant(np.array([float(len(trees))])))
+    return [_labels(graph, probabilities, forest.classes_), probabilities]
+
+
+def adaptive_classifier(graph: Graph, boosting: Any, table: str) -> list[str]:
+    """Each tree votes for a class with its weight, and with a share of it against each of the others."""
+    trees, dtype = trees_of(boosting)
+    if not trees:
+        raise NotImplementedError(f"no converter for AdaBoost of {type(boosting.estimator_).__name__}")
+    others = len(boosting.classes_) - 1
+    chosen = [np.eye(others + 1, dtype=bool)[tree.value.argmax(axis=1)] for tree in trees]
+    weights = zip(chosen, boosting.estimator_weights_, strict=False)  # after an early stop there are more of them
+    votes = [np.where(choice, weight, -1 / others * weight) for choice, weight in weights]
+    total = _added(graph, trees, votes, table, dtype)
+    mean = graph.node("Div", total, graph.constant(np.array([boosting.estimator_weights_.sum()])))
+    if others > 1:
+        raw = graph.node("Div", mean, graph.constant(np.array([float(others)])))
+    else:
+        first, second = (graph.node("Gather", mean, graph.constant(np.array([place])), axis=1) for place in (0, 1))
+        raw = graph.node("Sub", second, first)
+    return _probable(graph, raw, boosting.classes_, tie=0)
+
+
+def _added(graph: Graph, trees: Sequence[Tree], rows: Sequence[Any], table: str, dtype: type[Any]) -> str:
+    """Each tree gives the number of its leaf; the leaves' ``rows[i]`` (n_nodes, n) are looked up, and then added."""
     starts = np.cumsum([0, *(len(tree.left) for tree in trees)])[:-1]
     numbers = [np.arange(len(tree.left)) for tree in trees]
     if max(map(len, numbers)) >= 2**24:
@@ -29,10 +55,8 @@ def forest_classifier(graph: Graph, forest: Any, table: str) -> list[str]:
         **ensemble(trees, range(len(trees)), numbers, dtype),
     )
     numbered = graph.node("Add", graph.cast(leaves, np.int64), graph.constant(starts))
-    shares = graph.node("Gather", graph.constant(np.concatenate([tree.value for tree in trees])), numbered, axis=0)
-    total = graph.node("ReduceSum", shares, graph.constant(np.array([1])), keepdims=0)
-    probabilities = graph.node("Div", total, graph.constant(np.array([float(len(trees))])))
-    return [_labels(graph, probabilities, forest.classes_), probabilities]
+    found = graph.node("Gather", graph.constant(np.concatenate(rows)), numbered, axis=0)
+    return graph.node("ReduceSum", found, graph.constant(np.array([1])), keepdims=0)
 
 
 def forest_regressor(graph: Graph, forest: Any, table: str) -> list[str]:

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
+    AdaBoostClassifier,
+    AdaBoostRegressor,
     ExtraTreesClassifier,
     GradientBoostingClassifier,
     GradientBoostingRegressor,
@@ -97,6 +99,10 @@ GRADIENT: dict[str, Any] = {"n_estimators": 12, "random_state": 0}
 @pytest.mark.parametrize(
     ("model", "target"),
     [
+        (AdaBoostClassifier(**GRADIENT), "two"),
+        (AdaBoostClassifier(DecisionTreeClassifier(max_depth=3), **GRADIENT), "three"),
+        (AdaBoostClassifier(DecisionTreeClassifier(), **GRADIENT), "two"),  # stops at once
+        (AdaBoostRegressor(**GRADIENT), "numbers"),
         (GradientBoostingClassifier(**GRADIENT), "two"),
         (GradientBoostingClassifier(**GRADIENT), "three"),
         (GradientBoostingClassifier(loss="exponential", subsample=0.5, **GRADIENT), "two"),
@@ -111,9 +117,7 @@ GRADIENT: dict[str, Any] = {"n_estimators": 12, "random_state": 0}
     ],
     ids=str,
 )
-def test_gradient_boosting_has_a_twin(
-    model: Any, target: str, fit: Fit, X: pd.DataFrame, targets: dict[str, Any]
-) -> None:
+def test_boosting_has_a_twin(model: Any, target: str, fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
     _, compilation = fit(pima(), model, X, targets[target]).compiled()
     assert (compilation.reason, compilation.tolerance) == ("", 1e-12)
     assert compilation.splits > 0
@@ -216,6 +220,7 @@ class Foreign(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
             LogisticRegression(),
             "no converter for SimpleImputer with add_indicator",
         ),
+        ([], AdaBoostClassifier(LogisticRegression()), "no converter for AdaBoost of LogisticRegression"),
         (
             [],
             GradientBoostingClassifier(n_estimators=2, init=LogisticRegression()),
@@ -227,7 +232,7 @@ class Foreign(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
             "no converter for gradient boosting that starts from DummyClassifier",
         ),
     ],
-    ids=["foreign", "infrequent", "indicator", "from another", "at random"],
+    ids=["foreign", "infrequent", "indicator", "of another", "from another", "at random"],
 )
 def test_no_converter_is_a_reason(
     steps: list[Any], model: Any, reason: str, fit: Fit, X: pd.DataFrame, targets: dict[str, Any]
