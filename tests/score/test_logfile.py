@@ -48,9 +48,9 @@ def test_all_workers_go_on_in_a_new_file_and_no_line_is_lost(
         filled(log, ask)
         while len({answered[name] for name in ids(log)}) < workers:
             ask()
-        former = logfile.former(log, 1)
-        assert "Serving package" in former.read_text()
-        assert sorted(ids(former) + ids(log)) == sorted(answered)
+    former = logfile.former(log, 1)
+    assert "Serving package" in former.read_text()
+    assert sorted(ids(former) + ids(log)) == sorted(answered)
 
 
 def test_the_oldest_goes_when_there_are_too_many(
