@@ -228,7 +228,8 @@ def drawn(count: int) -> Rows:
 
     table = pd.read_csv(ROOT / "data" / "diabetes.csv").drop(columns="Outcome")
     columns: dict[str, list[Any]] = {
-        name: table[name].sample(count, replace=True, random_state=seed).tolist() for seed, name in enumerate(map(str, table))
+        name: table[name].sample(count, replace=True, random_state=seed).tolist()
+        for seed, name in enumerate(map(str, table))
     }
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 

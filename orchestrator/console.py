@@ -57,6 +57,7 @@ from score import golden
 from score.compiled import Compilation
 
 NAME = 10  # columns for a step's name
+LONGEST_LIST = 5  # columns with values beyond training's range; result.json has all
 NEWS = ("changed", "damaged", "not kept")  # reasons that people want to know of when a step has run
 
 
@@ -237,7 +238,11 @@ def _run(run: TrackedRun) -> str:
 @_describes(Scored)
 def _scored(scored: Scored) -> str:
     refused = f"; {scored.refused:,} refused, see {scored.reasons}" if scored.reasons else ""
-    return f"{scored.rows:,} rows in {scored.path}{refused}"
+    most = sorted(scored.out_of_range.items(), key=lambda item: -item[1])
+    beyond = ", ".join(f"{name} {count:,}" for name, count in most[:LONGEST_LIST])
+    more = f" and {len(most) - LONGEST_LIST:,} more columns" if len(most) > LONGEST_LIST else ""
+    outside = f"; values beyond training's range: {beyond}{more}" if beyond else ""
+    return f"{scored.rows:,} rows in {scored.path}{refused}{outside}"
 
 
 @_describes(Endpoint)

@@ -5,9 +5,11 @@ A part is written under another name and then called after the rows it was made 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 
@@ -20,12 +22,14 @@ REASONS = CsvSink(("row", "column", "problem", "expected"))
 class Parts:
     """The parts that ``folder`` holds of one job; those of another ``identity`` are removed.
 
-    ``stop`` is the number of the first row that no part was made of, ``refused`` how many rows were refused so far.
+    ``stop`` is the number of the first row that no part was made of, ``refused`` how many rows were refused so far, and
+    ``outside`` how many values of each column were beyond training's range.
     """
 
     def __init__(self, folder: Path, identity: str, sink: Sink) -> None:
         self._folder, self._sink = folder, sink
         self.stop = self.refused = 0
+        self.outside = Counter[str]()
         job = folder / "job.json"
         if not job.exists() or job.read_text(encoding="utf-8") != identity:
             for path in folder.glob("*-*"):
@@ -38,16 +42,22 @@ class Parts:
             start, stop, refused = map(int, path.stem.split("-"))
             if start == self.stop:
                 self.stop, self.refused = stop, self.refused + refused
+                if (told := path.with_suffix(".outside")).exists():
+                    self.outside.update(json.loads(told.read_text(encoding="utf-8")))
                 yield path
 
-    def add(self, stop: int, columns: Columns, problems: Sequence[Problem]) -> None:
+    def add(self, stop: int, columns: Columns, outside: Mapping[str, int], problems: Sequence[Problem]) -> None:
         """Keep the rows before ``stop`` that have no part yet; they outlive the process once this returns."""
         refused = len({problem.row for problem in problems})
         path = self._folder / f"{self.stop:015}-{stop:015}-{refused}.part"
         if problems:
             reasons = {name: list(map(attrgetter(name), problems)) for name in REASONS.names}
             self._put(path.with_suffix(".reasons"), lambda new: REASONS.write(new, reasons))
+        if outside:
+            text = json.dumps(dict(outside))
+            self._put(path.with_suffix(".outside"), lambda new: new.write_text(text, encoding="utf-8"))
         self._put(path, lambda new: self._sink.write(new, columns))
+        self.outside.update(outside)
         self._paths.append(path)
         self.stop, self.refused = stop, self.refused + refused
 

@@ -183,12 +183,16 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class Scored:
-    """A table whose ``rows`` rows have their predictions; ``reasons`` is the file that tells of the refused ones."""
+    """A table whose ``rows`` rows have their predictions; ``reasons`` is the file that tells of the refused ones.
+
+    ``out_of_range`` is how many values of each column were beyond training's range, of columns that have some.
+    """
 
     path: Path
     rows: int
     refused: int
     reasons: Path | None
+    out_of_range: Mapping[str, int]
 
 
 @dataclass(frozen=True)

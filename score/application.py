@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from score import docs, openapi, swagger, v2, v2_binary, webpage
+from score import docs, meta, openapi, swagger, v2, v2_binary, webpage
 from score.admission import Admission
 from score.direct import Direct
 from score.incoming import Incoming
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 MODEL = "/v2/models/{name}"
+VERSION = f"{MODEL}/versions/{{version}}"
 Endpoint = Callable[[Request], Awaitable[Response]]
 Page = Callable[[], tuple[bytes, str]]  # a body and its media type
 
@@ -53,6 +54,7 @@ def application(
 
     ``pages`` are for who runs the service: they tell of its data and libraries, so they ask for the key as scoring does.
     """
+    version = meta.deployed()["version"]
 
     async def scored(incoming: Incoming) -> Answer:
         check_key(incoming.headers.get(b"authorization", b"").decode("latin-1"), keys)
@@ -60,13 +62,15 @@ def application(
 
     async def inferred(request: Request) -> Response:
         length = request.headers.get(v2_binary.HEADER)
-        status, body, headers = await admission.answer(_incoming(request), partial(v2.infer, scorer, length=length))
+        answer = partial(v2.infer, scorer, length=length, version=version)
+        status, body, headers = await admission.answer(_incoming(request), answer)
         return Response(body, status, headers)
 
     handlers = {HTTPException: refused, ClientDisconnect: gone, Exception: failed}
     direct = Direct("/score", scored, handlers)
-    posts: dict[str, Endpoint] = {f"{MODEL}/infer": of_model(scorer.contract.model_name, inferred)}
-    gets: dict[str, Endpoint] = {"/": webpage.home, "/docs": docs.page, **documents(scorer, keyed=bool(keys))}
+    infer = of_model(scorer.contract.model_name, version, inferred)
+    posts: dict[str, Endpoint] = {f"{MODEL}/infer": infer, f"{VERSION}/infer": infer}
+    gets: dict[str, Endpoint] = {"/": webpage.home, "/docs": docs.page, **documents(scorer, version, keyed=bool(keys))}
     gets |= {path: paged(page) for path, page in (pages or {}).items()}
     routes = [("POST", path, endpoint) for path, endpoint in posts.items()]
     routes += [("GET", path, endpoint) for path, endpoint in gets.items()]
@@ -88,10 +92,10 @@ def application(
     return app
 
 
-def documents(scorer: Scorer, *, keyed: bool) -> dict[str, Endpoint]:
+def documents(scorer: Scorer, version: str | None, *, keyed: bool) -> dict[str, Endpoint]:
     """The routes that tell about the model and about the service; what they tell is made once."""
     contract = scorer.contract
-    described = encoded(openapi.document(contract, probable=scorer.probable, keyed=keyed))
+    described = encoded(openapi.document(contract, probable=scorer.probable, keyed=keyed, version=version))
     older = encoded(swagger.document(contract, keyed=keyed))
     versions = {"2": older, "2.0": older, "3": described, "3.1": described}  # Azure ML's names for them
 
@@ -107,16 +111,19 @@ def documents(scorer: Scorer, *, keyed: bool) -> dict[str, Endpoint]:
             raise HTTPException(404, f"there is no Swagger {shown(version)} here; versions are {', '.join(versions)}")
         return Response(versions[version], media_type=JSON)
 
-    metadata = told(encoded(v2.metadata(contract, probable=scorer.probable, compiled=scorer.compiled)))
-    ready = told(encoded({"name": contract.model_name, "ready": True}))
+    known = v2.metadata(contract, probable=scorer.probable, compiled=scorer.compiled, version=version)
+    metadata = of_model(contract.model_name, version, told(encoded(known)))
+    ready = of_model(contract.model_name, version, told(encoded({"name": contract.model_name, "ready": True})))
     return {
         "/openapi.json": told(described),
         "/swagger.json": swagger_json,
         "/v2": told(encoded(v2.server(contract))),
         "/v2/health/live": told(b'{"live":true}'),
         "/v2/health/ready": told(b'{"ready":true}'),
-        MODEL: of_model(contract.model_name, metadata),
-        f"{MODEL}/ready": of_model(contract.model_name, ready),
+        MODEL: metadata,
+        f"{MODEL}/ready": ready,
+        VERSION: metadata,
+        f"{VERSION}/ready": ready,
     }
 
 
@@ -130,13 +137,17 @@ def paged(page: Page) -> Endpoint:
     return show
 
 
-def of_model(name: str, endpoint: Endpoint) -> Endpoint:
-    """The endpoint for who asks for the one model that is here."""
+def of_model(name: str, version: str | None, endpoint: Endpoint) -> Endpoint:
+    """The endpoint for who asks for the one model that is here, and for no version of it or for the one that is here."""
 
     async def named(request: Request) -> Response:
         asked = request.path_params["name"]
         if asked != name:
             raise HTTPException(404, f"there is no model {shown(asked)} here, only {shown(name)}")
+        wanted = request.path_params.get("version", version)
+        if wanted != version:
+            here = f"only {shown(version)}" if version else "and which one is here is not known: ask without a version"
+            raise HTTPException(404, f"there is no version {shown(wanted)} of model {shown(name)} here, {here}")
         return await endpoint(request)
 
     return named

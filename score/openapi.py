@@ -17,13 +17,16 @@ JSON = "application/json"
 Schema = dict[str, Any]
 
 
-def document(contract: Contract, *, probable: bool, keyed: bool) -> Schema:
-    """The OpenAPI 3.1 document of a service of this contract; ``keyed`` if it asks for a key."""
+def document(contract: Contract, *, probable: bool, keyed: bool, version: str | None = None) -> Schema:
+    """The OpenAPI 3.1 document of a service of this contract; ``keyed`` if it asks for a key.
+
+    ``version`` is the deployed one, None where it is not known.
+    """
     described: Schema = {
         "openapi": "3.1.0",
         "info": {"title": contract.model_name, "version": contract.fingerprint[:16] or "0"},
         "servers": [{"url": "./"}],  # wherever this document was found
-        "paths": _paths(contract),
+        "paths": _paths(contract, version),
         "components": {"schemas": _schemas(contract, probable=probable)},
     }
     if keyed:
@@ -43,7 +46,7 @@ def example(contract: Contract) -> dict[str, Any]:
     return {column.name: column.example for column in contract.columns}
 
 
-def _paths(contract: Contract) -> Schema:
+def _paths(contract: Contract, version: str | None) -> Schema:
     model = f"/v2/models/{quote(contract.model_name, safe='')}"
     paths = {
         "/": _get("Whether the service is up; for a browser, a page about the model.", _home()),
@@ -54,10 +57,13 @@ def _paths(contract: Contract) -> Schema:
         "/v2": _get("The server, as the Open Inference Protocol tells it.", _content(JSON, {"type": "object"})),
         "/v2/health/live": _get("Whether the server is up.", _content(JSON, {"const": {"live": True}})),
         "/v2/health/ready": _get("Whether the model is loaded.", _content(JSON, {"const": {"ready": True}})),
-        model: _get("The tensors that go in and come out.", _content(JSON, {"type": "object"})),
-        f"{model}/ready": _get("Whether the model is loaded.", _content(JSON, {"type": "object"})),
-        f"{model}/infer": {"post": _infer(contract)},
     }
+    for base in (model, *([f"{model}/versions/{quote(version, safe='')}"] if version else [])):
+        paths |= {
+            base: _get("The tensors that go in and come out.", _content(JSON, {"type": "object"})),
+            f"{base}/ready": _get("Whether the model is loaded.", _content(JSON, {"type": "object"})),
+            f"{base}/infer": {"post": _infer(contract)},
+        }
     versions = {"enum": ["2", "2.0", "3", "3.1"], "default": "2"}
     swagger = paths["/swagger.json"]["get"]
     swagger["parameters"] = [{"name": "version", "in": "query", "description": "of Swagger", "schema": versions}]
@@ -156,9 +162,10 @@ def _tensors(contract: Contract) -> Schema:
     wanted = {"outputs": {"type": "array", "items": _open({"name": output})}, "id": _text()}
     request = {"inputs": {"type": "array", "items": inputs}}
     reply = {"model_name": _text(), "outputs": {"type": "array", "items": _object({"name": output} | tensor)}}
+    told = {"model_version": _text(), "id": _text()}
     return {
         "InferenceRequest": _open(request) | {"properties": request | wanted},
-        "InferenceReply": _object(reply) | {"properties": reply | {"id": _text()}},
+        "InferenceReply": _object(reply) | {"properties": reply | told},
     }
 
 

@@ -26,7 +26,7 @@ from typing import Any
 import uvicorn
 import uvloop  # noqa: F401 -- named here, it is pinned with the package
 
-from score import meta, metrics, workers
+from score import logfile, meta, metrics, workers
 from score.access import Access
 from score.admission import Admission, Limits
 from score.application import Page, application
@@ -213,6 +213,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Load the model, hold the port, serve until told to stop."""
     options = parser().parse_args(argv)
     logging.config.dictConfig(log_config())
+    logfile.keep_bounded(owner=options.listener_fd is None)
     sys.setswitchinterval(SWITCH_SECONDS)
     os.environ.setdefault("AZUREML_MODEL_DIR", str(PACKAGE))
     contract = json.loads((PACKAGE / "contract.json").read_text())

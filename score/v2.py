@@ -35,17 +35,23 @@ def server(contract: Contract) -> dict[str, Any]:
     return {"name": SERVER, "version": contract.fingerprint, "extensions": [v2_binary.NAME]}
 
 
-def metadata(contract: Contract, *, probable: bool, compiled: bool = False) -> dict[str, Any]:
-    """What ``GET /v2/models/{name}`` tells: the tensors that go in and come out; any number of rows."""
+def metadata(
+    contract: Contract, *, probable: bool, compiled: bool = False, version: str | None = None
+) -> dict[str, Any]:
+    """What ``GET /v2/models/{name}`` tells: the tensors that go in and come out; any number of rows.
+
+    ``version`` is the deployed one, here and in ``infer``; None, and told to nobody, where it is not known.
+    """
     inputs = [{"name": column.name, "datatype": _datatype(column), "shape": [-1]} for column in contract.columns]
     outputs = [{"name": "predictions", "datatype": _datatype_of(contract.classes), "shape": [-1]}]
     if probable:
         outputs.append({"name": "probabilities", "datatype": "FP64", "shape": [-1, len(contract.classes or ())]})
     platform = "onnxruntime_onnx" if compiled else "sklearn_pickle"
-    return {"name": contract.model_name, "platform": platform, "inputs": inputs, "outputs": outputs}
+    versions = {"versions": [version]} if version else {}
+    return {"name": contract.model_name, **versions, "platform": platform, "inputs": inputs, "outputs": outputs}
 
 
-def infer(scorer: Scorer, body: bytes, length: str | None = None) -> Answer:
+def infer(scorer: Scorer, body: bytes, length: str | None = None, version: str | None = None) -> Answer:
     """The response to ``POST /v2/models/{name}/infer``; bad input raises nothing.
 
     ``length`` is the value of the header ``v2_binary.HEADER``, None where there is none.
@@ -63,7 +69,8 @@ def infer(scorer: Scorer, body: bytes, length: str | None = None) -> Answer:
         chosen.append(told)
         tail += data
     named = {"id": request["id"]} if "id" in request else {}
-    text = encoded(named | {"model_name": scorer.contract.model_name, "outputs": chosen})
+    named |= {"model_name": scorer.contract.model_name} | ({"model_version": version} if version else {})
+    text = encoded(named | {"outputs": chosen})
     kind = {"Content-Type": "application/json"}
     if any(wanted.values()):
         kind = {"Content-Type": "application/octet-stream", v2_binary.HEADER: str(len(text))}

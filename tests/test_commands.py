@@ -121,7 +121,8 @@ def test_a_table_is_scored_as_the_service_answers(here: Desk, first: Done) -> No
     rows(3).assign(Age=[50, 31, "old"]).to_csv(here.cwd / "new.csv", index=False)
     done = here.run("stages=batch", "batch.input=new.csv", "batch.output=scored.csv").well()
     output, reasons = here.cwd / "scored.csv", here.cwd / "scored.rejected.csv"
-    assert done.result["batch"] == {"path": str(output), "rows": 2, "refused": 1, "reasons": str(reasons)}
+    told = {"path": str(output), "rows": 2, "refused": 1, "reasons": str(reasons), "out_of_range": {}}
+    assert done.result["batch"] == told
     assert f"2 rows in {output}; 1 refused, see {reasons}" in done.out
     _, answer = score(first.shown("scoring URI"))
     scored = pd.read_csv(output)
@@ -134,7 +135,7 @@ def test_a_table_is_scored_as_the_service_answers(here: Desk, first: Done) -> No
 
 def test_a_killed_batch_goes_on_where_it_was(here: Desk, first: Done) -> None:
     first.well()
-    rows(768).to_csv(here.cwd / "rows.csv", index=False)
+    rows(768).assign(BMI=500, Age=[200, *[30] * 767]).to_csv(here.cwd / "rows.csv", index=False)
     command = ["stages=batch", "batch.input=rows.csv", "batch.output=again.csv", "batch.chunk_rows=1"]
     process = here.start(*command, f"hydra.run.dir={here.home}/killed_batch")
     wait_for(lambda: len(list(here.cwd.glob("again.csv.part/*.part"))) > 5)
@@ -142,7 +143,10 @@ def test_a_killed_batch_goes_on_where_it_was(here: Desk, first: Done) -> None:
     process.communicate()
     assert not (here.cwd / "again.csv").exists()
     there = len(list(here.cwd.glob("again.csv.part/*.part")))
-    assert f"the first {there} rows are done already" in here.run(*command, "batch.chunk_rows=100").well().out
+    again = here.run(*command, "batch.chunk_rows=100").well()
+    assert f"the first {there} rows are done already" in again.out
+    assert "again.csv; values beyond training's range: BMI 768, Age 1\n" in again.out
+    assert again.result["batch"]["out_of_range"] == {"BMI": 768, "Age": 1}
     here.run("stages=batch", "batch.input=rows.csv", "batch.output=once.csv").well()
     assert (here.cwd / "again.csv").read_bytes() == (here.cwd / "once.csv").read_bytes()
 

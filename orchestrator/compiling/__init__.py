@@ -54,7 +54,8 @@ def convert(pipeline: Any, width: int) -> tuple[bytes, dict[str, int]]:
     from skl2onnx.common.data_types import DoubleTensorType
     from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
-    from orchestrator.compiling.converters import ML, ML_OPSET, converters
+    from orchestrator.compiling.converters import converters
+    from orchestrator.compiling.ensembles import ML, ML_OPSET
     from orchestrator.compiling.recoding import recoded
 
     functions, shapes = converters()

@@ -13,36 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.compiling.trees import ensemble, trees_of
+from orchestrator.compiling import ensembles
+from orchestrator.compiling.graph import Graph
 
-ML = "ai.onnx.ml"
-ML_OPSET = 5  # the first whose trees add in float64; skl2onnx writes 3, so it is raised afterwards
-Converter = Callable[["_Graph", Any, str], list[str]]
-
-
-class _Graph:
-    """Adds nodes and constants to skl2onnx's container, each under a name of its own."""
-
-    def __init__(self, scope: Any, container: Any) -> None:
-        self._scope, self._container = scope, container
-
-    def constant(self, values: Any) -> str:
-        from onnx import numpy_helper
-
-        name: str = self._scope.get_unique_variable_name("constant")
-        self._container.add_initializer(name, None, None, numpy_helper.from_array(np.asarray(values), name))
-        return name
-
-    def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        output: str = self._scope.get_unique_variable_name(kind.lower())
-        name = self._scope.get_unique_operator_name(kind)
-        self._container.add_node(kind, list(inputs), [output], name=name, **attributes)
-        return output
-
-    def cast(self, name: str, dtype: Any) -> str:
-        from onnx import helper
-
-        return self.node("Cast", name, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+Converter = Callable[[Graph, Any, str], list[str]]
 
 
 def converters() -> tuple[dict[type, Any], dict[type, Any]]:
@@ -60,16 +34,19 @@ def converters() -> tuple[dict[type, Any], dict[type, Any]]:
         preprocessing.OneHotEncoder: _one_hot,
     }
     classifiers = {
-        tree.DecisionTreeClassifier: _forest_classifier,
-        forests.RandomForestClassifier: _forest_classifier,
-        forests.ExtraTreesClassifier: _forest_classifier,
-        forests.HistGradientBoostingClassifier: _histogram_classifier,
+        tree.DecisionTreeClassifier: ensembles.forest_classifier,
+        forests.RandomForestClassifier: ensembles.forest_classifier,
+        forests.ExtraTreesClassifier: ensembles.forest_classifier,
+        forests.AdaBoostClassifier: ensembles.adaptive_classifier,
+        forests.GradientBoostingClassifier: ensembles.gradient_classifier,
+        forests.HistGradientBoostingClassifier: ensembles.histogram_classifier,
     }
     regressors = {
-        tree.DecisionTreeRegressor: _forest_regressor,
-        forests.RandomForestRegressor: _forest_regressor,
-        forests.ExtraTreesRegressor: _forest_regressor,
-        forests.HistGradientBoostingRegressor: _histogram_regressor,
+        tree.DecisionTreeRegressor: ensembles.forest_regressor,
+        forests.RandomForestRegressor: ensembles.forest_regressor,
+        forests.ExtraTreesRegressor: ensembles.forest_regressor,
+        forests.GradientBoostingRegressor: ensembles.gradient_regressor,
+        forests.HistGradientBoostingRegressor: ensembles.histogram_regressor,
     }
     functions = {kind: _converting(convert) for kind, convert in (steps | classifiers | regressors).items()}
     shapes = dict.fromkeys(steps | regressors, _table_shape) | dict.fromkeys(classifiers, _classifier_shape)
@@ -81,7 +58,7 @@ def _converting(convert: Converter) -> Any:
 
     def converted(scope: Any, operator: Any, container: Any) -> None:
         (given,) = operator.inputs
-        graph, table = _Graph(scope, container), given.full_name
+        graph, table = Graph(scope, container), given.full_name
         if not isinstance(given.type, DoubleTensorType):  # after a step of skl2onnx's own
             table = graph.cast(table, np.float64)
         results = convert(graph, operator.raw_operator, table)
@@ -109,18 +86,18 @@ def _classifier_shape(operator: Any) -> None:
 # --- steps
 
 
-def _to_float(_graph: _Graph, _step: Any, table: str) -> list[str]:
+def _to_float(_graph: Graph, _step: Any, table: str) -> list[str]:
     return [table]  # the table is float64 from the start
 
 
-def _zeros_to_missing(graph: _Graph, step: Any, table: str) -> list[str]:
+def _zeros_to_missing(graph: Graph, step: Any, table: str) -> list[str]:
     chosen = np.isin(step.feature_names_in_, list(step.columns))
     zero = graph.node("Equal", table, graph.constant(np.array([0.0])))
     hidden = graph.node("And", zero, graph.constant(chosen[None, :]))
     return [graph.node("Where", hidden, graph.constant(np.array([np.nan])), table)]
 
 
-def _imputer(graph: _Graph, step: Any, table: str) -> list[str]:
+def _imputer(graph: Graph, step: Any, table: str) -> list[str]:
     if step.add_indicator:
         raise NotImplementedError("no converter for SimpleImputer with add_indicator")
     filled = np.asarray(step.statistics_, dtype=np.float64)
@@ -135,7 +112,7 @@ def _imputer(graph: _Graph, step: Any, table: str) -> list[str]:
     return [result]
 
 
-def _scaler(graph: _Graph, step: Any, table: str) -> list[str]:
+def _scaler(graph: Graph, step: Any, table: str) -> list[str]:
     if step.with_mean:
         table = graph.node("Sub", table, graph.constant(step.mean_[None, :]))
     if step.with_std:
@@ -143,7 +120,7 @@ def _scaler(graph: _Graph, step: Any, table: str) -> list[str]:
     return [table]
 
 
-def _one_hot(graph: _Graph, step: Any, table: str) -> list[str]:
+def _one_hot(graph: Graph, step: Any, table: str) -> list[str]:
     if step.min_frequency is not None or step.max_categories is not None:
         raise NotImplementedError("no converter for OneHotEncoder with infrequent categories")
     drop = step.drop_idx_ if step.drop_idx_ is not None else [None] * len(step.categories_)
@@ -158,65 +135,3 @@ def _one_hot(graph: _Graph, step: Any, table: str) -> list[str]:
     origin = np.repeat(np.arange(len(kept)), [len(known) for known in kept])
     spread = graph.node("Gather", table, graph.constant(origin), axis=1)
     return [graph.cast(graph.node("Equal", spread, graph.constant(wanted[None, :])), np.float64)]
-
-
-# --- trees
-
-
-def _forest_classifier(graph: _Graph, forest: Any, table: str) -> list[str]:
-    """Each tree gives the number of its leaf; the leaves' shares of the classes are looked up, and then added."""
-    trees, dtype = trees_of(forest)
-    starts = np.cumsum([0, *(len(tree.left) for tree in trees)])[:-1]
-    numbers = [np.arange(len(tree.left)) for tree in trees]
-    if max(map(len, numbers)) >= 2**24:
-        raise NotImplementedError("no converter for trees with more nodes than float32 can number")
-    leaves = graph.node(
-        "TreeEnsemble",
-        graph.cast(table, dtype),
-        op_domain=ML,
-        op_version=3,
-        **ensemble(trees, range(len(trees)), numbers, dtype),
-    )
-    numbered = graph.node("Add", graph.cast(leaves, np.int64), graph.constant(starts))
-    shares = graph.node("Gather", graph.constant(np.concatenate([tree.value for tree in trees])), numbered, axis=0)
-    total = graph.node("ReduceSum", shares, graph.constant(np.array([1])), keepdims=0)
-    probabilities = graph.node("Div", total, graph.constant(np.array([float(len(trees))])))
-    return [_labels(graph, probabilities, forest.classes_), probabilities]
-
-
-def _forest_regressor(graph: _Graph, forest: Any, table: str) -> list[str]:
-    trees, dtype = trees_of(forest)
-    rounded = graph.cast(graph.cast(table, dtype), np.float64)
-    attributes = ensemble(trees, [0] * len(trees), [tree.value[:, 0] for tree in trees], np.float64)
-    total = graph.node("TreeEnsemble", rounded, op_domain=ML, op_version=3, **attributes)
-    return [graph.node("Div", total, graph.constant(np.array([float(len(trees))])))]
-
-
-def _histogram_raw(graph: _Graph, boosting: Any, table: str) -> str:
-    """The baseline plus the trees: added to the first leaves, since scikit-learn adds in this order, too."""
-    trees, dtype = trees_of(boosting)
-    baseline = np.ravel(boosting._baseline_prediction)  # noqa: SLF001  # no public name
-    targets = [index % len(baseline) for index in range(len(trees))]
-    weights = [tree.value[:, 0] for tree in trees]
-    weights[: len(baseline)] = [base + first for base, first in zip(baseline, weights, strict=False)]
-    return graph.node("TreeEnsemble", table, op_domain=ML, op_version=3, **ensemble(trees, targets, weights, dtype))
-
-
-def _histogram_classifier(graph: _Graph, boosting: Any, table: str) -> list[str]:
-    raw = _histogram_raw(graph, boosting, table)
-    if len(boosting.classes_) > 2:
-        return [_labels(graph, raw, boosting.classes_), graph.node("Softmax", raw, axis=1)]
-    positive = graph.node("Sigmoid", raw)
-    negative = graph.node("Sub", graph.constant(np.array([1.0])), positive)
-    both = graph.node("Concat", graph.node("Neg", raw), raw, axis=1)
-    return [_labels(graph, both, boosting.classes_), graph.node("Concat", negative, positive, axis=1)]
-
-
-def _histogram_regressor(graph: _Graph, boosting: Any, table: str) -> list[str]:
-    raw, loss = _histogram_raw(graph, boosting, table), boosting.loss
-    return [graph.node("Exp", raw) if loss in ("poisson", "gamma") else raw]
-
-
-def _labels(graph: _Graph, scores: str, classes: Any) -> str:
-    best = graph.node("ArgMax", scores, axis=1, keepdims=0)
-    return graph.node("Gather", graph.constant(np.asarray(classes, dtype=np.int64)), best, axis=0)

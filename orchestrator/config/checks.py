@@ -201,6 +201,8 @@ def _batch(batch: BatchSpec, stages: Iterable[str]) -> Iterator[Problem]:
     if not batch.input.is_file():
         beside = (each.name for each in batch.input.parent.iterdir()) if batch.input.parent.is_dir() else ()
         yield Problem("batch.input", f"there is no file {batch.input}{nearest(batch.input.name, beside)}")
+    elif batch.keep is not None:
+        yield from header.kept(batch)
     if batch.output.exists():
         yield Problem("batch.output", f"{batch.output} is there already; remove it, or name another")
 

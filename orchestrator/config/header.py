@@ -1,15 +1,16 @@
-"""The data file's header, read without pandas, and the names in the configuration that it lacks."""
+"""A data file's header, read without pandas, and the names in the configuration that it lacks."""
 
 from __future__ import annotations
 
 import csv
 import importlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
+from pathlib import Path
 from typing import Any, TextIO
 
-from orchestrator.config.spec import DataSpec, PreprocessSpec
+from orchestrator.config.spec import BatchSpec, DataSpec, PreprocessSpec
 from orchestrator.config.wording import near, nearest, one_line
 from orchestrator.errors import Problem
 
@@ -38,6 +39,25 @@ def problems(data: DataSpec, preprocess: PreprocessSpec) -> Iterator[Problem]:
                 why = "is the target" if name == data.target else f"is no column of {data.path.name}"
                 why = "is dropped by data.drop" if name in data.drop else why
                 yield Problem(at, f"'{name}' {why}{near(name, features)}")
+
+
+def kept(batch: BatchSpec) -> Iterator[Problem]:
+    """Every column to keep that the table to be scored lacks; who reads it whole tells of a file that cannot be read."""
+    try:
+        parquet = batch.input.suffix == ".parquet"
+        names = _parquet_names(batch.input) if parquet else _csv_names(batch.input, batch.separator, batch.encoding)
+    except Exception:  # noqa: BLE001  # whatever pyarrow, csv or a decompressor say of a damaged file
+        return
+    yield from lacking("batch.keep", batch.input.name, batch.keep or (), names)
+
+
+def lacking(at: str, file: str, wanted: Iterable[str], names: Sequence[str]) -> Iterator[Problem]:
+    """A problem at ``at`` for each wanted column that a file with these names has not, or more than once."""
+    for name in wanted:
+        if (found := names.count(name)) != 1:
+            has = f"{found} columns" if found else "no column"
+            hint = near(name, names) if not found else "; rename one"
+            yield Problem(at, f"{file} has {has} '{name}'{hint}")
 
 
 def _columns(data: DataSpec, header: Sequence[str]) -> Iterator[Problem]:
@@ -78,7 +98,11 @@ def _header(data: DataSpec) -> list[str]:
     if path.is_dir():
         raise _Wrong("data.path", f"{path} is a folder; name a file in it")
     try:
-        return _parquet_header(data) if data.format == "parquet" else _csv_header(data)
+        if data.format == "csv":
+            return _csv_names(path, data.separator, data.encoding)
+        if path.suffix == ".csv":
+            raise _Wrong("data.format", f"{path.name} seems to be a CSV file; use data=csv")
+        return _parquet_names(path)
     except FileNotFoundError:
         beside = (each.name for each in path.parent.iterdir()) if path.parent.is_dir() else ()
         raise _Wrong("data.path", f"there is no file {path}{nearest(path.name, beside)}") from None
@@ -97,18 +121,16 @@ def _header(data: DataSpec) -> list[str]:
         raise _Wrong("data.path", f"{path} cannot be read as {data.format}: {one_line(error)}") from error
 
 
-def _parquet_header(data: DataSpec) -> list[str]:
+def _parquet_names(path: Path) -> list[str]:
     from pyarrow import parquet  # a tenth of a second, and only for parquet
 
-    if data.path.suffix == ".csv":
-        raise _Wrong("data.format", f"{data.path.name} seems to be a CSV file; use data=csv")
-    return list(parquet.read_schema(data.path).names)
+    return list(parquet.read_schema(path).names)
 
 
-def _csv_header(data: DataSpec) -> list[str]:
-    module: Any = importlib.import_module(_OPENERS.get(data.path.suffix, "io"))
-    with module.open(data.path, "rt", encoding=data.encoding, newline="") as file:
-        row = _first_row(file, data.separator)
+def _csv_names(path: Path, separator: str, encoding: str) -> list[str]:
+    module: Any = importlib.import_module(_OPENERS.get(path.suffix, "io"))
+    with module.open(path, "rt", encoding=encoding, newline="") as file:
+        row = _first_row(file, separator)
     if not row:
         raise ValueError("the file is empty")
     return [name.removeprefix("\ufeff") for name in row]

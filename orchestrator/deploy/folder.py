@@ -62,7 +62,8 @@ class Folder:
         """A file of its own for each server, so that a failed start does not mix with the living service's log."""
         (self.path / "logs").mkdir(exist_ok=True)
         for old in self.logs()[KEPT_LOGS:]:
-            old.unlink(missing_ok=True)
+            for part in old.parent.glob(f"{old.name}*"):  # a server that served for long has full ones beside it
+                part.unlink(missing_ok=True)
         log = self.path / "logs" / f"{_stamp()}.log"
         log.touch()
         return log

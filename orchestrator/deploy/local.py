@@ -25,6 +25,7 @@ from orchestrator.deploy.record import Record, gone, stop, write_private
 from orchestrator.deploy.serving import Serving
 from orchestrator.errors import DeployError
 from orchestrator.products import Endpoint, Keys, ModelVersion, Package, ServiceStatus
+from score import logfile
 
 HEALTH_SECONDS = 10
 LOG_LINES = 5000
@@ -120,7 +121,9 @@ class Local(Serving):
         newest = Path(record.log) if record else next(iter(self._folder.logs()), None)
         if newest is None or not newest.exists():
             raise DeployError(f"deploy: service '{self.service_name}' has no log yet; deploy it first")
-        return "".join(newest.read_text(errors="replace").splitlines(keepends=True)[-LOG_LINES:])
+        parts = [part for part in (logfile.former(newest, 1), newest) if part.exists()]
+        lines = [line for part in parts for line in part.read_text(errors="replace").splitlines(keepends=True)]
+        return "".join(lines[-LOG_LINES:])
 
     def keys(self) -> Keys:
         """The service's two keys."""

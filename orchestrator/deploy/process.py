@@ -18,6 +18,7 @@ from typing import Any
 from orchestrator.deploy.record import Record, mark
 from orchestrator.doctor import Evidence, diagnose, tell
 from orchestrator.errors import DeployError
+from score import logfile
 from score.meta import ORIGIN
 
 CONTROL = "control.sock"  # relative to the service folder: a unix socket's path may have about 100 characters
@@ -86,6 +87,7 @@ def started(folder: Path, wanted: Record, keys: Path | None, log: Path, seconds:
                     ORIGIN: wanted.origin,
                     "PYTHONPATH": str(wanted.path),
                     "AZUREML_MODEL_DIR": str(wanted.path),
+                    logfile.VARIABLE: str(log),  # a server of an older package does not look at it
                     "PYTHONUNBUFFERED": "1",
                     "PYTHONDONTWRITEBYTECODE": "1",  # packages never change
                 },

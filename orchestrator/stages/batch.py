@@ -10,8 +10,9 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
+from orchestrator.config.header import lacking
 from orchestrator.config.spec import BatchSpec
-from orchestrator.config.wording import near, one_line
+from orchestrator.config.wording import one_line
 from orchestrator.errors import DataError, PackageError
 from orchestrator.events import Progress
 from orchestrator.parts import Parts
@@ -19,6 +20,7 @@ from orchestrator.products import ModelVersion, Scored
 from orchestrator.tables import Chunk, Columns, CsvSink, CsvSource, ParquetSink, ParquetSource, Sink, Source
 from score.body import Reader
 from score.problems import BadRequest, Problem
+from score.replies import OUT_OF_RANGE
 from score.scorer import InitError, Scorer, ScoringError
 
 PREDICTION = "prediction"
@@ -56,7 +58,14 @@ def batch(version: ModelVersion, spec: BatchSpec, progress: Progress) -> Scored:
             parts.publish(spec.output, spec.rejected)
     except Timeout:
         raise DataError(f"batch.output: another run is writing {spec.output}; wait for it, or name another") from None
-    return Scored(spec.output, parts.stop - parts.refused, parts.refused, spec.rejected if parts.refused else None)
+    outside = {column.name: parts.outside[column.name] for column in scorer.contract.columns}
+    return Scored(
+        spec.output,
+        parts.stop - parts.refused,
+        parts.refused,
+        spec.rejected if parts.refused else None,
+        {name: count for name, count in outside.items() if count},
+    )
 
 
 class _Table:
@@ -68,21 +77,16 @@ class _Table:
         self._reader = Reader(scorer.contract, max_problems=sys.maxsize)  # a reason for every row
         names = list(source.schema.names)
         self._kept = names if spec.keep is None else list(spec.keep)
-        self._one_each("batch.input", [column.name for column in self._taken], names)
-        self._one_each("batch.keep", self._kept, names)
+        taken = [column.name for column in self._taken]
+        for at, wanted in (("batch.input", taken), ("batch.keep", self._kept)):
+            for problem in lacking(at, spec.input.name, wanted, names):
+                raise DataError(str(problem))
         classes = scorer.contract.classes or ()
         self._added = [PREDICTION, *(f"probability_{label}" for label in classes if scorer.probable)]
         if double := [name for name in self._added if name in self._kept]:
             raise DataError(
                 f"batch.input: {spec.input.name} has a column '{double[0]}' already; leave it out with batch.keep"
             )
-
-    def _one_each(self, at: str, wanted: Sequence[str], names: Sequence[str]) -> None:
-        for name in wanted:
-            if (found := names.count(name)) != 1:
-                has = f"{found} columns" if found else "no column"
-                hint = near(name, names) if not found else "; rename one"
-                raise DataError(f"{at}: {self._spec.input.name} has {has} '{name}'{hint}")
 
     def sink(self) -> Sink:
         """What writes the output."""
@@ -96,25 +100,30 @@ class _Table:
         kept = [self._source.schema.field(name) for name in self._kept]
         return ParquetSink(pa.schema([*kept, *map(pa.field, self._added, types)]))
 
-    def scored(self, chunk: Chunk) -> tuple[Columns, list[Problem]]:
-        """The output's columns for the rows that the package takes, and what is wrong with the others."""
+    def scored(self, chunk: Chunk) -> tuple[Columns, Mapping[str, int], list[Problem]]:
+        """The output's columns for the rows that the package takes, and what is wrong with the others.
+
+        Between the two how many values of each column, in the rows that it takes, are beyond training's range.
+        """
         problems = [Problem(row, None, text, "one value for each column") for row, text in chunk.torn.items()]
         values = {column.name: self._source.values(column, chunk.columns[column.name]) for column in self._taken}
         try:
-            return self._answered(chunk.columns, values), problems
+            return *self._answered(chunk.columns, values), problems
         except BadRequest:
             found = self._refusals(values)
         problems += [replace(each, row=chunk.numbers[each.row or 0]) for each in found]
         left = sorted({*range(len(chunk.numbers))} - {each.row for each in found})
-        return self._answered(_only(left, chunk.columns), _only(left, values)), sorted(problems, key=attrgetter("row"))
+        answered = self._answered(_only(left, chunk.columns), _only(left, values))
+        return *answered, sorted(problems, key=attrgetter("row"))
 
-    def _answered(self, kept: Columns, values: Lists) -> Columns:
+    def _answered(self, kept: Columns, values: Lists) -> tuple[Columns, Mapping[str, int]]:
         try:
-            predictions, probabilities, _ = self._scorer.infer(values)
+            predictions, probabilities, headers = self._scorer.infer(values)
         except ScoringError as error:
             raise PackageError(f"batch: the model failed: {one_line(error.__cause__ or error)}") from error
         by_class = zip(*probabilities, strict=True) if probabilities else [()] * (len(self._added) - 1)
-        return {**kept, **dict(zip(self._added, [predictions, *by_class], strict=True))}
+        outside = self._reader.outside(self._reader.checked(values)) if OUT_OF_RANGE in headers else {}
+        return {**kept, **dict(zip(self._added, [predictions, *by_class], strict=True))}, outside
 
     def _refusals(self, values: Lists) -> Sequence[Problem]:
         try:

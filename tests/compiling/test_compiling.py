@@ -14,8 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
+    AdaBoostClassifier,
+    AdaBoostRegressor,
     ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
@@ -88,6 +93,44 @@ def test_twins_of_other_steps(steps: list[Any], model: Any, fit: Fit, X: pd.Data
     assert fit(steps, model, X[["Age", "Glucose"]], targets["two"]).compiled()[1].reason == ""
 
 
+GRADIENT: dict[str, Any] = {"n_estimators": 12, "random_state": 0}
+
+
+@pytest.mark.parametrize(
+    ("model", "target"),
+    [
+        (AdaBoostClassifier(**GRADIENT), "two"),
+        (AdaBoostClassifier(DecisionTreeClassifier(max_depth=3), **GRADIENT), "three"),
+        (AdaBoostClassifier(DecisionTreeClassifier(), **GRADIENT), "two"),  # stops at once
+        (AdaBoostRegressor(**GRADIENT), "numbers"),
+        (GradientBoostingClassifier(**GRADIENT), "two"),
+        (GradientBoostingClassifier(**GRADIENT), "three"),
+        (GradientBoostingClassifier(loss="exponential", subsample=0.5, **GRADIENT), "two"),
+        (GradientBoostingClassifier(init="zero", n_iter_no_change=3, **GRADIENT), "two"),
+        (GradientBoostingClassifier(init="zero", learning_rate=1.0, **GRADIENT), "three"),
+        (GradientBoostingClassifier(init=DummyClassifier(strategy="uniform"), **GRADIENT), "three"),
+        (GradientBoostingRegressor(init="zero", **GRADIENT), "numbers"),
+        (GradientBoostingRegressor(loss="huber", **GRADIENT), "numbers"),
+        (GradientBoostingRegressor(loss="quantile", alpha=0.8, **GRADIENT), "numbers"),
+        (GradientBoostingRegressor(loss="absolute_error", **GRADIENT), "numbers"),
+        (GradientBoostingRegressor(init=DummyRegressor(strategy="median"), **GRADIENT), "numbers"),
+    ],
+    ids=str,
+)
+def test_boosting_has_a_twin(model: Any, target: str, fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
+    _, compilation = fit(pima(), model, X, targets[target]).compiled()
+    assert (compilation.reason, compilation.tolerance) == ("", 1e-12)
+    assert compilation.splits > 0
+
+
+def test_gradient_boosting_at_even_odds_predicts_the_second_class(fit: Fit) -> None:
+    X = pd.DataFrame({"a": [0.0, 0.0, 1.0, 1.0] * 4})
+    fitted = fit([], GradientBoostingClassifier(init="zero", **GRADIENT), X, np.array([0, 1] * 8))
+    labels, probabilities = fitted.twin().predict({"a": [0.0, 1.0]})
+    assert (list(labels), probabilities.tolist()) == ([1, 1], [[0.5, 0.5], [0.5, 0.5]])
+    assert list(_pickled(fitted, {"a": [0.0, 1.0]})[0]) == [1, 1]
+
+
 def test_a_gap_can_be_a_category(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
     encoder = OneHotEncoder(sparse_output=False)
     fitted = fit([encoder], HistGradientBoostingClassifier(**BOOSTING), mixed[["city", "member"]], targets["two"])
@@ -136,10 +179,14 @@ def test_random_forests_and_boosting_are_equal_to_the_bit_where_no_proof_looked(
     labels, probabilities = forest.twin().predict(asked)
     np.testing.assert_array_equal(labels, _pickled(forest, asked)[0])
     np.testing.assert_array_equal(probabilities, _pickled(forest, asked)[1])
-    boosting = fit([], HistGradientBoostingClassifier(max_iter=5, min_samples_leaf=5), X, y)
-    labels, probabilities = boosting.twin().predict(asked)
-    np.testing.assert_array_equal(labels, _pickled(boosting, asked)[0])
-    np.testing.assert_allclose(probabilities, _pickled(boosting, asked)[1], rtol=0, atol=1e-15)
+    for model in (
+        HistGradientBoostingClassifier(max_iter=5, min_samples_leaf=5),
+        GradientBoostingClassifier(n_estimators=5),
+    ):
+        boosting = fit([], model, X, y)
+        labels, probabilities = boosting.twin().predict(asked)
+        np.testing.assert_array_equal(labels, _pickled(boosting, asked)[0])
+        np.testing.assert_allclose(probabilities, _pickled(boosting, asked)[1], rtol=0, atol=1e-15)
 
 
 def _pickled(fitted: Any, columns: dict[str, list[Any]]) -> tuple[Any, Any]:
@@ -173,8 +220,19 @@ class Foreign(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
             LogisticRegression(),
             "no converter for SimpleImputer with add_indicator",
         ),
+        ([], AdaBoostClassifier(LogisticRegression()), "no converter for AdaBoost of LogisticRegression"),
+        (
+            [],
+            GradientBoostingClassifier(n_estimators=2, init=LogisticRegression()),
+            "no converter for gradient boosting that starts from LogisticRegression",
+        ),
+        (
+            [],
+            GradientBoostingClassifier(n_estimators=2, init=DummyClassifier(strategy="stratified")),
+            "no converter for gradient boosting that starts from DummyClassifier",
+        ),
     ],
-    ids=["foreign", "infrequent", "indicator"],
+    ids=["foreign", "infrequent", "indicator", "of another", "from another", "at random"],
 )
 def test_no_converter_is_a_reason(
     steps: list[Any], model: Any, reason: str, fit: Fit, X: pd.DataFrame, targets: dict[str, Any]

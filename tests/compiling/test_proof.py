@@ -141,7 +141,7 @@ def test_forests_compare_in_float32_as_scikit_learns(forest: Fitted, monkeypatch
     def in_float64(estimator: Any) -> Any:
         return found(estimator)[0], np.float64
 
-    monkeypatch.setattr("orchestrator.compiling.converters.trees_of", in_float64)
+    monkeypatch.setattr("orchestrator.compiling.ensembles.trees_of", in_float64)
     assert " rows differ: " in forest.compiled()[1].reason
 
 

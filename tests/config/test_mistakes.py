@@ -315,6 +315,14 @@ BATCH = [
     row(f"{SCORED} batch.otput=x.csv", "batch.otput: no such key | did you mean 'output'"),
     row(f"{SCORED} batch.chunk_rows=0", "batch.chunk_rows: should be at least 1, got 0"),
     row(f"{SCORED} batch.keep=id", "batch.keep: should be a list"),
+    row(
+        f"{SCORED} batch.keep=[jobb,age,x]",
+        "batch.keep: people.csv has no column 'jobb' | did you mean 'job'",
+        "batch.keep: people.csv has no column 'x' | there are: age, job, paid",
+    ),
+    row(f"{SCORED} batch.input={{tmp}}/people.parquet batch.keep=[Age]", "batch.keep: did you mean 'age'"),
+    row(f"{SCORED} batch.input={{tmp}}/twice.csv batch.keep=[age]", "batch.keep: has 2 columns 'age'; rename one"),
+    row(f"{SCORED} batch.input={{tmp}}/fake.parquet batch.keep=[age] seed=x", "seed: whole number"),
     row(f"{SCORED} 'batch.separator=\"ab\"'", "batch.separator: at most 1 character"),
     row(f"{SCORED} batch.encoding=utf-9 seed=abc", "batch.encoding: no encoding 'utf-9'", "seed: should be a whole"),
 ]

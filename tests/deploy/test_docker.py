@@ -293,7 +293,7 @@ def test_golden_requests_are_answered_with_and_without_keys(
     assert (probe.requests, probe.refused_without_key) == (5, True)
     probe = probe_endpoint(make_docker().deploy(real, version(real)))
     assert (probe.requests, probe.refused_without_key) == (5, None)
-    assert '"method": "POST", "path": "/score"' in make_docker().logs()
+    assert '"method":"POST","path":"/score"' in make_docker().logs()
 
 
 @slow

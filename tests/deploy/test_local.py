@@ -20,9 +20,11 @@ import psutil
 import pytest
 
 from orchestrator.deploy import Undone, record
+from orchestrator.deploy.folder import KEPT_LOGS, Folder
 from orchestrator.deploy.local import Local
 from orchestrator.errors import DeployError
 from orchestrator.products import Endpoint, ModelVersion, Package
+from score import logfile
 
 MakePackage = Callable[..., Package]
 MakeLocal = Callable[..., Local]
@@ -492,6 +494,32 @@ def test_remove_keeps_only_logs(make_local: MakeLocal, make_package: MakePackage
     left = {path.name for path in (make_local().state_dir / "services" / "svc").iterdir()}
     assert left <= {"logs", "lock"}
     assert "Serving package a" in make_local().logs()
+
+
+def test_a_log_that_is_full_is_put_aside_and_still_told(
+    make_local: MakeLocal, make_package: MakePackage, version: Version, free_port: int
+) -> None:
+    a, target = make_package("a"), make_local()
+    target.deploy(a, version(a))
+    log = Path(target.status().details["log"])
+    os.truncate(log, logfile.MAX_BYTES)
+    asked = 0
+    while not log.exists() or log.stat().st_size >= logfile.MAX_BYTES:
+        asked += ask(free_port)[0] == 200
+    target.remove()  # it has written all its lines once it has gone
+    former, current = logfile.former(log, 1).read_text(), log.read_text()
+    assert "Serving package a" in former
+    assert (former + current).count('"/score"') == asked
+    assert target.logs().count('"/score"') > current.count('"/score"')
+
+
+def test_logs_of_old_servers_go_whole(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    for _ in range(KEPT_LOGS + 2):
+        logfile.former(folder.new_log(), 1).touch()
+    kept = folder.logs()
+    assert len(kept) == KEPT_LOGS + 1
+    assert {*kept, *(logfile.former(log, 1) for log in kept)} == set((tmp_path / "logs").iterdir())
 
 
 def test_rollback_leaves_a_later_deployment_alone(

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from score import openapi, swagger, v2
 from score.admission import Admission, Limits
 from score.application import application
+from score.meta import ORIGIN
 from score.scorer import Scorer
 
 
@@ -38,10 +39,13 @@ def test_they_are_valid(scorer: Scorer, keyed: bool) -> None:
     OpenAPIV2SpecValidator(swagger.document(scorer.contract, keyed=keyed)).validate()
 
 
-def test_all_routes_are_there(scorer: Scorer, described: dict[str, Any]) -> None:
+def test_all_routes_are_there(scorer: Scorer, described: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ORIGIN, '{"version": "7"}')
     routes = [route for route in application(scorer, Admission(Limits())).routes if isinstance(route, Route)]
-    there = {route.path.replace("{name}", scorer.contract.model_name) for route in routes}
-    assert there == described["paths"].keys()
+    there = {route.path.replace("{name}", scorer.contract.model_name).replace("{version}", "7") for route in routes}
+    deployed = openapi.document(scorer.contract, probable=scorer.probable, keyed=False, version="7")
+    assert there == deployed["paths"].keys()
+    assert {path for path in there if "/versions/" not in path} == described["paths"].keys()
 
 
 def test_keys_are_asked_for_where_they_are_needed(scorer: Scorer) -> None:

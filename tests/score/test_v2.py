@@ -15,6 +15,7 @@ import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
 from score import v2
+from score.meta import ORIGIN
 from score.scorer import Scorer
 
 from .conftest import Serve, port_of
@@ -147,6 +148,33 @@ def test_a_client_of_the_protocol_finds_its_way(client: triton.InferenceServerCl
     assert not client.is_model_ready("else")
     assert client.get_server_metadata()["extensions"] == ["binary_tensor_data"]
     assert {tensor["name"]: tensor["datatype"] for tensor in client.get_model_metadata("m")["inputs"]} == MIXED
+
+
+@pytest.mark.parametrize("version", ["3", None])
+def test_a_client_may_ask_for_the_version_that_is_served(
+    version: str | None, survey: Path, serve: Serve, mixed: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ORIGIN, json.dumps({"version": version}))
+    rows = mixed.dropna().head(2)
+    with serve(survey) as (ask, process), triton.InferenceServerClient(f"127.0.0.1:{port_of(process)}") as client:
+        plain = client.infer("m", asked(rows, binary=True)).get_response()
+        assert plain.get("model_version") == version
+        assert client.get_model_metadata("m").get("versions") == (version and [version])
+        known = json.loads(ask("GET", "/openapi.json")[2])["paths"]
+        assert ("/v2/models/m/versions/3/infer" in known) == (version is not None)
+        if version:
+            assert client.is_model_ready("m", version)
+            assert client.get_model_metadata("m", version) == client.get_model_metadata("m")
+            again = client.infer("m", asked(rows, binary=True), model_version=version)
+            assert again.get_response() == plain
+        here = 'only "3"' if version else "which one is here is not known: ask without a version"
+        assert not client.is_model_ready("m", "2")
+        with pytest.raises(InferenceServerException, match=f'no version "2" of model "m" here, .*{here}'):
+            client.get_model_metadata("m", "2")
+        with pytest.raises(InferenceServerException, match=here):
+            client.infer("m", asked(rows, binary=True), model_version="2")
+        with pytest.raises(InferenceServerException, match='no model "else" here'):
+            client.infer("else", asked(rows, binary=True), model_version="3")
 
 
 @pytest.mark.parametrize("sent", [False, True], ids=["json", "binary"])

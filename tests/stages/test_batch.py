@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from orchestrator.events import Event, Progress, StepNote, StepProgress
 from orchestrator.products import ModelVersion, Package, Scored
 from orchestrator.stages.batch import batch
 from score.compiled import Compilation
+from score.replies import OUT_OF_RANGE
 from score.scorer import Scorer
 
 from .conftest import TABULAR, Kit
@@ -165,6 +167,29 @@ def test_a_killed_run_goes_on_where_it_was(
     ]
     assert sum(isinstance(event, StepProgress) for event in events) == 12 - at
     assert not (tmp_path / f"scored.{ending}.part").exists()
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_values_beyond_training_are_counted_where_the_endpoint_flags_them(
+    score: Score, version: ModelVersion, rows: pd.DataFrame, ending: str
+) -> None:
+    far = rows.assign(a=rows["a"].where(rows.index % 3 > 0, 1e9), whole=rows["whole"].where(rows.index % 10 > 0, -1))
+    far.loc[20, "city"] = "Bonn"  # which is refused, and so not counted
+    scorer, flagged = Scorer.load(version.package.path), Counter[str]()
+    for cells in far.drop(columns="key").astype(object).to_dict("records"):
+        row = {name: None if pd.isna(value) else value for name, value in cells.items()}
+        status, _, headers = scorer.answer(json.dumps({"data": [row]}))
+        if status == 200 and OUT_OF_RANGE in headers:
+            flagged.update(headers[OUT_OF_RANGE].split(", "))
+    assert flagged["a"] > 20
+
+    def kill(event: Event) -> None:
+        if isinstance(event, StepProgress):
+            raise Killed
+
+    with pytest.raises(Killed):
+        score(far, kill, input=f"new.{ending}")
+    assert score(None, input=f"new.{ending}").out_of_range == flagged
 
 
 def test_parts_of_another_input_are_not_used(score: Score, rows: pd.DataFrame) -> None:
