@@ -81,11 +81,12 @@ class Metrics:
         with self._lock:
             self._watched = True
             for name, counts in self._counts.items():
-                values, place = columns[name], self._profiles[name].place
-                if len(values) > 1:
-                    values = values[:: 1 + len(values) // MAX_VALUES]
-                for value in values if isinstance(values, list) else values.tolist():
-                    counts[place(value)] += 1
+                values, each = columns[name], self._profiles[name]
+                if len(values) == 1:
+                    counts[each.place(values[0])] += 1
+                    continue
+                for place, count in enumerate(each.counted(values[:: 1 + len(values) // MAX_VALUES])):
+                    counts[place] += count
 
     def update(self) -> None:
         """Bring the library's counters up to date, from whatever thread."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from score.values import Values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,8 +77,14 @@ class Profile:
         edges = list(self.edges)
         return lambda value: 0 if value is None else 1 + bisect_right(edges, value)
 
-    def counted(self, values: Iterable[Any]) -> list[int]:
-        """How many of these values fall into each bin."""
+    def counted(self, values: Values) -> list[int]:
+        """How many of these values fall into each bin; an array holds no missing one."""
+        if not isinstance(values, list):
+            import numpy as np
+
+            places = 1 + np.searchsorted(np.asarray(self.edges), values, side="right")
+            found: list[int] = np.bincount(places, minlength=len(self.shares)).tolist()
+            return found
         counts = [0] * len(self.shares)
         for place in map(self.place, values):
             counts[place] += 1

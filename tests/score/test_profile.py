@@ -43,7 +43,9 @@ def test_few_values_make_few_bins_and_training_never_drifts_from_itself(values: 
 def test_the_index_is_its_definition_and_finds_a_shift() -> None:
     rng = np.random.default_rng(0)
     made = of(pd.Series(rng.normal(0, 1, 5000)))
-    same, other = (made.counted(rng.normal(shift, 1, 5000)) for shift in (0, 1))
+    arrays = [rng.normal(shift, 1, 5000) for shift in (0, 1)]
+    same, other = map(made.counted, arrays)
+    assert [same, other] == [made.counted(values.tolist()) for values in arrays]
     assert made.psi(same) < 0.02
     shares, expected = np.array(other) / 5000, np.array(made.shares)
     shares, expected = (np.array([a[0], a[1] + a[2], *a[3:-2], a[-2] + a[-1]]) for a in (shares, expected))
