@@ -100,7 +100,7 @@ class Client(asyncio.Protocol):
 
     def __init__(self, port: int, request: bytes, until: float, latencies: list[float]) -> None:
         self._port, self._request, self._until, self._latencies = port, request, until, latencies
-        self._answer, self._length = bytearray(), 0  # the length is known as soon as the head is there
+        self._answer, self._length, self._last = bytearray(), 0, False  # the latter two as soon as the head is there
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def connect(self) -> None:
@@ -122,15 +122,17 @@ class Client(asyncio.Protocol):
             if not head.startswith(b"HTTP/1.1 200"):
                 self._fail(RuntimeError(self._answer[:1000].decode()))
                 return
-            self._length = len(head) + len(end) + int(head.lower().partition(b"content-length:")[2].split(None, 1)[0])
+            head = head.lower()
+            self._length = len(head) + len(end) + int(head.partition(b"content-length:")[2].split(None, 1)[0])
+            self._last = b"connection: close" in head
         if len(self._answer) < self._length:
             return
         now = time.perf_counter()
         self._latencies.append(now - self._sent)
-        if now < self._until:
-            self._send()
-        else:
+        if self._last or now >= self._until:
             self._transport.close()
+        else:
+            self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Go on with another connection, unless it is over."""

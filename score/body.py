@@ -104,8 +104,11 @@ class Reader:
 
     def outside(self, columns: Columns) -> dict[str, int]:
         """How many values of each column are outside of the range that training saw; only of columns with some."""
-        counted = {name: rule.outside(columns[name]) for name, rule in self._ranges.items()}
-        return {name: count for name, count in counted.items() if count}
+        found = {}
+        for name, rule in self._ranges.items():
+            if count := rule.outside(columns[name]):
+                found[name] = count
+        return found
 
     def frame(self, columns: Columns) -> pd.DataFrame:
         """Checked columns as the rows (n_rows, n_columns) that the pipeline was fitted on, with training's dtypes."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import copy
+import gc
 import json
 import logging
 import logging.config
@@ -188,6 +189,8 @@ def configured(options: argparse.Namespace, contract: Mapping[str, Any]) -> uvic
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     config.load()
+    gc.collect()
+    gc.freeze()  # what is loaded stays, so no later collection need look at it
     return config
 
 
