@@ -221,6 +221,22 @@ def answers(port: int, request: bytes) -> bool:
         return False
 
 
+def ours(package: Path) -> Peer:
+    """Our own server."""
+    command = [sys.executable, "-m", "score.server", "--port"]
+    return Peer("ours", lambda port: [*command, str(port)], package, "/score", article, environment(package))
+
+
+def article(rows: Rows) -> dict[str, Any]:
+    """Rows in the article's form."""
+    return {"input": json.dumps(rows)}
+
+
+def environment(package: Path) -> dict[str, str]:
+    """The variables by which a server finds a package."""
+    return {"AZUREML_MODEL_DIR": str(package), "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
 def drawn(count: int) -> Rows:
     """Rows of the bundled data's values, each column drawn for itself.
 
@@ -266,9 +282,6 @@ def peers(package: Path, folder: Path, pythons: argparse.Namespace) -> Iterator[
     import joblib
     import mlflow
 
-    def article(rows: Rows) -> dict[str, Any]:
-        return {"input": json.dumps(rows)}
-
     def columns(rows: Rows) -> dict[str, Any]:
         inputs = [
             {"name": name, "shape": [len(rows), 1], "datatype": "FP64", "data": [float(row[name]) for row in rows]}
@@ -277,15 +290,8 @@ def peers(package: Path, folder: Path, pythons: argparse.Namespace) -> Iterator[
         return {"parameters": {"content_type": "pd"}, "inputs": inputs,
                 "outputs": [{"name": "predict_proba"}]}  # fmt: skip
 
-    found = {"AZUREML_MODEL_DIR": str(package), "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
-    yield Peer(
-        "ours",
-        lambda port: [sys.executable, "-m", "score.server", "--port", str(port)],
-        package,
-        "/score",
-        article,
-        found,
-    )
+    yield ours(package)
+    found = environment(package)
     (folder / "article.py").write_text(ARTICLE)
     for name, script in (("article", folder / "article.py"), ("our", package / "score" / "score.py")):
         if pythons.azmlinfsrv:
