@@ -52,7 +52,7 @@ class Connection(asyncio.Protocol):
         """Take an answer, or a part of one."""
         self._answer += data
         head, end, body = self._answer.partition(b"\r\n\r\n")
-        length = head.lower().partition(b"content-length:")[2]
+        length = head.lower().partition(b"\r\ncontent-length:")[2]
         if end and len(body) >= int(length.split(None, 1)[0]):
             self.waiting = False
             self._overload.answered(bytes(head), bytes(body), time.perf_counter() - self._sent)

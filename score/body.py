@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from score.contract import Contract
 from score.parsing import NotJson, Repeated, parse
 from score.problems import MAX_PROBLEMS, BadRequest, Problem, Problems
-from score.typed import TypedReader
-from score.values import Rule, listed, rule_for, shown
+from score.typed import LONG, TypedReader
+from score.values import Rule, Values, listed, rule_for, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +86,7 @@ class Reader:
         request = read(body)
         return request.form, self.columns(request)
 
-    def columns(self, request: Request) -> dict[str, list[Any]]:
+    def columns(self, request: Request) -> Columns:
         """The values (n_rows,) of each column, in training's order; None is a missing one.
 
         Raises:
@@ -96,7 +96,7 @@ class Reader:
         given = self._from_records(request.rows, found) if request.columns is None else self._from_split(request, found)
         return self._checked(given, found)
 
-    def checked(self, given: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    def checked(self, given: Columns) -> Columns:
         """The same from columns of one length, in any order; raises as ``columns`` does."""
         found = Problems(self._max_problems)
         self._compare(None, given, found)
@@ -150,7 +150,7 @@ class Reader:
         by_name = dict(zip(names if len(texts) == len(names) else [], zip(*rows, strict=True), strict=False))
         return {name: list(by_name.get(name, [_ABSENT] * len(rows))) for name in self._rules}
 
-    def _checked(self, given: Mapping[str, list[Any]], found: Problems) -> dict[str, list[Any]]:
+    def _checked(self, given: Columns, found: Problems) -> Columns:
         columns = {name: _converted(rule, given[name], found) for name, rule in self._rules.items()}
         found.refuse()
         return columns
@@ -169,10 +169,19 @@ class Reader:
                 found.add(row, str(name), "unknown column", hint)
 
 
-def _converted(rule: Rule, values: list[Any], found: Problems) -> list[Any]:
+def _converted(rule: Rule, values: Values, found: Problems) -> Values:
     """The column's values as ``rule.series`` takes them; cell by cell only where something is unusual."""
+    if not isinstance(values, list):
+        taken = rule.array(values)
+        if taken is not None:
+            return taken
+        return _converted(rule, values.tolist(), found)
     if rule.plain(values):
-        return values
+        if len(values) < LONG or rule.array_type is None:
+            return values
+        import numpy as np
+
+        return np.array(values, rule.array_type)
     result = []
     for i, value in enumerate(values):
         if value is _ABSENT:

@@ -46,8 +46,8 @@ def article(predictions: Labels, probabilities: Probabilities | None) -> str:
 
 
 def encoded(payload: Any) -> bytes:
-    """A payload as JSON; of finite numbers only, since orjson would write null for others."""
-    return orjson.dumps(payload)
+    """A payload, whose lists may be arrays, as JSON; of finite numbers only, as orjson would write null for others."""
+    return orjson.dumps(payload, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def out_of_range(columns: Iterable[str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from importlib.metadata import PackageNotFoundError, version
@@ -106,12 +106,14 @@ class Scorer:
         return Scored(self._payload(form, columns), self._headers(columns))
 
     @_our_fault
-    def infer(self, given: Mapping[str, list[Any]]) -> tuple[list[Any], list[list[float]] | None, dict[str, str]]:
-        """Labels, probabilities where the model has them, and headers, for columns of one length; raises as ``score``."""
+    def infer(self, given: Columns) -> tuple[list[Any], Any, dict[str, str]]:
+        """Labels, probabilities (n_rows, n_classes) where the model has them, and headers, for columns of one length.
+
+        Raises as ``score``.
+        """
         columns = self.reader.checked(given)
         seen(columns)
-        labels, shares = self._predicted(columns)
-        return labels, None if shares is None else shares.tolist(), self._headers(columns)
+        return *self._predicted(columns), self._headers(columns)
 
     @cached_property
     def probable(self) -> bool:

@@ -12,7 +12,7 @@ from score.parsing import NotJson, Repeated, parse
 from score.problems import BadRequest, Problem
 from score.replies import encoded
 from score.scorer import Answer, Scorer, ScoringError
-from score.values import listed, shown
+from score.values import Values, listed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,9 +100,9 @@ def _request(body: bytes, length: str | None) -> tuple[dict[str, Any], bytes]:
     return request, rest
 
 
-def _columns(request: dict[str, Any], rest: bytes) -> dict[str, list[Any]]:
+def _columns(request: dict[str, Any], rest: bytes) -> dict[str, Values]:
     """The tensors' values by column; all of one length."""
-    columns: dict[str, list[Any]] = {}
+    columns: dict[str, Values] = {}
     tensors = _objects(request.get("inputs"), "inputs")
     try:
         tensors = v2_binary.unpacked(tensors, rest)
@@ -119,8 +119,10 @@ def _columns(request: dict[str, Any], rest: bytes) -> dict[str, list[Any]]:
     return columns
 
 
-def _values(tensor: dict[str, Any], name: str) -> list[Any]:
-    """The values (n_rows,) of a tensor of shape [n] or [n, 1], whose data may be nested or flat."""
+def _values(tensor: dict[str, Any], name: str) -> Values:
+    """The values (n_rows,) of a tensor of shape [n] or [n, 1], whose data may be nested or flat, or an array."""
+    import numpy as np
+
     datatype, shape, data = (tensor.get(key) for key in ("datatype", "shape", "data"))
     if not isinstance(datatype, str) or datatype not in _TYPES:
         raise _refused(f"'datatype' is {shown(datatype)}", f"one of {', '.join(_TYPES)}", name)
@@ -128,26 +130,24 @@ def _values(tensor: dict[str, Any], name: str) -> list[Any]:
         raise _refused(f"'shape' is {shown(shape)}", "a list of counts", name)
     if len(shape) not in (1, 2) or shape[1:] not in ([], [1]):
         raise _refused(f"'shape' is {shape[:3]}", "[n] or [n, 1]", name)
-    if not isinstance(data, list):
+    if not isinstance(data, list | np.ndarray):
         raise _refused(f"'data' is {shown(data)}", "a list", name)
-    if len(shape) == 2 and all(isinstance(row, list) and len(row) == 1 for row in data):
+    if isinstance(data, list) and len(shape) == 2 and all(isinstance(row, list) and len(row) == 1 for row in data):
         data = [row[0] for row in data]
     if len(data) != shape[0]:
         raise _refused(f"'data' has {len(data)} values", f"{shape[0]}, as 'shape' says", name)
-    for row, value in enumerate(data):
-        if value is not None and type(value) not in _TYPES[datatype]:  # null: a value that is missing
-            raise BadRequest([Problem(row, name, f"the value is {shown(value)}", f"{datatype}, as 'datatype' says")])
-    return data
+    types = _TYPES[datatype] | {type(None)}  # null: a value that is missing
+    if isinstance(data, np.ndarray) or set(map(type, data)) <= types:
+        return data
+    row, value = next((row, value) for row, value in enumerate(data) if type(value) not in types)
+    raise BadRequest([Problem(row, name, f"the value is {shown(value)}", f"{datatype}, as 'datatype' says")])
 
 
-def _outputs(
-    classes: Sequence[Any] | None, predictions: list[Any], probabilities: list[list[float]] | None
-) -> dict[str, dict[str, Any]]:
+def _outputs(classes: Sequence[Any] | None, predictions: list[Any], probabilities: Any) -> dict[str, dict[str, Any]]:
     n, outputs = len(predictions), {}
     outputs["predictions"] = {"shape": [n], "datatype": _datatype_of(classes), "data": predictions}
     if probabilities is not None:
-        flat = [value for row in probabilities for value in row]
-        outputs["probabilities"] = {"shape": [n, len(classes or ())], "datatype": "FP64", "data": flat}
+        outputs["probabilities"] = {"shape": [n, len(classes or ())], "datatype": "FP64", "data": probabilities.ravel()}
     return {name: {"name": name} | tensor for name, tensor in outputs.items()}
 
 

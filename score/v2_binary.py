@@ -6,6 +6,8 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
+from score.values import Values
+
 HEADER = "Inference-Header-Content-Length"  # where the JSON ends and the tensors begin
 NAME = "binary_tensor_data"
 SIZE = "binary_data_size"
@@ -24,7 +26,7 @@ def split(body: bytes, length: str | None) -> tuple[bytes, bytes]:
 
 
 def unpacked(tensors: list[dict[str, Any]], rest: bytes) -> list[dict[str, Any]]:
-    """The tensors with their data as lists.
+    """The tensors with their data as lists, or numbers as arrays.
 
     Raises:
         ValueError: sizes, datatypes and bytes do not fit each other.
@@ -52,15 +54,15 @@ def packed(tensor: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     return told | {"parameters": {SIZE: len(data)}}, data
 
 
-def decoded(datatype: Any, data: bytes) -> list[Any]:
+def decoded(datatype: Any, data: bytes) -> Values:
     """The values in a tensor's bytes; ValueError if they are no values of this type."""
     import numpy as np
 
     if datatype != "BYTES":
         if not isinstance(datatype, str) or datatype not in _NUMPY:
             raise ValueError("a tensor's 'datatype' is none of the protocol's")
-        values: list[Any] = np.frombuffer(data, _NUMPY[datatype]).tolist()  # ValueError: not a whole count of values
-        return values
+        values = np.frombuffer(data, _NUMPY[datatype])  # ValueError: not a whole count of values
+        return values.tolist() if datatype == "BOOL" else values
     texts, start = [], 0
     while start < len(data):
         if len(data) - start < 4:

@@ -70,6 +70,10 @@ class Rule:
         """The type of an array that holds such values exactly; None where they are for a list."""
         return None
 
+    def array(self, values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:  # noqa: ARG002 -- by default none are
+        """Numbers as they are to be taken, if all of them can be; None where they have to be looked at one by one."""
+        return None
+
     def plain(self, values: list[Any]) -> bool:
         """Whether all values can be taken as they stand."""
         return set(map(type, values)) <= self.types and (not values or self.fits(values))
@@ -100,8 +104,7 @@ class Rule:
         assert low is not None
         assert high is not None
         if not isinstance(values, list):
-            within = low <= values.min() and values.max() <= high
-            return 0 if within else int(((values < low) | (values > high)).sum())
+            return int(((values < low) | (values > high)).sum())
         count = 0
         for value in values:
             if value is not None and not low <= value <= high:
@@ -144,9 +147,15 @@ class _Integer(Rule):
     def _json_type(self) -> Any:
         return Annotated[int, Meta(ge=self._low, le=self._high)] if self._high < 2**63 else None  # Meta's own limit
 
+    def array(self, values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+        kept = values.dtype.kind in "iu" and (
+            not len(values) or self._low <= values.min() <= values.max() <= self._high
+        )
+        return values.astype(int) if kept and self._high < 2**63 else None
+
     @property
     def array_type(self) -> Any:
-        return None if self.column.missing else int
+        return None if self.column.missing or self._high >= 2**63 else int
 
     def fits(self, values: list[Any]) -> bool:
         return bool(self._low <= min(values) and max(values) <= self._high)
@@ -183,6 +192,11 @@ class _Number(Rule):
 
     def _json_type(self) -> Any:
         return Annotated[float, Meta(ge=-self._limit, le=self._limit)]
+
+    def array(self, values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+        numbers = values.astype(float)
+        kept = not len(numbers) or -self._limit <= numbers.min() <= numbers.max() <= self._limit  # which NaN is not
+        return numbers if kept else None
 
     @property
     def array_type(self) -> Any:

@@ -121,7 +121,7 @@ class _Table:
             predictions, probabilities, headers = self._scorer.infer(values)
         except ScoringError as error:
             raise PackageError(f"batch: the model failed: {one_line(error.__cause__ or error)}") from error
-        by_class = zip(*probabilities, strict=True) if probabilities else [()] * (len(self._added) - 1)
+        by_class = [] if probabilities is None else probabilities.T.tolist()
         outside = self._reader.outside(self._reader.checked(values)) if OUT_OF_RANGE in headers else {}
         return {**kept, **dict(zip(self._added, [predictions, *by_class], strict=True))}, outside
 

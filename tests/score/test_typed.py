@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,9 @@ def test_long_requests_hold_the_same_in_arrays(mixed: pd.DataFrame, count: int) 
     form, columns = reader.read(json.dumps({"data": rows}))
     _, wanted = checked(contract, json.dumps({"data": rows}))
     assert form == "data"
-    assert {name: list(values) for name, values in columns.items()} == wanted
+    assert {name: list(values) for name, values in columns.items()} == {
+        name: [*values] for name, values in wanted.items()
+    }
     assert isinstance(columns["age"], np.ndarray) == (count == LONG)
     assert reader.outside(columns) == reader.outside(wanted)
     pd.testing.assert_frame_equal(reader.frame(columns), reader.frame(wanted))
@@ -160,3 +163,34 @@ def test_numbers_are_read_to_the_bit(numbers: Contract, text: str) -> None:
     found = typed_of(numbers).read(f'{{"data": [{{"x": 1, "ü": {text}}}]}}')
     assert found is None or found[1]["ü"] == [float(text)]
     assert (found is not None) == (abs(float(text)) <= float(np.finfo("float32").max))
+
+
+WIDE = {"i1": [-128], "i8": [-(2**63), 2**63 - 1, 2**53 + 1], "u8": [2**64 - 1]}
+BROKEN = [0.5, math.nan, math.inf, -math.inf, 6e4]
+
+
+def taken(reader: Reader, values: Any) -> tuple[dict[str, Any], str]:
+    """A column as it is taken, or why it is not."""
+    try:
+        return dict(reader.checked({"x": values})), ""
+    except BadRequest as error:
+        return {}, json.dumps(error.document())
+
+
+@settings(max_examples=1000, deadline=None)
+@given(data=st.data())
+@pytest.mark.parametrize("missing", [False, True])
+def test_an_array_is_checked_as_its_values_are(data: st.DataObject, *, missing: bool) -> None:
+    own = ["Int64", "UInt64", "Float64", "float64"] if missing else ["int8", "int64", "uint64", "float32", "float64"]
+    training = pd.Series([0, 1, None] if missing else [0, 1], dtype=data.draw(st.sampled_from(own)))
+    reader = Reader(contract_of(pd.DataFrame({"x": training})))
+    sent = data.draw(st.sampled_from(["i1", "i8", "u8", "f2", "f4", "f8"]))
+    numbers = st.sampled_from([0, 1, 2, 100, *WIDE.get(sent, BROKEN)])
+    values = np.array(data.draw(st.lists(numbers, max_size=4)), dtype=f"<{sent}")
+    values = np.tile(values, data.draw(st.sampled_from([1, LONG])))
+    (found, refused), (wanted, told) = (taken(reader, each) for each in (values, values.tolist()))
+    assert refused == told
+    if not refused:
+        assert list(found["x"]) == list(wanted["x"])
+        assert reader.outside(found) == reader.outside(wanted)
+        pd.testing.assert_frame_equal(reader.frame(found), reader.frame(wanted))
