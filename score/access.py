@@ -120,7 +120,7 @@ def _line(
         "method": scope["method"],
         "path": scope["path"],
         "status": status,
-        "ms": round(seconds * 1000, 3),
+        "ms": int(seconds * 1e6) / 1000,
         "bytes": sent,
         **({} if rows is None else {"rows": rows}),
     }

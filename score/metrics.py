@@ -68,7 +68,7 @@ class Metrics:
         self.in_flight = 0  # for the event loop alone to change
         self._lock = threading.Lock()  # of what is kept until the next update
         self._answered: list[tuple[str, int, float, int]] = []
-        self._counts = {name: [0] * len(each.bins) for name, each in profiles.items()}
+        self._kept = [(name, each.place, [0] * len(each.bins)) for name, each in profiles.items()]
         self._watched = False
 
     def count(self, path: str, status: int, seconds: float, rows: int | None) -> None:
@@ -80,13 +80,14 @@ class Metrics:
         """Values that kept the contract, from whatever thread."""
         with self._lock:
             self._watched = True
-            for name, counts in self._counts.items():
-                values, each = columns[name], self._profiles[name]
+            for name, place, counts in self._kept:
+                values = columns[name]
                 if len(values) == 1:
-                    counts[each.place(values[0])] += 1
+                    counts[place(values[0])] += 1
                     continue
-                for place, count in enumerate(each.counted(values[:: 1 + len(values) // MAX_VALUES])):
-                    counts[place] += count
+                some = values[:: 1 + len(values) // MAX_VALUES]
+                for where, count in enumerate(self._profiles[name].counted(some)):
+                    counts[where] += count
 
     def update(self) -> None:
         """Bring the library's counters up to date, from whatever thread."""
@@ -102,11 +103,11 @@ class Metrics:
             self._answered.clear()
             self._in_flight.set(self.in_flight)
             if self._watched:
-                for name, counts in self._counts.items():
-                    for place, count in enumerate(counts):
+                for name, _, counts in self._kept:
+                    for where, count in enumerate(counts):
                         if count:
-                            self._values[name][place].inc(count)
-                            counts[place] = 0
+                            self._values[name][where].inc(count)
+                            counts[where] = 0
             self._watched = False
 
     def page(self) -> tuple[bytes, str]:

@@ -31,6 +31,7 @@ class Rule:
 
     def __init__(self, column: Column) -> None:
         self.column = column
+        self._range: tuple[Any, Any] = column.minimum, column.maximum  # that training saw
 
     @property
     def expected(self) -> str:
@@ -100,14 +101,12 @@ class Rule:
 
     def outside(self, values: Values) -> int:
         """How many checked values are outside of the range that training saw, in a column that has one."""
-        low, high = self.column.minimum, self.column.maximum
-        assert low is not None
-        assert high is not None
+        least, most = self._range
         if not isinstance(values, list):
-            return int(((values < low) | (values > high)).sum())
+            return int(((values < least) | (values > most)).sum())
         count = 0
         for value in values:
-            if value is not None and not low <= value <= high:
+            if value is not None and not least <= value <= most:
                 count += 1
         return count
 
@@ -173,19 +172,16 @@ class _Number(Rule):
 
         super().__init__(column)
         dtype = np.dtype(column.dtype.lower())  # pandas' Float64 is float64 with gaps
-        self._type = float if dtype == np.float64 else dtype.type
         # trees cast to float32 and fail beyond it, so that is the limit unless training itself went further
         seen = max(abs(column.minimum or 0), abs(column.maximum or 0))
         single, own = float(np.finfo("float32").max), float(np.finfo(dtype).max)
         self._limit = min(own, single if seen <= single else float(np.finfo("float64").max))
-
-    def outside(self, values: Values) -> int:
-        if self._type is not float:  # as training saw them: 0.1 of 32 bits is not the 0.1 that a request writes
-            if isinstance(values, list):
-                values = [None if value is None else float(self._type(value)) for value in values]
-            else:
-                values = values.astype(self._type).astype(float)
-        return super().outside(values)
+        if dtype != np.float64 and column.minimum is not None:
+            # as training saw them: 0.1 of 32 bits is not the 0.1 that a request writes
+            self._range = (
+                _rounded_to(dtype.type(column.minimum), -np.inf),
+                _rounded_to(dtype.type(column.maximum), np.inf),
+            )
 
     def _schema(self) -> dict[str, Any]:
         return {"type": "number", "minimum": -self._limit, "maximum": self._limit}
@@ -280,6 +276,15 @@ class _String(Rule):
 
     def misfit(self, value: Any) -> str:
         return f"{shown(value)} holds half a surrogate pair"
+
+
+def _rounded_to(number: Any, towards: float) -> float:
+    """Of the float64 that are rounded to this number of fewer bits the outermost in a direction."""
+    import numpy as np
+
+    with np.errstate(over="ignore", under="ignore"):  # at the end of the type's own range
+        middle = (float(number) + float(np.nextafter(number, number.dtype.type(towards)))) / 2
+        return middle if number.dtype.type(middle) == number else math.nextafter(middle, -towards)
 
 
 _RULES: dict[str, type[Rule]] = {

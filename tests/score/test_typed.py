@@ -194,3 +194,23 @@ def test_an_array_is_checked_as_its_values_are(data: st.DataObject, *, missing: 
         assert list(found["x"]) == list(wanted["x"])
         assert reader.outside(found) == reader.outside(wanted)
         pd.testing.assert_frame_equal(reader.frame(found), reader.frame(wanted))
+
+
+@settings(max_examples=1000, deadline=None)
+@given(data=st.data(), dtype=st.sampled_from([np.float16, np.float32]))
+def test_a_narrow_columns_range_is_that_of_the_rounded_values(data: st.DataObject, dtype: Any) -> None:
+    width = np.finfo(dtype).bits
+    seen = np.array(
+        data.draw(st.lists(st.floats(width=width, allow_nan=False, allow_infinity=False), min_size=1)), dtype
+    )
+    reader = Reader(contract_of(pd.DataFrame({"x": seen})))
+    ends = [float(seen.min()), float(seen.max())]
+    with np.errstate(over="ignore", under="ignore"):
+        near = float(
+            np.nextafter(dtype(data.draw(st.sampled_from(ends))), dtype(data.draw(st.sampled_from([-9e4, 9e4]))))
+        )
+    middle = (data.draw(st.sampled_from(ends)) + near) / 2
+    for value in [*ends, near, middle, math.nextafter(middle, -math.inf), math.nextafter(middle, math.inf)]:
+        if abs(value) <= float(np.finfo(dtype).max):
+            held = float(dtype(value))
+            assert reader.outside({"x": [value]}) == ({} if ends[0] <= held <= ends[1] else {"x": 1})
