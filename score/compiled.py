@@ -16,6 +16,7 @@ from typing import Any
 
 from score.contract import Column, Contract
 from score.models import Columns
+from score.typed import LONG
 
 FILE = "compiled.json"
 GRAPH = "model.onnx"
@@ -103,10 +104,16 @@ class CompiledModel:
     def _table(self, columns: Columns) -> Any:
         import numpy as np
 
-        table = np.empty((len(next(iter(columns.values()))), len(columns)))
-        for place, (name, values) in enumerate(columns.items()):
-            coded = [self._codes.get(value, UNKNOWN) for value in values] if name in self._texts else values
-            table[:, place] = coded  # None becomes NaN
+        if self._texts:
+            coded = {name: [self._codes.get(value, UNKNOWN) for value in columns[name]] for name in self._texts}
+            columns = {**columns, **coded}
+        rows = len(next(iter(columns.values())))
+        if rows < LONG:
+            table = np.ascontiguousarray(np.array([*columns.values()], dtype=np.float64).T)  # None becomes NaN
+        else:
+            table = np.empty((rows, len(columns)))
+            for place, values in enumerate(columns.values()):
+                table[:, place] = values
         for place in self._narrow:  # what training rounded when it read the table
             table[:, place] = table[:, place].astype(np.float32)
         return table
