@@ -48,6 +48,7 @@ class Lane:
     def __init__(self, name: str, threads: int, room: int, seconds: float) -> None:
         self._room, self._taken, self._seconds = room, 0, seconds
         self._threads = ThreadPoolExecutor(threads, f"score-{name}")
+        self.waiting = 0  # for a thread
         self._free = asyncio.Semaphore(threads)  # before the threads: what they queue themselves cannot be given up
 
     async def take(self, size: int) -> None:
@@ -64,11 +65,14 @@ class Lane:
 
     async def run(self, work: Callable[[], T]) -> T:
         """What ``work`` gives, from one of the threads; 503 if none is free in time, 504 if it takes too long."""
+        self.waiting += 1
         try:
             with fail_after(self._seconds):
                 await self._free.acquire()
         except TimeoutError:
             raise _busy(f"no thread was free for {self._seconds:g} s") from None
+        finally:
+            self.waiting -= 1
         context = contextvars.copy_context()
         future = asyncio.get_running_loop().run_in_executor(self._threads, context.run, work)
         # a thread cannot be stopped, so it is free when it is done and not when its client is told
@@ -89,6 +93,11 @@ class Admission:
         # Parsed, a body takes many times its length: so large ones one after another, and few in memory
         self.large = Lane("large", 1, 2 * limits.max_bytes, limits.scoring_seconds)
         self._quick = False  # whether the last small request took next to no time
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a thread."""
+        return self.small.waiting + self.large.waiting
 
     async def answer(self, incoming: Incoming, answer: Callable[[bytes], T]) -> T:
         """What ``answer`` gives for the body.

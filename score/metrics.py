@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,8 @@ VALUES = "score_column_values"
 class Metrics:
     """One process's counters, and the page that tells all processes'."""
 
-    def __init__(self, package: Path, info: Mapping[str, str]) -> None:
+    def __init__(self, package: Path, info: Mapping[str, str], queued: Callable[[], int] = int) -> None:
+        self._queued = queued
         self._profiles = profiles = profile.read(package)
         disable_created_metrics()  # type: ignore[no-untyped-call]  # one line more for each counter, of no use here
         own = CollectorRegistry()
@@ -57,6 +58,8 @@ class Metrics:
         self._rows = Counter("score_rows", "Rows that kept the contract.", registry=own)
         self._in_flight = Gauge("score_requests_in_flight", "Requests being answered, waiting ones included.",
                                 registry=own, multiprocess_mode="livesum")  # fmt: skip
+        self._waiting = Gauge("score_requests_waiting", "Requests in a queue for a thread that scores them.",
+                              registry=own, multiprocess_mode="livesum")  # fmt: skip
         shown = Gauge("score_package_info", "What is served.", tuple(info), registry=own, multiprocess_mode="max")
         shown.labels(**info).set(1)
         values = Counter(VALUES, "Values of a column, by the part of training's spread that they fall into; "
@@ -102,6 +105,7 @@ class Metrics:
                     self._rows.inc(rows)
             self._answered.clear()
             self._in_flight.set(self.in_flight)
+            self._waiting.set(self._queued())
             if self._watched:
                 for name, _, counts in self._kept:
                     for where, count in enumerate(counts):

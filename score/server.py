@@ -168,11 +168,10 @@ def configured(options: argparse.Namespace, contract: Mapping[str, Any]) -> uvic
     score.init()
     scorer = score.loaded()
     about = meta.described(contract, compiled=scorer.compiled)
-    counted = metrics.Metrics(
-        PACKAGE, {key: str(about[key] or "") for key in ("model", "version", "fingerprint", "task")}
-    )
     limits = Limits(options.max_bytes, options.max_waiting, options.body_seconds, options.scoring_seconds)
     admission = Admission(limits)
+    info = {key: str(about[key] or "") for key in ("model", "version", "fingerprint", "task")}
+    counted = metrics.Metrics(PACKAGE, info, lambda: admission.waiting)
     pages: dict[str, Page] = {"/metrics": counted.page, "/meta": partial(meta.page, about)}
     app = application(scorer, admission, read_keys(options.keys) if options.keys else (), pages)
     config = uvicorn.Config(

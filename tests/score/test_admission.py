@@ -118,6 +118,19 @@ def test_large_requests_do_not_stop_small_ones_nor_each_other_in_memory(slow: Pa
         assert ask("POST", "/score", b"more".ljust(900_000))[2] == b"more"
 
 
+def test_the_metrics_tell_how_many_wait(slow: Path, serve: Serve) -> None:
+    with serve(slow) as (ask, _):
+        held = [Asking(ask, f"gate-{n}".encode()) for n in range(12)]  # no server has so many threads
+        told = 0.0
+        while told < 8:
+            page = ask("GET", "/metrics")[2].decode()
+            told = float(page.partition("\nscore_requests_waiting ")[2].split(None, 1)[0])
+        for n in range(12):
+            (slow / f"gate-{n}").touch()
+        assert {one.status() for one in held} == {200}
+        assert "\nscore_requests_waiting 0.0\n" in ask("GET", "/metrics")[2].decode()
+
+
 def test_scoring_that_takes_too_long_is_told_and_its_thread_comes_back(slow: Path, serve: Serve) -> None:
     with serve(slow, "--scoring-seconds", "0.5") as (ask, _):
         threads = [Asking(ask, f"gate-{n}".encode()) for n in range(4)]  # no server has more of them
