@@ -66,8 +66,9 @@ def providers() -> Mapping[str, set[str]]:
     found = {top: set(names) for top, names in importlib.metadata.packages_distributions().items()}
     if sys.version_info < (3, 11):  # there it reads top_level.txt alone, which newer builds do not write
         for distribution in importlib.metadata.distributions():
+            name = distribution.metadata["Name"]  # parsed anew each time it is asked for
             for file in distribution.files or ():
-                found.setdefault(file.parts[0].partition(".")[0], set()).add(distribution.metadata["Name"])
+                found.setdefault(file.parts[0].partition(".")[0], set()).add(name)
     return found
 
 
