@@ -8,12 +8,15 @@ is the latter if it is there, else the former.
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from random import getrandbits
+from select import PIPE_BUF
 from typing import TYPE_CHECKING
 
 import orjson
@@ -25,22 +28,35 @@ if TYPE_CHECKING:
 
     from score.metrics import Metrics
 
+logger = logging.getLogger("uvicorn.error")
+
 _SANE = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,100}").fullmatch  # what is no such id is not given back, nor logged
 
 
-def log(lines: bytes) -> None:
-    """Write lines of the access log: to standard output, which is where a container's log is read from."""
-    sys.stdout.buffer.write(lines)
-    sys.stdout.buffer.flush()
+def log(lines: Sequence[bytes]) -> None:
+    """Write lines of the access log: to standard output, which is where a container's log is read from.
+
+    Workers share it, and only so much at once reaches a pipe in one piece. Nothing is kept that could not be written.
+    """
+    piece = b""
+    for line in lines:
+        if piece and len(piece) + len(line) > PIPE_BUF:
+            os.write(sys.stdout.fileno(), piece)
+            piece = b""
+        piece += line
+    os.write(sys.stdout.fileno(), piece)
 
 
 class Access:
     """The outermost layer of the application."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics | None = None, log: Callable[[bytes], None] = log) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics | None = None, log: Callable[[Sequence[bytes]], None] = log
+    ) -> None:
         self.app, self.metrics, self.log = app, metrics, log
         self._lines: list[bytes] = []
         self._telling = False  # whether _tell is about to be called
+        self._unheard = False  # whether the log takes no lines
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request and tell of it."""
@@ -73,7 +89,7 @@ class Access:
             if not message.get("more_body", False):
                 tell()
                 await asyncio.sleep(0)  # _tell comes first, so that whoever has an answer finds it told
-            if head is not None:  # held until here, so that a short answer leaves in one piece
+            if head is not None:  # held until here, as two writes in one turn mostly leave as one
                 await send(head)
                 head = None
             await send(message)
@@ -97,9 +113,16 @@ class Access:
         self._telling = False
         if self.metrics:
             self.metrics.update()
-        if self._lines:
-            self.log(b"".join(self._lines))
-            self._lines.clear()
+        lines, self._lines = self._lines, []
+        if not lines:
+            return
+        try:
+            self.log(lines)
+            self._unheard = False
+        except OSError as error:  # a full disk, say: to answer is worth more than to tell
+            if not self._unheard:
+                logger.warning("The access log cannot be written: %s", error)
+            self._unheard = True
 
 
 def _ids(scope: Scope) -> tuple[bytes, bytes | None]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
 from anyio import fail_after
@@ -21,6 +22,7 @@ from starlette.exceptions import HTTPException
 
 if TYPE_CHECKING:
     from score.incoming import Incoming
+    from score.scorer import Answer
 
 T = TypeVar("T")
 
@@ -99,7 +101,7 @@ class Admission:
         """How many requests wait for a thread."""
         return self.small.waiting + self.large.waiting
 
-    async def answer(self, incoming: Incoming, answer: Callable[[bytes], T]) -> T:
+    async def answer(self, incoming: Incoming, answer: Callable[[bytes], Answer]) -> Answer:
         """What ``answer`` gives for the body.
 
         Raises:
@@ -125,13 +127,14 @@ class Admission:
         finally:
             self.large.give(room)
 
-    async def _small(self, body: bytes, answer: Callable[[bytes], T]) -> T:
-        def timed() -> T:
+    async def _small(self, body: bytes, answer: Callable[[bytes], Answer]) -> Answer:
+        def timed() -> Answer:
             began = time.perf_counter()
-            try:
-                return answer(body)
-            finally:
-                self._quick = time.perf_counter() - began < LOOP_SECONDS
+            given = answer(body)
+            quick = time.perf_counter() - began < LOOP_SECONDS
+            if not quick or given.status == HTTPStatus.OK:  # a refusal says nothing of how long the model takes
+                self._quick = quick
+            return given
 
         if not self._quick or len(body) > LOOP_BYTES:
             return await self.small.run(timed)

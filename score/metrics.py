@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import add
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from score.profile import Profile
 
 if TYPE_CHECKING:
     from score.models import Columns
+    from score.values import Values
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 MIN_VALUES = 100  # fewer drift by chance
@@ -81,16 +83,18 @@ class Metrics:
 
     def watch(self, columns: Columns) -> None:
         """Values that kept the contract, from whatever thread."""
+        if len(next(iter(columns.values()), ())) == 1:
+            places = [place(columns[name][0]) for name, place, _ in self._kept]
+            with self._lock:  # which the event loop waits for, so that only adding is done inside
+                self._watched = True
+                for (_, _, counts), where in zip(self._kept, places, strict=True):
+                    counts[where] += 1
+            return
+        found = [self._profiles[name].counted(_some(columns[name])) for name, _, _ in self._kept]
         with self._lock:
             self._watched = True
-            for name, place, counts in self._kept:
-                values = columns[name]
-                if len(values) == 1:
-                    counts[place(values[0])] += 1
-                    continue
-                some = values[:: 1 + len(values) // MAX_VALUES]
-                for where, count in enumerate(self._profiles[name].counted(some)):
-                    counts[where] += count
+            for (_, _, counts), more in zip(self._kept, found, strict=True):
+                counts[:] = map(add, counts, more)
 
     def update(self) -> None:
         """Bring the library's counters up to date, from whatever thread."""
@@ -118,6 +122,11 @@ class Metrics:
         """What Prometheus scrapes, and its media type."""
         self.update()
         return generate_latest(_Scrape(self._source, self._profiles)), CONTENT_TYPE_LATEST
+
+
+def _some(values: Values) -> Values:
+    step: int = max(1, -(-len(values) // MAX_VALUES))
+    return values[::step]
 
 
 class _Scrape:

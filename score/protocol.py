@@ -21,6 +21,7 @@ class Protocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None  # there between two calls as long as a head is not complete
     _open = True  # whether a head has to come, or to be completed
     _held = 0
+    _mixed = False  # whether what came held the end of a request before a head
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
@@ -35,9 +36,11 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came, unless it is still part of a head and too much."""
+        self._mixed = False
         super().data_received(data)
         if self._open or self._deadline is not None:
-            self._held += len(data)
+            if not self._mixed:
+                self._held += len(data)
             self._wait()
 
     def on_message_begin(self) -> None:
@@ -49,6 +52,11 @@ class Protocol(HttpToolsProtocol):
         """It is complete."""
         self._open = False
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """A request is complete."""
+        self._mixed = True
+        super().on_message_complete()
 
     def _wait(self) -> None:
         """Have a timer for a head that is not complete, and none else."""

@@ -248,7 +248,8 @@ class _Category(Rule):
         return {"enum": list(self._allowed)}
 
     def _json_type(self) -> Any:
-        return Literal[tuple(self._allowed)] if self._allowed and self._own <= {str, int} else None
+        exact = all(type(value) is str or (type(value) is int and -(2**63) <= value < 2**63) for value in self._allowed)
+        return Literal[tuple(self._allowed)] if self._allowed and exact else None  # msgspec knows no others
 
     def fits(self, values: list[Any]) -> bool:
         return set(values) <= self._allowed.keys()

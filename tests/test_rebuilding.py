@@ -30,7 +30,7 @@ def test_what_decides_a_package_is_told_as_it_was_typed() -> None:
     [
         "deploy=aci", "deploy.port=7000", "++deploy.build_args.INDEX=https://me:word@host", "+deploy.tags.a=b",
         "~deploy.description", "tracking=server", "azure.faults=[crash_loop]", "state_dir=/home/me/state", "dry_run=true",
-        "batch.input=a.csv", "hydra.run.dir=/tmp/x", "hydra/launcher=joblib", "search=optuna",
+        "batch.input=a.csv", "'deploy.key'=a", "+azure@deploy=a", "hydra.run.dir=/tmp/x", "hydra/launcher=joblib", "search=optuna",
     ],
 )  # fmt: skip
 def test_what_says_where_things_go_is_not(override: str) -> None:
@@ -41,8 +41,17 @@ def test_a_name_that_only_begins_like_a_section_stays() -> None:
     assert overrides_of(rebuilding(["deployment=x", "search=halving"])) == ["deployment=x", "search=halving"]
 
 
-def test_a_secret_is_masked_wherever_it_stands() -> None:
-    assert overrides_of(rebuilding(["model.params.api_key=abc123"])) == ["model.params.api_key=***"]
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("model.params.api_key=abc123", "model.params.api_key=***"),
+        ("+data.token='a b&c'", "+data.token=***"),
+        ("model.params={n: 3, sas: abc}", "model.params=***"),
+        ("data.path=https://host/a.csv?sig=abc", "data.path=https://host/a.csv?sig=***"),
+    ],
+)
+def test_a_secret_is_masked_wherever_it_stands(typed: str, told: str) -> None:
+    assert overrides_of(rebuilding([typed])) == [told]
 
 
 def test_what_no_environment_should_hold_is_not_told() -> None:

@@ -28,6 +28,8 @@ def adaptive_classifier(graph: Graph, boosting: Any, table: str) -> list[str]:
     if not trees:
         raise NotImplementedError(f"no converter for AdaBoost of {type(boosting.estimator_).__name__}")
     others = len(boosting.classes_) - 1
+    if not others:
+        raise NotImplementedError("no converter for AdaBoost on a single class")
     chosen = [np.eye(others + 1, dtype=bool)[tree.value.argmax(axis=1)] for tree in trees]
     weights = zip(chosen, boosting.estimator_weights_, strict=False)  # after an early stop there are more of them
     votes = [np.where(choice, weight, -1 / others * weight) for choice, weight in weights]

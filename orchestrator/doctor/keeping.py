@@ -41,6 +41,11 @@ def masked(text: str) -> str:
     return text
 
 
+def names_a_secret(name: str) -> bool:
+    """Whether what has this name is one to mask, whatever it looks like."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def save(evidence: Evidence, folder: Path) -> None:
     """Write ``build.log``, ``container.log``, ``error.txt`` and ``state.json``; only the owner may read them."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +69,7 @@ def _plain(value: Any, name: str = "") -> Any:
     """Settings as JSON has them; a value whose name says that it is secret is masked whole."""
     if isinstance(value, Mapping):
         return {str(key): _plain(below, str(key)) for key, below in value.items()}
-    if _SECRET_NAME.search(name) and isinstance(value, str) and value:
+    if names_a_secret(name) and isinstance(value, str) and value:
         return MASK
     if isinstance(value, list | tuple):
         return [_plain(below, name) for below in value]

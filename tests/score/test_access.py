@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from select import PIPE_BUF
 from typing import Any
 
 import pytest
+
+from score.access import Access, log
 
 from .conftest import LOG, Serve
 
@@ -78,3 +82,49 @@ def test_meta_tells_what_is_served(pima: Path, serve: Serve, monkeypatch: pytest
         "model": "m", **origin, "trained": None, "fingerprint": contract["fingerprint"],
         "answers": "model.pkl", "task": "classification", "classes": [0, 1], "versions": contract["versions"],
     }  # fmt: skip
+
+
+def test_a_log_that_cannot_be_written_stops_no_answer_and_keeps_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    heard: list[bytes] = []
+    full = True
+
+    def log(lines: Sequence[bytes]) -> None:
+        if full:
+            raise OSError(28, "No space left on device")
+        heard.extend(lines)
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"a"})
+
+    async def asked(count: int) -> int:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message["type"])
+
+        async def receive() -> Any:
+            return {"type": "http.request"}
+
+        for _ in range(count):
+            await access({"method": "GET", "path": "/", "headers": []}, receive, send)
+        return len(sent)
+
+    access = Access(app, log=log)
+    assert asyncio.run(asked(3)) == 6
+    full = False
+    assert asyncio.run(asked(2)) == 4
+    assert len(heard) == 2
+    assert [record.message for record in caplog.records] == [
+        "The access log cannot be written: [Errno 28] No space left on device"
+    ]
+
+
+def test_lines_reach_a_pipe_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces: list[bytes] = []
+    monkeypatch.setattr("os.write", lambda _file, piece: pieces.append(piece))
+    lines = [b"x" * length + b"\n" for length in (100, PIPE_BUF - 1, 2000, 2000, 95, 1, PIPE_BUF * 2)]
+    log(lines)
+    assert b"".join(pieces) == b"".join(lines)
+    assert all(piece.endswith(b"\n") for piece in pieces)
+    assert [len(piece) for piece in pieces] == [101, PIPE_BUF, 4002, 98, PIPE_BUF * 2 + 1]

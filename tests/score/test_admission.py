@@ -169,3 +169,20 @@ def test_who_sends_too_much_and_then_reads_meets_the_answer_and_no_reset(stub: P
         response.begin()
         assert response.status == (413 if path == "/score" else 404)
         assert json.loads(response.read())["status"] == response.status
+
+
+def test_a_head_that_begins_behind_a_long_body_is_not_taken_for_a_long_one(stub: Path, serve: Serve) -> None:
+    head, body = b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", b"1" * 100_000
+    with (
+        serve(stub) as (_, process),
+        socket.create_connection(("127.0.0.1", port_of(process)), 20) as client,
+        client.makefile("rb") as answers,
+    ):
+        for sent in (head % len(body) + body + head[:30], (head % 1)[30:] + b"1"):
+            client.sendall(sent)
+            assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
+            length = 0
+            while (line := answers.readline()) != b"\r\n":
+                name, _, value = line.partition(b":")
+                length = int(value) if name.lower() == b"content-length" else length
+            answers.read(length)

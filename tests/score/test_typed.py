@@ -213,3 +213,8 @@ def test_a_narrow_columns_range_is_that_of_the_rounded_values(data: st.DataObjec
         if abs(value) <= float(np.finfo(dtype).max):
             held = float(dtype(value))
             assert reader.outside({"x": [value]}) == ({} if ends[0] <= held <= ends[1] else {"x": 1})
+
+
+def test_a_category_too_long_for_msgspec_is_read_all_the_same() -> None:
+    contract = contract_of(pd.DataFrame({"x": pd.Categorical(np.array([2**63 + 1, 1], dtype=np.uint64))}))
+    assert Reader(contract).read(f'{{"data": [{{"x": {2**63 + 1}}}]}}') == ("data", {"x": [2**63 + 1]})
