@@ -392,6 +392,7 @@ def draw(results: dict[str, Measured], file: Path) -> None:
         axes.bar_label(bars, fmt="%.3g", fontsize=7, padding=2)
     axes.set(xscale="log", xlabel="requests a second", title="One worker each, the same model")
     axes.set_yticks([index + 0.4 - height / 2 for index in range(len(whats))], whats)
+    axes.margins(x=0.06)  # room for the longest bar's number
     axes.invert_yaxis()
     axes.legend()
     figure.savefig(file, dpi=120)
