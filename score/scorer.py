@@ -103,17 +103,17 @@ class Scorer:
         """
         form, columns = self.reader.read(body)
         seen(columns)
-        return Scored(self._payload(form, columns), self._headers(columns))
+        return Scored(self._payload(form, columns), replies.out_of_range(self.reader.outside(columns)))
 
     @_our_fault
-    def infer(self, given: Columns) -> tuple[list[Any], Any, dict[str, str]]:
-        """Labels, probabilities (n_rows, n_classes) where the model has them, and headers, for columns of one length.
+    def infer(self, given: Columns) -> tuple[list[Any], Any, dict[str, int]]:
+        """Labels, and probabilities (n_rows, n_classes) where the model has them, for columns of one length.
 
-        Raises as ``score``.
+        And how many values of each column are outside of training's range. Raises as ``score``.
         """
         columns = self.reader.checked(given)
         seen(columns)
-        return *self._predicted(columns), self._headers(columns)
+        return *self._predicted(columns), self.reader.outside(columns)
 
     @cached_property
     def probable(self) -> bool:
@@ -136,9 +136,6 @@ class Scorer:
         except (BadRequest, ScoringError) as error:
             return Answer(error.status, json.dumps(error.document()).encode(), {"Content-Type": PROBLEM})
         return Answer(200, replies.encoded(payload), {"Content-Type": "application/json"} | headers)
-
-    def _headers(self, columns: Columns) -> dict[str, str]:
-        return replies.out_of_range(self.reader.outside(columns))
 
     def _payload(self, form: Form, columns: Columns) -> Any:
         if form == "input":

@@ -10,7 +10,7 @@ from score import v2_binary
 from score.contract import Column, Contract
 from score.parsing import NotJson, Repeated, parse
 from score.problems import BadRequest, Problem
-from score.replies import encoded
+from score.replies import encoded, out_of_range
 from score.scorer import Answer, Scorer, ScoringError
 from score.values import Values, listed, shown
 
@@ -58,7 +58,7 @@ def infer(scorer: Scorer, body: bytes, length: str | None = None, version: str |
     """
     try:
         request, rest = _request(body, length)
-        predictions, probabilities, headers = scorer.infer(_columns(request, rest))
+        predictions, probabilities, outside = scorer.infer(_columns(request, rest))
         outputs = _outputs(scorer.contract.classes, predictions, probabilities)
         wanted = _wanted(request, outputs)
     except (BadRequest, ScoringError) as error:
@@ -74,7 +74,7 @@ def infer(scorer: Scorer, body: bytes, length: str | None = None, version: str |
     kind = {"Content-Type": "application/json"}
     if any(wanted.values()):
         kind = {"Content-Type": "application/octet-stream", v2_binary.HEADER: str(len(text))}
-    return Answer(200, text + tail, kind | headers)
+    return Answer(200, text + tail, kind | out_of_range(outside))
 
 
 def refusal(status: int, detail: str) -> Answer:

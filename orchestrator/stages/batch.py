@@ -20,7 +20,6 @@ from orchestrator.products import ModelVersion, Scored
 from orchestrator.tables import Chunk, Columns, CsvSink, CsvSource, ParquetSink, ParquetSource, Sink, Source
 from score.body import Reader
 from score.problems import BadRequest, Problem
-from score.replies import OUT_OF_RANGE
 from score.scorer import InitError, Scorer, ScoringError
 
 PREDICTION = "prediction"
@@ -118,11 +117,10 @@ class _Table:
 
     def _answered(self, kept: Columns, values: Lists) -> tuple[Columns, Mapping[str, int]]:
         try:
-            predictions, probabilities, headers = self._scorer.infer(values)
+            predictions, probabilities, outside = self._scorer.infer(values)
         except ScoringError as error:
             raise PackageError(f"batch: the model failed: {one_line(error.__cause__ or error)}") from error
         by_class = [] if probabilities is None else probabilities.T.tolist()
-        outside = self._reader.outside(self._reader.checked(values)) if OUT_OF_RANGE in headers else {}
         return {**kept, **dict(zip(self._added, [predictions, *by_class], strict=True))}, outside
 
     def _refusals(self, values: Lists) -> Sequence[Problem]:
