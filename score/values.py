@@ -248,8 +248,9 @@ class _Category(Rule):
         return {"enum": list(self._allowed)}
 
     def _json_type(self) -> Any:
-        exact = all(type(value) is str or (type(value) is int and -(2**63) <= value < 2**63) for value in self._allowed)
-        return Literal[tuple(self._allowed)] if self._allowed and exact else None  # msgspec knows no others
+        # msgspec knows no longer integers, and texts among numbers are for the other reader
+        exact = self._own == {str} or (self._own == {int} and all(-(2**63) <= value < 2**63 for value in self._allowed))
+        return Literal[tuple(self._allowed)] if exact else None
 
     def fits(self, values: list[Any]) -> bool:
         return set(values) <= self._allowed.keys()

@@ -218,3 +218,9 @@ def test_a_narrow_columns_range_is_that_of_the_rounded_values(data: st.DataObjec
 def test_a_category_too_long_for_msgspec_is_read_all_the_same() -> None:
     contract = contract_of(pd.DataFrame({"x": pd.Categorical(np.array([2**63 + 1, 1], dtype=np.uint64))}))
     assert Reader(contract).read(f'{{"data": [{{"x": {2**63 + 1}}}]}}') == ("data", {"x": [2**63 + 1]})
+
+
+def test_categories_of_texts_and_numbers_are_read_all_the_same() -> None:
+    contract = contract_of(pd.DataFrame({"x": pd.Categorical(["a", 1], categories=["a", 1])}))
+    body = json.dumps({"data": [{"x": "a"}, {"x": 1}]})
+    assert Reader(contract).read(body) == checked(contract, body)
