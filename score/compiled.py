@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from score.contract import Column, Contract
+from score.forest import Parts
+from score.graph import Graph
 from score.models import Columns
 from score.typed import LONG
 
 FILE = "compiled.json"
 GRAPH = "model.onnx"
-CHUNK = 1000  # rows
+PARTS = "forest.npz"  # of a graph with a forest, for requests of many rows
+WALKED, LOOKED_UP = 1000, 2500  # rows at a time, in a graph and in a forest
 MAX_THREADS = 4
 UNKNOWN = -1.0  # the code of a text that the pipeline has not met
 
@@ -58,17 +62,19 @@ class Compilation:
 
 
 class CompiledModel:
-    """A graph and how a request's columns become its table."""
+    """A graph and how a request's columns become its table; its ``parts`` serve requests of ``long`` rows and more."""
 
-    def __init__(self, graph: bytes, contract: Contract, compilation: Compilation) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        # One thread adds in the order in which scikit-learn does; what is parallel is the chunks of a long request
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        self._outputs = [output.name for output in self._session.get_outputs()]
-        self._input = self._session.get_inputs()[0].name
+    def __init__(
+        self,
+        graph: bytes,
+        contract: Contract,
+        compilation: Compilation,
+        parts: Parts | None = None,
+        long: int = LONG,
+    ) -> None:
+        self._graph = Graph(graph)
+        self._forest = None if parts is None else _Forest(parts)
+        self._long = long
         self._threads = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1), "compiled")
         self._texts = [column.name for column in contract.columns if _is_text(column)]
         self._narrow = [index for index, column in enumerate(contract.columns) if column.dtype.lower() == "float32"]
@@ -78,28 +84,24 @@ class CompiledModel:
     @classmethod
     def load(cls, folder: Path, contract: Contract, compilation: Compilation) -> CompiledModel:
         """Load a package's graph; raises whatever ONNX Runtime raises for one that it cannot run."""
-        return cls((folder / GRAPH).read_bytes(), contract, compilation)
+        parts = Parts.read(folder / PARTS) if (folder / PARTS).is_file() else None
+        return cls((folder / GRAPH).read_bytes(), contract, compilation, parts)
 
     def predict(self, columns: Columns, *, labels: bool = True) -> tuple[Any, Any]:
         """See ``Model``."""
-        table = self._table(columns)
+        found = self._run(self._table(columns), 0 if labels or self.classes is None else 1)
         if self.classes is None:
-            return self._run(table, self._outputs[:1])[0].reshape(-1), None
-        codes, probabilities = (
-            self._run(table, self._outputs) if labels else (None, *self._run(table, self._outputs[1:]))
-        )
-        return codes, probabilities
+            return found[0].reshape(-1), None
+        return found[0] if labels else None, found[-1]
 
-    def _run(self, table: Any, outputs: list[str]) -> list[Any]:
-        """The outputs for all rows; of so many at a time that what a forest needs in between stays small."""
-        if len(table) <= CHUNK:
-            found: list[Any] = self._session.run(outputs, {self._input: table})
-            return found
-        import numpy as np
-
-        chunks = (table[start : start + CHUNK] for start in range(0, len(table), CHUNK))
-        parts = self._threads.map(lambda chunk: self._run(chunk, outputs), chunks)
-        return [np.concatenate(part) for part in zip(*parts, strict=True)]
+    def _run(self, table: Any, first: int) -> list[Any]:
+        """The outputs from the ``first`` on, for all rows; of so many at a time that what is in between stays small."""
+        if self._forest is not None and len(table) >= self._long:
+            # one after the other: threads would wait for each other between so many short steps
+            return _together(map(partial(self._forest.run, first=first), _pieces(table, LOOKED_UP)))
+        if len(table) <= WALKED:
+            return self._graph.run(table, first)
+        return _together(self._threads.map(partial(self._graph.run, first=first), _pieces(table, WALKED)))
 
     def _table(self, columns: Columns) -> Any:
         import numpy as np
@@ -117,6 +119,29 @@ class CompiledModel:
         for place in self._narrow:  # what training rounded when it read the table
             table[:, place] = table[:, place].astype(np.float32)
         return table
+
+
+class _Forest:
+    """A graph that was cut at its trees, put together again."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._before = Graph(parts.before) if parts.before else None
+        self._forest, self._after = parts.forest, Graph(parts.after)
+
+    def run(self, table: Any, first: int) -> list[Any]:
+        """The same as :meth:`score.graph.Graph.run` of the whole."""
+        values = table if self._before is None else self._before.run(table)[0]
+        return self._after.run(self._forest.sums(values), first)
+
+
+def _pieces(table: Any, rows: int) -> list[Any]:
+    return [table[start : start + rows] for start in range(0, len(table), rows)]
+
+
+def _together(parts: Iterable[list[Any]]) -> list[Any]:
+    import numpy as np
+
+    return [part[0] if len(part) == 1 else np.concatenate(part) for part in zip(*parts, strict=True)]
 
 
 def _is_text(column: Column) -> bool:

@@ -6,11 +6,14 @@ import json
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from score.compiled import Compilation, CompiledModel
+from score.compiled import GRAPH, PARTS, Compilation, CompiledModel
 from score.contract import Contract
+from score.forest import Parts
 from score.golden import TOLERANCE, Golden
 from score.models import PickledModel
 
@@ -20,13 +23,36 @@ if TYPE_CHECKING:
 OPSETS = {"": 18, "ai.onnx.ml": 3}  # the most that skl2onnx knows
 
 
-def compiled(
-    pipeline: Any, contract: Contract, tables: Sequence[pd.DataFrame], requests: Sequence[Golden]
-) -> tuple[bytes, Compilation]:
-    """The graph and how it is used, once it has answered every row of ``tables``, edge rows and golden requests alike.
+@dataclass(frozen=True)
+class Twin:
+    """What came of compiling: the graph and, where requests of many rows are quicker so, its parts.
 
     Without a twin the graph is empty and the compilation has the reason.
     """
+
+    compilation: Compilation
+    graph: bytes = b""
+    parts: Parts | None = None
+
+    def write(self, folder: Path) -> None:
+        """Keep it with a package."""
+        self.compilation.write(folder)
+        if self.graph:
+            (folder / GRAPH).write_bytes(self.graph)
+        if self.parts is not None:
+            self.parts.write(folder / PARTS)
+
+    def models(self, contract: Contract) -> list[CompiledModel]:
+        """A model for each way that rows may go through it: one by one, and many at once."""
+        whole = CompiledModel(self.graph, contract, self.compilation)
+        if self.parts is None:
+            return [whole]
+        return [whole, CompiledModel(self.graph, contract, self.compilation, self.parts, long=1)]
+
+
+def compiled(pipeline: Any, contract: Contract, tables: Sequence[pd.DataFrame], requests: Sequence[Golden]) -> Twin:
+    """The twin, once it has answered every row of ``tables``, edge rows and golden requests as the pipeline does."""
+    from orchestrator.compiling.forests import cut
     from orchestrator.compiling.proving import Unequal
 
     with warnings.catch_warnings():
@@ -34,14 +60,15 @@ def compiled(
         try:
             graph, codes = convert(pipeline, len(contract.columns))
         except Exception as error:  # noqa: BLE001  # foreign code: whatever it is, it is the reason
-            return b"", Compilation(_told(error))
+            return Twin(Compilation(_told(error)))
         classes = [int(code) for code in pipeline.classes_] if hasattr(pipeline, "predict_proba") else None
         try:
-            return graph, prove(pipeline, graph, Compilation(classes=classes, codes=codes), contract, tables, requests)
+            twin = Twin(Compilation(classes=classes, codes=codes), graph, cut(graph))
+            return replace(twin, compilation=prove(pipeline, twin, contract, tables, requests))
         except Unequal as error:
-            return b"", Compilation(str(error))
+            return Twin(Compilation(str(error)))
         except Exception as error:  # noqa: BLE001  # ONNX Runtime's, for a graph that it cannot run
-            return b"", Compilation(f"ONNX Runtime cannot run it: {_told(error)}")
+            return Twin(Compilation(f"ONNX Runtime cannot run it: {_told(error)}"))
 
 
 def convert(pipeline: Any, width: int) -> tuple[bytes, dict[str, int]]:
@@ -81,8 +108,7 @@ def convert(pipeline: Any, width: int) -> tuple[bytes, dict[str, int]]:
 
 def prove(
     pipeline: Any,
-    graph: bytes,
-    compilation: Compilation,
+    twin: Twin,
     contract: Contract,
     tables: Sequence[pd.DataFrame],
     requests: Sequence[Golden],
@@ -99,18 +125,17 @@ def prove(
     from score.scorer import Scorer
 
     reader = Reader(contract)
-    pickle, twin = PickledModel(pipeline, reader), CompiledModel(graph, contract, compilation)
+    pickle, models = PickledModel(pipeline, reader), twin.models(contract)
     rows = [row for table in tables for row in accepted(table, contract)]
     beside, splits = split_rows(pipeline, contract, rows)
     edges = edge_rows(contract, rows) + beside
-    largest = max(largest_difference(pickle, twin, rows), largest_difference(pickle, twin, edges))
-    scorer = Scorer(contract, twin, reader)
+    largest = max(largest_difference(pickle, models, rows), largest_difference(pickle, models, edges))
     tolerance = min(max(TOLERANCE, 10 * largest), MOST)
-    for request in requests:
-        answer = scorer.answer(request.body)
+    for model, request in product(models, requests):
+        answer = Scorer(contract, model, reader).answer(request.body)
         if different := replace(request, tolerance=tolerance).difference(answer.status, json.loads(answer.body)):
             raise Unequal(f"golden request '{request.name}': {different}")
-    return replace(compilation, tolerance=tolerance, rows=len(rows), edges=len(edges), splits=splits)
+    return replace(twin.compilation, tolerance=tolerance, rows=len(rows), edges=len(edges), splits=splits)
 
 
 def _told(error: Exception) -> str:

@@ -42,8 +42,8 @@ def accepted(frame: pd.DataFrame, contract: Contract) -> list[Row]:
     return [dict(zip(columns, row, strict=True)) for row, good in zip(rows, fits, strict=True) if good]
 
 
-def largest_difference(wanted: Model, given: Model, rows: Sequence[Row]) -> float:
-    """How far apart the numbers are at most.
+def largest_difference(wanted: Model, given: Sequence[Model], rows: Sequence[Row]) -> float:
+    """How far the numbers of the ``given`` models are from those that are ``wanted``, at most.
 
     Raises:
         Unequal: a label differs, or a number by more than ``TOLERANCE``.
@@ -72,13 +72,15 @@ def columns_of(rows: Sequence[Row]) -> Columns:
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
-def _compared(wanted: Model, given: Model, rows: Sequence[Row]) -> float:
+def _compared(wanted: Model, given: Sequence[Model], rows: Sequence[Row]) -> float:
     labels, probabilities = wanted.predict(columns_of(rows))
-    largest = _difference((labels, probabilities), given.predict(columns_of(rows)), rows)
-    for index in range(0, len(rows), -(-len(rows) // SINGLES)):
-        one = slice(index, index + 1)
-        alone = labels[one], None if probabilities is None else probabilities[one]
-        largest = max(largest, _difference(alone, given.predict(columns_of(rows[one])), rows[one]))
+    largest = 0.0
+    for model in given:
+        largest = max(largest, _difference((labels, probabilities), model.predict(columns_of(rows)), rows))
+        for index in range(0, len(rows), -(-len(rows) // SINGLES)):
+            one = slice(index, index + 1)
+            alone = labels[one], None if probabilities is None else probabilities[one]
+            largest = max(largest, _difference(alone, model.predict(columns_of(rows[one])), rows[one]))
     return largest
 
 

@@ -24,7 +24,7 @@ from orchestrator.errors import PackageError
 from orchestrator.products import Evaluation, Package, Proof, Split, Trained
 from score import about, golden, profile, replies
 from score.body import Reader, Request
-from score.compiled import GRAPH, Compilation
+from score.compiled import Compilation
 from score.contract import Contract, json_value
 from score.models import FILE as PICKLE
 
@@ -103,15 +103,14 @@ def _compile(
 ) -> Compilation:
     """Write the compiled twin if there is to be one, and what came of it."""
     if spec.compile == "never":
-        twin = Compilation("package.compile is never")
+        twin = compiling.Twin(Compilation("package.compile is never"))
     else:
-        graph, twin = compiling.compiled(pipeline, contract, (split.X_train, split.X_test), requests)
-        if twin.used:
-            (folder / GRAPH).write_bytes(graph)
-        elif spec.compile == "required":
-            raise PackageError(f"package.compile: is 'required', and the pickle must serve this model: {twin.reason}")
+        twin = compiling.compiled(pipeline, contract, (split.X_train, split.X_test), requests)
+    reason = twin.compilation.reason
+    if reason and spec.compile == "required":
+        raise PackageError(f"package.compile: is 'required', and the pickle must serve this model: {reason}")
     twin.write(folder)
-    return twin
+    return twin.compilation
 
 
 def _write_about(folder: Path, trained: Trained, split: Split, evaluation: Evaluation) -> None:

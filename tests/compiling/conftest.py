@@ -15,8 +15,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from orchestrator.compiling import compiled
-from score.compiled import Compilation, CompiledModel
+from orchestrator.compiling import Twin, compiled
+from score.compiled import CompiledModel
 from score.contract import Contract
 from score.transforms import ToFloat, ZerosToMissing
 
@@ -31,13 +31,13 @@ class Fitted:
     contract: Contract
     tables: tuple[pd.DataFrame, ...]
 
-    def compiled(self) -> tuple[bytes, Compilation]:
+    def compiled(self) -> Twin:
         return compiled(self.pipeline, self.contract, self.tables, [])
 
     def twin(self) -> CompiledModel:
-        graph, compilation = self.compiled()
-        assert compilation.used, compilation.reason
-        return CompiledModel(graph, self.contract, compilation)
+        found = self.compiled()
+        assert found.compilation.used, found.compilation.reason
+        return found.models(self.contract)[-1]
 
 
 Fit = Callable[..., Fitted]

@@ -66,7 +66,7 @@ def test_every_shipped_model_has_a_twin(
 ) -> None:
     table = mixed if preprocess == "tabular" else X
     fitted = fit(PREPROCESS[preprocess](), model, table, targets[target])
-    _, compilation = fitted.compiled()
+    compilation = fitted.compiled().compilation
     assert (compilation.reason, compilation.tolerance) == ("", 1e-12)
     assert compilation.rows == len(table)
     trees = "Forest" in type(model).__name__ or "Boosting" in type(model).__name__
@@ -90,7 +90,7 @@ def test_every_shipped_model_has_a_twin(
     ids=str,
 )
 def test_twins_of_other_steps(steps: list[Any], model: Any, fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
-    assert fit(steps, model, X[["Age", "Glucose"]], targets["two"]).compiled()[1].reason == ""
+    assert fit(steps, model, X[["Age", "Glucose"]], targets["two"]).compiled().compilation.reason == ""
 
 
 GRADIENT: dict[str, Any] = {"n_estimators": 12, "random_state": 0}
@@ -118,7 +118,7 @@ GRADIENT: dict[str, Any] = {"n_estimators": 12, "random_state": 0}
     ids=str,
 )
 def test_boosting_has_a_twin(model: Any, target: str, fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
-    _, compilation = fit(pima(), model, X, targets[target]).compiled()
+    compilation = fit(pima(), model, X, targets[target]).compiled().compilation
     assert (compilation.reason, compilation.tolerance) == ("", 1e-12)
     assert compilation.splits > 0
 
@@ -134,7 +134,7 @@ def test_gradient_boosting_at_even_odds_predicts_the_second_class(fit: Fit) -> N
 def test_a_gap_can_be_a_category(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
     encoder = OneHotEncoder(sparse_output=False)
     fitted = fit([encoder], HistGradientBoostingClassifier(**BOOSTING), mixed[["city", "member"]], targets["two"])
-    assert fitted.compiled()[1].reason == ""
+    assert fitted.compiled().compilation.reason == ""
 
 
 def test_rows_of_any_count_are_answered(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
@@ -237,17 +237,17 @@ class Foreign(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
 def test_no_converter_is_a_reason(
     steps: list[Any], model: Any, reason: str, fit: Fit, X: pd.DataFrame, targets: dict[str, Any]
 ) -> None:
-    graph, compilation = fit(steps, model, X[["Age", "Glucose"]], targets["two"]).compiled()
-    assert not compilation.used
-    assert graph == b""
-    assert re.match(reason, compilation.reason)
+    twin = fit(steps, model, X[["Age", "Glucose"]], targets["two"]).compiled()
+    assert not twin.compilation.used
+    assert (twin.graph, twin.parts) == (b"", None)
+    assert re.match(reason, twin.compilation.reason)
 
 
 def test_categorical_splits_of_boosting_have_no_converter(
     fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]
 ) -> None:
     table = mixed[["Age", "city"]].astype({"city": "category"})
-    reason = fit([], HistGradientBoostingClassifier(**BOOSTING), table, targets["two"]).compiled()[1].reason
+    reason = fit([], HistGradientBoostingClassifier(**BOOSTING), table, targets["two"]).compiled().compilation.reason
     assert reason == "no converter for histogram gradient boosting with categorical columns"
 
 
@@ -255,7 +255,7 @@ def test_golden_requests_are_asked_too(fit: Fit, X: pd.DataFrame, targets: dict[
     fitted = fit([], LogisticRegression(max_iter=200), X, targets["two"])
     body = json.dumps({"data": json.loads(X.head(1).to_json(orient="records"))})
     asked = Golden("records", body, 200, {"predictions": [1], "probabilities": [[0.5, 0.5]], "classes": [0, 1]})
-    reason = compiled(fitted.pipeline, fitted.contract, fitted.tables, [asked])[1].reason
+    reason = compiled(fitted.pipeline, fitted.contract, fitted.tables, [asked]).compilation.reason
     assert reason.startswith("golden request 'records': reply.")
 
 
@@ -282,9 +282,7 @@ def test_a_twin_is_served_without_scikit_learn_and_pandas(
     fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any], tmp_path: Any
 ) -> None:
     fitted = fit(tabular(), RandomForestClassifier(**FOREST), mixed, targets["two"])
-    graph, compilation = fitted.compiled()
-    (tmp_path / "model.onnx").write_bytes(graph)
-    compilation.write(tmp_path)
+    fitted.compiled().write(tmp_path)
     fitted.contract.write(tmp_path)
     row = mixed.dropna().head(1)
     body = json.dumps({"input": json.loads(row.to_json(orient="records", double_precision=15))})

@@ -18,7 +18,7 @@ from orchestrator.compiling import edges, trees
 from orchestrator.compiling.edges import edge_rows, split_rows
 from orchestrator.compiling.proving import Unequal, accepted, columns_of, largest_difference
 from score.body import Reader
-from score.compiled import Compilation, CompiledModel
+from score.compiled import Compilation
 from score.models import PickledModel
 
 from .conftest import Fit, Fitted, pima, tabular
@@ -46,7 +46,7 @@ def spoiled(monkeypatch: pytest.MonkeyPatch) -> Callable[[Fitted, Spoil], Compil
         spoil(model)
         assert model.SerializeToString() != graph
         monkeypatch.setattr(module, "convert", lambda *_given: (model.SerializeToString(), codes))
-        return fitted.compiled()[1]
+        return fitted.compiled().compilation
 
     return spoiled
 
@@ -142,7 +142,7 @@ def test_forests_compare_in_float32_as_scikit_learns(forest: Fitted, monkeypatch
         return found(estimator)[0], np.float64
 
     monkeypatch.setattr("orchestrator.compiling.ensembles.trees_of", in_float64)
-    assert " rows differ: " in forest.compiled()[1].reason
+    assert " rows differ: " in forest.compiled().compilation.reason
 
 
 def test_both_sides_of_every_threshold_are_tried(forest: Fitted) -> None:
@@ -167,7 +167,7 @@ def test_both_sides_of_every_threshold_are_tried(forest: Fitted) -> None:
 
 def test_more_thresholds_than_can_be_tried_are_drawn_from(forest: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edges, "MAX_SPLITS", 7)
-    assert forest.compiled()[1].splits == 7
+    assert forest.compiled().compilation.splits == 7
 
 
 def test_edges_are_what_the_contract_lets_in(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
@@ -213,9 +213,9 @@ NAN = float("nan")
 
 def test_the_largest_difference_is_told() -> None:
     wanted, given = Fixed([0, 1, 1], [[0.5], [0.25], [NAN]]), Fixed([0, 1, 1], [[0.5], [0.25 + 1e-9], [NAN]])
-    assert largest_difference(wanted, given, ROWS) == pytest.approx(1e-9)
-    assert largest_difference(Fixed([1e9, 1.0, 2.0], None), Fixed([1e9 + 1, 1.0, 2.0], None), ROWS) == 1e-9
-    assert largest_difference(Fixed(["a", "b", "c"], None), Fixed(["a", "b", "c"], None), ROWS) == 0
+    assert largest_difference(wanted, [given], ROWS) == pytest.approx(1e-9)
+    assert largest_difference(Fixed([1e9, 1.0, 2.0], None), [Fixed([1e9 + 1, 1.0, 2.0], None)], ROWS) == 1e-9
+    assert largest_difference(Fixed(["a", "b", "c"], None), [Fixed(["a", "b", "c"], None)], ROWS) == 0
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_the_largest_difference_is_told() -> None:
 )
 def test_a_difference_names_the_row(given: Any, told: str) -> None:
     with pytest.raises(Unequal, match=told):
-        largest_difference(Fixed([0, 1, 1], [[0.5], [0.25], [1.0]]), given, ROWS)
+        largest_difference(Fixed([0, 1, 1], [[0.5], [0.25], [1.0]]), [given], ROWS)
 
 
 class Alone(Fixed):
@@ -241,17 +241,16 @@ class Alone(Fixed):
 
 def test_rows_are_asked_alone_too() -> None:
     with pytest.raises(Unequal, match="label 1 instead of 0"):
-        largest_difference(Fixed([0, 1, 1], None), Alone([0, 1, 1], None), ROWS)
+        largest_difference(Fixed([0, 1, 1], None), [Alone([0, 1, 1], None)], ROWS)
 
 
 @pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_rows_that_the_pickle_fails_on_are_not_compared(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
     fitted = fit(tabular(), RandomForestClassifier(3, random_state=0), mixed, targets["two"])
-    graph, compilation = fitted.compiled()
     pickle = PickledModel(fitted.pipeline, Reader(fitted.contract))
     row = accepted(mixed.dropna().head(1), fitted.contract)[0]
     too_large = row | {"DiabetesPedigreeFunction": 3e38}  # scaled, it is beyond float32
     with pytest.raises(ValueError, match="too large"):
         pickle.predict(columns_of([too_large]))
-    twin = CompiledModel(graph, fitted.contract, compilation)
-    assert largest_difference(pickle, twin, [row, too_large, row]) == 0
+    twin = fitted.twin()
+    assert largest_difference(pickle, [twin], [row, too_large, row]) == 0
