@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
 
 from score.contract import Contract
+from score.numbers import NumbersReader
 from score.parsing import NotJson, Repeated, parse
 from score.problems import MAX_PROBLEMS, BadRequest, Problem, Problems
 from score.typed import LONG, TypedReader
@@ -70,9 +71,10 @@ class Reader:
         self._rules: dict[str, Rule] = {column.name: rule_for(column) for column in contract.columns}
         self._ranges = {name: rule for name, rule in self._rules.items() if rule.column.minimum is not None}
         self._strict = contract.extra_columns == "forbid"
-        self._typed: TypedReader | None = None
-        with suppress(ValueError):
-            self._typed = TypedReader(self._rules)
+        self._quick: list[NumbersReader | TypedReader] = []  # for bodies without a fault, of which they tell nothing
+        for kind in (NumbersReader, TypedReader):
+            with suppress(ValueError):
+                self._quick.append(kind(self._rules))
 
     def read(self, body: bytes | str | dict[str, Any]) -> tuple[Form, Columns]:
         """The form of a body, and the values (n_rows,) of each column, in training's order.
@@ -80,9 +82,10 @@ class Reader:
         Raises:
             BadRequest: with all problems, up to ``max_problems``.
         """
-        typed = None if self._typed is None or isinstance(body, dict) else self._typed.read(body)
-        if typed is not None:
-            return typed
+        if not isinstance(body, dict):
+            for quick in self._quick:
+                if (found := quick.read(body)) is not None:
+                    return found
         request = read(body)
         return request.form, self.columns(request)
 

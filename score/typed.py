@@ -17,8 +17,17 @@ from score.values import Rule
 if TYPE_CHECKING:
     from score.models import Columns
 
+Form = Literal["input", "data"]  # of the bodies in which each row is an object
 LONG = 256  # so many rows are quicker in an array than in a list
 _FRAME = len('{"input":""}') + len('"input":')  # a body needs more around its text where the key stands twice
+
+
+def row_type(types: Mapping[str, Any]) -> Any:
+    """The type of a row of columns of these names and types, and of nothing else."""
+    fields = {f"c{place}": name for place, name in enumerate(types)}  # as names of columns need not be Python's
+    return msgspec.defstruct(
+        "Row", list(zip(fields, types.values(), strict=True)), rename=fields, forbid_unknown_fields=True, gc=False
+    )
 
 
 class TypedReader:
@@ -32,18 +41,16 @@ class TypedReader:
         types = {name: rule.json_type for name, rule in rules.items()}
         if not types or None in types.values() or ":" in "".join(types):
             raise ValueError("a column that msgspec cannot check")
-        fields = {f"c{place}": name for place, name in enumerate(types)}  # as names of columns need not be Python's
-        row: Any = msgspec.defstruct(
-            "Row", list(zip(fields, types.values(), strict=True)), rename=fields, forbid_unknown_fields=True, gc=False
-        )
+        row: Any = row_type(types)
         forms = [("input", str | UnsetType, UNSET), ("data", list[row] | UnsetType, UNSET)]
         body = msgspec.defstruct("Body", forms, forbid_unknown_fields=True)
         self._body: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
         self._rows: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[row])
-        self._getters = [(name, attrgetter(field), rules[name].array_type) for field, name in fields.items()]
-        self._texts = [attrgetter(field) for field, name in fields.items() if str in rules[name].types]
+        fields = dict(zip(types, row.__struct_fields__, strict=True))
+        self._getters = [(name, attrgetter(field), rules[name].array_type) for name, field in fields.items()]
+        self._texts = [attrgetter(field) for name, field in fields.items() if str in rules[name].types]
 
-    def read(self, body: bytes | str) -> tuple[Literal["input", "data"], Columns] | None:
+    def read(self, body: bytes | str) -> tuple[Form, Columns] | None:
         """The form of a body and the values (n_rows,) of each column, in training's order; None for another body.
 
         The values of a long request are an array where they can be one, else a list, in which None is a missing value.

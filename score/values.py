@@ -27,6 +27,7 @@ class Rule:
     """What one column takes. ``plain`` judges a whole column quickly, ``convert`` one unusual cell slowly."""
 
     noun: ClassVar[str]
+    numeric: ClassVar[bool] = False
     types: frozenset[type]
 
     def __init__(self, column: Column) -> None:
@@ -125,6 +126,7 @@ class Rule:
 
 class _Integer(Rule):
     noun = "an integer"
+    numeric = True
     types = frozenset({int})
 
     def __init__(self, column: Column) -> None:
@@ -147,9 +149,13 @@ class _Integer(Rule):
         return Annotated[int, Meta(ge=self._low, le=self._high)] if self._high < 2**63 else None  # Meta's own limit
 
     def array(self, values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
-        kept = values.dtype.kind in "iu" and (
-            not len(values) or self._low <= values.min() <= values.max() <= self._high
-        )
+        import numpy as np
+
+        whole = values.dtype.kind in "iu"
+        if values.dtype.kind == "f":  # as ``convert`` takes whole ones, which NaN is not
+            values = values.astype(float)
+            whole = bool(((np.abs(values) <= EXACT) & (np.trunc(values) == values)).all())
+        kept = whole and (not len(values) or self._low <= values.min() <= values.max() <= self._high)
         return values.astype(int) if kept and self._high < 2**63 else None
 
     @property
@@ -165,6 +171,7 @@ class _Integer(Rule):
 
 class _Number(Rule):
     noun = "a number"
+    numeric = True
     types = frozenset({int, float})
 
     def __init__(self, column: Column) -> None:
