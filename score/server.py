@@ -27,7 +27,7 @@ from typing import Any
 import uvicorn
 import uvloop  # noqa: F401 -- named here, it is pinned with the package
 
-from score import logfile, meta, metrics, workers
+from score import logfile, memory, meta, metrics, workers
 from score.access import Access
 from score.admission import Admission, Limits
 from score.application import Page, application
@@ -217,6 +217,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.config.dictConfig(log_config())
     logfile.keep_bounded(owner=options.listener_fd is None)
     sys.setswitchinterval(SWITCH_SECONDS)
+    memory.keep()
     os.environ.setdefault("AZUREML_MODEL_DIR", str(PACKAGE))
     contract = json.loads((PACKAGE / "contract.json").read_text())
     if options.workers > 1 and options.listener_fd is None:
