@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
 
 from score.contract import Contract
-from score.numbers import NumbersReader
+from score.numeric import NumericReader
 from score.parsing import NotJson, Repeated, parse
 from score.problems import MAX_PROBLEMS, BadRequest, Problem, Problems
 from score.typed import LONG, TypedReader
@@ -71,8 +71,8 @@ class Reader:
         self._rules: dict[str, Rule] = {column.name: rule_for(column) for column in contract.columns}
         self._ranges = {name: rule for name, rule in self._rules.items() if rule.column.minimum is not None}
         self._strict = contract.extra_columns == "forbid"
-        self._quick: list[NumbersReader | TypedReader] = []  # for bodies without a fault, of which they tell nothing
-        for kind in (NumbersReader, TypedReader):
+        self._quick: list[NumericReader | TypedReader] = []  # for bodies without a fault, of which they tell nothing
+        for kind in (NumericReader, TypedReader):
             with suppress(ValueError):
                 self._quick.append(kind(self._rules))
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from score.body import Reader, read
 from score.contract import Contract
-from score.numbers import NumbersReader
+from score.numeric import NumericReader
 from score.problems import BadRequest
 from score.typed import LONG
 from score.values import rule_for
@@ -27,8 +27,8 @@ def contract() -> Contract:
     return Contract.describe(frame, model_name="m", task="regression")
 
 
-def numbers_of(contract: Contract) -> NumbersReader:
-    return NumbersReader({column.name: rule_for(column) for column in contract.columns})
+def numeric_of(contract: Contract) -> NumericReader:
+    return NumericReader({column.name: rule_for(column) for column in contract.columns})
 
 
 def checked(contract: Contract, body: bytes | str) -> Any:
@@ -54,7 +54,7 @@ def test_long_bodies_are_read_into_arrays(contract: Contract) -> None:
     rows = pd.DataFrame(table).to_dict(orient="records")
     rows[0] = dict(reversed((ROW | {"whole": 3.0, "gap": -0.0}).items()))
     for body in bodies(rows):
-        found = numbers_of(contract).read(body)
+        found = numeric_of(contract).read(body)
         assert found is not None
         assert listed(found) == checked(contract, body)
         assert [np.asarray(values).dtype for values in found[1].values()] == [np.int64, np.float64, np.float64]
@@ -68,7 +68,7 @@ def test_many_columns_and_long_names_keep_their_values() -> None:
     rows = [{name: place + number / 8 for place, name in enumerate(names)} for number in range(70_000)][-LONG:]
     for count in (LONG, 2**16 - LONG):  # MessagePack writes a longer list's length otherwise
         body = json.dumps({"data": (rows * (count // LONG + 1))[: count + 1]})
-        found = numbers_of(contract).read(body)
+        found = numeric_of(contract).read(body)
         assert found is not None
         assert [values[1] for values in found[1].values()] == [rows[1][name] for name in names]
         assert [values[-1] for values in found[1].values()] == [rows[count % LONG][name] for name in names]
@@ -96,7 +96,7 @@ def test_many_columns_and_long_names_keep_their_values() -> None:
 def test_whatever_else_is_for_the_other_readers(contract: Contract, last: str) -> None:
     rows = ", ".join([json.dumps(ROW)] * LONG + [last])
     for body in (f'{{"data": [{rows}]}}', json.dumps({"input": f"[{rows}]"})):
-        assert numbers_of(contract).read(body) is None
+        assert numeric_of(contract).read(body) is None
 
 
 @pytest.mark.parametrize(
@@ -106,21 +106,21 @@ def test_whatever_else_is_for_the_other_readers(contract: Contract, last: str) -
 def test_a_key_more_is_for_the_other_readers(contract: Contract, head: str) -> None:
     rows = [ROW] * LONG
     for body in (json.dumps({"data": rows}), json.dumps({"input": json.dumps(rows)})):
-        assert numbers_of(contract).read(head + body[1:]) is None
+        assert numeric_of(contract).read(head + body[1:]) is None
         escaped = body.replace('"whole\\":', '"whole\\"\\u003a', 1).replace('"whole":', '"whole"\\u003a', 1)
-        assert numbers_of(contract).read(head + escaped[1:]) is None
+        assert numeric_of(contract).read(head + escaped[1:]) is None
 
 
 def test_short_bodies_are_for_the_other_readers(contract: Contract) -> None:
     for rows in ([], [ROW], [ROW] * (LONG // 10)):
-        assert numbers_of(contract).read(json.dumps({"data": rows})) is None
-    assert numbers_of(contract).read(f'{{"data": [{" " * 10_000}]}}') is None
+        assert numeric_of(contract).read(json.dumps({"data": rows})) is None
+    assert numeric_of(contract).read(f'{{"data": [{" " * 10_000}]}}') is None
 
 
 @pytest.mark.parametrize("frame", [{"a:b": [1.0]}, {"text": ["a"]}, {"whether": [True]}])
 def test_other_contracts_are_for_the_other_readers(frame: dict[str, list[Any]]) -> None:
     with pytest.raises(ValueError, match="for another reader"):
-        numbers_of(Contract.describe(pd.DataFrame(frame), model_name="m", task="regression"))
+        numeric_of(Contract.describe(pd.DataFrame(frame), model_name="m", task="regression"))
 
 
 @settings(max_examples=1000, deadline=None)
@@ -134,7 +134,7 @@ def test_no_damage_makes_the_readers_differ(contract: Contract, data: st.DataObj
             st.sampled_from([*"0123456789.eE+-:,\"'\\{}[] ", "null", "true", '"whole": 1, ', "\\u003a", '\\"', ""])
         )
         body = body[:start] + piece + body[end:]
-    found = numbers_of(contract).read(body)
+    found = numeric_of(contract).read(body)
     try:
         wanted = checked(contract, body)
     except BadRequest as error:

@@ -22,7 +22,7 @@ _ARTICLE = b'{"input"'
 _NUMBER = 9  # bytes of a float64 in MessagePack: what it is, and then it, its highest byte first
 
 
-class NumbersReader:
+class NumericReader:
     """Reads the two forms in which each row is an object; made once, safe to use from many threads.
 
     MessagePack is the detour by which msgspec writes the values of many objects side by side: its floats, and the names
