@@ -188,12 +188,18 @@ def http(peer: Peer, rows: Rows) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-@contextmanager
-def started(peer: Peer, request: bytes, log: Path) -> Iterator[tuple[int, float, psutil.Process]]:
-    """The server's port, the seconds until its first answer, and its process."""
+def free_port() -> int:
+    """A port that nobody holds."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def started(peer: Peer, request: bytes, log: Path) -> Iterator[tuple[int, float, psutil.Process]]:
+    """The server's port, the seconds until its first answer, and its process."""
+    port = free_port()
     began = time.perf_counter()
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -348,7 +354,7 @@ def peers(package: Path, folder: Path, pythons: argparse.Namespace) -> Iterator[
         (home / "model-settings.json").write_text(json.dumps(model))
 
         def command_of(port: int) -> list[str]:
-            ports = {"http_port": port, "grpc_port": port + 1, "metrics_port": port + 2, "parallel_workers": 1}
+            ports = {"http_port": port, "grpc_port": free_port(), "metrics_port": free_port(), "parallel_workers": 1}
             (home / "settings.json").write_text(json.dumps({"host": "127.0.0.1", **ports}))
             return [str(Path(pythons.mlserver).with_name("mlserver")), "start", "."]
 
