@@ -15,11 +15,28 @@ from score.typed import LONG, row_type
 from score.values import Rule
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from score.models import Columns
     from score.typed import Form
 
 _ARTICLE = b'{"input"'
-_NUMBER = 9  # bytes of a float64 in MessagePack: what it is, and then it, its highest byte first
+_NUMBER, _FLOAT = 9, 0xCB  # bytes of a float64 in MessagePack, and the first: the others are it, from its highest on
+_PACKED = msgspec.msgpack.Encoder()
+
+
+def floats(values: list[Any]) -> npt.NDArray[Any] | None:
+    """A list (n,) as an array, if all of it are floats."""
+    import numpy as np
+
+    packed = _PACKED.encode(values)
+    start = len(_PACKED.encode([None] * len(values))) - len(values)  # where the list's own head ends
+    if len(packed) != start + _NUMBER * len(values):
+        return None
+    table = np.frombuffer(packed, np.uint8, offset=start).reshape(-1, _NUMBER)
+    if (table[:, 0] != _FLOAT).any():  # where the first is a float, the second begins where it is looked for
+        return None
+    return table[:, 1:].copy().view(">f8").ravel().astype(float)
 
 
 class NumericReader:
@@ -39,11 +56,10 @@ class NumericReader:
         data = msgspec.defstruct("Body", [("data", list[row])], forbid_unknown_fields=True)
         self._data: msgspec.json.Decoder[Any] = msgspec.json.Decoder(data)
         self._rows: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[row])
-        self._packed = msgspec.msgpack.Encoder()
         self._rules = rules
         self._least = LONG * sum(len(name) + len('"":0,') for name in rules)  # bytes, of a long body
-        sizes = [len(self._packed.encode(name)) + _NUMBER for name in rules]
-        self._width = len(self._packed.encode(row(**dict.fromkeys(row.__struct_fields__, 0.0))))
+        sizes = [len(_PACKED.encode(name)) + _NUMBER for name in rules]
+        self._width = len(_PACKED.encode(row(**dict.fromkeys(row.__struct_fields__, 0.0))))
         starts = [self._width - sum(sizes[place:]) for place in range(len(sizes))]
         self._values = [start + size - _NUMBER + 1 for start, size in zip(starts, sizes, strict=True)]
 
@@ -83,7 +99,7 @@ class NumericReader:
     def _columns(self, rows: list[Any]) -> Columns | None:
         import numpy as np
 
-        packed = self._packed.encode(rows)
+        packed = _PACKED.encode(rows)
         start = len(packed) - len(rows) * self._width
         columns = {}
         for (name, rule), place in zip(self._rules.items(), self._values, strict=True):

@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+LEVELS = 6  # of objects and lists in each other, as the Open Inference Protocol has them
+
 
 class NotJson(ValueError):  # noqa: N818  # as one says it
     """A text that is no JSON: what is wrong, and where."""
@@ -39,18 +41,31 @@ def parse(text: bytes | str) -> Any:
 def _each_key_once(text: bytes | str, held: Any) -> bool:
     r"""Whether there are no more colons than keys kept, and so no key twice; False may also mean "perhaps".
 
-    Keys are counted where requests have them: in the object and in the rows of its lists. Texts in it (the article's
-    form holds all rows in one) count with their own colons, unless one of them may be written as ``\u003a``.
+    Keys are counted where requests mostly have them, in the object and in the rows of its lists, and if that is not
+    enough, deeper. Texts in it (the article's form holds all rows in one) count with their own colons, unless one of
+    them may be written as ``\u003a``.
     """
     colon, escape = (":", "\\u003") if isinstance(text, str) else (b":", b"\\u003")
+    there = text.count(colon)  # type: ignore[arg-type]  # both text or bytes
     counted = len(held) + sum(map(_colons, held.values())) if isinstance(held, dict) else _colons(held)
-    return text.count(colon) == counted and escape not in text  # type: ignore[arg-type, operator]  # both text or bytes
+    return (there == counted or there == _colons_below(held, LEVELS)) and escape not in text  # type: ignore[operator]
 
 
 def _colons(value: Any) -> int:
     if isinstance(value, str):
         return value.count(":")
     return sum(len(row) for row in value if type(row) is dict) if isinstance(value, list) else 0
+
+
+def _colons_below(value: Any, levels: int) -> int:
+    """Never more than there are; none of lists that begin with no object, and none at last."""
+    if not levels:
+        return 0
+    if isinstance(value, dict):
+        return len(value) + sum(_colons_below(inner, levels - 1) for inner in value.values())
+    if isinstance(value, list):
+        return sum(_colons_below(inner, levels - 1) for inner in value) if value and type(value[0]) is dict else 0
+    return _colons(value)
 
 
 def _parse_slowly(text: bytes | str) -> Any:

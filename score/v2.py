@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from score import v2_binary
 from score.contract import Column, Contract
+from score.numeric import floats
 from score.parsing import NotJson, Repeated, parse
 from score.problems import BadRequest, Problem
 from score.replies import encoded, out_of_range
 from score.scorer import Answer, Scorer, ScoringError
+from score.typed import LONG
 from score.values import Values, listed, shown
 
 if TYPE_CHECKING:
@@ -137,7 +139,11 @@ def _values(tensor: dict[str, Any], name: str) -> Values:
     if len(data) != shape[0]:
         raise _refused(f"'data' has {len(data)} values", f"{shape[0]}, as 'shape' says", name)
     types = _TYPES[datatype] | {type(None)}  # null: a value that is missing
-    if isinstance(data, np.ndarray) or set(map(type, data)) <= types:
+    if isinstance(data, np.ndarray):
+        return data
+    if len(data) >= LONG and float in types and (array := floats(data)) is not None:
+        return array
+    if set(map(type, data)) <= types:
         return data
     row, value = next((row, value) for row, value in enumerate(data) if type(value) not in types)
     raise BadRequest([Problem(row, name, f"the value is {shown(value)}", f"{datatype}, as 'datatype' says")])

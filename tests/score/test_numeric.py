@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from score.body import Reader, read
 from score.contract import Contract
-from score.numeric import NumericReader
+from score.numeric import NumericReader, floats
 from score.problems import BadRequest
 from score.typed import LONG
 from score.values import rule_for
@@ -141,3 +141,20 @@ def test_no_damage_makes_the_readers_differ(contract: Contract, data: st.DataObj
         pytest.fail(f"taken, and refused: {error}") if found is not None else None
     else:
         assert found is None or listed(found) == wanted
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    start=st.lists(
+        st.floats() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=12) | st.none() | st.booleans(), max_size=20
+    ),
+    count=st.sampled_from([0, 16, LONG, 2**16]),
+)
+def test_lists_of_floats_alone_are_arrays(start: list[Any], count: int) -> None:
+    values = [*start, *[0.5] * count]
+    found = floats(values)
+    if all(type(value) is float for value in values):
+        assert found is not None
+        np.testing.assert_array_equal(found, values)
+    else:
+        assert found is None

@@ -46,6 +46,7 @@ def test_no_key_that_stands_twice_is_missed(row: dict[str, str], ascii_only: boo
         assert isinstance(held, Repeated)
         assert held.twice == [key]
         assert isinstance(parse(f'{{"data": [{text}]}}')["data"][0], Repeated)
+        assert isinstance(parse(f'{{"inputs": [{{"parameters": {text}}}]}}')["inputs"][0]["parameters"], Repeated)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,7 @@ def test_a_colon_in_a_text_hides_no_key(text: str) -> None:
         '{"data": [{"a": 1, "b": 2}, {"a": 3, "b": 4}]}',
         b'{"columns": ["a", "b"], "data": [[1, "x"]]}',
         b'[{"a": 1}]',
+        '{"id": "a:b", "parameters": {"x": {"y": 1}}, "inputs": [{"name": "a", "parameters": {"z": ":"}, "data": [1]}]}',
     ],
 )
 def test_usual_requests_go_the_fast_way(text: bytes | str, monkeypatch: pytest.MonkeyPatch) -> None:

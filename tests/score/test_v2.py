@@ -17,6 +17,7 @@ from tritonclient.utils import InferenceServerException
 from score import v2
 from score.meta import ORIGIN
 from score.scorer import Scorer
+from score.typed import LONG
 
 from .conftest import Serve, port_of
 
@@ -69,6 +70,28 @@ def test_nested_data_of_one_column_is_the_same(survey_scorer: Scorer, mixed: pd.
     nested = [tensor | {"data": [[value] for value in tensor["data"]]} for tensor in standing]
     assert flat == infer(survey_scorer, {"inputs": standing}) == infer(survey_scorer, {"inputs": nested})
     assert flat[0] == 200
+
+
+def test_many_rows_get_the_answers_that_few_get(survey_scorer: Scorer, mixed: pd.DataFrame) -> None:
+    few = mixed.head(3)
+    many = pd.concat([few] * LONG, ignore_index=True)
+    datatypes = MIXED | {"age": "FP64"}  # as clients send numbers that are whole
+    answers = []
+    for rows in (few, many):
+        inputs = tensors(rows, datatypes)
+        for tensor in inputs:
+            if tensor["name"] == "age":
+                tensor["data"] = list(map(float, tensor["data"]))
+        status, reply = infer(survey_scorer, {"inputs": inputs, "parameters": {"content_type": "pd"}})
+        assert status == 200, reply
+        answers.append([output["data"] for output in reply["outputs"]])
+    assert answers[1] == [data * LONG for data in answers[0]]
+    for wrong, told in ((1.5, "the value is 1.5"), (True, "the value is true"), (2.0**60, "does not fit")):
+        inputs[0]["data"][LONG] = wrong
+        status, reply = infer(survey_scorer, {"inputs": inputs})
+        assert status == 400
+        assert f'row {LONG}, column "age": ' in reply["error"]
+        assert told in reply["error"]
 
 
 def test_outputs_may_be_chosen(survey_scorer: Scorer, mixed: pd.DataFrame) -> None:
