@@ -30,13 +30,18 @@ def floats(values: list[Any]) -> npt.NDArray[Any] | None:
     import numpy as np
 
     packed = _PACKED.encode(values)
-    start = len(_PACKED.encode([None] * len(values))) - len(values)  # where the list's own head ends
+    start = 1 if len(values) < 2**4 else 3 if len(values) < 2**16 else 5  # after the list's own head
     if len(packed) != start + _NUMBER * len(values):
         return None
-    table = np.frombuffer(packed, np.uint8, offset=start).reshape(-1, _NUMBER)
-    if (table[:, 0] != _FLOAT).any():  # where the first is a float, the second begins where it is looked for
-        return None
-    return table[:, 1:].copy().view(">f8").ravel().astype(float)
+    if (np.frombuffer(packed, np.uint8, offset=start)[::_NUMBER] != _FLOAT).any():
+        return None  # where the first is a float, the second begins where it is looked for
+    return _strided(packed, start + 1, len(values), _NUMBER)
+
+
+def _strided(packed: bytes, start: int, count: int, width: int) -> npt.NDArray[Any]:
+    import numpy as np
+
+    return np.ndarray(count, ">f8", packed, start, width).astype(float) if count else np.empty(0)
 
 
 class NumericReader:
@@ -97,14 +102,11 @@ class NumericReader:
         return form == "data" or np.count_nonzero(text == ord("\\")) == 2 * keys
 
     def _columns(self, rows: list[Any]) -> Columns | None:
-        import numpy as np
-
         packed = _PACKED.encode(rows)
         start = len(packed) - len(rows) * self._width
         columns = {}
         for (name, rule), place in zip(self._rules.items(), self._values, strict=True):
-            values = np.ndarray(len(rows), ">f8", packed, start + place, self._width).astype(float)
-            taken = rule.array(values)
+            taken = rule.array(_strided(packed, start + place, len(rows), self._width))
             if taken is None:
                 return None
             columns[name] = taken

@@ -106,14 +106,15 @@ class Scorer:
         return Scored(self._payload(form, columns), replies.out_of_range(self.reader.outside(columns)))
 
     @_our_fault
-    def infer(self, given: Columns) -> tuple[list[Any], Any, dict[str, int]]:
+    def infer(self, given: Columns, labels: bool = True) -> tuple[list[Any], Any, dict[str, int]]:
         """Labels, and probabilities (n_rows, n_classes) where the model has them, for columns of one length.
 
-        And how many values of each column are outside of training's range. Raises as ``score``.
+        Where there are the latter, the former are left out on demand. And how many values of each column are outside of
+        training's range. Raises as ``score``.
         """
         columns = self.reader.checked(given)
         seen(columns)
-        return *self._predicted(columns), self.reader.outside(columns)
+        return *self._predicted(columns, labels=labels or not self.probable), self.reader.outside(columns)
 
     @cached_property
     def probable(self) -> bool:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BINARY = "tensors as the protocol's binary extension has them, or all as JSON"
 _INTEGERS = [f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
 SERVER = "sklearn-orchestrator"
+OUTPUTS = ("predictions", "probabilities")
 _TYPES: Mapping[str, frozenset[type]] = {
     "BOOL": frozenset({bool}),
     "BYTES": frozenset({str}),
@@ -60,9 +61,9 @@ def infer(scorer: Scorer, body: bytes, length: str | None = None, version: str |
     """
     try:
         request, rest = _request(body, length)
-        predictions, probabilities, outside = scorer.infer(_columns(request, rest))
+        wanted = _wanted(request, OUTPUTS if scorer.probable else OUTPUTS[:1])
+        predictions, probabilities, outside = scorer.infer(_columns(request, rest), OUTPUTS[0] in wanted)
         outputs = _outputs(scorer.contract.classes, predictions, probabilities)
-        wanted = _wanted(request, outputs)
     except (BadRequest, ScoringError) as error:
         return refusal(error.status, str(error))
     chosen, tail = [], b""
@@ -150,10 +151,14 @@ def _values(tensor: dict[str, Any], name: str) -> Values:
 
 
 def _outputs(classes: Sequence[Any] | None, predictions: list[Any], probabilities: Any) -> dict[str, dict[str, Any]]:
-    n, outputs = len(predictions), {}
-    outputs["predictions"] = {"shape": [n], "datatype": _datatype_of(classes), "data": predictions}
+    """All tensors; that of the predictions is empty where they were not asked for."""
+    outputs = {"predictions": {"shape": [len(predictions)], "datatype": _datatype_of(classes), "data": predictions}}
     if probabilities is not None:
-        outputs["probabilities"] = {"shape": [n, len(classes or ())], "datatype": "FP64", "data": probabilities.ravel()}
+        outputs["probabilities"] = {
+            "shape": list(probabilities.shape),
+            "datatype": "FP64",
+            "data": probabilities.ravel(),
+        }
     return {name: {"name": name} | tensor for name, tensor in outputs.items()}
 
 
