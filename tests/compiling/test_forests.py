@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,10 @@ from sklearn.tree import DecisionTreeClassifier
 
 from orchestrator.compiling import convert, forests
 from orchestrator.compiling.trees import Tree, ensemble
-from score.forest import BITS, Parts
+from score.compiled import LOOKED_UP, Compilation, CompiledModel
+from score.forest import BITS, Forest, Parts
 from score.graph import Graph
+from score.typed import LONG
 
 from .conftest import Fit, pima
 
@@ -148,6 +151,50 @@ def test_parts_are_kept_in_the_same_bytes(fit: Fit, X: pd.DataFrame, targets: di
     assert (kept.before, kept.after) == (parts.before, parts.after)
     values = Graph(kept.before).run(X.to_numpy(float))[0]
     np.testing.assert_array_equal(kept.forest.sums(values), parts.forest.sums(values))
+
+
+def test_a_package_looks_up_many_rows_and_walks_few(
+    fit: Fit, X: pd.DataFrame, targets: dict[str, Any], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = fit(pima(), RandomForestClassifier(20, max_depth=5, **SEED), X, targets["two"])
+    fitted.compiled().write(tmp_path)
+    model = CompiledModel.load(tmp_path, fitted.contract, Compilation.read(tmp_path))
+    looked_up: list[int] = []
+    sums = Forest.sums
+
+    def counted(self: Forest, table: Any) -> Any:
+        looked_up.append(len(table))
+        return sums(self, table)
+
+    monkeypatch.setattr(Forest, "sums", counted)
+    for rows, wanted in ((1, []), (LONG - 1, []), (LONG, [LONG]), (2 * LOOKED_UP + 1, [LOOKED_UP, LOOKED_UP, 1])):
+        table = pd.concat([X] * (rows // len(X) + 1))[:rows]
+        labels, probabilities = model.predict({str(name): table[name].to_numpy() for name in table})
+        np.testing.assert_array_equal(labels, fitted.pipeline.predict(table))
+        np.testing.assert_allclose(probabilities, fitted.pipeline.predict_proba(table), rtol=0, atol=1e-15)
+        assert looked_up == wanted
+        looked_up.clear()
+
+
+@pytest.mark.parametrize("what", ["leaves", "values", "thresholds"])
+def test_a_wrong_forest_is_caught(
+    what: str, fit: Fit, X: pd.DataFrame, targets: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = fit(pima(), RandomForestClassifier(20, max_depth=5, **SEED), X, targets["two"])
+    assert fitted.compiled().parts is not None
+
+    def wrong(graph: bytes) -> Parts | None:
+        parts = cut(graph)
+        assert parts is not None
+        arrays = parts.forest.arrays()
+        for name in arrays:
+            if name.endswith(what):
+                arrays[name] = arrays[name] + 1 if what == "thresholds" else np.roll(arrays[name], 1, axis=-2)
+        return replace(parts, forest=Forest.of(arrays))
+
+    cut = forests.cut
+    monkeypatch.setattr(forests, "cut", wrong)
+    assert " rows differ: " in fitted.compiled().compilation.reason
 
 
 def test_what_is_as_quick_to_walk_is_not_cut(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
