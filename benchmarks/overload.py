@@ -172,8 +172,11 @@ def main() -> int:
     print(f"answered {len(overload.latencies) / options.seconds:.0f} a second, p50 {accepted[49]:.3f} s, "
           f"p99 {accepted[98]:.3f} s; health at most {max(overload.health):.3f} s")  # fmt: skip
     tenth = max(1, len(overload.memory) // 10)
-    first, last = (statistics.median(part) for part in (overload.memory[tenth : 2 * tenth], overload.memory[-tenth:]))
-    print(f"memory {first:.0f} MB after a tenth of the time, {last:.0f} MB at its end")
+    parts = (overload.memory[part * tenth : (part + 1) * tenth] for part in (1, 5, 9))
+    first, middle, last = map(statistics.median, parts)
+    print(
+        f"memory {first:.0f} MB after a tenth of the time, {middle:.0f} MB after half of it, {last:.0f} MB at its end"
+    )
     print(f"p50 on one connection: {before:.2f} ms before, {after:.2f} ms after: {after / before:.2f} ×")
     return any(count for what, count in told.items() if what not in ("200", "503", "no connection left to send on"))
 

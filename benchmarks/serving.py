@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -306,6 +307,16 @@ def measured(peer: Peer, seconds: float, log: Path) -> Measured:
     return Measured(cold, memory, rates, medians)
 
 
+def median(each: Sequence[Measured]) -> Measured:
+    """The median of each number, as a machine may be slower for a while, and one server alone suffer from it."""
+    rates, medians = (
+        {what: statistics.median(getattr(one, name)[what] for one in each) for what in each[0].a_second}
+        for name in ("a_second", "p50_ms")
+    )
+    cold, memory = (statistics.median(getattr(one, name) for one in each) for name in ("cold_start_s", "memory_mb"))
+    return Measured(cold, memory, rates, medians)
+
+
 def trained(folder: Path) -> Path:
     """The package of the main job, made in this folder."""
     command = [sys.executable, "run.py", "deploy=none", f"state_dir={folder}/state", f"hydra.run.dir={folder}/run"]
@@ -423,6 +434,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", help="the Python of an environment with it")
     parser.add_argument("--package", type=Path, help="a package of the bundled data; else one is trained")
     parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=1, help="of all servers; of each number the median is told")
     parser.add_argument("--plot", type=Path, help="where to draw it")
     parser.add_argument("--load", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -435,12 +447,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         package = (options.package or trained(folder)).resolve()
-        results: dict[str, Measured] = {}
-        for peer in peers(package, folder, options):
+        found: dict[str, list[Measured]] = defaultdict(list)
+        everyone = list(peers(package, folder, options))
+        for peer in everyone * options.rounds:
             try:
-                results[peer.name] = measured(peer, options.seconds, folder / "log")
+                found[peer.name].append(measured(peer, options.seconds, folder / "log"))
             except RuntimeError as error:
-                print(f"{peer.name} is left out: {error}", file=sys.stderr)
+                print(f"{peer.name} is left out of a round: {error}", file=sys.stderr)
+    results = {name: median(each) for name, each in found.items()}
     told(results)
     if options.plot:
         draw(results, options.plot)
