@@ -34,7 +34,7 @@ class Compilation:
     """What came of compiling, kept as compiled.json: how the twin is used, or the ``reason`` why there is none.
 
     ``tolerance`` is what the proof over ``rows`` training and hold-out rows and ``edges`` made-up ones allows a number
-    in a reply; of ``splits`` thresholds of trees both sides were tried.
+    in a reply; of ``splits`` thresholds of trees both sides were tried. With a ``forest`` many rows go through its parts.
     """
 
     reason: str = ""
@@ -44,6 +44,7 @@ class Compilation:
     splits: int = 0
     classes: Sequence[int] | None = None
     codes: Mapping[str, int] = field(default_factory=dict)
+    forest: bool = False
 
     @property
     def used(self) -> bool:
@@ -83,8 +84,8 @@ class CompiledModel:
 
     @classmethod
     def load(cls, folder: Path, contract: Contract, compilation: Compilation) -> CompiledModel:
-        """Load a package's graph; raises whatever ONNX Runtime raises for one that it cannot run."""
-        parts = Parts.read(folder / PARTS) if (folder / PARTS).is_file() else None
+        """Load a package's graph; raises whatever ONNX Runtime raises for one that it cannot run, and as ``Parts.read``."""
+        parts = Parts.read(folder / PARTS) if compilation.forest else None
         return cls((folder / GRAPH).read_bytes(), contract, compilation, parts)
 
     def predict(self, columns: Columns, *, labels: bool = True) -> tuple[Any, Any]:

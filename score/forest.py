@@ -125,10 +125,12 @@ class Block:
         slots >>= FRACTION
         at = space.array("others", np.int64, words, rows)
         np.add(slots.T, np.arange(0, len(self.values), SLOTS)[:, None], out=at)
-        added = space.array("added", np.float64, 1 + words, rows, len(self.outputs))
-        added[0] = sums[:, self.outputs]
-        self.values.take(at, axis=0, out=added[1:], mode="clip")
-        sums[:, self.outputs] = np.add.reduce(added, axis=0)
+        mine = sums[:, self.outputs]
+        added = space.array("added", np.float64, *mine.shape)
+        for word in at:  # one after the other, however few the rows are: numpy's own sums take another order for one
+            self.values.take(word, axis=0, out=added, mode="clip")
+            mine += added
+        sums[:, self.outputs] = mine
 
 
 class Workspace(threading.local):
@@ -160,14 +162,16 @@ class Forest:
         """From what :meth:`arrays` gave."""
         places = Places(*(arrays[field.name] for field in fields(Places)))
         names = [field.name for field in fields(Block)]
-        numbers = range(sum(name.endswith(".rows") for name in arrays))
+        numbers = range(int(arrays["blocks"]))
         return cls(places, [Block(*(arrays[f"{number}.{name}"] for name in names)) for number in numbers])
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All arrays, each under a name of its own."""
+        import numpy as np
+
         blocks = enumerate(map(asdict, self._blocks))
         own = {f"{number}.{name}": values for number, block in blocks for name, values in block.items()}
-        return asdict(self._places) | own
+        return asdict(self._places) | own | {"blocks": np.array(len(self._blocks))}
 
     def sums(self, table: Any) -> Any:
         """The sums (n_rows, n_outputs), float64, for a table (n_rows, n_features) in the type of the thresholds."""
@@ -189,13 +193,20 @@ class Parts:
 
     @classmethod
     def read(cls, path: Path) -> Parts:
-        """From a file that :meth:`write` made."""
+        """From a file that :meth:`write` made.
+
+        Raises:
+            ValueError: it is missing or damaged.
+        """
         import numpy as np
 
-        with np.load(path, allow_pickle=False) as file:
-            held = dict(file)
-        before, after = (held.pop(name).tobytes() for name in ("before", "after"))
-        return cls(before, after, Forest.of(held))
+        try:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                held = dict(file)
+            before, after = (held.pop(name).tobytes() for name in ("before", "after"))
+            return cls(before, after, Forest.of(held))
+        except Exception as error:  # whatever numpy, zipfile and zlib raise for it
+            raise ValueError(f"{path.name} is missing or damaged") from error
 
     def write(self, path: Path) -> None:
         """Keep them in one file, the same bytes for the same parts."""

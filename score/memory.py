@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-KEPT = 64 * 2**20  # bytes that an allocator may keep free
+KEPT = 64 * 2**20  # bytes that an arena of the allocator, of which threads have some, may keep free
 AT_ONCE = 32 * 2**20  # a longer piece is given back at once; the C library takes no more
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # as its malloc.h numbers them
 

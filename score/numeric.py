@@ -29,7 +29,12 @@ def floats(values: list[Any]) -> npt.NDArray[Any] | None:
     """A list (n,) as an array, if all of it are floats."""
     import numpy as np
 
-    packed = _PACKED.encode(values)
+    if type(values[0] if values else None) is not float:
+        return None
+    try:
+        packed = _PACKED.encode(values)
+    except (ValueError, OverflowError, RecursionError):  # half a surrogate pair, a long integer, deep lists
+        return None
     start = 1 if len(values) < 2**4 else 3 if len(values) < 2**16 else 5  # after the list's own head
     if len(packed) != start + _NUMBER * len(values):
         return None
@@ -41,7 +46,7 @@ def floats(values: list[Any]) -> npt.NDArray[Any] | None:
 def _strided(packed: bytes, start: int, count: int, width: int) -> npt.NDArray[Any]:
     import numpy as np
 
-    return np.ndarray(count, ">f8", packed, start, width).astype(float) if count else np.empty(0)
+    return np.ndarray(count, ">f8", packed, start, width).astype(float)
 
 
 class NumericReader:
@@ -51,7 +56,8 @@ class NumericReader:
     before them, take as many bytes in each row.
 
     Raises:
-        ValueError: there are no columns, or not all of them are of numbers, or one has a colon in its name.
+        ValueError: there are no columns, or not all of them are of numbers, or one has a name with a colon or with what
+            JSON escapes.
     """
 
     def __init__(self, rules: Mapping[str, Rule]) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -62,9 +63,14 @@ def compiled(pipeline: Any, contract: Contract, tables: Sequence[pd.DataFrame], 
         except Exception as error:  # noqa: BLE001  # foreign code: whatever it is, it is the reason
             return Twin(Compilation(_told(error)))
         classes = [int(code) for code in pipeline.classes_] if hasattr(pipeline, "predict_proba") else None
+        twin = Twin(Compilation(classes=classes, codes=codes), graph)
+        with suppress(Exception):  # without it the twin is slower, and no worse
+            parts = cut(graph)
+            twin = proved(pipeline, replace(twin, parts=parts), contract, tables, requests) if parts else twin
+        if twin.parts is not None:
+            return twin
         try:
-            twin = Twin(Compilation(classes=classes, codes=codes), graph, cut(graph))
-            return replace(twin, compilation=prove(pipeline, twin, contract, tables, requests))
+            return proved(pipeline, twin, contract, tables, requests)
         except Unequal as error:
             return Twin(Compilation(str(error)))
         except Exception as error:  # noqa: BLE001  # ONNX Runtime's, for a graph that it cannot run
@@ -106,14 +112,14 @@ def convert(pipeline: Any, width: int) -> tuple[bytes, dict[str, int]]:
     return model.SerializeToString(), codes
 
 
-def prove(
+def proved(
     pipeline: Any,
     twin: Twin,
     contract: Contract,
     tables: Sequence[pd.DataFrame],
     requests: Sequence[Golden],
-) -> Compilation:
-    """The compilation with what was tried; see :func:`compiled`.
+) -> Twin:
+    """The twin with what was tried; see :func:`compiled`.
 
     Raises:
         Unequal: an answer differs.
@@ -135,7 +141,10 @@ def prove(
         answer = Scorer(contract, model, reader).answer(request.body)
         if different := replace(request, tolerance=tolerance).difference(answer.status, json.loads(answer.body)):
             raise Unequal(f"golden request '{request.name}': {different}")
-    return replace(twin.compilation, tolerance=tolerance, rows=len(rows), edges=len(edges), splits=splits)
+    found = replace(
+        twin.compilation, tolerance=tolerance, rows=len(rows), edges=len(edges), splits=splits, forest=bool(twin.parts)
+    )
+    return replace(twin, compilation=found)
 
 
 def _told(error: Exception) -> str:

@@ -194,7 +194,31 @@ def test_a_wrong_forest_is_caught(
 
     cut = forests.cut
     monkeypatch.setattr(forests, "cut", wrong)
-    assert " rows differ: " in fitted.compiled().compilation.reason
+    found = fitted.compiled()
+    assert (found.compilation.reason, found.compilation.forest, found.parts) == ("", False, None)
+
+
+def test_a_damaged_forest_is_named(fit: Fit, X: pd.DataFrame, targets: dict[str, Any], tmp_path: Any) -> None:
+    fitted = fit(pima(), RandomForestClassifier(20, max_depth=5, **SEED), X, targets["two"])
+    fitted.compiled().write(tmp_path)
+    whole = (tmp_path / "forest.npz").read_bytes()
+    for damaged in (b"", whole[:-500], whole[:2000] + b"x" + whole[2001:], b"garbage", None):
+        (tmp_path / "forest.npz").unlink()
+        if damaged is not None:
+            (tmp_path / "forest.npz").write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"forest\.npz is missing or damaged"):
+            CompiledModel.load(tmp_path, fitted.contract, Compilation.read(tmp_path))
+        (tmp_path / "forest.npz").touch()
+
+
+def test_one_row_alone_is_added_up_as_in_company(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
+    model = GradientBoostingRegressor(n_estimators=40, **SEED)
+    graph, _ = convert(fit([], model, X, targets["numbers"]).pipeline, X.shape[1])
+    parts = forests.cut(graph, always=True)
+    assert parts is not None
+    values = Graph(parts.before).run(X.to_numpy(float))[0]
+    together = parts.forest.sums(values)
+    np.testing.assert_array_equal(np.concatenate([parts.forest.sums(values[[row]]) for row in range(len(X))]), together)
 
 
 def test_what_is_as_quick_to_walk_is_not_cut(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:

@@ -146,15 +146,30 @@ def test_no_damage_makes_the_readers_differ(contract: Contract, data: st.DataObj
 @settings(max_examples=1000, deadline=None)
 @given(
     start=st.lists(
-        st.floats() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=12) | st.none() | st.booleans(), max_size=20
+        st.floats()
+        | st.integers()
+        | st.just(10**400)
+        | st.just("\ud800")
+        | st.text(max_size=12)
+        | st.none()
+        | st.booleans(),
+        max_size=20,
     ),
     count=st.sampled_from([0, 16, LONG, 2**16]),
 )
 def test_lists_of_floats_alone_are_arrays(start: list[Any], count: int) -> None:
     values = [*start, *[0.5] * count]
     found = floats(values)
-    if all(type(value) is float for value in values):
+    if values and all(type(value) is float for value in values):
         assert found is not None
         np.testing.assert_array_equal(found, values)
     else:
         assert found is None
+
+
+def test_what_no_message_pack_holds_is_for_the_columns_rules() -> None:
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    for value in (10**30, "\ud800", deep):
+        assert floats([0.5, value]) is None

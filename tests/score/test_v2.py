@@ -94,6 +94,15 @@ def test_many_rows_get_the_answers_that_few_get(survey_scorer: Scorer, mixed: pd
         assert told in reply["error"]
 
 
+@pytest.mark.parametrize("wrong", ['"\\ud800"', "1" * 400, "NaN, " + "1" * 31, "[" * 900 + "]" * 900])
+def test_what_no_array_holds_is_refused(survey_scorer: Scorer, mixed: pd.DataFrame, wrong: str) -> None:
+    count = LONG + 1 + wrong.count(",")
+    (income,) = tensors(mixed.head(1), {"income": "FP64"})
+    body = json.dumps({"inputs": [income | {"shape": [count], "data": [0.5] * LONG}]})
+    status, reply = infer(survey_scorer, body.replace("0.5]", f"0.5, {wrong}]").encode())
+    assert status == 400, reply
+
+
 def test_outputs_may_be_chosen(survey_scorer: Scorer, mixed: pd.DataFrame) -> None:
     inputs = tensors(mixed.head(1), MIXED)
     _, reply = infer(survey_scorer, {"inputs": inputs, "outputs": [{"name": "probabilities"}]})
