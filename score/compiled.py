@@ -99,7 +99,7 @@ class CompiledModel:
         """The outputs from the ``first`` on, for all rows; of so many at a time that what is in between stays small."""
         if self._forest is not None and len(table) >= self._long:
             # one after the other: threads would wait for each other between so many short steps
-            return _together(map(partial(self._forest.run, first=first), _pieces(table, LOOKED_UP)))
+            return _together(map(partial(self._forest.run, first=first), _pieces(table, self._forest.rows)))
         if len(table) <= WALKED:
             return self._graph.run(table, first)
         return _together(self._threads.map(partial(self._graph.run, first=first), _pieces(table, WALKED)))
@@ -128,6 +128,7 @@ class _Forest:
     def __init__(self, parts: Parts) -> None:
         self._before = Graph(parts.before) if parts.before else None
         self._forest, self._after = parts.forest, Graph(parts.after)
+        self.rows = max(1, LOOKED_UP * 2 // max(2, parts.forest.outputs))  # at a time, since each class takes memory
 
     def run(self, table: Any, first: int) -> list[Any]:
         """The same as :meth:`score.graph.Graph.run` of the whole."""

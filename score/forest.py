@@ -125,12 +125,10 @@ class Block:
         slots >>= FRACTION
         at = space.array("others", np.int64, words, rows)
         np.add(slots.T, np.arange(0, len(self.values), SLOTS)[:, None], out=at)
-        mine = sums[:, self.outputs]
-        added = space.array("added", np.float64, *mine.shape)
-        for word in at:  # one after the other, however few the rows are: numpy's own sums take another order for one
-            self.values.take(word, axis=0, out=added, mode="clip")
-            mine += added
-        sums[:, self.outputs] = mine
+        added = space.array("added", np.float64, 1 + words, rows, len(self.outputs))
+        added[0] = sums[:, self.outputs]
+        self.values.take(at, axis=0, out=added[1:], mode="clip")
+        sums[:, self.outputs] = np.add.reduce(added, axis=0)
 
 
 class Workspace(threading.local):
@@ -155,7 +153,7 @@ class Forest:
 
     def __init__(self, places: Places, blocks: Sequence[Block]) -> None:
         self._places, self._blocks, self._space = places, blocks, Workspace()
-        self._outputs = 1 + max(int(block.outputs.max()) for block in blocks)
+        self.outputs = 1 + max(int(block.outputs.max()) for block in blocks)
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> Forest:
@@ -177,7 +175,9 @@ class Forest:
         """The sums (n_rows, n_outputs), float64, for a table (n_rows, n_features) in the type of the thresholds."""
         import numpy as np
 
-        places, sums = self._places.find(table), np.zeros((len(table), self._outputs))
+        if len(table) == 1:  # of which numpy would add up the trees in another order
+            return self.sums(np.concatenate([table, table]))[:1]
+        places, sums = self._places.find(table), np.zeros((len(table), self.outputs))
         for block in self._blocks:
             block.add(places, sums, self._space)
         return sums
