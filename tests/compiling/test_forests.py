@@ -167,7 +167,7 @@ def test_a_package_looks_up_many_rows_and_walks_few(
         return sums(self, table)
 
     monkeypatch.setattr(Forest, "sums", counted)
-    for rows, wanted in ((1, []), (LONG - 1, []), (LONG, [LONG]), (2 * LOOKED_UP + 1, [LOOKED_UP, LOOKED_UP, 1])):
+    for rows, wanted in ((1, []), (LONG - 1, []), (LONG, [LONG]), (2 * LOOKED_UP + 2, [LOOKED_UP, LOOKED_UP, 2])):
         table = pd.concat([X] * (rows // len(X) + 1))[:rows]
         labels, probabilities = model.predict({str(name): table[name].to_numpy() for name in table})
         np.testing.assert_array_equal(labels, fitted.pipeline.predict(table))
