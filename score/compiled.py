@@ -23,7 +23,7 @@ from score.typed import LONG
 
 FILE = "compiled.json"
 GRAPH = "model.onnx"
-PARTS = "forest.npz"  # of a graph with a forest, for requests of many rows
+PARTS = "model.npz"  # of a graph with a forest, for requests of many rows
 WALKED, LOOKED_UP = 1000, 2500  # rows at a time, in a graph and in a forest
 MAX_THREADS = 4
 UNKNOWN = -1.0  # the code of a text that the pipeline has not met

@@ -201,14 +201,14 @@ def test_a_wrong_forest_is_caught(
 def test_a_damaged_forest_is_named(fit: Fit, X: pd.DataFrame, targets: dict[str, Any], tmp_path: Any) -> None:
     fitted = fit(pima(), RandomForestClassifier(20, max_depth=5, **SEED), X, targets["two"])
     fitted.compiled().write(tmp_path)
-    whole = (tmp_path / "forest.npz").read_bytes()
+    whole = (tmp_path / "model.npz").read_bytes()
     for damaged in (b"", whole[:-500], whole[:2000] + b"x" + whole[2001:], b"garbage", None):
-        (tmp_path / "forest.npz").unlink()
+        (tmp_path / "model.npz").unlink()
         if damaged is not None:
-            (tmp_path / "forest.npz").write_bytes(damaged)
-        with pytest.raises(ValueError, match=r"forest\.npz is missing or damaged"):
+            (tmp_path / "model.npz").write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"model\.npz is missing or damaged"):
             CompiledModel.load(tmp_path, fitted.contract, Compilation.read(tmp_path))
-        (tmp_path / "forest.npz").touch()
+        (tmp_path / "model.npz").touch()
 
 
 def test_one_row_alone_is_added_up_as_in_company(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:

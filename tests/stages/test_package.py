@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -55,6 +56,15 @@ def test_the_folder_holds_what_a_server_needs_and_nothing_else(toy_package: Pack
     assert toy_package.fingerprint == fingerprint_of(toy_package.path)
     assert toy_package.is_whole()
     assert toy_package.path.stat().st_mode & 0o055 == 0o055  # another user's server may read it
+
+
+def test_the_dockerfile_takes_all_that_the_server_reads(kit: Kit, numbers: pd.DataFrame, tmp_path: Path) -> None:
+    package = kit.package(*kit.train(numbers, kit.search()), compile="required")
+    assert Compilation.read(package.path).forest
+    lines = re.findall(r"^COPY (?!--from)(.+) \S+$", (package.path / "Dockerfile").read_text(), re.MULTILINE)
+    for path in {path for line in lines for pattern in line.split() for path in package.path.glob(pattern)}:
+        (shutil.copytree if path.is_dir() else shutil.copy)(path, tmp_path / path.name)
+    assert prove(replace(package, path=tmp_path)).requests == 5
 
 
 def test_people_are_told_of_the_training(toy_package: Package, toy: tuple[Split, Trained]) -> None:
