@@ -88,8 +88,7 @@ class Access:
             sent += len(message.get("body", b""))
             if not message.get("more_body", False):
                 tell()
-                await asyncio.sleep(0)  # _tell comes first, so that whoever has an answer finds it told
-            if head is not None:  # held until here, as two writes in one turn mostly leave as one
+            if head is not None:  # only now, as what is sent from here on leaves after _tell: see Outgoing
                 await send(head)
                 head = None
             await send(message)
