@@ -39,6 +39,8 @@ DRAIN_SECONDS = 25  # a request that takes longer does not hold up a stop
 RETRY_SECONDS = 0.5
 SWITCH_SECONDS = 0.0005  # how long a thread that scores may keep the event loop waiting: a tenth of Python's own
 
+GARBAGE = 50_000  # objects between two collections: Python's own 700 are those of a few requests, which are still there
+
 log = logging.getLogger("uvicorn.error")
 
 
@@ -169,7 +171,7 @@ def configured(options: argparse.Namespace, contract: Mapping[str, Any]) -> uvic
     scorer = score.loaded()
     about = meta.described(contract, compiled=scorer.compiled)
     limits = Limits(options.max_bytes, options.max_waiting, options.body_seconds, options.scoring_seconds)
-    admission = Admission(limits)
+    admission = Admission(limits, scorer.model)
     info = {key: str(about[key] or "") for key in ("model", "version", "fingerprint", "task")}
     counted = metrics.Metrics(PACKAGE, info, lambda: admission.waiting)
     pages: dict[str, Page] = {"/metrics": counted.page, "/meta": partial(meta.page, about)}
@@ -189,6 +191,7 @@ def configured(options: argparse.Namespace, contract: Mapping[str, Any]) -> uvic
     )
     config.load()
     gc.collect()
+    gc.set_threshold(GARBAGE)
     gc.freeze()  # what is loaded stays, so no later collection need look at it
     return config
 
