@@ -2,7 +2,8 @@
 
 Small requests and large ones wait in queues of their own, before threads of their own. Both queues are bounded: who
 finds no place gets a 503 and may try again. A small request whose like took next to no time is scored on the
-event loop, since the way to a thread and back costs about 0.1 ms, more than a compiled model.
+event loop, since the way to a thread and back costs about 0.1 ms, more than a compiled model; and with all others
+that are there by then.
 """
 
 from __future__ import annotations
@@ -11,18 +12,23 @@ import asyncio
 import contextvars
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from anyio import fail_after
 from starlette.exceptions import HTTPException
 
+from score.together import Predict, Together, alone, at_once
+
 if TYPE_CHECKING:
     from score.incoming import Incoming
+    from score.models import Model
     from score.scorer import Answer
+
+    Answered = Callable[[bytes, Predict], Coroutine[Any, Any, Answer]]
 
 T = TypeVar("T")
 
@@ -89,8 +95,9 @@ class Lane:
 class Admission:
     """The way of every request that is scored: a place, its body, a thread. One for each process, made in its loop."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, model: Model) -> None:
         self.limits = limits
+        self._alone, self._together = alone(model), Together(model, self._took).predict
         self.small = Lane("small", min(4, os.cpu_count() or 1), limits.max_waiting, limits.scoring_seconds)
         # Parsed, a body takes many times its length: so large ones one after another, and few in memory
         self.large = Lane("large", 1, 2 * limits.max_bytes, limits.scoring_seconds)
@@ -101,8 +108,8 @@ class Admission:
         """How many requests wait for a thread."""
         return self.small.waiting + self.large.waiting
 
-    async def answer(self, incoming: Incoming, answer: Callable[[bytes], Answer]) -> Answer:
-        """What ``answer`` gives for the body.
+    async def answer(self, incoming: Incoming, answered: Answered) -> Answer:
+        """What ``answered`` gives for the body.
 
         Raises:
             HTTPException: 408, 413, 503 or 504.
@@ -116,30 +123,31 @@ class Admission:
             if len(body) <= LARGE_BYTES:
                 await self.small.take(1)
                 try:
-                    return await self._small(bytes(body), answer)
+                    return await self._small(bytes(body), answered)
                 finally:
                     self.small.give(1)
         room = incoming.length or self.limits.max_bytes  # of unknown length: as long as can be
         await self.large.take(room)
         try:
             await self._read(incoming, body, self.limits.max_bytes)
-            return await self.large.run(lambda: answer(bytes(body)))
+            return await self.large.run(lambda: at_once(answered(bytes(body), self._alone)))
         finally:
             self.large.give(room)
 
-    async def _small(self, body: bytes, answer: Callable[[bytes], Answer]) -> Answer:
+    async def _small(self, body: bytes, answered: Answered) -> Answer:
         def timed() -> Answer:
             began = time.perf_counter()
-            given = answer(body)
-            quick = time.perf_counter() - began < LOOP_SECONDS
-            if not quick or given.status == HTTPStatus.OK:  # a refusal says nothing of how long the model takes
-                self._quick = quick
+            given = at_once(answered(body, self._alone))
+            if given.status == HTTPStatus.OK:  # a refusal says nothing of how long the model takes
+                self._took(time.perf_counter() - began)
             return given
 
         if not self._quick or len(body) > LOOP_BYTES:
             return await self.small.run(timed)
-        await asyncio.sleep(0)  # all that have come by now take their places first, so that they are counted
-        return timed()
+        return await answered(body, self._together)
+
+    def _took(self, seconds: float) -> None:
+        self._quick = seconds < LOOP_SECONDS
 
     async def _read(self, incoming: Incoming, body: bytearray, enough: int) -> None:
         """Add to the body until it ends or is longer than ``enough``; 408 and 413 for what takes or is too long."""

@@ -58,12 +58,12 @@ def application(
 
     async def scored(incoming: Incoming) -> Answer:
         check_key(incoming.headers.get(b"authorization", b"").decode("latin-1"), keys)
-        return await admission.answer(incoming, scorer.answer)
+        return await admission.answer(incoming, scorer.answered)
 
     async def inferred(request: Request) -> Response:
         length = request.headers.get(v2_binary.HEADER)
-        answer = partial(v2.infer, scorer, length=length, version=version)
-        status, body, headers = await admission.answer(_incoming(request), answer)
+        answered = partial(v2.infer, scorer, length=length, version=version)
+        status, body, headers = await admission.answer(_incoming(request), answered)
         return Response(body, status, headers)
 
     handlers = {HTTPException: refused, ClientDisconnect: gone, Exception: failed}

@@ -34,7 +34,8 @@ class Compilation:
     """What came of compiling, kept as compiled.json: how the twin is used, or the ``reason`` why there is none.
 
     ``tolerance`` is what the proof over ``rows`` training and hold-out rows and ``edges`` made-up ones allows a number
-    in a reply; of ``splits`` thresholds of trees both sides were tried. With a ``forest`` many rows go through its parts.
+    in a reply; of ``splits`` thresholds of trees both sides were tried. With a ``forest`` many rows go through its parts. Where the proof found no
+    bit of an answer that other rows in its request change, the rows of several requests may go ``together``.
     """
 
     reason: str = ""
@@ -45,6 +46,7 @@ class Compilation:
     classes: Sequence[int] | None = None
     codes: Mapping[str, int] = field(default_factory=dict)
     forest: bool = False
+    together: bool = False
 
     @property
     def used(self) -> bool:
@@ -81,6 +83,7 @@ class CompiledModel:
         self._narrow = [index for index, column in enumerate(contract.columns) if column.dtype.lower() == "float32"]
         self._codes: dict[Any, float] = {None: float("nan"), **compilation.codes}
         self.classes = compilation.classes
+        self.together = compilation.together
 
     @classmethod
     def load(cls, folder: Path, contract: Contract, compilation: Compilation) -> CompiledModel:

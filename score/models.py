@@ -23,6 +23,10 @@ class Model(Protocol):
     def classes(self) -> Sequence[int] | None:
         """The code that each column of the probabilities stands for; None for a model without probabilities."""
 
+    @property
+    def together(self) -> bool:
+        """Whether a row is predicted alike to the last bit, whatever other rows are predicted with it."""
+
     def predict(self, columns: Columns, *, labels: bool = True) -> tuple[Any, Any]:
         """Codes or numbers (n_rows,), and probabilities (n_rows, n_classes) or None.
 
@@ -32,6 +36,8 @@ class Model(Protocol):
 
 class PickledModel:
     """The pipeline as it was trained: slow for one row, and the answer that every other model is measured by."""
+
+    together = False  # which nobody has proven
 
     def __init__(self, pipeline: Any, reader: Reader) -> None:
         self.pipeline = pipeline

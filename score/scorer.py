@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import platform
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +20,7 @@ from score.models import FILE as PICKLE
 from score.models import Columns, Model, PickledModel
 from score.notes import seen
 from score.problems import PROBLEM, BadRequest, problem_document
+from score.together import Predict, alone, at_once
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -54,13 +55,13 @@ class Scored(NamedTuple):
     headers: dict[str, str]
 
 
-def _our_fault(method: Callable[..., T]) -> Callable[..., T]:
+def _our_fault(method: Callable[..., Awaitable[T]]) -> Callable[..., Coroutine[Any, Any, T]]:
     """Whatever goes wrong is a ScoringError with its cause in the log, unless the request was at fault."""
 
     @wraps(method)
-    def guarded(*args: Any) -> T:
+    async def guarded(*args: Any) -> T:
         try:
-            return method(*args)
+            return await method(*args)
         except BadRequest:
             raise
         except Exception as error:
@@ -93,7 +94,6 @@ class Scorer:
         reader = Reader(contract)
         return cls(contract, _model(folder, contract, reader), reader)
 
-    @_our_fault
     def score(self, body: bytes | str | dict[str, Any]) -> Scored:
         """What answers a body.
 
@@ -101,20 +101,23 @@ class Scorer:
             BadRequest: the body does not keep the contract.
             ScoringError: the pipeline failed.
         """
-        form, columns = self.reader.read(body)
-        seen(columns)
-        return Scored(self._payload(form, columns), replies.out_of_range(self.reader.outside(columns)))
+        return at_once(self._scored(body, alone(self.model)))
+
+    def infer(self, given: Columns, labels: bool = True) -> tuple[list[Any], Any, dict[str, int]]:
+        """See ``inferred``."""
+        return at_once(self.inferred(given, labels, alone(self.model)))
 
     @_our_fault
-    def infer(self, given: Columns, labels: bool = True) -> tuple[list[Any], Any, dict[str, int]]:
+    async def inferred(self, given: Columns, labels: bool, predict: Predict) -> tuple[list[Any], Any, dict[str, int]]:
         """Labels, and probabilities (n_rows, n_classes) where the model has them, for columns of one length.
 
         Where there are the latter, the former are left out on demand. And how many values of each column are outside of
-        training's range. Raises as ``score``.
+        training's range. ``predict`` is the model's. Raises as ``score``.
         """
         columns = self.reader.checked(given)
         seen(columns)
-        return *self._predicted(columns, labels=labels or not self.probable), self.reader.outside(columns)
+        found = await self._predicted(columns, predict, labels=labels or not self.probable)
+        return *found, self.reader.outside(columns)
 
     @cached_property
     def probable(self) -> bool:
@@ -132,25 +135,35 @@ class Scorer:
 
     def answer(self, body: bytes | str) -> Answer:
         """The HTTP response to a request; bad input raises nothing."""
+        return at_once(self.answered(body, alone(self.model)))
+
+    async def answered(self, body: bytes | str, predict: Predict) -> Answer:
+        """The same, with a ``predict`` that may have to be waited for."""
         try:
-            payload, headers = self.score(body)
+            payload, headers = await self._scored(body, predict)
         except (BadRequest, ScoringError) as error:
             return Answer(error.status, json.dumps(error.document()).encode(), {"Content-Type": PROBLEM})
         return Answer(200, replies.encoded(payload), {"Content-Type": "application/json"} | headers)
 
-    def _payload(self, form: Form, columns: Columns) -> Any:
-        if form == "input":
-            return replies.article(*self._predicted(columns, labels=not self.probable))
-        return replies.plain(*self._predicted(columns), self.contract.classes)
+    @_our_fault
+    async def _scored(self, body: bytes | str | dict[str, Any], predict: Predict) -> Scored:
+        form, columns = self.reader.read(body)
+        seen(columns)
+        return Scored(await self._payload(form, columns, predict), replies.out_of_range(self.reader.outside(columns)))
 
-    def _predicted(self, columns: Columns, *, labels: bool = True) -> tuple[list[Any], Any]:
+    async def _payload(self, form: Form, columns: Columns, predict: Predict) -> Any:
+        if form == "input":
+            return replies.article(*await self._predicted(columns, predict, labels=not self.probable))
+        return replies.plain(*await self._predicted(columns, predict), self.contract.classes)
+
+    async def _predicted(self, columns: Columns, predict: Predict, *, labels: bool = True) -> tuple[list[Any], Any]:
         """A label (or a number in a regression) for each row, none where none are asked for, and the probabilities.
 
         These are an array (n_rows, n_classes) in the order of the contract's classes, or None.
         """
         if not len(next(iter(columns.values()), ())):  # scikit-learn refuses to predict nothing
             return [], self._spread(0) if self.probable else None
-        codes, shares = self.model.predict(columns, labels=labels)
+        codes, shares = await predict(columns, labels=labels)
         return self._labels(codes) if labels else [], self._probabilities(shares) if self.probable else None
 
     def _labels(self, predicted: Any) -> list[Any]:

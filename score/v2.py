@@ -13,6 +13,7 @@ from score.parsing import NotJson, Repeated, parse
 from score.problems import BadRequest, Problem
 from score.replies import encoded, out_of_range
 from score.scorer import Answer, Scorer, ScoringError
+from score.together import Predict
 from score.typed import LONG
 from score.values import Values, listed, shown
 
@@ -54,15 +55,19 @@ def metadata(
     return {"name": contract.model_name, **versions, "platform": platform, "inputs": inputs, "outputs": outputs}
 
 
-def infer(scorer: Scorer, body: bytes, length: str | None = None, version: str | None = None) -> Answer:
+async def infer(
+    scorer: Scorer, body: bytes, predict: Predict, length: str | None = None, version: str | None = None
+) -> Answer:
     """The response to ``POST /v2/models/{name}/infer``; bad input raises nothing.
 
-    ``length`` is the value of the header ``v2_binary.HEADER``, None where there is none.
+    ``predict`` is the model's, ``length`` the value of the header ``v2_binary.HEADER``, None where there is none.
     """
     try:
         request, rest = _request(body, length)
         wanted = _wanted(request, OUTPUTS if scorer.probable else OUTPUTS[:1])
-        predictions, probabilities, outside = scorer.infer(_columns(request, rest), OUTPUTS[0] in wanted)
+        predictions, probabilities, outside = await scorer.inferred(
+            _columns(request, rest), OUTPUTS[0] in wanted, predict
+        )
         outputs = _outputs(scorer.contract.classes, predictions, probabilities)
     except (BadRequest, ScoringError) as error:
         return refusal(error.status, str(error))

@@ -126,7 +126,7 @@ def proved(
     """
     from orchestrator.compiling.edges import edge_rows, split_rows
     from orchestrator.compiling.proving import TOLERANCE as MOST
-    from orchestrator.compiling.proving import Unequal, accepted, largest_difference
+    from orchestrator.compiling.proving import Unequal, accepted, largest_difference, same_together
     from score.body import Reader
     from score.scorer import Scorer
 
@@ -142,7 +142,13 @@ def proved(
         if different := replace(request, tolerance=tolerance).difference(answer.status, json.loads(answer.body)):
             raise Unequal(f"golden request '{request.name}': {different}")
     found = replace(
-        twin.compilation, tolerance=tolerance, rows=len(rows), edges=len(edges), splits=splits, forest=bool(twin.parts)
+        twin.compilation,
+        tolerance=tolerance,
+        rows=len(rows),
+        edges=len(edges),
+        splits=splits,
+        forest=bool(twin.parts),
+        together=same_together(models[0], [*rows, *edges]),
     )
     return replace(twin, compilation=found)
 

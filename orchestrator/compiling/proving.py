@@ -11,11 +11,13 @@ import pandas as pd
 
 from score.contract import Contract
 from score.models import Columns, Model
+from score.together import MOST
 from score.values import rule_for
 
 TOLERANCE = 1e-6  # the most that a probability or a number (relative above 1) may differ by
 CHUNK = 10_000  # rows compared at a time; of these
 SINGLES = 50  # are compared alone, too: a runtime may go another way for one row
+SOME, COUNTS = 256, (2, 3, 4, 5, 7, 8, 16, 31, MOST)  # rows that are predicted among others, and among how many
 Row = dict[str, Any]
 
 
@@ -53,6 +55,25 @@ def largest_difference(wanted: Model, given: Sequence[Model], rows: Sequence[Row
         for part in _answerable(wanted, rows[start : start + CHUNK]):
             largest = max(largest, _compared(wanted, given, part))
     return largest
+
+
+def same_together(model: Model, rows: Sequence[Row]) -> bool:
+    """Whether some of the rows are predicted alike to the last bit, alone and among others.
+
+    They are not where a function of several numbers at once rounds otherwise than the same function of one.
+    """
+    some = rows[:: max(1, -(-len(rows) // SOME))]
+    alone = [_bits(model, [row]) for row in some]
+    for count in COUNTS:
+        for start in range(0, len(some), count):
+            wanted = [b"".join(bits) for bits in zip(*alone[start : start + count], strict=True)]
+            if _bits(model, some[start : start + count]) != wanted:
+                return False
+    return True
+
+
+def _bits(model: Model, rows: Sequence[Row]) -> list[bytes]:
+    return [b"" if found is None else found.tobytes() for found in model.predict(columns_of(rows))]
 
 
 def _answerable(model: Model, rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

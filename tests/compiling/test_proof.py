@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 import orchestrator.compiling as module
 from orchestrator.compiling import edges, trees
 from orchestrator.compiling.edges import edge_rows, split_rows
-from orchestrator.compiling.proving import Unequal, accepted, columns_of, largest_difference
+from orchestrator.compiling.proving import Unequal, accepted, columns_of, largest_difference, same_together
 from score.body import Reader
 from score.compiled import Compilation
 from score.models import PickledModel
@@ -194,6 +194,7 @@ def test_rows_that_requests_cannot_hold_are_left_out(fit: Fit, mixed: pd.DataFra
 class Fixed:
     """A model with the answers that it is given."""
 
+    together = False
     classes: tuple[int, ...] | None = (0, 1)
 
     def __init__(self, labels: Any, probabilities: Any) -> None:
@@ -237,6 +238,26 @@ class Alone(Fixed):
     def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:
         found, _ = super().predict(columns, labels=labels)
         return (found, None) if len(found) > 1 else (1 - found, None)
+
+
+class Company(Fixed):
+    """One row in so many comes with another last bit, where it comes among others."""
+
+    def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:
+        codes, shares = super().predict(columns, labels=labels)
+        if len(codes) == 7:
+            shares[3] = np.nextafter(shares[3], 1)
+        return codes, shares
+
+
+def test_rows_that_company_changes_are_not_predicted_together() -> None:
+    rows = [{"row": row} for row in range(1000)]
+    shares = np.random.default_rng(0).random((1000, 2))
+    shares[500] = np.nan
+    codes = shares.argmax(axis=1)
+    assert same_together(Fixed(codes, shares), rows)
+    assert same_together(Fixed(codes, None), rows[:1])
+    assert not same_together(Company(codes, shares), rows)
 
 
 def test_rows_are_asked_alone_too() -> None:

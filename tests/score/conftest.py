@@ -29,8 +29,10 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from score import v2
 from score.contract import Contract
-from score.score import Scorer
+from score.scorer import Answer, Scorer
+from score.together import alone, at_once
 from score.transforms import ToFloat, ZerosToMissing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,8 +58,9 @@ def loaded():
 class Stub:
     contract = Contract("stub", "regression", ())
     probable = compiled = False
+    model = None
 
-    def answer(self, body):
+    async def answered(self, body, predict):
         if body == b"bad":
             return Answer(400, b'{"error": "bad"}', {"Content-Type": "application/problem+json"})
         if body == b"bug":
@@ -163,6 +166,11 @@ def ask() -> Callable[[Scorer, Any], tuple[int, Any]]:
         return status, json.loads(reply, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
     return ask
+
+
+def inferred(scorer: Scorer, body: bytes, length: str | None = None) -> Answer:
+    """The answer to a request in V2, outside of a server."""
+    return at_once(v2.infer(scorer, body, alone(scorer.model), length))
 
 
 def stubbed(path: Path, code: str) -> Path:

@@ -29,19 +29,27 @@ def init():
 def loaded():
     return Slow()
 
+class Model:
+    together = True
+
+    def predict(self, columns, *, labels):
+        for word in columns["word"]:
+            if word.startswith("gate"):
+                Path(word + ".begun").touch()
+                while not Path(word).exists():
+                    time.sleep(0.005)
+            elif word == "slow":
+                time.sleep(0.01)
+        return columns["word"], None
+
 class Slow:
     contract = Contract("slow", "regression", ())
     probable = compiled = False
+    model = Model()
 
-    def answer(self, body):
-        word = body[:100].strip(b" ").decode()
-        if word.startswith("gate"):
-            Path(word + ".begun").touch()
-            while not Path(word).exists():
-                time.sleep(0.005)
-        elif word == "slow":
-            time.sleep(0.01)
-        return Answer(200, body[:100].strip(b" "), {"Content-Type": "application/json"})
+    async def answered(self, body, predict):
+        (word,), _ = await predict({"word": [body[:100].strip(b" ").decode()]})
+        return Answer(200, word.encode(), {"Content-Type": "application/json"})
 """
 
 

@@ -23,7 +23,7 @@ from score.meta import ORIGIN
 from score.models import PickledModel
 from score.scorer import Scorer
 
-from .conftest import Serve, port_of
+from .conftest import Serve, inferred, port_of
 
 GOOD = {"age": 30, "income": 1.5, "member": True, "city": "Oslo", "grade": "low", "level": 1, "note": "a"}
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=5)
@@ -112,7 +112,7 @@ def test_a_damaged_body_is_refused_or_answered(scorer: Scorer, data: st.DataObje
         pieces = [b"", b'"', b"[", b"]", b"{", b"}", b":", b",", b"\\", b"null", b"NaN", b"1e999", b"\xff", b"9" * 30]
         body = body[:start] + data.draw(st.sampled_from(pieces) | st.binary(max_size=3)) + body[end:]
     assert answered(scorer, body)[0] in (200, 400)
-    status, reply, _ = v2.infer(scorer, body)
+    status, reply, _ = inferred(scorer, body)
     assert status in (200, 400)
     assert status == 200 or list(json.loads(reply)) == ["error"]
 
@@ -121,7 +121,7 @@ def test_a_damaged_body_is_refused_or_answered(scorer: Scorer, data: st.DataObje
 @given(body=VALUES | st.fixed_dictionaries({}, optional=dict.fromkeys(["data", "columns", "index", "input"], VALUES)))
 def test_no_value_as_a_body_makes_it_fail(scorer: Scorer, body: Any) -> None:
     assert answered(scorer, json.dumps(body).encode())[0] in (200, 400)
-    assert v2.infer(scorer, json.dumps({"inputs": body}).encode()).status in (200, 400)
+    assert inferred(scorer, json.dumps({"inputs": body}).encode()).status in (200, 400)
 
 
 @settings(max_examples=1000, deadline=None)
@@ -139,7 +139,7 @@ def test_no_bytes_as_tensors_make_it_fail(
         for name, size in zip(GOOD, sizes, strict=False)
     ]
     text = json.dumps({"inputs": inputs}).encode()
-    assert v2.infer(scorer, text + rest, str(len(text) + shift)).status == 400
+    assert inferred(scorer, text + rest, str(len(text) + shift)).status == 400
 
 
 @pytest.fixture(scope="module")

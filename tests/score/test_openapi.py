@@ -11,11 +11,13 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV2SpecValidator, OpenAPIV31SpecValidator
 from starlette.routing import Route
 
-from score import openapi, swagger, v2
+from score import openapi, swagger
 from score.admission import Admission, Limits
 from score.application import application
 from score.meta import ORIGIN
 from score.scorer import Scorer
+
+from .conftest import inferred
 
 
 @pytest.fixture(params=["pima", "survey", "line"])
@@ -41,7 +43,9 @@ def test_they_are_valid(scorer: Scorer, keyed: bool) -> None:
 
 def test_all_routes_are_there(scorer: Scorer, described: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ORIGIN, '{"version": "7"}')
-    routes = [route for route in application(scorer, Admission(Limits())).routes if isinstance(route, Route)]
+    routes = [
+        route for route in application(scorer, Admission(Limits(), scorer.model)).routes if isinstance(route, Route)
+    ]
     there = {route.path.replace("{name}", scorer.contract.model_name).replace("{version}", "7") for route in routes}
     deployed = openapi.document(scorer.contract, probable=scorer.probable, keyed=False, version="7")
     assert there == deployed["paths"].keys()
@@ -56,7 +60,7 @@ def test_keys_are_asked_for_where_they_are_needed(scorer: Scorer) -> None:
 def test_its_examples_are_answered_as_it_says(scorer: Scorer, described: dict[str, Any]) -> None:
     for path, answer, request, reply in [
         ("/score", scorer.answer, "Request", "Reply"),
-        ("/v2/models/m/infer", lambda body: v2.infer(scorer, body), "InferenceRequest", "InferenceReply"),
+        ("/v2/models/m/infer", lambda body: inferred(scorer, body), "InferenceRequest", "InferenceReply"),
     ]:
         content = described["paths"][path]["post"]["requestBody"]["content"]["application/json"]
         for example in content["examples"].values():
@@ -73,7 +77,7 @@ def test_refusals_are_as_it_says(scorer: Scorer, described: dict[str, Any]) -> N
         status, told, _ = scorer.answer(body)
         assert status == 400
         checker(described, "Problem").validate(json.loads(told))
-        checker(described, "Error").validate(json.loads(v2.infer(scorer, body).body))
+        checker(described, "Error").validate(json.loads(inferred(scorer, body).body))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from score.meta import ORIGIN
 from score.scorer import Scorer
 from score.typed import LONG
 
-from .conftest import Serve, port_of
+from .conftest import Serve, inferred, port_of
 
 MIXED = {"age": "INT64", "income": "FP64", "member": "BOOL", "city": "BYTES", "grade": "BYTES", "level": "INT64", "note": "BYTES"}  # fmt: skip
 
@@ -33,7 +33,7 @@ def tensors(frame: pd.DataFrame, datatypes: dict[str, str]) -> list[dict[str, An
 
 
 def infer(scorer: Scorer, body: Any) -> tuple[int, dict[str, Any]]:
-    answer = v2.infer(scorer, body if isinstance(body, bytes) else json.dumps(body).encode())
+    answer = inferred(scorer, body if isinstance(body, bytes) else json.dumps(body).encode())
     held: dict[str, Any] = json.loads(answer.body)
     return answer.status, held
 
@@ -257,7 +257,7 @@ def test_bytes_that_are_no_tensors_are_refused(
 ) -> None:
     age, *others = tensors(mixed.head(1), MIXED)
     text = json.dumps({"inputs": [age | tensor, *others]}).encode()
-    answer = v2.infer(survey_scorer, text + rest, length or str(len(text)))
+    answer = inferred(survey_scorer, text + rest, length or str(len(text)))
     assert answer.status == 400
     assert told in json.loads(answer.body)["error"]
 
