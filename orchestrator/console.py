@@ -276,7 +276,7 @@ def _text(text: str) -> str:
 
 def curl_line(endpoint: Endpoint, keys_command: str) -> str:
     """A line to paste that asks the endpoint for its first golden request; it asks ``keys_command`` for the key."""
-    records = next(item for item in golden.read(endpoint.package.path) if item.name == "records")
+    records = next(item for item in golden.read(endpoint.package.path) if item.name == golden.RECORDS)
     body = json.dumps({"data": json.loads(records.body)["data"][:1]})
     key = f""" -H "Authorization: Bearer $({keys_command} | sed -n 's/^ *primary: //p')\"""" if endpoint.auth else ""
     return f"curl -s {endpoint.url} -H 'Content-Type: application/json'{key} -d {shlex.quote(body)}"

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 FILE = "golden.json"
+RECORDS = "records"  # the request of several rows, each an object
 TOLERANCE = 1e-12  # of a number in a reply, absolute and relative above 1: the same arithmetic, written as JSON
 
 
@@ -35,6 +36,14 @@ class Golden:
         if status != 200:
             return ""
         return _difference("reply", _opened(reply), _opened(self.reply), self.tolerance)
+
+
+def repeated(request: Golden, rows: int) -> Golden:
+    """A request in the form ``{"data": [...]}`` with its rows again and again, until they are so many at least."""
+    data = json.loads(request.body)["data"]
+    times = -(-rows // len(data))
+    reply = {key: value if key == "classes" else value * times for key, value in request.reply.items()}
+    return replace(request, name=f"{request.name}, {times} times", body=json.dumps({"data": data * times}), reply=reply)
 
 
 def read(folder: Path) -> list[Golden]:

@@ -152,7 +152,7 @@ def _golden(pipeline: Any, split: Split, contract: Contract, rows: int) -> list[
     article_reply = replies.article(*_answers(pipeline, frame.head(1), split.classes))
     return [
         golden.Golden("the article's form", json.dumps(article), 200, article_reply),
-        golden.Golden("records", json.dumps({"data": records}), 200, reply),
+        golden.Golden(golden.RECORDS, json.dumps({"data": records}), 200, reply),
         golden.Golden("split", json.dumps(table), 200, reply),
         golden.Golden("a column is missing", json.dumps({"data": incomplete}), 400),
         golden.Golden("no JSON", "{", 400),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from score.golden import Golden, read, write
+from score.golden import Golden, read, repeated, write
 
 REPLY = {"predictions": ["ill", "healthy"], "probabilities": [[0.25, 0.75], [1.0, 0.0]], "classes": ["healthy", "ill"]}
 
@@ -80,3 +80,11 @@ def test_requests_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert read(tmp_path) == requests
     with pytest.raises(ValueError, match="not JSON compliant"):
         write(tmp_path, [Golden("x", "", 200, float("nan"))])
+
+
+def test_many_rows_are_few_ones_again_and_again() -> None:
+    rows = [{"a": 1}, {"a": 2}]
+    many = repeated(Golden("records", json.dumps({"data": rows}), 200, REPLY, tolerance=1e-9), 5)
+    assert json.loads(many.body) == {"data": rows * 3}
+    assert many.reply == changed(predictions=["ill", "healthy"] * 3, probabilities=[[0.25, 0.75], [1.0, 0.0]] * 3)
+    assert (many.name, many.status, many.tolerance) == ("records, 3 times", 200, 1e-9)

@@ -421,6 +421,17 @@ def test_a_package_without_its_transforms_is_found_out(kit: Kit, numbers: pd.Dat
         prove(package)
 
 
+def test_a_proof_goes_the_way_of_many_rows_too(kit: Kit, numbers: pd.DataFrame) -> None:
+    package = kit.package(*kit.train(numbers, kit.search()), compile="required")
+    file = package.path / "model.npz"
+    with np.load(file) as held:
+        arrays = dict(held)
+    arrays["0.values"] = arrays["0.values"] + 0.01
+    np.savez(file, **arrays)
+    with pytest.raises(PackageError, match=r"golden request 'records, \d+ times': reply.probabilities\[0\]\[0\] is"):
+        prove(package)
+
+
 def test_a_package_that_hangs_is_given_up(toy_package: Package, copy_of: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
     package = copy_of(toy_package)
     (package.path / "score" / "golden.py").write_text("import time\ntime.sleep(60)\n")
