@@ -88,7 +88,7 @@ class Access:
             sent += len(message.get("body", b""))
             if not message.get("more_body", False):
                 tell()
-            if head is not None:  # only now, as what is sent from here on leaves after _tell: see Outgoing
+            if head is not None:  # only now: an answer of one piece leaves after _tell then, see Outgoing
                 await send(head)
                 head = None
             await send(message)

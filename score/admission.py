@@ -1,9 +1,10 @@
 """Who is scored now, who waits and who is sent away, so that no load makes the service slow, deaf or fat.
 
 Small requests and large ones wait in queues of their own, before threads of their own. Both queues are bounded: who
-finds no place gets a 503 and may try again. A small request whose like took next to no time is scored on the
-event loop, since the way to a thread and back costs about 0.1 ms, more than a compiled model; and with all others
-that are there by then.
+finds no place gets a 503 and may try again. A small request is scored on the event loop as long as its like take next
+to no time, since the way to a thread and back costs about 0.1 ms, more than a compiled model; and with all others that
+are there by then. What once took longer there, be it the model or a refusal of many words, sends all to the threads for
+a while.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from score.together import Predict, Together, alone, at_once
 
 if TYPE_CHECKING:
     from score.incoming import Incoming
-    from score.models import Model
+    from score.models import Columns, Model
     from score.scorer import Answer
 
     Answered = Callable[[bytes, Predict], Coroutine[Any, Any, Answer]]
@@ -34,7 +35,8 @@ T = TypeVar("T")
 
 LARGE_BYTES = 2**17  # a longer request is a large one: it may take long, and memory
 LOOP_BYTES = 2**13  # a longer one never runs on the event loop
-LOOP_SECONDS = 0.002  # nor one after another that took longer
+LOOP_SECONDS = 0.002  # nor one behind another that took longer,
+LOOP_SHARE = 20  # for as many times as long as that took: so none of these hold up the loop for most of the time
 RETRY_SECONDS = 1
 REFUSAL_SECONDS = 0.5
 BYTES_A_SECOND = 10_000  # a body may take so much longer than body_seconds
@@ -101,7 +103,8 @@ class Admission:
         self.small = Lane("small", min(4, os.cpu_count() or 1), limits.max_waiting, limits.scoring_seconds)
         # Parsed, a body takes many times its length: so large ones one after another, and few in memory
         self.large = Lane("large", 1, 2 * limits.max_bytes, limits.scoring_seconds)
-        self._quick = False  # whether the last small request took next to no time
+        self._quick = False  # whether small requests take next to no time
+        self._doubted = 0.0  # until when none is taken for a sign of it
 
     @property
     def waiting(self) -> int:
@@ -135,19 +138,37 @@ class Admission:
             self.large.give(room)
 
     async def _small(self, body: bytes, answered: Answered) -> Answer:
-        def timed() -> Answer:
-            began = time.perf_counter()
-            given = at_once(answered(body, self._alone))
-            if given.status == HTTPStatus.OK:  # a refusal says nothing of how long the model takes
-                self._took(time.perf_counter() - began)
-            return given
-
         if not self._quick or len(body) > LOOP_BYTES:
-            return await self.small.run(timed)
-        return await answered(body, self._together)
+            return await self.small.run(lambda: self._apart(body, answered))
+        waited = 0.0
+
+        async def predict(columns: Columns, *, labels: bool = True) -> tuple[Any, Any]:
+            nonlocal waited
+            asked = time.perf_counter()
+            try:
+                return await self._together(columns, labels=labels)
+            finally:
+                waited = time.perf_counter() - asked
+
+        began = time.perf_counter()
+        try:
+            return await answered(body, predict)
+        finally:
+            self._took(time.perf_counter() - began - waited)
+
+    def _apart(self, body: bytes, answered: Answered) -> Answer:
+        began = time.perf_counter()
+        given = at_once(answered(body, self._alone))
+        took = time.perf_counter() - began
+        self._took(took)
+        # a quick refusal says nothing of how long the model takes
+        if took < LOOP_SECONDS and given.status == HTTPStatus.OK and began > self._doubted:
+            self._quick = True
+        return given
 
     def _took(self, seconds: float) -> None:
-        self._quick = seconds < LOOP_SECONDS
+        if seconds >= LOOP_SECONDS:
+            self._quick, self._doubted = False, time.perf_counter() + LOOP_SHARE * seconds
 
     async def _read(self, incoming: Incoming, body: bytearray, enough: int) -> None:
         """Add to the body until it ends or is longer than ``enough``; 408 and 413 for what takes or is too long."""

@@ -34,8 +34,8 @@ class Compilation:
     """What came of compiling, kept as compiled.json: how the twin is used, or the ``reason`` why there is none.
 
     ``tolerance`` is what the proof over ``rows`` training and hold-out rows and ``edges`` made-up ones allows a number
-    in a reply; of ``splits`` thresholds of trees both sides were tried. With a ``forest`` many rows go through its parts. Where the proof found no
-    bit of an answer that other rows in its request change, the rows of several requests may go ``together``.
+    in a reply; of ``splits`` thresholds of trees both sides were tried. With a ``forest`` many rows go through its parts.
+    Where all that the graph does is done for each row by itself, the rows of several requests may go ``together``.
     """
 
     reason: str = ""

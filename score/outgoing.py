@@ -16,7 +16,7 @@ class Outgoing:
         self._transport, self._loop = transport, loop
         self._kept: list[bytes] = []
         self._last = False  # whether the transport is to be closed behind what is kept
-        self.pause_reading, self.resume_reading = transport.pause_reading, transport.resume_reading
+        self.pause_reading = transport.pause_reading
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -28,11 +28,17 @@ class Outgoing:
         self._kept.append(data)
 
     def close(self) -> None:
-        """Send what is kept, and close."""
+        """Send what is kept, and close; what comes in from now on is for nobody."""
         if self._kept:
             self._last = True
+            self._transport.pause_reading()
         else:
             self._transport.close()
+
+    def resume_reading(self) -> None:
+        """Read on, unless this is to be closed."""
+        if not self._last:
+            self._transport.resume_reading()
 
     def is_closing(self) -> bool:
         """Whether nothing more can be sent."""

@@ -44,8 +44,8 @@ def at_once(steps: Coroutine[Any, Any, T]) -> T:
 class Together:
     """Asks a model for all rows that were asked for in one turn of the event loop, of which it is to be used alone.
 
-    Only a model whose answers stay the same to the last bit is asked for several requests at once. ``took`` is told how
-    many seconds each request took.
+    Only a model that says so of itself (``together``) is asked for several requests at once. ``took`` is told how many
+    seconds the model took for each of them, on average.
     """
 
     def __init__(self, model: Model, took: Callable[[float], None]) -> None:
@@ -97,7 +97,8 @@ class _Asked(NamedTuple):
 
     def fail(self, error: Exception) -> None:
         if not self.answer.done():
-            self.answer.set_exception(error)
+            # a future takes no StopIteration
+            self.answer.set_exception(RuntimeError(str(error)) if isinstance(error, StopIteration) else error)
 
 
 def _runs(asked: Sequence[_Asked]) -> Iterator[list[_Asked]]:

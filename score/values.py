@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Meta
@@ -34,7 +35,7 @@ class Rule:
         self.column = column
         self._range: tuple[Any, Any] = column.minimum, column.maximum  # that training saw
 
-    @property
+    @cached_property
     def expected(self) -> str:
         """What the column takes, in words."""
         example = "" if self.column.example is None else f", such as {shown(self.column.example)}"
@@ -240,7 +241,7 @@ class _Category(Rule):
         self._own = frozenset(map(type, self._allowed))
         self.types = self._own | {int, float} if self._own & {int, float} else self._own
 
-    @property
+    @cached_property
     def expected(self) -> str:
         return f"one of {listed(self._allowed)}{' or null' if self.column.missing else ''}"
 

@@ -126,7 +126,7 @@ def proved(
     """
     from orchestrator.compiling.edges import edge_rows, split_rows
     from orchestrator.compiling.proving import TOLERANCE as MOST
-    from orchestrator.compiling.proving import Unequal, accepted, largest_difference, same_together
+    from orchestrator.compiling.proving import Unequal, accepted, largest_difference, rowwise, same_together
     from score.body import Reader
     from score.scorer import Scorer
 
@@ -148,7 +148,7 @@ def proved(
         edges=len(edges),
         splits=splits,
         forest=bool(twin.parts),
-        together=same_together(models[0], [*rows, *edges]),
+        together=rowwise(twin.graph) and same_together(models[0], [*rows, *edges]),
     )
     return replace(twin, compilation=found)
 

@@ -10,7 +10,12 @@ import onnx
 import pandas as pd
 import pytest
 from onnx import numpy_helper
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.linear_model import LogisticRegression
 
 import orchestrator.compiling as module
@@ -245,7 +250,7 @@ class Company(Fixed):
 
     def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:
         codes, shares = super().predict(columns, labels=labels)
-        if len(codes) == 7:
+        if len(codes) == 27:
             shares[3] = np.nextafter(shares[3], 1)
         return codes, shares
 
@@ -258,6 +263,25 @@ def test_rows_that_company_changes_are_not_predicted_together() -> None:
     assert same_together(Fixed(codes, shares), rows)
     assert same_together(Fixed(codes, None), rows[:1])
     assert not same_together(Company(codes, shares), rows)
+    assert not same_together(Fixed(codes, None), [])
+    assert not same_together(Fixed(codes[:900], None), rows)  # which it fails on
+
+
+@pytest.mark.parametrize(
+    ("model", "target", "found"),
+    [
+        (RandomForestClassifier(3, random_state=0), "two", True),
+        (RandomForestClassifier(3, random_state=0), "three", True),
+        (GradientBoostingRegressor(n_estimators=3, random_state=0), "numbers", True),
+        (GradientBoostingClassifier(n_estimators=3, random_state=0), "two", False),  # Sigmoid
+        (LogisticRegression(max_iter=300), "three", False),  # Softmax
+    ],
+    ids=str,
+)
+def test_what_company_may_change_is_told_from_the_graph(
+    model: Any, target: str, found: bool, fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]
+) -> None:
+    assert fit(tabular(), model, mixed, targets[target]).compiled().compilation.together == found
 
 
 def test_rows_are_asked_alone_too() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,11 @@ from typing import Any
 
 import psutil
 import pytest
+
+from score.admission import LOOP_BYTES, LOOP_SECONDS, LOOP_SHARE, Admission, Limits
+from score.incoming import Incoming
+from score.scorer import Answer
+from score.together import Predict
 
 from .conftest import Serve, port_of
 
@@ -151,6 +158,85 @@ def test_scoring_that_takes_too_long_is_told_and_its_thread_comes_back(slow: Pat
             (slow / f"gate-{n}").touch()
         while (status := ask("POST", "/score", b"quick")[0]) != 200:
             assert status == 503
+
+
+class Doubles:
+    together = True
+    classes = None
+
+    def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:  # noqa: ARG002
+        if columns["word"] == [b"slow model"]:
+            time.sleep(3 * LOOP_SECONDS)
+        return columns["word"], None
+
+
+def where(*bodies: bytes) -> list[str]:
+    """Where one request after the other is scored."""
+    found: list[str] = []
+
+    async def answered(body: bytes, predict: Predict) -> Answer:
+        found.append("loop" if threading.current_thread() is threading.main_thread() else "thread")
+        if b"refused" in body:
+            if b"slow" in body:
+                time.sleep(3 * LOOP_SECONDS)  # noqa: ASYNC251  # what holds up the loop is meant
+            return Answer(400, b"", {})
+        await predict({"word": [body]})
+        if body == b"slow answer":
+            time.sleep(3 * LOOP_SECONDS)  # noqa: ASYNC251
+        return Answer(200, body, {})
+
+    async def run() -> None:
+        admission = Admission(Limits(), Doubles())
+        for body in bodies:
+            if body == b"later":
+                await asyncio.sleep(3 * LOOP_SECONDS * LOOP_SHARE * 2)
+                continue
+
+            async def receive(body: bytes = body) -> dict[str, Any]:
+                return {"type": "http.request", "body": body}
+
+            await admission.answer(Incoming({"type": "http", "headers": []}, receive), answered)
+
+    asyncio.run(run())
+    return found
+
+
+def test_small_requests_are_scored_on_the_loop_once_one_was_quick() -> None:
+    assert where(b"a", b"b", b"c" * LOOP_BYTES, b"d" * LOOP_BYTES + b"d", b"e") == [
+        "thread",
+        *["loop"] * 2,
+        "thread",
+        "loop",
+    ]
+
+
+def test_a_quick_refusal_is_no_sign_of_a_quick_model() -> None:
+    assert where(b"refused", b"refused", b"a", b"b") == ["thread", "thread", "thread", "loop"]
+    assert where(b"a", b"refused", b"b") == ["thread", "loop", "loop"]
+
+
+@pytest.mark.parametrize("slow", [b"slow model", b"slow answer", b"slow refused"])
+def test_what_is_slow_on_the_loop_sends_all_to_the_threads_for_a_while(slow: bytes) -> None:
+    assert where(b"a", slow, b"b", b"c", b"later", b"d", b"e") == ["thread", "loop", *["thread"] * 3, "loop"]
+    assert where(b"a", b"b", slow, slow, b"c")[2:] == ["loop", "thread", "thread"]
+
+
+def test_a_request_is_not_slow_for_waiting_for_others() -> None:
+    async def answered(body: bytes, predict: Predict) -> Answer:
+        await predict({"word": [body]})
+        return Answer(200, body, {})
+
+    async def waits(columns: Any, *, labels: bool = True) -> tuple[Any, Any]:  # noqa: ARG001
+        await asyncio.sleep(3 * LOOP_SECONDS)
+        return columns["word"], None
+
+    async def run() -> bool:
+        admission = Admission(Limits(), Doubles())
+        admission._quick, admission._together = True, waits
+        await admission._small(b"a", answered)
+        return admission._quick
+
+    assert asyncio.run(run())
 
 
 @pytest.mark.parametrize("head", ["Content-Length: 10", "Transfer-Encoding: chunked"])

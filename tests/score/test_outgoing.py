@@ -74,8 +74,17 @@ def test_it_closes_behind_what_it_keeps_and_at_once_without() -> None:
         assert out.is_closing()
         assert not wire.is_closing()
 
-    assert happened(answer) == [b"answer", "closed", None]
+    assert happened(answer) == ["paused", b"answer", "closed", None]
     assert happened(lambda out, _: out.close()) == ["closed", None]
+
+
+def test_nothing_is_read_any_more_that_comes_behind_a_close() -> None:
+    def answer(out: Outgoing, _: Wire) -> None:
+        out.write(b"answer")
+        out.close()
+        out.resume_reading()
+
+    assert happened(answer) == ["paused", b"answer", "closed", None]
 
 
 def test_nothing_is_written_to_what_is_closed() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ def asked(model: Doubles, *requests: list[float], labels: Sequence[bool] = (), t
 
     found = asyncio.run(ask())
     assert len(took) == turns
+    assert all(0 < seconds < 10 for seconds in took)
     return found
 
 
@@ -98,6 +100,36 @@ def test_a_failure_is_told_to_whom_it_belongs() -> None:
     assert [first[0].tolist(), last[0].tolist()] == [[2], [6]]
     assert isinstance(bad, ValueError)
     assert model.runs == [(4, True), (1, True), (2, True), (1, True)]
+
+
+def test_even_an_end_that_no_future_takes_is_told() -> None:
+    class Ended(Doubles):
+        def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:
+            try:
+                return super().predict(columns, labels=labels)
+            except ValueError:
+                raise StopIteration("13") from None
+
+    first, bad, last = asked(Ended(), [1], [13], [3])
+    assert [first[0].tolist(), last[0].tolist()] == [[2], [6]]
+    assert isinstance(bad, RuntimeError)
+
+
+def test_what_a_request_took_is_its_share_of_the_turn() -> None:
+    class Slow(Doubles):
+        def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:
+            time.sleep(0.2)
+            return super().predict(columns, labels=labels)
+
+    took: list[float] = []
+
+    async def ask() -> None:
+        predict = Together(Slow(), took.append).predict
+        await asyncio.gather(*(predict({"a": [1.0]}) for _ in range(4)))
+
+    began = time.perf_counter()
+    asyncio.run(ask())
+    assert 0.05 <= took[0] <= (time.perf_counter() - began) / 4
 
 
 def test_a_model_that_is_not_proven_is_asked_for_each_alone() -> None:
