@@ -45,10 +45,13 @@ def _each_key_once(text: bytes | str, held: Any) -> bool:
     enough, deeper. Texts in it (the article's form holds all rows in one) count with their own colons, unless one of
     them may be written as ``\u003a``.
     """
-    colon, escape = (":", "\\u003") if isinstance(text, str) else (b":", b"\\u003")
+    # a single character is looked for seventy times as fast as several
+    colon, *escape = (":", "\\", "\\u003") if isinstance(text, str) else (b":", b"\\", b"\\u003")
     there = text.count(colon)  # type: ignore[arg-type]  # both text or bytes
     counted = len(held) + sum(map(_colons, held.values())) if isinstance(held, dict) else _colons(held)
-    return (there == counted or there == _colons_below(held, LEVELS)) and escape not in text  # type: ignore[operator]
+    if all(piece in text for piece in escape):  # type: ignore[operator]
+        return False
+    return there == counted or there == _colons_below(held, LEVELS)
 
 
 def _colons(value: Any) -> int:
