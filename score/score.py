@@ -37,11 +37,13 @@ def _claim_name() -> None:
 
 _claim_name()
 
-from score.problems import PROBLEM, BadRequest  # noqa: E402  # only now does the name mean this folder
+from score import memory  # noqa: E402  # only now does the name mean this folder
+from score.problems import PROBLEM, BadRequest  # noqa: E402
 from score.scorer import InitError, Scorer, ScoringError  # noqa: E402
 
 __all__ = ["BadRequest", "InitError", "Scorer", "ScoringError", "init", "loaded", "run"]
 
+_AZURE = "azureml_inference_server_http"  # Azure ML's server, if we run under it
 _scorer: Scorer | None = None
 
 
@@ -49,6 +51,8 @@ def init() -> None:
     """Load the package: ``AZUREML_MODEL_DIR`` if it is set, else the folder that holds ``score/``."""
     global _scorer  # noqa: PLW0603  # Azure ML's contract: init and run share a module's state
     _scorer = Scorer.load(_model_folder())
+    if _AZURE in sys.modules:  # in others' processes nothing is ours to set, but that one is there to score
+        memory.settle()
 
 
 def run(data: str | bytes | dict[str, Any]) -> Any:
@@ -57,7 +61,7 @@ def run(data: str | bytes | dict[str, Any]) -> Any:
     What is no plain 200 is that server's own response if we run under it: a refusal, which else is raised as BadRequest
     or ScoringError, and a payload with headers, which else go unsaid.
     """
-    azure = "azureml_inference_server_http" in sys.modules
+    azure = _AZURE in sys.modules
     try:
         payload, headers = loaded().score(data)
     except (BadRequest, ScoringError) as error:
@@ -77,7 +81,7 @@ def loaded() -> Scorer:
 
 def _response(payload: Any, status: int, headers: dict[str, str]) -> Any:
     """Azure ML's own response, from the server that has imported us."""
-    response = importlib.import_module("azureml_inference_server_http.api.aml_response").AMLResponse
+    response = importlib.import_module(f"{_AZURE}.api.aml_response").AMLResponse
     return response(json.dumps(payload), status, headers)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import copy
-import gc
 import json
 import logging
 import logging.config
@@ -38,8 +37,6 @@ PACKAGE = Path(__file__).resolve().parent.parent
 DRAIN_SECONDS = 25  # a request that takes longer does not hold up a stop
 RETRY_SECONDS = 0.5
 SWITCH_SECONDS = 0.0005  # how long a thread that scores may keep the event loop waiting: a tenth of Python's own
-
-GARBAGE = 50_000  # objects between two collections: Python's own 700 are those of a few requests, which are still there
 
 log = logging.getLogger("uvicorn.error")
 
@@ -190,9 +187,7 @@ def configured(options: argparse.Namespace, contract: Mapping[str, Any]) -> uvic
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     config.load()
-    gc.collect()
-    gc.set_threshold(GARBAGE)
-    gc.freeze()  # what is loaded stays, so no later collection need look at it
+    memory.settle()
     return config
 
 

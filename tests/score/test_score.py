@@ -17,6 +17,7 @@ import joblib
 import pandas as pd
 import pytest
 
+from score import memory
 from score import score as entry
 from score.score import BadRequest, InitError
 
@@ -105,6 +106,16 @@ def test_run_takes_text_bytes_and_a_parsed_object(pima: Path, monkeypatch: pytes
     assert entry.run(json.dumps(body)) == entry.run(json.dumps(body).encode()) == entry.run(body)
 
 
+def test_collections_look_at_what_is_loaded_no_more_and_come_seldom() -> None:
+    code = "import gc, json; from score import memory; memory.settle(); print(gc.get_threshold()[0], gc.get_freeze_count())"
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(entry.__file__).parents[1], capture_output=True, text=True, check=True
+    ).stdout
+    objects, frozen = map(int, told.split())
+    assert objects == 50_000
+    assert frozen > 5_000
+
+
 def test_run_raises_what_is_wrong_with_a_request(pima: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZUREML_MODEL_DIR", str(pima))
     entry.init()
@@ -121,12 +132,15 @@ def test_under_azure_mls_server_what_is_no_plain_200_is_its_response(
         def __init__(self, message: str, status_code: int, response_headers: dict[str, str]) -> None:
             self.told = (json.loads(message), status_code, response_headers)
 
+    settled: list[bool] = []
+    monkeypatch.setattr(memory, "settle", lambda: settled.append(True))  # the whole process
     server = "azureml_inference_server_http"
     for name in (server, f"{server}.api", f"{server}.api.aml_response"):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     sys.modules[f"{server}.api.aml_response"].AMLResponse = AMLResponse  # type: ignore[attr-defined]  # the fake
     monkeypatch.setenv("AZUREML_MODEL_DIR", str(pima))
     entry.init()
+    assert settled
     document, status, headers = entry.run("{").told
     assert (document["status"], status, headers) == (400, 400, {"Content-Type": "application/problem+json"})
     row = X.head(1).to_dict(orient="records")[0]
