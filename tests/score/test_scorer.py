@@ -39,7 +39,7 @@ class Broken(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # untyped b
     def predict(self, X: pd.DataFrame) -> Any:
         if isinstance(self.given, Exception):
             raise self.given
-        return np.full(len(X), self.given)
+        return np.resize(self.given, len(X))
 
 
 @pytest.fixture
@@ -155,8 +155,10 @@ def test_values_outside_of_the_training_range_are_scored_and_flagged(
 
 @pytest.mark.parametrize("given", [ValueError("a secret"), -1, 7, float("nan"), float("inf"), "text", None])
 @pytest.mark.parametrize("known", [{}, {"task": "regression", "classes": None}], ids=["classes", "numbers"])
+@pytest.mark.parametrize("rows", [2, 50])
 def test_a_pipeline_that_fails_is_our_fault(
     given: Any,
+    rows: int,
     known: dict[str, Any],
     *,
     make_package: MakePackage,
@@ -168,7 +170,7 @@ def test_a_pipeline_that_fails_is_our_fault(
         given = [given, float("nan")]  # a number alone is a good answer there
     loaded = Scorer.load(make_package(None, X, **known))
     scorer = dataclasses.replace(loaded, model=PickledModel(Broken(given), loaded.reader))
-    status, reply = ask(scorer, split(X.head(2)))
+    status, reply = ask(scorer, split(X.head(rows)))
     assert (status, reply["status"], reply["title"]) == (500, 500, "Internal Server Error")
     assert "secret" not in reply["detail"]
     assert "Traceback" in caplog.text
