@@ -35,8 +35,8 @@ T = TypeVar("T")
 
 LARGE_BYTES = 2**17  # a longer request is a large one: it may take long, and memory
 LOOP_BYTES = 2**13  # a longer one never runs on the event loop
-LOOP_SECONDS = 0.002  # nor one behind another that took longer,
-LOOP_SHARE = 20  # for as many times as long as that took: so none of these hold up the loop for most of the time
+LOOP_SECONDS = 0.002  # nor does any, once one took longer there, for
+LOOP_SHARE = 20  # times as long as that one took: the slow ones get a twentieth of the loop's time
 RETRY_SECONDS = 1
 REFUSAL_SECONDS = 0.5
 BYTES_A_SECOND = 10_000  # a body may take so much longer than body_seconds
@@ -160,13 +160,13 @@ class Admission:
         began = time.perf_counter()
         given = at_once(answered(body, self._alone))
         took = time.perf_counter() - began
-        self._took(took)
         # a quick refusal says nothing of how long the model takes
-        if took < LOOP_SECONDS and given.status == HTTPStatus.OK and began > self._doubted:
+        if given.status == HTTPStatus.OK and took < LOOP_SECONDS and began > self._doubted:
             self._quick = True
         return given
 
     def _took(self, seconds: float) -> None:
+        """So long the loop was held up."""
         if seconds >= LOOP_SECONDS:
             self._quick, self._doubted = False, time.perf_counter() + LOOP_SHARE * seconds
 

@@ -181,7 +181,7 @@ def where(*bodies: bytes) -> list[str]:
                 time.sleep(3 * LOOP_SECONDS)  # noqa: ASYNC251  # what holds up the loop is meant
             return Answer(400, b"", {})
         await predict({"word": [body]})
-        if body == b"slow answer":
+        if body.startswith(b"slow answer"):
             time.sleep(3 * LOOP_SECONDS)  # noqa: ASYNC251
         return Answer(200, body, {})
 
@@ -219,6 +219,11 @@ def test_a_quick_refusal_is_no_sign_of_a_quick_model() -> None:
 def test_what_is_slow_on_the_loop_sends_all_to_the_threads_for_a_while(slow: bytes) -> None:
     assert where(b"a", slow, b"b", b"c", b"later", b"d", b"e") == ["thread", "loop", *["thread"] * 3, "loop"]
     assert where(b"a", b"b", slow, slow, b"c")[2:] == ["loop", "thread", "thread"]
+
+
+def test_what_is_slow_in_a_thread_holds_up_nobody() -> None:
+    assert where(b"a", b"slow answer".ljust(LOOP_BYTES + 1), b"b") == ["thread", "thread", "loop"]
+    assert where(b"slow answer", b"a", b"b") == ["thread", "thread", "loop"]
 
 
 def test_a_request_is_not_slow_for_waiting_for_others() -> None:
