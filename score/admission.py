@@ -168,7 +168,8 @@ class Admission:
     def _took(self, seconds: float) -> None:
         """So long the loop was held up."""
         if seconds >= LOOP_SECONDS:
-            self._quick, self._doubted = False, time.perf_counter() + LOOP_SHARE * seconds
+            self._quick = False
+            self._doubted = max(self._doubted, time.perf_counter() + LOOP_SHARE * seconds)
 
     async def _read(self, incoming: Incoming, body: bytearray, enough: int) -> None:
         """Add to the body until it ends or is longer than ``enough``; 408 and 413 for what takes or is too long."""

@@ -12,7 +12,8 @@ class Graph:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        # One thread adds in the order in which scikit-learn does; what is parallel is the chunks of a long request
+        # One thread adds in the order in which scikit-learn does, up to some hundred trees; what is parallel is the
+        # chunks of a long request
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name

@@ -3,7 +3,8 @@
 Found with skl2onnx 1.20 and ONNX Runtime 1.32, on float64 input: ``Imputer`` has no kernel for float64, ``Scaler``
 keeps means and scales in float32, ``OneHotEncoder`` takes whole numbers or text only, and the outputs of
 ``TreeEnsembleClassifier`` and ``TreeEnsembleRegressor`` are float32. These here compute what scikit-learn computes, in
-its order, so trees are equal to the bit and a tie of two classes is the same tie.
+its order, so trees are equal to the bit and a tie of two classes is the same tie; but of some hundred trees, see
+``proving.FEW_TREES``, ONNX Runtime adds up the shares of several rows in another order.
 """
 
 from __future__ import annotations

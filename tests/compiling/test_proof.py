@@ -15,6 +15,7 @@ from sklearn.ensemble import (
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
+    RandomForestRegressor,
 )
 from sklearn.linear_model import LogisticRegression
 
@@ -272,6 +273,9 @@ def test_rows_that_company_changes_are_not_predicted_together() -> None:
     [
         (RandomForestClassifier(3, random_state=0), "two", True),
         (RandomForestClassifier(3, random_state=0), "three", True),
+        (RandomForestClassifier(128, max_depth=2, random_state=0), "three", True),
+        (RandomForestClassifier(129, max_depth=2, random_state=0), "three", False),  # see FEW_TREES
+        (RandomForestRegressor(129, max_depth=2, random_state=0), "numbers", True),  # without ReduceSum
         (GradientBoostingRegressor(n_estimators=3, random_state=0), "numbers", True),
         (GradientBoostingClassifier(n_estimators=3, random_state=0), "two", False),  # Sigmoid
         (LogisticRegression(max_iter=300), "three", False),  # Softmax
