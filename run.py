@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,14 +17,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from orchestrator import cli
 from orchestrator.config.compose import UNCOMPOSED, plain, uncomposed
-from orchestrator.config.overrides import HYDRA, SWEEP, lenient, prepared
+from orchestrator.config.overrides import CONF, HYDRA, SWEEP, lenient, prepared
 from orchestrator.errors import OrchestratorError, Problem
+from orchestrator.streams import keep_running_without_output
 
 SWEEP_ID = "ORCHESTRATOR_SWEEP_ID"
 mistakes: list[Problem] = []  # found before Hydra composes, told with the others
 
 
-@hydra.main(version_base=HYDRA, config_path="conf", config_name="config")
+@hydra.main(version_base=HYDRA, config_path=str(CONF), config_name="config")
 def job(config: DictConfig) -> float:
     """One run; in a sweep, one of its jobs. Sweepers that choose go by what it gives."""
     context = HydraConfig.get()
@@ -43,31 +45,61 @@ def job(config: DictConfig) -> float:
 
 
 def main() -> int:
-    """Prepare the arguments, let Hydra take over, and tell what it could not compose."""
-    arguments, found = lenient(sys.argv[1:])
-    mistakes.extend(found)
-    wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    """Run the command; what ends it is one line, unless HYDRA_FULL_ERROR=1 asks for the traceback."""
+    keep_running_without_output()
+    os.environ.setdefault(cli.TRACEBACK, os.environ.get("HYDRA_FULL_ERROR", ""))  # jobs in other processes see it, too
     os.environ[SWEEP_ID] = uuid4().hex  # in the environment, so that parallel launchers hand it to their processes
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors then, instead of telling them in many lines
-    with tempfile.TemporaryDirectory() as scratch:
-        sys.argv[1:], undeployed = prepared(arguments, scratch)
-        if found and {*SWEEP} & {*arguments}:
-            return cli.tell(found)
-        if undeployed:
-            print("A sweep deploys nothing unless you say so (deploy=local).")
-        try:
-            job()
-        except UNCOMPOSED as error:
-            if wants_traceback:
-                raise
-            return cli.tell(uncomposed(error, [a for a in sys.argv[1:] if not a.startswith("-")], mistakes))
-        except OrchestratorError as error:
-            sys.stderr.write(f"{error}\n")
-            return 1
-        except KeyboardInterrupt:
-            sys.stderr.write("interrupted; what was finished is kept, the same command goes on from there\n")
-            return 130  # as a shell tells it
+    try:
+        os.getcwd()  # noqa: PTH109 - whether there is one
+    except FileNotFoundError:
+        sys.stderr.write("the working directory was deleted; change to one that exists\n")
+        return 1
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            return run(sys.argv[1:], scratch)
+    except OrchestratorError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; what was finished is kept, the same command goes on from there\n")
+        return 130  # as a shell tells it
+    except Exception as error:
+        if cli.wants_traceback():
+            raise
+        sys.stderr.write(f"{describe(error)}\n")
+        return 1
+
+
+def run(arguments: Sequence[str], scratch: str) -> int:
+    """Prepare the arguments, let Hydra take over, and report what it could not compose."""
+    readable, found = lenient(arguments)
+    mistakes.extend(found)
+    sys.argv[1:], undeployed = prepared(readable, scratch)
+    if found and {*SWEEP} & {*readable}:
+        return cli.tell(found)
+    if undeployed:
+        print("A sweep deploys nothing unless you say so (deploy=local).")
+    try:
+        job()
+    except UNCOMPOSED as error:
+        if cli.wants_traceback():
+            raise
+        return cli.tell(uncomposed(error, [a for a in sys.argv[1:] if not a.startswith("-")], mistakes))
     return 0
+
+
+def describe(error: Exception) -> str:
+    """An error from outside of a run, in one line: most are folders that Hydra or Python cannot write in."""
+    if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
+        return (
+            "no temporary folder can be written; free one of these, or name another in TMPDIR: "
+            + str(error).partition(" in ")[2]
+        )
+    if isinstance(error, OSError) and error.filename:
+        why = f"{error.filename}: {error.strerror}"
+        return f"hydra.run.dir: {why}; run where the folder can be written, or name another: hydra.run.dir=/tmp/runs"
+    return f"{cli.one_line_of(error)} (HYDRA_FULL_ERROR=1 shows where)"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import sys
+import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.config import checks
 from orchestrator.config.constraints import halves
 from orchestrator.config.spec import RunSpec
+from orchestrator.config.wording import one_line
 from orchestrator.console import Console, curl_line
 from orchestrator.engine import Products
 from orchestrator.errors import OrchestratorError, Problem, SpecError
@@ -35,6 +37,7 @@ ABOUT_THE_SERVICE = (
     "azure=",
     "azure.",
 )
+TRACEBACK = "ORCHESTRATOR_TRACEBACK"  # what HYDRA_FULL_ERROR was before run.py sets it for its own sake
 FAULTS = "azure.faults="  # of a rehearsal: not to be asked for again
 
 
@@ -64,7 +67,34 @@ def main(config: Config, known: Sequence[Problem], folder: Path) -> float | None
     except OrchestratorError as error:
         sys.stderr.write(f"{_heading(error)}\n")
         return None
+    except Exception as error:
+        if wants_traceback():
+            raise
+        sys.stderr.write(f"{result.failed or 'run'} failed: {one_line_of(error)}{_kept_traceback(error, folder)}\n")
+        return None
     return products[Report].metrics[f"mean_test_{run.spec.search.refit}"] if Report in products else 0.0
+
+
+def wants_traceback() -> bool:
+    """Whether HYDRA_FULL_ERROR=1 was set where the command was typed."""
+    return os.environ.get(TRACEBACK) == "1"
+
+
+def one_line_of(error: BaseException) -> str:
+    """The kind and the text of a library's error, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {one_line(error)}"
+
+
+def _kept_traceback(error: Exception, folder: Path) -> str:
+    """Where the traceback is, once it is written there."""
+    file = folder / "traceback.txt"
+    try:
+        file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    except OSError:
+        return " (HYDRA_FULL_ERROR=1 shows the traceback)"
+    return f"; the traceback is in {file}"
 
 
 def tell(problems: Iterable[Problem]) -> bool:

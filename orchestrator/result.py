@@ -18,13 +18,16 @@ class Result:
         self._stages: list[dict[str, Any]] = []
         self._made: dict[Any, Any] = {}  # all there is to tell of a run that fails
         self._error: BaseException | None = None
+        self.failed = ""  # the name of the stage that raised
 
     def __call__(self, event: Event) -> None:
         """Note what each step took and gave, and how the run ended."""
         if isinstance(event, StepFinished | StepFailed):
             seconds = round(event.seconds, 4)
             self._stages.append({"name": event.step.name, "seconds": seconds, "cached": event.step.cached})
-        if isinstance(event, StepFinished):
+        if isinstance(event, StepFailed):
+            self.failed = event.step.name
+        elif isinstance(event, StepFinished):
             self._made[type(event.product)] = event.product
         elif isinstance(event, RunFinished):
             self._error = event.error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -82,7 +83,9 @@ def problems(config: Mapping[str, Any], known: Iterable[Problem] = ()) -> Iterat
     told = Told(getattr(config, "sources", {}))
     spec, broken, found = _parsed(config)
     unresolved = {problem.at: problem for problem in getattr(config, "problems", ())}
-    wrong = (problem for problem in found if problem.at not in unresolved)  # the others are but missing
+    known = list(known)
+    left_out = {*unresolved, *(problem.at for problem in known)}  # so these look as if they were missing
+    wrong = (problem for problem in found if problem.at not in left_out)
     yield from told.once([*known, *unresolved.values(), *wrong])
     if spec is None:
         return
@@ -183,7 +186,25 @@ def _bound(spec: RunSpec) -> Iterator[Problem]:
             yield from _function(stage, f"stages.{name}")
 
 
+# What a state folder holds, as patterns
+_FOLDERS = ("cache", "logs", "packages", "registered", "services", "services/*", "services/*/logs", "tracking")
+_FILES = (
+    "*.lock",
+    "mlflow.db",
+    "registered/*.json",
+    *(f"services/*/{name}" for name in ("record.json", "keys.json", "lock")),
+)
+
+
 def _folder(state_dir: Path) -> Iterator[Problem]:
+    if os.pathsep in str(state_dir):
+        yield Problem(
+            "state_dir", f"{state_dir} holds '{os.pathsep}', at which PYTHONPATH is split; name another folder"
+        )
+        return
+    if not str(state_dir).isprintable():
+        yield Problem("state_dir", f"{str(state_dir)!r} holds letters that cannot be printed; name another folder")
+        return
     there = next(path for path in (state_dir, *state_dir.parents) if path.exists())
     if not there.is_dir():
         yield Problem("state_dir", f"{there} is a file; name a folder")
@@ -192,6 +213,10 @@ def _folder(state_dir: Path) -> Iterator[Problem]:
         tempfile.TemporaryFile(dir=there).close()  # permissions alone do not tell: root may not write everywhere
     except OSError:
         yield Problem("state_dir", f"nothing can be written in {there}; name another folder")
+    for patterns, right, what in ((_FOLDERS, Path.is_dir, "folder"), (_FILES, Path.is_file, "file")):
+        for path in sorted(found for pattern in patterns for found in state_dir.glob(pattern)):
+            if not right(path) and not path.name.startswith("."):
+                yield Problem("state_dir", f"{path} should be a {what} and is none; move it away")
 
 
 def _batch(batch: BatchSpec, stages: Iterable[str]) -> Iterator[Problem]:

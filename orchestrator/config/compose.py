@@ -7,13 +7,17 @@ form and the rest is composed without it; unknown keys are let in (see :mod:`orc
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException
+from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from yaml import YAMLError
@@ -24,6 +28,7 @@ from orchestrator.config.spec import ROOT
 from orchestrator.config.wording import near, nearest, one_line, place
 from orchestrator.errors import Problem, SpecError
 
+_COMPOSING = threading.RLock()
 UNCOMPOSED = (HydraException, OmegaConfBaseException, YAMLError)  # what composing may raise
 
 
@@ -48,19 +53,37 @@ def compose(*overrides: str) -> Config:
     Raises:
         SpecError: an option that does not exist or a value that cannot be read, with every other mistake there is.
     """
-    typed, found = lenient(overrides)
-    try:
-        config = _composed(typed)
-    except UNCOMPOSED as error:
-        raise SpecError(uncomposed(error, typed, found)) from error
+    with _own_hydra():
+        typed, found = lenient(overrides)
+        try:
+            config = _composed(typed)
+        except UNCOMPOSED as error:
+            raise SpecError(uncomposed(error, typed, found)) from error
     if found or config.problems:
         raise SpecError(checks.problems(config, found))
     config.overrides = overrides
     return config
 
 
+@contextmanager
+def _own_hydra() -> Iterator[None]:
+    """Compose in one thread at a time, and give Hydra's process-wide state back as it was.
+
+    The process may have a Hydra of its own: a notebook after ``initialize``, or a program under ``hydra.main``.
+    """
+    with _COMPOSING:
+        hydra, base = GlobalHydra.instance(), VersionBase.instance()
+        before, version_before = hydra.hydra, base.version_base
+        hydra.clear()
+        try:
+            yield
+        finally:
+            GlobalHydra.set_instance(hydra)  # Hydra puts a copy in its place
+            hydra.hydra, base.version_base = before, version_before
+
+
 def _composed(overrides: Sequence[str]) -> Config:
-    with initialize_config_dir(str(CONF), version_base=HYDRA):
+    with _own_hydra(), initialize_config_dir(str(CONF), version_base=HYDRA):
         return plain(hydra_compose("config", list(overrides)))
 
 
@@ -85,8 +108,10 @@ def plain(config: DictConfig, **values: Any) -> Config:
     """
     OmegaConf.set_struct(config, False)
     config = DictConfig(OmegaConf.to_container(config, resolve=False))
-    if isinstance(config.get("state_dir"), str):
-        config.state_dir = str((ROOT / Path(config.state_dir).expanduser()).resolve())
+    with suppress(OmegaConfBaseException):  # which is found again below, with its place
+        if isinstance(config.get("state_dir"), str):
+            absolute = (ROOT / Path(config.state_dir).expanduser()).resolve()
+            config.state_dir = str(absolute).replace("${", r"\${")  # a path, and no interpolation any more
     for name, value in values.items():
         group, _, key = name.partition("__")
         if isinstance(config.get(group), DictConfig) and key in config[group]:

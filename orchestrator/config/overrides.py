@@ -39,15 +39,48 @@ def lenient(arguments: Sequence[str]) -> tuple[list[str], list[Problem]]:
             passed.append(argument)  # a flag, or what belongs to it
             continue
         try:
-            override = parser.parse_override(argument)
+            readable, override = _read(parser, argument)
         except HydraException:
             problems.append(_unreadable(argument))
             continue
         wrong = [*_unknown_options(override, roots), *_unsearchable(searched[argument])]
         problems += wrong
         if not wrong:
-            passed.append(f"++{argument.lstrip('+')}" if _sets_a_value(override, roots) else argument)
+            passed.append(f"++{readable.lstrip('+')}" if _sets_a_value(override, roots) else readable)
     return passed, problems
+
+
+def _read(parser: OverridesParser, argument: str) -> tuple[str, Override]:
+    """Parse an argument; put its value in quotes where Hydra's grammar lacks a letter of it, or it is a file's path.
+
+    A shell's completion writes ``data.path=/data/käufer (1).csv`` as it is. What begins like a list, a mapping or a
+    quoted text, or lacks a bracket, is a typing error and stays one.
+
+    Raises:
+        HydraException: it cannot be read.
+    """
+    key, equals, value = argument.partition("=")
+    text = f"{key}={_quoted(value)}"
+    try:
+        override = parser.parse_override(argument)
+    except HydraException:
+        if not equals or not _plain(value):
+            raise
+        return text, parser.parse_override(text)
+    if override.is_sweep_override() and "," in value and Path(value).expanduser().exists():
+        return text, parser.parse_override(text)
+    return argument, override
+
+
+def _plain(value: str) -> bool:
+    whole = all(value.count(left) == value.count(right) for left, right in ("()", "[]", "{}"))
+    return whole and not value.startswith(tuple("([{'\""))
+
+
+def _quoted(value: str) -> str:
+    """Quote text as Hydra reads it: a backslash counts only in front of a quote."""
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
+    return '"' + re.sub(r"(\\+)$", r"\1\1", escaped) + '"'
 
 
 def _sets_a_value(override: Override, roots: Iterable[Path]) -> bool:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.version import getbase as hydra_version
 from omegaconf import OmegaConf
 
 from orchestrator.config.compose import compose, plain
@@ -52,10 +60,29 @@ def test_what_hydra_is_given(typed: str, passed: str) -> None:
 
 
 def test_what_hydra_cannot_read_is_told_with_the_quotes_it_needs() -> None:
-    passed, problems = lenient(["data.target=a=b", "data.path='x", "+model.params={a: [1}", "seed=1"])
+    passed, problems = lenient(["data.target=a=(b", "data.path='x", "+model.params={a: [1}", "seed=1"])
     assert passed == ["++seed=1"]
     assert [problem.at for problem in problems] == ["data.target", "data.path", "model.params"]
-    assert problems[0].message.endswith("""put other text in quotes: 'data.target="a=b"'""")
+    assert problems[0].message.endswith("""put other text in quotes: 'data.target="..."'""")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["käufer.csv", "a=b", "x (1).csv", "a & b", "O'Hara", 'say "no"', "end\\", 'ö\\"', "~/x", "日本", ";", "a{1}"],
+)
+def test_text_that_hydra_cannot_read_is_quoted(text: str) -> None:
+    passed, problems = lenient([f"data.target={text}"])
+    assert problems == []
+    assert OverridesParser.create().parse_override(passed[0]).value() == text
+
+
+def test_the_path_of_a_file_with_a_comma_is_no_sweep(tmp_path: Path) -> None:
+    file = tmp_path / "a,b.csv"
+    file.touch()
+    assert lenient([f"data.path={file}", f"data.target={file}.x"])[0] == [
+        f'++data.path="{file}"',
+        f"++data.target={file}.x",
+    ]
 
 
 def test_what_belongs_to_a_flag_is_left_alone() -> None:
@@ -185,3 +212,29 @@ def test_the_text_of_a_configuration_keeps_what_comes_from_the_environment(monke
     assert config["tracking"]["tracking_uri"] == "http://secret.example"
     assert "secret.example" not in config.text
     assert "oc.env:MLFLOW_TRACKING_URI" in config.text
+
+
+def test_threads_compose_at_once() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        seeds = [config["seed"] for config in pool.map(lambda seed: compose(f"seed={seed}"), range(16))]
+    assert seeds == list(range(16))
+
+
+@pytest.mark.parametrize("typed", ["seed=3", "seed=abc", "model=xgbost"])
+def test_a_hydra_of_the_program_is_left_alone(tmp_path: Path, typed: str) -> None:
+    (tmp_path / "theirs.yaml").write_text("a: 1\n")
+    with initialize_config_dir(str(tmp_path), version_base="1.2"):
+        before = GlobalHydra.instance()
+        with contextlib.suppress(SpecError):
+            compose(typed)
+        assert GlobalHydra.instance() is before
+        assert str(hydra_version()) == "1.2"
+        assert hydra_compose("theirs") == {"a": 1}
+    assert not GlobalHydra.instance().is_initialized()
+
+
+def test_an_asyncio_program_composes() -> None:
+    async def main() -> object:
+        return compose("seed=3")["seed"]
+
+    assert asyncio.run(main()) == 3

@@ -331,7 +331,11 @@ HYDRA = [
     row("'name=${nam}'", "name: refers to 'nam' | did you mean 'name'"),
     row("'data.path=${data.pth}'", "data.path: refers to 'data.pth' | did you mean 'data.path'"),
     row("'model.params={'", "model.params: '{' cannot be read; close every bracket and quote"),
-    row("'data.separator=;'", "data.separator: ';' cannot be read"),
+    row("'data.separator=;'", "data.separator: seems to be separated by ','"),
+    row("'data.path=/nowhere/[x.csv'", "data.path: '/nowhere/[x.csv' cannot be read; close every bracket"),
+    row("data.path=/nowhere/käufer.csv", "data.path: there is no file /nowhere/käufer.csv"),
+    row("'data.path=/nowhere/a (1)=b&c.csv'", "data.path: there is no file /nowhere/a (1)=b&c.csv"),
+    row("'data.path=/nowhere/it's.csv'".replace("'s", "'\"'\"'s"), "data.path: there is no file /nowhere/it's.csv"),
     row("seed", ": 'seed' changes nothing; write key=value"),
     row("~nothing", "nothing: cannot be removed: there is no such key"),
     row("~deploy.prot", "deploy.prot: cannot be removed | did you mean 'deploy.port'"),
@@ -477,9 +481,11 @@ class Telling:
         if text.strip():
             self.told = True
             sys.__stdout__.write("after " + " ".join(sorted(heavy & set(sys.modules))) + ": " + text.strip() + "\\n")
+            sys.__stdout__.flush()
     def flush(self):
         if self.told:
             sys.__stdout__.write("flushed\\n")
+            sys.__stdout__.flush()
         self.told = False
 sys.stderr = Telling()
 sys.argv = ["run.py", *{typed!r}]
