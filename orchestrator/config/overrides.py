@@ -34,6 +34,7 @@ def lenient(arguments: Sequence[str]) -> tuple[list[str], list[Problem]]:
     problems: list[Problem] = []
     parser = OverridesParser.create()
     passed: list[str] = []
+    arguments = ["verbose=true" if argument == "-v" else argument for argument in arguments]
     for before, argument in zip(["", *arguments], arguments, strict=False):
         if argument.startswith("-") or (before.startswith("-") and "=" not in argument):
             passed.append(argument)  # a flag, or what belongs to it
