@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.reading.frame import Table
@@ -22,13 +24,20 @@ _NOUNS = {
     "category": "categories",
     "string": "text",
 }
-_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
-_POINT = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)\.\d+")
-_GROUPS = {sign: re.compile(rf"[+-]?\d{{1,3}}({re.escape(sign)}\d{{3}})+") for sign in ",.' "}
+_NOTATIONS = {  # of numbers, by the signs that group thousands and that stand before decimals
+    (grouping, decimal): re.compile(
+        rf"[+-]?(\d+|[1-9]\d{{0,2}}({re.escape(grouping)}\d{{3}})+)?({re.escape(decimal)}\d+)?(?<=\d)"
+        if grouping
+        else rf"[+-]?\d*({re.escape(decimal)}\d+)?(?<=\d)"
+    )
+    for grouping, decimal in (("", ","), (",", "."), (".", ","), ("'", "."), (" ", "."), (" ", ","), ("", "."))
+}
+_THREE = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _MOSTLY = 0.9  # of the values: a column of them is meant to be numbers
 _LISTED = 3  # values, or columns, in a sentence
 _FEWEST = 20  # rows in which distinct values say anything
+_SAMPLE = 5000  # distinct texts that are looked at for a notation
 
 
 @dataclass(frozen=True)
@@ -127,7 +136,7 @@ def _notes(table: Table, name: str, values: pd.Series, kind: str) -> Iterator[st
     if scan and numeric and scan.leading_zero:
         yield (
             f"column '{name}' is read as numbers and holds {scan.leading_zero!r}: if these are codes, "
-            f"write 'data.text_columns=[{name}]' to keep the zeros"
+            f"write 'data.text_columns=[{_typed(name)}]' to keep the zeros"
         )
     if scan and values.dtype.kind == "f" and scan.grouped:
         yield (
@@ -152,50 +161,45 @@ def _notes(table: Table, name: str, values: pd.Series, kind: str) -> Iterator[st
         )
     elif name not in table.form.text_columns and (why := _looks_numeric(texts, table.form)):
         yield f"column '{name}' is read as text and looks like numbers: {why}"
+        return
     if alike := alike_in_words(lookalikes(texts)):
         yield f"column '{name}': {alike}"
     if kind in {"categories", "text"} and len(values) >= _FEWEST and len(texts) > len(values) / 2:
         yield (
             f"column '{name}' has {len(texts):,} distinct texts in {len(values):,} rows, like an identifier or free text; "
-            f"if so, write 'data.drop=[{name}]'"
+            f"if so, write 'data.drop=[{_typed(name)}]'"
         )
 
 
 def _looks_numeric(texts: Mapping[str, int], form: TableFormat) -> str:
     """Return what to write where most texts are numbers in another notation, or numbers beside a few words."""
-    total = sum(texts.values())
+    sample = {text.strip(): count for text, count in islice(texts.items(), _SAMPLE)}
+    total = sum(sample.values())
 
-    def mostly(pattern: re.Pattern[str]) -> bool:
-        """Whether most cells are numbers, some of them in this notation."""
-        fits = {text for text in texts if pattern.fullmatch(text.strip())}
-        whole = {text for text in texts if text.strip().lstrip("+-").isdigit()}
-        return bool(fits) and sum(texts[text] for text in fits | whole) >= _MOSTLY * total
-
-    for sign, pattern in _GROUPS.items():
-        other = next((p for s, p in ((",", _POINT), (".", _COMMA)) if s == sign), pattern)
-        grouped = any(pattern.match(text.strip()) for text in texts)
-        both = re.compile(f"(?:{pattern.pattern})|(?:{other.pattern})")
-        if grouped and sign != form.thousands and mostly(both) and (sign != "," or not _decimals(texts)):
-            decimal = " 'data.decimal=\",\"'" if sign == "." and form.decimal != "," else ""
-            return f"{_first(texts, pattern)!r}; write 'data.thousands=\"{sign}\"'{decimal}"
-    for sign, pattern in ((",", _COMMA), (".", _POINT)):
-        if sign != form.decimal and mostly(pattern):
-            return f"{_first(texts, pattern)!r}; write 'data.decimal=\"{sign}\"'"
+    best = (0, "")
+    for (grouping, decimal), pattern in _NOTATIONS.items():
+        new = [("thousands", grouping, form.thousands), ("decimal", decimal, form.decimal)]
+        keys = {key: sign for key, sign, now in new if sign and sign != now}
+        fits = [text for text in sample if pattern.fullmatch(text)]
+        shown = next((text for text in fits if any(sign in text for sign in keys.values())), None)
+        cells = sum(sample[text] for text in fits)
+        if shown is not None and cells >= _MOSTLY * total and cells > best[0]:
+            best = (cells, f"{shown!r}; write " + " ".join(f"'data.{key}=\"{sign}\"'" for key, sign in keys.items()))
+            if not grouping and all(_THREE.fullmatch(text) for text in fits if decimal in text):
+                best = (cells, f"{best[1]}, or 'data.thousands=\"{decimal}\"' if it groups thousands")
+    if best[1]:
+        return best[1]
     words = [text for text in texts if not _NUMBER.fullmatch(text.strip())]
-    few = 0 < len(words) <= _LISTED and sum(texts[word] for word in words) <= (1 - _MOSTLY) * total
+    few = 0 < len(words) <= _LISTED and sum(texts[word] for word in words) <= (1 - _MOSTLY) * sum(texts.values())
     if few and form.decimal == "." and form.thousands is None:
         listed = ",".join(f'"{word}"' for word in words)
         return f"all but {', '.join(map(repr, words))}; if that means missing, write 'data.missing_values=[{listed}]'"
     return ""
 
 
-def _decimals(texts: Iterable[str]) -> bool:
-    """Whether a comma stands before other than three digits, as only a decimal comma does."""
-    return any(_COMMA.fullmatch(text.strip()) and len(text.strip().rpartition(",")[2]) != 3 for text in texts)
-
-
-def _first(texts: Iterable[str], pattern: re.Pattern[str]) -> str:
-    return next(text for text in texts if pattern.match(text.strip()))
+def _typed(name: str) -> str:
+    """A name as it is typed in a list of the configuration."""
+    return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else json.dumps(name, ensure_ascii=False)
 
 
 def _kind_in_words(kind: str, columns: Sequence[ColumnReading]) -> str:
