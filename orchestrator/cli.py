@@ -53,7 +53,7 @@ def main(config: Config, known: Sequence[Problem], folder: Path) -> float | None
     products: Any = {}
     try:
         run = bind(RunSpec.parse(config), config)
-        console = Console()
+        console = Console(verbose=run.spec.verbose)
         if run.spec.dry_run:
             steps = tuple(item.told for item in run.preview())
             trains = any(step.gives == Trained.__name__ and not step.cached for step in steps)

@@ -39,6 +39,7 @@ from orchestrator.events import (
     StepStarted,
 )
 from orchestrator.products import (
+    Dataset,
     Endpoint,
     Evaluation,
     Keys,
@@ -53,6 +54,7 @@ from orchestrator.products import (
     TrackedRun,
     Trained,
 )
+from orchestrator.reading.description import TableReading
 from score import golden
 from score.compiled import Compilation
 
@@ -64,8 +66,9 @@ NEWS = ("changed", "damaged", "not kept")  # reasons that people want to know of
 class Console:
     """Tells a run as it happens: on a terminal with a live line, else one plain line a step."""
 
-    def __init__(self, terminal: Terminal | None = None) -> None:
+    def __init__(self, terminal: Terminal | None = None, *, verbose: bool = False) -> None:
         self._terminal = terminal or _standard_output()
+        self._verbose = verbose
         self._live: Progress | None = None
 
     def __call__(self, event: Event) -> None:
@@ -136,6 +139,15 @@ class Console:
         told = " — ".join(filter(None, (describe(event.product), _news(step))))
         style = "yellow" if "damaged" in step.why or "not kept" in step.why else ""
         self._line("✓", step.name, event.seconds, told, style)
+        if isinstance(event.product, Dataset) and event.product.reading is not None:
+            self._read(event.product.reading)
+
+    def _read(self, reading: TableReading) -> None:
+        """Print what should be looked at in a table, and the whole of it where that is asked for."""
+        for line in reading.table.splitlines() if self._verbose else ():
+            self._say(f"  {line}", "dim")
+        for note in reading.notes:
+            self._say(f"  {note}", "yellow")
 
     def _line(self, mark: str, name: str, seconds: float | None, text: str, style: str) -> None:
         took = "" if seconds is None else f"{seconds:.2f} s"
@@ -196,6 +208,11 @@ def _describes(kind: type) -> Callable[[Callable[[Any], str]], Callable[[Any], s
 def _search(search: Search) -> str:
     fits = f"{search.fits} fits" if search.fits is not None else "halved from round to round"
     return f"{search.candidates} candidates, {fits}"
+
+
+@_describes(Dataset)
+def _dataset(dataset: Dataset) -> str:
+    return dataset.reading.line if dataset.reading else ""
 
 
 @_describes(Split)

@@ -11,24 +11,27 @@ if TYPE_CHECKING:
     import pandas as pd
     from sklearn.base import BaseEstimator
 
+    from orchestrator.reading.description import TableReading
+
 
 @dataclass(frozen=True)
 class Dataset:
     """The table as read: ``X`` (n_rows, n_columns), ``y`` (n_rows,), and what the labels in ``y`` stand for.
 
     ``classes`` holds the labels as they stand in the file, in the order of their codes in ``y``; None for a
-    regression.
+    regression. ``reading`` says how each column was taken.
     """
 
     X: pd.DataFrame
     y: pd.Series
     classes: tuple[Any, ...] | None
     digest: str
+    reading: TableReading | None = None
 
 
 @dataclass(frozen=True)
 class Split:
-    """Training and hold-out rows; ``classes`` and ``digest`` are the Dataset's."""
+    """Training and hold-out rows; ``classes``, ``digest`` and ``reading`` are the Dataset's."""
 
     X_train: pd.DataFrame
     X_test: pd.DataFrame
@@ -36,6 +39,7 @@ class Split:
     y_test: pd.Series
     classes: tuple[Any, ...] | None
     digest: str
+    reading: TableReading | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from orchestrator.doctor.keeping import MASK, masked, names_a_secret
 
 # sections of the configuration that say where things go and not what they are
-ELSEWHERE = {"state_dir", "dry_run", "batch", "azure", "tracking", "deploy", "hydra"}
+ELSEWHERE = {"state_dir", "dry_run", "verbose", "batch", "azure", "tracking", "deploy", "hydra"}
 LENGTH = 8000  # of a command: it goes into an environment, and into a label of a container
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.events import Event, RunFinished, StepFailed, StepFinished
-from orchestrator.products import Endpoint, ModelVersion, Package, Probe, Report, Scored, TrackedRun
+from orchestrator.products import Dataset, Endpoint, ModelVersion, Package, Probe, Report, Scored, TrackedRun
 
 
 class Result:
@@ -42,6 +42,7 @@ class Result:
         endpoint = self._find(Endpoint, products) if self._error is None else None
         probe = self._find(Probe, products)
         scored = self._find(Scored, products)
+        dataset = self._find(Dataset, products)
         result = {
             "run_id": run and run.run_id,
             "model": version and {"name": version.name, "version": version.version},
@@ -50,6 +51,7 @@ class Result:
             "package": package and {"path": str(package.path), "fingerprint": package.fingerprint},
             "endpoint": endpoint and {"url": endpoint.url, "target": endpoint.target, "auth": endpoint.auth},
             "probe": probe and vars(probe),
+            "data": dataset.reading.as_json() if dataset and dataset.reading else None,
             "batch": scored and vars(scored),
             "stages": self._stages,
             "error": None if self._error is None else str(self._error) or type(self._error).__name__,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
-import importlib
-import io
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from score.cells import BOOLEANS, MISSING
+from orchestrator.reading.files import is_parquet, opened
+from orchestrator.reading.header import Header, csv_header, parquet_header
+from orchestrator.reading.rows import rows_of
+from orchestrator.reading.scan import misgrouped
+from score.cells import BOOLEANS, TableFormat
 from score.contract import Column
 
 if TYPE_CHECKING:
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
 Columns: TypeAlias = Mapping[str, Sequence[Any]]
 
 ROW_GROUP = 2**17  # rows of a Parquet file that are written, and so read, at once
-_OPENERS = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Chunk:
 class Source(Protocol):
     """A table to read."""
 
+    header: Header
     schema: pa.Schema
 
     def values(self, column: Column, cells: Sequence[Any]) -> list[Any]:
@@ -56,30 +59,31 @@ class Source(Protocol):
 class CsvSource:
     """A CSV file. All is text until the contract says what it stands for: no cell decides what another one is."""
 
-    def __init__(self, path: Path, separator: str, encoding: str, missing: Iterable[str]) -> None:
+    def __init__(self, path: Path, form: TableFormat) -> None:
         import pyarrow as pa
 
-        self._path, self._separator = path, separator
-        self._encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else encoding
-        self._missing = MISSING | set(missing)
-        with self._rows() as (rows, _):
-            self._names = next(rows, [])
-        if not self._names:
-            raise ValueError("the file is empty")
-        self.schema = pa.schema([(name, pa.string()) for name in self._names])
+        self._path, self._form = path, form
+        self.header = csv_header(path, form.separator, form.encoding)
+        self.schema = pa.schema([(name, pa.string()) for name in self.header.names])
 
     def values(self, column: Column, cells: Sequence[str]) -> list[Any]:
         """Cells that are read by the column's kind; one that cannot be read so stays text, to be refused."""
-        read = _reader_of(column)
-        return [None if cell in self._missing else read(cell) for cell in cells]
+        read = _reader_of(column, self._form)
+        missing = frozenset(self._form.missing) - {each for each in column.categories or () if isinstance(each, str)}
+        values = [None if cell in missing else read(cell) for cell in cells]
+        if numbers := _numbers_in(missing) if column.kind in {"integer", "number"} else ():
+            return [None if value in numbers else value for value in values]
+        return values
 
     def chunks(self, start: int, rows: int) -> Iterator[Chunk]:
         """The rows from ``start`` on, so many at a time."""
-        size, width = max(1, self._path.stat().st_size), len(self._names)
-        with self._rows() as (lines, position):
+        names = self.header.names
+        size, width = max(1, self._path.stat().st_size), len(names)
+        with opened(self._path, self._form.encoding) as (text, position):
+            lines = rows_of(text, self._form.separator)
             next(lines)
             next(islice(lines, start, start), None)
-            while found := list(islice(lines, rows)):
+            while found := [row for _, row in islice(lines, rows)]:
                 torn = {
                     number: f"the row has {len(row)} values"
                     for number, row in enumerate(found, start)
@@ -87,33 +91,27 @@ class CsvSource:
                 }
                 numbers = [number for number in range(start, start + len(found)) if number not in torn]
                 whole = [row for row in found if len(row) == width] if torn else found
-                columns = dict(zip(self._names, zip(*whole, strict=True), strict=True)) if whole else {}
+                columns = dict(zip(names, zip(*whole, strict=True), strict=True)) if whole else {}
                 start += len(found)
-                yield Chunk(numbers, columns or dict.fromkeys(self._names, ()), torn, start, position() / size)
-
-    @contextmanager
-    def _rows(self) -> Iterator[tuple[Iterator[list[str]], Callable[[], int]]]:
-        """The rows that are not blank, and a function that tells how many bytes of the file are read."""
-        with self._path.open("rb") as raw:
-            opener = _OPENERS.get(self._path.suffix)
-            stream: Any = importlib.import_module(opener).open(raw) if opener else raw
-            text = io.TextIOWrapper(stream, encoding=self._encoding, newline="")
-            yield (row for row in csv.reader(text, delimiter=self._separator) if row), raw.tell
+                yield Chunk(numbers, columns or dict.fromkeys(names, ()), torn, start, position() / size)
 
 
 class ParquetSource:
     """A Parquet file, which knows its types."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, text_columns: Sequence[str] = ()) -> None:
         from pyarrow import parquet
 
-        self._path = path
+        self._path, self._text_columns = path, frozenset(text_columns)
+        self.header = parquet_header(path)
         with parquet.ParquetFile(path) as file:
             self.schema = file.schema_arrow
 
-    def values(self, _column: Column, cells: Sequence[Any]) -> list[Any]:
-        """The cells as they are."""
-        return list(cells)
+    def values(self, column: Column, cells: Sequence[Any]) -> list[Any]:
+        """The cells as training's table gave them: decimals are numbers, and columns that were read as text are text."""
+        if column.name in self._text_columns:
+            return [None if cell is None else str(cell) for cell in cells]
+        return [float(cell) if isinstance(cell, Decimal) else cell for cell in cells]
 
     def chunks(self, start: int, rows: int) -> Iterator[Chunk]:
         """The rows from ``start`` on, so many at a time."""
@@ -129,26 +127,48 @@ class ParquetSource:
                     yield Chunk(range(begin, stop), columns, {}, stop, stop / total)
 
 
-def _reader_of(column: Column) -> Callable[[str], Any]:
+def source_of(path: Path, form: TableFormat) -> Source:
+    """Return the table in a file, which is Parquet or CSV by its contents; a CSV file is read in this form."""
+    return ParquetSource(path, form.text_columns) if is_parquet(path) else CsvSource(path, form)
+
+
+def _reader_of(column: Column, form: TableFormat) -> Callable[[str], Any]:
     """What makes a value of a CSV's text for a column."""
     kinds = {type(category) for category in column.categories or ()}
     if column.kind == "boolean" or kinds == {bool}:
         return lambda text: BOOLEANS.get(text, text)
+    wrong = misgrouped(form)
     if column.kind == "integer" or (kinds and kinds <= {int}):
-        return lambda text: _number(text, int, float)
+        return lambda text: _number(text, form, wrong, int, float)
     if column.kind == "number" or (kinds and kinds <= {int, float}):
-        return lambda text: _number(text, float)
+        return lambda text: _number(text, form, wrong, float)
     return str
 
 
-def _number(text: str, *kinds: Callable[[str], float]) -> float | str:
+def _number(text: str, form: TableFormat, wrong: re.Pattern[str] | None, *kinds: Callable[[str], float]) -> float | str:
+    """The number that a text is in this form; the text itself if it is none."""
+    plain = text
+    if wrong is not None and form.thousands in text:  # type: ignore[operator]  # there is one where groups may be wrong
+        if wrong.search(text):
+            return text
+        plain = plain.replace(form.thousands or "", "")
+    if form.decimal != ".":
+        if "." in plain:
+            return text
+        plain = plain.replace(form.decimal, ".")
     for kind in kinds:
         try:
-            if text.isascii() and "_" not in text:  # Python's own numbers may hold more than a file's
-                return kind(text)
+            if plain.isascii() and "_" not in plain:  # Python's own numbers may hold more than a file's
+                return kind(plain)
         except ValueError:
             continue
     return text
+
+
+def _numbers_in(missing: Iterable[str]) -> frozenset[float]:
+    """The numbers that mean a missing value however they are written: -999.0 where -999 does."""
+    found = (_number(word, TableFormat(), None, float) for word in missing)
+    return frozenset(number for number in found if isinstance(number, float) and number == number)  # noqa: PLR0124  # NaN
 
 
 class Sink(Protocol):

@@ -71,6 +71,8 @@ class Reader:
         self._rules: dict[str, Rule] = {column.name: rule_for(column) for column in contract.columns}
         self._ranges = {name: rule for name, rule in self._rules.items() if rule.column.minimum is not None}
         self._strict = contract.extra_columns == "forbid"
+        self._missing = contract.table.words if contract.table else frozenset()  # strings, in columns of text
+        self._texts = [name for name, rule in self._rules.items() if str in rule.types] if self._missing else []
         self._quick: list[NumericReader | TypedReader] = []  # for bodies without a fault, of which they tell nothing
         for kind in (NumericReader, TypedReader):
             with suppress(ValueError):
@@ -85,7 +87,9 @@ class Reader:
         if not isinstance(body, dict):
             for quick in self._quick:
                 if (found := quick.read(body)) is not None:
-                    return found
+                    if not any(self._holds_missing(found[1][name]) for name in self._texts):
+                        return found
+                    break
         request = read(body)
         return request.form, self.columns(request)
 
@@ -153,7 +157,13 @@ class Reader:
         by_name = dict(zip(names if len(texts) == len(names) else [], zip(*rows, strict=True), strict=False))
         return {name: list(by_name.get(name, [_ABSENT] * len(rows))) for name in self._rules}
 
+    def _holds_missing(self, values: Values) -> bool:
+        return any(isinstance(value, str) and value in self._missing for value in values)
+
     def _checked(self, given: Columns, found: Problems) -> Columns:
+        """Check each column; a string that meant a missing value in training's table means one here."""
+        worded = [name for name in self._texts if self._holds_missing(given[name])]
+        given = {**given, **{name: [None if self._holds_missing([v]) else v for v in given[name]] for name in worded}}
         columns = {name: _converted(rule, given[name], found) for name, rule in self._rules.items()}
         found.refuse()
         return columns

@@ -1,5 +1,11 @@
 """What the text of a CSV's cell stands for: the words of a missing value and of a boolean, as pandas reads them in training."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
 MISSING = frozenset(
     [
         *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
@@ -7,3 +13,35 @@ MISSING = frozenset(
     ]
 )
 BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """How training's table was written: another file of the same kind is read in the same way.
+
+    ``missing`` are the strings that stood for a missing value. ``separator`` is one character, or a pattern of blanks. ``text_columns`` are read as text whatever they hold.
+    """
+
+    format: str = "csv"
+    separator: str = ","
+    encoding: str = "utf-8"
+    decimal: str = "."
+    thousands: str | None = None
+    missing: Sequence[str] = tuple(sorted(MISSING))
+    text_columns: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, held: Mapping[str, Any]) -> TableFormat:
+        """Return what JSON held: its lists become tuples, so that equal formats are equal."""
+        values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in held.items()}
+        return cls(**values)
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The strings that mean a missing value in a request, too: a Parquet file has values of its own for that."""
+        return frozenset(self.missing) if self.format == "csv" else frozenset()
+
+
+def missing_words(keep_default_na: bool, more: Sequence[str]) -> tuple[str, ...]:
+    """Return the strings that mean a missing value: the empty one, ``more``, and pandas' own unless they are values."""
+    return tuple(sorted({"", *more} | (MISSING if keep_default_na else set())))

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from score.cells import TableFormat
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -83,6 +85,7 @@ class Contract:
     extra_columns: str = "forbid"
     versions: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
+    table: TableFormat | None = None  # how training's was written
 
     def __post_init__(self) -> None:
         _one_of("task", self.task, TASKS)
@@ -126,6 +129,8 @@ class Contract:
             held = json.loads(text)
             _one_of("format", held.pop("format"), (FORMAT,))
             columns = tuple(Column(**column) for column in held.pop("columns"))
+            table = held.pop("table", None)
+            held["table"] = None if table is None else TableFormat.of(table)
             return cls(model_name=held.pop("model")["name"], columns=columns, **held)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{FILE} is damaged or of another version ({error}): build the package again") from error

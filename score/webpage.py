@@ -82,6 +82,7 @@ def model(contract: Contract, *, keyed: bool) -> Endpoint:
 
 def document(contract: Contract, package: Path) -> dict[str, Any]:
     """The contract, how it was deployed, what is known of the training, when the package was written, and how cells are read."""
+    words = contract.table.words if contract.table else ()
     written = datetime.fromtimestamp((package / FILE).stat().st_mtime, timezone.utc)
     return (
         dataclasses.asdict(contract)
@@ -90,6 +91,6 @@ def document(contract: Contract, package: Path) -> dict[str, Any]:
             "written": written.isoformat(timespec="seconds"),
             "training": about.read(package),
             "figures": list(about.figures(package)),
-            "cells": {"missing": sorted(MISSING), "booleans": BOOLEANS},
+            "cells": {"missing": sorted(words or MISSING), "booleans": BOOLEANS},
         }
     )

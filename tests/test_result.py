@@ -54,6 +54,7 @@ def test_a_run_is_told_as_the_readme_says(tmp_path: Path) -> None:
         "package": {"path": "/state/packages/abc", "fingerprint": "abcdef"},
         "endpoint": {"url": "http://localhost:1/score", "target": "local", "auth": True},
         "probe": {"requests": 5, "p50_ms": 1.5, "p95_ms": 2.5, "refused_without_key": True},
+        "data": None,
         "batch": None,
         "stages": [
             {"name": "train", "seconds": 0.0, "cached": True},

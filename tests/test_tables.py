@@ -13,7 +13,7 @@ from pandas._libs import parsers  # type: ignore[attr-defined]
 from pyarrow import parquet
 
 from orchestrator.tables import Chunk, Columns, CsvSink, CsvSource, ParquetSink, ParquetSource
-from score.cells import MISSING
+from score.cells import MISSING, TableFormat
 from score.contract import Column
 
 TEXT = 'id,note\n1,"a, ""b""\nc"\n\n2\n3,x,y\n4,\n'
@@ -21,7 +21,7 @@ TEXT = 'id,note\n1,"a, ""b""\nc"\n\n2\n3,x,y\n4,\n'
 
 def csv_source(path: Path, text: str | bytes, **keys: Any) -> CsvSource:
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return CsvSource(path, **{"separator": ",", "encoding": "utf-8", "missing": ()} | keys)
+    return CsvSource(path, TableFormat(**keys))
 
 
 def read(source: CsvSource | ParquetSource, start: int = 0, rows: int = 2) -> list[Chunk]:
@@ -47,7 +47,7 @@ def test_chunks_may_begin_anywhere(tmp_path: Path, start: int) -> None:
     table = pd.DataFrame({"id": [str(i) for i in range(5)]})
     table.to_csv(tmp_path / "t.csv", index=False)
     table.to_parquet(tmp_path / "t.parquet")
-    for source in (CsvSource(tmp_path / "t.csv", ",", "utf-8", ()), ParquetSource(tmp_path / "t.parquet")):
+    for source in (CsvSource(tmp_path / "t.csv", TableFormat()), ParquetSource(tmp_path / "t.parquet")):
         chunks = read(source, start)
         assert [cell for chunk in chunks for cell in chunk.columns["id"]] == list(table["id"][start:])
         assert [number for chunk in chunks for number in chunk.numbers] == list(range(start, 5))
@@ -86,7 +86,7 @@ def test_an_empty_file_is_no_table_and_a_header_alone_is_one(tmp_path: Path) -> 
 def test_text_is_read_by_the_kind_of_its_column(
     tmp_path: Path, column: Column, cells: list[str], values: list[Any]
 ) -> None:
-    found = csv_source(tmp_path / "t.csv", "x\n", missing=["-"]).values(column, cells)
+    found = csv_source(tmp_path / "t.csv", "x\n", missing=[*MISSING, "-"]).values(column, cells)
     assert found == values
     assert list(map(type, found)) == list(map(type, values))
 

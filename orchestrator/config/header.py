@@ -2,50 +2,53 @@
 
 from __future__ import annotations
 
-import csv
-import importlib
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, TextIO
 
 from orchestrator.config.spec import BatchSpec, DataSpec, PreprocessSpec
-from orchestrator.config.wording import near, nearest, one_line
+from orchestrator.config.wording import near, nearest
 from orchestrator.errors import Problem
+from orchestrator.reading.files import Unreadable, is_parquet, kind_of
+from orchestrator.reading.frame import header_of, left_out
+from orchestrator.reading.header import SEPARATORS, Header, csv_header, other_separator, parquet_header
 
-_OPENERS = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}  # what pandas, too, tells from the name
 _KEEP_COLUMNS = ("score.", "sklearn.")  # a transformer of somebody else may make columns that the file has not
-_SEPARATORS = {",": "','", ";": "';'", "\t": '"\\t"', "|": "'|'"}
 
 
 def problems(data: DataSpec, preprocess: PreprocessSpec) -> Iterator[Problem]:
     """What is wrong with the file, and every column that is named and not there."""
     try:
         header = _header(data)
-    except _Wrong as error:
-        yield error.problem
+    except Unreadable as error:
+        yield Problem(f"data.{error.key}", str(error))
         return
-    if other := _other_separator(data, header):
+    if data.format == "csv" and (other := other_separator(header, [data.target])):
         yield Problem("data.separator", f"{data.path.name} seems to be separated by {other}, not by {data.separator!r}")
         return
     yield from _columns(data, header)
-    features = [name for name in header if name != data.target and name not in data.drop]
-    if not features and data.target in header:
+    dropped = {*left_out(data, header), *map(header.meant, data.drop)}
+    features = [name for name in header.names if name != data.target and name not in dropped]
+    if not features and data.target in header.names:
         yield Problem("data.path", f"{data.path.name} has no column to learn from besides the target '{data.target}'")
     for at, names in _named_columns(preprocess):
         for name in names:
             if name not in features:
                 why = "is the target" if name == data.target else f"is no column of {data.path.name}"
+                why = f"is left out by data.index={data.index}" if name in dropped else why
                 why = "is dropped by data.drop" if name in data.drop else why
                 yield Problem(at, f"'{name}' {why}{near(name, features)}")
 
 
 def kept(batch: BatchSpec) -> Iterator[Problem]:
-    """Every column to keep that the table to be scored lacks; who reads it whole tells of a file that cannot be read."""
+    """Every column to keep that the table to be scored lacks; batch scoring itself says what cannot be read."""
     try:
-        parquet = batch.input.suffix == ".parquet"
-        names = _parquet_names(batch.input) if parquet else _csv_names(batch.input, batch.separator, batch.encoding)
+        if is_parquet(batch.input):
+            names: Sequence[str] = parquet_header(batch.input).names
+        else:
+            separators = list(SEPARATORS) if batch.separator is None else [batch.separator]
+            headers = [csv_header(batch.input, each, batch.encoding or "utf-8").names for each in separators]
+            names = max(headers, key=len)  # training's separator is the package's to say, which nobody has loaded yet
     except Exception:  # noqa: BLE001  # whatever pyarrow, csv or a decompressor say of a damaged file
         return
     yield from lacking("batch.keep", batch.input.name, batch.keep or (), names)
@@ -60,16 +63,20 @@ def lacking(at: str, file: str, wanted: Iterable[str], names: Sequence[str]) -> 
             yield Problem(at, f"{file} has {has} '{name}'{hint}")
 
 
-def _columns(data: DataSpec, header: Sequence[str]) -> Iterator[Problem]:
-    if data.target not in header:
-        yield Problem("data.target", f"{data.path.name} has no column '{data.target}'{near(data.target, header)}")
+def _columns(data: DataSpec, header: Header) -> Iterator[Problem]:
+    names, file = header.names, data.path.name
+    if data.target not in names:
+        yield Problem("data.target", f"{file} has no column '{data.target}'{near(data.target, names)}")
+    elif data.target in left_out(data, header) and data.target not in data.drop:
+        yield Problem("data.index", f"the target '{data.target}' is the index of {file}; write data.index=keep")
     if data.target in data.drop:
         yield Problem("data.drop", f"'{data.target}' is the target, which cannot be dropped")
-    for name in data.drop:
-        if name not in header:
-            yield Problem("data.drop", f"{data.path.name} has no column '{name}'{near(name, header)}")
-    for name in sorted({name for name in header if header.count(name) > 1}):
-        yield Problem("data.path", f"{data.path.name} has two columns '{name}'; rename one")
+    for at, wanted in (("data.drop", data.drop), ("data.text_columns", data.text_columns)):
+        for name in wanted:
+            if header.meant(name) not in names:
+                yield Problem(at, f"{file} has no column '{name}'{near(name, names)}")
+    for name in header.twice():
+        yield Problem("data.path", f"{file} has two columns '{name}'; rename one")
 
 
 def _named_columns(preprocess: PreprocessSpec) -> Iterator[tuple[str, Sequence[str]]]:
@@ -87,63 +94,19 @@ def _named_columns(preprocess: PreprocessSpec) -> Iterator[tuple[str, Sequence[s
                 yield f"preprocess.branches.{name}.columns", branch.columns
 
 
-class _Wrong(Exception):  # noqa: N818 - a finding
-    def __init__(self, at: str, message: str) -> None:
-        self.problem = Problem(at, message)
-        super().__init__(message)
-
-
-def _header(data: DataSpec) -> list[str]:
-    path = data.path
+def _header(data: DataSpec) -> Header:
+    path: Path = data.path
     if path.is_dir():
-        raise _Wrong("data.path", f"{path} is a folder; name a file in it")
+        raise Unreadable("path", f"{path} is a folder; name a file in it")
     try:
-        if data.format == "csv":
-            return _csv_names(path, data.separator, data.encoding)
-        if path.suffix == ".csv":
-            raise _Wrong("data.format", f"{path.name} seems to be a CSV file; use data=csv")
-        return _parquet_names(path)
+        kind = kind_of(path)
+        if data.format == "csv" and kind == "parquet":
+            raise Unreadable("format", f"{path.name} seems to be a Parquet file; use data=parquet")
+        if data.format == "parquet" and kind == "text" and not path.name.lower().endswith((".parquet", ".pq")):
+            raise Unreadable("format", f"{path.name} seems to be a CSV file; use data=csv")
+        return header_of(data)
     except FileNotFoundError:
         beside = (each.name for each in path.parent.iterdir()) if path.parent.is_dir() else ()
-        raise _Wrong("data.path", f"there is no file {path}{nearest(path.name, beside)}") from None
-    except LookupError:
-        from encodings.aliases import aliases
-
-        raise _Wrong(
-            "data.encoding", f"there is no encoding '{data.encoding}'{nearest(data.encoding, aliases)}"
-        ) from None
-    except UnicodeDecodeError as error:
-        if path.suffix in {".parquet", ".pq"}:
-            raise _Wrong("data.format", f"{path.name} seems to be a Parquet file; use data=parquet") from None
-        text = f"{path.name} is not written in {data.encoding} ({error.reason}); name its encoding, such as latin-1"
-        raise _Wrong("data.encoding", text) from None
-    except (OSError, ValueError, csv.Error) as error:
-        raise _Wrong("data.path", f"{path} cannot be read as {data.format}: {one_line(error)}") from error
-
-
-def _parquet_names(path: Path) -> list[str]:
-    from pyarrow import parquet  # a tenth of a second, and only for parquet
-
-    return list(parquet.read_schema(path).names)
-
-
-def _csv_names(path: Path, separator: str, encoding: str) -> list[str]:
-    module: Any = importlib.import_module(_OPENERS.get(path.suffix, "io"))
-    with module.open(path, "rt", encoding=encoding, newline="") as file:
-        row = _first_row(file, separator)
-    if not row:
-        raise ValueError("the file is empty")
-    return [name.removeprefix("\ufeff") for name in row]
-
-
-def _first_row(file: TextIO, separator: str) -> list[str]:
-    if len(separator) > 1:  # pandas takes it for a regular expression
-        return re.split(separator, next((line.strip() for line in file if line.strip()), ""))
-    return next((row for row in csv.reader(file, delimiter=separator) if row), [])
-
-
-def _other_separator(data: DataSpec, header: Sequence[str]) -> str:
-    """The separator that makes a header of what is one name now, as people write it."""
-    if data.format != "csv" or len(header) != 1 or data.target == header[0]:
-        return ""
-    return next((told for each, told in _SEPARATORS.items() if data.target in header[0].split(each)), "")
+        raise Unreadable("path", f"there is no file {path}{nearest(path.name, beside)}") from None
+    except OSError as error:
+        raise Unreadable("path", f"{path} cannot be read as {data.format}: {error.strerror}") from error

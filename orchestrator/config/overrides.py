@@ -29,6 +29,7 @@ SWEEP = ("-m", "--multirun")
 def lenient(arguments: Sequence[str]) -> tuple[list[str], list[Problem]]:
     """Arguments that Hydra lets in, and what is wrong with those that are left out."""
     version.setbase(HYDRA)
+    arguments = ["verbose=true" if argument == "-v" else argument for argument in arguments]
     searched = {argument: list(_searched(argument)) for argument in arguments}
     roots = [CONF, *(folder for found in searched.values() for _, folder in found if folder is not None)]
     problems: list[Problem] = []

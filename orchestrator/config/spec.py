@@ -28,6 +28,7 @@ from pydantic import (
     StrictStr,
     Tag,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -35,7 +36,9 @@ from pydantic import (
 from orchestrator.config.locate import NOT_A_PATH, is_dotted
 from orchestrator.config.wording import describe, near, place, shown
 from orchestrator.errors import Problem, SpecError
+from orchestrator.reading.rows import is_tabbed, separator_of
 from orchestrator.sources import file_digest, origin_of
+from score.cells import MISSING, TableFormat, missing_words
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -80,6 +83,15 @@ def _free(name: str) -> str:
     return name
 
 
+def _separates(typed: str) -> str:
+    if not typed:
+        raise ValueError("should not be empty")
+    return separator_of(typed)
+
+
+Separator = Annotated[StrictStr, AfterValidator(_separates)]
+Decimal = Literal[".", ","]
+Thousands = Literal[",", ".", "'", " ", "_"]
 Name = Annotated[
     StrictStr, _matches(r"[A-Za-z][A-Za-z0-9_-]*", "a name of letters, digits, - and _, beginning with a letter")
 ]
@@ -168,18 +180,51 @@ class DataSpec(Section):
     stratify: StrictBool = True
     drop: tuple[StrictStr, ...] = ()
     positive: Any = None
-    separator: StrictStr = Field(default=",", min_length=1)
+    separator: Separator = Field(default=None, validate_default=True)  # null: by the file's name
     encoding: StrictStr = "utf-8"
+    decimal: Decimal = "."
+    thousands: Thousands | None = None
     missing_values: tuple[StrictStr, ...] = ()
+    keep_default_na: StrictBool = True
+    text_columns: tuple[StrictStr, ...] = ()
+    index: Literal["auto", "keep", "drop"] = "auto"
+    max_one_hot: StrictInt = Field(default=2000, ge=1)
+
+    def table_format(self) -> TableFormat:
+        """How the table is written, for others of its kind."""
+        if self.format == "parquet":
+            return TableFormat(format="parquet", missing=(), text_columns=self.text_columns)
+        return TableFormat(
+            separator=self.separator,
+            encoding=self.encoding,
+            decimal=self.decimal,
+            thousands=self.thousands,
+            missing=missing_words(self.keep_default_na, self.missing_values),
+            text_columns=self.text_columns,
+        )
 
     def ordered(self) -> dict[str, str]:
-        """Not where the file lies."""
-        return self.parts("path")
+        """Not where the file lies, nor how many columns it may become."""
+        return self.parts("path", "max_one_hot")
 
     def cache_parts(self) -> Mapping[str, str]:
         """The file's contents count, too."""
         found = self.path.stat()
         return {**self.ordered(), "data file": _file_digest(self.path, found.st_size, found.st_mtime_ns)}
+
+    @field_validator("separator", mode="before")
+    @classmethod
+    def _by_the_name(cls, separator: Any, info: ValidationInfo) -> Any:
+        if separator is not None:
+            return separator
+        path = info.data.get("path")
+        return "\t" if isinstance(path, Path) and is_tabbed(path) else ","
+
+    @model_validator(mode="after")
+    def _two_signs(self) -> DataSpec:
+        if self.decimal == self.thousands:
+            raise ValueError(f"thousands: {self.thousands!r} is data.decimal already; one sign cannot be both")
+        return self
 
     @field_validator("test_size", mode="before")
     @classmethod
@@ -344,9 +389,28 @@ class BatchSpec(Section):
     output: Path
     chunk_rows: StrictInt = Field(default=10_000, ge=1)
     keep: tuple[StrictStr, ...] | None = None
-    separator: StrictStr = Field(default=",", min_length=1, max_length=1)
-    encoding: StrictStr = "utf-8"
-    missing_values: tuple[StrictStr, ...] = ()
+    separator: Separator | None = None  # null here and below: as training's table was written
+    encoding: StrictStr | None = None
+    decimal: Decimal | None = None
+    thousands: Thousands | None = None
+    missing_values: tuple[StrictStr, ...] | None = None
+    keep_default_na: StrictBool | None = None
+
+    def table_format(self, trained: TableFormat | None) -> TableFormat:
+        """How the input is written, where it is a CSV file; ``trained`` is how training's table was."""
+        form = trained if trained is not None and trained.format == "csv" else TableFormat()
+        more = tuple(set(form.missing) - MISSING) if self.missing_values is None else self.missing_values
+        default = set(form.missing) >= MISSING if self.keep_default_na is None else self.keep_default_na
+        decimal = self.decimal or form.decimal
+        thousands = self.thousands or (form.thousands if form.thousands != decimal else None)
+        return TableFormat(
+            separator=self.separator or ("\t" if is_tabbed(self.input) else form.separator),
+            encoding=self.encoding or form.encoding,
+            decimal=decimal,
+            thousands=thousands,
+            missing=missing_words(default, more),
+            text_columns=(trained or form).text_columns,
+        )
 
     @property
     def rejected(self) -> Path:
@@ -356,7 +420,7 @@ class BatchSpec(Section):
     @field_validator("input")
     @classmethod
     def _readable(cls, path: Path) -> Path:
-        return _looked_for(_table(path, ".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".parquet"))
+        return _looked_for(path)
 
     @field_validator("output")
     @classmethod
@@ -365,16 +429,16 @@ class BatchSpec(Section):
 
     @field_validator("encoding")
     @classmethod
-    def _known(cls, encoding: str) -> str:
+    def _known(cls, encoding: str | None) -> str | None:
         try:
-            codecs.lookup(encoding)
+            codecs.lookup(encoding or "utf-8")
         except LookupError:
             raise ValueError(f"there is no encoding {shown(encoding)}; try utf-8 or latin-1") from None
         return encoding
 
 
 def _table(path: Path, *endings: str) -> Path:
-    if not path.name.endswith(endings):
+    if not path.name.lower().endswith(endings):
         raise ValueError(f"should end in {' or '.join(endings)}, got {shown(path.name)}")
     return path
 
@@ -437,6 +501,7 @@ class RunSpec(Section):
     seed: StrictInt = Field(ge=0, lt=2**32)
     state_dir: Path
     dry_run: StrictBool = False
+    verbose: StrictBool = False
     data: DataSpec
     preprocess: PreprocessSpec
     model: ModelSpec

@@ -17,8 +17,11 @@ from orchestrator.errors import DataError, PackageError
 from orchestrator.events import Progress
 from orchestrator.parts import Parts
 from orchestrator.products import ModelVersion, Scored
-from orchestrator.tables import Chunk, Columns, CsvSink, CsvSource, ParquetSink, ParquetSource, Sink, Source
+from orchestrator.reading.files import Unreadable
+from orchestrator.reading.header import other_separator
+from orchestrator.tables import Chunk, Columns, CsvSink, CsvSource, ParquetSink, Sink, Source, source_of
 from score.body import Reader
+from score.cells import TableFormat
 from score.problems import BadRequest, Problem
 from score.scorer import InitError, Scorer, ScoringError
 
@@ -41,8 +44,9 @@ def batch(version: ModelVersion, spec: BatchSpec, progress: Progress) -> Scored:
         scorer = Scorer.load(version.package.path)
     except InitError as error:
         raise PackageError(f"batch: {error}") from error
-    with _reading(spec):
-        source = _source(spec)
+    form = spec.table_format(scorer.contract.table)
+    with _reading(spec, form):
+        source = source_of(spec.input, form)
     table = _Table(spec, source, scorer)
     folder = spec.output.with_name(f"{spec.output.name}.part")
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,7 +55,7 @@ def batch(version: ModelVersion, spec: BatchSpec, progress: Progress) -> Scored:
             parts = Parts(folder, _identity(spec, version), table.sink())
             if parts.stop:
                 progress.note(f"the first {parts.stop:,} rows are done already; going on behind them")
-            for chunk in _chunks(source, spec, parts.stop):
+            for chunk in _chunks(source, spec, form, parts.stop):
                 parts.add(chunk.stop, *table.scored(chunk))
                 progress(int(100 * chunk.share), 100, f"percent, {chunk.stop:,} rows")
             parts.publish(spec.output, spec.rejected)
@@ -74,9 +78,14 @@ class _Table:
         self._spec, self._source, self._scorer = spec, source, scorer
         self._taken = scorer.contract.columns
         self._reader = Reader(scorer.contract, max_problems=sys.maxsize)  # a reason for every row
-        names = list(source.schema.names)
-        self._kept = names if spec.keep is None else list(spec.keep)
+        names = list(source.header.names)
         taken = [column.name for column in self._taken]
+        index = {*source.header.index, *source.header.unnamed} - {*taken}  # what training left out, too
+        self._kept = [name for name in names if name not in index] if spec.keep is None else list(spec.keep)
+        if isinstance(source, CsvSource) and (other := other_separator(source.header, taken)):
+            separator = spec.table_format(scorer.contract.table).separator
+            text = f"{spec.input.name} seems to be separated by {other}, not by {separator!r}"
+            raise DataError(f"batch.separator: {text}")
         for at, wanted in (("batch.input", taken), ("batch.keep", self._kept)):
             for problem in lacking(at, spec.input.name, wanted, names):
                 raise DataError(str(problem))
@@ -89,7 +98,7 @@ class _Table:
 
     def sink(self) -> Sink:
         """What writes the output."""
-        if self._spec.output.suffix == ".csv":
+        if self._spec.output.suffix.lower() == ".csv":
             return CsvSink([*self._kept, *self._added])
         import pyarrow as pa
 
@@ -135,23 +144,20 @@ def _only(rows: Sequence[int], columns: Columns) -> Lists:
     return {name: [cells[row] for row in rows] for name, cells in columns.items()}
 
 
-def _source(spec: BatchSpec) -> Source:
-    if spec.input.suffix == ".parquet":
-        return ParquetSource(spec.input)
-    return CsvSource(spec.input, spec.separator, spec.encoding, spec.missing_values)
-
-
-def _chunks(source: Source, spec: BatchSpec, start: int) -> Iterator[Chunk]:
-    with _reading(spec):
+def _chunks(source: Source, spec: BatchSpec, form: TableFormat, start: int) -> Iterator[Chunk]:
+    with _reading(spec, form):
         yield from source.chunks(start, spec.chunk_rows)
 
 
 @contextlib.contextmanager
-def _reading(spec: BatchSpec) -> Iterator[None]:
+def _reading(spec: BatchSpec, form: TableFormat) -> Iterator[None]:
     try:
         yield
+    except Unreadable as error:
+        at = "batch.encoding" if error.key == "encoding" else "batch.input"
+        raise DataError(f"{at}: {error}") from error
     except UnicodeDecodeError as error:
-        text = f"is not written in {spec.encoding} ({error.reason}); name its encoding, such as latin-1"
+        text = f"is not written in {form.encoding} ({error.reason}); name its encoding, such as latin-1"
         raise DataError(f"batch.encoding: {spec.input.name} {text}") from error
     except Exception as error:  # whatever pyarrow, csv or a decompressor say of a damaged file
         raise DataError(f"batch.input: {spec.input} cannot be read: {one_line(error)}") from error

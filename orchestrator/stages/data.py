@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.cache import digest, pure
 from orchestrator.config.spec import DataSpec, Seed
+from orchestrator.config.wording import one_line
 from orchestrator.errors import DataError
+from orchestrator.onehot import check_one_hot
 from orchestrator.products import Dataset, Search, Split
+from orchestrator.reading.description import alike_in_words, described, lookalikes
+from orchestrator.reading.files import Unreadable
+from orchestrator.reading.frame import Table, read_table
 from score.contract import Contract
 
 if TYPE_CHECKING:
@@ -25,39 +30,40 @@ def load(data: DataSpec, search: Search) -> Dataset:
     """
     from sklearn.base import is_classifier
 
-    table = _read(data)
-    y = table.pop(data.target)
-    X = table.drop(columns=list(data.drop))
+    try:
+        table = read_table(data)
+    except Unreadable as error:
+        raise DataError(f"data.{error.key}: {error}") from error
+    except OSError as error:
+        raise DataError(f"data.path: {data.path} cannot be read as {data.format}: {one_line(error)}") from error
+    X, y = _apart(table, data)
+    classes = None
+    if is_classifier(search.estimator.estimator):
+        try:
+            y, classes = _coded(y, data)
+        except DataError as error:  # labels that are meant to be one may be what is wrong
+            alike = alike_in_words(lookalikes(y.unique().tolist()))
+            raise DataError(f"{error}; {alike}" if alike else str(error)) from error
+    try:  # what its endpoint could not be asked in JSON is told now, and not after the training
+        contract = Contract.describe(X, model_name="", task="regression")
+    except ValueError as error:
+        raise DataError(f"data.path: {error} (data.drop)") from error
+    reading = described(table, contract.columns, X, table.frame[data.target])
+    parts = data.cache_parts()
+    return Dataset(X, y, classes, digest({"file": parts["data file"], "target": data.target}), reading)
+
+
+def _apart(table: Table, data: DataSpec) -> tuple[pd.DataFrame, pd.Series]:
+    """The features and the target; every row must have the latter."""
+    X, y = table.frame.drop(columns=data.target), table.frame[data.target]
     if X.shape[1] == 0:
         raise DataError(f"data.path: {data.path.name} has no column besides the target '{data.target}'")
     if missing := int(y.isna().sum()):
-        raise DataError(f"data.target: '{data.target}' is missing in {missing} of {len(y)} rows; fill or remove them")
-    classes = None
-    if is_classifier(search.estimator.estimator):
-        y, classes = _coded(y, data)
-    try:  # what its endpoint could not be asked in JSON is told now, and not after the training
-        Contract.describe(X, model_name="", task="regression")
-    except ValueError as error:
-        raise DataError(f"data.path: {error} (data.drop)") from error
-    parts = data.cache_parts()
-    return Dataset(X, y, classes, digest({"file": parts["data file"], "target": data.target}))
-
-
-def _read(data: DataSpec) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        if data.format == "parquet":
-            return pd.read_parquet(data.path)
-        separator: Any = {"sep": data.separator, "low_memory": False}  # types are decided by whole columns
-        if len(data.separator) > 1:  # a pattern, which only the slow engine knows
-            separator = {"sep": data.separator, "engine": "python"}
-        missing = list(data.missing_values)
-        table: pd.DataFrame = pd.read_csv(data.path, encoding=data.encoding, na_values=missing, **separator)
-    except (ValueError, OSError) as error:
-        text = " ".join(str(error).split())
-        raise DataError(f"data.path: {data.path} cannot be read as {data.format}: {text}") from error
-    return table
+        words = [word for word in table.missing(data.target) if word]
+        hint = f"; {', '.join(map(repr, words))} stands for missing (data.keep_default_na=false: for itself)"
+        text = f"'{data.target}' is missing in {missing} of {len(y)} rows; fill or remove them"
+        raise DataError(f"data.target: {text}{hint if words else ''}")
+    return X, y
 
 
 def _coded(y: pd.Series, data: DataSpec) -> tuple[pd.Series, tuple[Any, ...]]:
@@ -96,10 +102,14 @@ def split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Split
     """Hold ``data.test_size`` of the rows out.
 
     Raises:
-        DataError: a part would be too small for the search, or a metric does not suit the number of classes.
+        DataError: a part would be too small for the search, a metric does not suit the number of classes, or one-hot
+            encoding would make too many columns.
     """
     from sklearn.model_selection import train_test_split
 
+    check_one_hot(dataset.X, search.estimator.estimator, data.max_one_hot)
+
+    check_one_hot(dataset.X, search.estimator.estimator, data.max_one_hot)
     classes = dataset.classes
     if classes is not None:
         _check_metrics(classes, search)
@@ -115,7 +125,7 @@ def split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Split
         _check_rows(y_train, classes, data, search, "training rows")
     elif len(y_train) < search.estimator.cv:
         raise DataError(f"search.cv: {len(y_train)} training rows are fewer than {search.estimator.cv} folds")
-    return Split(X_train, X_test, y_train, y_test, classes, dataset.digest)
+    return Split(X_train, X_test, y_train, y_test, classes, dataset.digest, dataset.reading)
 
 
 def _check_rows(y: pd.Series, classes: tuple[Any, ...], data: DataSpec, search: Search, what: str) -> None:

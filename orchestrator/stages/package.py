@@ -90,6 +90,7 @@ def _write(folder: Path, pipeline: Any, split: Split, spec: PackageSpec) -> Cont
     needed = pickles.pins(tops - unused)  # what ships needs no pin, also where this project is installed
     _write_environment(folder, needed, spec.model_name)
     (folder / dockerfile.FILE).write_text(dockerfile.text(platform.python_version()))
+    contract = replace(contract, table=split.reading.form if split.reading else None)
     return replace(contract, versions={"python": platform.python_version(), **needed}).write(folder)
 
 

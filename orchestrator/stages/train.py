@@ -205,6 +205,7 @@ def report(
     tags = {
         "data_fingerprint": split.digest,
         "data_rows": f"{len(split.y_train)} training, {len(split.y_test)} held out",
+        **({"data_columns": split.reading.line} if split.reading else {}),
         **provenance.tags,
     }
     return Report(

@@ -311,7 +311,7 @@ BATCH = [
         "stages=batch batch.input={tmp}/people.csv batch.output={tmp}/latin.csv", "batch.output: there already; remove"
     ),
     row(f"{SCORED} batch.output=x.xlsx", "batch.output: should end in .csv or .parquet, got 'x.xlsx'"),
-    row(f"{SCORED} batch.input=x.json", "batch.input: should end in .csv or .csv.gz | .parquet, got 'x.json'"),
+    row(f"{SCORED} batch.input=x.json", "batch.input: there is no file"),
     row(f"{SCORED} batch.otput=x.csv", "batch.otput: no such key | did you mean 'output'"),
     row(f"{SCORED} batch.chunk_rows=0", "batch.chunk_rows: should be at least 1, got 0"),
     row(f"{SCORED} batch.keep=id", "batch.keep: should be a list"),
@@ -323,7 +323,7 @@ BATCH = [
     row(f"{SCORED} batch.input={{tmp}}/people.parquet batch.keep=[Age]", "batch.keep: did you mean 'age'"),
     row(f"{SCORED} batch.input={{tmp}}/twice.csv batch.keep=[age]", "batch.keep: has 2 columns 'age'; rename one"),
     row(f"{SCORED} batch.input={{tmp}}/fake.parquet batch.keep=[age] seed=x", "seed: whole number"),
-    row(f"{SCORED} 'batch.separator=\"ab\"'", "batch.separator: at most 1 character"),
+    row(f"{SCORED} 'batch.separator=\"ab\"'", "batch.separator: should be one character such as ';' | got 'ab'"),
     row(f"{SCORED} batch.encoding=utf-9 seed=abc", "batch.encoding: no encoding 'utf-9'", "seed: should be a whole"),
 ]
 

@@ -229,7 +229,7 @@ def test_a_table_of_no_rows_has_an_output_of_none(score: Score, rows: pd.DataFra
         ),
         ({"key": "b"}, {}, "batch.input: new.csv has 2 columns 'b'; rename one"),
         ({}, {"keep": ["id"]}, "batch.keep: new.csv has no column 'id'"),
-        ({}, {"separator": ";"}, "batch.input: new.csv has no column 'a'"),
+        ({}, {"separator": ";"}, "batch.separator: new.csv seems to be separated by ',', not by ';'"),
         ({"key": "ключ"}, {"encoding": "ascii"}, "batch.encoding: new.csv is not written in ascii"),
     ],
 )

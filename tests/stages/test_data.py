@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -109,21 +110,47 @@ def test_strings_that_mean_missing(kit: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "keys"),
-    [(b"x,y\n\xff,1\n", {}), (b"", {}), (b'x,y\n"1,2\n', {}), (b"no parquet", {"format": "parquet"})],
+    ("table", "keys", "message"),
+    [
+        (b"x,y\n\xff,1\n", {}, r"data\.encoding: table\.csv is not written in utf-8 \(.*\); name its encoding"),
+        (b"", {}, r"data\.path: .*table\.csv cannot be read as csv: the file is empty"),
+        (b'x,y\n1,1\n"1,2\n', {}, r"data\.path: table\.csv, line 3 \(row 2\) has 1 cells .*; close the quote in it"),
+        (b"no parquet", {"format": "parquet"}, r"data\.path: .*table\.parquet cannot be read as parquet: "),
+    ],
 )
-def test_what_cannot_be_read_is_told_in_one_line(kit: Any, table: bytes, keys: dict[str, Any]) -> None:
-    with pytest.raises(
-        DataError, match=r"data\.path: .*table\.(csv|parquet) cannot be read as (csv|parquet): "
-    ) as caught:
+def test_what_cannot_be_read_is_told_in_one_line(kit: Any, table: bytes, keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
         kit.load(table, **keys)
     assert "\n" not in str(caught.value)
 
 
-def test_parquet_keeps_its_types(kit: Any, mixed: pd.DataFrame) -> None:
-    table = mixed.assign(city=mixed["city"].astype("category"), whole=mixed["whole"].astype("Int64"))
-    dataset = kit.load(table, format="parquet")
-    assert dataset.X.dtypes.to_dict() == table.drop(columns="y").dtypes.to_dict()
+def test_a_parquet_table_is_read_as_the_same_table_in_csv(kit: Any, mixed: pd.DataFrame) -> None:
+    """Nullable and Arrow types, None, NaN and pd.NA are one kind of missing value; decimals are numbers."""
+    n = len(mixed)
+    whole = mixed["whole"].astype("Int64").where(pd.Series(range(n)) % 4 > 0)
+    table = mixed.assign(
+        whole=whole,
+        arrow=whole.astype("int32[pyarrow]"),
+        flag=mixed["flag"].astype("boolean").where(pd.Series(range(n)) % 3 > 0),
+        sure=mixed["flag"].astype("bool[pyarrow]"),
+        city=mixed["city"].astype("string"),
+        note=pd.Series(["x", None] * (n // 2), dtype=object),
+        price=[Decimal(i) / 4 if i % 5 else None for i in range(n)],
+        small=mixed["b"].astype("Float64"),
+        nothing=[None] * n,
+    )
+    as_parquet, as_csv = kit.load(table, format="parquet"), kit.load(table)
+    pd.testing.assert_frame_equal(as_parquet.X, as_csv.X)
+    missing = [value for column in as_parquet.X for value in as_parquet.X[column][as_parquet.X[column].isna()]]
+    assert set(map(type, missing)) == {float}
+    kinds = [(column.kind, column.missing) for column in as_parquet.reading.columns]
+    assert kinds == [(column.kind, column.missing) for column in as_csv.reading.columns]
+
+
+def test_categories_of_a_parquet_table_stay_categories(kit: Any, mixed: pd.DataFrame) -> None:
+    table = mixed.assign(city=mixed["city"].astype(pd.CategoricalDtype(["Rome", "Oslo"], ordered=True)))
+    dtype = kit.load(table, format="parquet").X["city"].dtype
+    assert (str(dtype), dtype.ordered, list(dtype.categories)) == ("category", True, ["Rome", "Oslo"])
 
 
 def test_columns_of_several_types_are_read_without_a_warning(kit: Any) -> None:

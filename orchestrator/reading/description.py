@@ -1,0 +1,230 @@
+"""What a table was taken for, in words: the kind of each column, its missing cells, and what looks like a mistake."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.reading.frame import Table
+from score.cells import MISSING, TableFormat
+from score.contract import Column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_NOUNS = {
+    "integer": "numbers",
+    "number": "numbers",
+    "boolean": "booleans",
+    "category": "categories",
+    "string": "text",
+}
+_NOTATIONS = {  # of numbers, by the signs that group thousands and that stand before decimals
+    (grouping, decimal): re.compile(
+        rf"[+-]?(\d+|[1-9]\d{{0,2}}({re.escape(grouping)}\d{{3}})+)?({re.escape(decimal)}\d+)?(?<=\d)"
+        if grouping
+        else rf"[+-]?\d*({re.escape(decimal)}\d+)?(?<=\d)"
+    )
+    for grouping, decimal in (("", ","), (",", "."), (".", ","), ("'", "."), (" ", "."), (" ", ","), ("", "."))
+}
+_THREE = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_MOSTLY = 0.9  # of the values: a column of them is meant to be numbers
+_LISTED = 3  # values, or columns, in a sentence
+_FEWEST = 20  # rows in which distinct values say anything
+_SAMPLE = 5000  # distinct texts that are looked at for a notation
+
+
+@dataclass(frozen=True)
+class ColumnReading:
+    """How one column was taken: its kind, distinct values (None for numbers), and missing cells by what stood in them."""
+
+    name: str
+    kind: str
+    dtype: str
+    levels: int | None
+    missing: int
+    words: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class TableReading:
+    """How a table was taken; ``left_out`` are columns with the reason, ``notes`` what should be looked at."""
+
+    rows: int
+    columns: Sequence[ColumnReading]
+    left_out: Mapping[str, str]
+    notes: Sequence[str]
+    form: TableFormat
+
+    @property
+    def line(self) -> str:
+        """The columns and the missing cells in one line."""
+        taken = defaultdict[str, list[ColumnReading]](list)
+        for column in self.columns:
+            taken[column.kind].append(column)
+        kinds = [_kind_in_words(kind, taken[kind]) for kind in dict.fromkeys(_NOUNS.values()) if kind in taken]
+        return "; ".join(filter(None, (f"{self.rows:,} rows", ", ".join(kinds), self._missing())))
+
+    def _missing(self) -> str:
+        cells = sum(column.missing for column in self.columns)
+        if not cells:
+            return "nothing missing"
+        words: dict[str, int] = defaultdict(int)
+        for column in self.columns:
+            for word, count in column.words.items():
+                words[word] += count
+        shown = f" ({', '.join(f'{_shown(word)} {count:,}' for word, count in _most(words))})" if words else ""
+        columns = sum(column.missing > 0 for column in self.columns)
+        return f"missing: {cells:,} cells in {columns} column{'s' * (columns > 1)}{shown}"
+
+    @property
+    def table(self) -> str:
+        """A line for each column."""
+        width = max((len(column.name) for column in self.columns), default=0)
+        lines = [f"{column.name:<{width}}  {_column_in_words(column)}" for column in self.columns]
+        return "\n".join([*lines, *(f"{name:<{width}}  left out ({why})" for name, why in self.left_out.items())])
+
+    def as_json(self) -> dict[str, Any]:
+        """The whole of it for result.json."""
+        return {"line": self.line, **asdict(self)}
+
+
+def described(table: Table, columns: Iterable[Column], X: pd.DataFrame, target: pd.Series) -> TableReading:
+    """Return how the columns ``X`` of a table were taken, as the contract calls them, and what looks like a mistake."""
+    found = [_reading(table, column, X[column.name]) for column in columns]
+    notes = [f"column '{name}' is left out ({why})" for name, why in table.left_out.items() if why != "data.drop"]
+    for name, kind in [*((column.name, column.kind) for column in found), (str(target.name), "target")]:
+        notes += _notes(table, name, X[name] if kind != "target" else target, kind)
+    return TableReading(len(X), tuple(found), dict(table.left_out), tuple(notes), table.form)
+
+
+def lookalikes(values: Iterable[Any]) -> list[tuple[str, str]]:
+    """Return the pairs of texts that differ in blanks or in case only."""
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for value in values:
+        if isinstance(value, str):
+            spellings[" ".join(value.split()).casefold()].append(value)
+    return [(texts[0], texts[1]) for texts in spellings.values() if len(texts) > 1]
+
+
+def alike_in_words(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return a sentence for the pairs that differ in blanks or case only; "" for none."""
+    if not pairs:
+        return ""
+    more = f" (and {len(pairs) - 1} more pairs)" if len(pairs) > 1 else ""
+    return f"{pairs[0][0]!r} and {pairs[0][1]!r}{more} differ in blanks or case only; write them alike"
+
+
+def _reading(table: Table, column: Column, values: pd.Series) -> ColumnReading:
+    kind = _NOUNS[column.kind]
+    levels = int(values.nunique()) if kind in {"categories", "text"} else None
+    return ColumnReading(
+        column.name, kind, str(values.dtype), levels, int(values.isna().sum()), dict(table.missing(column.name))
+    )
+
+
+def _notes(table: Table, name: str, values: pd.Series, kind: str) -> Iterator[str]:
+    """Yield what should be looked at in one column."""
+    scan = table.scans.get(name)
+    numeric = values.dtype.kind in "iuf"
+    if scan and numeric and scan.leading_zero:
+        yield (
+            f"column '{name}' is read as numbers and holds {scan.leading_zero!r}: if these are codes, "
+            f"write 'data.text_columns=[{_typed(name)}]' to keep the zeros"
+        )
+    if scan and values.dtype.kind == "f" and scan.grouped:
+        yield (
+            f"column '{name}' is read as numbers with a decimal point and each has three digits behind it: if the points "
+            f"group thousands, write 'data.thousands=\".\"' and 'data.decimal=\",\"'"
+        )
+    if numeric or values.dtype == bool:
+        return
+    words = [word for word in table.missing(name) if word in MISSING and word]
+    if words:
+        count = sum(table.missing(name)[word] for word in words)
+        yield (
+            f"column '{name}': {', '.join(map(repr, words[:_LISTED]))} in {count:,} cells was taken for missing; "
+            "if it is a value, write data.keep_default_na=false"
+        )
+    counts = values.value_counts()
+    texts = {value: int(count) for value, count in counts.items() if isinstance(value, str)}
+    if name in table.as_text:
+        yield (
+            f"column '{name}' is read as text: {table.as_text[name]!r} is no number with data.thousands="
+            f"{table.form.thousands!r}"
+        )
+    elif name not in table.form.text_columns and (why := _looks_numeric(texts, table.form)):
+        yield f"column '{name}' is read as text and looks like numbers: {why}"
+        return
+    if alike := alike_in_words(lookalikes(texts)):
+        yield f"column '{name}': {alike}"
+    if kind in {"categories", "text"} and len(values) >= _FEWEST and len(texts) > len(values) / 2:
+        yield (
+            f"column '{name}' has {len(texts):,} distinct texts in {len(values):,} rows, like an identifier or free text; "
+            f"if so, write 'data.drop=[{_typed(name)}]'"
+        )
+
+
+def _looks_numeric(texts: Mapping[str, int], form: TableFormat) -> str:
+    """Return what to write where most texts are numbers in another notation, or numbers beside a few words."""
+    sample = {text.strip(): count for text, count in islice(texts.items(), _SAMPLE)}
+    total = sum(sample.values())
+
+    best = (0, "")
+    for (grouping, decimal), pattern in _NOTATIONS.items():
+        new = [("thousands", grouping, form.thousands), ("decimal", decimal, form.decimal)]
+        keys = {key: sign for key, sign, now in new if sign and sign != now}
+        fits = [text for text in sample if pattern.fullmatch(text)]
+        shown = next((text for text in fits if any(sign in text for sign in keys.values())), None)
+        cells = sum(sample[text] for text in fits)
+        if shown is not None and cells >= _MOSTLY * total and cells > best[0]:
+            best = (cells, f"{shown!r}; write " + " ".join(f"'data.{key}=\"{sign}\"'" for key, sign in keys.items()))
+            if not grouping and all(_THREE.fullmatch(text) for text in fits if decimal in text):
+                best = (cells, f"{best[1]}, or 'data.thousands=\"{decimal}\"' if it groups thousands")
+    if best[1]:
+        return best[1]
+    words = [text for text in texts if not _NUMBER.fullmatch(text.strip())]
+    few = 0 < len(words) <= _LISTED and sum(texts[word] for word in words) <= (1 - _MOSTLY) * sum(texts.values())
+    if few and form.decimal == "." and form.thousands is None:
+        listed = ",".join(f'"{word}"' for word in words)
+        return f"all but {', '.join(map(repr, words))}; if that means missing, write 'data.missing_values=[{listed}]'"
+    return ""
+
+
+def _typed(name: str) -> str:
+    """A name as it is typed in a list of the configuration."""
+    return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else json.dumps(name, ensure_ascii=False)
+
+
+def _kind_in_words(kind: str, columns: Sequence[ColumnReading]) -> str:
+    text = f"{len(columns):,} {kind}" if kind == "text" or len(columns) > 1 else f"1 {_singular(kind)}"
+    levels = sorted(column.levels for column in columns if column.levels is not None)
+    if not levels:
+        return text
+    span = f"{levels[0]:,} to {levels[-1]:,}" if levels[0] != levels[-1] else f"{levels[0]:,}"
+    return f"{text} ({span} {'levels' if kind == 'categories' else 'distinct values'})"
+
+
+def _singular(kind: str) -> str:
+    return {"categories": "category"}.get(kind, kind.removesuffix("s"))
+
+
+def _column_in_words(column: ColumnReading) -> str:
+    levels = "" if column.levels is None else f", {column.levels:,} distinct values"
+    words = f" ({', '.join(f'{_shown(word)} {count:,}' for word, count in _most(column.words))})"
+    missing = f", {column.missing:,} missing{words if column.words else ''}" if column.missing else ""
+    return f"{column.kind} ({column.dtype}){levels}{missing}"
+
+
+def _most(words: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(words.items(), key=lambda item: -item[1])
+
+
+def _shown(word: str) -> str:
+    return repr(word) if word else "empty"

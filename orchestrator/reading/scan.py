@@ -1,0 +1,143 @@
+"""One pass over the text of a CSV file: every row has a cell for each column, and what its numbers look like."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from orchestrator.reading.files import Unreadable, opened
+from orchestrator.reading.header import Header
+from orchestrator.reading.rows import BLANKS, rows_of
+from score.cells import TableFormat
+
+_ROWS = 8192  # looked at together
+_SHORTEST = 9  # last number of a table that another one may stand behind: a column of 0 and 1 numbers nothing
+_GROUP = r"(?:[+-]?[1-9]\d{0,2}(?:\.\d{3})*|0)?"
+_GROUPED = re.compile(rf"{_GROUP}(?:\n{_GROUP})*")
+
+
+@dataclass
+class ColumnScan:
+    """What the cells of one column look like, as text.
+
+    ``missing`` counts the cells by the string that meant a missing value, ``leading_zero`` is the first number that
+    begins with a zero too many, ``misgrouped`` the first that has a thousands separator where none belongs.
+    ``grouped`` says whether every number may be one with thousands dots, and some have one. ``numbers_rows`` says
+    whether the column only numbers the rows; it is looked at for columns that may be an index.
+    """
+
+    missing: Counter[str] = field(default_factory=Counter)
+    leading_zero: str = ""
+    misgrouped: str = ""
+    grouped: bool = False
+    numbers_rows: bool = False
+    empty: bool = True
+
+
+class _Watch:
+    """Looks at one column, some thousand cells at a time; each question is dropped once it is answered."""
+
+    def __init__(self, form: TableFormat, *, index: bool) -> None:
+        self.found = ColumnScan(numbers_rows=index)
+        self._words = frozenset(form.missing)
+        self._zero = re.compile(rf"(?m)^ *([+-]?0\d[\d{re.escape(form.decimal)}]*) *$")
+        self._may_be_grouped, self._dots = form.decimal == "." and form.thousands is None, False
+        self._misgrouped = misgrouped(form)
+        self._seen: set[int] = set()
+        self._last: int | None = None
+        self._runs, self._twice = True, False
+
+    def look(self, cells: Sequence[str]) -> None:
+        """Look at the next cells."""
+        found = self.found
+        if not self._words.isdisjoint(cells):
+            found.missing.update(cell for cell in cells if cell in self._words)
+        found.empty = found.empty and not any(cells)
+        if found.numbers_rows:
+            self._count(cells)
+        text = "\n".join(cells)
+        if not found.leading_zero and (zero := self._zero.search(text)):
+            found.leading_zero = zero[1]
+        if self._misgrouped and not found.misgrouped and (wrong := self._misgrouped.search(text)):
+            found.misgrouped = wrong[0].strip()
+        if self._may_be_grouped:
+            numbers = text if not found.missing else "\n".join(c for c in cells if c not in self._words)
+            self._may_be_grouped = _GROUPED.fullmatch(numbers) is not None
+            self._dots = self._dots or "." in numbers
+            found.grouped = self._may_be_grouped and self._dots
+
+    def _count(self, cells: Sequence[str]) -> None:
+        """Row numbers are whole and distinct, or begin again where tables were put together."""
+        for cell in cells:
+            if not (cell.isascii() and cell.isdigit() and len(cell) < 19):
+                self.found.numbers_rows = False
+                return
+            number = int(cell)
+            begins = number in {0, 1} and (self._last is None or self._last >= _SHORTEST)
+            self._runs = self._runs and (begins or number - 1 == self._last)
+            self._twice = self._twice or number in self._seen
+            self._last = number
+            self._seen.add(number)
+            if self._twice and not self._runs:
+                self.found.numbers_rows = False
+                return
+
+
+def misgrouped(form: TableFormat) -> re.Pattern[str] | None:
+    """Return what finds a cell of digits and thousands separators in which the groups are not of three digits."""
+    if form.thousands is None:
+        return None
+    group, decimal = re.escape(form.thousands), re.escape(form.decimal)
+    right = rf" *[+-]?\d{{1,3}}(?:{group}\d{{3}})*(?:{decimal}\d*)?(?:[eE][+-]?\d+)? *$"
+    return re.compile(rf"(?m)^(?!{right})(?=[^\n]*{group})[ \d+\-eE{group}{decimal}]*\d[ \d+\-eE{group}{decimal}]*$")
+
+
+def scan(path: Path, header: Header, form: TableFormat, columns: Collection[str]) -> tuple[int, dict[str, ColumnScan]]:
+    """Return how many rows a CSV file has, and what the cells of the columns look like.
+
+    Raises:
+        Unreadable: a row has more cells than the header has names, or fewer; it is named by its line.
+    """
+    watches = {name: _Watch(form, index=name in header.index) for name in columns}
+    places = [(watches[name], place) for place, name in enumerate(header.names) if name in watches]
+    rows = 0
+    with opened(path, form.encoding) as (text, _):
+        lines = rows_of(text, form.separator)
+        next(lines, None)
+        for cells in _chunks(path, header, lines, form.separator):
+            rows += len(cells)
+            by_column = list(zip(*cells, strict=True))
+            for watch, place in places:
+                watch.look(by_column[place])
+    return rows, {name: watch.found for name, watch in watches.items()}
+
+
+def _chunks(
+    path: Path, header: Header, lines: Iterator[tuple[int, list[str]]], separator: str
+) -> Iterator[list[list[str]]]:
+    width, number = len(header.names), 0
+    while chunk := list(islice(lines, _ROWS)):
+        for line, row in chunk:
+            number += 1
+            if len(row) != width:
+                raise Unreadable("path", _torn(path, header, line, number, row, separator))
+        yield [row for _, row in chunk]
+
+
+def _torn(path: Path, header: Header, line: int, number: int, row: Sequence[str], separator: str) -> str:
+    """Return the words for the first row that has not one cell for each name."""
+    width = len(header.names)
+    text = f"{path.name}, line {line} (row {number}) has {len(row)} cells and the header {width}"
+    if len(row) > width and not any(row[width:]):
+        return f"{text}; remove the separator at the end of the rows, or add one to the header"
+    if len(row) == width + 1 and number == 1:
+        return f"{text}; if the first column holds row names, write its name, or '', into the header"
+    if any("\n" in cell for cell in row):
+        return f"{text}; close the quote in it"
+    if len(row) > width and separator != BLANKS:
+        return f"{text}; put a cell that holds the separator in quotes"
+    return f"{text}; complete the row, or remove it"
