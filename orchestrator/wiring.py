@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from orchestrator import engine
+from orchestrator.azure import auth
 from orchestrator.cache import Cache
 from orchestrator.config import checks
 from orchestrator.config.locate import build, locate
@@ -35,13 +36,14 @@ from orchestrator.config.spec import (
     StateDir,
 )
 from orchestrator.deploy import Target
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import DeployError, OrchestratorError
 from orchestrator.events import Event, Needing, Observer, Progress, RunFinished, Telling
-from orchestrator.products import Origin
+from orchestrator.products import Origin, Report
 from orchestrator.provenance import Provenance
 from orchestrator.rebuilding import rebuilding
 from orchestrator.rehearsing import rehearsed
-from orchestrator.tracking import Tracker
+from orchestrator.tracking import Checking, Tracker
+from orchestrator.tracking.limits import parameters
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,24 @@ class Run:
             try:
                 self._make_ready(Progress(tell))
                 stack.enter_context(rehearsed(_azure(self.spec), ends="remove" in self.spec.stages))
+                if self._records and isinstance(self.tracker, Checking):
+                    self.tracker.check(parameters(self.spec))
             except OrchestratorError as error:
                 tell(RunFinished(0.0, error))
                 raise
             return engine.run(self.steps, self.given, [*observers, self.tracker], self.cache)
 
+    @property
+    def _records(self) -> bool:
+        """Whether this run writes a training down."""
+        return any(step.gives is Report or {Report, Tracker} <= set(step.takes.values()) for step in self.steps)
+
     def _make_ready(self, progress: Progress) -> None:
+        if checks.meets_azure(self.spec):
+            try:
+                auth.check(self.spec.azure.auth)
+            except auth.NoWayInError as error:  # said now, and not after the training
+                raise DeployError(str(error)) from error
         for one in (self.given[Target], self.tracker):
             if isinstance(one, Needing):
                 one.check_installed()

@@ -13,6 +13,8 @@ Way = Literal["service_principal", "managed_identity", "cli", "interactive"]
 
 OURS = tuple(f"AZUREML_SERVICE_PRINCIPAL_{part}" for part in ("TENANT_ID", "ID", "PASSWORD"))
 COMMON = ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET")
+# with these a tenant and a client without a secret are no half of a service principal
+OTHER_WAYS = ("AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_CERTIFICATE_PATH", "MSI_ENDPOINT", "IDENTITY_ENDPOINT")
 REMEDY = (
     f"set {', '.join(OURS)} (or {', '.join(COMMON)}), run on a machine with a managed identity "
     "(azure.auth=managed_identity), or log in with `az login`"
@@ -25,14 +27,28 @@ class NoWayInError(Exception):
 
 def principal(environ: Mapping[str, str]) -> tuple[str, str, str] | None:
     """Tenant, client and secret of the service principal that is in the environment; the SDK's own names come first."""
+    if half := half_principal(environ):
+        raise NoWayInError(f"azure.auth: {half}")
     for names in (OURS, COMMON):
-        secret = environ.get(names[2])
-        if not secret:
-            continue
-        if missing := [name for name in names if not environ.get(name)]:
-            raise NoWayInError(f"azure.auth: {names[2]} is set and {', '.join(missing)} is not; set all three")
-        return environ[names[0]], environ[names[1]], secret
+        if environ.get(names[2]):
+            return environ[names[0]], environ[names[1]], environ[names[2]]
     return None
+
+
+def half_principal(environ: Mapping[str, str]) -> str:
+    """Say which variables of a service principal are missing; nothing where there is a whole one, or none.
+
+    A tenant or a client alone is none: it says which managed identity or which directory is meant.
+    """
+    for names in (OURS, COMMON):
+        found = [name for name in names if environ.get(name)]
+        if len(found) == len(names):
+            return ""
+        pair = len(found) == 2 and not any(environ.get(name) for name in OTHER_WAYS)
+        if found and (names is OURS or names[2] in found or pair):
+            missing = ", ".join(name for name in names if name not in found)
+            return f"{', '.join(found)} is set and {missing} is not; set all three, or none and log in another way"
+    return ""
 
 
 def choose(wanted: str, environ: Mapping[str, str], *, cli: bool, person: bool) -> Way:
@@ -44,7 +60,7 @@ def choose(wanted: str, environ: Mapping[str, str], *, cli: bool, person: bool) 
         NoWayInError: there is none, or not the one that is wanted.
     """
     found: Mapping[Way, bool] = {
-        "service_principal": principal(environ) is not None,
+        "service_principal": wanted in {"auto", "service_principal"} and principal(environ) is not None,
         # a virtual machine's own identity shows in no variable: it must be asked for
         "managed_identity": wanted == "managed_identity" or "MSI_ENDPOINT" in environ or "IDENTITY_ENDPOINT" in environ,
         "cli": cli,
@@ -83,6 +99,15 @@ def credential(wanted: str) -> Any:
     if way == "cli":
         return identity.AzureCliCredential()
     return identity.InteractiveBrowserCredential(tenant_id=os.environ.get(COMMON[0]))
+
+
+def check(wanted: str) -> None:
+    """Look whether anything on this machine authenticates, without asking Azure.
+
+    Raises:
+        NoWayInError: nothing does, or not the way that is wanted.
+    """
+    choose(wanted, os.environ, cli=_logged_in(), person=_person())
 
 
 def _logged_in() -> bool:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.azure.auth import half_principal
 from orchestrator.cache import Cache, Damaged, digest, file_digest, versions_of
 from orchestrator.config import constraints, header
 from orchestrator.config.locate import component_problems, locate
@@ -24,7 +25,10 @@ from orchestrator.config.spec import BatchSpec, Component, RunSpec
 from orchestrator.config.wording import nearest
 from orchestrator.deploy import Target
 from orchestrator.errors import Problem, SpecError
-from orchestrator.tracking import Tracker
+from orchestrator.tracking import Checking, Tracker
+
+# stages that a target does
+TARGETED = {"deploy", "probe", "endpoint", "check", "status", "logs", "keys", "rotate_keys", "remove"}
 
 
 class Stage:
@@ -178,6 +182,9 @@ def _bound(spec: RunSpec) -> Iterator[Problem]:
     """Where the run is written down and served: the folder, the classes and their options, and the stages' paths."""
     yield from _folder(spec.state_dir)
     yield from _component(spec.tracking, "tracking", Tracker)
+    yield from _unwritable(spec)
+    if meets_azure(spec) and spec.azure.auth in {"auto", "service_principal"}:
+        yield from (Problem("azure.auth", half) for half in [half_principal(os.environ)] if half)
     yield from _component(spec.deploy, "deploy", Target)
     for name, stage in spec.stages.items():
         if isinstance(stage, Component):
@@ -238,6 +245,22 @@ def _component(component: Component, at: str, kind: type) -> Iterable[Problem]:
     except SpecError as error:
         return error.problems
     return component_problems(found, component.options, at, kind)
+
+
+def meets_azure(spec: RunSpec) -> bool:
+    """Whether this run asks Azure itself for something; a stand-in has credentials of its own."""
+    used = [spec.tracking, *([spec.deploy] if TARGETED & set(spec.stages) else [])]
+    return spec.azure.rehearsal is None and any("connection" in component.options for component in used)
+
+
+def _unwritable(spec: RunSpec) -> Iterable[Problem]:
+    """What the tracker cannot write of a training, such as names that its store refuses."""
+    try:
+        found = locate(spec.tracking.target, "tracking._target_")
+    except SpecError:  # it is known already
+        return []
+    writes = "train" in spec.stages and isinstance(found, type) and issubclass(found, Checking)
+    return found.problems(spec) if writes else []
 
 
 def _function(path: str, at: str) -> Iterable[Problem]:

@@ -114,8 +114,8 @@ class Section(BaseModel):
         return dict(_leaves(self.section, self.model_dump(mode="json", by_alias=True, exclude=set(without))))
 
     def flat(self) -> dict[str, str]:
-        """The leaves as people read them."""
-        return {at: value if isinstance(value, str) else json.dumps(value) for at, value in self.leaves().items()}
+        """Every key that we or a class name, as people read it; a mapping that is one value stays one, as JSON."""
+        return {at: value if isinstance(value, str) else json.dumps(value) for at, value in _named(self.section, self)}
 
     def parts(self, *without: str) -> dict[str, str]:
         """The leaves as text that tells the number 1 from the text "1"."""
@@ -136,6 +136,25 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _leaves(f"{path}.{name}" if path else str(name), below)
     else:
         yield path, value
+
+
+def _named(path: str, part: BaseModel) -> Iterator[tuple[str, Any]]:
+    """The values below a part of the spec, by path. The keys of a mapping inside a value may be any text, so it is one."""
+    plain = part.model_dump(mode="json", by_alias=True)
+    extra = part.model_extra or {}
+    names = {field.alias or name: name for name, field in type(part).model_fields.items()} | {
+        name: name for name in extra
+    }
+    for key, name in names.items():
+        value = getattr(part, name)
+        inside = value if isinstance(value, Mapping) and name not in extra else {}
+        for below, one in inside.items():
+            if isinstance(one, BaseModel):
+                yield from _named(f"{path}.{key}.{below}", one)
+            else:
+                yield f"{path}.{key}.{below}", plain[key][below]
+        if not inside:
+            yield f"{path}.{key}", plain[key]
 
 
 def _origins(*targets: str) -> dict[str, str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from typing import Protocol, runtime_checkable
 
+from orchestrator.config.spec import RunSpec
+from orchestrator.errors import Problem
 from orchestrator.events import Event
 from orchestrator.products import ModelVersion, Package, Proof, Report
 
@@ -33,4 +36,18 @@ class Tracker(Protocol):
 
     def promote(self, version: ModelVersion) -> None:
         """Point the alias ``champion`` at this version: it is the one that is deployed and tested."""
+        ...
+
+
+@runtime_checkable
+class Checking(Protocol):
+    """A Tracker that finds out before anything is trained what would make writing fail."""
+
+    @classmethod
+    def problems(cls, spec: RunSpec) -> Iterable[Problem]:
+        """Yield what it cannot write of this spec, such as names; nothing is asked of a server."""
+        ...
+
+    def check(self, params: Mapping[str, str]) -> None:
+        """Look whether the store can be written to; ``params`` are the parameters that are known before the run."""
         ...

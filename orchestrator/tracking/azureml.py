@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,22 +22,24 @@ from filelock import FileLock
 from orchestrator.azure.attend import attended
 from orchestrator.azure.connection import workspace
 from orchestrator.azure.talk import check_installed, talking
-from orchestrator.config.spec import AzureSpec
-from orchestrator.errors import TrackingError
-from orchestrator.events import Event, Notes, RunFinished, RunStarted, StepFinished
+from orchestrator.config.spec import AzureSpec, RunSpec
+from orchestrator.errors import Problem, TrackingError
+from orchestrator.events import Event, RunFinished, RunStarted, StepFinished
 from orchestrator.products import ModelVersion, Package, Proof, Report
-from orchestrator.tracking import models, runs
+from orchestrator.tracking import limits, models, runs
 from orchestrator.tracking.detached import SETTINGS
 from orchestrator.tracking.mlflow import Mlflow
+from orchestrator.tracking.patience import Client, Patience
 from orchestrator.tracking.store import LOCK_SECONDS, Store, experiment_id, repair_runs
 
+MOST_PARAMETERS = 200  # of a run in Azure ML
 FOLDER = "package"  # of the run's artifacts; the registered model has this one folder
 T = TypeVar("T")
 CHAMPION = {True: "true", False: "false"}
 
 
 @dataclass
-class AzureMl(Notes, Mlflow):
+class AzureMl(Mlflow):
     """One run per training result and one registered version per package, as in a store on this machine."""
 
     tracking_uri: str = field(default="", init=False)
@@ -57,6 +59,15 @@ class AzureMl(Notes, Mlflow):
     def check_installed(self) -> None:
         """SDK v1 is an extra."""
         check_installed(TrackingError, "tracking")
+
+    @classmethod
+    def problems(cls, spec: RunSpec) -> Iterator[Problem]:
+        """Yield what this server refuses; it has no logged models, so a model may be called as Azure ML allows."""
+        return limits.problems(spec, logged_models=False, most=MOST_PARAMETERS)
+
+    def check_store(self) -> None:
+        """Connect to the workspace, and make the experiment if it is not there."""
+        self._asked(self._opened)
 
     def __call__(self, event: Event) -> None:
         """Observe as every Mlflow does."""
@@ -127,7 +138,9 @@ class AzureMl(Notes, Mlflow):
 
             self.state_dir.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.state_dir / "tracking.azureml.lock", timeout=LOCK_SECONDS)
-            client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            client = Client(
+                MlflowClient(tracking_uri=uri, registry_uri=uri), Patience(uri, self.timeout_seconds, self._note)
+            )
             with lock:
                 store = Store(uri, client, experiment_id(client, uri, self.experiment_name, None), lock)
                 repair_runs(store)

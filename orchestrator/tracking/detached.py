@@ -1,7 +1,8 @@
 """DetachedMlflow: Mlflow in a process of its own, so that importing mlflow and writing runs stand in nobody's way.
 
 Both ends talk over one socket: the pipeline sends ``(number, method, arguments)`` and the process answers each with
-``(number, whether it went well, result or the error's text)``. Events are sent and not waited for.
+``(number, whether it went well, result or the error's text)``; lines for people come between, under the number NOTE.
+Events are sent and not waited for.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import traceback
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
@@ -21,16 +25,19 @@ from typing import Any, cast
 
 import orchestrator
 from orchestrator.errors import OrchestratorError, TrackingError
-from orchestrator.events import Event, RunFinished, RunStarted, StepFinished
+from orchestrator.events import Event, Progress, RunFinished, RunStarted, StepFinished, StepNote
 from orchestrator.products import ModelVersion, Package, Proof, Report
 from orchestrator.tracking import Tracker
+from orchestrator.tracking.checking import connect
 from orchestrator.tracking.mlflow import Mlflow, told, trains
+from orchestrator.tracking.patience import SILENCE_SECONDS
 from orchestrator.tracking.runs import plain
+from orchestrator.tracking.uri import sqlite_path
 
 # A process that died is noticed at once; these guard against one that hangs. A failed run has less to wait for.
 CALL_SECONDS, FAILED_SECONDS = 600, 60
-# A server that is down is told in seconds, where MLflow's own patience is minutes; the user's settings win.
-PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1"}
+IMPORT_SECONDS = 60  # of mlflow, on a busy machine
+STARTED, NOTE = 0, -1  # numbers of messages that answer nothing
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -46,6 +53,20 @@ class DetachedMlflow(Mlflow):
     """
 
     _child: _Child | None = field(default=None, init=False, repr=False, compare=False)
+
+    def check_store(self) -> None:
+        """Let the process ask a server; look at files on this machine without it."""
+        if sqlite_path(self.tracking_uri) is not None:
+            super().check_store()
+            return
+        connect(self.tracking_uri)
+        child = self._started()
+        try:
+            child.call("check_store", within=self.timeout_seconds + IMPORT_SECONDS)
+        except BaseException:  # Ctrl-C, too: nothing was begun that the process would have to end
+            self._child = None
+            child.kill()
+            raise
 
     def __call__(self, event: Event) -> None:
         """Pass on what a tracker needs, as plain data; at the end wait until everything is written."""
@@ -76,7 +97,8 @@ class DetachedMlflow(Mlflow):
     def _started(self) -> _Child:
         if self._child is None:
             keys = {key.name: getattr(self, key.name) for key in fields(self) if key.init}
-            self._child = _Child(Mlflow(**keys), self.state_dir / "logs" / "tracking.log")
+            log = self.state_dir / "logs" / "tracking.log"
+            self._child = _Child(Mlflow(**keys), log, self._note)
         return self._child
 
     def _hang_up(self, event: RunFinished) -> None:
@@ -99,17 +121,17 @@ class DetachedMlflow(Mlflow):
 class _Child:
     """The pipeline's end: the process and what was asked of it."""
 
-    def __init__(self, tracker: Tracker, log: Path) -> None:
-        self.log, self.number, self.failure, self.pid = log, 0, "", 0
+    def __init__(self, tracker: Mlflow, log: Path, note: Callable[[str], None]) -> None:
+        self.log, self.note, self.number, self.failure, self.pid = log, note, 0, "", 0
+        self.where = tracker.where
         root = str(Path(orchestrator.__file__).parents[1])
-        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         log.parent.mkdir(parents=True, exist_ok=True)
         self.connection, theirs = Pipe()
         with theirs, log.open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env={**PATIENCE, **os.environ, **SETTINGS, "PYTHONPATH": path},
+                env={**os.environ, **SETTINGS},
                 cwd=root,  # the folder of `-m` comes first on the path: nothing of the user's may shadow ours
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -126,12 +148,16 @@ class _Child:
     def call(self, method: str, *arguments: Any, within: float = CALL_SECONDS) -> Any:
         """Ask, and wait for the answer; a failure of anything asked before is told instead."""
         self._send(method, arguments)
-        while self.connection.poll(within):
-            number, value = self._receive()
-            if number == self.number:
-                self._tell()
-                return value
-        raise TrackingError(f"tracking did not finish {method} within {within} s; see {self.log}")
+        began = time.monotonic()
+        while (now := time.monotonic()) < began + within:
+            if self.connection.poll(min(SILENCE_SECONDS, began + within - now)):
+                number, value = self._receive()
+                if number == self.number:
+                    self._tell()
+                    return value
+            else:
+                self.note(f"still waiting for the tracking store {self.where}, {time.monotonic() - began:.0f} s")
+        raise TrackingError(f"tracking did not finish {method} within {within:.0f} s; see {self.log}")
 
     def check(self) -> None:
         """Tell a failure that was answered meanwhile."""
@@ -151,6 +177,14 @@ class _Child:
                 pass
         self.process.wait()
 
+    def kill(self) -> None:
+        """End the process at once."""
+        if self.pid:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+        self.connection.close()
+        self.process.wait()
+
     def _send(self, method: str, arguments: tuple[Any, ...]) -> None:
         self.number += 1
         try:
@@ -163,8 +197,10 @@ class _Child:
             number, well, value = self.connection.recv()
         except (EOFError, OSError) as error:
             raise TrackingError(self._died()) from error
-        if number == 0:
+        if number == STARTED:
             self.pid = value
+        elif number == NOTE:
+            self.note(value)
         if not well:
             self.failure = self.failure or value
         return number, value
@@ -184,8 +220,14 @@ def main(handle: int) -> None:
         os._exit(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection: Connection[Any, Any] = Connection(handle)
-    connection.send((0, True, os.getpid()))
-    tracker: Tracker = connection.recv()
+    connection.send((STARTED, True, os.getpid()))
+    tracker: Mlflow = connection.recv()
+
+    def pass_on(event: Event) -> None:
+        if isinstance(event, StepNote):
+            _answer(connection, NOTE, True, event.text)
+
+    tracker.tell_to(Progress(pass_on))
     inbox: SimpleQueue[tuple[int, str, tuple[Any, ...]] | None] = SimpleQueue()
     Thread(target=_read, args=(connection, inbox), daemon=True).start()
     finished = False
@@ -195,7 +237,7 @@ def main(handle: int) -> None:
             tracker(RunFinished(0.0, OrchestratorError("the orchestrator was killed")))
             break
         number, method, arguments = asked
-        finished = isinstance(arguments[0], RunFinished)
+        finished = bool(arguments) and isinstance(arguments[0], RunFinished)
         _answer(connection, number, *_do(tracker, method, arguments))
 
 

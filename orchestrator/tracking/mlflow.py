@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from orchestrator.errors import OrchestratorError
-from orchestrator.events import Event, RunFinished, RunStarted, StepFinished
+from pydantic import Field
+
+from orchestrator.config.spec import RunSpec
+from orchestrator.errors import OrchestratorError, Problem
+from orchestrator.events import Event, Notes, RunFinished, RunStarted, StepFinished
 from orchestrator.products import ModelVersion, Package, Proof, Report
-from orchestrator.tracking import models, runs
+from orchestrator.tracking import checking, limits, models, runs
 from orchestrator.tracking.memo import Memo, stamp_of
-from orchestrator.tracking.store import ERROR, Store, open_store, writing
+from orchestrator.tracking.patience import Patience
+from orchestrator.tracking.store import ERROR, Store, end_children, open_store, writing
 from orchestrator.tracking.uri import StoreUri, sqlite_path, store_uri
+
+Seconds = Annotated[float, Field(ge=1)]
 
 
 def trains(event: RunStarted) -> bool:
@@ -26,12 +34,13 @@ def told(error: BaseException) -> str:
 
 
 @dataclass
-class Mlflow:
+class Mlflow(Notes):
     """One MLflow run per training result, one registered version per package; what is there is left alone.
 
     Its fields are its YAML keys. ``tracking_uri`` is an absolute sqlite store (``sqlite:////abs/mlflow.db``) or a
     server (``http://host:5000``). ``artifact_location`` is used when the experiment is made; a sqlite store's default
-    is ``artifacts`` beside it, a server's its own. The jobs of one ``sweep_id`` are nested under one run.
+    is ``artifacts`` beside it, a server's its own. The jobs of one ``sweep_id`` are nested under one run. A server
+    may leave calls unanswered for ``timeout_seconds`` in all.
     """
 
     tracking_uri: StoreUri
@@ -40,6 +49,7 @@ class Mlflow:
     artifact_location: str | None = None
     parent_run_name: str | None = None
     sweep_id: str | None = None
+    timeout_seconds: Seconds = 60.0
     _store: Store | None = field(default=None, init=False, repr=False, compare=False)
     _run_id: str | None = field(default=None, init=False, repr=False, compare=False)
     _sweep_run: str | None = field(default=None, init=False, repr=False, compare=False)
@@ -56,6 +66,27 @@ class Mlflow:
     def where(self) -> str:
         """The store's URI, without the user and password that it may hold."""
         return re.sub(r"//[^/@]*@", "//", self.tracking_uri)
+
+    @classmethod
+    def problems(cls, spec: RunSpec) -> Iterator[Problem]:
+        """Yield each name in a spec that MLflow refuses, before anything runs."""
+        return limits.problems(spec)
+
+    def check(self, params: Mapping[str, str]) -> None:
+        """Find what would make writing fail, before anything is trained; ``params`` are known of the run's parameters."""
+        for note in checking.notes(self.tracking_uri, self.experiment_name, params):
+            self._note(note)
+        self.check_store()
+
+    def check_store(self) -> None:
+        """Ask a server for its version, the experiment and a place for artifacts; look at files on this machine."""
+        path = sqlite_path(self.tracking_uri)
+        if path is not None:
+            checking.check_local(path, self.experiment_name, self.artifact_location)
+            return
+        store = self._opened()
+        with writing(store.uri, store.lock):
+            checking.check_artifacts(store.client, store.experiment_id)
 
     def __call__(self, event: Event) -> None:
         """Open a run when something is to be trained, write its Report down, close it as it ended."""
@@ -120,7 +151,10 @@ class Mlflow:
 
     def _opened(self) -> Store:
         if self._store is None:
-            self._store = open_store(self.tracking_uri, self.experiment_name, self.artifact_location, self.state_dir)
+            patience = Patience(self.tracking_uri, self.timeout_seconds, self._note)
+            self._store = open_store(
+                self.tracking_uri, self.experiment_name, self.artifact_location, self.state_dir, patience
+            )
         return self._store
 
     def _start(self) -> Store:
@@ -150,7 +184,8 @@ class Mlflow:
         with writing(store.uri, store.lock):
             if run_id is not None:
                 if error is not None:
-                    store.client.set_tag(run_id, ERROR, told(error)[: runs.TAG_LENGTH])
+                    end_children(store, run_id)
+                    store.client.set_tag(run_id, ERROR, limits.cut(told(error), limits.TAG_LENGTH))
                 store.client.set_terminated(run_id, "FINISHED" if error is None else "FAILED")
             if sweep_run is not None:
                 runs.end_sweep(store, sweep_run, failed=error is not None)

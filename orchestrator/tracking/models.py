@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from orchestrator.products import ModelVersion, Package, Proof, Report
 from orchestrator.tracking.runs import plain
-from orchestrator.tracking.store import Store, owner
+from orchestrator.tracking.store import KEY, Store, owner
 
 FINGERPRINT, CHAMPION = "package_fingerprint", "champion"
 TYPES: dict[type, str] = {bool: "boolean", int: "long", float: "double", str: "string"}
@@ -58,13 +59,7 @@ def create(store: Store, package: Package, proof: Proof, report: Report, run_id:
 
     client, name = store.client, package.model_name
     params = {key: value[:250] for key, value in plain(report).best_params.items()}
-    model = client.create_logged_model(
-        store.experiment_id,
-        name=name,
-        source_run_id=run_id,
-        tags=owner() | {FINGERPRINT: package.fingerprint},
-        params=params,
-    )
+    model = _create_model(store, name, run_id, package.fingerprint, params)
     try:
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(package.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
@@ -74,19 +69,66 @@ def create(store: Store, package: Package, proof: Proof, report: Report, run_id:
         client.finalize_logged_model(model.model_id, "FAILED")
         raise
     client.finalize_logged_model(model.model_id, "READY")
-    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+    output = LoggedModelOutput(model.model_id, step=0)
+    client.once(lambda bare: bare.log_outputs(run_id, [output]), lambda bare: _has_output(bare, run_id, model.model_id))
     with suppress(MlflowException):  # there already; what else may be wrong, the next call tells
         client.create_registered_model(name)
+    key = uuid4().hex
     with as_default(store.uri):
-        version = client.create_model_version(
-            name,
-            source=f"models:/{model.model_id}",
-            run_id=run_id,
-            model_id=model.model_id,
-            tags={FINGERPRINT: package.fingerprint},
-            description=f"Package {package.fingerprint[:12]}; {proof.requests} golden requests proven in a clean process",
+        client.once(
+            lambda bare: bare.create_model_version(
+                name,
+                source=f"models:/{model.model_id}",
+                run_id=run_id,
+                model_id=model.model_id,
+                tags={FINGERPRINT: package.fingerprint, KEY: key},
+                description=f"Package {package.fingerprint[:12]}; {proof.requests} golden requests proven in a clean process",
+            ),
+            lambda bare: next(iter(bare.search_model_versions(f"name = '{name}' and tags.`{KEY}` = '{key}'")), None),
         )
-    return ModelVersion(name, str(version.version), run_id, package)
+    return _settled(store, package, key)
+
+
+def _create_model(store: Store, name: str, run_id: str, fingerprint: str, params: Mapping[str, str]) -> Any:
+    """A new logged model; where the answer of its creation was lost, the one that was created."""
+    key = uuid4().hex
+    tags = owner() | {FINGERPRINT: fingerprint, KEY: key}
+    return store.client.once(
+        lambda bare: bare.create_logged_model(
+            store.experiment_id, name=name, source_run_id=run_id, tags=tags, params=params
+        ),
+        lambda bare: next(iter(bare.search_logged_models([store.experiment_id], f"tags.`{KEY}` = '{key}'")), None),
+    )
+
+
+def _has_output(client: Any, run_id: str, model_id: str) -> bool | None:
+    outputs = client.get_run(run_id).outputs
+    return True if outputs and model_id in {one.model_id for one in outputs.model_outputs} else None
+
+
+def _settled(store: Store, package: Package, key: str) -> ModelVersion:
+    """The first version of this package: two users may register it at the same moment, and the later one gives way."""
+    from mlflow.exceptions import MlflowException
+
+    wanted = f"name = '{package.model_name}' and tags.`{FINGERPRINT}` = '{package.fingerprint}'"
+    held = [one for one in store.client.search_model_versions(wanted, max_results=RECENT) if one.status == "READY"]
+    made = next(one for one in held if one.tags.get(KEY) == key)
+    # those that are dead, with their run deleted, have no part in it; a run of another experiment is alive
+    alive = [one for one in held if one is made or _is_alive(store, one.run_id)]
+    first = min(alive, key=_number)
+    if first is not made:
+        with suppress(MlflowException):  # without the right to delete there are two versions of it
+            store.client.delete_model_version(package.model_name, made.version)
+            store.client.delete_logged_model(made.model_id)
+    return ModelVersion(package.model_name, str(first.version), str(first.run_id), package)
+
+
+def _is_alive(store: Store, run_id: str | None) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    with suppress(MlflowException):
+        return bool(run_id) and store.client.get_run(run_id).info.lifecycle_stage == "active"
+    return False
 
 
 @contextmanager

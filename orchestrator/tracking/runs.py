@@ -7,16 +7,18 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from orchestrator.products import Candidate, Report
-from orchestrator.tracking.store import ERROR, Store, owner
+from orchestrator.tracking.limits import NAME_LENGTH, TAG_LENGTH, cut, texts
+from orchestrator.tracking.store import CANDIDATE, ERROR, KEY, Store, owner
 
 REPORT, PARENT, SWEEP = "orchestrator.report", "mlflow.parentRunId", "orchestrator.sweep"
-# MLflow's own limits
-PARAM_LENGTH, TAG_LENGTH, NAME_LENGTH, PER_BATCH = 6000, 8000, 120, 100
+PER_BATCH = 100  # MLflow's own limit
 T = TypeVar("T")
 
 
@@ -24,12 +26,12 @@ def plain(report: Report) -> Report:
     """The same Report with parameters as the text MLflow keeps: no object of a model's crosses to other processes."""
     return replace(
         report,
-        params=_texts(report.params),
-        tags=_texts(report.tags),
-        best_params=_texts(report.best_params),
+        params=texts(report.params),
+        tags=texts(report.tags),
+        best_params=texts(report.best_params),
         metrics=_numbers(report.metrics),
         candidates=tuple(
-            replace(one, params=_texts(one.params), mean=_numbers(one.mean), std=_numbers(one.std))
+            replace(one, params=texts(one.params), mean=_numbers(one.mean), std=_numbers(one.std))
             for one in report.candidates
         ),
         figures=dict(report.figures),
@@ -38,8 +40,22 @@ def plain(report: Report) -> Report:
 
 def open_run(store: Store, parent: str | None) -> str:
     """A run of this process, open until it is terminated."""
-    tags = owner() | ({PARENT: parent} if parent else {})
-    return str(store.client.create_run(store.experiment_id, tags=tags).info.run_id)
+    return _create(store, owner() | ({PARENT: parent} if parent else {}))
+
+
+def _create(store: Store, tags: Mapping[str, str], name: str | None = None) -> str:
+    """A new run; where the answer of its creation was lost, the run that was created."""
+    key = uuid4().hex
+
+    def make(client: Any) -> str:
+        return str(client.create_run(store.experiment_id, tags={**tags, KEY: key}, run_name=name).info.run_id)
+
+    def find(client: Any) -> str | None:
+        found = client.search_runs([store.experiment_id], f"tags.`{KEY}` = '{key}'", max_results=1)
+        return str(found[0].info.run_id) if found else None
+
+    run_id: str = store.client.once(make, find)
+    return run_id
 
 
 def sweep_run(store: Store, sweep_id: str, name: str | None) -> str:
@@ -50,7 +66,7 @@ def sweep_run(store: Store, sweep_id: str, name: str | None) -> str:
     found = store.client.search_runs([store.experiment_id], f"tags.`{SWEEP}` = '{sweep_id}'", max_results=1)
     if found:
         return str(found[0].info.run_id)
-    run_id = str(store.client.create_run(store.experiment_id, tags={SWEEP: sweep_id}, run_name=name).info.run_id)
+    run_id = _create(store, owner() | {SWEEP: sweep_id}, name)
     store.client.set_terminated(run_id)
     return run_id
 
@@ -79,11 +95,14 @@ def clear(store: Store, run_id: str | None) -> None:
 
     Its end stays where it was. The error goes first: a run that is still FAILED is cleared the next time.
     """
+    from mlflow.exceptions import MlflowException
+
     wanted = f"attributes.status = 'FAILED' and attributes.run_id = '{run_id}'"
     for run in store.client.search_runs([store.experiment_id], wanted, max_results=1):
         if REPORT in run.data.tags:
             if ERROR in run.data.tags:
-                store.client.delete_tag(run_id, ERROR)
+                with suppress(MlflowException):  # it is gone already: the answer was lost
+                    store.client.delete_tag(run_id, ERROR)
             store.client.set_terminated(run_id, "FINISHED", run.info.end_time)
 
 
@@ -99,8 +118,9 @@ def log_report(store: Store, run_id: str, report: Report) -> None:
             figure.parent.mkdir(exist_ok=True)
             figure.write_bytes(png)
         store.client.log_artifacts(run_id, folder)
+    tags = owner() | {PARENT: run_id, CANDIDATE: "true"}
     for candidate in report.candidates:
-        _log_candidate(store, run_id, candidate)
+        _log_candidate(store, tags, candidate)
     _log(store, run_id, tags={REPORT: digest(report)})
 
 
@@ -113,18 +133,18 @@ def digest(report: Report) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-def _log_candidate(store: Store, parent: str, candidate: Candidate) -> None:
+def _log_candidate(store: Store, tags: Mapping[str, str], candidate: Candidate) -> None:
     # Three calls, 12 ms in all over sqlite: a thousand candidates take 13 s, beside the pipeline. In one transaction
     # through MLflow's own tables they would take 1.4 s, for the price of depending on its private schema.
     name = ", ".join(f"{key}={value}" for key, value in candidate.params.items())[:NAME_LENGTH] or "defaults"
-    run = store.client.create_run(store.experiment_id, tags={PARENT: parent}, run_name=name)
+    run_id = _create(store, tags, name)
     metrics = {f"mean_test_{key}": value for key, value in candidate.mean.items()}
     metrics |= {f"std_test_{key}": value for key, value in candidate.std.items()}
     metrics |= {"rank": candidate.rank, "fit_seconds": candidate.fit_seconds}
     if candidate.resources is not None:
         metrics["n_resources"] = candidate.resources
-    _log(store, run.info.run_id, params=candidate.params, metrics=metrics)
-    store.client.set_terminated(run.info.run_id)
+    _log(store, run_id, params=candidate.params, metrics=metrics)
+    store.client.set_terminated(run_id)
 
 
 def _log(
@@ -141,7 +161,7 @@ def _log(
     batches = [
         list(_batches([Param(key, value) for key, value in (params or {}).items()])),
         list(_batches([Metric(key, value, now, 0) for key, value in (metrics or {}).items()])),
-        list(_batches([RunTag(key, value[:TAG_LENGTH]) for key, value in (tags or {}).items()])),
+        list(_batches([RunTag(key, cut(value, TAG_LENGTH)) for key, value in (tags or {}).items()])),
     ]
     for i in range(max(map(len, batches))):
         of_params, of_metrics, of_tags = ((kind[i] if i < len(kind) else []) for kind in batches)
@@ -151,10 +171,6 @@ def _log(
 def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
     half = PER_BATCH // 2  # params and tags share one limit
     return (items[i : i + half] for i in range(0, len(items), half))
-
-
-def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    return {key: str(value)[:PARAM_LENGTH] for key, value in values.items()}
 
 
 def _numbers(values: Mapping[str, float]) -> dict[str, float]:

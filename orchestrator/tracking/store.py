@@ -6,21 +6,26 @@ import logging
 import os
 import socket
 import sqlite3
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from orchestrator.errors import TrackingError
+from orchestrator.tracking.checking import check_server, connect
+from orchestrator.tracking.failures import NoMlflowError, describe
+from orchestrator.tracking.migration import migrate
+from orchestrator.tracking.patience import Client, Patience
 from orchestrator.tracking.uri import PREFIX, sqlite_path
 
 HOST, PID, STARTED = "orchestrator.host", "orchestrator.pid", "orchestrator.started"
+CANDIDATE = "orchestrator.candidate"  # marks a child run that is no training of its own
+KEY = "orchestrator.key"  # of what is created: it is found by it where the answer was lost
 ERROR = "error"  # the tag that says why a run FAILED
+FOREIGN = {"mlflow", "sqlalchemy", "sqlite3", "requests", "urllib3"}
 LOCK_SECONDS = 300  # a search of a thousand candidates is written in 20
 
 
@@ -34,19 +39,21 @@ class Store:
     lock: FileLock
 
 
-def open_store(uri: str, experiment: str, artifacts: str | None, state: Path) -> Store:
+def open_store(uri: str, experiment: str, artifacts: str | None, state: Path, patience: Patience) -> Store:
     """Open the store at ``uri``; make it and the experiment if they are not there; end what a dead process left."""
     path = sqlite_path(uri)
     folder = state / "tracking" if path is None else path.parent
     lock = FileLock(folder / f"{'server' if path is None else path.name}.lock", timeout=LOCK_SECONDS)
-    if why := refused(uri):
-        raise TrackingError(f"tracking store {uri}: {_unanswered(why)}")
+    connect(uri)
     with writing(uri, lock):
         from mlflow import MlflowClient
 
         if path is not None and not _is_database(path):
             _create(path, artifacts)
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        elif path is not None:
+            migrate(path, uri, patience.note)
+        client = Client(MlflowClient(tracking_uri=uri, registry_uri=uri), patience)
+        check_server(client, uri)
         store = Store(uri, client, experiment_id(client, uri, experiment, artifacts), lock)
         repair_runs(store)
         _repair_models(store)
@@ -71,8 +78,8 @@ def writing(uri: str, lock: FileLock) -> Iterator[None]:
     except TrackingError:
         raise
     except Exception as error:
-        if isinstance(error, OSError) or type(error).__module__.split(".")[0] in {"mlflow", "sqlalchemy", "sqlite3"}:
-            raise TrackingError(f"tracking store {uri}: {_reason(error)}") from error
+        if isinstance(error, OSError | NoMlflowError) or type(error).__module__.split(".")[0] in FOREIGN:
+            raise TrackingError(f"tracking store {uri}: {describe(error, uri)}") from error
         raise
 
 
@@ -95,15 +102,24 @@ def _gone(tags: Mapping[str, str]) -> bool:
 
 
 def repair_runs(store: Store) -> None:
-    """End the runs of ours that a killed process left open on this host."""
-    client, ours = store.client, f"tags.`{HOST}` = '{socket.gethostname()}'"
-    for run in client.search_runs([store.experiment_id], f"attributes.status = 'RUNNING' and {ours}"):
-        if _gone(run.data.tags):
-            of_it = f"attributes.status = 'RUNNING' and tags.`mlflow.parentRunId` = '{run.info.run_id}'"
-            for child in client.search_runs([store.experiment_id], of_it):
-                client.set_terminated(child.info.run_id, "KILLED")
+    """End the runs that a killed process left open on this host: candidates as KILLED, others as FAILED."""
+    client, written_here = store.client, f"tags.`{HOST}` = '{socket.gethostname()}'"
+    for run in client.search_runs([store.experiment_id], f"attributes.status = 'RUNNING' and {written_here}"):
+        if not _gone(run.data.tags):
+            continue
+        end_children(store, run.info.run_id)
+        if CANDIDATE in run.data.tags:
+            client.set_terminated(run.info.run_id, "KILLED")
+        else:
             client.set_tag(run.info.run_id, ERROR, "the process that wrote this run was killed")
             client.set_terminated(run.info.run_id, "FAILED")
+
+
+def end_children(store: Store, run_id: str) -> None:
+    """End the candidates of a run that are still open, as KILLED."""
+    of_it = f"attributes.status = 'RUNNING' and tags.`mlflow.parentRunId` = '{run_id}'"
+    for child in store.client.search_runs([store.experiment_id], of_it):
+        store.client.set_terminated(child.info.run_id, "KILLED")
 
 
 def _repair_models(store: Store) -> None:
@@ -112,21 +128,6 @@ def _repair_models(store: Store) -> None:
     for model in client.search_logged_models([store.experiment_id], ours):  # sqlite finds none by its status (3.17)
         if str(model.status) == "PENDING" and _gone(model.tags):
             client.finalize_logged_model(model.model_id, "FAILED")
-
-
-def refused(uri: str) -> str:
-    """Why nothing can be at a server's address, if that is so: known at once, where MLflow imports and retries first.
-
-    Whatever answers, or only takes its time, is MLflow's to talk to. Proxies are heeded as they are there.
-    """
-    if not uri.startswith(("http://", "https://")):
-        return ""
-    try:
-        with urllib.request.urlopen(urllib.request.Request(uri, method="HEAD"), timeout=5):  # noqa: S310 -- it is http
-            return ""
-    except (OSError, HTTPException, ValueError) as error:
-        why = getattr(error, "reason", error)
-        return str(why) if isinstance(why, ConnectionRefusedError | socket.gaierror) else ""
 
 
 def _is_database(path: Path) -> bool:
@@ -154,27 +155,23 @@ def _create(path: Path, artifacts: str | None) -> None:
 
 
 def experiment_id(client: Any, uri: str, name: str, artifacts: str | None) -> str:
-    """The experiment of this name, made if it is not there."""
+    """The experiment of this name, made if it is not there; another user may make it at the same moment."""
+    from mlflow.exceptions import MlflowException
+
     found = client.get_experiment_by_name(name)
     if found is None:
-        return str(client.create_experiment(name, artifact_location=artifacts))
+        try:
+            return str(client.create_experiment(name, artifact_location=artifacts))
+        except MlflowException as error:
+            found = client.get_experiment_by_name(name) if error.error_code == "RESOURCE_ALREADY_EXISTS" else None
+            if found is None:
+                raise
     if found.lifecycle_stage != "active":
         raise TrackingError(
             f"experiment {name!r} was deleted in {uri}; bring it back with `MLFLOW_TRACKING_URI={uri} "
             f"mlflow experiments restore --experiment-id {found.experiment_id}`, or set tracking.experiment_name"
         )
     return str(found.experiment_id)
-
-
-def _reason(error: Exception) -> str:
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    if any(sign in text for sign in ("Max retries exceeded", "Connection refused", "Connection aborted", "timed out")):
-        return _unanswered(text[:200])
-    return text
-
-
-def _unanswered(why: str) -> str:
-    return f"the server does not answer; start it, or correct tracking.tracking_uri ({why})"
 
 
 @contextmanager

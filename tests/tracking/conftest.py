@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import joblib
 import pandas as pd
@@ -70,7 +71,7 @@ def reported(report: Report) -> StepFinished:
 def tracker(tmp_path: Path) -> Callable[..., Mlflow]:
     """Makes trackers of one store, which does not exist yet."""
 
-    def make(**options: str) -> Mlflow:
+    def make(**options: Any) -> Mlflow:
         options = {"tracking_uri": f"sqlite:///{tmp_path}/state/mlflow.db", "experiment_name": "diabetes"} | options
         return Mlflow(state_dir=tmp_path / "state", **options)
 

@@ -19,8 +19,8 @@ import pytest
 from orchestrator.errors import TrackingError
 from orchestrator.events import RunFinished, StepFailed, StepFinished, StepProgress
 from orchestrator.products import Package, Proof, Report
+from orchestrator.tracking.checking import connect
 from orchestrator.tracking.mlflow import Mlflow
-from orchestrator.tracking.store import refused
 from tests.tracking.kit import (
     CACHED,
     REPO,
@@ -222,11 +222,13 @@ def test_a_server_that_is_there_is_not_judged_by_its_answer() -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         uri = f"http://127.0.0.1:{server.server_port}"
-        assert [refused(f"{uri}/{status}") for status in (401, 404, 500)] == [""] * 3
-        assert refused(uri) == "", "it hangs up"
+        connect(uri)
+        connect(f"{uri}/401")
         server.shutdown()
-    assert "refused" in refused(uri)
-    assert refused("http://nowhere.invalid")
+    with pytest.raises(TrackingError, match=r"does not answer; start it, .* refused"):
+        connect(uri)
+    with pytest.raises(TrackingError, match=r"there is no host 'nowhere\.invalid'"):
+        connect("http://nowhere.invalid")
 
 
 def test_a_failed_run_is_finished_once_its_model_is_deployed_and_tested(
