@@ -16,10 +16,9 @@ from orchestrator.config.locate import locate
 from orchestrator.config.spec import Branch, Component, DataSpec, ModelSpec, PreprocessSpec, SearchSpec, Seed
 from orchestrator.errors import OrchestratorError, TrainError
 from orchestrator.events import Progress
+from orchestrator.labels import MODEL, Coding, encode_search, speaks_of_labels
 from orchestrator.products import Candidate, Evaluation, Report, Search, Split, Trained
 from orchestrator.provenance import Provenance
-
-MODEL = "model"  # the pipeline step that the estimator is; its parameters are searched as model__<name>
 
 
 @pure("scikit-learn")
@@ -94,6 +93,7 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
     from orchestrator.search.backend import running_on
 
     estimator = clone(search.estimator)
+    encode_search(estimator, split.classes)
     estimator.on_progress, estimator.unfinished = progress, unfinished.folder
     with each_warning_once(), contextlib.ExitStack() as stack:
         if spec.scheduler:
@@ -109,7 +109,7 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
             raise
         except Exception as error:
             raise TrainError(f"model: fitting failed with {type(error).__name__}: {_remedy(error)}") from error
-    return _trained(estimator)
+    return _trained(estimator, Coding(split.classes or ()))
 
 
 @contextlib.contextmanager
@@ -133,8 +133,8 @@ def _remedy(error: Exception) -> str:
     return "; ".join([text.rstrip("."), *(remedy for sign, remedy in advice.items() if sign in text)])
 
 
-def _trained(search: Any) -> Trained:
-    results, prefix = search.cv_results_, f"{MODEL}__"
+def _trained(search: Any, coding: Coding) -> Trained:
+    results = search.cv_results_
     names = {metric: metric for metric in search.scoring} if search.multimetric_ else {search.scoring: "score"}
     ranks: Any = results[f"rank_test_{names.get(search.refit, 'score')}"]
     told, resources = [*range(len(results["params"]))], None
@@ -143,7 +143,7 @@ def _trained(search: Any) -> Trained:
         ranks = _ranks(told, [(-results["iter"][index], ranks[index]) for index in told])
     candidates = tuple(
         Candidate(
-            params={name.removeprefix(prefix): value for name, value in results["params"][index].items()},
+            params=_as_written(results["params"][index], coding),
             mean={metric: float(results[f"mean_test_{name}"][index]) for metric, name in names.items()},
             std={metric: float(results[f"std_test_{name}"][index]) for metric, name in names.items()},
             rank=int(ranks[index]),
@@ -154,6 +154,16 @@ def _trained(search: Any) -> Trained:
     )
     finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return Trained(search.best_estimator_, told.index(int(search.best_index_)), candidates, finished)
+
+
+def _as_written(params: Mapping[str, Any], coding: Coding) -> dict[str, Any]:
+    """A candidate's parameters as the configuration has them: bare names, and labels in place of codes."""
+    return {
+        name.removeprefix(f"{MODEL}__"): coding.decode(name, value)
+        if coding.classes and speaks_of_labels(name)
+        else value
+        for name, value in params.items()
+    }
 
 
 def _last_rounds(search: Any) -> list[int]:
