@@ -21,7 +21,7 @@ DECIDED = {
     "estimator": "model and preprocess",
     "param_grid": "model.param_grid",
     "param_distributions": "model.param_grid",
-    "error_score": "this project: a fit that fails ends the search",
+    "error_score": "search.on_error",
 }
 
 
