@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from orchestrator import cli
+from orchestrator import cli, sweeps
 from orchestrator.config.compose import UNCOMPOSED, plain, uncomposed
 from orchestrator.config.overrides import HYDRA, SWEEP, lenient, prepared
 from orchestrator.errors import OrchestratorError, Problem
@@ -56,13 +56,22 @@ def main() -> int:
         if undeployed:
             print("A sweep deploys nothing unless you say so (deploy=local).")
         try:
-            job()
+            try:
+                job()
+            finally:
+                if compared := sweeps.table():
+                    print(f"\n{compared}", flush=True)
         except UNCOMPOSED as error:
             if wants_traceback:
                 raise
             return cli.tell(uncomposed(error, [a for a in sys.argv[1:] if not a.startswith("-")], mistakes))
         except OrchestratorError as error:
             sys.stderr.write(f"{error}\n")
+            return 1
+        except ValueError as error:
+            if str(error) != sweeps.NO_TRIAL:
+                raise
+            sys.stderr.write("search=optuna: every trial failed, as written above\n")
             return 1
         except KeyboardInterrupt:
             sys.stderr.write("interrupted; what was finished is kept, the same command goes on from there\n")
