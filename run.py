@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from orchestrator import cli
+from orchestrator import cli, sweeps
 from orchestrator.config.compose import UNCOMPOSED, plain, uncomposed
 from orchestrator.config.overrides import CONF, HYDRA, SWEEP, lenient, prepared
 from orchestrator.errors import OrchestratorError, Problem
@@ -81,11 +81,20 @@ def run(arguments: Sequence[str], scratch: str) -> int:
     if undeployed:
         print("A sweep deploys nothing unless you say so (deploy=local).")
     try:
-        job()
+        try:
+            job()
+        finally:
+            if compared := sweeps.table():
+                print(f"\n{compared}", flush=True)
     except UNCOMPOSED as error:
         if cli.wants_traceback():
             raise
         return cli.tell(uncomposed(error, [a for a in sys.argv[1:] if not a.startswith("-")], mistakes))
+    except ValueError as error:
+        if str(error) != sweeps.NO_TRIAL:
+            raise
+        sys.stderr.write("search=optuna: every trial failed, as written above\n")
+        return 1
     return 0
 
 

@@ -227,7 +227,7 @@ def measure(shape: str, kind: str, n_jobs: int) -> dict[str, Any]:
         if "_test_" in name:
             digest.update(np.asarray(values, dtype=float).tobytes())
     fits = len(search.cv_results_["params"]) * search.n_splits_
-    done = getattr(search, "work_", (fits, fits))[1]
+    done = getattr(search, "_work", (fits, fits))[1]
     digest.update(str(search.best_params_).encode())
     return {"seconds": seconds, "cpu": cpu, "peak": peak, "asked": fits, "done": done, "scores": digest.hexdigest()}
 

@@ -53,6 +53,7 @@ from orchestrator.products import (
     Split,
     TrackedRun,
     Trained,
+    format_params,
 )
 from orchestrator.reading.description import TableReading
 from score import golden
@@ -222,7 +223,10 @@ def _split(split: Split) -> str:
 
 @_describes(Trained)
 def _trained(trained: Trained) -> str:
-    return "best " + (", ".join(f"{k}={v}" for k, v in trained.best.params.items()) or "(no grid)")
+    failed = [f"\n  {format_params(one.params)}: {one.error}" for one in trained.candidates if one.error]
+    more = f"\n  and {len(failed) - LONGEST_LIST} more" if len(failed) > LONGEST_LIST else ""
+    left_out = f"; {len(failed)} of {len(trained.candidates)} candidates failed and were left out:" if failed else ""
+    return "".join(["best ", format_params(trained.best.params) or "(no grid)", left_out, *failed[:LONGEST_LIST], more])
 
 
 @_describes(Evaluation)

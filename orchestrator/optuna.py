@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, flag_override
 
@@ -37,10 +38,13 @@ class Guide(Callback):
             SystemExit: nothing can come of the sweep. Hydra lets no other exception of a callback through.
         """
         task = plain(OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"]))
+        if task.get("search", {}).get("on_error") == "stop":  # one impossible trial does not end the sweep
+            task["search"] = {**task["search"], "on_error": "skip"}
         if tell(checks.problems(task)):  # once, and not in every job
             raise SystemExit(1)
         typed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
         swept = [override.key_or_group for override in typed if override.is_sweep_override()]
+        others = [override.input_line for override in typed if not _sets_the_grid(override)]
         if "model" in swept:
             raise SystemExit(ONE_MODEL)
         params = {**choices_of(task["model"]["param_grid"]), **(config.hydra.sweeper.params or {})}
@@ -48,6 +52,7 @@ class Guide(Callback):
             raise SystemExit(NOTHING)
         with flag_override(config, ["readonly", "struct"], [False, False]):
             config.hydra.sweeper.params = params
+            config.hydra.overrides.task = others  # else each job would get the whole grid beside what was chosen
             if config.dry_run:
                 config.hydra.sweeper.n_trials = 1  # one plan tells all
         _quieten()
@@ -67,6 +72,12 @@ class Guide(Callback):
             f"\nbest {config.search.refit} {found['best_value']:.4f} of {config.hydra.sweeper.n_trials} trials\n"
             f"go on with it: {command(*where, *others, *best)}\n"
         )
+
+
+def _sets_the_grid(override: Override) -> bool:
+    """Whether a typed override only says what Optuna chooses among: then it is in the composed grid."""
+    values = not override.is_sweep_override() and not override.is_delete()
+    return values and f"{override.key_or_group}.".startswith("model.param_grid.")
 
 
 def choices_of(grid: Mapping[str, Any] | None) -> dict[str, str]:

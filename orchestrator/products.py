@@ -59,6 +59,7 @@ class Candidate:
     """One candidate of the search: parameters, and mean and std over the folds of every metric.
 
     ``resources`` is what a halving search gave it in its last round (rows, or the values of another resource).
+    ``error`` is why it has no score, where a candidate that fails is left out (``search.on_error=skip``).
     """
 
     params: Mapping[str, Any]
@@ -67,6 +68,12 @@ class Candidate:
     rank: int
     fit_seconds: float
     resources: int | None = None
+    error: str = ""
+
+
+def format_params(params: Mapping[str, Any]) -> str:
+    """Return parameters as they are typed: ``max_depth=2, n_estimators=10``."""
+    return ", ".join(f"{name}={value}" for name, value in params.items())
 
 
 @dataclass(frozen=True)

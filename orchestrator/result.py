@@ -47,6 +47,9 @@ class Result:
             "run_id": run and run.run_id,
             "model": version and {"name": version.name, "version": version.version},
             "best_params": report and dict(report.best_params),
+            "refit": report and report.params.get("search.refit"),
+            "failed": report
+            and [{"params": dict(one.params), "error": one.error} for one in report.candidates if one.error],
             "metrics": report and {name: value for name, value in report.metrics.items() if math.isfinite(value)},
             "package": package and {"path": str(package.path), "fingerprint": package.fingerprint},
             "endpoint": endpoint and {"url": endpoint.url, "target": endpoint.target, "auth": endpoint.auth},

@@ -467,6 +467,42 @@ def test_optuna_leads_a_sweep_and_its_best_is_one_command_away(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
+    "grid",
+    [
+        ["model.param_grid={max_depth:[2,7],n_estimators:[5,9],min_samples_leaf:[1,4]}"],
+        ["model.param_grid.max_depth=[2,7]", "+model.param_grid.min_samples_leaf=[1,4]"],
+    ],
+    ids=["mapping", "lists"],
+)
+def test_a_trial_measures_one_candidate_of_a_typed_grid(elsewhere: Desk, grid: list[str]) -> None:
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    done = elsewhere.run("-m", "search=optuna", "hydra.sweeper.n_trials=3", *grid, "seed=11", "tracking=none").well()
+    results = [json.loads((done.folder / str(job) / "result.json").read_text()) for job in range(3)]
+    assert done.out.count("1 candidates, 5 fits") >= 1
+    assert "candidates, 20 fits" not in done.out
+    best = max(results, key=lambda result: result["metrics"]["mean_test_roc_auc"])
+    assert f"best roc_auc {best['metrics']['mean_test_roc_auc']:.4f} of 3 trials" in done.out
+    told = done.shown("go on with it:")
+    assert set(best["best_params"]) == {"max_depth", "n_estimators", "min_samples_leaf"}
+    assert all(f"'model.param_grid.{name}=[{value}]'" in told for name, value in best["best_params"].items())
+
+
+def test_a_trial_that_fails_leaves_the_sweep_alone(elsewhere: Desk) -> None:
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    options = ("model=logistic_regression", "model.param_grid.C=[0.1]", "stages=train", "tracking=none", "seed=1")
+    grid = "model.param_grid={solver:[lbfgs,newton-cg,liblinear],dual:[true,false]}"
+    done = elsewhere.run("-m", "search=optuna", "hydra.sweeper.n_trials=6", *options, grid).well()
+    assert "refuses solver=" in done.err
+    assert "jobs, best first:" in done.out
+    assert re.search(r"^ +\d+ +failed .*dual=\[true\]", done.out, re.MULTILINE)
+    none = elsewhere.run(
+        "-m", "search=optuna", "hydra.sweeper.n_trials=1", *options, "model.param_grid={solver:[lbfgs],dual:[true]}"
+    )
+    assert none.code == 1
+    assert none.err.endswith("search=optuna: every trial failed, as written above\n")
+
+
+@pytest.mark.parametrize(
     ("typed", "told"),
     [
         (["search=optuna"], "search: Optuna leads a sweep of jobs: write python run.py -m"),
@@ -488,6 +524,9 @@ def test_a_job_that_fails_leaves_the_others_alone(elsewhere: Desk) -> None:
     done = elsewhere.run("-m", *options, "search.cv=400,5")
     assert done.code != 0
     assert "search.cv=400 folds" in done.err
+    assert re.search(
+        r"jobs, best first:\n.*\n1 +1 +roc_auc .* search.cv=5\n +0 +failed +search.cv=400$", done.out, re.MULTILINE
+    )
     failed, well = (json.loads((done.folder / job / "result.json").read_text()) for job in "01")
     assert "400" in failed["error"]
     assert well["error"] is None

@@ -83,6 +83,12 @@ def test_a_pipe_gets_one_plain_line_a_step() -> None:
         (Search(None, 9, 45), "9 candidates, 45 fits"),
         (Search(None, 9, None), "9 candidates, halved from round to round"),
         (Trained(None, 0, [Candidate({}, {}, {}, 1, 0.1)]), "best (no grid)"),
+        (
+            Trained(
+                None, 0, [Candidate({"C": 1}, {}, {}, 1, 0.1), Candidate({"C": 2}, {}, {}, 2, 0.1, error="Odd: no")]
+            ),
+            "best C=1; 1 of 2 candidates failed and were left out:\n  C=2: Odd: no",
+        ),
         (Evaluation({"roc_auc": 0.84512}, {}), "hold-out roc_auc 0.845"),
         (PACKAGE, "0123456789abcdef"),
         (Proof("f", 5, 200 << 20), "5 golden requests answered alike in a clean process (200 MiB)"),

@@ -9,13 +9,24 @@ from typing import Any
 import pytest
 
 from orchestrator.events import RunFinished, StepFailed, StepFinished, StepPlan
-from orchestrator.products import Endpoint, Keys, ModelVersion, Package, Probe, Report
+from orchestrator.products import Candidate, Endpoint, Keys, ModelVersion, Package, Probe, Report
 from orchestrator.result import Result
 
 PACKAGE = Package(Path("/state/packages/abc"), "abcdef", "toy_model")
 VERSION = ModelVersion("toy_model", "3", "run-1", PACKAGE)
 ENDPOINT = Endpoint("http://localhost:1/score", "local", True, PACKAGE, {"Authorization": "Bearer secret"})
-REPORT = Report({}, {}, {"max_depth": None}, {"holdout_f1": 0.5, "mean_test_f1": float("nan")}, (), {}, "")
+REPORT = Report(
+    {"search.refit": "f1"},
+    {},
+    {"max_depth": None},
+    {"holdout_f1": 0.5, "mean_test_f1": float("nan")},
+    (
+        Candidate({"max_depth": None}, {}, {}, 1, 0.1),
+        Candidate({"max_depth": -1}, {}, {}, 2, 0.1, error="ValueError: no"),
+    ),
+    {},
+    "",
+)
 PRODUCTS: dict[Any, Any] = {
     Package: PACKAGE,
     ModelVersion: VERSION,
@@ -50,6 +61,8 @@ def test_a_run_is_told_as_the_readme_says(tmp_path: Path) -> None:
         "run_id": "run-1",
         "model": {"name": "toy_model", "version": "3"},
         "best_params": {"max_depth": None},
+        "refit": "f1",
+        "failed": [{"params": {"max_depth": -1}, "error": "ValueError: no"}],
         "metrics": {"holdout_f1": 0.5},
         "package": {"path": "/state/packages/abc", "fingerprint": "abcdef"},
         "endpoint": {"url": "http://localhost:1/score", "target": "local", "auth": True},

@@ -290,7 +290,8 @@ def _estimator(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Probl
 def _parts(spec: RunSpec) -> Mapping[str, str]:
     """What the outcome of the estimator's checks depends on; nothing if that cannot be told."""
     rules = {
-        name: file_digest(Path(__file__).with_name(name)) for name in ("constraints.py", "locate.py", "wording.py")
+        name: file_digest(Path(__file__).with_name(name))
+        for name in ("constraints.py", "trial_fit.py", "locate.py", "wording.py")
     }
     sections = (spec.model, spec.preprocess, spec.search)
     try:

@@ -1,6 +1,7 @@
 """What scikit-learn would refuse in ``fit``: estimators, transformers, their parameters and values, and scorers.
 
-Classes are imported and asked; nothing is fitted, and nothing is called whose kind was not checked.
+Classes are imported and asked; nothing is called whose kind was not checked, and only scikit-learn's own estimators are
+fitted, on a few made-up rows (:mod:`orchestrator.config.trial_fit`).
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from orchestrator.config.locate import has_method, locate, missing_problems, parameters_of
+from orchestrator.config.locate import locate, missing_problems, parameters_of
 from orchestrator.config.spec import ModelSpec, PreprocessSpec, SearchSpec
-from orchestrator.config.wording import got, near, nearest, shown
+from orchestrator.config.trial_fit import NO_OBJECT, impossible_candidates
+from orchestrator.config.wording import got, near, nearest, one_line, shown
 from orchestrator.errors import Problem, SpecError
 
 ROWS = "n_samples"  # what a halving search gives out, unless it is a parameter
@@ -21,7 +23,7 @@ DECIDED = {
     "estimator": "model and preprocess",
     "param_grid": "model.param_grid",
     "param_distributions": "model.param_grid",
-    "error_score": "this project: a fit that fails ends the search",
+    "error_score": "search.on_error",
 }
 
 
@@ -30,14 +32,20 @@ def problems(model: ModelSpec, preprocess: PreprocessSpec, search: SearchSpec) -
     estimator, found = _class(model.estimator, "model.estimator", "an estimator", "predict")
     yield from found
     if estimator is not None:
-        yield from _model(estimator, model)
+        wrong = [*nested_problems(model.params, "model.params"), *nested_problems(model.param_grid, "model.param_grid")]
+        wrong = wrong or list(_model(estimator, model)) or list(_unmakeable(estimator, model))
+        if not wrong and search.on_error == "stop":
+            wrong = list(impossible_candidates(estimator, model.params, model.param_grid))
+        yield from wrong
     for at, component in preprocess.components():
         transformer, found = _class(component.target, f"{at}._target_", "a transformer", "transform")
         yield from found
         if transformer is not None:
             yield from _parameters(transformer, component.options, at)
             yield from missing_problems(transformer, component.options, at, "parameter")
-    yield from _search(search, estimator, estimator and _made(estimator, model))
+    made = estimator and _made(estimator, model)
+    yield from _search(search, estimator)
+    yield from _scorer_kinds(search, made, model.estimator)
 
 
 def _class(path: str, at: str, said: str, method: str) -> tuple[type | None, Sequence[Problem]]:
@@ -46,9 +54,29 @@ def _class(path: str, at: str, said: str, method: str) -> tuple[type | None, Seq
         found = locate(path, at)
     except SpecError as error:
         return None, error.problems
-    if isinstance(found, type) and all(has_method(found, name) for name in ("fit", method, "get_params")):
+    # asked of the class: some methods of meta-estimators are descriptors
+    if isinstance(found, type) and all(callable(getattr(found, name, None)) for name in ("fit", method, "get_params")):
         return found, ()
     return None, [Problem(at, f"should name {said} class with fit and {method}, got '{path}'")]
+
+
+def nested_problems(params: Mapping[str, Any], at: str) -> Iterator[Problem]:
+    """Yield the places of parameters that describe an object to be made: none is made inside of a parameter."""
+    for name, value in params.items():
+        for path in _described(value, f"{at}.{name}"):
+            yield Problem(path, NO_OBJECT)
+
+
+def _described(value: Any, at: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            yield at
+        else:
+            for name, below in value.items():
+                yield from _described(below, f"{at}.{name}")
+    elif isinstance(value, list | tuple):
+        for place, below in enumerate(value):
+            yield from _described(below, f"{at}[{place}]")
 
 
 def _model(estimator: type, model: ModelSpec) -> Iterator[Problem]:
@@ -129,19 +157,32 @@ _INSTANCES: Mapping[str, Sequence[str]] = {
 }
 
 
+def _unmakeable(estimator: type, model: ModelSpec) -> Iterator[Problem]:
+    """What the constructor raises, or what an estimator that holds text for an object cannot say of itself."""
+    from sklearn.utils import get_tags
+
+    try:
+        get_tags(estimator(**model.params))
+    except Exception as error:  # noqa: BLE001 - a foreign constructor may raise anything
+        text = NO_OBJECT if "__sklearn_tags__" in str(error) else one_line(error)
+        yield Problem("model.params", f"{estimator.__name__} cannot be made: {text}")
+
+
 def _made(estimator: type, model: ModelSpec) -> Any:
-    """An unfitted estimator, to ask what it is; None where it cannot be made."""
+    """An unfitted estimator, to ask what it is; None where it cannot be made, or cannot say what it is."""
+    from sklearn.utils import get_tags
+
     first = {name: values[0] for name, values in model.param_grid.items()}
     for params in ({**first, **model.params}, {}):  # a wrong parameter was told; what it is may be known without
-        try:
-            return estimator(**params)
-        except Exception:  # noqa: BLE001, S112 - a foreign constructor may raise anything
-            continue
+        with contextlib.suppress(Exception):  # a foreign constructor may raise anything
+            made = estimator(**params)
+            get_tags(made)
+            return made
     return None
 
 
-def _search(search: SearchSpec, kind: type | None, estimator: Any) -> Iterator[Problem]:
-    from sklearn.metrics import get_scorer, get_scorer_names
+def _search(search: SearchSpec, kind: type | None) -> Iterator[Problem]:
+    from sklearn.metrics import get_scorer_names
     from sklearn.model_selection._search import BaseSearchCV
 
     from orchestrator.search.backend import missing
@@ -166,8 +207,6 @@ def _search(search: SearchSpec, kind: type | None, estimator: Any) -> Iterator[P
     for name in search.scoring:
         if name not in known:
             yield Problem("search.scoring", f"scikit-learn has no scorer '{name}'{near(name, known)}")
-    modules = {name: get_scorer(name)._score_func.__module__ for name in search.scoring if name in known}  # noqa: SLF001
-    yield from _scorer_kinds(modules, estimator)
 
 
 def halves(search: SearchSpec) -> bool:
@@ -202,12 +241,15 @@ def _search_options(found: type, search: SearchSpec) -> Iterator[Problem]:
             yield from _value(found, name, value, "search")
 
 
-def _scorer_kinds(modules: Mapping[str, str], estimator: Any) -> Iterator[Problem]:
-    """Scorers of classes for an estimator of numbers, or the other way round; ``modules`` tell which is which."""
+def _scorer_kinds(search: SearchSpec, estimator: Any, path: str) -> Iterator[Problem]:
+    """Scorers of classes for an estimator of numbers, or the other way round; their modules say which is which."""
     from sklearn.base import is_classifier, is_regressor
+    from sklearn.metrics import get_scorer, get_scorer_names
 
     if estimator is None:
         return
+    known = set(get_scorer_names())
+    modules = {name: get_scorer(name)._score_func.__module__ for name in search.scoring if name in known}  # noqa: SLF001
     name = type(estimator).__name__
     of_classes = [
         f"'{scorer}'" for scorer, module in modules.items() if module.endswith(("_classification", "_ranking"))
@@ -217,8 +259,20 @@ def _scorer_kinds(modules: Mapping[str, str], estimator: Any) -> Iterator[Proble
         text = f"{_scores(of_classes)} classes and {name} predicts numbers; use search=grid_regression, or say it: search.scoring=[r2] search.refit=r2"
         yield Problem("search.scoring", text)
     if of_numbers and is_classifier(estimator):
-        text = f"{_scores(of_numbers)} numbers and {name} predicts classes; use e.g. roc_auc, or search=grid"
+        text = (
+            f"{_scores(of_numbers)} numbers and {name} predicts classes; for a regression choose a regressor such as "
+            f"model.estimator={_regressor(path)}, for classes search=grid"
+        )
         yield Problem("search.scoring", text)
+
+
+def _regressor(classifier: str) -> str:
+    """The dotted path of a classifier's regressor, or of one that suits most tables."""
+    path = classifier.replace("Classifier", "Regressor")
+    with contextlib.suppress(SpecError):
+        if path != classifier and locate(path, ""):
+            return path
+    return "sklearn.ensemble.RandomForestRegressor"
 
 
 def _scores(names: Sequence[str]) -> str:

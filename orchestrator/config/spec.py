@@ -335,6 +335,7 @@ class SearchSpec(Section):
     n_jobs: StrictInt | None = None
     backend: Literal["loky", "threading", "dask", "ray"] | None = None  # joblib's
     scheduler: StrictStr | None = None  # of a cluster that is there
+    on_error: Literal["stop", "skip"] = "stop"  # what a candidate that fails does to the search
 
     @property
     def options(self) -> Mapping[str, Any]:

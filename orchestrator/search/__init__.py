@@ -10,6 +10,8 @@ from orchestrator.search.estimators import (
     SharedGridSearchCV,
     SharedHalvingGridSearchCV,
     SharedRandomizedSearchCV,
+    errors_of,
+    work_of,
 )
 from orchestrator.search.rules import RULES, Rule
 
@@ -20,4 +22,6 @@ __all__ = [
     "SharedGridSearchCV",
     "SharedHalvingGridSearchCV",
     "SharedRandomizedSearchCV",
+    "errors_of",
+    "work_of",
 ]

@@ -25,8 +25,9 @@ class _Shared:
     Before ``fit``, ``on_progress`` may be set to a callable of (fits done, fits in all, a few words). It is no
     parameter: a clone does not carry it, and results do not depend on it. Neither is ``unfinished``, a folder that
     gets every fit's result as it finishes: the same search on the same data goes on from there, nor ``before_refit``,
-    which is called when only the refit is left. After ``fit``, ``work_`` tells how many fits were asked for and how
-    many it took.
+    which is called when only the refit is left. After ``fit``, :func:`work_of` gives how many fits were asked for and
+    how many it took, and :func:`errors_of` why candidates failed. Neither is a fitted attribute of the search: those are
+    scikit-learn's own.
     """
 
     rules: ClassVar[Sequence[Rule]] = RULES
@@ -46,8 +47,7 @@ class _Shared:
         progress = Progress(self.on_progress, self.refit if isinstance(self.refit, str) else None)  # type: ignore[attr-defined]
         ours = None if special else seam.with_parallel(evaluate_candidates, partial(self._evaluate, progress))
         context = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
-        if ours is not None:
-            self.work_ = Work(0, 0)
+        self._work, self._errors = Work(0, 0), []
         super()._run_search(evaluate_candidates if ours is None else _without_context(ours), **context)  # type: ignore[misc]
         if self.before_refit is not None:
             self.before_refit()
@@ -55,11 +55,28 @@ class _Shared:
     def _evaluate(self, progress: Progress, calls: Iterable[seam.Call]) -> list[Any]:
         """Called once, or once for each round of a search that goes by rounds."""
         n_jobs, pre_dispatch = self.n_jobs, self.pre_dispatch  # type: ignore[attr-defined]
-        results, work = run(calls, self.rules, n_jobs, pre_dispatch, progress, self.unfinished)
-        self.work_ = Work(self.work_.asked + work.asked, self.work_.done + work.done)
-        return results
+        found = run(calls, self.rules, n_jobs, pre_dispatch, progress, self.unfinished)
+        self._work = Work(self._work.asked + found.work.asked, self._work.done + found.work.done)
+        self._errors += found.errors
+        return found.results
 
-    work_: Work
+    _work: Work
+    _errors: list[str]
+
+
+def work_of(search: Any) -> Work:
+    """Return how many fits a fitted search was asked for, and how many it took."""
+    found: Work = search._work  # noqa: SLF001 - of this module's own searches
+    return found
+
+
+def errors_of(search: Any) -> Sequence[str]:
+    """Return for each candidate of ``cv_results_`` the traceback of its first fit that failed; "" if none did.
+
+    Of a search that is not this module's, nothing is known.
+    """
+    found: Sequence[str] = getattr(search, "_errors", ())
+    return found
 
 
 def _without_context(evaluate: Any) -> Any:

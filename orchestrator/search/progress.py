@@ -42,7 +42,7 @@ class Progress:
             return
         scores = result["test_scores"]
         score = scores.get(self.metric) if isinstance(scores, dict) else scores
-        if score is not None:
+        if score is not None and not np.isnan(score):  # that of a fit that failed is no number
             self._scores.setdefault(candidate, []).append(score)
         if self._done == self.total or self._done - self._told >= -(-self.total // UPDATES):
             self._told = self._done

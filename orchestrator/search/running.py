@@ -31,6 +31,14 @@ class Work(NamedTuple):
     done: int
 
 
+class Outcome(NamedTuple):
+    """The results of all calls in order, the work they took, and each candidate's first traceback or ""."""
+
+    results: list[Any]
+    work: Work
+    errors: Sequence[str]
+
+
 def run(
     calls: Iterable[seam.Call],
     rules: Sequence[Rule],
@@ -38,13 +46,13 @@ def run(
     pre_dispatch: Any,
     progress: Progress,
     folder: Path | None = None,
-) -> tuple[list[Any], Work]:
-    """The results of all calls, in order. ``folder`` holds those that an earlier try has finished, and gets the others."""
+) -> Outcome:
+    """Do all calls. ``folder`` holds the results that an earlier try has finished, and gets the others."""
     tasks = seam.read(calls)
     processes = effective_n_jobs(n_jobs)
     if isinstance(tasks, list):  # not what we know: as scikit-learn would
         results: list[Any] = list(Parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch)(tasks))
-        return results, Work(len(results), len(results))
+        return Outcome(results, Work(len(results), len(results)), ())
     groups, total = plan.groups(tasks, rules), len(tasks.candidates) * len(tasks.folds)
     progress.start(total)
     journal = Journal(folder, tasks)
@@ -73,7 +81,9 @@ def run(
     finally:
         journal.close()
         found.close()
-    return results, Work(total, done)
+    errors = [result["fit_error"] or "" for result in results]
+    by_candidate = [errors[at : at + len(tasks.folds)] for at in range(0, total, len(tasks.folds))]
+    return Outcome(results, Work(total, done), [next(filter(None, each), "") for each in by_candidate])
 
 
 def _in_order(tasks: seam.Tasks, kept: Container[Place] = ()) -> Generator[Found, None, None]:

@@ -8,6 +8,7 @@ warnings, the refit) to scikit-learn's code.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import CellType, FunctionType
 from typing import Any
@@ -52,18 +53,23 @@ class Job:
     options: Mapping[str, Any]  # of ``_fit_and_score``: scorer, fit_params, error_score ...
 
     def plain(self, candidate: int, parameters: Any, fold: Fold) -> dict[str, Any]:
-        """One fit and its scores, by scikit-learn."""
-        result: dict[str, Any] = _fit_and_score(
-            clone(self.estimator),
-            self.X,
-            self.y,
-            train=fold.train,
-            test=fold.test,
-            parameters=parameters,
-            split_progress=fold.progress,
-            candidate_progress=(candidate, self.candidates),
-            **self.options,
-        )
+        """One fit and its scores, by scikit-learn; what it raises says in ``candidate`` which parameters it had."""
+        try:
+            result: dict[str, Any] = _fit_and_score(
+                clone(self.estimator),
+                self.X,
+                self.y,
+                train=fold.train,
+                test=fold.test,
+                parameters=parameters,
+                split_progress=fold.progress,
+                candidate_progress=(candidate, self.candidates),
+                **self.options,
+            )
+        except Exception as error:
+            with suppress(Exception):  # not every exception takes attributes
+                error.candidate = dict(parameters)  # type: ignore[attr-defined]  # goes along between processes
+            raise
         return result
 
     def parts(self, fold: Fold) -> tuple[Any, Any, Any, Any]:

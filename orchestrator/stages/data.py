@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Sequence
+from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.cache import digest, pure
 from orchestrator.config.spec import DataSpec, Seed
 from orchestrator.config.wording import one_line
-from orchestrator.errors import DataError
+from orchestrator.errors import DataError, SpecError
+from orchestrator.labels import UnknownLabelError, find_label, label_problems, sort_key
 from orchestrator.onehot import check_one_hot
 from orchestrator.products import Dataset, Search, Split
 from orchestrator.reading.description import alike_in_words, described, lookalikes
@@ -27,6 +30,7 @@ def load(data: DataSpec, search: Search) -> Dataset:
 
     Raises:
         DataError: the target has missing values or does not suit the estimator, or a column has no JSON.
+        SpecError: a parameter names what is no label.
     """
     from sklearn.base import is_classifier
 
@@ -44,6 +48,10 @@ def load(data: DataSpec, search: Search) -> Dataset:
         except DataError as error:  # labels that are meant to be one may be what is wrong
             alike = alike_in_words(lookalikes(y.unique().tolist()))
             raise DataError(f"{error}; {alike}" if alike else str(error)) from error
+        if problems := list(label_problems(search.estimator, classes)):
+            raise SpecError(problems)
+    else:
+        _check_numbers(y, search, data)
     try:  # what its endpoint could not be asked in JSON is told now, and not after the training
         contract = Contract.describe(X, model_name="", task="regression")
     except ValueError as error:
@@ -68,7 +76,7 @@ def _apart(table: Table, data: DataSpec) -> tuple[pd.DataFrame, pd.Series]:
 
 def _coded(y: pd.Series, data: DataSpec) -> tuple[pd.Series, tuple[Any, ...]]:
     """Codes and the labels they stand for; of two labels the positive one gets code 1."""
-    labels = sorted(y.unique().tolist(), key=lambda label: (str(type(label)), label))
+    labels = sorted(y.unique().tolist(), key=sort_key)
     odd = [label for label in labels if not isinstance(label, str | int | float)]
     if odd:
         kind = type(odd[0]).__name__
@@ -80,14 +88,33 @@ def _coded(y: pd.Series, data: DataSpec) -> tuple[pd.Series, tuple[Any, ...]]:
     if any(isinstance(label, float) and not label.is_integer() for label in labels):
         raise _continuous(data, labels)
     if data.positive is not None:
-        if data.positive not in labels or len(labels) != 2:
-            shown = ", ".join(map(repr, labels[:10])) + (", ..." if len(labels) > 10 else "")
-            raise DataError(
-                f"data.positive: {data.positive!r} should be one of two labels and '{data.target}' holds {shown}"
-            )
-        labels.sort(key=lambda label: label == data.positive)
+        positive = _positive(labels, data)
+        labels.sort(key=lambda label: label is positive)
     codes = {label: code for code, label in enumerate(labels)}
     return y.map(codes).astype("int64"), tuple(labels)
+
+
+def _positive(labels: Sequence[Any], data: DataSpec) -> Any:
+    """The label that ``data.positive`` means."""
+    with contextlib.suppress(UnknownLabelError):
+        if len(labels) == 2:
+            return find_label(data.positive, labels)
+    shown = ", ".join(map(repr, labels[:10])) + (", ..." if len(labels) > 10 else "")
+    raise DataError(f"data.positive: {data.positive!r} should be one of two labels and '{data.target}' holds {shown}")
+
+
+def _check_numbers(y: pd.Series, search: Search, data: DataSpec) -> None:
+    """A regressor needs numbers."""
+    from pandas.api.types import is_numeric_dtype
+
+    odd = None if is_numeric_dtype(y) else next((value for value in y if not isinstance(value, Number)), None)
+    if odd is None:
+        return
+    regressor = type(search.estimator.estimator[-1]).__name__
+    raise DataError(
+        f"data.target: '{data.target}' holds {type(odd).__name__} values such as {odd!r} and {regressor} predicts "
+        "numbers; choose a classifier (model.estimator, e.g. model=random_forest) and search=grid, or another target"
+    )
 
 
 def _continuous(data: DataSpec, labels: Sequence[Any]) -> DataError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import bisect
 import contextlib
 import functools
+import math
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
@@ -16,10 +18,16 @@ from orchestrator.config.locate import locate
 from orchestrator.config.spec import Branch, Component, DataSpec, ModelSpec, PreprocessSpec, SearchSpec, Seed
 from orchestrator.errors import OrchestratorError, TrainError
 from orchestrator.events import Progress
-from orchestrator.products import Candidate, Evaluation, Report, Search, Split, Trained
+from orchestrator.labels import MODEL, Coding, encode_search, speaks_of_labels
+from orchestrator.products import Candidate, Evaluation, Report, Search, Split, Trained, format_params
 from orchestrator.provenance import Provenance
 
-MODEL = "model"  # the pipeline step that the estimator is; its parameters are searched as model__<name>
+# how scikit-learn warns of candidates that failed: at length, and they are named in our own words
+FAILURES = (
+    r"\s*\d+ fits failed out of a total of",
+    "Scoring failed",
+    "One or more of the (test|train) scores are non-finite",
+)
 
 
 @pure("scikit-learn")
@@ -52,7 +60,7 @@ def assemble(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec) -
         **scoring,
         cv=search.cv,
         n_jobs=search.n_jobs,
-        error_score="raise",  # a candidate that fails is a mistake to be told, and not a missing score
+        error_score="raise" if search.on_error == "stop" else math.nan,
         **options,
     )
     return Search(found, candidates, None if halving else candidates * search.cv)
@@ -94,22 +102,29 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
     from orchestrator.search.backend import running_on
 
     estimator = clone(search.estimator)
+    encode_search(estimator, split.classes)
     estimator.on_progress, estimator.unfinished = progress, unfinished.folder
+    coding = Coding(split.classes or ())
     with each_warning_once(), contextlib.ExitStack() as stack:
+        for message in FAILURES if spec.on_error == "skip" else ():
+            warnings.filterwarnings("ignore", message)
         if spec.scheduler:
             progress.note(f"connecting to {spec.scheduler}")
         try:
             estimator.before_refit = stack.enter_context(running_on(spec.backend, spec.scheduler, spec.n_jobs))
         except Exception as error:
             where = f"search.scheduler: {spec.scheduler}" if spec.scheduler else f"search.backend: {spec.backend}"
-            raise TrainError(f"{where} cannot be used ({_remedy(error)}); is it running?") from error
+            raise TrainError(f"{where} cannot be used ({_remedy(str(error))}); is it running?") from error
         try:
             estimator.fit(split.X_train, split.y_train)
         except OrchestratorError:  # an observer's, told while the search made progress
             raise
         except Exception as error:
-            raise TrainError(f"model: fitting failed with {type(error).__name__}: {_remedy(error)}") from error
-    return _trained(estimator)
+            raise _fit_error(error, estimator, coding) from error
+    found = _trained(estimator, coding)
+    if math.isnan(found.best.mean.get(spec.refit, 0.0)):
+        raise TrainError(f"search.refit: {spec.refit} is not a number for any candidate; choose another metric")
+    return found
 
 
 @contextlib.contextmanager
@@ -121,9 +136,29 @@ def each_warning_once() -> Iterator[None]:
         warnings.warn(text, category, stacklevel=3)
 
 
-def _remedy(error: Exception) -> str:
+def _fit_error(error: Exception, search: Any, coding: Coding) -> TrainError:
+    """Say which candidate failed and why, in one line."""
+    from orchestrator.search import errors_of
+
+    if (traces := errors_of(search)) and all(traces):
+        return TrainError(f"model: fitting failed for every candidate, first with {_remedy(_last_error(traces[0]))}")
+    text = f"model: fitting failed with {type(error).__name__}: {_remedy(str(error))}"
+    if params := _as_written(getattr(error, "candidate", {}), coding):
+        text += f"; the candidate was {format_params(params)} (search.on_error=skip leaves out candidates that fail)"
+    return TrainError(text)
+
+
+def _last_error(trace: str) -> str:
+    """Return what stands below the frames of a traceback: the error, without its module, and its text."""
+    lines = trace.rstrip().splitlines()
+    below = max((at for at, line in enumerate(lines) if line.startswith("  File ")), default=-1) + 1
+    text = [line for line in lines[below:] if not line.startswith("    ")]
+    return re.sub(r"^[\w.]+\.(?=\w+:)", "", " ".join(" ".join(text).split()))
+
+
+def _remedy(said: str) -> str:
     """What an estimator said, in one line, and what would help where that is known."""
-    text = (str(error).strip().splitlines() or ["it gave no reason"])[0]
+    text = (said.strip().splitlines() or ["it gave no reason"])[0]
     advice = {
         "NaN": "preprocess=tabular fills missing values",
         "could not convert string": "preprocess=tabular encodes columns of text",
@@ -133,8 +168,10 @@ def _remedy(error: Exception) -> str:
     return "; ".join([text.rstrip("."), *(remedy for sign, remedy in advice.items() if sign in text)])
 
 
-def _trained(search: Any) -> Trained:
-    results, prefix = search.cv_results_, f"{MODEL}__"
+def _trained(search: Any, coding: Coding) -> Trained:
+    from orchestrator.search import errors_of
+
+    results, errors = search.cv_results_, errors_of(search)
     names = {metric: metric for metric in search.scoring} if search.multimetric_ else {search.scoring: "score"}
     ranks: Any = results[f"rank_test_{names.get(search.refit, 'score')}"]
     told, resources = [*range(len(results["params"]))], None
@@ -143,17 +180,36 @@ def _trained(search: Any) -> Trained:
         ranks = _ranks(told, [(-results["iter"][index], ranks[index]) for index in told])
     candidates = tuple(
         Candidate(
-            params={name.removeprefix(prefix): value for name, value in results["params"][index].items()},
+            params=_as_written(results["params"][index], coding),
             mean={metric: float(results[f"mean_test_{name}"][index]) for metric, name in names.items()},
             std={metric: float(results[f"std_test_{name}"][index]) for metric, name in names.items()},
             rank=int(ranks[index]),
             fit_seconds=float(results["mean_fit_time"][index]),
             resources=None if resources is None else int(resources[index]),
+            error=_reason(errors[index] if index < len(errors) else "", results, names, index),
         )
         for index in told
     )
     finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return Trained(search.best_estimator_, told.index(int(search.best_index_)), candidates, finished)
+
+
+def _reason(trace: str, results: Mapping[str, Any], names: Mapping[str, str], index: int) -> str:
+    """Why a candidate has no scores; empty where it has."""
+    if trace:
+        return _last_error(trace)
+    lost = [metric for metric, name in names.items() if math.isnan(results[f"mean_test_{name}"][index])]
+    return f"{', '.join(lost)} could not be computed" if lost else ""
+
+
+def _as_written(params: Mapping[str, Any], coding: Coding) -> dict[str, Any]:
+    """A candidate's parameters as the configuration has them: bare names, and labels in place of codes."""
+    return {
+        name.removeprefix(f"{MODEL}__"): coding.decode(name, value)
+        if coding.classes and speaks_of_labels(name)
+        else value
+        for name, value in params.items()
+    }
 
 
 def _last_rounds(search: Any) -> list[int]:

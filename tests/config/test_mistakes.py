@@ -226,6 +226,21 @@ MODEL = [
         "model.params.max_dept: XGBClassifier has no such parameter; did you mean 'max_depth'",
     ),
     row(
+        "model.estimator=sklearn.ensemble.BaggingClassifier model/param_grid=none "
+        "'model.params.estimator={_target_:sklearn.tree.DecisionTreeClassifier}'",
+        "model.params.estimator: an object inside of a parameter cannot be built yet",
+    ),
+    row(
+        "model.estimator=sklearn.ensemble.StackingClassifier model/param_grid=none ~model.params.random_state "
+        "'++model.params.estimators=[[a,{_target_:sklearn.svm.SVC}],[b,{_target_:sklearn.svm.SVC}]]'",
+        "model.params.estimators[0][1]: cannot be built yet",
+        "model.params.estimators[1][1]: cannot be built yet",
+    ),
+    row(
+        "model=logistic_regression 'model.param_grid={penalty:[l1,l2],solver:[lbfgs,liblinear]}'",
+        "model.param_grid: LogisticRegression refuses penalty=l1, solver=lbfgs | search.on_error=skip leaves out",
+    ),
+    row(
         "",
         "model.params.max_dept: did you mean 'max_depth'",
         model__random_forest=("random_state: ${seed}", "random_state: ${seed}\n  max_dept: 3"),
@@ -246,7 +261,13 @@ SEARCH = [
     row("search.scoring=[]", "search.scoring: should not be empty"),
     row("search.refit=f2", "search.refit: 'f2' is not one of search.scoring; there are: accuracy, f1"),
     row("search.refit=roc_acu", "search.refit: did you mean 'roc_auc'"),
-    row("search=grid_regression", "search.scoring: 'r2', 'neg_mean_absolute_error' | score numbers | search=grid"),
+    row(
+        "search=grid_regression",
+        "search.scoring: 'r2', 'neg_mean_absolute_error' | score numbers | search=grid"
+        " | choose a regressor such as model.estimator=sklearn.ensemble.RandomForestRegressor",
+    ),
+    row("search.on_error=ignore", "search.on_error: should be 'stop' or 'skip', got 'ignore'"),
+    row("search.error_score=0", "search.error_score: is decided by search.on_error"),
     row(
         "model.estimator=sklearn.ensemble.RandomForestRegressor",
         "search.scoring: 'roc_auc' | score classes and RandomForestRegressor predicts numbers; use search=grid_regression",

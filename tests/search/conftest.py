@@ -69,7 +69,7 @@ def same(found: Any, expected: Any) -> None:
         assert getattr(found, name, None) == getattr(expected, name, None)
     assert str(getattr(found, "best_params_", None)) == str(getattr(expected, "best_params_", None))
     fitted = {name for name in vars(expected) if name.endswith("_")}
-    assert {name for name in vars(found) if name.endswith("_")} - fitted <= {"work_"}
+    assert {name for name in vars(found) if name.endswith("_")} == fitted
 
 
 @pytest.fixture(autouse=True, scope="session")

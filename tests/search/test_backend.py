@@ -26,7 +26,7 @@ from sklearn.utils.parallel import Parallel
 
 from orchestrator.config.spec import ROOT
 from orchestrator.errors import TrainError
-from orchestrator.search import SharedGridSearchCV, environment
+from orchestrator.search import SharedGridSearchCV, environment, work_of
 from orchestrator.search import backend as backends
 from orchestrator.search.backend import missing, running_on
 from tests.deploy.conftest import unused_port
@@ -62,7 +62,7 @@ def test_the_numbers_do_not_depend_on_where_it_runs(backend: str, plain: Any) ->
         ours.fit(X, y)
         assert any(0 < done < 80 for done in told)
     assert same(ours, plain)
-    assert ours.work_ == (80, 40)  # one forest of 30 trees for both sizes, wherever it grows
+    assert work_of(ours) == (80, 40)  # one forest of 30 trees for both sizes, wherever it grows
 
 
 class WhereItWasFitted(DecisionTreeClassifier):  # type: ignore[misc]

@@ -27,7 +27,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils import estimator_checks
 
-from orchestrator.search import RULES, SharedGridSearchCV, SharedRandomizedSearchCV, seam
+from orchestrator.search import RULES, SharedGridSearchCV, SharedRandomizedSearchCV, seam, work_of
 from orchestrator.search.rules.rule import Ensemble
 
 Same = Callable[..., Any]
@@ -73,7 +73,7 @@ def test_parameters_clones_and_pickles() -> None:
     again = pickle.loads(pickle.dumps(search))
     assert np.array_equal(again.predict_proba(X), search.predict_proba(X))
     assert np.array_equal(clone(search).fit(X, y).predict_proba(X), search.predict_proba(X))
-    assert again.work_ == (24, 12)
+    assert work_of(again) == (24, 12)
 
 
 def test_as_an_estimator_in_others(compare: Same) -> None:
@@ -116,7 +116,7 @@ def test_a_generator_of_splits_is_used_up_once() -> None:
 def test_a_random_search(compare: Same, n_jobs: int) -> None:
     space = {"model__n_estimators": stats.randint(1, 20), "model__max_depth": [2, 3], "scale__with_std": [True, False]}
     found = compare(STEPS, space, X, y, n_iter=12, random_state=0, n_jobs=n_jobs)
-    assert found.work_.done <= 12
+    assert work_of(found).done <= 12
     assert SharedRandomizedSearchCV(STEPS, space).get_params()["n_iter"] == 10
 
 
@@ -133,15 +133,15 @@ def test_a_random_search(compare: Same, n_jobs: int) -> None:
 def test_a_halving_search(compare: Same, options: dict[str, Any]) -> None:
     found = compare(STEPS, GRID, X, y, **{"factor": 2, "random_state": 0, **options})
     assert found.n_iterations_ > 1
-    assert found.work_.asked == found.n_splits_ * sum(found.n_candidates_)
-    assert found.work_.done < found.work_.asked
+    assert work_of(found).asked == found.n_splits_ * sum(found.n_candidates_)
+    assert work_of(found).done < work_of(found).asked
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
 def test_any_backend(compare: Same, backend: str) -> None:
     with parallel_config(backend=backend):
         found = compare(STEPS, GRID, pd.DataFrame(X), pd.Series(y), n_jobs=2, return_train_score=True)
-    assert found.work_ == (24, 12)
+    assert work_of(found) == (24, 12)
 
 
 def _most_shallow(results: Any) -> int:
@@ -240,7 +240,7 @@ def test_weights_for_several_metrics(compare: Same) -> None:
     scoring = {"scoring": ["precision", "recall", "f1", "roc_auc"], "refit": "f1"}
     model = RandomForestClassifier(random_state=0)
     found = compare(model, {"n_estimators": [3, 6]}, X, pd.Series(y), fit={"sample_weight": weights}, **scoring)
-    assert found.work_ == (6, 3)
+    assert work_of(found) == (6, 3)
 
 
 def test_a_matrix_of_distances(compare: Same) -> None:
@@ -282,5 +282,5 @@ class Mine(SharedGridSearchCV):
 
 
 def test_a_rule_of_somebody_else(compare: Same) -> None:
-    assert compare(Dull(), {"extra": [1, 2, 3]}, X, y, ours=Mine).work_ == (9, 3)
-    assert compare(Dull(), {"extra": [1, 2, 3]}, X, y).work_ == (9, 9)
+    assert work_of(compare(Dull(), {"extra": [1, 2, 3]}, X, y, ours=Mine)) == (9, 3)
+    assert work_of(compare(Dull(), {"extra": [1, 2, 3]}, X, y)) == (9, 9)

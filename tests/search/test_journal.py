@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from orchestrator.search import SharedGridSearchCV, SharedHalvingGridSearchCV
+from orchestrator.search import SharedGridSearchCV, SharedHalvingGridSearchCV, work_of
 
 X, y = make_classification(n_samples=120, random_state=0)
 FOREST = (RandomForestClassifier(random_state=0), {"n_estimators": [2, 4, 6], "max_depth": [2, 3]})
@@ -56,15 +56,15 @@ def test_what_was_finished_is_not_done_again(estimator: Any, grid: Any, n_jobs: 
     second.unfinished = tmp_path
     second.fit(X, y)
     whole = SharedGridSearchCV(estimator, grid, n_jobs=n_jobs).fit(X, y)
-    assert second.work_.done < whole.work_.done
-    assert second.work_.asked == whole.work_.asked
+    assert work_of(second).done < work_of(whole).done
+    assert work_of(second).asked == work_of(whole).asked
     plain = GridSearchCV(estimator, grid).fit(X, y)
     assert same(second, plain)
     assert second.best_params_ == plain.best_params_
     third = SharedGridSearchCV(estimator, grid)
     third.unfinished = tmp_path
     assert same(third.fit(X, y), plain)
-    assert third.work_.done == 0
+    assert work_of(third).done == 0
 
 
 def test_other_rows_or_parameters_are_done(tmp_path: Path) -> None:
@@ -74,8 +74,8 @@ def test_other_rows_or_parameters_are_done(tmp_path: Path) -> None:
         return made.fit(X[rows], y[rows])
 
     search({"C": [1, 2]}, slice(120))
-    assert search({"C": [2, 3, 1]}, slice(120)).work_.done == 5  # only C=3 is new
-    assert search({"C": [1, 2]}, slice(100)).work_.done == 10
+    assert work_of(search({"C": [2, 3, 1]}, slice(120))).done == 5  # only C=3 is new
+    assert work_of(search({"C": [1, 2]}, slice(100))).done == 10
 
 
 def test_a_torn_record_is_done_again(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_torn_record_is_done_again(tmp_path: Path) -> None:
     search.fit(X, y)
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:-7])
-    assert search.fit(X, y).work_.done == 1
+    assert work_of(search.fit(X, y)).done == 1
     assert "unfinished" not in pickle.loads(pickle.dumps(search)).__dict__
 
 
@@ -92,8 +92,8 @@ def test_a_torn_record_is_done_again(tmp_path: Path) -> None:
 def test_what_draws_from_the_global_state_is_not_put_together(n_jobs: int, tmp_path: Path) -> None:
     search = SharedGridSearchCV(RandomForestClassifier(n_estimators=3), {"max_depth": [2, 3]}, n_jobs=n_jobs)
     search.unfinished = tmp_path
-    assert search.fit(X, y).work_.done == 10
-    assert search.fit(X, y).work_.done == 10
+    assert work_of(search.fit(X, y)).done == 10
+    assert work_of(search.fit(X, y)).done == 10
 
 
 def test_a_folder_that_cannot_be_written_is_no_reason_to_fail(tmp_path: Path) -> None:
@@ -116,5 +116,7 @@ def test_a_halving_search_goes_on_in_the_round_where_it_was(tmp_path: Path) -> N
     with pytest.raises(Ended):
         first.fit(X, y)
     second = search().fit(X, y)
-    assert 0 < second.work_.done < whole.work_.done - 2 * 5  # none of the first round, where two forests served six
+    assert (
+        0 < work_of(second).done < work_of(whole).done - 2 * 5
+    )  # none of the first round, where two forests served six
     assert same(second, whole)

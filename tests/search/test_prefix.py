@@ -27,6 +27,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, QuantileTr
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
+from orchestrator.search import work_of
+
 Same = Callable[..., Any]
 
 X, y = make_classification(90, 6, random_state=0)
@@ -86,7 +88,7 @@ def test_with_seed_and_without(compare: Same, last: Any, train: bool) -> None:
         pipeline(last), {"step1__k": [2, 5], "step0__with_std": [True, False]}, X, y, return_train_score=train
     )
     random = getattr(last, "random_state", 0) is None and not isinstance(last, SVC)
-    assert (found.work_ == (12, 12)) or not random
+    assert (work_of(found) == (12, 12)) or not random
 
 
 def test_steps_replaced_by_the_grid(compare: Same) -> None:
@@ -103,7 +105,7 @@ def test_steps_replaced_by_the_grid(compare: Same) -> None:
 def test_a_nested_model_after_shared_steps(compare: Same, last: Any) -> None:
     grid = {"step1__k": [2, 3], "model__n_estimators": [2, 12, 7], "model__max_depth": [1, 3]}
     found = compare(pipeline(last), grid, X, y, return_train_score=True, **SEVERAL)
-    assert found.work_ == (36, 12)
+    assert work_of(found) == (36, 12)
 
 
 def test_random_steps_are_not_shared(compare: Same) -> None:
@@ -111,9 +113,9 @@ def test_random_steps_are_not_shared(compare: Same) -> None:
         steps = pipeline(
             LogisticRegression(), FunctionTransformer(), PCA(2, svd_solver="randomized", random_state=state)
         )
-        assert compare(steps, {"model__C": [1, 10]}, X, y).work_ == (6, 6)
+        assert work_of(compare(steps, {"model__C": [1, 10]}, X, y)) == (6, 6)
     noise = FunctionTransformer(lambda X: X + np.random.normal(size=X.shape))  # noqa: NPY002
-    assert compare(pipeline(LogisticRegression(), noise), {"model__C": [1, 10]}, X, y).work_ == (6, 6)
+    assert work_of(compare(pipeline(LogisticRegression(), noise), {"model__C": [1, 10]}, X, y)) == (6, 6)
 
 
 def _double(X: Any) -> Any:
@@ -161,7 +163,7 @@ def test_a_frame_of_pandas(compare: Same) -> None:
     }
     last = RandomForestClassifier(random_state=0)
     found = compare(pipeline(last, columns), grid, FRAME, pd.Series(y), return_train_score=True, **SEVERAL)
-    assert found.work_ == (24, 12)
+    assert work_of(found) == (24, 12)
     steps = pipeline(LogisticRegression()).set_output(transform="pandas")
     compare(steps, {"model__C": [1, 2], "step1__k": [2, 3]}, FRAME.drop(columns="kind"), pd.Series(y), **SEVERAL)
 
@@ -172,7 +174,7 @@ def test_a_frame_of_polars(compare: Same) -> None:
     grid = {"model__n_estimators": [3, 6], "step1__k": [2, 3]}
     for output in ("default", "polars", "pandas"):
         steps = pipeline(RandomForestClassifier(random_state=0)).set_output(transform=output)
-        assert compare(steps, grid, rows, pl.Series(y), return_train_score=True, **SEVERAL).work_ == (12, 6)
+        assert work_of(compare(steps, grid, rows, pl.Series(y), return_train_score=True, **SEVERAL)) == (12, 6)
 
 
 def test_sparse_rows_and_texts(compare: Same) -> None:
@@ -187,7 +189,7 @@ def test_sparse_rows_and_texts(compare: Same) -> None:
 
 def test_pipelines_that_keep_or_tell_what_they_do_are_left_alone(compare: Same, tmp_path: Any, capsys: Any) -> None:
     grid = {"model__C": [1, 10]}
-    assert compare(pipeline(LogisticRegression()).set_params(memory=str(tmp_path)), grid, X, y).work_ == (6, 6)
+    assert work_of(compare(pipeline(LogisticRegression()).set_params(memory=str(tmp_path)), grid, X, y)) == (6, 6)
     compare(pipeline(LogisticRegression()).set_params(verbose=True), grid, X, y)
     told = capsys.readouterr().out.splitlines()
     assert len(told) == 2 * 7 * 3
@@ -199,10 +201,10 @@ def test_parameters_of_fit(compare: Same) -> None:
     grid = {"model__max_depth": [1, 3], "model__n_estimators": [2, 4]}
     last = RandomForestClassifier(random_state=0)
     found = compare(pipeline(last), grid, X, y, fit={"model__sample_weight": weights}, **SEVERAL)
-    assert found.work_ == (12, 6)
+    assert work_of(found) == (12, 6)
     steps = pipeline(last, StandardScaler())
     found = compare(steps, grid, X, y, fit={"step0__sample_weight": weights, "model__sample_weight": weights})
-    assert found.work_ == (12, 12)
+    assert work_of(found) == (12, 12)
 
 
 def test_scorers_made_by_the_user(compare: Same) -> None:

@@ -14,6 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
+from orchestrator.search import work_of
+
 Same = Callable[..., Any]
 
 BINARY = make_classification(90, 6, random_state=0)
@@ -43,7 +45,7 @@ def forests() -> list[Any]:
 @pytest.mark.parametrize("data", [BINARY, CLASSES], ids=["binary", "classes"])
 def test_forests_of_classes(compare: Same, estimator: Any, data: Any) -> None:
     found = compare(estimator, {**SIZES, "min_samples_leaf": [1, 5]}, *data, **SCORES, return_train_score=True)
-    assert found.work_ == (24, 6)
+    assert work_of(found) == (24, 6)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,7 @@ def test_ensembles_of_numbers(compare: Same, estimator: Any) -> None:
     found = compare(
         estimator, SIZES, *NUMBERS, scoring=["r2", "neg_mean_absolute_error"], refit="r2", return_train_score=True
     )
-    assert found.work_ == (12, 3)
+    assert work_of(found) == (12, 3)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_ensembles_of_numbers(compare: Same, estimator: Any) -> None:
 @pytest.mark.parametrize("data", [BINARY, CLASSES], ids=["binary", "classes"])
 def test_ensembles_of_classes(compare: Same, estimator: Any, data: Any) -> None:
     found = compare(estimator, SIZES, *data, **SCORES, return_train_score=True)
-    assert found.work_ == (12, 3)
+    assert work_of(found) == (12, 3)
 
 
 @pytest.mark.parametrize(
@@ -102,25 +104,25 @@ def test_ensembles_of_classes(compare: Same, estimator: Any, data: Any) -> None:
 )
 def test_histogram_gradient_boosting(compare: Same, estimator: Any, data: Any) -> None:
     found = compare(estimator, {"max_iter": [2, 12, 5]}, *data, return_train_score=True)
-    assert found.work_ == (9, 3)
+    assert work_of(found) == (9, 3)
 
 
 @pytest.mark.parametrize("kind", [ensemble.RandomForestClassifier, ensemble.GradientBoostingClassifier])
 def test_sparse_rows(compare: Same, kind: Any) -> None:
     X = sparse.csr_matrix(np.where(np.abs(BINARY[0]) > 1, BINARY[0], 0))
-    assert compare(kind(random_state=0), SIZES, X, BINARY[1]).work_ == (12, 3)
+    assert work_of(compare(kind(random_state=0), SIZES, X, BINARY[1])) == (12, 3)
 
 
 def test_several_outputs(compare: Same) -> None:
     y = np.column_stack([BINARY[1], BINARY[0][:, 0] > 0])
-    assert compare(ensemble.RandomForestClassifier(random_state=0), SIZES, BINARY[0], y).work_ == (12, 3)
+    assert work_of(compare(ensemble.RandomForestClassifier(random_state=0), SIZES, BINARY[0], y)) == (12, 3)
 
 
 def test_sample_weights(compare: Same) -> None:
     weights = np.random.default_rng(0).uniform(size=90)
     for kind in (ensemble.RandomForestClassifier, ensemble.GradientBoostingClassifier, ensemble.AdaBoostClassifier):
         found = compare(kind(random_state=0), SIZES, *BINARY, fit={"sample_weight": weights}, scoring="accuracy")
-        assert found.work_ == (12, 3)
+        assert work_of(found) == (12, 3)
 
 
 @pytest.mark.parametrize(
@@ -140,19 +142,19 @@ def test_sample_weights(compare: Same) -> None:
 )
 def test_where_equality_is_not_promised_nothing_is_shared(compare: Same, estimator: Any) -> None:
     found = compare(estimator, SIZES, *BINARY)
-    assert found.work_ == (12, 12)
+    assert work_of(found) == (12, 12)
 
 
 def test_threads_add_up_in_any_order_and_are_left_alone(compare: Same) -> None:
     estimator = ensemble.RandomForestClassifier(random_state=0, n_jobs=2)
-    assert compare(estimator, {"n_estimators": [1, 2]}, *BINARY).work_ == (6, 6)
+    assert work_of(compare(estimator, {"n_estimators": [1, 2]}, *BINARY)) == (6, 6)
 
 
 def test_early_stopping_of_histogram_boosting_is_left_alone(compare: Same) -> None:
     X, y = make_classification(21_000, 4, random_state=0)
     estimator = ensemble.HistGradientBoostingClassifier(random_state=0, max_leaf_nodes=4)
-    assert compare(estimator, {"max_iter": [2, 4]}, X, y, cv=2).work_ == (4, 4)
-    assert compare(estimator.set_params(early_stopping=False), {"max_iter": [2, 4]}, X, y, cv=2).work_ == (4, 2)
+    assert work_of(compare(estimator, {"max_iter": [2, 4]}, X, y, cv=2)) == (4, 4)
+    assert work_of(compare(estimator.set_params(early_stopping=False), {"max_iter": [2, 4]}, X, y, cv=2)) == (4, 2)
 
 
 def test_values_that_are_refused_are_refused_by_the_estimator(compare: Same) -> None:
@@ -166,7 +168,7 @@ def test_values_that_are_refused_are_refused_by_the_estimator(compare: Same) -> 
 def test_neighbours_of_classes(compare: Same, data: Any, options: dict[str, Any]) -> None:
     grid = {"n_neighbors": [1, 2, 5, 9, 15], "weights": ["uniform", "distance"]}
     found = compare(neighbors.KNeighborsClassifier(**options), grid, *data, **SCORES, return_train_score=True)
-    assert found.work_ == (30, 3)
+    assert work_of(found) == (30, 3)
 
 
 def test_neighbours_of_numbers(compare: Same) -> None:
@@ -174,13 +176,16 @@ def test_neighbours_of_numbers(compare: Same) -> None:
     few_ties = NUMBERS[0].copy()
     few_ties[::6] = few_ties[1::6]
     for X in (NUMBERS[0], np.round(NUMBERS[0]), few_ties):
-        assert compare(neighbors.KNeighborsRegressor(), grid, X, NUMBERS[1], return_train_score=True).work_ == (30, 3)
+        assert work_of(compare(neighbors.KNeighborsRegressor(), grid, X, NUMBERS[1], return_train_score=True)) == (
+            30,
+            3,
+        )
 
 
 @pytest.mark.parametrize("options", [{"algorithm": "brute"}, {"algorithm": "ball_tree"}, {"metric": "cosine"}], ids=str)
 def test_neighbours_in_any_other_way_are_left_alone(compare: Same, options: dict[str, Any]) -> None:
-    assert compare(neighbors.KNeighborsClassifier(**options), {"n_neighbors": [1, 5]}, *BINARY).work_ == (6, 6)
+    assert work_of(compare(neighbors.KNeighborsClassifier(**options), {"n_neighbors": [1, 5]}, *BINARY)) == (6, 6)
 
 
 def test_more_neighbours_than_a_tree_is_made_for_are_left_alone(compare: Same) -> None:
-    assert compare(neighbors.KNeighborsClassifier(), {"n_neighbors": [5, 9, 40]}, *BINARY).work_.done >= 6
+    assert work_of(compare(neighbors.KNeighborsClassifier(), {"n_neighbors": [5, 9, 40]}, *BINARY)).done >= 6

@@ -1,0 +1,129 @@
+"""A cheap fit of each kind of candidate on a few made-up rows: it finds combinations that the estimator always refuses.
+
+Only what cannot depend on the data is reported: scikit-learn's own estimator raises the same error for two tables of
+different shapes, the text names the candidate's own parameters, and it does not speak of rows, columns or classes.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from orchestrator.config.wording import one_line
+from orchestrator.errors import Problem
+from orchestrator.labels import BY_LABEL, IN_ORDER, ONE_LABEL
+from orchestrator.products import format_params
+
+MOST = 200  # kinds of candidates that are tried; of more, so many are drawn
+CHEAP = {"n_estimators": 2, "max_iter": 2, "n_iter": 2, "n_restarts_optimizer": 0, "n_iter_no_change": 2}
+QUIET = {"n_jobs": None, "verbose": 0}
+SHAPES = ((48, 4), (90, 7))  # rows and columns
+NO_OBJECT = (
+    "an object inside of a parameter cannot be built yet; name a class of your own that makes it, in model.estimator"
+)
+FOR_OBJECT = re.compile("'(str|dict|list)' object has no attribute")  # what stands where an estimator should
+OF_DATA = re.compile(
+    r"\b(n_)?(samples?|features?|class(es)?|labels?|targets?|dimensions?|shape|columns?|rows?|matrix|array|outputs?)\b"
+    r"|\b[Xy]\b|NaN",
+)
+
+
+def impossible_candidates(
+    kind: type, params: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]
+) -> Iterator[Problem]:
+    """Yield a problem for each distinct error that some candidates always meet in ``fit``."""
+    from sklearn.model_selection import ParameterGrid
+
+    if not kind.__module__.startswith("sklearn."):
+        return  # a fit of others may be neither cheap nor without effects
+    grid = {name: _kinds(values) for name, values in grid.items() if not _is_of_labels(name)}
+    fixed = {name: value for name, value in params.items() if not _is_of_labels(name)}
+    candidates = ParameterGrid(grid)
+    places: Sequence[int] = range(len(candidates))
+    if len(places) > MOST:
+        places = random.Random(0).sample(places, MOST)  # noqa: S311 - no secret
+    reported = set()
+    for place in places:
+        picked = candidates[place]
+        candidate = {**fixed, **{name: picked[name] for name in grid}}  # in the order of the grid
+        text = _error_of(kind, candidate, SHAPES[0])
+        if FOR_OBJECT.search(text):
+            yield Problem("model.params", f"{kind.__name__}: {NO_OBJECT}")
+            return
+        if text and text not in reported and _is_certain(text, candidate):
+            if text != _error_of(kind, candidate, SHAPES[1]):
+                continue
+            reported.add(text)
+            named = _decisive(kind, candidate, grid, text)
+            where = "model.param_grid" if named.keys() & grid.keys() else "model.params"
+            advice = "; search.on_error=skip leaves out such candidates" if len(candidates) > 1 else ""
+            yield Problem(where, f"{kind.__name__} refuses {format_params(named)}: {text.rstrip('.')}{advice}")
+
+
+def _is_of_labels(name: str) -> bool:
+    """Whether a value depends on the labels, which the made-up rows do not have."""
+    return name in BY_LABEL | IN_ORDER | ONE_LABEL
+
+
+def _kinds(values: Sequence[Any]) -> list[Any]:
+    """One number of each type, and everything else: how large a number is rarely makes a combination impossible."""
+    found: dict[Any, Any] = {}
+    for value in values:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        found.setdefault(type(value) if number else repr(value), value)
+    return list(found.values())
+
+
+def _cheaper(params: Mapping[str, Any]) -> dict[str, Any]:
+    less = {name: most for name, most in CHEAP.items() if isinstance(params.get(name), int) and params[name] > most}
+    return less | {name: value for name, value in QUIET.items() if name in params}
+
+
+def _error_of(kind: type, params: Mapping[str, Any], shape: tuple[int, int]) -> str:
+    """What ``fit`` says of made-up rows; empty if nothing. NumPy's global random state stays where it was."""
+    import numpy as np
+    from sklearn.base import is_classifier
+
+    try:
+        estimator = kind(**params)
+        estimator.set_params(**_cheaper(estimator.get_params(deep=False)))
+        classifies = is_classifier(estimator)
+    except Exception:  # noqa: BLE001 - another check's finding
+        return ""
+    rng, state = np.random.default_rng(0), np.random.get_state()  # noqa: NPY002 - scikit-learn draws from it
+    X = rng.integers(0, 5, shape).astype(float)
+    y = np.arange(shape[0]) % 2 if classifies else rng.random(shape[0]) + 1
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            estimator.fit(X, y)
+    except Exception as error:  # noqa: BLE001 - whatever it raises is what is asked for
+        return one_line(error)
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+    return ""
+
+
+def _is_certain(text: str, candidate: Mapping[str, Any]) -> bool:
+    return not OF_DATA.search(text) and bool(_named(candidate, text))
+
+
+def _decisive(kind: type, candidate: Mapping[str, Any], grid: Mapping[str, Sequence[Any]], text: str) -> dict[str, Any]:
+    """The parameters that an error names, and those of the grid without whose value there would be another or none."""
+    named = set(_named(candidate, text))
+    for name, values in grid.items():
+        others = [{**candidate, name: value} for value in values if value != candidate[name]]
+        if name not in named and any(_error_of(kind, other, SHAPES[0]) != text for other in others):
+            named.add(name)
+    return {name: value for name, value in candidate.items() if name in named}
+
+
+def _named(candidate: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """The parameters whose names or values stand in an error's text; numbers are no names."""
+    words = set(re.findall(r"\w[\w-]*", text))
+    return {
+        name: value for name, value in candidate.items() if name in words or (isinstance(value, str) and value in words)
+    }
