@@ -175,12 +175,22 @@ def _bound(spec: RunSpec) -> Iterator[Problem]:
     """Where the run is written down and served: the folder, the classes and their options, and the stages' paths."""
     yield from _folder(spec.state_dir)
     yield from _component(spec.tracking, "tracking", Tracker)
-    yield from _component(spec.deploy, "deploy", Target)
+    yield from _target(spec)
     for name, stage in spec.stages.items():
         if isinstance(stage, Component):
             yield from _component(stage, f"stages.{name}", Stage)
         elif stage is not None:
             yield from _function(stage, f"stages.{name}")
+
+
+def _target(spec: RunSpec) -> Iterator[Problem]:
+    """The target's options one by one; if each is right, those that contradict each other or are needed by a stage."""
+    found = list(_component(spec.deploy, "deploy", Target))
+    yield from found
+    rules = None if found else getattr(locate(spec.deploy.target, "deploy._target_"), "option_problems", None)
+    if rules is not None:
+        stages = [name for name, stage in spec.stages.items() if stage is not None]
+        yield from (Problem(f"deploy.{key}", text) for key, text in rules(spec.deploy.options, stages))
 
 
 def _folder(state_dir: Path) -> Iterator[Problem]:
