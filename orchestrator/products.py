@@ -208,13 +208,17 @@ class Scored:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a package is served. ``headers`` hold the key, so they are never printed or compared."""
+    """Where a package is served. ``headers`` hold the key, so they are never printed or compared.
+
+    ``share`` is the percentage of the requests that the package answers; below 100 another answers the rest.
+    """
 
     url: str
     target: str
     auth: bool
     package: Package
     headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    share: int = 100
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The deployments of a managed online endpoint, blue and green: create, look up, log, delete."""
+"""The deployments of an online endpoint, blue and green: create, look up, log, delete."""
 
 from __future__ import annotations
 
@@ -13,16 +13,34 @@ from rehearsal.limits import problem_with_name
 from rehearsal.store import Document
 from rehearsal.web import answer, service_error, store, world
 
-_SCALE = {"scaleType": "Default"}
+# What a deployment has that asks for nothing else: on machines of Azure's, and on Kubernetes
+_MANAGED = {"scaleSettings": {"scaleType": "Default"}}
+_KUBERNETES = {
+    "scaleSettings": {
+        "scaleType": "TargetUtilization",
+        "minInstances": 1,
+        "maxInstances": 1,
+        "pollingInterval": "PT1S",
+        "targetUtilizationPercentage": 70,
+    },
+    "containerResourceRequirements": {
+        "containerResourceRequests": {"cpu": "100m", "memory": "2Gi"},
+        "containerResourceLimits": {"cpu": "2", "memory": "2Gi"},
+    },
+}
 
 
 async def _put(request: Request) -> Response:
     here, given = world(request), await request.json()
     endpoint, name = request.path_params["endpoint"], request.path_params["name"]
-    if here.store.get("endpoint", endpoint) is None:
+    above = here.store.get("endpoint", endpoint)
+    if above is None:
         return service_error(404, "ResourceNotFound", f"The Resource 'onlineEndpoints/{endpoint}' was not found.")
     if problem := problem_with_name(name):
         return service_error(400, "UserError", problem)
+    on_kubernetes = bool(above["properties"].get("compute"))
+    if given["properties"]["endpointComputeType"] != ("Kubernetes" if on_kubernetes else "Managed"):
+        return service_error(400, "UserError", "The endpoint and the deployment are not of the same kind.")
     before = here.store.get("deployment", rollout.key(endpoint, name))
     if before:
         await rollout.give_up(here, before)
@@ -31,7 +49,11 @@ async def _put(request: Request) -> Response:
         "name": name,
         "tags": given.get("tags") or {},
         "sku": given.get("sku") or {"name": "Default", "capacity": 1},
-        "properties": {"scaleSettings": _SCALE, **_given(given["properties"]), "provisioningState": "Creating"},
+        "properties": {
+            **(_KUBERNETES if on_kubernetes else _MANAGED),
+            **_given(given["properties"]),
+            "provisioningState": "Creating",
+        },
         "port": before["port"] if before else free_port(),
     }
     number = rollout.begin(here, deployment)
@@ -44,7 +66,8 @@ def _given(properties: Document) -> Document:
 
 def _shown(deployment: Document) -> Document:
     path = f"onlineEndpoints/{deployment['endpoint']}/deployments/{deployment['name']}"
-    more = {"tags": deployment["tags"], "sku": deployment["sku"], "location": places.LOCATION, "kind": "Managed"}
+    kind = "Managed" if deployment["properties"]["endpointComputeType"] == "Managed" else "K8S"
+    more = {"tags": deployment["tags"], "sku": deployment["sku"], "location": places.LOCATION, "kind": kind}
     return arm.resource(path, "onlineEndpoints/deployments", deployment["properties"], **more)
 
 
@@ -65,7 +88,8 @@ async def _delete(request: Request) -> Response:
     if deployment is None:
         return Response(status_code=204)
     endpoint = here.store.get("endpoint", deployment["endpoint"])
-    if endpoint and endpoint["properties"]["traffic"].get(deployment["name"]):
+    shares = endpoint["properties"] if endpoint else {"traffic": {}, "mirrorTraffic": {}}
+    if shares["traffic"].get(deployment["name"]) or shares["mirrorTraffic"].get(deployment["name"]):
         return service_error(400, "UserError", "A deployment that has traffic cannot be deleted.")
     number = arm.begin(here.store)
     await rollout.end(here, deployment)

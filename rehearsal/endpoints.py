@@ -1,4 +1,4 @@
-"""Managed online endpoints: the address, its keys, and which share of the traffic goes to which deployment."""
+"""Online endpoints, managed or on Kubernetes: the address, its keys, and which share of the traffic goes where."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from rehearsal import arm, places, process, rollout
+from rehearsal import arm, computes, places, process, rollout
 from rehearsal.deployment import free_port
 from rehearsal.instance import Instance
 from rehearsal.limits import problem_with_name
@@ -19,21 +19,23 @@ from rehearsal.web import World, answer, service_error, store, world
 
 _AUTH_MODES = {"key": "Key", "amltoken": "AMLToken"}
 _TOKEN_SECONDS = 3600
+_MOST_MIRRORED = 50  # percent
 
 
 async def _put(request: Request) -> Response:
     here, given, name = world(request), await request.json(), request.path_params["endpoint"]
     properties = given["properties"]
-    if problem := _problem(here, name, properties):
-        return service_error(400, "UserError", problem)
     before = here.store.get("endpoint", name)
+    if problem := _problem(here, name, properties) or _problem_with_compute(here, before, properties.get("compute")):
+        return service_error(400, "UserError", problem)
     auth = _AUTH_MODES[properties["authMode"].lower()]
     port = before["port"] if before else free_port()
     address = f"http://127.0.0.1:{port}"
     kept = {
         "authMode": auth,
         "traffic": properties.get("traffic") or {},
-        "mirrorTraffic": {},
+        "mirrorTraffic": properties.get("mirrorTraffic") or {},
+        "compute": properties.get("compute"),
         "publicNetworkAccess": properties.get("publicNetworkAccess") or "Enabled",
         "description": properties.get("description"),
         "properties": properties.get("properties") or {},
@@ -53,13 +55,37 @@ async def _put(request: Request) -> Response:
 def _problem(here: World, name: str, properties: Document) -> str | None:
     if properties["authMode"].lower() not in _AUTH_MODES:
         return f"The auth mode {properties['authMode']} is not imitated."
-    traffic = properties.get("traffic") or {}
+    traffic, mirror = properties.get("traffic") or {}, properties.get("mirrorTraffic") or {}
     there = {one["name"] for one in rollout.deployments(here.store, name)}
-    if unknown := set(traffic) - there:
+    if unknown := {*traffic, *mirror} - there:
         return f"Traffic names deployments that are not there: {', '.join(sorted(unknown))}."
     if sum(traffic.values()) not in {0, 100}:
         return "The sum of the traffic should be 0 or 100."
-    return problem_with_name(name)
+    return _problem_with_mirror(traffic, mirror, on_kubernetes=bool(properties.get("compute"))) or problem_with_name(
+        name
+    )
+
+
+def _problem_with_mirror(traffic: Document, mirror: Document, *, on_kubernetes: bool) -> str | None:
+    if mirror and on_kubernetes:
+        return "Mirrored traffic is not supported for Kubernetes online endpoints."
+    if len(mirror) > 1 or sum(mirror.values()) > _MOST_MIRRORED:
+        return f"Traffic can be mirrored to one deployment, and at most {_MOST_MIRRORED} percent of it."
+    if both := [name for name in mirror if traffic.get(name)]:
+        return f"The deployment {both[0]} can receive live traffic or mirrored traffic, not both."
+    return None
+
+
+def _problem_with_compute(here: World, before: Document | None, wanted: str | None) -> str | None:
+    """Why an endpoint cannot stand there: an endpoint does not move."""
+    if before and (before["properties"].get("compute") or "").lower() != (wanted or "").lower():
+        return "The compute of an endpoint cannot be changed."
+    if wanted is None:
+        return None
+    found = computes.find(here.store, wanted)
+    if found is None or found["properties"]["computeType"] != computes.KUBERNETES:
+        return f"The compute {wanted} is no Kubernetes compute of this workspace."
+    return None
 
 
 def _creating(endpoint: Document) -> Document:
@@ -69,8 +95,13 @@ def _creating(endpoint: Document) -> Document:
 
 def _shown(endpoint: Document) -> Document:
     identity = {"type": "SystemAssigned", "principalId": places.CLIENT, "tenantId": places.TENANT}
-    more = {"tags": endpoint["tags"], "location": places.LOCATION, "kind": "Managed", "identity": identity}
+    more = {"tags": endpoint["tags"], "location": places.LOCATION, "kind": kind(endpoint), "identity": identity}
     return arm.resource(f"onlineEndpoints/{endpoint['name']}", "onlineEndpoints", endpoint["properties"], **more)
+
+
+def kind(endpoint: Document) -> str:
+    """Return how Azure calls what the endpoint stands on."""
+    return "K8S" if endpoint["properties"].get("compute") else "Managed"
 
 
 async def _get(request: Request) -> Response:

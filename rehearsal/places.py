@@ -7,6 +7,7 @@ RESOURCE_GROUP = "rehearsal"
 WORKSPACE = "rehearsal"
 WORKSPACE_ID = "0a2e0000-0000-4000-8000-00000000a2e2"
 LOCATION = "westeurope"
+CLUSTER = "aks"  # the Kubernetes compute that is attached from the start
 
 TENANT = "0a2e0000-0000-4000-8000-00000000a2e3"
 CLIENT = "0a2e0000-0000-4000-8000-00000000a2e4"

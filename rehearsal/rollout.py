@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import shutil
 import time
 from dataclasses import asdict
@@ -22,6 +23,7 @@ _log = logging.getLogger("rehearsal")
 _GUIDE = "Please see troubleshooting guide, available here: https://aka.ms/oe-tsg"
 _MEMORY = {"standard_ds1_v2": 3.5, "standard_ds2_v2": 7.0}  # GB
 _MOST_MEMORY = 14.0  # Standard_DS3_v2 and everything else: no machine of that size is needed to rehearse
+_BYTES = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _ACCOUNT = places.BLOB_HOST.partition(".")[0]
 _MODELS = "azureml-models"
 
@@ -61,8 +63,8 @@ def open_entrance(here: World, endpoint: Document) -> None:
     entrance = Instance(folder)
     entrance.write("keys.json", endpoint["keys"] if endpoint["properties"]["authMode"] == "Key" else {})
     ports = {one["name"]: one["port"] for one in deployments(here.store, endpoint["name"])}
-    traffic = endpoint["properties"]["traffic"]
-    entrance.write("route.json", {"port": endpoint["port"], "ports": ports, "traffic": traffic})
+    shares = {name: endpoint["properties"][name] for name in ("traffic", "mirrorTraffic")}
+    entrance.write("route.json", {"port": endpoint["port"], "ports": ports, **shares})
     if process.find(folder) is None:
         process.start(folder, "rehearsal.entrance", str(folder), str(here.folder))
 
@@ -129,6 +131,9 @@ async def _run(here: World, deployment: Document) -> None:
 async def _roll_out(here: World, deployment: Document) -> None:
     properties = deployment["properties"]
     if here.faults.strike("quota"):
+        if properties["endpointComputeType"] == "Kubernetes":
+            nodes = "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory"
+            raise RolloutError("PodUnschedulable", f"The pod could not be scheduled: {nodes}. {_GUIDE}")
         kind = properties["instanceType"]
         text = (
             f"Not enough quota available for {kind} in SubscriptionId. Current usage/limit: 0/0. Additional needed: 4"
@@ -185,7 +190,7 @@ def _lay_out(here: World, deployment: Document, built: Path, before_script: str)
         app=str(app),
         driver=script,
         environment={**(properties.get("environmentVariables") or {}), "AZUREML_MODEL_DIR": str(app / home)},
-        memory_gb=_MEMORY.get(properties["instanceType"].lower(), _MOST_MEMORY),
+        memory_gb=_memory(properties),
         auth=False,  # the entrance asks for the key
         port=deployment["port"],
         server_port=free_port(),
@@ -193,6 +198,14 @@ def _lay_out(here: World, deployment: Document, built: Path, before_script: str)
     instance = Instance(folder)
     instance.write("spec.json", asdict(spec))
     instance.write("keys.json", {})
+
+
+def _memory(properties: Document) -> float:
+    """Return the GiB that the container may take: of a machine of this kind, or as its limits on Kubernetes say."""
+    limits = (properties.get("containerResourceRequirements") or {}).get("containerResourceLimits") or {}
+    if given := re.fullmatch(r"([\d.]+)([KMGT]i|[kMGT]?)", str(limits.get("memory") or "")):
+        return float(given[1]) * _BYTES[given[2]] / 2**30
+    return _MEMORY.get(str(properties.get("instanceType")).lower(), _MOST_MEMORY)
 
 
 def _first(line: str, script: str) -> str:

@@ -23,6 +23,7 @@ from rehearsal import (
     assets,
     blobs,
     colours,
+    computes,
     containers,
     deployment,
     endpoints,
@@ -49,7 +50,7 @@ from rehearsal.web import World, answer, service_error
 
 _log = logging.getLogger("rehearsal")
 _MODULES = (artifacts, history, metrics, mlflow, mlflow_models, models, environments, services, operations)
-_SECOND = (arm, assets, colours, endpoints)  # the second SDK's, all below the workspace
+_SECOND = (arm, assets, colours, computes, endpoints)  # the second SDK's, all below the workspace
 
 
 def application(world: World, proxy: Proxy) -> Starlette:

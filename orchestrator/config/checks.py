@@ -185,7 +185,7 @@ def _bound(spec: RunSpec) -> Iterator[Problem]:
     yield from _unwritable(spec)
     if meets_azure(spec) and spec.azure.auth in {"auto", "service_principal"}:
         yield from (Problem("azure.auth", half) for half in [half_principal(os.environ)] if half)
-    yield from _component(spec.deploy, "deploy", Target)
+    yield from _target(spec)
     for name, stage in spec.stages.items():
         if isinstance(stage, Component):
             yield from _component(stage, f"stages.{name}", Stage)
@@ -201,6 +201,16 @@ _FILES = (
     "registered/*.json",
     *(f"services/*/{name}" for name in ("record.json", "keys.json", "lock")),
 )
+
+
+def _target(spec: RunSpec) -> Iterator[Problem]:
+    """The target's options one by one; if each is right, those that contradict each other or are needed by a stage."""
+    found = list(_component(spec.deploy, "deploy", Target))
+    yield from found
+    rules = None if found else getattr(locate(spec.deploy.target, "deploy._target_"), "option_problems", None)
+    if rules is not None:
+        stages = [name for name, stage in spec.stages.items() if stage is not None]
+        yield from (Problem(f"deploy.{key}", text) for key, text in rules(spec.deploy.options, stages))
 
 
 def _folder(state_dir: Path) -> Iterator[Problem]:

@@ -10,13 +10,14 @@ import dataclasses
 import importlib
 import inspect
 import json
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
-from orchestrator.config.wording import describe, near, one_line, shown
+from orchestrator.config.wording import describe, near, one_line, place, shown
 from orchestrator.errors import OrchestratorError, Problem, SpecError
 
 NOT_A_PATH = "should be a dotted path such as 'package.module.Name'"
@@ -124,12 +125,34 @@ def has_method(target: type, name: str) -> bool:
 
 
 def value_problems(hint: Any, value: Any, at: str) -> list[Problem]:
-    """What is wrong with a value for a type hint."""
+    """What is wrong with a value for a type hint: of a mapping of keys, everything; of anything else, the first thing."""
     try:
         _as_hinted(hint, value)
     except ValidationError as error:
-        return [Problem(at, describe(dict(error.errors(include_url=False)[0])))]
+        found = [dict(each) for each in error.errors(include_url=False)]
+        if isinstance(value, Mapping) and all(_is_inside(each["loc"], value) for each in found):
+            return [_keyed(each, at) for each in found]
+        return [Problem(at, describe(found[0]))]
     return []
+
+
+def _keyed(found: Mapping[str, Any], at: str) -> Problem:
+    """One of pydantic's findings at its key below ``at``; a rule about several keys names the wrong one itself."""
+    text = describe(found)
+    key, colon, rest = text.partition(": ")
+    if found["type"] == "value_error" and colon and re.fullmatch(r"[\w.-]+", key):
+        return Problem(place(at, *found["loc"], key), rest)
+    return Problem(place(at, *found["loc"]), text)
+
+
+def _is_inside(path: Any, value: Any) -> bool:
+    """Whether a path names keys of a value, and not the types that its hint offers; the last one may be missing."""
+    for depth, part in enumerate(path, 1):
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif not (isinstance(value, Mapping) and depth == len(path)):
+            return False
+    return True
 
 
 def build(target: str, options: Mapping[str, Any], at: str, kind: type) -> Any:

@@ -82,3 +82,15 @@ class Rotating(Protocol):
     def rotate_keys(self) -> Keys:
         """A new primary key; the former one becomes the secondary, so that it goes on opening until the next time."""
         ...
+
+
+@runtime_checkable
+class Shifting(Protocol):
+    """A target that can serve two packages at once and share the requests between them."""
+
+    def shift(self) -> ModelVersion | None:
+        """Give the newer package its share of the requests; return its version once it has all, and else None.
+
+        With all of them it takes the former one's place, which is then deleted.
+        """
+        ...

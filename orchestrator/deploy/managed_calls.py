@@ -1,4 +1,4 @@
-"""What is asked of Azure for a managed endpoint: the thin half, one SDK call after another.
+"""What is asked of Azure for an online endpoint, managed or on Kubernetes: the thin half, one SDK call after another.
 
 All functions are called inside :func:`orchestrator.azure.talk.talking`.
 """
@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.deploy import aci_plan, downloaded, managed_plan
-from orchestrator.deploy.managed_plan import Colour, Seen
+from orchestrator.deploy.managed_plan import Colour, Route, Seen
 from orchestrator.products import Keys, Package
 
 Say = Callable[[str], None]
 _MANAGEMENT = "https://management.azure.com"
+KUBERNETES = "kubernetes"  # the kind of compute that an endpoint can stand on
 _KEY_SECONDS = 120  # for a new key to be shown
 _BUILD_LOG = re.compile(r"storage account '([^']+)' in the container '([^']+)' at the path '([^']+)'")
 
@@ -33,64 +34,95 @@ def look(client: Any, name: str) -> Seen | None:
         found = list(client.online_deployments.list(name))
     except ResourceNotFoundError:
         return None
-    colours = {one.name: _colour(one) for one in found}
-    traffic = dict(endpoint.traffic or {})
-    return Seen(endpoint.scoring_uri or "", str(endpoint.auth_mode), dict(endpoint.tags or {}), traffic, colours)
+    return Seen(
+        url=endpoint.scoring_uri or "",
+        auth_mode=str(endpoint.auth_mode),
+        tags=dict(endpoint.tags or {}),
+        traffic=dict(endpoint.traffic or {}),
+        colours={one.name: _colour(one) for one in found},
+        mirror={name: share for name, share in (endpoint.mirror_traffic or {}).items() if share},
+        compute=getattr(endpoint, "compute", None) or "",  # a managed one has none
+    )
 
 
 def _colour(deployment: Any) -> Colour:
-    state = getattr(deployment.provisioning_state, "value", deployment.provisioning_state)
-    size = f"{deployment.instance_count} x {deployment.instance_type}"
-    return Colour(deployment.name, str(state), dict(deployment.tags or {}), size)
-
-
-def create(client: Any, name: str, settings: Mapping[str, Any], seconds: float) -> None:
-    """The endpoint, with nothing behind it yet."""
-    from azure.ai.ml.entities import ManagedOnlineEndpoint
-
-    endpoint = ManagedOnlineEndpoint(
-        name=name,
-        auth_mode=settings["auth_mode"],
-        description=settings["description"],
-        public_network_access=_access(settings),
-        tags={**settings["tags"], **managed_plan.MADE},
+    scale = deployment.scale_settings
+    most = getattr(scale, "max_instances", None)
+    count = f"{scale.min_instances} to {most}" if most else deployment.instance_count
+    return Colour(
+        deployment.name,
+        _plain(deployment.provisioning_state),
+        dict(deployment.tags or {}),
+        f"{count} x {deployment.instance_type or 'the default instance type'}",
     )
+
+
+def _plain(state: Any) -> str:
+    return str(getattr(state, "value", state))  # the SDK gives an enumeration or text
+
+
+def compute(client: Any, name: str) -> tuple[str, str] | None:
+    """Return the kind, in lower case, and the state of a compute of the workspace; None if there is none of this name."""
+    from azure.core.exceptions import ResourceNotFoundError
+
+    try:
+        found = client.compute.get(name)
+    except ResourceNotFoundError:
+        return None
+    return str(found.type).lower(), _plain(found.provisioning_state)
+
+
+def clusters(client: Any) -> list[str]:
+    """Return the names of the Kubernetes computes that are attached to the workspace."""
+    return [one.name for one in client.compute.list() if str(one.type).lower() == KUBERNETES]
+
+
+def create(client: Any, endpoint: Any, seconds: float) -> None:
+    """The endpoint, with nothing behind it yet."""
+    endpoint.tags = {**(endpoint.tags or {}), **managed_plan.MADE}
     _finished(client.online_endpoints.begin_create_or_update(endpoint), seconds)
 
 
-def _access(settings: Mapping[str, Any]) -> str:
-    return "enabled" if settings["public_network_access"] else "disabled"
-
-
-def route(client: Any, name: str, colour: str, tested: str, settings: Mapping[str, Any], seconds: float) -> None:
-    """All traffic to this deployment, the number of the one that passed its test, the endpoint's own settings: one step."""
+def route(client: Any, name: str, wanted: Route, own: Mapping[str, Any], seconds: float) -> None:
+    """Share the requests anew, write down what the tags say of it, and set the endpoint's own settings: one step."""
     endpoint = client.online_endpoints.get(name)
-    endpoint.traffic = {colour: 100}
-    endpoint.public_network_access = _access(settings)
-    endpoint.description = settings["description"]
-    endpoint.tags = {**(endpoint.tags or {}), **settings["tags"], **({managed_plan.TESTED: tested} if tested else {})}
+    endpoint.traffic, endpoint.mirror_traffic = dict(wanted.traffic), dict(wanted.mirror)
+    tags = {**(endpoint.tags or {}), **own["tags"], **wanted.tags}
+    for key, value in own.items():
+        setattr(endpoint, key, value)
+    endpoint.tags = {key: value for key, value in tags.items() if value or key not in wanted.tags}
     _finished(client.online_endpoints.begin_create_or_update(endpoint), seconds)
 
 
 def darken(client: Any, name: str, seconds: float) -> None:
     """No traffic to anything, so that everything can be deleted."""
     endpoint = client.online_endpoints.get(name)
-    endpoint.traffic = {}
+    endpoint.traffic, endpoint.mirror_traffic = {}, {}
     _finished(client.online_endpoints.begin_create_or_update(endpoint), seconds)
 
 
 def serve(
-    say: Say, client: Any, name: str, colour: str, package: Package, settings: Mapping[str, Any], seconds: float
+    say: Say,
+    client: Any,
+    name: str,
+    colour: str,
+    package: Package,
+    settings: Mapping[str, Any],
+    new: Callable[..., Any],
+    seconds: float,
 ) -> None:
-    """Register the model and the environment if they are not there; a deployment of them, without traffic."""
-    from azure.ai.ml.entities import CodeConfiguration, ManagedOnlineDeployment, OnlineRequestSettings
+    """Register the model and the environment if they are not there; a deployment of them, without traffic.
+
+    ``new`` makes a deployment of the arguments that every kind takes.
+    """
+    from azure.ai.ml.entities import CodeConfiguration, OnlineRequestSettings
 
     with _staged(package) as folder:
         model = _model(client, package, folder)
         say(f"model {model.name} version {model.version}")
         environment = _environment(client, package, settings["base_image"])
         say(f"environment {environment.name} version {environment.version}")
-        deployment = ManagedOnlineDeployment(
+        deployment = new(
             name=colour,
             endpoint_name=name,
             model=model.id,
@@ -99,7 +131,6 @@ def serve(
             code_configuration=CodeConfiguration(code=str(folder / "code"), scoring_script=aci_plan.ENTRY),
             environment_variables=dict(settings["environment_variables"]),
             instance_type=settings["instance_type"],
-            instance_count=settings["instance_count"],
             app_insights_enabled=settings["app_insights_enabled"],
             request_settings=OnlineRequestSettings(
                 request_timeout_ms=settings["request_timeout_ms"],

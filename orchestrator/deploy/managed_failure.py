@@ -1,4 +1,4 @@
-"""What a managed deployment that failed left behind: collected, kept with its secrets masked, and diagnosed."""
+"""What a deployment of an online endpoint that failed left behind: collected, kept with its secrets masked, and diagnosed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ from orchestrator.doctor import Evidence
 from orchestrator.errors import DeployError
 
 
-def told(client: Any, name: str, colour: str, error: DeployError, settings: Mapping[str, Any], home: Folder) -> str:
-    """Keep what Azure says about the failure in ``home``, and say what it comes to."""
+def told(
+    client: Any, place: tuple[str, str, str], error: DeployError, settings: Mapping[str, Any], home: Folder
+) -> str:
+    """Keep what Azure says about the failure in ``home``, and say what it comes to.
+
+    ``place`` is the target's kind, the endpoint and the deployment.
+    """
+    kind, name, colour = place
     state, log, built = "", "", ""
     with suppress(DeployError), talking(DeployError, "deploy"):  # the deployment's own error is the news
         built = managed_calls.build_log(client, str(error))
@@ -23,5 +29,5 @@ def told(client: Any, name: str, colour: str, error: DeployError, settings: Mapp
         state = seen.colours[colour].state if seen and colour in seen.colours else "absent"
         log = managed_calls.log(client, name, colour) if state != "absent" else ""  # there may be no container yet
     status = getattr(error.__cause__, "status_code", None) or 0  # 200: of asking how it went, and it went wrong
-    evidence = Evidence("managed", state, str(error), built, log, status if status >= 400 else None, settings)
+    evidence = Evidence(kind, state, str(error), built, log, status if status >= 400 else None, settings)
     return str(failure(evidence, "", home))

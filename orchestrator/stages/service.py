@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NewType
 
-from orchestrator.deploy import Rotating, Target
+from orchestrator.deploy import Rotating, Shifting, Target
 from orchestrator.errors import DeployError
 from orchestrator.probing import probe_endpoint
 from orchestrator.products import Endpoint, Keys, Probe, ServiceStatus
+from orchestrator.tracking import Tracker
 
 Log = NewType("Log", str)
 
@@ -32,6 +33,18 @@ def rotate_keys(target: Target) -> Keys:
     if not isinstance(target, Rotating):
         raise DeployError("deploy: the keys of this target cannot be changed while it runs; remove it and deploy again")
     return target.rotate_keys()
+
+
+def shift(target: Target, tracker: Tracker) -> ServiceStatus:
+    """Give the newer of two deployments its share of the requests; with all of them it becomes the champion."""
+    if not isinstance(target, Shifting):
+        raise DeployError(
+            "deploy: this target serves one package at a time; deploy=managed and deploy=aks can share requests"
+        )
+    version = target.shift()
+    if version is not None and version.version:
+        tracker.promote(version)
+    return target.status()
 
 
 def endpoint(target: Target) -> Endpoint:

@@ -23,6 +23,7 @@ from orchestrator.azure.talk import missing
 from orchestrator.config.spec import AzureSpec
 from orchestrator.deploy import dockerd
 from orchestrator.deploy.aci import Aci
+from orchestrator.deploy.aks import Aks
 from orchestrator.deploy.docker import Docker
 from orchestrator.deploy.local import Local
 from orchestrator.deploy.managed import Managed
@@ -83,12 +84,14 @@ ELSEWHERE = [
     pytest.param("docker", marks=pytest.mark.slow),
     pytest.param("aci", marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore")]),
     pytest.param("managed", marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore")]),
+    pytest.param("aks", marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore")]),
 ]
 MakePackage = Callable[..., Package]
 MakeLocal = Callable[..., Local]
 MakeAci = Callable[..., Aci]
 MakeDocker = Callable[..., Docker]
 MakeManaged = Callable[..., Managed]
+MakeAks = Callable[..., Aks]
 
 
 @pytest.fixture
@@ -223,6 +226,20 @@ def make_managed(tmp_path: Path, azure: AzureSpec) -> Iterator[MakeManaged]:
 
     def make(**options: Any) -> Managed:
         return Managed(service_name="svc", connection=azure, state_dir=tmp_path, **options)
+
+    with rehearsed(azure, ends=False):
+        yield make
+        make().remove()
+
+
+@pytest.fixture
+def make_aks(tmp_path: Path, azure: AzureSpec) -> Iterator[MakeAks]:
+    """The same on the Kubernetes cluster that is attached to the workspace from the start."""
+    if missing("azure", "azure.ai", "azure.ai.ml", "azure.identity"):
+        pytest.skip("the managed extra is not installed")
+
+    def make(**options: Any) -> Aks:
+        return Aks(**{"service_name": "svc", "connection": azure, "state_dir": tmp_path, "compute": "aks", **options})
 
     with rehearsed(azure, ends=False):
         yield make

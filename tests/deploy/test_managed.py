@@ -144,7 +144,7 @@ def test_what_a_killed_command_left_in_the_dark_gives_way(
     target.deploy(a, version(a))
     target.accept()
     settings = {**target._settings(), "tags": {"deployment_number": "1"}}
-    managed_calls.serve(lambda _: None, target._client(), "svc", "green", dead, settings, 100)
+    managed_calls.serve(lambda _: None, target._client(), "svc", "green", dead, settings, target._new_deployment, 100)
     again = make_managed()
     assert ask(again.deploy(b, version(b))) == (200, "b")
     assert again.rollback() is Undone.FORMER
@@ -158,7 +158,7 @@ def test_a_deployment_of_somebody_else_is_left_alone(
     target = make_managed()
     target.deploy(a, version(a))
     settings = {**target._settings(), "tags": {}}
-    managed_calls.serve(lambda _: None, target._client(), "svc", "theirs", a, settings, 100)
+    managed_calls.serve(lambda _: None, target._client(), "svc", "theirs", a, settings, target._new_deployment, 100)
     with pytest.raises(DeployError, match=r"^deploy\.service_name: deployment 'theirs' .* is not ours"):
         make_managed(instance_count=2).deploy(a, version(a))
     for refused in (target.remove, target.rotate_keys, target.keys, target.endpoint):

@@ -50,7 +50,7 @@ def test_what_gets_requests_is_live_and_the_other_colour_is_next() -> None:
     blue, green = colour("blue"), colour("green")
     assert seen().live is None
     assert seen(blue).live is None
-    assert seen(blue).dark == (blue,)
+    assert seen(blue).others == (blue,)
     assert managed_plan.next_colour(seen(blue)) == "blue"
     both = seen(blue, green, live="blue")
     assert (both.live, both.former) == (blue, green)

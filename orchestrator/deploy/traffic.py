@@ -1,0 +1,37 @@
+"""Which share of the requests a new deployment answers, and of which share it gets a copy: keys, rules and defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, StrictInt
+
+Traffic = Annotated[StrictInt, Field(ge=0, le=100)] | None  # None: all, or none where requests are mirrored
+Mirror = Annotated[StrictInt, Field(ge=0, le=50)]  # Azure's limit
+
+
+class Share(NamedTuple):
+    """Percentages of an endpoint's requests: those that a deployment answers, and those that it gets a copy of."""
+
+    traffic: int
+    mirror: int
+
+
+ALL = Share(100, 0)
+
+
+def share_of(traffic: int | None, mirror: int) -> Share:
+    """The share that the two keys ask for."""
+    if traffic is None:
+        traffic = 0 if mirror else ALL.traffic
+    return Share(traffic, mirror)
+
+
+def contradictions(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield (key, problem) for two keys that contradict each other; each alone has been checked before."""
+    if options.get("mirror") and options.get("traffic"):
+        yield (
+            "mirror",
+            "a deployment answers requests or gets copies of them, not both; leave deploy.traffic out, or write deploy.traffic=0",
+        )
