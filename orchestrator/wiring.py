@@ -106,7 +106,7 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
     if spec.batch is not None:
         given[BatchSpec] = spec.batch
     stages = {name: _stage(name, stage) for name, stage in spec.stages.items() if stage is not None}
-    return Run(spec, engine.plan(stages, given), given, tracker, Cache(spec.state_dir / "cache"))
+    return Run(spec, engine.plan(stages, given), given, tracker, Cache(spec.state_dir / "cache", spec.name))
 
 
 def _provenance(spec: RunSpec, config: Mapping[str, Any]) -> Provenance:
