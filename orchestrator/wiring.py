@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from orchestrator import engine
-from orchestrator.cache import Cache
+from orchestrator.cache import Cache, digest
 from orchestrator.config import checks
 from orchestrator.config.locate import build, locate
 from orchestrator.config.spec import (
@@ -35,13 +36,17 @@ from orchestrator.config.spec import (
     StateDir,
 )
 from orchestrator.deploy import Target
+from orchestrator.deploy.none import NoTarget
+from orchestrator.deploy.rollout import Rollout
 from orchestrator.errors import OrchestratorError
-from orchestrator.events import Event, Needing, Observer, Progress, RunFinished, Telling
+from orchestrator.events import Event, Needing, Observer, Progress, RunFinished, StepNote, Telling
 from orchestrator.products import Origin
 from orchestrator.provenance import Provenance
 from orchestrator.rebuilding import rebuilding
 from orchestrator.rehearsing import rehearsed
 from orchestrator.tracking import Tracker
+
+SERVES = (Target, Rollout)  # what stages that have to do with a service take
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,11 @@ class Run:
             except OrchestratorError as error:
                 tell(RunFinished(0.0, error))
                 raise
-            return engine.run(self.steps, self.given, [*observers, self.tracker], self.cache)
+            rollout = stack.enter_context(self.given[Rollout])
+            products = engine.run(self.steps, self.given, [*observers, self.tracker], self.cache)
+        if later := rollout.superseded():
+            tell(StepNote(later))
+        return products
 
     def _make_ready(self, progress: Progress) -> None:
         for one in (self.given[Target], self.tracker):
@@ -90,7 +99,6 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
         PlanError: the stages do not fit together.
     """
     tracker: Any = build(spec.tracking.target, spec.tracking.options, "tracking", Tracker)
-    target: Any = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
     given: dict[Any, Any] = {
         DataSpec: spec.data,
         PreprocessSpec: spec.preprocess,
@@ -99,14 +107,27 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
         PackageSpec: spec.package,
         Seed: Seed(spec.seed),
         StateDir: StateDir(spec.state_dir),
-        Target: target,
+        Target: NoTarget(),
+        Rollout: None,
         Tracker: tracker,
         Provenance: _provenance(spec, config),
     }
     if spec.batch is not None:
         given[BatchSpec] = spec.batch
     stages = {name: _stage(name, stage) for name, stage in spec.stages.items() if stage is not None}
-    return Run(spec, engine.plan(stages, given), given, tracker, Cache(spec.state_dir / "cache", spec.name))
+    steps = engine.plan(stages, given)
+    if any(kind in SERVES for step in steps for kind in step.takes.values()):
+        given[Target] = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
+    given[Rollout] = Rollout(given[Target], _rollout_file(spec))
+    return Run(spec, steps, given, tracker, Cache(spec.state_dir / "cache", spec.name))
+
+
+def _rollout_file(spec: RunSpec) -> Path:
+    """One for each service; a target that names none is told apart by its options."""
+    name = spec.deploy.options.get("service_name") or digest(
+        {key: repr(value) for key, value in (("", spec.deploy.target), *spec.deploy.options.items())}
+    )
+    return spec.state_dir / "services" / f"{name}.rollout.json"
 
 
 def _provenance(spec: RunSpec, config: Mapping[str, Any]) -> Provenance:
@@ -114,7 +135,7 @@ def _provenance(spec: RunSpec, config: Mapping[str, Any]) -> Provenance:
     text, overrides = getattr(config, "text", ""), getattr(config, "overrides", None)
     rebuild = "" if overrides is None else rebuilding(overrides)
     origin = Origin(data=spec.data.path.name, spec_hash=spec.digest, rebuild=rebuild)
-    return Provenance(ROOT, text or yaml.safe_dump(dict(config)), origin)
+    return Provenance(ROOT, text or yaml.safe_dump(dict(config)), origin, getattr(config, "sweep", ""))
 
 
 def _azure(spec: RunSpec) -> AzureSpec:

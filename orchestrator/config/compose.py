@@ -32,11 +32,12 @@ class Config(dict[str, Any]):
 
     ``sources`` says from which keys the value at a place was interpolated, ``problems`` what could not be. ``text`` is
     the YAML with interpolations as they were written: what comes from the environment may be secret. ``overrides``
-    are as they were typed.
+    are as they were typed; ``sweep`` names the sweep of which this is a job.
     """
 
     text: str = ""
     overrides: Sequence[str] = ()
+    sweep: str = ""
 
     sources: Mapping[str, frozenset[str]] = {}
     problems: Sequence[Problem] = ()

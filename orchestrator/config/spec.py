@@ -33,7 +33,7 @@ from pydantic import (
 )
 
 from orchestrator.config.locate import NOT_A_PATH, is_dotted
-from orchestrator.config.wording import describe, near, place, shown
+from orchestrator.config.wording import describe, near, nearest, place, shown
 from orchestrator.errors import Problem, SpecError
 from orchestrator.sources import file_digest, origin_of
 
@@ -319,6 +319,17 @@ class SearchSpec(Section):
         return self
 
 
+WHICH = ("auto", "last", "champion", "live", "best")
+
+
+def _which(version: Any) -> Any:
+    text = str(version) if isinstance(version, int) and not isinstance(version, bool) else version
+    if not isinstance(text, str) or not (text in WHICH or re.fullmatch("[1-9][0-9]*", text)):
+        known = f"should be {', '.join(WHICH)} or the number of a version, got {shown(version)}"
+        raise ValueError(f"{known}{nearest(str(version), WHICH)}")
+    return text
+
+
 class PackageSpec(Section):
     """What the package is called, what its endpoint does with unknown columns, and whether its model is compiled."""
 
@@ -333,6 +344,11 @@ class PackageSpec(Section):
     golden_rows: StrictInt = Field(default=5, ge=1, le=1000)
     extra_columns: Literal["forbid", "ignore"] = "forbid"
     compile: Literal["auto", "never", "required"] = "auto"
+    version: Annotated[StrictStr, BeforeValidator(_which)] = "auto"
+
+    def ordered(self) -> dict[str, str]:
+        """Not which of the versions an act takes."""
+        return self.parts("version")
 
 
 class BatchSpec(Section):

@@ -143,7 +143,8 @@ class Docker(Notes, Serving):
         health = current.attrs["State"].get("Health", {}).get("Status")  # "starting" until the engine's first look
         healthy = health != "unhealthy" and served.answers()
         url = ports.url(served.host, served.port)
-        return ServiceStatus(self.service_name, "healthy" if healthy else "unhealthy", url, details)
+        state, names = "healthy" if healthy else "unhealthy", (served.model_name, served.model_version)
+        return ServiceStatus(self.service_name, state, url, details, *names, served.fingerprint)
 
     def logs(self) -> str:
         """The newest lines of the container's log; of the last one's, if none is there now."""

@@ -49,12 +49,15 @@ class Local(Serving):
         object.__setattr__(self, "state_dir", Path(self.state_dir).expanduser().resolve())
 
     def deploy(self, package: Package, version: ModelVersion) -> Endpoint:
-        """Serve this package; the same one alive and healthy on the same address is left alone."""
+        """Serve this package; the same one alive and healthy on the same address is left alone.
+
+        One that names another version is replaced, which refuses no request: ``/meta`` must name the one there is.
+        """
         self._deployed.clear()
         wanted = Record.wanted(self.host, self.port, self.auth_enabled, version, package, self.limits)
         with self._folder.locked():
             current = self._current()
-            if current is None or not current.serves_like(wanted) or not _healthy(current):
+            if current is None or not current.is_what(wanted) or not _healthy(current):
                 current = self._replace(current, wanted)
             if not current.accepted:  # new, or left untested by a command that was killed
                 self._deployed.append(current.id)
@@ -113,7 +116,8 @@ class Local(Serving):
             "log": record.log,
         }
         url = ports.url(record.host, record.port)
-        return ServiceStatus(self.service_name, "healthy" if healthy else "unhealthy", url, details)
+        state, names = "healthy" if healthy else "unhealthy", (record.model_name, record.model_version)
+        return ServiceStatus(self.service_name, state, url, details, *names, record.fingerprint)
 
     def logs(self) -> str:
         """The newest lines of the service's log; of the last one's, if none is there now."""

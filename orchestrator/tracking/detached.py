@@ -22,7 +22,7 @@ from typing import Any, cast
 import orchestrator
 from orchestrator.errors import OrchestratorError, TrackingError
 from orchestrator.events import Event, RunFinished, RunStarted, StepFinished
-from orchestrator.products import ModelVersion, Package, Proof, Report
+from orchestrator.products import ModelVersion, Package, Proof, Registry, Report
 from orchestrator.tracking import Tracker
 from orchestrator.tracking.mlflow import Mlflow, told, trains
 from orchestrator.tracking.runs import plain
@@ -67,6 +67,11 @@ class DetachedMlflow(Mlflow):
         """The version that holds this package, found or made."""
         known = self.known(package) if self._child is None else None
         return known or cast("ModelVersion", self._started().call("register", package, proof, plain(report)))
+
+    def look_up(self, model: str) -> Registry:
+        """What the registry holds of this model now."""
+        known = self.known_registry(model) if self._child is None else None
+        return known or cast("Registry", self._started().call("look_up", model))
 
     def promote(self, version: ModelVersion) -> None:
         """Point the alias ``champion`` at this version."""
