@@ -35,9 +35,9 @@ from orchestrator.config.spec import (
     Seed,
     StateDir,
 )
-from orchestrator.deploy import Target
+from orchestrator.deploy import Preflight, Target
 from orchestrator.deploy.none import NoTarget
-from orchestrator.deploy.rollout import Rollout
+from orchestrator.deploy.rollout import Rollout, serves
 from orchestrator.errors import OrchestratorError
 from orchestrator.events import Event, Needing, Observer, Progress, RunFinished, StepNote, Telling
 from orchestrator.products import Origin
@@ -45,8 +45,6 @@ from orchestrator.provenance import Provenance
 from orchestrator.rebuilding import rebuilding
 from orchestrator.rehearsing import rehearsed
 from orchestrator.tracking import Tracker
-
-SERVES = (Target, Rollout)  # what stages that have to do with a service take
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,7 @@ class Run:
     given: Mapping[Any, Any]
     tracker: Tracker
     cache: Cache
+    notes: Sequence[str] = ()
 
     def start(self, observers: Sequence[Observer] = ()) -> engine.Products:
         """Run it. The tracker observes too, last: what people see does not wait for it."""
@@ -68,6 +67,8 @@ class Run:
 
         with ExitStack() as stack:
             try:
+                for note in self.notes:
+                    tell(StepNote(note))
                 self._make_ready(Progress(tell))
                 stack.enter_context(rehearsed(_azure(self.spec), ends="remove" in self.spec.stages))
             except OrchestratorError as error:
@@ -85,6 +86,9 @@ class Run:
                 one.check_installed()
             if isinstance(one, Telling):
                 one.tell_to(progress)
+        target = self.given[Target]
+        if isinstance(target, Preflight) and any(Rollout in step.takes.values() for step in self.steps):
+            target.preflight()
 
     def preview(self) -> tuple[engine.Prepared, ...]:
         """What would run and what is cached, changing nothing."""
@@ -116,10 +120,12 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
         given[BatchSpec] = spec.batch
     stages = {name: _stage(name, stage) for name, stage in spec.stages.items() if stage is not None}
     steps = engine.plan(stages, given)
-    if any(kind in SERVES for step in steps for kind in step.takes.values()):
+    served = any(serves(step.stage) for step in steps)
+    if served:
         given[Target] = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
     given[Rollout] = Rollout(given[Target], _rollout_file(spec))
-    return Run(spec, steps, given, tracker, Cache(spec.state_dir / "cache", spec.name))
+    notes = getattr(config, "notes", ()) if served else ()
+    return Run(spec, steps, given, tracker, Cache(spec.state_dir / "cache", spec.name), notes)
 
 
 def _rollout_file(spec: RunSpec) -> Path:

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.cache import Cache, Damaged, digest, file_digest, versions_of
-from orchestrator.config import constraints, header
+from orchestrator.config import constraints, header, workspace
 from orchestrator.config.locate import component_problems, locate
 from orchestrator.config.spec import BatchSpec, Component, RunSpec
 from orchestrator.config.wording import nearest
 from orchestrator.deploy import Target
+from orchestrator.deploy.rollout import serves
 from orchestrator.errors import Problem, SpecError
 from orchestrator.tracking import Tracker
 
@@ -86,7 +87,7 @@ def problems(config: Mapping[str, Any], known: Iterable[Problem] = ()) -> Iterat
     yield from told.once([*known, *unresolved.values(), *wrong])
     if spec is None:
         return
-    yield from told.later(_bound(spec))
+    yield from told.later(_bound(spec, getattr(config, "sources", {})))
     if spec.batch is not None and "batch" not in broken:
         yield from told.later(_batch(spec.batch, spec.stages))
     if "train" not in spec.stages:
@@ -171,16 +172,30 @@ def _mend(config: dict[str, Any], path: Sequence[str]) -> None:
         section["refit"] = scoring if isinstance(scoring, str) else scoring[0]
 
 
-def _bound(spec: RunSpec) -> Iterator[Problem]:
+def _bound(spec: RunSpec, sources: Mapping[str, Any]) -> Iterator[Problem]:
     """Where the run is written down and served: the folder, the classes and their options, and the stages' paths."""
     yield from _folder(spec.state_dir)
     yield from _component(spec.tracking, "tracking", Tracker)
-    yield from _component(spec.deploy, "deploy", Target)
+    served = any(map(_serves, spec.stages.values()))
+    deploy = _component(spec.deploy, "deploy", Target)
+    yield from (problem for problem in deploy if served or problem.at != "deploy.service_name")
+    if "connection" in spec.tracking.options or (served and "connection" in spec.deploy.options):
+        yield from workspace.problems(spec.azure, sources)
     for name, stage in spec.stages.items():
         if isinstance(stage, Component):
             yield from _component(stage, f"stages.{name}", Stage)
         elif stage is not None:
             yield from _function(stage, f"stages.{name}")
+    if spec.package.version != "auto" and "train" in spec.stages:
+        yield Problem("package.version", "this run trains a version of its own; write stages=deploy or stages=batch")
+
+
+def _serves(stage: str | Component | None) -> bool:
+    """Whether a stage has to do with a service; one that cannot be imported may have."""
+    try:
+        return stage is not None and serves(locate(stage if isinstance(stage, str) else stage.target, "stages"))
+    except SpecError:
+        return True
 
 
 def _folder(state_dir: Path) -> Iterator[Problem]:

@@ -421,17 +421,13 @@ class AzureSpec(Section):
     faults: tuple[StrictStr, ...] = ()
 
     def ids(self) -> Workspace | None:
-        """The three names; None: a ``config.json`` has them."""
+        """The three names; None: a ``config.json`` has them, also where the environment has only some."""
         if self.subscription_id and self.resource_group and self.workspace_name:
             return Workspace(self.subscription_id, self.resource_group, self.workspace_name)
         return None
 
     @model_validator(mode="after")
-    def _all_or_none(self) -> AzureSpec:
-        names = ("subscription_id", "resource_group", "workspace_name")
-        if 0 < len(given := [name for name in names if getattr(self, name)]) < len(names):
-            missing = next(name for name in names if name not in given)
-            raise ValueError(f"{missing}: is missing; name all of {', '.join(names)}, or none for a config.json")
+    def _faults_are_rehearsed(self) -> AzureSpec:
         if self.faults and self.rehearsal is None:
             raise ValueError("faults: only a rehearsal has faults; write azure=rehearsal")
         return self

@@ -83,6 +83,12 @@ class Docker(Notes, Serving):
                 self._deployed.append(current.id)
             return self._endpoint(wanted)
 
+    def preflight(self) -> None:
+        """Raise a DeployError if there is no engine, or it lacks the processors, or others hold the port."""
+        with connected() as client:
+            berth = self._berth(client)
+            berth.check(berth.current(), self)
+
     def rollback(self) -> Undone:
         """What was serving before this object's last deployment serves again; nothing if nothing was."""
         if not self._deployed:

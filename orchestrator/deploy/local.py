@@ -63,6 +63,13 @@ class Local(Serving):
                 self._deployed.append(current.id)
         return self._endpoint(current)
 
+    def preflight(self) -> None:
+        """Raise a DeployError if others hold the port; a server of this service hands its own over."""
+        current = _living(Record.read(self._folder.record))
+        ours = bool(current or self._folder.strays()) if ports.taken(self.host, self.port) else True
+        if not ours or (current and (current.host, current.port) != (self.host, self.port)):
+            ports.check(self.host, self.port)
+
     def rollback(self) -> Undone:
         """What was serving before this object's last deployment serves again; nothing if nothing was."""
         if not self._deployed:

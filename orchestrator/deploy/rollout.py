@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import os
+import typing
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +23,15 @@ from orchestrator.products import Endpoint, ModelVersion
 
 LOCK_SECONDS = 3600  # several commands may wait, each for one that builds an image
 POLL_SECONDS = 0.05
+
+
+def serves(stage: Any) -> bool:
+    """Return whether a stage takes a target, or the rollout on it."""
+    call = stage if inspect.isroutine(stage) else getattr(stage, "__call__", stage)  # noqa: B004 -- a class's own
+    try:
+        return any(kind in (Target, Rollout) for kind in typing.get_type_hints(call).values())
+    except (NameError, TypeError):  # planning tells
+        return True
 
 
 @final
