@@ -35,7 +35,7 @@ def job(config: DictConfig) -> float:
     overrides: Any = OmegaConf.to_container(context.overrides)  # as they were typed, interpolations and all
     typed = [override.removeprefix("++") for override in overrides["task"]]
     values = plain(config, tracking__sweep_id=sweep)
-    values.overrides = [*overrides["hydra"], *typed]
+    values.overrides, values.sweep = [*overrides["hydra"], *typed], sweep or ""
     score = cli.main(values, mistakes, Path(context.runtime.output_dir))
     if score is not None:
         return score

@@ -46,7 +46,7 @@ Parts = Mapping[str, str]
 F = TypeVar("F", bound=Callable[..., Any])
 
 NAMED = 4  # changes that are told by name; the others are counted
-NEWEST = 20  # kept products that are looked through for what changed
+LAST = ".last"  # of each run's name: the parts of the products that it used last
 
 
 @runtime_checkable
@@ -141,10 +141,13 @@ class Damaged(Exception):  # noqa: N818 - a finding, not an error: the product i
 
 
 class Cache:
-    """Products by stage and key in a folder; it can be deleted at any time, at the cost of time."""
+    """Products by stage and key in a folder; it can be deleted at any time, at the cost of time.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    ``run`` is the name of the runs that use it: a miss gives its reason against the last of them and no other.
+    """
+
+    def __init__(self, root: Path, run: str = "") -> None:
+        self.root, self.run = root, run
 
     def find(self, stage: str, key: str) -> Entry | None:
         """The entry of this key, or None.
@@ -203,20 +206,30 @@ class Cache:
         """Where a stage keeps what it has done until its product is whole."""
         return self.root / ".unfinished" / stage / key
 
+    def used(self, stage: str, parts: Parts) -> None:
+        """Note that a run of this name used the product with these parts; the next miss is compared with it."""
+        note = self._last(stage)
+        text = json.dumps(dict(parts), indent=1)
+        with contextlib.suppress(OSError):  # without a note the next miss has less to say, and nothing is wrong
+            if not note.exists() or note.read_text() != text:
+                note.parent.mkdir(parents=True, exist_ok=True)
+                with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as fresh:
+                    fresh.write(text)
+                Path(fresh.name).replace(note)
+
     def changes(self, stage: str, parts: Parts) -> str:
-        """What differs from the most similar product that was kept of this stage, for people; "" if none was kept."""
-        manifests = sorted((self.root / stage).glob("*/manifest.json"), key=_modified, reverse=True)
-        kept: list[Parts] = []
-        for manifest in manifests[:NEWEST]:
-            with contextlib.suppress(Damaged):
-                kept.append(_manifest(manifest.parent)["parts"])
-        if not kept:
+        """List what differs from what the last run of this name used, for people; "" if there was none."""
+        try:
+            last = dict(json.loads(self._last(stage).read_bytes()))
+        except (OSError, ValueError, TypeError):
             return ""
-        nearest = min(kept, key=lambda old: len(_differing(old, parts)))
-        differing = _differing(nearest, parts)
-        names = [name for name in differing if _told(name, nearest, parts)] or differing
+        differing = _differing(last, parts)
+        names = [name for name in differing if _told(name, last, parts)] or differing
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         return ", ".join(names[:NAMED]) + more
+
+    def _last(self, stage: str) -> Path:
+        return self.root / LAST / (self.run or "-") / f"{stage}.json"
 
 
 def _differing(old: Parts, new: Parts) -> list[str]:
@@ -241,10 +254,3 @@ def _manifest(folder: Path) -> Mapping[str, Mapping[str, str]]:
     if "product.pkl" not in files:
         raise Damaged("its manifest is not what was written")
     return {"parts": parts, "files": files}
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0

@@ -248,6 +248,9 @@ def _proof(proof: Proof) -> str:
 
 @_describes(ModelVersion)
 def _version(version: ModelVersion) -> str:
+    if version.chosen:
+        which = f"version {version.version}" if version.version else f"package {version.package.fingerprint[:16]}"
+        return f"{version.name} {which}: {version.chosen}"
     return f"{version.name} version {version.version}" if version.version else "not tracked"
 
 

@@ -120,6 +120,7 @@ class Products:
         if damage or not item.told.cached:
             self._execute(item, damage or item.told.why)
         else:
+            self._note(item)
             self.tell(StepFinished(item.told, time.perf_counter() - started))
 
     def _load(self, item: Prepared) -> str:
@@ -163,12 +164,18 @@ class Products:
             same = keys_of(self._steps, self._given)[item.step.name].digest == item.key.digest
             if same:
                 self._cache.save(item.step.name, item.key.digest, item.key.parts, product)
+                self._cache.used(item.step.name, item.key.parts)
             shutil.rmtree(self._cache.unfinished(item.step.name, item.key.digest), ignore_errors=True)
             if not same:
                 return "not kept: its inputs or its code changed meanwhile"
         except Exception as error:  # noqa: BLE001 - a full disk, or a product of foreign code that does not pickle
             return f"not kept: {type(error).__name__}: {' '.join(str(error).split())}"
         return ""
+
+    def _note(self, item: Prepared) -> None:
+        """Note a product of the cache as used, so that the next run of this name is compared with this one."""
+        if self._cache is not None and item.entry is not None and item.key is not None:
+            self._cache.used(item.step.name, item.key.parts)
 
     def tell(self, event: Event) -> None:
         """Tell every observer, also after one that raised: the run ends with that error, if with no other."""

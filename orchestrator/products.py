@@ -181,7 +181,7 @@ class ModelVersion:
     """A version in the model registry. ``version`` is empty and ``run_id`` None where nothing is tracked.
 
     ``memory_bytes`` is what the proof measured; 0 where that is not known. ``origin`` is of the run that registered
-    the package last.
+    the package last. ``chosen`` says why it was taken, of a version that was registered by another run.
     """
 
     name: str
@@ -190,6 +190,19 @@ class ModelVersion:
     package: Package
     memory_bytes: int = field(default=0, compare=False)
     origin: Origin = field(default=Origin(), compare=False)
+    chosen: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Registry:
+    """What a model registry holds of one model: the package fingerprint of each version, and the champion's version."""
+
+    versions: Mapping[str, str]
+    champion: str | None = None
+
+    def holds(self, version: ModelVersion) -> bool:
+        """Return whether the version is there and is this very package: a number may have been given anew."""
+        return self.versions.get(version.version) == version.package.fingerprint
 
 
 @dataclass(frozen=True)
@@ -241,9 +254,15 @@ class Keys:
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """What is there now. ``state``: healthy, unhealthy or absent; ``details`` are a few more lines for people."""
+    """What is there now. ``state``: healthy, unhealthy or absent; ``details`` are a few more lines for people.
+
+    ``version`` and ``fingerprint`` are what the service says it serves, if it says so.
+    """
 
     name: str
     state: str
     url: str = ""
     details: Mapping[str, str] = field(default_factory=dict)
+    model: str = ""
+    version: str = ""
+    fingerprint: str = ""

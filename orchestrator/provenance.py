@@ -14,12 +14,13 @@ from orchestrator.products import Origin
 class Provenance:
     """Notes beside a result: the checkout it was made in, the configuration as YAML, and what a package is told to come of.
 
-    They decide nothing of it, so no cached product depends on them.
+    They decide nothing of it, so no cached product depends on them. ``sweep`` names the sweep that the run is a job of.
     """
 
     checkout: Path
     config: str
     origin: Origin = field(default_factory=Origin)
+    sweep: str = ""
 
     @property
     def tags(self) -> dict[str, str]:

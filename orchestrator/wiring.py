@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from orchestrator import engine
 from orchestrator.azure import auth
-from orchestrator.cache import Cache
+from orchestrator.cache import Cache, digest
 from orchestrator.config import checks
 from orchestrator.config.locate import build, locate
 from orchestrator.config.spec import (
@@ -35,9 +36,11 @@ from orchestrator.config.spec import (
     Seed,
     StateDir,
 )
-from orchestrator.deploy import Target
+from orchestrator.deploy import Preflight, Target
+from orchestrator.deploy.none import NoTarget
+from orchestrator.deploy.rollout import Rollout, serves
 from orchestrator.errors import DeployError, OrchestratorError
-from orchestrator.events import Event, Needing, Observer, Progress, RunFinished, Telling
+from orchestrator.events import Event, Needing, Observer, Progress, RunFinished, StepNote, Telling
 from orchestrator.products import Origin, Report
 from orchestrator.provenance import Provenance
 from orchestrator.rebuilding import rebuilding
@@ -55,6 +58,7 @@ class Run:
     given: Mapping[Any, Any]
     tracker: Tracker
     cache: Cache
+    notes: Sequence[str] = ()
 
     def start(self, observers: Sequence[Observer] = ()) -> engine.Products:
         """Run it. The tracker observes too, last: what people see does not wait for it."""
@@ -65,6 +69,8 @@ class Run:
 
         with ExitStack() as stack:
             try:
+                for note in self.notes:
+                    tell(StepNote(note))
                 self._make_ready(Progress(tell))
                 stack.enter_context(rehearsed(_azure(self.spec), ends="remove" in self.spec.stages))
                 if self._records and isinstance(self.tracker, Checking):
@@ -72,7 +78,11 @@ class Run:
             except OrchestratorError as error:
                 tell(RunFinished(0.0, error))
                 raise
-            return engine.run(self.steps, self.given, [*observers, self.tracker], self.cache)
+            rollout = stack.enter_context(self.given[Rollout])
+            products = engine.run(self.steps, self.given, [*observers, self.tracker], self.cache)
+        if later := rollout.superseded():
+            tell(StepNote(later))
+        return products
 
     @property
     def _records(self) -> bool:
@@ -90,6 +100,9 @@ class Run:
                 one.check_installed()
             if isinstance(one, Telling):
                 one.tell_to(progress)
+        target = self.given[Target]
+        if isinstance(target, Preflight) and any(Rollout in step.takes.values() for step in self.steps):
+            target.preflight()
 
     def preview(self) -> tuple[engine.Prepared, ...]:
         """What would run and what is cached, changing nothing."""
@@ -104,7 +117,6 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
         PlanError: the stages do not fit together.
     """
     tracker: Any = build(spec.tracking.target, spec.tracking.options, "tracking", Tracker)
-    target: Any = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
     given: dict[Any, Any] = {
         DataSpec: spec.data,
         PreprocessSpec: spec.preprocess,
@@ -113,14 +125,29 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
         PackageSpec: spec.package,
         Seed: Seed(spec.seed),
         StateDir: StateDir(spec.state_dir),
-        Target: target,
+        Target: NoTarget(),
+        Rollout: None,
         Tracker: tracker,
         Provenance: _provenance(spec, config),
     }
     if spec.batch is not None:
         given[BatchSpec] = spec.batch
     stages = {name: _stage(name, stage) for name, stage in spec.stages.items() if stage is not None}
-    return Run(spec, engine.plan(stages, given), given, tracker, Cache(spec.state_dir / "cache"))
+    steps = engine.plan(stages, given)
+    served = any(serves(step.stage) for step in steps)
+    if served:
+        given[Target] = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
+    given[Rollout] = Rollout(given[Target], _rollout_file(spec))
+    notes = getattr(config, "notes", ()) if served else ()
+    return Run(spec, steps, given, tracker, Cache(spec.state_dir / "cache", spec.name), notes)
+
+
+def _rollout_file(spec: RunSpec) -> Path:
+    """One for each service; a target that names none is told apart by its options."""
+    name = spec.deploy.options.get("service_name") or digest(
+        {key: repr(value) for key, value in (("", spec.deploy.target), *spec.deploy.options.items())}
+    )
+    return spec.state_dir / "services" / f"{name}.rollout.json"
 
 
 def _provenance(spec: RunSpec, config: Mapping[str, Any]) -> Provenance:
@@ -128,7 +155,7 @@ def _provenance(spec: RunSpec, config: Mapping[str, Any]) -> Provenance:
     text, overrides = getattr(config, "text", ""), getattr(config, "overrides", None)
     rebuild = "" if overrides is None else rebuilding(overrides)
     origin = Origin(data=spec.data.path.name, spec_hash=spec.digest, rebuild=rebuild)
-    return Provenance(ROOT, text or yaml.safe_dump(dict(config)), origin)
+    return Provenance(ROOT, text or yaml.safe_dump(dict(config)), origin, getattr(config, "sweep", ""))
 
 
 def _azure(spec: RunSpec) -> AzureSpec:

@@ -127,17 +127,23 @@ def test_writers_of_one_key_do_not_disturb_each_other_or_readers(cache: Cache) -
     assert [path.name for path in (cache.root / "bake").iterdir()] == ["k"]
 
 
-def test_changes_are_told_against_the_most_similar_product(cache: Cache) -> None:
-    assert cache.changes("bake", {"seed": "1"}) == ""
-    cache.save("bake", "a", {"seed": "1", "heat": "9"}, 0)
-    cache.save("bake", "b", {"seed": "2", "heat": "7"}, 0)
-    assert cache.changes("bake", {"seed": "1", "heat": "8"}) == "heat"
-    assert cache.changes("bake", {"seed": "3", "heat": "3"}) == "heat, seed"
-    assert cache.changes("bake", {"heat": "9"}) == "seed"  # what is gone has changed, too
+def test_changes_are_told_against_the_last_run_of_the_same_name(tmp_path: Path) -> None:
+    cakes, breads = Cache(tmp_path, "cakes"), Cache(tmp_path, "breads")
+    assert cakes.changes("bake", {"seed": "1"}) == ""
+    cakes.used("bake", {"seed": "1", "heat": "9"})
+    breads.used("bake", {"seed": "2", "heat": "7", "dough": "rye"})
+    assert cakes.changes("bake", {"seed": "1", "heat": "8"}) == "heat"
+    assert cakes.changes("bake", {"seed": "2", "heat": "7"}) == "heat, seed"  # though another name's is nearer
+    assert breads.changes("bake", {"seed": "2", "heat": "7", "dough": "wheat"}) == "dough"
+    assert cakes.changes("bake", {"heat": "9"}) == "seed"  # what is gone has changed, too
+    assert cakes.changes("knead", {"seed": "2"}) == ""
+    cakes.used("bake", {"seed": "5", "heat": "9"})
+    assert cakes.changes("bake", {"seed": "1", "heat": "9"}) == "seed"  # it was so before, but not the last time
     many = {f"option {number}": "1" for number in range(9)}
-    assert cache.changes("bake", {"seed": "1", "heat": "9", **many}).endswith("option 3 and 5 more")
-    (cache.root / "bake" / "a" / "manifest.json").write_text("{")
-    assert cache.changes("bake", {"seed": "1", "heat": "7"}) == "seed"
+    assert cakes.changes("bake", {"seed": "5", "heat": "9", **many}).endswith("option 3 and 5 more")
+    for note in tmp_path.rglob("bake.json"):
+        note.write_text("{")
+    assert cakes.changes("bake", {"seed": "1"}) == ""
 
 
 # --- what keys are made of
@@ -362,6 +368,17 @@ def test_a_changed_grid_really_trains_and_is_then_kept(again: Run) -> None:
     assert products[Trained].best.params == {"max_depth": 2, "n_estimators": 4}
     assert again("stages=train", "model.param_grid.n_estimators=[4]") == {}
     assert again("stages=train") == {}  # the former one is still there
+
+
+def test_a_miss_is_explained_by_the_last_run_of_its_name(again: Run) -> None:
+    assert set(again("stages=train", "name=churn", "seed=3")) == LEARN  # another project, in the same state
+    assert again.preview("stages=train", "search.cv=3")["train"] == "changed: search.cv"
+    why = again.preview("stages=train", "name=churn", "seed=3", "search.cv=3")["train"]
+    assert why == "changed: search.cv"
+    assert again("stages=train", "name=churn") == {}  # from the cache, and now the last run of its name
+    why = again.preview("stages=train", "name=churn", "search.cv=3")["train"]
+    assert why == "changed: search.cv"
+    assert again.preview("stages=train", "name=new", "seed=4")["train"] == "not in the cache yet"
 
 
 def test_the_data_file_counts_by_its_contents_and_not_by_where_it_lies(again: Run, data: Path) -> None:

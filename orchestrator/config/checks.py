@@ -19,16 +19,14 @@ from typing import Any
 
 from orchestrator.azure.auth import half_principal
 from orchestrator.cache import Cache, Damaged, digest, file_digest, versions_of
-from orchestrator.config import constraints, header
+from orchestrator.config import constraints, header, workspace
 from orchestrator.config.locate import component_problems, locate
 from orchestrator.config.spec import BatchSpec, Component, RunSpec
 from orchestrator.config.wording import nearest
 from orchestrator.deploy import Target
+from orchestrator.deploy.rollout import serves
 from orchestrator.errors import Problem, SpecError
 from orchestrator.tracking import Checking, Tracker
-
-# stages that a target does
-TARGETED = {"deploy", "probe", "endpoint", "check", "status", "logs", "keys", "rotate_keys", "remove"}
 
 
 class Stage:
@@ -93,7 +91,7 @@ def problems(config: Mapping[str, Any], known: Iterable[Problem] = ()) -> Iterat
     yield from told.once([*known, *unresolved.values(), *wrong])
     if spec is None:
         return
-    yield from told.later(_bound(spec))
+    yield from told.later(_bound(spec, getattr(config, "sources", {})))
     if spec.batch is not None and "batch" not in broken:
         yield from told.later(_batch(spec.batch, spec.stages))
     if "train" not in spec.stages:
@@ -178,19 +176,37 @@ def _mend(config: dict[str, Any], path: Sequence[str]) -> None:
         section["refit"] = scoring if isinstance(scoring, str) else scoring[0]
 
 
-def _bound(spec: RunSpec) -> Iterator[Problem]:
+def _bound(spec: RunSpec, sources: Mapping[str, Any]) -> Iterator[Problem]:
     """Where the run is written down and served: the folder, the classes and their options, and the stages' paths."""
     yield from _folder(spec.state_dir)
     yield from _component(spec.tracking, "tracking", Tracker)
     yield from _unwritable(spec)
-    if meets_azure(spec) and spec.azure.auth in {"auto", "service_principal"}:
-        yield from (Problem("azure.auth", half) for half in [half_principal(os.environ)] if half)
-    yield from _target(spec)
+    served = _served(spec)
+    yield from (problem for problem in _target(spec) if served or problem.at != "deploy.service_name")
+    if meets_azure(spec):
+        if spec.azure.auth in {"auto", "service_principal"}:
+            yield from (Problem("azure.auth", half) for half in [half_principal(os.environ)] if half)
+        yield from workspace.problems(spec.azure, sources)
     for name, stage in spec.stages.items():
         if isinstance(stage, Component):
             yield from _component(stage, f"stages.{name}", Stage)
         elif stage is not None:
             yield from _function(stage, f"stages.{name}")
+    if spec.package.version != "auto" and "train" in spec.stages:
+        yield Problem("package.version", "this run trains a version of its own; write stages=deploy or stages=batch")
+
+
+def _served(spec: RunSpec) -> bool:
+    """Whether this run has to do with a service."""
+    return any(map(_serves, spec.stages.values()))
+
+
+def _serves(stage: str | Component | None) -> bool:
+    """Whether a stage has to do with a service; one that cannot be imported may have."""
+    try:
+        return stage is not None and serves(locate(stage if isinstance(stage, str) else stage.target, "stages"))
+    except SpecError:
+        return True
 
 
 # What a state folder holds, as patterns
@@ -259,7 +275,7 @@ def _component(component: Component, at: str, kind: type) -> Iterable[Problem]:
 
 def meets_azure(spec: RunSpec) -> bool:
     """Whether this run asks Azure itself for something; a stand-in has credentials of its own."""
-    used = [spec.tracking, *([spec.deploy] if TARGETED & set(spec.stages) else [])]
+    used = [spec.tracking, *([spec.deploy] if _served(spec) else [])]
     return spec.azure.rehearsal is None and any("connection" in component.options for component in used)
 
 

@@ -26,6 +26,7 @@ from orchestrator.config import checks
 from orchestrator.config.overrides import CONF, HYDRA, lenient
 from orchestrator.config.spec import ROOT
 from orchestrator.config.wording import near, nearest, one_line, place
+from orchestrator.deploy import valid_service_name
 from orchestrator.errors import Problem, SpecError
 
 _COMPOSING = threading.RLock()
@@ -37,11 +38,13 @@ class Config(dict[str, Any]):
 
     ``sources`` says from which keys the value at a place was interpolated, ``problems`` what could not be. ``text`` is
     the YAML with interpolations as they were written: what comes from the environment may be secret. ``overrides``
-    are as they were typed.
+    are as they were typed; ``sweep`` names the sweep of which this is a job. ``notes`` say what was made of a derived name.
     """
 
     text: str = ""
     overrides: Sequence[str] = ()
+    sweep: str = ""
+    notes: Sequence[str] = ()
 
     sources: Mapping[str, frozenset[str]] = {}
     problems: Sequence[Problem] = ()
@@ -130,7 +133,26 @@ def plain(config: DictConfig, **values: Any) -> Config:
     plain.sources = {at: _all_sources(at, sources) for at in sources}
     plain.problems = problems
     plain.text = text
+    plain.notes = _with_a_valid_service_name(plain)
     return plain
+
+
+def _with_a_valid_service_name(config: Config) -> Sequence[str]:
+    """Make a service name that is derived from other keys valid, and return what to say of it.
+
+    One that was typed stays as it is: the checks refuse it.
+    """
+    at = "deploy.service_name"
+    deploy = config.get("deploy")
+    derived = deploy.get("service_name") if isinstance(deploy, dict) and at in config.sources else None
+    if (
+        not isinstance(deploy, dict)
+        or not isinstance(derived, str)
+        or (valid := valid_service_name(derived)) == derived
+    ):
+        return ()
+    deploy["service_name"] = valid
+    return [f"{at}: '{derived}' is no valid name of a service; it is called {valid}"]
 
 
 def _unresolved(at: str, error: OmegaConfBaseException, config: DictConfig) -> Problem:

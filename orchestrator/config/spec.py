@@ -34,7 +34,7 @@ from pydantic import (
 )
 
 from orchestrator.config.locate import NOT_A_PATH, is_dotted
-from orchestrator.config.wording import describe, near, place, shown
+from orchestrator.config.wording import describe, near, nearest, place, shown
 from orchestrator.errors import Problem, SpecError
 from orchestrator.reading.rows import is_tabbed, separator_of
 from orchestrator.sources import file_digest, origin_of
@@ -384,6 +384,17 @@ class SearchSpec(Section):
         return self
 
 
+WHICH = ("auto", "last", "champion", "live", "best")
+
+
+def _which(version: Any) -> Any:
+    text = str(version) if isinstance(version, int) and not isinstance(version, bool) else version
+    if not isinstance(text, str) or not (text in WHICH or re.fullmatch("[1-9][0-9]*", text)):
+        known = f"should be {', '.join(WHICH)} or the number of a version, got {shown(version)}"
+        raise ValueError(f"{known}{nearest(str(version), WHICH)}")
+    return text
+
+
 class PackageSpec(Section):
     """What the package is called, what its endpoint does with unknown columns, and whether its model is compiled."""
 
@@ -398,6 +409,11 @@ class PackageSpec(Section):
     golden_rows: StrictInt = Field(default=5, ge=1, le=1000)
     extra_columns: Literal["forbid", "ignore"] = "forbid"
     compile: Literal["auto", "never", "required"] = "auto"
+    version: Annotated[StrictStr, BeforeValidator(_which)] = "auto"
+
+    def ordered(self) -> dict[str, str]:
+        """Not which of the versions an act takes."""
+        return self.parts("version")
 
 
 class BatchSpec(Section):
@@ -489,17 +505,13 @@ class AzureSpec(Section):
     faults: tuple[StrictStr, ...] = ()
 
     def ids(self) -> Workspace | None:
-        """The three names; None: a ``config.json`` has them."""
+        """The three names; None: a ``config.json`` has them, also where the environment has only some."""
         if self.subscription_id and self.resource_group and self.workspace_name:
             return Workspace(self.subscription_id, self.resource_group, self.workspace_name)
         return None
 
     @model_validator(mode="after")
-    def _all_or_none(self) -> AzureSpec:
-        names = ("subscription_id", "resource_group", "workspace_name")
-        if 0 < len(given := [name for name in names if getattr(self, name)]) < len(names):
-            missing = next(name for name in names if name not in given)
-            raise ValueError(f"{missing}: is missing; name all of {', '.join(names)}, or none for a config.json")
+    def _faults_are_rehearsed(self) -> AzureSpec:
         if self.faults and self.rehearsal is None:
             raise ValueError("faults: only a rehearsal has faults; write azure=rehearsal")
         return self

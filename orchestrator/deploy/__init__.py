@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from enum import Enum
 from typing import Annotated, Protocol, runtime_checkable
@@ -10,14 +11,38 @@ from pydantic import AfterValidator
 
 from orchestrator.products import Endpoint, Keys, ModelVersion, Package, ServiceStatus
 
+SHORTEST, LONGEST = 3, 32  # characters of a service's name
+DIGEST = 6  # characters of the digest that ends a name which was cut
+
 
 def _service_name(name: str) -> str:
-    if not re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name) or not 3 <= len(name) <= 32:
+    if not _is_valid(name):
         raise ValueError(
-            "should be 3 to 32 lower case letters, digits and dashes, with a letter first and no dash last, "
-            f"got {name!r}"
+            f"should be {SHORTEST} to {LONGEST} lower case letters, digits and dashes, with a letter first and no dash "
+            f"last, got {name!r}"
         )
     return name
+
+
+def _is_valid(name: str) -> bool:
+    return bool(re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name)) and SHORTEST <= len(name) <= LONGEST
+
+
+def valid_service_name(name: str) -> str:
+    """Return the name, made valid: lower case, dashes for all else; cut behind a word, with a digest, where too long.
+
+    The same name gives the same one on every machine.
+    """
+    if _is_valid(name):
+        return name
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    plain = plain if plain[:1].isalpha() else f"s-{plain}".strip("-")
+    if SHORTEST <= len(plain) <= LONGEST:
+        return plain
+    digest = hashlib.sha256(name.encode()).hexdigest()[:DIGEST]
+    kept = plain[: LONGEST - DIGEST - 1]
+    whole = kept if plain[len(kept) : len(kept) + 1] in {"", "-"} else kept.rpartition("-")[0]
+    return f"{(whole or kept).rstrip('-')}-{digest}"
 
 
 # Azure ML's rule, for every target: a name that works on this machine works there
@@ -93,4 +118,13 @@ class Shifting(Protocol):
 
         With all of them it takes the former one's place, which is then deleted.
         """
+        ...
+
+
+@runtime_checkable
+class Preflight(Protocol):
+    """A target that can find out early what would make a deployment fail."""
+
+    def preflight(self) -> None:
+        """Raise a DeployError if others hold what a deployment needs, such as the port; it is called before a training."""
         ...

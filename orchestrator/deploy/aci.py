@@ -124,7 +124,7 @@ class Aci(Notes):
             return ServiceStatus(self.service_name, "absent")
         details = {
             "state": service.state,
-            "model": service.tags.get(aci_plan.MODEL, "not ours"),
+            "model": aci_plan.named(service.tags),
             "fingerprint": service.tags.get(aci_plan.FINGERPRINT, ""),
             "location": service.location,
             "size": f"{service.container_resource_requirements.cpu} cores, "
@@ -133,9 +133,9 @@ class Aci(Notes):
             "error": str(service.error or ""),
         }
         state = "healthy" if service.state == "Healthy" else "unhealthy"
-        return ServiceStatus(
-            self.service_name, state, service.scoring_uri or "", {k: v for k, v in details.items() if v}
-        )
+        names = [service.tags.get(tag, "") for tag in (aci_plan.MODEL, aci_plan.VERSION, aci_plan.FINGERPRINT)]
+        shown = {k: v for k, v in details.items() if v}
+        return ServiceStatus(self.service_name, state, service.scoring_uri or "", shown, *names)
 
     def logs(self) -> str:
         """The newest lines of the container's log."""
@@ -246,7 +246,10 @@ class Aci(Notes):
             return False, tags
         healthy = service.state == "Healthy"
         if healthy and aci_plan.serves_like(service.tags, wanted):
-            return True, dict(service.tags)
+            alike = aci_plan.relabelled(service.tags, wanted)
+            if alike != service.tags:
+                aci_calls.retag(service, alike, self.timeout_seconds)
+            return True, alike
         self._check_ours(service)
         former = aci_plan.worth_going_back_to(aci_calls.served(service), service.tags, healthy=healthy)
         return False, {**tags, **({aci_plan.FORMER: former.tag()} if former else {})}

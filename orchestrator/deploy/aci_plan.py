@@ -146,6 +146,17 @@ def serves_like(live: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     return all(live.get(name) == wanted[name] for name in (FINGERPRINT, MODEL, SHAPE))
 
 
+def relabelled(live: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    """The tags of a service that is what is wanted, with the version's number that the package has now."""
+    return {**live, **({VERSION: wanted[VERSION]} if wanted[VERSION] != "-" else {})}
+
+
+def named(live: Mapping[str, str]) -> str:
+    """The model and its version as a service's tags name them."""
+    version = live.get(VERSION, "-")
+    return f"{live.get(MODEL, 'not ours')} {version if version != '-' else ''}".strip()
+
+
 def conda(package: Package) -> dict[str, Any]:
     """The package's conda.yaml and Azure's server. The package itself stays as it was tested."""
     definition: dict[str, Any] = yaml.safe_load((package.path / "conda.yaml").read_text())

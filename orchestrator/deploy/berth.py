@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.deploy import container as containers
 from orchestrator.deploy import image as images
@@ -25,6 +25,17 @@ if TYPE_CHECKING:
 STOP_SECONDS = 30  # longer than a server takes to drain (score.server.DRAIN_SECONDS)
 ANSWER_SECONDS = 20  # the server is loaded already; a whole restart fits in
 IN_USE = ("port is already allocated", "address already in use")
+
+
+class Wanted(Protocol):
+    """What is asked of the machine: a target's own keys, or what a container serves."""
+
+    @property
+    def host(self) -> str: ...  # noqa: D102 -- the keys of the target
+    @property
+    def port(self) -> int: ...  # noqa: D102
+    @property
+    def cpu_cores(self) -> float: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -92,7 +103,7 @@ class Berth:
             current.rename(self.name)
         return current
 
-    def check(self, current: Container | None, wanted: Served) -> None:
+    def check(self, current: Container | None, wanted: Wanted) -> None:
         """Raise a DeployError if the engine lacks the processors or the address, or if somebody else holds the port."""
         processors = self.client.info()["NCPU"]
         if wanted.cpu_cores > processors:
@@ -188,7 +199,7 @@ class Berth:
             raise
         return new
 
-    def _check_port(self, wanted: Served) -> None:
+    def _check_port(self, wanted: Wanted) -> None:
         for other in self.client.containers.list():  # the engine holds their ports, so the system knows only the engine
             if any(end["HostPort"] == str(wanted.port) for ends in other.ports.values() for end in ends or ()):
                 raise DeployError(

@@ -83,6 +83,12 @@ class Docker(Notes, Serving):
                 self._deployed.append(current.id)
             return self._endpoint(wanted)
 
+    def preflight(self) -> None:
+        """Raise a DeployError if there is no engine, or it lacks the processors, or others hold the port."""
+        with connected() as client:
+            berth = self._berth(client)
+            berth.check(berth.current(), self)
+
     def rollback(self) -> Undone:
         """What was serving before this object's last deployment serves again; nothing if nothing was."""
         if not self._deployed:
@@ -143,7 +149,8 @@ class Docker(Notes, Serving):
         health = current.attrs["State"].get("Health", {}).get("Status")  # "starting" until the engine's first look
         healthy = health != "unhealthy" and served.answers()
         url = ports.url(served.host, served.port)
-        return ServiceStatus(self.service_name, "healthy" if healthy else "unhealthy", url, details)
+        state, names = "healthy" if healthy else "unhealthy", (served.model_name, served.model_version)
+        return ServiceStatus(self.service_name, state, url, details, *names, served.fingerprint)
 
     def logs(self) -> str:
         """The newest lines of the container's log; of the last one's, if none is there now."""

@@ -49,16 +49,26 @@ class Local(Serving):
         object.__setattr__(self, "state_dir", Path(self.state_dir).expanduser().resolve())
 
     def deploy(self, package: Package, version: ModelVersion) -> Endpoint:
-        """Serve this package; the same one alive and healthy on the same address is left alone."""
+        """Serve this package; the same one alive and healthy on the same address is left alone.
+
+        One that names another version is replaced, which refuses no request: ``/meta`` must name the one there is.
+        """
         self._deployed.clear()
         wanted = Record.wanted(self.host, self.port, self.auth_enabled, version, package, self.limits)
         with self._folder.locked():
             current = self._current()
-            if current is None or not current.serves_like(wanted) or not _healthy(current):
+            if current is None or not current.is_what(wanted) or not _healthy(current):
                 current = self._replace(current, wanted)
             if not current.accepted:  # new, or left untested by a command that was killed
                 self._deployed.append(current.id)
         return self._endpoint(current)
+
+    def preflight(self) -> None:
+        """Raise a DeployError if others hold the port; a server of this service hands its own over."""
+        current = _living(Record.read(self._folder.record))
+        ours = bool(current or self._folder.strays()) if ports.taken(self.host, self.port) else True
+        if not ours or (current and (current.host, current.port) != (self.host, self.port)):
+            ports.check(self.host, self.port)
 
     def rollback(self) -> Undone:
         """What was serving before this object's last deployment serves again; nothing if nothing was."""
@@ -113,7 +123,8 @@ class Local(Serving):
             "log": record.log,
         }
         url = ports.url(record.host, record.port)
-        return ServiceStatus(self.service_name, "healthy" if healthy else "unhealthy", url, details)
+        state, names = "healthy" if healthy else "unhealthy", (record.model_name, record.model_version)
+        return ServiceStatus(self.service_name, state, url, details, *names, record.fingerprint)
 
     def logs(self) -> str:
         """The newest lines of the service's log; of the last one's, if none is there now."""

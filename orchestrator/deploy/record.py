@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from orchestrator.deploy.serving import origin
+from orchestrator.deploy.serving import mislabelled, origin
 from orchestrator.products import ModelVersion, Package
 
 POLL_SECONDS = 0.02
@@ -89,10 +89,10 @@ class Record(BaseModel):
         """The package that is served."""
         return Package(self.path, self.fingerprint, self.model_name)
 
-    def serves_like(self, other: Record) -> bool:
-        """Whether a client could not tell the two apart."""
-        ours, theirs = ((r.fingerprint, r.host, r.port, r.auth, r.limits) for r in (self, other))
-        return ours == theirs
+    def is_what(self, wanted: Record) -> bool:
+        """Whether a client could not tell the two apart, and this one names the version that is wanted."""
+        ours, theirs = ((r.fingerprint, r.host, r.port, r.auth, r.limits) for r in (self, wanted))
+        return ours == theirs and not mislabelled(self.origin, wanted.origin)
 
     def process(self) -> psutil.Process | None:
         """The server's process; None if it has gone, even if its number is in use again."""

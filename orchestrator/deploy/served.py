@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from orchestrator.deploy import ports
+from orchestrator.deploy.serving import mislabelled
 from orchestrator.products import Package
 
 if TYPE_CHECKING:
@@ -87,8 +88,12 @@ class Served(BaseModel):
         return Package(self.path, self.fingerprint, self.model_name)
 
     def is_what(self, wanted: Served) -> bool:
-        """Whether there is nothing to do: the same package under another version or folder is the same service."""
-        return self.model_dump(exclude=BESIDE) == wanted.model_dump(exclude=BESIDE)
+        """Whether there is nothing to do: the same package in another folder is the same service.
+
+        One that names another version is not: labels and environment of a container never change.
+        """
+        alike = self.model_dump(exclude=BESIDE) == wanted.model_dump(exclude=BESIDE)
+        return alike and not mislabelled(self.origin, wanted.origin)
 
     def answers(self) -> bool:
         """Whether this package answers where it is published."""

@@ -36,3 +36,12 @@ def origin(version: ModelVersion) -> str:
     """What ``/meta`` and the page are to tell and a package cannot know of itself: its version, its run, its origin."""
     known = {"version": version.version, "run_id": version.run_id, **asdict(version.origin)}
     return json.dumps({name: value for name, value in known.items() if value})
+
+
+def mislabelled(served: str, wanted: str) -> bool:
+    """Return whether a service names another version or run than is wanted; both are as :func:`origin` wrote them.
+
+    Where no version is wanted, as without tracking, the service keeps the one that it names.
+    """
+    now, then = (json.loads(text or "{}") for text in (wanted, served))
+    return "version" in now and any(now.get(name) != then.get(name) for name in ("version", "run_id"))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 
+from orchestrator import registered
+from orchestrator.choosing import recalled
 from orchestrator.config.spec import PackageSpec, StateDir
 from orchestrator.deploy import Target
-from orchestrator.errors import DeployError, PackageError, ProbeError
+from orchestrator.deploy.rollout import Rollout
+from orchestrator.errors import DeployError, PackageError, ProbeError, TrackingError
+from orchestrator.events import Progress
 from orchestrator.probing import probe_endpoint
-from orchestrator.products import Endpoint, ModelVersion, Origin, Package, Probe, Proof, Report, TrackedRun
+from orchestrator.products import Endpoint, ModelVersion, Package, Probe, Proof, Report, TrackedRun
 from orchestrator.provenance import Provenance
+from orchestrator.registered import Registered
 from orchestrator.tracking import Tracker
 
 
@@ -29,66 +31,46 @@ def register(
         raise PackageError("the proof is another package's; remove state_dir/cache and run again")
     origin = replace(provenance.origin, trained=report.trained)
     version = replace(tracker.register(package, proof, report), memory_bytes=proof.memory_bytes, origin=origin)
-    _remember(state_dir, version, tracker.where)
+    registered.add(state_dir, Registered.of(version, tracker.where, report, provenance.sweep))
     return version
 
 
-def recall(spec: PackageSpec, state_dir: StateDir, tracker: Tracker) -> ModelVersion:
-    """The version that was registered last under ``package.model_name`` on this machine.
+def recall(spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target: Target) -> ModelVersion:
+    """The version that ``package.version`` names; if it names none the last one registered, after a sweep its best.
 
     Raises:
-        PackageError: there is none, its folder is gone or was changed, or this tracker's registry is another.
+        PackageError: there is none, its folder is gone or was changed, or the registry does not hold it any more.
     """
-    name = spec.model_name
-    try:
-        held = json.loads(_pointer(state_dir, name).read_text())
-        package = Package(Path(held["path"]), held["fingerprint"], name)
-        origin = Origin(**held.get("origin", {}))
-        version = ModelVersion(name, held["version"], held["run_id"], package, int(held.get("memory_bytes", 0)), origin)
-    except (OSError, ValueError, KeyError, TypeError):
+    return recalled(spec, state_dir, tracker, target, ("newest",))
+
+
+def recall_live(spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target: Target) -> ModelVersion:
+    """The version that ``package.version`` names; if it names none the one that is live for the service, else the champion.
+
+    Raises:
+        PackageError: as of :func:`recall`.
+    """
+    return recalled(spec, state_dir, tracker, target, ("live", "champion"))
+
+
+def deploy(version: ModelVersion, rollout: Rollout, tracker: Tracker, progress: Progress) -> Endpoint:
+    """Serve the registered package; the same package alive is left alone. Other commands on this service wait.
+
+    Raises:
+        PackageError: the registry does not hold the version any more, so it could not be promoted.
+    """
+    rollout.begin(version, progress.note)
+    registry = tracker.look_up(version.name)
+    if registry is not None and not registry.holds(version):
         raise PackageError(
-            f"package.model_name: no package of '{name}' was registered on this machine; make one with stages=package"
-        ) from None
-    if not package.is_whole():
-        raise PackageError(
-            f"package.model_name: {package.path} is not what was registered as '{name}'; make it again with stages=package"
+            f"package.version: version {version.version} of '{version.name}' is no longer in the registry (it was "
+            "deleted, or the model renamed); nothing was deployed. Choose another package.version, or register it again "
+            "with stages=package"
         )
-    where = held.get("where") or "no registry"
-    if tracker.where not in {"", where}:  # it could be deployed, and then not promoted
-        raise PackageError(
-            f"package.model_name: '{name}' was registered in {where}, and this run's tracking is {tracker.where}; "
-            "say `tracking=` as it was then, or tracking=none to leave the alias 'champion' as it is"
-        )
-    return version
+    return rollout.deploy(version)
 
 
-def _remember(state_dir: Path, version: ModelVersion, where: str) -> None:
-    held = {
-        "path": str(version.package.path),
-        "fingerprint": version.package.fingerprint,
-        "version": version.version,
-        "run_id": version.run_id,
-        "memory_bytes": version.memory_bytes,
-        "origin": asdict(version.origin),
-        "where": where,
-    }
-    pointer = _pointer(state_dir, version.name)
-    pointer.parent.mkdir(parents=True, exist_ok=True)
-    temporary = pointer.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps(held, indent=1))
-    temporary.replace(pointer)
-
-
-def _pointer(state_dir: Path, model_name: str) -> Path:
-    return state_dir / "registered" / f"{model_name}.json"
-
-
-def deploy(version: ModelVersion, target: Target) -> Endpoint:
-    """Serve the registered package; the same package already alive is left alone."""
-    return target.deploy(version.package, version)
-
-
-def probe(endpoint: Endpoint, target: Target) -> Probe:
+def probe(endpoint: Endpoint, rollout: Rollout) -> Probe:
     """Test the endpoint with the package's golden requests; a failure takes the new service down again.
 
     Raises:
@@ -96,24 +78,37 @@ def probe(endpoint: Endpoint, target: Target) -> Probe:
     """
     try:
         result = probe_endpoint(endpoint)
-        target.accept()
     except ProbeError as error:
-        raise ProbeError(f"{error}; {_rolled_back(target)}") from error
+        raise ProbeError(f"{error}; {rollout.rollback()}") from error
     except BaseException:  # Ctrl-C, too: an endpoint that was not tested does not stay
-        _rolled_back(target)
+        rollout.rollback()
         raise
+    rollout.passed()
     return result
 
 
-def _rolled_back(target: Target) -> str:
-    """What came of the rollback, in words: a failure of that does not hide why it was tried."""
+def promote(
+    version: ModelVersion,
+    endpoint: Endpoint,
+    probe: Probe,  # noqa: ARG001 - comes after the test
+    rollout: Rollout,
+    tracker: Tracker,
+    state_dir: StateDir,
+) -> None:
+    """Point the alias ``champion`` at the version that is deployed and tested, if it answers all requests.
+
+    If it cannot be moved, the former service is put back.
+
+    Raises:
+        DeployError: another command has deployed meanwhile, without this lock.
+        TrackingError: the alias cannot be moved; the text tells what became of the service.
+    """
+    if not version.chosen:  # registered by this run: where several ran at once, the record follows what serves
+        registered.renew(state_dir, version)
     try:
-        return target.rollback().value
-    except DeployError as error:
-        return f"putting the former service back failed: {error}"
-
-
-def promote(version: ModelVersion, endpoint: Endpoint, probe: Probe, tracker: Tracker) -> None:  # noqa: ARG001 - comes after the test
-    """Point the alias ``champion`` at the version that is deployed and tested, if it answers all requests."""
-    if endpoint.share == 100:
-        tracker.promote(version)
+        if endpoint.share == 100:  # else the former package serves as well, until stages=shift
+            rollout.check(version)
+            tracker.promote(version)
+    except (DeployError, TrackingError) as error:
+        raise type(error)(f"{error}; {rollout.rollback()}") from error
+    rollout.commit()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NewType
 
 from orchestrator.deploy import Rotating, Shifting, Target
-from orchestrator.errors import DeployError
+from orchestrator.errors import DeployError, TrackingError
 from orchestrator.probing import probe_endpoint
 from orchestrator.products import Endpoint, Keys, Probe, ServiceStatus
 from orchestrator.tracking import Tracker
@@ -13,9 +14,19 @@ from orchestrator.tracking import Tracker
 Log = NewType("Log", str)
 
 
-def status(target: Target) -> ServiceStatus:
-    """What is deployed now, and whether it answers."""
-    return target.status()
+def status(target: Target, tracker: Tracker) -> ServiceStatus:
+    """What is deployed now, and whether it answers; a version that the registry no longer holds is not named as if it did."""
+    found = target.status()
+    if not found.version.strip("-"):
+        return found
+    try:
+        registry = tracker.look_up(found.model)
+    except TrackingError:
+        return replace(found, details={**found.details, "registry": "does not answer: the version was not looked up"})
+    if registry is None or registry.versions.get(found.version) == found.fingerprint:
+        return found
+    gone = f"{found.model}, of a version that is not in the registry any more (it was {found.version})"
+    return replace(found, details={**found.details, "model": gone}, version="")
 
 
 def logs(target: Target) -> Log:

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from orchestrator.config.spec import RunSpec
 from orchestrator.errors import Problem
 from orchestrator.events import Event
-from orchestrator.products import ModelVersion, Package, Proof, Report
+from orchestrator.products import ModelVersion, Package, Proof, Registry, Report
 
 
 class Tracker(Protocol):
@@ -32,6 +32,10 @@ class Tracker(Protocol):
 
     def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:
         """The registered version of this package: the one there is, or a new one."""
+        ...
+
+    def look_up(self, model: str) -> Registry | None:
+        """What the registry holds of this model now, whoever changed it; None where there is no registry."""
         ...
 
     def promote(self, version: ModelVersion) -> None:

@@ -25,7 +25,7 @@ from orchestrator.azure.talk import check_installed, talking
 from orchestrator.config.spec import AzureSpec, RunSpec
 from orchestrator.errors import Problem, TrackingError
 from orchestrator.events import Event, RunFinished, RunStarted, StepFinished
-from orchestrator.products import ModelVersion, Package, Proof, Report
+from orchestrator.products import ModelVersion, Package, Proof, Registry, Report
 from orchestrator.tracking import limits, models, runs
 from orchestrator.tracking.detached import SETTINGS
 from orchestrator.tracking.mlflow import Mlflow
@@ -92,6 +92,10 @@ class AzureMl(Mlflow):
         """The version that holds this package; if there is none, a new one under the run that holds this Report."""
         return self._asked(lambda: self._register(package, proof, report))
 
+    def look_up(self, model: str) -> Registry:
+        """What the workspace holds of this model now."""
+        return self._asked(lambda: _looked_up(self._opened(), model))
+
     def promote(self, version: ModelVersion) -> None:
         """Tag this version, and no other, as the champion: aliases are more than Azure ML's server has."""
         self._asked(lambda: self._promote(version))
@@ -148,6 +152,14 @@ class AzureMl(Mlflow):
             # an artifact's URI names no credentials: azureml-mlflow takes those of MLflow's default store
             self._default.enter_context(models.as_default(uri))
         return self._store
+
+
+def _looked_up(store: Store, model: str) -> Registry:
+    held = list(store.client.search_model_versions(f"name = '{model}'"))
+    best = [str(one.version) for one in held if one.tags.get(models.CHAMPION) == CHAMPION[True]]
+    return Registry(
+        {str(one.version): one.tags.get(models.FINGERPRINT, "") for one in held}, best[-1] if best else None
+    )
 
 
 def _found(store: Store, package: Package) -> Any:

@@ -26,7 +26,7 @@ from typing import Any, cast
 import orchestrator
 from orchestrator.errors import OrchestratorError, TrackingError
 from orchestrator.events import Event, Progress, RunFinished, RunStarted, StepFinished, StepNote
-from orchestrator.products import ModelVersion, Package, Proof, Report
+from orchestrator.products import ModelVersion, Package, Proof, Registry, Report
 from orchestrator.tracking import Tracker
 from orchestrator.tracking.checking import connect
 from orchestrator.tracking.mlflow import Mlflow, told, trains
@@ -88,6 +88,11 @@ class DetachedMlflow(Mlflow):
         """The version that holds this package, found or made."""
         known = self.known(package) if self._child is None else None
         return known or cast("ModelVersion", self._started().call("register", package, proof, plain(report)))
+
+    def look_up(self, model: str) -> Registry:
+        """What the registry holds of this model now."""
+        known = self.known_registry(model) if self._child is None else None
+        return known or cast("Registry", self._started().call("look_up", model))
 
     def promote(self, version: ModelVersion) -> None:
         """Point the alias ``champion`` at this version."""

@@ -55,7 +55,8 @@ class Memo:
     def read(self) -> Mapping[str, Any]:
         """What was written, if it is still so; else nothing: ask the store itself.
 
-        Of a model ``{"versions": {fingerprint: [version, run_id]}, "champion": version}``, of runs
+        Of a model ``{"versions": {fingerprint: [version, run_id]}, "champion": version}``, of versions whose run is
+        there, and ``{"registry": {version: fingerprint}, "alias": version}``, of all; of runs
         ``{"runs": {digest of the Report: run_id}}``.
         """
         stamp = stamp_of(self.uri)

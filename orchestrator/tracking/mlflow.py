@@ -13,7 +13,7 @@ from pydantic import Field
 from orchestrator.config.spec import RunSpec
 from orchestrator.errors import OrchestratorError, Problem
 from orchestrator.events import Event, Notes, RunFinished, RunStarted, StepFinished
-from orchestrator.products import ModelVersion, Package, Proof, Report
+from orchestrator.products import ModelVersion, Package, Proof, Registry, Report
 from orchestrator.tracking import checking, limits, models, runs
 from orchestrator.tracking.memo import Memo, stamp_of
 from orchestrator.tracking.patience import Patience
@@ -122,6 +122,14 @@ class Mlflow(Notes):
             run_id = self._run_id or runs.find_run(store, report) or self._write_again(store, report)
             return models.create(store, package, proof, report, run_id)
 
+    def look_up(self, model: str) -> Registry:
+        """What the registry holds of this model now."""
+        if self._store is None and (known := self.known_registry(model)):
+            return known
+        self._model, store = model, self._opened()
+        with writing(store.uri, store.lock):
+            return models.look_up(store, model)
+
     def promote(self, version: ModelVersion) -> None:
         """Point the alias ``champion`` at this version."""
         if self._store is None and self.is_champion(version):
@@ -142,9 +150,19 @@ class Mlflow(Notes):
         held: str | None = self._memo().read().get("runs", {}).get(runs.digest(report))
         return held
 
+    def known_registry(self, model: str) -> Registry | None:
+        """What the registry holds of this model, if that is certain without asking the store."""
+        path = sqlite_path(self.tracking_uri)
+        if path is not None and not path.exists():
+            return Registry({})
+        memo = self._memo(model).read()
+        return Registry(memo["registry"], memo["alias"]) if "registry" in memo else None
+
     def is_champion(self, version: ModelVersion) -> bool:
         """Whether it is certain, without asking the store, that the alias points at this version."""
-        return bool(self._memo(version.name).read().get("champion") == version.version)
+        memo = self._memo(version.name).read()
+        same = memo.get("registry", {}).get(version.version) == version.package.fingerprint
+        return bool(same and memo["champion"] == version.version)
 
     def _memo(self, model: str | None = None) -> Memo:
         return Memo.at(self.state_dir / "tracking", self.tracking_uri, self.experiment_name, model)
@@ -193,7 +211,14 @@ class Mlflow(Notes):
                 held = {key: list(value) for key, value in models.versions(store, model).items()}
                 best = models.champion(store, model)
                 settled = best is not None and runs.is_finished(store, best.run_id)  # else promote is to clear the run
-                self._memo(model).write(stamp, versions=held, champion=str(best.version) if settled else None)
+                all_ = models.look_up(store, model)
+                self._memo(model).write(
+                    stamp,
+                    versions=held,
+                    champion=str(best.version) if settled else None,
+                    registry=all_.versions,
+                    alias=all_.champion,
+                )
             if self._recorded and error is None:  # else a run among them may have FAILED just now
                 self._memo().write(stamp_of(store.uri), runs=self._recorded)
             self._recorded = {}

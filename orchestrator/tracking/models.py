@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from orchestrator.products import ModelVersion, Package, Proof, Report
+from orchestrator.errors import TrackingError
+from orchestrator.products import ModelVersion, Package, Proof, Registry, Report
 from orchestrator.tracking.runs import plain
 from orchestrator.tracking.store import KEY, Store, owner
 
@@ -20,6 +21,7 @@ FINGERPRINT, CHAMPION = "package_fingerprint", "champion"
 TYPES: dict[type, str] = {bool: "boolean", int: "long", float: "double", str: "string"}
 KINDS = {"integer": "long", "number": "double", "boolean": "boolean", "string": "string"}
 RECENT = 100  # versions that a memo remembers
+PAGE = 1000  # versions that are asked for at once
 
 
 def versions(store: Store, model: str, fingerprint: str | None = None) -> dict[str, tuple[str, str]]:
@@ -45,11 +47,47 @@ def champion(store: Store, model: str) -> Any:
         return None
 
 
+def look_up(store: Store, model: str) -> Registry:
+    """Every version of the model with its package, whether or not its run is still there."""
+    held: dict[str, str] = {}
+    page, token = None, None
+    while page is None or token:
+        page = store.client.search_model_versions(f"name = '{model}'", max_results=PAGE, page_token=token)
+        held |= {str(one.version): one.tags.get(FINGERPRINT, "") for one in page}
+        token = page.token
+    best = champion(store, model) if held else None
+    return Registry(held, str(best.version) if best is not None else None)
+
+
 def promote(store: Store, version: ModelVersion) -> None:
-    """Point the alias at this version, if it does not yet."""
+    """Point the alias at this version, if it does not yet.
+
+    Raises:
+        TrackingError: the registry does not hold the version, or another package under its number.
+    """
+    from mlflow.exceptions import MlflowException
+
     held = champion(store, version.name)
-    if held is None or str(held.version) != version.version:
+    moves = held is None or str(held.version) != version.version
+    if moves:
+        try:
+            held = store.client.get_model_version(version.name, version.version)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            held = None
+    if held is None or held.tags.get(FINGERPRINT) != version.package.fingerprint:
+        raise TrackingError(gone(version))
+    if moves:
         store.client.set_registered_model_alias(version.name, CHAMPION, version.version)
+
+
+def gone(version: ModelVersion) -> str:
+    """What is wrong with a version that the registry does not hold."""
+    return (
+        f"tracking: version {version.version} of '{version.name}' is not in the registry, or is another package there "
+        "(deleted, or the model was renamed?); register it again with stages=package"
+    )
 
 
 def create(store: Store, package: Package, proof: Proof, report: Report, run_id: str) -> ModelVersion:

@@ -27,5 +27,8 @@ class NoTracking:
         """The package, under a version without a number."""
         return ModelVersion(name=package.model_name, version="", run_id=None, package=package)
 
+    def look_up(self, model: str) -> None:
+        """No registry."""
+
     def promote(self, version: ModelVersion) -> None:
         """Nothing to point at."""

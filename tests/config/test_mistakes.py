@@ -320,6 +320,16 @@ DEPLOY = [
     row("package.golden_rows=0", "package.golden_rows: should be at least 1, got 0"),
     row("package.extra_columns=drop", "package.extra_columns: should be 'forbid' or 'ignore'"),
     row("package.extra_columns=forbidden", "package.extra_columns: did you mean 'forbid'"),
+    row(
+        "package.version=latest", "package.version: should be auto, last, champion, live, best or | did you mean 'last'"
+    ),
+    row("package.version=0", "package.version: the number of a version, got 0"),
+    row("package.version=true", "package.version: the number of a version, got true"),
+    row(
+        "package.version=2",
+        "package.version: this run trains a version of its own; write stages=deploy or stages=batch",
+    ),
+    row("stages=package package.version=best", "package.version: this run trains a version of its own"),
     row("package.compile=maybe", "package.compile: should be 'auto', 'never' or 'required'"),
 ]
 

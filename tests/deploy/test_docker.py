@@ -116,7 +116,24 @@ def test_what_a_rollback_goes_back_to() -> None:
 def test_what_was_asked_for_differently_is_another_service(changed: str) -> None:
     value: object = {"auth": False, "port": 1, "cpu_cores": 1.0, "memory_gb": 1.0}.get(changed, "other")
     assert not SERVED.is_what(SERVED.model_copy(update={changed: value}))
-    assert SERVED.is_what(SERVED.model_copy(update={"model_version": "8", "origin": "", "path": Path("/elsewhere")}))
+    assert SERVED.is_what(SERVED.model_copy(update={"path": Path("/elsewhere")}))
+
+
+@pytest.mark.parametrize(
+    ("served", "wanted", "same"),
+    [
+        ({"version": "1", "run_id": "a"}, {"version": "1", "run_id": "a", "rebuild": "another"}, True),
+        ({"version": "1", "run_id": "a"}, {"version": "2", "run_id": "a"}, False),  # deleted, and registered again
+        ({"version": "1", "run_id": "a"}, {"version": "1", "run_id": "b"}, False),  # of another registry
+        ({"version": "1", "run_id": "a"}, {}, True),  # without tracking no other is known
+        ({}, {"version": "1", "run_id": "a"}, False),
+    ],
+)
+def test_a_service_that_names_another_version_is_another_service(
+    served: dict[str, str], wanted: dict[str, str], *, same: bool
+) -> None:
+    one, other = (SERVED.model_copy(update={"origin": json.dumps(each)}) for each in (served, wanted))
+    assert one.is_what(other) is same
 
 
 def test_build_arguments_are_those_that_the_dockerfile_takes(

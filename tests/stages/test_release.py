@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from orchestrator.config.spec import PackageSpec, StateDir
-from orchestrator.deploy import Undone
+from orchestrator.deploy import Target, Undone
 from orchestrator.deploy.fake import Fake
-from orchestrator.errors import DeployError, PackageError, ProbeError
-from orchestrator.products import Endpoint, ModelVersion, Origin, Package, Probe, Proof, Report
+from orchestrator.deploy.rollout import Rollout
+from orchestrator.errors import DeployError, PackageError, ProbeError, TrackingError
+from orchestrator.events import Progress
+from orchestrator.products import Endpoint, ModelVersion, Origin, Package, Probe, Proof, Registry, Report
 from orchestrator.provenance import Provenance
 from orchestrator.stages.release import deploy, probe, promote, recall, register
 from orchestrator.tracking.none import NoTracking
@@ -28,20 +30,31 @@ PROVENANCE = Provenance(Path(), "", Origin("toy.csv", spec_hash="abc", rebuild="
 
 @dataclass(frozen=True)
 class Tracking(NoTracking):
-    """Gives version 7 and remembers what was promoted."""
+    """Gives version ``number`` and remembers what was promoted; ``held`` is what its registry holds, ``down`` a failure of it."""
 
     promoted: list[ModelVersion] = field(default_factory=list)
     name: str = "here"
+    number: str = "7"
+    held: Registry | None = None
+    down: str = ""
 
     @property
     def where(self) -> str:
         return self.name
 
     def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:  # noqa: ARG002
-        return ModelVersion(package.model_name, "7", "run-1", package)
+        return ModelVersion(package.model_name, self.number, "run-1", package)
+
+    def look_up(self, model: str) -> Registry | None:  # type: ignore[override]  # noqa: ARG002 -- NoTracking gives none
+        return self.held
 
     def promote(self, version: ModelVersion) -> None:
+        if self.down:
+            raise TrackingError(self.down)
         self.promoted.append(version)
+
+
+PASSED = Probe(5, 1, 2, None)
 
 
 @pytest.fixture
@@ -54,11 +67,35 @@ def registered(toy_package: Package, state_dir: StateDir) -> ModelVersion:
     return register(toy_package, Proof(toy_package.fingerprint, 5, 1), REPORT, Tracking(), state_dir, PROVENANCE)
 
 
+@pytest.fixture
+def rollout_of(tmp_path: Path) -> Callable[[Target], Rollout]:
+    return lambda target: Rollout(target, tmp_path / "services" / "toy.rollout.json")
+
+
+RolloutOf = Callable[[Target], Rollout]
 SPEC = PackageSpec(model_name="toy_model")
 
 
+def put(version: ModelVersion, rollout: Rollout, tracker: Tracking | None = None) -> Endpoint:
+    return deploy(version, rollout, tracker or Tracking(), Progress())
+
+
+def tried(version: ModelVersion, rollout: Rollout, endpoint: Endpoint) -> None:
+    """A run that deploys and tests."""
+    with rollout:
+        put(version, rollout)
+        probe(endpoint, rollout)
+
+
+def released(version: ModelVersion, rollout: Rollout, state_dir: StateDir, tracker: Tracking | None = None) -> None:
+    """A run that deploys and promotes."""
+    with rollout:
+        put(version, rollout)
+        promote(version, PASSED, rollout, tracker or Tracking(), state_dir)
+
+
 def test_what_is_registered_is_recalled(registered: ModelVersion, state_dir: StateDir) -> None:
-    found = recall(SPEC, state_dir, Tracking())
+    found = recall(SPEC, state_dir, Tracking(), Fake())
     assert found == registered
     assert (found.version, found.run_id) == ("7", "run-1")
     assert found.origin == replace(PROVENANCE.origin, trained=REPORT.trained)
@@ -67,8 +104,8 @@ def test_what_is_registered_is_recalled(registered: ModelVersion, state_dir: Sta
 def test_another_registry_is_told_before_anything_is_deployed(registered: ModelVersion, state_dir: StateDir) -> None:
     told = r"'toy_model' was registered in here, and this run's tracking is there; say `tracking=` as it was then"
     with pytest.raises(PackageError, match=told):
-        recall(SPEC, state_dir, Tracking(name="there"))
-    assert recall(SPEC, state_dir, NoTracking()) == registered
+        recall(SPEC, state_dir, Tracking(name="there"), Fake())
+    assert recall(SPEC, state_dir, NoTracking(), Fake()) == registered
 
 
 def test_a_proof_of_another_package_registers_nothing(toy_package: Package, state_dir: StateDir) -> None:
@@ -80,10 +117,10 @@ def test_a_proof_of_another_package_registers_nothing(toy_package: Package, stat
 def test_without_a_registration_there_is_nothing_to_recall(registered: ModelVersion, state_dir: StateDir) -> None:
     for spec, where in ((PackageSpec(model_name="other"), state_dir), (SPEC, StateDir(state_dir / "elsewhere"))):
         with pytest.raises(PackageError, match=r"no package of '\w+' was registered on this machine; make one with"):
-            recall(spec, where, Tracking())
+            recall(spec, where, Tracking(), Fake())
     (state_dir / "registered" / "toy_model.json").write_text("{")
     with pytest.raises(PackageError, match="was registered on this machine; make one with stages=package"):
-        recall(SPEC, state_dir, Tracking())
+        recall(SPEC, state_dir, Tracking(), Fake())
     assert registered.package.is_whole()
 
 
@@ -96,16 +133,94 @@ def test_a_package_that_was_changed_since_is_not_recalled(
     with pytest.raises(
         PackageError, match=r"copy is not what was registered as 'toy_model'; make it again with stages"
     ):
-        recall(SPEC, state_dir, Tracking())
+        recall(SPEC, state_dir, Tracking(), Fake())
 
 
-def test_deploy_and_promote_hand_on(registered: ModelVersion) -> None:
+def test_deploy_and_promote_hand_on(registered: ModelVersion, state_dir: StateDir, rollout_of: RolloutOf) -> None:
     target, tracker = Fake(), Tracking()
-    endpoint = deploy(registered, target)
-    assert endpoint.package == registered.package
-    assert target.calls == ["deploy"]
-    promote(registered, Probe(5, 1, 2, None), tracker)
+    with rollout_of(target) as rollout:
+        endpoint = put(registered, rollout, tracker)
+        assert endpoint.package == registered.package
+        assert target.calls == ["deploy"]
+        promote(registered, PASSED, rollout, tracker, state_dir)
     assert tracker.promoted == [registered]
+    assert target.calls == ["deploy", "accept"]
+
+
+def test_what_the_registry_does_not_hold_is_not_deployed(registered: ModelVersion, rollout_of: RolloutOf) -> None:
+    for held in ({}, {"8": registered.package.fingerprint}, {"7": "another package"}):
+        target = Fake()
+        told = r"version 7 of 'toy_model' is no longer in the registry .*; nothing was deployed"
+        with pytest.raises(PackageError, match=told), rollout_of(target) as rollout:
+            put(registered, rollout, Tracking(held=Registry(held)))
+        assert target.calls == []
+    with rollout_of(Fake()) as rollout:
+        put(registered, rollout, Tracking(held=Registry({"7": registered.package.fingerprint})))
+
+
+def test_a_version_that_cannot_be_promoted_is_rolled_back(
+    registered: ModelVersion, state_dir: StateDir, rollout_of: RolloutOf
+) -> None:
+    target, tracker = Fake(), Tracking(down="tracking: the alias cannot be moved")
+    old = replace(registered, package=replace(registered.package, fingerprint="old"))
+    released(old, rollout_of(target), state_dir)
+    with pytest.raises(TrackingError, match="cannot be moved; the former service was put back"):
+        released(registered, rollout_of(target), state_dir, tracker)
+    assert target.endpoint().package == old.package
+
+
+def test_a_service_that_another_machine_has_replaced_is_not_promoted(
+    registered: ModelVersion, state_dir: StateDir, rollout_of: RolloutOf
+) -> None:
+    target, tracker = Fake(), Tracking()
+    other = replace(registered.package, fingerprint="another's")
+    told = r"another command has deployed 'toy_model', package another's, meanwhile.*; the service was left as it is"
+    rollout = rollout_of(target)
+    put(registered, rollout)
+    Fake(services=target.services).deploy(other, registered)
+    with pytest.raises(DeployError, match=told):
+        promote(registered, PASSED, rollout, tracker, state_dir)
+    assert tracker.promoted == []
+    assert target.endpoint().package == other
+
+
+def test_a_run_that_fails_between_test_and_promotion_is_rolled_back(
+    registered: ModelVersion, rollout_of: RolloutOf, serve: Serve
+) -> None:
+    def interrupted(rollout: Rollout) -> None:
+        with rollout:
+            put(registered, rollout)
+            probe(serve()[1], rollout)
+            raise KeyboardInterrupt
+
+    target = Fake()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(rollout_of(target))
+    assert target.status().state == "absent"
+
+
+def test_without_a_promotion_what_passed_its_test_is_accepted(
+    registered: ModelVersion, rollout_of: RolloutOf, serve: Serve
+) -> None:
+    target = Fake()
+    tried(registered, rollout_of(target), serve()[1])
+    assert target.calls == ["deploy", "accept"]
+
+
+def test_the_record_follows_what_is_deployed_by_the_run_that_registered_it(
+    toy_package: Package, state_dir: StateDir, rollout_of: RolloutOf
+) -> None:
+    proof = Proof(toy_package.fingerprint, 5, 1)
+    first, second = (
+        register(toy_package, proof, REPORT, Tracking(number=number), state_dir, PROVENANCE) for number in "12"
+    )
+    assert recall(SPEC, state_dir, Tracking(), Fake()).version == "2"
+    released(first, rollout_of(Fake()), state_dir)
+    assert recall(SPEC, state_dir, Tracking(), Fake()).version == "1"
+    again = recall(PackageSpec(model_name="toy_model", version="2"), state_dir, Tracking(), Fake())
+    assert again == second
+    released(again, rollout_of(Fake()), state_dir)
+    assert recall(SPEC, state_dir, Tracking(), Fake()).version == "1"  # it was chosen, and not registered by this run
 
 
 # --- the endpoint test
@@ -172,26 +287,26 @@ def serve(toy_package: Package) -> Iterator[Callable[..., tuple[Server, Endpoint
 Serve = Callable[..., tuple[Server, Endpoint]]
 
 
-def test_an_endpoint_that_answers_alike_passes(serve: Serve) -> None:
+def test_an_endpoint_that_answers_alike_passes(serve: Serve, rollout_of: RolloutOf) -> None:
     target = Fake()
     server, endpoint = serve()
-    result = probe(endpoint, target)
+    result = probe(endpoint, rollout_of(target))
     assert result.requests == 5
     assert 0 < result.p50_ms <= result.p95_ms
     assert result.refused_without_key is None
-    assert target.calls == ["accept"]
+    assert target.calls == []
     assert {request.body for request in golden.read(endpoint.package.path)} == set(server.requests)
 
 
-def test_with_keys_it_must_refuse_requests_without_one(serve: Serve) -> None:
+def test_with_keys_it_must_refuse_requests_without_one(serve: Serve, rollout_of: RolloutOf) -> None:
     _, endpoint = serve(key="k")
-    assert probe(endpoint, Fake()).refused_without_key
+    assert probe(endpoint, rollout_of(Fake())).refused_without_key
     _, endpoint = serve(key="k", asks_for_the_key=False)
     target = Fake()
     with pytest.raises(
         ProbeError, match=r"answers a request without a key with 200 instead of 401; the service was left"
     ):
-        probe(endpoint, target)
+        probe(endpoint, rollout_of(target))
     assert target.calls == ["rollback"]
 
 
@@ -207,38 +322,34 @@ def test_with_keys_it_must_refuse_requests_without_one(serve: Serve) -> None:
     ],
 )
 def test_an_endpoint_that_answers_differently_is_taken_down(
-    serve: Serve, options: dict[str, Any], message: str
+    serve: Serve, rollout_of: RolloutOf, options: dict[str, Any], message: str
 ) -> None:
     target = Fake()
     _, endpoint = serve(**options)
-    deploy(ModelVersion("toy_model", "1", None, endpoint.package), target)
     with pytest.raises(ProbeError, match=message) as caught:
-        probe(endpoint, target)
+        tried(ModelVersion("toy_model", "1", None, endpoint.package), rollout_of(target), endpoint)
     assert str(caught.value).endswith("; the service was taken down; no former one is known")
     assert target.calls == ["deploy", "rollback"]
 
 
-def test_the_error_tells_what_became_of_the_service(serve: Serve) -> None:
+def test_the_error_tells_what_became_of_the_service(serve: Serve, rollout_of: RolloutOf, state_dir: StateDir) -> None:
     target = Fake()
     server, endpoint = serve()
     old = ModelVersion("toy_model", "1", None, replace(endpoint.package, fingerprint="old"))
-    deploy(old, target)
-    probe(endpoint, target)
-    deploy(ModelVersion("toy_model", "2", None, endpoint.package), target)
+    released(old, rollout_of(target), state_dir)
     server.status = 500
     with pytest.raises(ProbeError, match=r"; the former service was put back$"):
-        probe(endpoint, target)
-    deploy(old, target)
+        tried(ModelVersion("toy_model", "2", None, endpoint.package), rollout_of(target), endpoint)
     with pytest.raises(ProbeError, match=r"; the service was left as it is: it passed its test before, or another run"):
-        probe(endpoint, target)
+        tried(old, rollout_of(target), endpoint)
     assert target.endpoint().package == old.package
 
 
-def test_an_endpoint_that_is_not_there_is_taken_down(serve: Serve) -> None:
+def test_an_endpoint_that_is_not_there_is_taken_down(serve: Serve, rollout_of: RolloutOf) -> None:
     target = Fake()
     _, endpoint = serve()
     with pytest.raises(ProbeError, match="does not answer: ConnectionRefusedError"):
-        probe(replace(endpoint, url="http://127.0.0.1:9/score"), target)
+        probe(replace(endpoint, url="http://127.0.0.1:9/score"), rollout_of(target))
     assert target.calls == ["rollback"]
 
 
@@ -250,20 +361,22 @@ class Stuck(Fake):
         raise DeployError("the disk is full")
 
 
-def test_a_rollback_that_fails_does_not_hide_why_it_was_needed(serve: Serve) -> None:
+def test_a_rollback_that_fails_does_not_hide_why_it_was_needed(serve: Serve, rollout_of: RolloutOf) -> None:
     _, endpoint = serve(status=500)
     with pytest.raises(
         ProbeError, match=r"status 500 instead of 200.*; putting the former service back failed: the disk"
     ):
-        probe(endpoint, Stuck())
+        probe(endpoint, rollout_of(Stuck()))
 
 
-def test_ctrl_c_takes_down_what_was_not_tested(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_takes_down_what_was_not_tested(
+    serve: Serve, rollout_of: RolloutOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(_: Endpoint) -> Probe:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("orchestrator.stages.release.probe_endpoint", interrupted)
     target = Fake()
     with pytest.raises(KeyboardInterrupt):
-        probe(serve()[1], target)
+        probe(serve()[1], rollout_of(target))
     assert target.calls == ["rollback"]

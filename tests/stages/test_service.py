@@ -8,6 +8,7 @@ from orchestrator.deploy.fake import Fake
 from orchestrator.errors import DeployError
 from orchestrator.products import ModelVersion, Package, Probe
 from orchestrator.stages import service
+from orchestrator.tracking.none import NoTracking
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def target(toy_package: Package) -> Fake:
 
 
 def test_what_is_there_is_told(target: Fake) -> None:
-    assert service.status(target).state == "healthy"
+    assert service.status(target, NoTracking()).state == "healthy"
     assert service.endpoint(target).package == service.endpoint(target).package
     assert service.logs(target).startswith("Serving package")
     assert service.keys(target).primary == "fake-primary"
@@ -28,7 +29,7 @@ def test_what_is_there_is_told(target: Fake) -> None:
 def test_what_is_removed_is_gone(target: Fake) -> None:
     service.remove(target)
     service.remove(target)  # taking down nothing is fine
-    assert service.status(target).state == "absent"
+    assert service.status(target, NoTracking()).state == "absent"
     with pytest.raises(DeployError):
         service.endpoint(target)
 

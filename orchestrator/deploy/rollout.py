@@ -1,0 +1,154 @@
+"""Rollout: the transaction of one command on one service, alone under a lock from deploy through probe to promote."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import os
+import typing
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, final
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+
+from orchestrator.deploy import Target
+from orchestrator.deploy.waiting import waiting
+from orchestrator.errors import DeployError
+from orchestrator.products import Endpoint, ModelVersion
+
+LOCK_SECONDS = 3600  # several commands may wait, each for one that builds an image
+POLL_SECONDS = 0.05
+
+
+def serves(stage: Any) -> bool:
+    """Return whether a stage takes a target, or the rollout on it."""
+    call = stage if inspect.isroutine(stage) else getattr(stage, "__call__", stage)  # noqa: B004 -- a class's own
+    try:
+        return any(kind in (Target, Rollout) for kind in typing.get_type_hints(call).values())
+    except (NameError, TypeError):  # planning tells
+        return True
+
+
+@final
+class Rollout:
+    """What serves, the alias ``champion`` and the record of versions, changed by one command at a time.
+
+    As a context manager it ends with the run: what was deployed and not committed is rolled back if the run failed, and
+    accepted if it passed its test and nothing in the run promotes it. ``file`` notes whose rollout is the last.
+    """
+
+    def __init__(self, target: Target, file: Path) -> None:
+        self.target, self._file = target, file
+        self._lock = FileLock(file.with_suffix(".lock"))
+        self._id = uuid4().hex
+        self._before: Mapping[str, Any] | None = None  # the note that was there; None: no rollout is under way
+        self._deployed = self._passed = self._committed = False
+
+    def __enter__(self) -> Rollout:
+        self._id = uuid4().hex
+        self._deployed = self._passed = self._committed = False
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if self._deployed and kind is not None:
+                logging.getLogger(__name__).warning("deploy: %s", self.rollback())
+            elif self._deployed and self._passed:
+                self.commit()
+        finally:
+            self._end()
+
+    def begin(self, version: ModelVersion, note: Callable[[str], None]) -> None:
+        """Wait until no other command is in a rollout of this service.
+
+        Raises:
+            DeployError: another one does not end.
+        """
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with waiting(note, f"waiting for {self._who()}"):
+            try:
+                self._lock.acquire(timeout=LOCK_SECONDS, poll_interval=POLL_SECONDS)
+            except Timeout:
+                raise DeployError(
+                    f"deploy: {self._who()} has been changing this service for {LOCK_SECONDS} s; wait for it or end it"
+                ) from None
+        self._before = self._read()
+        known = {"model": version.name, "version": version.version, "fingerprint": version.package.fingerprint}
+        self._put({"id": self._id, **known, "pid": os.getpid(), "committed": False})
+
+    def deploy(self, version: ModelVersion) -> Endpoint:
+        """Serve the version's package. From here on a failure of the run is rolled back."""
+        endpoint = self.target.deploy(version.package, version)
+        self._deployed = True
+        return endpoint
+
+    def passed(self) -> None:
+        """Note that the endpoint passed its test."""
+        self._passed = True
+
+    def check(self, version: ModelVersion) -> None:
+        """Raise a DeployError if another package serves: one deployed from elsewhere, where another lock is held."""
+        live = self.target.endpoint().package
+        if live.fingerprint != version.package.fingerprint:
+            raise DeployError(
+                f"deploy: another command has deployed '{live.model_name}', package {live.fingerprint[:16]}, meanwhile, "
+                f"and that serves; the alias 'champion' was not moved to version {version.version}"
+            )
+
+    def commit(self) -> None:
+        """Accept what was deployed: it is rolled back no more, and the next command may begin."""
+        self._deployed, self._committed = False, True
+        try:
+            self.target.accept()
+            self._put({**self._read(), "committed": True})
+            self._before = None
+        finally:
+            self._end()
+
+    def rollback(self) -> str:
+        """Put the former service back; return what came of it, for people: a failure does not hide why it was needed."""
+        self._deployed = False
+        try:
+            return self.target.rollback().value
+        except DeployError as error:
+            return f"putting the former service back failed: {error}"
+        finally:
+            self._end()
+
+    def superseded(self) -> str:
+        """Return which command has begun a rollout after this one was committed, for people; empty if none has."""
+        last = self._read()
+        if not self._committed or last.get("id", self._id) == self._id:
+            return ""
+        return f"{_named(last)} {'has taken' if last.get('committed') else 'is taking'} the place of this one"
+
+    def _end(self) -> None:
+        """Let the next command begin; a rollout that came to nothing leaves no note."""
+        if self._before is not None:
+            self._put(self._before)
+            self._before = None
+        self._lock.release()
+
+    def _who(self) -> str:
+        last = self._read()
+        return f"another command, which deploys {_named(last)}," if last else "another command"
+
+    def _read(self) -> dict[str, Any]:
+        with suppress(OSError, ValueError, TypeError):
+            return dict(json.loads(self._file.read_text()))
+        return {}
+
+    def _put(self, note: Mapping[str, Any]) -> None:
+        temporary = self._file.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps(note))
+        temporary.replace(self._file)
+
+
+def _named(note: Mapping[str, Any]) -> str:
+    version = note.get("version") or f"of package {str(note.get('fingerprint', ''))[:16]}"
+    return f"{note.get('model')} version {version} (process {note.get('pid')})"
