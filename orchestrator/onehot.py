@@ -26,7 +26,7 @@ def check_one_hot(X: pd.DataFrame, pipeline: Any, most: int) -> None:
     if (total := sum(made.values())) <= most:
         return
     largest = sorted(made, key=lambda name: -made[name])[:_NAMED]
-    listed = ", ".join(f"'{name}' has {X[name].nunique():,} distinct values" for name in largest if made[name] > 2)
+    listed = ", ".join(f"'{name}' has {X[name].nunique():,} distinct values" for name in largest)
     raise DataError(
         f"data.max_one_hot: one-hot encoding would make {total:,} columns of the table, more than {most:,}: {listed}; leave "
         f"an identifier or free text out ('data.drop=[{largest[0]}]'), keep the most frequent values (max_categories of "

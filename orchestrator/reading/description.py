@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -30,7 +31,7 @@ _NOTATIONS = {  # of numbers, by the signs that group thousands and that stand b
         if grouping
         else rf"[+-]?\d*({re.escape(decimal)}\d+)?(?<=\d)"
     )
-    for grouping, decimal in (("", ","), (",", "."), (".", ","), ("'", "."), (" ", "."), (" ", ","), ("", "."))
+    for grouping, decimal in (("", ","), ("", "."), (",", "."), (".", ","), ("'", "."), (" ", "."), (" ", ","))
 }
 _THREE = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -184,9 +185,9 @@ def _looks_numeric(texts: Mapping[str, int], form: TableFormat) -> str:
         shown = next((text for text in fits if any(sign in text for sign in keys.values())), None)
         cells = sum(sample[text] for text in fits)
         if shown is not None and cells >= _MOSTLY * total and cells > best[0]:
-            best = (cells, f"{shown!r}; write " + " ".join(f"'data.{key}=\"{sign}\"'" for key, sign in keys.items()))
+            best = (cells, f"{shown!r}; write " + " ".join(_override(key, sign) for key, sign in keys.items()))
             if not grouping and all(_THREE.fullmatch(text) for text in fits if decimal in text):
-                best = (cells, f"{best[1]}, or 'data.thousands=\"{decimal}\"' if it groups thousands")
+                best = (cells, f"{best[1]}, or {_override('thousands', decimal)} if it groups thousands")
     if best[1]:
         return best[1]
     words = [text for text in texts if not _NUMBER.fullmatch(text.strip())]
@@ -195,6 +196,10 @@ def _looks_numeric(texts: Mapping[str, int], form: TableFormat) -> str:
         listed = ",".join(f'"{word}"' for word in words)
         return f"all but {', '.join(map(repr, words))}; if that means missing, write 'data.missing_values=[{listed}]'"
     return ""
+
+
+def _override(key: str, sign: str) -> str:
+    return shlex.quote(f'data.{key}="{sign}"')
 
 
 def _typed(name: str) -> str:
@@ -208,7 +213,8 @@ def _kind_in_words(kind: str, columns: Sequence[ColumnReading]) -> str:
     if not levels:
         return text
     span = f"{levels[0]:,} to {levels[-1]:,}" if levels[0] != levels[-1] else f"{levels[0]:,}"
-    return f"{text} ({span} {'levels' if kind == 'categories' else 'distinct values'})"
+    noun = "level" if kind == "categories" else "distinct value"
+    return f"{text} ({span} {noun}{'s' * (levels[-1] != 1)})"
 
 
 def _singular(kind: str) -> str:

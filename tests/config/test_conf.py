@@ -50,6 +50,10 @@ def tmp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     people.to_csv(folder / "people.csv", index=False)
     people.to_csv(folder / "people.csv.gz", index=False)
     people.to_csv(folder / "tabs.csv", index=False, sep="\t")
+    people.to_csv(folder / "tabs.TSV", index=False, sep="\t")
+    (folder / "packed").write_bytes((folder / "people.csv.gz").read_bytes())
+    people.to_csv(folder / "indexed.csv")
+    people.set_axis([3, 9]).to_parquet(folder / "indexed.parquet")
     people.to_csv(folder / "spaces.csv", index=False, sep=" ")
     people.to_csv(folder / "bom.csv", index=False, encoding="utf-8-sig")
     people.to_parquet(folder / "people.parquet")
@@ -93,7 +97,16 @@ def test_options_that_suit_each_other_raise_no_false_alarm(line: str, tmp: Path,
         ),
         "data=csv data.path={tmp}/tabs.csv 'data.separator=\"\t\"' data.target=paid preprocess=tabular",
         r"""data=csv data.path={tmp}/spaces.csv 'data.separator="\s+"' data.target=paid preprocess=tabular""",
+        r"""data=csv data.path={tmp}/tabs.csv data.separator="\t" data.target=paid preprocess=tabular""",
+        r"""data=csv data.path={tmp}/tabs.csv 'data.separator="\t"' data.target=paid preprocess=tabular""",
+        r"""data=csv data.path={tmp}/tabs.csv 'data.separator="\\t"' data.target=paid preprocess=tabular""",
+        "data=csv data.path={tmp}/tabs.TSV data.target=paid preprocess=tabular",
         "data=csv data.path={tmp}/people.csv.gz data.target=paid preprocess=tabular",
+        "data=csv data.path={tmp}/packed data.target=paid preprocess=tabular",
+        "data=csv data.path={tmp}/indexed.csv data.target=paid 'data.drop=[\"Unnamed: 0\"]' preprocess=tabular",
+        "data=csv data.path={tmp}/indexed.csv data.target=paid 'data.drop=[\"\"]' preprocess=tabular",
+        "data=parquet data.path={tmp}/indexed.parquet data.target=paid data.drop=[__index_level_0__] preprocess=tabular",
+        "-v",
         "data=csv data.path={tmp}/bom.csv data.target=age preprocess=tabular",
         "model.estimator=xgboost.XGBClassifier model/param_grid=none model.params.any_name_it_may_know=1",
         "model.estimator=lightgbm.LGBMClassifier 'model.param_grid={num_leaves: [7, 15]}' model/param_grid=none",

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -128,6 +129,18 @@ DATA = [
     row("data.stratify=yes", "data.stratify: should be true or false, got 'yes'"),
     row("data.positive=[1]", "data.positive: should be one label of the target, got [1]"),
     row("data.missing_values=NA", "data.missing_values: should be a list"),
+    row("data.separator=ab", "data.separator: should be one character such as ';' | got 'ab'"),
+    row("'data.separator=\"\\t+\"'", "data.separator: should be one character"),
+    row("'data.decimal=\";\"'", "data.decimal: should be '.' or ',', got ';'"),
+    row("'data.thousands=\".\"'", "data.thousands: '.' is data.decimal already"),
+    row("data.text_columns=[agee]", "data.text_columns: no column 'agee' | did you mean 'Age'"),
+    row("data.index=dorp", "data.index: should be 'auto', 'keep' or 'drop', got 'dorp' | did you mean 'drop'"),
+    row("data.path={tmp}/book.xlsx", "data.path: book.xlsx is an Excel workbook; save its sheet as a CSV file"),
+    row("data.path={tmp}/packed.csv", "data.path: packed.csv is a zip archive; unpack it"),
+    row(
+        "data.path={tmp}/wide.csv data.target=paid preprocess=tabular data.encoding=latin-1",
+        "data.encoding: wide.csv begins with the byte order mark of UTF-16; write utf-16, not latin-1",
+    ),
 ]
 
 TWO_STEPS = """\
@@ -454,6 +467,10 @@ def tmp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "latin.csv").write_bytes("größe,paid\n1,0\n".encode("latin-1"))
     (folder / "empty.csv").touch()
     (folder / "fake.parquet").write_text("no parquet")
+    (folder / "wide.csv").write_text("age,paid\n1,0\n", encoding="utf-16")
+    for name, member in (("packed.csv", "people.csv"), ("book.xlsx", "xl/workbook.xml")):
+        with zipfile.ZipFile(folder / name, "w") as archive:
+            archive.writestr(member, "age,paid\n1,0\n")
     (folder / "outside_broken.py").write_text("class Model\n")
     (folder / "outside_leaving.py").write_text("import sys\nsys.exit(3)\n")
     return folder

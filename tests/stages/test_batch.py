@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
 import pandas as pd
 import pytest
 from filelock import FileLock
@@ -287,3 +291,138 @@ def test_a_regression_has_predictions_alone(tmp_path: Path, numbers: pd.DataFram
     found = pd.read_csv(batch(ModelVersion("toy_model", "", None, package), spec, Progress()).path)
     assert list(found) == ["prediction"]
     assert found["prediction"].tolist() == pytest.approx((numbers["a"] * 2).tolist())
+
+
+# --- the table that a model was trained on, scored as it is
+
+
+@pytest.fixture(scope="module")
+def people() -> pd.DataFrame:
+    """Codes with leading zeros, words that are values, and numbers that need many digits."""
+    rng, n = np.random.default_rng(0), 60
+    y = rng.integers(0, 2, n)
+    price = np.round(y * 1000 + rng.normal(500, 400, n), 2)
+    country = np.where(rng.random(n) < 0.3, "NA", "DE")
+    table = pd.DataFrame({"price": price, "country": country, "zip": [f"{i % 3:03}" for i in range(n)], "y": y})
+    table.loc[::8, "country"] = None
+    table.loc[1::8, "price"] = np.nan
+    return table
+
+
+def german(number: float) -> str:
+    return "" if pd.isna(number) else f"{number:,.2f}".translate(str.maketrans(",.", ".,"))
+
+
+AS_TEXT = {"text_columns": ("zip",), "keep_default_na": False}
+WRITTEN: dict[str, tuple[Callable[[pd.DataFrame], bytes], dict[str, Any]]] = {
+    "t.csv": (lambda t: t.to_csv().encode(), AS_TEXT),
+    "t.TSV": (lambda t: t.to_csv(sep="\t", index=False).encode("utf-8-sig"), AS_TEXT),
+    "t.txt": (lambda t: t.to_csv(sep="\x1f", index=False).encode("utf-16"), {**AS_TEXT, "separator": r"\x1f", "encoding": "utf-16"}),
+    "t.dat": (lambda t: gzip.compress(t.to_csv(index=False).encode()), AS_TEXT),
+    "t.csv.gz": (lambda t: bz2.compress(t.to_csv(index=False).encode()), AS_TEXT),
+    "Köln.CSV": (
+        lambda t: t.assign(price=t["price"].map(german)).to_csv(sep=";", index=False).encode("latin-1"),
+        {**AS_TEXT, "separator": ";", "decimal": ",", "thousands": ".", "encoding": "latin-1"},
+    ),
+    "trailing": (lambda t: t.assign(**{"": None}).to_csv(index=False).encode(), AS_TEXT),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_table_that_was_trained_on_is_scored_as_it_is(tmp_path: Path, people: pd.DataFrame, name: str) -> None:
+    kit, path = Kit(tmp_path), tmp_path / name
+    write, keys = WRITTEN[name]
+    path.write_bytes(write(people))
+    parts, trained = kit.train(people, kit.search(preprocess=TABULAR), path=path, **keys)
+    package = kit.package(parts, trained, compile="never")
+    version = ModelVersion("toy_model", "1", None, package)
+    scored = batch(version, BatchSpec(input=path, output=tmp_path / "scored.parquet", chunk_rows=7), Progress())
+    found = pd.read_parquet(scored.path)
+    assert (scored.rows, scored.refused) == (len(people), 0)
+    assert list(found) == ["price", "country", "zip", "y", "prediction", "probability_0", "probability_1"]
+    rows = pd.concat([parts.X_train, parts.X_test]).sort_index()
+    assert set(rows["country"].dropna()) == {"NA", "DE"}
+    expected = trained.pipeline.predict_proba(rows)
+    assert found[["probability_0", "probability_1"]].to_numpy() == pytest.approx(expected, abs=1e-12)
+    scorer = Scorer.load(package.path)
+    records = rows.astype(object).where(rows.notna(), "").to_dict("records")
+    records = [{**record, "price": record["price"] or None} for record in records]
+    status, reply, _ = scorer.answer(json.dumps({"data": records}))  # the empty text means missing here, too
+    assert status == 200, reply
+    assert json.loads(reply)["probabilities"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_words_that_training_took_for_missing_are_missing_everywhere(tmp_path: Path, people: pd.DataFrame) -> None:
+    kit = Kit(tmp_path)
+    parts, trained = kit.train(people, kit.search(preprocess=TABULAR), missing_values=("-", "-999"))
+    package = kit.package(parts, trained, compile="never")
+    assert set(parts.X_train["country"].dropna()) == {"DE"}
+    texts = [f"{price},{country},1" for price in ("-999", "-999.0", "-", "nan") for country in ("NA", "-", "None", "")]
+    (tmp_path / "new.csv").write_text("\n".join(["price,country,zip", *texts]))
+    spec = BatchSpec(input=tmp_path / "new.csv", output=tmp_path / "scored.csv")
+    scored = batch(ModelVersion("toy_model", "1", None, package), spec, Progress())
+    assert (scored.rows, scored.refused) == (16, 0)
+    probabilities = pd.read_csv(scored.path)["probability_1"]
+    assert set(probabilities) == {probabilities[0]}
+    scorer = Scorer.load(package.path)
+    for word in ("NA", "-", "None", "", None):
+        for rows in (1, 300):
+            status, reply, _ = scorer.answer(json.dumps({"data": [{"price": None, "country": word, "zip": 1}] * rows}))
+            assert status == 200, reply
+            assert json.loads(reply)["probabilities"][0][1] == pytest.approx(probabilities[0])
+    assert scorer.answer(json.dumps({"data": [{"price": None, "country": "XX", "zip": 1}]})).status == 400
+
+
+def test_what_batch_says_of_the_input_goes_before_what_training_knew(tmp_path: Path, people: pd.DataFrame) -> None:
+    kit, (write, keys) = Kit(tmp_path), WRITTEN["Köln.CSV"]
+    (tmp_path / "old.csv").write_bytes(write(people))
+    package = kit.package(
+        *kit.train(people, kit.search(preprocess=TABULAR), path=tmp_path / "old.csv", **keys), compile="never"
+    )
+    version = ModelVersion("toy_model", "1", None, package)
+    people.to_csv(tmp_path / "new.csv", index=False)
+    with pytest.raises(DataError, match=r"batch\.separator: new\.csv seems to be separated by ',', not by ';'"):
+        batch(version, BatchSpec(input=tmp_path / "new.csv", output=tmp_path / "o.csv"), Progress())
+    wrong = BatchSpec(input=tmp_path / "new.csv", output=tmp_path / "o.csv", separator=",")
+    assert batch(version, wrong, Progress()).refused == people["price"].notna().sum()  # 12.5 is no German number
+    (tmp_path / "o.csv").unlink()
+    right = BatchSpec(input=tmp_path / "new.csv", output=tmp_path / "o.csv", separator=",", decimal=".")
+    assert batch(version, right, Progress()).refused == 0
+
+
+def test_a_parquet_table_is_scored_as_it_is(tmp_path: Path, people: pd.DataFrame) -> None:
+    table = people.assign(
+        price=[None if pd.isna(price) else Decimal(str(price)) for price in people["price"]],
+        zip=people["zip"].astype("int64"),
+        flag=pd.Series([True, None, False] * 20, dtype="boolean"),
+    ).set_index(pd.Index(range(100, 160)))
+    kit, path = Kit(tmp_path), tmp_path / "table.parquet"
+    keys: dict[str, Any] = {"format": "parquet", "text_columns": ("zip",)}
+    parts, trained = kit.train(table, kit.search(preprocess=TABULAR), **keys)
+    package = kit.package(parts, trained)
+    assert Compilation.read(package.path).used
+    assert set(parts.X_train["zip"]) == {"0", "1", "2"}
+    spec = BatchSpec(input=path, output=tmp_path / "scored.parquet")
+    scored = batch(ModelVersion("toy_model", "1", None, package), spec, Progress())
+    found, rows = pd.read_parquet(scored.path), pd.concat([parts.X_train, parts.X_test]).sort_index()
+    assert (scored.refused, list(found)[:5]) == (0, list(table))
+    expected = trained.pipeline.predict_proba(rows)
+    assert found[["probability_0", "probability_1"]].to_numpy() == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_long_cell_is_scored(score: Score, rows: pd.DataFrame) -> None:
+    assert score(rows.assign(note="x" * 140_000).head(3), keep=["key"]).rows == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"PK\x03\x04...", "batch.input: new.csv is a zip archive; unpack it"),
+        ("a,b\n".encode("utf-16"), "batch.encoding: new.csv begins with the byte order mark of UTF-16; write utf-16"),
+        (gzip.compress(b"a,b\n1,2\n" * 99)[:20], "batch.input: .*new.csv cannot be read: "),
+    ],
+)
+def test_a_file_of_another_kind_is_told(score: Score, tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "new.csv").write_bytes(content)
+    with pytest.raises(DataError, match=f"^{message}"):
+        score(None)

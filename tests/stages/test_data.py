@@ -104,6 +104,108 @@ def test_other_separators_and_encodings(kit: Any, text: str, keys: dict[str, str
     assert dataset.y.tolist() == [1, 0]
 
 
+@pytest.mark.parametrize(
+    ("typed", "character"),
+    [(r"\t", "\t"), (r"\\t", "\t"), (r"\x1f", "\x1f"), ("|", "|"), (";", ";")],
+)
+def test_an_escaped_separator_keeps_empty_first_cells_and_quotes(kit: Any, typed: str, character: str) -> None:
+    rows = [["a", "b", "y"], ["", '"p, q"', "1"], ["2", "r", "0"], ["", "s", "1"]]
+    dataset = kit.load("\n".join(map(character.join, rows)), separator=typed)
+    assert dataset.X["a"].isna().tolist() == [True, False, True]
+    assert dataset.X["b"].tolist() == ["p, q", "r", "s"]
+    assert dataset.y.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b,y\n1,2,1,\n3,4,0,\n", r"line 2 \(row 1\) has 4 cells and the header 3; remove the separator at the end"),
+        ('a,b,y\n"r1",1,2,1\n"r2",3,4,0\n', r"line 2 \(row 1\) has 4 cells and the header 3; .* write its name"),
+        ("a,b,y\n1,2,1\n\n3,4,0,5\n", r"line 4 \(row 2\) has 4 cells and the header 3; put a cell .* in quotes"),
+        ("a,b,y\n1,2,1\n3,4\n", r"line 3 \(row 2\) has 2 cells and the header 3; complete the row, or remove it"),
+        ('a,b,y\n"1\n1",2,1\n3,4,0,,\n', r"line 4 \(row 2\) has 5 cells and the header 3; remove the separator"),
+    ],
+)
+def test_a_row_of_another_width_is_named(kit: Any, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=rf"^data\.path: table\.csv, {message}"):
+        kit.load(text)
+
+
+def test_a_separator_at_the_end_of_every_line_makes_no_column(kit: Any) -> None:
+    dataset = kit.load("a,y,\n1,1,\n2,0,\n")
+    assert dataset.X.columns.tolist() == ["a"]
+    assert dataset.reading.left_out == {"Unnamed: 2": "it has no name and is empty"}
+
+
+@pytest.mark.parametrize(
+    ("index", "kept"),
+    [
+        ([*range(30)], False),
+        ([*range(1, 31)], False),
+        ([*range(15, 30), *range(15)], False),
+        ([*range(15), *range(15)], False),
+        ([0, 1] * 15, True),
+        ([5] * 30, True),
+        ([*range(10), 3, *range(11, 30)], True),
+        ([f"r{i}" for i in range(30)], True),
+        ([i / 2 for i in range(30)], True),
+    ],
+)
+def test_an_unnamed_first_column_that_only_numbers_rows_is_no_feature(kit: Any, index: list[Any], kept: bool) -> None:
+    table = pd.DataFrame({"a": range(30), "y": [0, 1] * 15}, index=index).to_csv()
+    assert ("Unnamed: 0" in kit.load(table).X) is kept
+    assert "Unnamed: 0" in kit.load(table, index="keep").X
+    assert "Unnamed: 0" not in kit.load(table, index="drop").X
+    assert "Unnamed: 0" not in kit.load(table, index="keep", drop=("Unnamed: 0",)).X
+    assert len(kit.load(table).reading.notes) == (index[0] == "r0" or not kept)
+
+
+@pytest.mark.parametrize(
+    ("keys", "values"),
+    [
+        ({"decimal": ",", "thousands": "."}, [1234567.5, 0.25, -12.0]),
+        ({"decimal": ","}, ["1.234.567,5", "0,25", "-12"]),
+    ],
+)
+def test_numbers_in_another_notation(kit: Any, keys: dict[str, Any], values: list[Any]) -> None:
+    dataset = kit.load("x;y\n1.234.567,5;1\n0,25;0\n-12;1\n", separator=";", **keys)
+    assert dataset.X["x"].tolist() == values
+
+
+@pytest.mark.parametrize("cell", ["01.02.2024", "1.2.3", "12.34", "1234.567"])
+def test_a_thousands_sign_makes_no_number_of_something_else(kit: Any, cell: str) -> None:
+    dataset = kit.load(f"x;y\n1.234;1\n{cell};0\n", separator=";", decimal=",", thousands=".")
+    assert dataset.X["x"].tolist() == ["1.234", cell]
+    assert dataset.reading.notes == (f"column 'x' is read as text: '{cell}' is no number with data.thousands='.'",)
+
+
+def test_text_columns_keep_their_zeros_in_both_formats(kit: Any) -> None:
+    table = pd.DataFrame({"zip": [12, 7, None], "x": [1, 2, 3], "y": [0, 1, 0]}).astype({"zip": "Int64"})
+    assert kit.load("zip,x,y\n012,1,0\n007,2,1\nNA,3,0\n", text_columns=("zip",)).X["zip"].tolist()[:2] == [
+        "012",
+        "007",
+    ]
+    dataset = kit.load(table, format="parquet", text_columns=("zip",))
+    assert dataset.X["zip"].tolist()[:2] == ["12", "7"]
+    assert dataset.X["zip"].isna().tolist() == [False, False, True]
+
+
+def test_words_may_be_values(kit: Any) -> None:
+    text = "x,n,y\nNA,1,None\n,2,no\nNone,,None\n-,4,no\n"
+    dataset = kit.load(text, keep_default_na=False, missing_values=("-",))
+    assert dataset.X["x"].fillna("?").tolist() == ["NA", "?", "None", "?"]
+    assert dataset.X["n"].dtype == "float64"
+    assert dataset.classes == ("None", "no")
+    with pytest.raises(DataError, match=r"'y' is missing in 2 of 4 rows; .*'None' stands for missing \(data\.keep_def"):
+        kit.load(text)
+
+
+def test_labels_that_are_meant_to_be_one_are_told(kit: Any) -> None:
+    text = "x,y\n1,No\n2,No \n3,Yes\n"
+    with pytest.raises(DataError, match=r"data\.positive: .*; 'No' and 'No ' differ in blanks or case only"):
+        kit.load(text, positive="Yes")
+
+
 def test_strings_that_mean_missing(kit: Any) -> None:
     dataset = kit.load("x,y\n-,1\n2,0\nNA,1\n", missing_values=("-",))
     assert dataset.X["x"].isna().tolist() == [True, False, True]
@@ -215,3 +317,42 @@ def test_metrics_of_many_classes_suit_two_and_three(kit: Any) -> None:
 def test_missing_categories_and_infinite_features_are_the_estimators_business(kit: Any) -> None:
     table = labels([0, 1]).assign(x=np.inf)
     assert kit.split(table).X_train["x"].eq(np.inf).all()
+
+
+# --- one-hot columns
+
+
+def coded(**encoder: Any) -> dict[str, Any]:
+    """Preprocessing that encodes the columns of text."""
+    options = {"_target_": "sklearn.preprocessing.OneHotEncoder", "handle_unknown": "ignore", **encoder}
+    return {"branches": {"text": {"columns": "categorical", "steps": {"encode": options}}}}
+
+
+@pytest.mark.parametrize(
+    ("bound", "encoder", "refused"),
+    [
+        (62, {}, False),
+        (61, {}, True),
+        (12, {"max_categories": 10}, False),
+        (11, {"max_categories": 10}, True),
+        (3, {"min_frequency": 2}, False),
+        (2, {"min_frequency": 0.1}, True),
+    ],
+)
+def test_one_hot_columns_have_a_bound(kit: Any, bound: int, encoder: dict[str, Any], refused: bool) -> None:
+    table = pd.DataFrame({"id": [f"c{i}" for i in range(60)], "sex": ["f", "m"] * 30, "y": [0, 1] * 30})
+    search = kit.search(preprocess=coded(**encoder))
+    if not refused:
+        assert len(kit.split(table, search, max_one_hot=bound).X_train) == 45
+        return
+    with pytest.raises(DataError) as caught:
+        kit.split(table, search, max_one_hot=bound)
+    assert str(caught.value).startswith("data.max_one_hot: one-hot encoding would make ")
+    assert "'id' has 60 distinct values" in str(caught.value)
+    assert "data.drop=[id]" in str(caught.value)
+
+
+def test_numbers_and_a_table_without_encoder_have_no_bound(kit: Any) -> None:
+    table = pd.DataFrame({"id": range(60), "y": [0, 1] * 30})
+    assert len(kit.split(table, kit.search(preprocess=coded()), max_one_hot=1).X_train) == 45
+    assert len(kit.split(table, max_one_hot=1).X_train) == 45

@@ -1,0 +1,104 @@
+"""What is said of a table that was read, and what of it should be looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.config.spec import DataSpec
+from orchestrator.reading.description import TableReading, described
+from orchestrator.reading.frame import read_table
+from score.contract import Contract
+
+
+def read(folder: Path, *columns: list[str], **keys: Any) -> TableReading:
+    """Read a table of columns x, x1, ... and y, separated by semicolons."""
+    names = ["x", *(f"x{place}" for place in range(1, len(columns)))]
+    rows = [";".join([*names, "y"]), *(";".join([*cells, "1"]) for cells in zip(*columns, strict=True))]
+    (folder / "t.csv").write_text("\n".join(rows))
+    data = DataSpec(
+        **{"path": folder / "t.csv", "format": "csv", "target": "y", "test_size": 0.5, "separator": ";"} | keys
+    )
+    table = read_table(data)
+    X = table.frame.drop(columns="y")
+    columns_of = Contract.describe(X, model_name="", task="regression").columns
+    return described(table, columns_of, X, table.frame["y"])
+
+
+def test_one_line_says_how_columns_were_taken(tmp_path: Path) -> None:
+    columns = [["1", "", "NA"], ["1.5", "2", "3"], ["p", "q", "p"], ["True", "False", "True"], ["u", "", "v"]]
+    found = read(tmp_path, *columns)
+    assert found.line == (
+        "3 rows; 2 numbers, 1 boolean, 2 categories (2 levels); missing: 3 cells in 2 columns (empty 2, 'NA' 1)"
+    )
+    assert found.table.splitlines()[0] == "x   numbers (float64), 2 missing (empty 1, 'NA' 1)"
+    assert [column["missing"] for column in found.as_json()["columns"]] == [2, 0, 0, 0, 1]
+    assert read(tmp_path, ["a"] * 3).line == "3 rows; 1 category (1 level); nothing missing"
+
+
+@pytest.mark.parametrize(
+    ("cells", "note"),
+    [
+        (["0,980", "1,25", "3"], "looks like numbers: '0,980'; write 'data.decimal=\",\"'"),
+        (["1,234", "12,500", "7"], "write 'data.decimal=\",\"', or 'data.thousands=\",\"' if it groups thousands"),
+        (["1.234,5", "12,5", "7"], "write 'data.thousands=\".\"' 'data.decimal=\",\"'"),
+        (["1,234.5", "1,000,000", "7"], "write 'data.thousands=\",\"'"),
+        (["1.234.567", "12.000", "7"], "write 'data.thousands=\".\"' 'data.decimal=\",\"'"),
+        (["1 234", "900"], "write 'data.thousands=\" \"'"),
+        (["1.234", "12.000", "7"], "with a decimal point and each has three digits behind it: if the points group"),
+        (["007", "12", "3"], "is read as numbers and holds '007': .* write 'data.text_columns=\\[x\\]'"),
+        (["00.5", "12.5"], "holds '00.5'"),
+        ([*map(str, range(40)), "?"], "numbers: all but '\\?'; if that means missing, write 'data.missing_values"),
+        (["No ", "No", "yes"], "'No ' and 'No' differ in blanks or case only"),
+        (["Oslo", "oslo", "OSLO"], "differ in blanks or case only"),
+        (
+            ["NA", "DE", "FR"],
+            "'NA' in 1 cells was taken for missing; if it is a value, write data.keep_default_na=false",
+        ),
+        (["None", "a", "null"], "'None', 'null' in 2 cells was taken for missing"),
+        ([f"id{i}" for i in range(40)], "has 40 distinct texts in 40 rows, like an identifier .* 'data.drop=\\[x\\]'"),
+    ],
+)
+def test_what_looks_like_a_mistake_is_told_with_the_key(tmp_path: Path, cells: list[str], note: str) -> None:
+    import re
+
+    (found,) = read(tmp_path, cells).notes
+    assert re.search(note, found), found
+    assert found.startswith("column 'x'")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["0.627", "2.288", "1.500"],
+        ["1.234", "0.5", "2"],
+        ["1234", "2.345"],
+        ["0", "10"],
+        ["1.0", "2.0"],
+        ["a", "b"],
+        ["-0.5", "0"],
+    ],
+)
+def test_plain_columns_have_no_note(tmp_path: Path, cells: list[str]) -> None:
+    assert read(tmp_path, cells).notes == ()
+
+
+def test_nothing_is_said_of_what_the_configuration_settles(tmp_path: Path) -> None:
+    found = read(tmp_path, ["1.234,5", "7", "12"], ["007", "012", "3"], ["NA", "b", ""], thousands=".", decimal=",",
+                 text_columns=("x1",), keep_default_na=False)  # fmt: skip
+    assert found.notes == ()
+    assert [(column.kind, column.missing) for column in found.columns] == [
+        ("numbers", 0),
+        ("categories", 0),
+        ("categories", 1),
+    ]
+
+
+def test_the_target_is_looked_at_too(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,y\n1,No\n2,No \n3,yes\n")
+    data = DataSpec(path=tmp_path / "t.csv", format="csv", target="y", test_size=0.5)
+    table = read_table(data)
+    (note,) = described(table, (), table.frame[["x"]], table.frame["y"]).notes
+    assert note == "column 'y': 'No' and 'No ' differ in blanks or case only; write them alike"
