@@ -102,8 +102,12 @@ class Section(BaseModel):
         return dict(_leaves(self.section, self.model_dump(mode="json", by_alias=True, exclude=set(without))))
 
     def flat(self) -> dict[str, str]:
-        """The leaves as people read them."""
-        return {at: value if isinstance(value, str) else json.dumps(value) for at, value in self.leaves().items()}
+        """The values as people read them, by their keys; a mapping that is a value of a user's own is one JSON text.
+
+        Keys of such a mapping may be columns or labels, and MLflow takes few characters in a name.
+        """
+        found = _entries(self.section, self, self.model_dump(mode="json", by_alias=True))
+        return {at: value if isinstance(value, str) else json.dumps(value) for at, value in found}
 
     def parts(self, *without: str) -> dict[str, str]:
         """The leaves as text that tells the number 1 from the text "1"."""
@@ -124,6 +128,20 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _leaves(f"{path}.{name}" if path else str(name), below)
     else:
         yield path, value
+
+
+def _entries(path: str, model: BaseModel, dumped: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Values by the keys that the schema knows: fields, their names below mappings, and a component's options."""
+    for name, field in type(model).model_fields.items():
+        key = field.alias or name
+        at, value, text = f"{path}.{key}", getattr(model, name), dumped[key]
+        below = value.items() if isinstance(value, Mapping) and value else [("", value)]
+        for entry, each in below:
+            place = f"{at}.{entry}" if entry else at
+            written = text[entry] if entry else text
+            yield from _entries(place, each, written) if isinstance(each, BaseModel) else [(place, written)]
+    for name in model.model_extra or {}:
+        yield f"{path}.{name}", dumped[name]
 
 
 def _origins(*targets: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 from orchestrator.products import Candidate, Report
 from orchestrator.tracking.store import ERROR, Store, owner
 
+RUN_NAME = "mlflow.runName"
 REPORT, PARENT, SWEEP = "orchestrator.report", "mlflow.parentRunId", "orchestrator.sweep"
 # MLflow's own limits
 PARAM_LENGTH, TAG_LENGTH, NAME_LENGTH, PER_BATCH = 6000, 8000, 120, 100
@@ -91,7 +93,8 @@ def log_report(store: Store, run_id: str, report: Report) -> None:
     """Write a Report down. Its digest comes last: a run that has it is complete."""
     report = plain(report)
     best = {f"best_{name}": value for name, value in report.best_params.items()}
-    _log(store, run_id, params={**report.params, **best}, metrics=report.metrics, tags=report.tags)
+    tags = {RUN_NAME: run_name(report), **report.tags}
+    _log(store, run_id, params={**report.params, **best}, metrics=report.metrics, tags=tags)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "config.yaml").write_text(report.config)
         for name, png in report.figures.items():
@@ -102,6 +105,12 @@ def log_report(store: Store, run_id: str, report: Report) -> None:
     for candidate in report.candidates:
         _log_candidate(store, run_id, candidate)
     _log(store, run_id, tags={REPORT: digest(report)})
+
+
+def run_name(report: Report) -> str:
+    """Name a run by what tells the jobs of a sweep apart in a list: its model and its seed."""
+    model = report.params.get("model.estimator", "run").rpartition(".")[2]
+    return f"{model} seed={report.params.get('seed', '?')}"[:NAME_LENGTH]
 
 
 def digest(report: Report) -> str:
@@ -117,14 +126,16 @@ def _log_candidate(store: Store, parent: str, candidate: Candidate) -> None:
     # Three calls, 12 ms in all over sqlite: a thousand candidates take 13 s, beside the pipeline. In one transaction
     # through MLflow's own tables they would take 1.4 s, for the price of depending on its private schema.
     name = ", ".join(f"{key}={value}" for key, value in candidate.params.items())[:NAME_LENGTH] or "defaults"
-    run = store.client.create_run(store.experiment_id, tags={PARENT: parent}, run_name=name)
+    tags = {PARENT: parent} | ({ERROR: candidate.error[:TAG_LENGTH]} if candidate.error else {})
+    run = store.client.create_run(store.experiment_id, tags=tags, run_name=name)
     metrics = {f"mean_test_{key}": value for key, value in candidate.mean.items()}
     metrics |= {f"std_test_{key}": value for key, value in candidate.std.items()}
     metrics |= {"rank": candidate.rank, "fit_seconds": candidate.fit_seconds}
     if candidate.resources is not None:
         metrics["n_resources"] = candidate.resources
-    _log(store, run.info.run_id, params=candidate.params, metrics=metrics)
-    store.client.set_terminated(run.info.run_id)
+    measured = {key: value for key, value in metrics.items() if math.isfinite(value)}  # not of one that failed
+    _log(store, run.info.run_id, params=candidate.params, metrics=measured)
+    store.client.set_terminated(run.info.run_id, "FAILED" if candidate.error else "FINISHED")
 
 
 def _log(
@@ -154,7 +165,12 @@ def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    return {key: str(value)[:PARAM_LENGTH] for key, value in values.items()}
+    return {key: _text(value)[:PARAM_LENGTH] for key, value in values.items()}
+
+
+def _text(value: Any) -> str:
+    """A mapping as one JSON value, anything else as Python prints it."""
+    return json.dumps(value, default=str) if isinstance(value, Mapping) else str(value)
 
 
 def _numbers(values: Mapping[str, float]) -> dict[str, float]:
