@@ -36,7 +36,7 @@ def job(config: DictConfig) -> float:
     typed = [override.removeprefix("++") for override in overrides["task"]]
     values = plain(config, tracking__sweep_id=sweep)
     values.overrides, values.sweep = [*overrides["hydra"], *typed], sweep or ""
-    score = cli.main(values, mistakes, Path(context.runtime.output_dir))
+    score = cli.main(values, mistakes, Path(context.runtime.output_dir), compared=sweep is not None)
     if score is not None:
         return score
     if sweep:  # an exception and no exit: the other jobs go on

@@ -21,6 +21,7 @@ from orchestrator.engine import Products
 from orchestrator.errors import OrchestratorError, Problem, SpecError
 from orchestrator.products import Endpoint, ModelVersion, Package, Report, Trained
 from orchestrator.result import Result
+from orchestrator.scores import score_table
 from orchestrator.wiring import Run, bind
 
 if TYPE_CHECKING:
@@ -41,10 +42,11 @@ TRACEBACK = "ORCHESTRATOR_TRACEBACK"  # what HYDRA_FULL_ERROR was before run.py 
 FAULTS = "azure.faults="  # of a rehearsal: not to be asked for again
 
 
-def main(config: Config, known: Sequence[Problem], folder: Path) -> float | None:
+def main(config: Config, known: Sequence[Problem], folder: Path, *, compared: bool = False) -> float | None:
     """Run a configuration for a person; None if it failed, else the best candidate's score, 0 where nothing is trained.
 
-    ``known`` are mistakes found while composing, ``folder`` is where result.json goes.
+    ``known`` are mistakes found while composing, ``folder`` is where result.json goes. The
+    scores of jobs that are ``compared`` at the end of a sweep have no table of their own.
     """
     if tell(checks.problems(config, known)):
         return None
@@ -63,6 +65,8 @@ def main(config: Config, known: Sequence[Problem], folder: Path) -> float | None
             products = run.start([console, result])
         finally:
             result.write(folder / "result.json", products)
+        if Report in products and not compared:
+            console.table(score_table(products[Report]))
         console.where(_where(run.spec, products, folder, config.overrides))
     except OrchestratorError as error:
         sys.stderr.write(f"{_heading(error)}\n")

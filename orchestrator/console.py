@@ -56,6 +56,7 @@ from orchestrator.products import (
     format_params,
 )
 from orchestrator.reading.description import TableReading
+from orchestrator.scores import format_score
 from score import golden
 from score.compiled import Compilation
 
@@ -100,12 +101,17 @@ class Console:
         self._say("Nothing was run or changed (dry_run=true).")
 
     def where(self, notes: Mapping[str, str]) -> None:
-        """Print where to look next, as (label, text)."""
+        """Print where to look next, as (label, text), below a blank line."""
         if notes:
             self._say("")
         width = max(map(len, notes), default=0)
         for label, text in notes.items():
             self._say(f"{label:<{width}}  {text}")
+
+    def table(self, lines: Sequence[str]) -> None:
+        """Print lines that stand together, below a blank line."""
+        if lines:
+            self._say("\n".join(["", *lines]))
 
     def _show(self, text: str, *columns: ProgressColumn, total: int | None = None) -> None:
         """Show a live line with a spinner in place of the one there is; none where output is no terminal."""
@@ -231,7 +237,9 @@ def _trained(trained: Trained) -> str:
 
 @_describes(Evaluation)
 def _evaluation(evaluation: Evaluation) -> str:
-    return "hold-out " + ", ".join(f"{name} {value:.3f}" for name, value in evaluation.metrics.items())
+    rows, positive = evaluation.notes.rows, evaluation.notes.positive
+    scores = ", ".join(f"{name} {format_score(value, rows)}" for name, value in evaluation.metrics.items())
+    return f"hold-out {scores}" + (f" (positive label: {positive})" if positive else "")
 
 
 @_describes(Package)

@@ -95,11 +95,29 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class ScoreNotes:
+    """What is to be known of scores: how many ``rows`` were scored, and what the dummy beside the model does.
+
+    Of two labels, ``positive`` is the positive one and ``of_positive`` are the metrics that depend on which one it is.
+    """
+
+    rows: int = 0
+    positive: str = ""
+    of_positive: Sequence[str] = ()
+    dummy: str = ""
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """How the best pipeline does on the hold-out rows: metrics, and the figures as PNG bytes by file name."""
+    """How the best pipeline does on the hold-out rows: metrics, and the figures as PNG bytes by file name.
+
+    ``dummy`` are the metrics of what predicts without looking at the rows.
+    """
 
     metrics: Mapping[str, float]
     figures: Mapping[str, bytes]
+    dummy: Mapping[str, float] = field(default_factory=dict)
+    notes: ScoreNotes = ScoreNotes()
 
 
 @dataclass(frozen=True)
@@ -117,6 +135,7 @@ class Report:
     figures: Mapping[str, bytes]
     config: str
     trained: str = ""
+    notes: ScoreNotes = ScoreNotes()
 
 
 # what a registered version has beside the package's own files, so that MLflow can load it

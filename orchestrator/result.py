@@ -47,6 +47,7 @@ class Result:
             "run_id": run and run.run_id,
             "model": version and {"name": version.name, "version": version.version},
             "best_params": report and dict(report.best_params),
+            "positive": report and report.tags.get("positive_label"),
             "refit": report and report.params.get("search.refit"),
             "failed": report
             and [{"params": dict(one.params), "error": one.error} for one in report.candidates if one.error],

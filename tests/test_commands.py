@@ -30,7 +30,8 @@ pytestmark = pytest.mark.slow
 
 TRAINING = ["assemble", "load", "split", "train", "evaluate", "report"]
 STAGES = [*TRAINING, "package", "prove", "register", "deploy", "probe", "promote"]
-KEYS = ["run_id", "model", "best_params", "metrics", "package", "endpoint", "probe", "batch", "stages", "error"]
+KEYS = ["run_id", "model", "best_params", "positive", "refit", "failed", "metrics"]
+KEYS += ["package", "endpoint", "probe", "batch", "stages", "error"]
 METRICS = ["roc_auc", "precision", "recall", "f1", "accuracy"]
 LONG = "model.param_grid.n_estimators=[300,301,302,303,304,305]"  # half a minute and more
 
@@ -102,7 +103,7 @@ def test_result_json_has_what_was_promised(here: Desk, first: Done) -> None:
     assert result["error"] is None
     assert result["model"] == {"name": "diabetes_model", "version": "1"}
     assert set(result["best_params"]) == {"n_estimators", "max_depth"}
-    wanted = {f"{kind}_{name}" for kind in ("mean_test", "std_test", "holdout") for name in METRICS}
+    wanted = {f"{kind}_{name}" for kind in ("mean_test", "std_test", "holdout", "dummy") for name in METRICS}
     assert set(result["metrics"]) == wanted
     assert result["metrics"]["mean_test_roc_auc"] > 0.78
     assert set(result["package"]) == {"path", "fingerprint"}

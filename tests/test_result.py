@@ -17,7 +17,7 @@ VERSION = ModelVersion("toy_model", "3", "run-1", PACKAGE)
 ENDPOINT = Endpoint("http://localhost:1/score", "local", True, PACKAGE, {"Authorization": "Bearer secret"})
 REPORT = Report(
     {"search.refit": "f1"},
-    {},
+    {"positive_label": "good"},
     {"max_depth": None},
     {"holdout_f1": 0.5, "mean_test_f1": float("nan")},
     (
@@ -61,6 +61,7 @@ def test_a_run_is_told_as_the_readme_says(tmp_path: Path) -> None:
         "run_id": "run-1",
         "model": {"name": "toy_model", "version": "3"},
         "best_params": {"max_depth": None},
+        "positive": "good",
         "refit": "f1",
         "failed": [{"params": {"max_depth": -1}, "error": "ValueError: no"}],
         "metrics": {"holdout_f1": 0.5},

@@ -114,8 +114,12 @@ class Section(BaseModel):
         return dict(_leaves(self.section, self.model_dump(mode="json", by_alias=True, exclude=set(without))))
 
     def flat(self) -> dict[str, str]:
-        """Every key that we or a class name, as people read it; a mapping that is one value stays one, as JSON."""
-        return {at: value if isinstance(value, str) else json.dumps(value) for at, value in _named(self.section, self)}
+        """The values as people read them, by their keys; a mapping that is a value of a user's own is one JSON text.
+
+        Keys of such a mapping may be columns or labels, and MLflow takes few characters in a name.
+        """
+        found = _entries(self.section, self, self.model_dump(mode="json", by_alias=True))
+        return {at: value if isinstance(value, str) else json.dumps(value) for at, value in found}
 
     def parts(self, *without: str) -> dict[str, str]:
         """The leaves as text that tells the number 1 from the text "1"."""
@@ -138,23 +142,18 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _named(path: str, part: BaseModel) -> Iterator[tuple[str, Any]]:
-    """The values below a part of the spec, by path. The keys of a mapping inside a value may be any text, so it is one."""
-    plain = part.model_dump(mode="json", by_alias=True)
-    extra = part.model_extra or {}
-    names = {field.alias or name: name for name, field in type(part).model_fields.items()} | {
-        name: name for name in extra
-    }
-    for key, name in names.items():
-        value = getattr(part, name)
-        inside = value if isinstance(value, Mapping) and name not in extra else {}
-        for below, one in inside.items():
-            if isinstance(one, BaseModel):
-                yield from _named(f"{path}.{key}.{below}", one)
-            else:
-                yield f"{path}.{key}.{below}", plain[key][below]
-        if not inside:
-            yield f"{path}.{key}", plain[key]
+def _entries(path: str, model: BaseModel, dumped: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Values by the keys that the schema knows: fields, their names below mappings, and a component's options."""
+    for name, field in type(model).model_fields.items():
+        key = field.alias or name
+        at, value, text = f"{path}.{key}", getattr(model, name), dumped[key]
+        below = value.items() if isinstance(value, Mapping) and value else [("", value)]
+        for entry, each in below:
+            place = f"{at}.{entry}" if entry else at
+            written = text[entry] if entry else text
+            yield from _entries(place, each, written) if isinstance(each, BaseModel) else [(place, written)]
+    for name in model.model_extra or {}:
+        yield f"{path}.{name}", dumped[name]
 
 
 def _origins(*targets: str) -> dict[str, str]:

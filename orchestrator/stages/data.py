@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
 from collections.abc import Sequence
 from numbers import Number
@@ -150,6 +151,7 @@ def split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Split
         raise DataError(f"data.test_size: {len(dataset.y)} rows cannot be split so: {error}") from error
     if classes is not None:
         _check_rows(y_train, classes, data, search, "training rows")
+        _check_held_out(y_train, y_test, classes, data, search)
     elif len(y_train) < search.estimator.cv:
         raise DataError(f"search.cv: {len(y_train)} training rows are fewer than {search.estimator.cv} folds")
     return Split(X_train, X_test, y_train, y_test, classes, dataset.digest, dataset.reading)
@@ -167,6 +169,36 @@ def _check_rows(y: pd.Series, classes: tuple[Any, ...], data: DataSpec, search: 
         raise DataError(
             f"data.target: class {classes[few[0]]!r}{others} has {counts.get(few[0], 0)} {what}, fewer than search.cv="
             f"{folds} folds; use fewer folds, or leave the class out"
+        )
+
+
+def _check_held_out(
+    y_train: pd.Series, y_test: pd.Series, classes: tuple[Any, ...], data: DataSpec, search: Search
+) -> None:
+    """A metric that needs rows of every class must find them among the hold-out rows; scikit-learn itself knows which."""
+    from sklearn.dummy import DummyClassifier
+    from sklearn.metrics import get_scorer
+
+    absent = sorted(set(range(len(classes))) - set(y_test.unique()))
+    if not absent:
+        return
+    guess = DummyClassifier().fit([[0]] * len(y_train), y_train)
+    unsuited = []
+    for name in search.estimator.scoring:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                computed = math.isfinite(get_scorer(name)(guess, [[0]] * len(y_test), y_test))
+            except ValueError:
+                computed = False
+        unsuited += [] if computed else [name]
+    if unsuited:
+        others = f" (and {len(absent) - 1} more classes)" if len(absent) > 1 else ""
+        remedy = "" if data.stratify else ", data.stratify=true"
+        raise DataError(
+            f"data.test_size: none of the {len(y_test)} hold-out rows is of class {classes[absent[0]]!r}{others}, and "
+            f"{', '.join(unsuited)} cannot be computed without; hold more rows out{remedy}, leave the class out, or "
+            "choose other metrics (search.scoring)"
         )
 
 

@@ -231,12 +231,13 @@ def evaluate(split: Split, trained: Trained, search: SearchSpec) -> Evaluation:
     """Score the best pipeline on the hold-out rows with every metric of the search, and draw the figures."""
     from sklearn.metrics import get_scorer
 
-    from orchestrator import figures
+    from orchestrator import figures, scores
 
     with each_warning_once():
         scorers = {name: get_scorer(name) for name in search.scoring}
         metrics = {name: float(score(trained.pipeline, split.X_test, split.y_test)) for name, score in scorers.items()}
-        return Evaluation(metrics, figures.draw(trained, split, search.refit))
+        drawn = figures.draw(trained, split, search.refit)
+        return Evaluation(metrics, drawn, scores.dummy_scores(scorers, split), scores.notes_of(split, scorers))
 
 
 @cached()
@@ -256,12 +257,14 @@ def report(
     metrics = {f"mean_test_{metric}": value for metric, value in best.mean.items()}
     metrics |= {f"std_test_{metric}": value for metric, value in best.std.items()}
     metrics |= {f"holdout_{metric}": value for metric, value in evaluation.metrics.items()}
+    metrics |= {f"dummy_{metric}": value for metric, value in evaluation.dummy.items()}
     sections: tuple[dict[str, str], ...] = (data.flat(), preprocess.flat(), model.flat(), search.flat())
     params = functools.reduce(lambda left, right: left | right, sections, {"seed": str(seed)})
     tags = {
         "data_fingerprint": split.digest,
         "data_rows": f"{len(split.y_train)} training, {len(split.y_test)} held out",
         **({"data_columns": split.reading.line} if split.reading else {}),
+        **({"positive_label": evaluation.notes.positive} if evaluation.notes.positive else {}),
         **provenance.tags,
     }
     return Report(
@@ -273,4 +276,5 @@ def report(
         figures=evaluation.figures,
         config=provenance.config,
         trained=trained.finished,
+        notes=evaluation.notes,
     )

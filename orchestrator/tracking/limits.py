@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
@@ -57,8 +58,11 @@ def problems(spec: RunSpec, *, logged_models: bool = True, most: int | None = No
 
 
 def texts(values: Mapping[str, object]) -> dict[str, str]:
-    """Return values as the text that MLflow keeps; one that is too long says that it was cut."""
-    return {key: cut(str(value)) for key, value in values.items()}
+    """Return values as the text that MLflow keeps: a mapping as one JSON value, and what is too long says it was cut."""
+    return {
+        key: cut(json.dumps(value, default=str) if isinstance(value, Mapping) else str(value))
+        for key, value in values.items()
+    }
 
 
 def cut(text: str, longest: int = PARAM_LENGTH) -> str:

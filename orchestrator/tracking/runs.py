@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from orchestrator.products import Candidate, Report
 from orchestrator.tracking.limits import NAME_LENGTH, TAG_LENGTH, cut, texts
 from orchestrator.tracking.store import CANDIDATE, ERROR, KEY, Store, owner
 
+RUN_NAME = "mlflow.runName"
 REPORT, PARENT, SWEEP = "orchestrator.report", "mlflow.parentRunId", "orchestrator.sweep"
 PER_BATCH = 100  # MLflow's own limit
 T = TypeVar("T")
@@ -110,7 +112,8 @@ def log_report(store: Store, run_id: str, report: Report) -> None:
     """Write a Report down. Its digest comes last: a run that has it is complete."""
     report = plain(report)
     best = {f"best_{name}": value for name, value in report.best_params.items()}
-    _log(store, run_id, params={**report.params, **best}, metrics=report.metrics, tags=report.tags)
+    tags = {RUN_NAME: run_name(report), **report.tags}
+    _log(store, run_id, params={**report.params, **best}, metrics=report.metrics, tags=tags)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "config.yaml").write_text(report.config)
         for name, png in report.figures.items():
@@ -122,6 +125,12 @@ def log_report(store: Store, run_id: str, report: Report) -> None:
     for candidate in report.candidates:
         _log_candidate(store, tags, candidate)
     _log(store, run_id, tags={REPORT: digest(report)})
+
+
+def run_name(report: Report) -> str:
+    """Name a run by what tells the jobs of a sweep apart in a list: its model and its seed."""
+    model = report.params.get("model.estimator", "run").rpartition(".")[2]
+    return f"{model} seed={report.params.get('seed', '?')}"[:NAME_LENGTH]
 
 
 def digest(report: Report) -> str:
@@ -137,14 +146,16 @@ def _log_candidate(store: Store, tags: Mapping[str, str], candidate: Candidate) 
     # Three calls, 12 ms in all over sqlite: a thousand candidates take 13 s, beside the pipeline. In one transaction
     # through MLflow's own tables they would take 1.4 s, for the price of depending on its private schema.
     name = ", ".join(f"{key}={value}" for key, value in candidate.params.items())[:NAME_LENGTH] or "defaults"
-    run_id = _create(store, tags, name)
+    failure = {ERROR: candidate.error[:TAG_LENGTH]} if candidate.error else {}
+    run_id = _create(store, {**tags, **failure}, name)
     metrics = {f"mean_test_{key}": value for key, value in candidate.mean.items()}
     metrics |= {f"std_test_{key}": value for key, value in candidate.std.items()}
     metrics |= {"rank": candidate.rank, "fit_seconds": candidate.fit_seconds}
     if candidate.resources is not None:
         metrics["n_resources"] = candidate.resources
-    _log(store, run_id, params=candidate.params, metrics=metrics)
-    store.client.set_terminated(run_id)
+    measured = {key: value for key, value in metrics.items() if math.isfinite(value)}  # not of one that failed
+    _log(store, run_id, params=candidate.params, metrics=measured)
+    store.client.set_terminated(run_id, "FAILED" if candidate.error else "FINISHED")
 
 
 def _log(

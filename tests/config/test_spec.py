@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +185,29 @@ def test_the_digest_is_of_what_is_made_and_not_of_where(config: dict[str, Any], 
         changed(config, "data", target="Age"),
     ]
     assert len({other.digest for other in [*others, spec]}) == 1 + len(others)
+
+
+def test_a_mapping_that_is_a_value_is_one_json_text() -> None:
+    params = {"monotonic_cst": {"Age (years)": 1, "a.b": -1}, "class_weight": {0: 1, "> 50K": 2}, "C": 1.0}
+    model = ModelSpec(estimator="sklearn.svm.SVC", params=params, param_grid={"class_weight": [{0: 1}, None]})
+    assert model.flat() == {
+        "model.estimator": "sklearn.svm.SVC",
+        "model.params.monotonic_cst": '{"Age (years)": 1, "a.b": -1}',
+        "model.params.class_weight": '{"0": 1, "> 50K": 2}',
+        "model.params.C": "1.0",
+        "model.param_grid.class_weight": '[{"0": 1}, null]',
+    }
+    step = {"_target_": "a.B", "mapping": {"Age (years)": {"low": 1}}, "text": "x"}
+    branch = {"columns": ["a"], "steps": {"one": step}}
+    found = PreprocessSpec(steps={"first": step}, branches={"some": branch}).flat()
+    assert found["preprocess.steps.first.mapping"] == '{"Age (years)": {"low": 1}}'
+    assert found["preprocess.branches.some.steps.one.mapping"] == '{"Age (years)": {"low": 1}}'
+    assert found["preprocess.branches.some.columns"] == '["a"]'
+    assert all(re.fullmatch(r"[\w.]+", name) for name in {**model.flat(), **found})
+
+
+@pytest.mark.parametrize("options", [[], ["preprocess=tabular", "search=halving"], ["model/param_grid=none"]])
+def test_without_such_mappings_every_leaf_has_its_own_name(options: list[str]) -> None:
+    spec = RunSpec.parse(compose(*options))
+    for section in (spec.data, spec.preprocess, spec.model, spec.search, spec.package):
+        assert section.flat().keys() == section.leaves().keys()

@@ -314,6 +314,36 @@ def test_metrics_of_many_classes_suit_two_and_three(kit: Any) -> None:
         assert kit.split(labels(values), kit.search(scoring=scoring)).classes == tuple(values)
 
 
+def few(count: int, classes: int) -> pd.DataFrame:
+    """Labels of which the last has so many rows among 300."""
+    return pd.DataFrame(
+        {"x": range(300), "y": [f"c{row % (classes - 1)}" for row in range(300 - count)] + ["rare"] * count}
+    )
+
+
+@pytest.mark.parametrize(
+    ("classes", "scoring", "keys", "message"),
+    [
+        (3, "roc_auc_ovr", {}, "none of the 15 hold-out rows is of class 'rare', and roc_auc_ovr cannot be computed"),
+        (2, "roc_auc", {}, "class 'rare', and roc_auc cannot be computed without; hold more rows out, leave the class"),
+        (
+            3,
+            "neg_log_loss",
+            {"stratify": False},
+            "neg_log_loss cannot be computed without; hold more rows out, data.stratify",
+        ),
+    ],
+)
+def test_a_class_that_the_hold_out_rows_do_not_have_is_named(
+    kit: Any, classes: int, scoring: str, keys: dict[str, Any], message: str
+) -> None:
+    search = kit.search(scoring=[scoring, "accuracy"])
+    with pytest.raises(DataError) as caught:
+        kit.split(few(4, classes), search, test_size=0.05, **keys)
+    assert message in str(caught.value)
+    assert set(kit.split(few(4, classes), kit.search(), test_size=0.05, **keys).y_test.unique()) <= {0, 1}
+
+
 def test_missing_categories_and_infinite_features_are_the_estimators_business(kit: Any) -> None:
     table = labels([0, 1]).assign(x=np.inf)
     assert kit.split(table).X_train["x"].eq(np.inf).all()

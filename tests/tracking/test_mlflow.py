@@ -33,6 +33,7 @@ def test_a_run_holds_the_report(tracker: Make, reported: StepFinished, report: R
     assert run.data.params == {**report.params, "best_n_estimators": "0", "best_max_depth": "7"}
     assert run.data.metrics == report.metrics
     assert run.data.tags["git_commit"] == "abc"
+    assert run.info.run_name == "RandomForestClassifier seed=0"
     client = client_of(mlflow)
     assert {one.path for one in client.list_artifacts(run.info.run_id)} == {"config.yaml", "figures"}
     assert {one.path for one in client.list_artifacts(run.info.run_id, "figures")} == {
@@ -61,6 +62,24 @@ def test_every_candidate_is_a_child_run(tracker: Make, reported: StepFinished) -
         "rank": 1,
         "fit_seconds": 0.25,
     }
+
+
+def test_a_candidate_that_failed_is_a_failed_child_run(tracker: Make, report: Report) -> None:
+    nan = float("nan")
+    failed = replace(
+        report.candidates[1], params={"monotonic_cst": {"Age (years)": 1}}, mean={"f1": nan}, std={"f1": nan}
+    )
+    failed = replace(failed, error="ValueError: no such thing")
+    mlflow = tracker()
+    mlflow(STARTED)
+    mlflow(StepFinished(STARTED.steps[0], 1.0, replace(report, candidates=(report.candidates[0], failed))))
+    mlflow(RunFinished(1.0))
+    (run,) = top_runs(mlflow)
+    children = runs_of(mlflow, f"tags.mlflow.parentRunId = '{run.info.run_id}'")
+    (child,) = [child for child in children if child.info.status == "FAILED"]
+    assert child.data.tags["error"] == "ValueError: no such thing"
+    assert child.data.params == {"monotonic_cst": '{"Age (years)": 1}'}
+    assert set(child.data.metrics) == {"rank", "fit_seconds"}
 
 
 def test_more_parameters_than_one_batch_takes_are_all_there(tracker: Make, report: Report) -> None:
