@@ -45,7 +45,10 @@ def test_a_store_without_a_secret_is_taken_as_it_is(fine: str) -> None:
         (f"sqlite://me:{HIDDEN}@host/mlflow.db", REFUSED),
         (f"http://me:{HIDDEN}@[::1", "is no URI"),
         (f"htp://me:{HIDDEN}@x", "got one of 'htp'; did you mean 'http'?"),
-        (f"postgresql://me:{HIDDEN}@host/db", "is a database, and its URI would hold the password: start `mlflow server"),
+        (
+            f"postgresql://me:{HIDDEN}@host/db",
+            "is a database, and its URI would hold the password: start `mlflow server",
+        ),
         (f"mysql+pymysql://me:{HIDDEN}@host/db", "is a database"),
         (f"mssql+pyodbc://me:{HIDDEN}@host/db", "is a database"),
         (f"redis://me:{HIDDEN}@host/0", "should be a URI of sqlite, http, https, databricks or of a plugin"),
