@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
 from orchestrator.azure import auth
 from orchestrator.azure.auth import COMMON, OURS, NoWayInError, choose, principal
+from tests.found import found
 
 MINE: Mapping[str, str] = dict(zip(OURS, ("tenant", "me", "secret"), strict=True))
 EVERYBODYS: Mapping[str, str] = dict(zip(COMMON, ("tenant", "them", "secret"), strict=True))
@@ -24,6 +26,9 @@ MSI = {"MSI_ENDPOINT": "http://localhost"}
         ({"IDENTITY_ENDPOINT": "http://localhost"}, False, False, "managed_identity"),
         ({}, True, True, "cli"),
         ({"AZURE_CLIENT_ID": "a user-assigned identity's"}, True, False, "cli"),
+        ({"AZURE_TENANT_ID": "the directory"}, False, True, "interactive"),
+        ({"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", **MSI}, True, False, "managed_identity"),
+        ({"AZURE_TENANT_ID": "t", "AZURE_CLIENT_ID": "c", "AZURE_FEDERATED_TOKEN_FILE": "f"}, True, False, "cli"),
         ({}, False, True, "interactive"),
     ],
 )
@@ -64,6 +69,43 @@ def test_half_a_service_principal_names_what_is_missing(names: tuple[str, ...]) 
     with pytest.raises(NoWayInError, match=f"{names[2]} is set and {names[0]}, {names[1]} is not") as raised:
         principal({names[2]: "hidden"})
     assert "hidden" not in str(raised.value)
+    with pytest.raises(NoWayInError, match=f"{names[0]}, {names[1]} is set and {names[2]} is not; set all three"):
+        choose("auto", {names[0]: "t", names[1]: "c"}, cli=True, person=True)
+    assert choose("cli", {names[0]: "t", names[1]: "c"}, cli=True, person=True) == "cli"
+
+
+def test_any_one_variable_of_ours_is_half_a_service_principal() -> None:
+    for name in OURS:
+        assert f"{name} is set" in auth.half_principal({name: "x"})
+    assert auth.half_principal({**MINE, COMMON[2]: "x"}) == "", "a whole one is enough"
+
+
+HALF = (
+    "azure.auth: AZURE_TENANT_ID, AZURE_CLIENT_ID is set and AZURE_CLIENT_SECRET is not; "
+    "set all three, or none and log in another way"
+)
+
+
+@pytest.mark.parametrize(
+    ("typed", "problems"),
+    [
+        (["tracking=azureml", "deploy=none"], [HALF]),
+        (["deploy=aci"], [HALF]),
+        (["deploy=managed", "stages=status"], [HALF]),
+        (["deploy=aci", "azure.auth=cli"], []),
+        (["deploy=aci", "stages=train"], []),
+        (["deploy=aci", "azure=rehearsal"], []),
+        (["deploy=local"], []),
+    ],
+)
+def test_half_a_service_principal_is_a_mistake_where_azure_is_asked(
+    typed: list[str], problems: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (*OURS, COMMON[2], *auth.OTHER_WAYS):
+        monkeypatch.delenv(name, raising=False)
+    for name in COMMON[:2]:
+        monkeypatch.setenv(name, "x")
+    assert [str(problem) for problem in found(f"state_dir={tmp_path}", "dry_run=true", *typed)] == problems
 
 
 @pytest.mark.parametrize(

@@ -315,6 +315,22 @@ PATHS = [
     row("stages.mine=nowhere.stage", "stages.mine: no module 'nowhere'"),
     row("'stages.mine={_target_: 5}'", "stages.mine._target_: a dotted path | got 5"),
     row("'stages.a b=orchestrator.stages.data.load'", "stages.a b: cannot be read"),
+    row(
+        "package.model_name=my.model",
+        "package.model_name: MLflow takes no '.' in the name of a model; write 'my_model'",
+    ),
+    row("package.model_name=a.b.c stages=package", "package.model_name: MLflow takes no '.' | write 'a_b_c'"),
+    row("'tracking.experiment_name=\"\"'", "tracking.experiment_name: should be a name of 1 to 500 characters, got ''"),
+    row(f"tracking.experiment_name={'x' * 501}", "tracking.experiment_name: should be a name of 1 to 500 characters"),
+    row(
+        "model.estimator=xgboost.XGBClassifier 'model.params={\"gain (%)\":1}' model.param_grid.max_depth=[2]",
+        "model.params.gain (%): MLflow refuses a parameter of this name: only letters, digits",
+    ),
+    row("tracking.tracking_uri=postgresql://me:pw@db/mlflow", "tracking.tracking_uri: is a database | `mlflow server"),
+    row("tracking.tracking_uri=mysql+pymysql://db/mlflow", "tracking.tracking_uri: is a database | `mlflow server"),
+    row("tracking=server tracking.timeout_seconds=0", "tracking.timeout_seconds: should be"),
+    row("state_dir={tmp}/a%41b", "tracking.tracking_uri: '%41' in a path means something else | state_dir"),
+    row("'state_dir={tmp}/why?'", "tracking.tracking_uri: '?' in a path means something else | state_dir"),
     row("~tracking.tracking_uri", "tracking.tracking_uri: is missing; DetachedMlflow needs this option"),
 ]
 

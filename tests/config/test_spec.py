@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -50,6 +51,25 @@ def test_sections_have_their_path_and_every_leaf_is_text(spec: RunSpec) -> None:
     assert spec.data.flat()["data.positive"] == "null"
     assert spec.data.flat()["data.stratify"] == "true"
     assert spec.data.flat()["data.separator"] == ","
+
+
+def test_a_mapping_that_is_one_value_is_one_parameter(config: dict[str, Any]) -> None:
+    monotonic = {"Glucose (mg/dl)": 1, "a/../b": -1}
+    model = changed(config, "model", params={"monotonic_cst": monotonic, "class_weight": {0: 1}, "max_depth": 2}).model
+    assert {name: value for name, value in model.flat().items() if "params" in name} == {
+        "model.params.monotonic_cst": json.dumps(monotonic),
+        "model.params.class_weight": '{"0": 1}',
+        "model.params.max_depth": "2",
+    }
+    branch = {"columns": "numeric", "steps": {"encode": {"_target_": "a.B", "names": {"x y%": {"z": 1}}, "none": {}}}}
+    preprocess = changed(config, "preprocess", branches={"numbers": branch}).preprocess
+    told = {name: value for name, value in preprocess.flat().items() if "branches" in name}
+    assert told == {
+        "preprocess.branches.numbers.columns": "numeric",
+        "preprocess.branches.numbers.steps.encode._target_": "a.B",
+        "preprocess.branches.numbers.steps.encode.names": '{"x y%": {"z": 1}}',
+        "preprocess.branches.numbers.steps.encode.none": "{}",
+    }
 
 
 def test_a_relative_path_is_looked_for_here_and_then_in_the_repository(

@@ -1,0 +1,192 @@
+"""A tracking server that others share: users at the same moment, lost answers, and what is checked before a run."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from orchestrator.errors import TrackingError
+from orchestrator.events import RunFinished, StepFinished
+from orchestrator.products import ModelVersion, Package, Proof, Report
+from orchestrator.tracking.mlflow import Mlflow
+from tests.tracking.kit import STARTED, TRAIN, client_of, detached, report_of, whole_run
+from tests.tracking.servers import POSTGRES, dropping, mlflow_server, postgres
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with mlflow_server(tmp_path_factory.mktemp("server")) as uri:
+        yield uri
+
+
+def user(folder: Path, uri: str, experiment: str, **options: Any) -> Mlflow:
+    return Mlflow(uri, experiment, folder, **options)
+
+
+def runs_in(mlflow: Mlflow) -> list[Any]:
+    client = client_of(mlflow)
+    return list(client.search_runs([client.get_experiment_by_name(mlflow.experiment_name).experiment_id]))
+
+
+def package_of(package: Package) -> Package:
+    """The same files under a fingerprint of their own: each test registers a package that the server does not have."""
+    return Package(package.path, uuid4().hex * 2, package.model_name)
+
+
+def test_answers_that_are_lost_leave_nothing_twice(
+    server: str, tmp_path: Path, package: Package, proof: Proof, report: Report
+) -> None:
+    fresh = package_of(package)
+    with dropping(server, every=5) as (uri, lost):
+        mlflow = user(tmp_path, uri, "lossy")
+        version = whole_run(mlflow, fresh, proof, StepFinished(TRAIN, 1.0, report))
+    kinds = Counter(one.rpartition("/api/2.0/")[2] for one in lost)
+    assert {"mlflow/runs/create", "mlflow/runs/log-batch"} <= kinds.keys(), "else nothing was put to the test"
+    runs = runs_in(user(tmp_path, server, "lossy"))
+    assert len(runs) == 1 + len(report.candidates)
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert all(len(run.data.metrics) for run in runs)
+    (held,) = client_of(user(tmp_path, server, "lossy")).search_model_versions(
+        f"name = '{package.model_name}' and tags.package_fingerprint = '{fresh.fingerprint}'"
+    )
+    assert (str(held.version), held.run_id) == (version.version, version.run_id)
+
+
+@pytest.mark.parametrize("first", range(1, 6))
+def test_whatever_answer_is_lost_first(server: str, tmp_path: Path, package: Package, proof: Proof, first: int) -> None:
+    """Every second answer from another beginning: each kind of call loses one of its answers."""
+    fresh, name = package_of(package), f"lossy-{first}"
+    report = report_of(1)
+    with dropping(server, every=2) as (uri, _):
+        import urllib.request
+
+        for _ in range(first):
+            try:
+                urllib.request.urlopen(f"{uri}/health").close()
+            except OSError:
+                continue
+        whole_run(user(tmp_path, uri, name), fresh, proof, StepFinished(TRAIN, 1.0, report))
+    mlflow = user(tmp_path, server, name)
+    runs = runs_in(mlflow)
+    assert sorted(run.info.status for run in runs) == ["FINISHED"] * 2
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert len(parent.outputs.model_outputs) == 1
+    client = client_of(mlflow)
+    assert len(client.search_logged_models([parent.info.experiment_id])) == 1
+    assert len(client.search_model_versions(f"tags.package_fingerprint = '{fresh.fingerprint}'")) == 1
+
+
+def at_once(server: str, folder: Path, package: Package, proof: Proof, name: str, users: int) -> list[ModelVersion]:
+    """Several users, each with a state_dir of their own, make the same experiment and register the same package."""
+    made: list[ModelVersion] = []
+    failed: list[BaseException] = []
+    together = threading.Barrier(users)
+
+    def run(number: int) -> None:
+        mlflow = detached(user(folder / str(number), server, name))  # a process of its own
+        together.wait()
+        try:
+            made.append(whole_run(mlflow, package, proof, StepFinished(TRAIN, 1.0, report_of(1))))
+        except BaseException as error:  # noqa: BLE001 -- it is raised below
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(users)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    return made
+
+
+def test_users_at_once_have_one_experiment_and_one_version(
+    server: str, tmp_path: Path, package: Package, proof: Proof
+) -> None:
+    fresh = package_of(package)
+    made = at_once(server, tmp_path, fresh, proof, "together", 3)
+    assert len({(one.version, one.run_id) for one in made}) == 1
+    client = client_of(user(tmp_path, server, "together"))
+    (held,) = client.search_model_versions(f"tags.package_fingerprint = '{fresh.fingerprint}'")
+    assert str(held.version) == made[0].version
+    assert client.get_model_version_by_alias(package.model_name, "champion").version == held.version
+    assert Counter(run.info.status for run in runs_in(user(tmp_path, server, "together"))) == {"FINISHED": 6}
+
+
+@pytest.mark.skipif(not (POSTGRES / "postgres").exists(), reason="needs PostgreSQL")
+def test_users_at_once_on_a_server_with_postgresql(tmp_path: Path, package: Package, proof: Proof) -> None:
+    pytest.importorskip("psycopg2")
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder, postgres(Path(folder, "db")) as database:
+        Path(folder).chmod(0o755)
+        with mlflow_server(tmp_path / "server", database, workers=2) as uri:
+            fresh = package_of(package)
+            made = at_once(uri, tmp_path, fresh, proof, "together", 2)
+            assert len({(one.version, one.run_id) for one in made}) == 1
+            client = client_of(user(tmp_path, uri, "together"))
+            assert len(client.search_model_versions(f"tags.package_fingerprint = '{fresh.fingerprint}'")) == 1
+
+
+def test_a_candidate_that_a_killed_process_left_open_is_ended(server: str, tmp_path: Path) -> None:
+    mlflow = user(tmp_path, server, "killed")
+    mlflow(STARTED)
+    mlflow(StepFinished(TRAIN, 1.0, report_of(2)))
+    mlflow(RunFinished(1.0))
+    client = client_of(mlflow)
+    child = next(run for run in runs_in(mlflow) if "orchestrator.candidate" in run.data.tags)
+    client.update_run(child.info.run_id, "RUNNING")  # as if the process had been killed right there
+    user(tmp_path, server, "killed")._opened()
+    assert client.get_run(child.info.run_id).info.status == "RUNNING", "its process, this one, lives"
+    client.set_tag(child.info.run_id, "orchestrator.started", "1.0")
+    user(tmp_path, server, "killed")._opened()
+    assert client.get_run(child.info.run_id).info.status == "KILLED"
+
+
+def test_a_run_that_fails_leaves_no_candidate_open(server: str, tmp_path: Path) -> None:
+    mlflow = user(tmp_path, server, "failed")
+    mlflow(STARTED)
+    assert mlflow._run_id
+    client = client_of(mlflow)
+    experiment = client.get_experiment_by_name("failed").experiment_id
+    child = client.create_run(experiment, tags={"mlflow.parentRunId": mlflow._run_id})
+    mlflow(RunFinished(1.0, KeyboardInterrupt()))
+    assert client.get_run(child.info.run_id).info.status == "KILLED"
+
+
+def test_a_check_leaves_nothing_behind(server: str, tmp_path: Path) -> None:
+    beside = detached(user(tmp_path, server, "checked"))
+    beside.check({})
+    beside(RunFinished(1.0))
+    assert beside._child is None
+    assert runs_in(user(tmp_path, server, "checked")) == []
+    assert client_of(user(tmp_path, server, "checked")).get_experiment_by_name("checked")
+
+
+def test_artifacts_that_cannot_be_written_are_told_before_a_run(tmp_path: Path, server: str) -> None:
+    (tmp_path / "file").touch()
+    for number, location in enumerate((f"{tmp_path}/file/artifacts", "s3://nowhere/artifacts", "/proc/artifacts")):
+        name = f"unwritable-{number}"
+        client_of(user(tmp_path, server, name)).create_experiment(name, artifact_location=location)
+        with pytest.raises(TrackingError, match="written") as told:
+            user(tmp_path, server, name).check({})
+        assert location in str(told.value)
+        assert "tracking.artifact_location" in str(told.value)
+
+
+def test_a_server_that_goes_away_is_waited_for_within_the_budget(tmp_path: Path, server: str) -> None:
+    notes: list[str] = []
+    with dropping(server, every=10**9) as (uri, _):
+        mlflow = user(tmp_path, uri, "gone", timeout_seconds=2)
+        mlflow._note = notes.append  # type: ignore[method-assign]
+        store = mlflow._opened()
+    with pytest.raises(TrackingError, match=r"within 2 s \(tracking\.timeout_seconds\): the server does not answer"):
+        store.client.search_runs([store.experiment_id])
+    assert any("trying again for at most" in note for note in notes)
