@@ -46,7 +46,7 @@ class Result:
             "metrics": report and {name: value for name, value in report.metrics.items() if math.isfinite(value)},
             "package": package and {"path": str(package.path), "fingerprint": package.fingerprint},
             "endpoint": endpoint and {"url": endpoint.url, "target": endpoint.target, "auth": endpoint.auth},
-            "probe": probe and vars(probe),
+            "probe": probe and {name: value for name, value in vars(probe).items() if (name, value) != ("share", 100)},
             "batch": scored and vars(scored),
             "stages": self._stages,
             "error": None if self._error is None else str(self._error) or type(self._error).__name__,

@@ -113,7 +113,7 @@ def _rolled_back(target: Target) -> str:
         return f"putting the former service back failed: {error}"
 
 
-def promote(version: ModelVersion, endpoint: Endpoint, probe: Probe, tracker: Tracker) -> None:  # noqa: ARG001 - comes after the test
+def promote(version: ModelVersion, probe: Probe, tracker: Tracker) -> None:
     """Point the alias ``champion`` at the version that is deployed and tested, if it answers all requests."""
-    if endpoint.share == 100:
+    if probe.share == 100:
         tracker.promote(version)

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from orchestrator.errors import TrackingError
 from orchestrator.products import ModelVersion, Package, Proof, Report
 from orchestrator.tracking.runs import plain
 from orchestrator.tracking.store import Store, owner
@@ -48,6 +49,12 @@ def promote(store: Store, version: ModelVersion) -> None:
     """Point the alias at this version, if it does not yet."""
     held = champion(store, version.name)
     if held is None or str(held.version) != version.version:
+        registered = store.client.get_model_version(version.name, version.version)
+        if registered.tags.get(FINGERPRINT) != version.package.fingerprint:
+            raise TrackingError(
+                f"tracking: version {version.version} of '{version.name}' in this registry is not the package that is "
+                "deployed; was it registered in another one? Write tracking= as it was then"
+            )
         store.client.set_registered_model_alias(version.name, CHAMPION, version.version)
 
 

@@ -108,6 +108,13 @@ def test_deploy_and_promote_hand_on(registered: ModelVersion) -> None:
     assert tracker.promoted == [registered]
 
 
+@pytest.mark.parametrize("share", [0, 20, 99])
+def test_a_version_that_answers_only_a_share_is_no_champion(registered: ModelVersion, share: int) -> None:
+    tracker = Tracking()
+    promote(registered, Probe(5, 1, 2, None, share), tracker)
+    assert tracker.promoted == []
+
+
 # --- the endpoint test
 
 
