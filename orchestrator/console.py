@@ -285,9 +285,8 @@ def _endpoint(endpoint: Endpoint) -> str:
 @_describes(Probe)
 def _probe(probe: Probe) -> str:
     auth = ", refuses requests without the key" if probe.refused_without_key else ""
-    return (
-        f"{probe.requests} golden requests answered alike{auth}; p50 {probe.p50_ms:.1f} ms, p95 {probe.p95_ms:.1f} ms"
-    )
+    part = f"; it gets {probe.share} % of the requests, so the champion stays" if probe.share < 100 else ""
+    return f"{probe.requests} golden requests answered alike{auth}; p50 {probe.p50_ms:.1f} ms, p95 {probe.p95_ms:.1f} ms{part}"
 
 
 @_describes(ServiceStatus)

@@ -38,7 +38,7 @@ def probe_endpoint(endpoint: Endpoint) -> Probe:
     finally:
         connection.close()
     centiles = quantiles(seconds, n=20, method="inclusive")
-    return Probe(len(requests), centiles[9] * 1000, centiles[18] * 1000, refused)
+    return Probe(len(requests), centiles[9] * 1000, centiles[18] * 1000, refused, endpoint.share)
 
 
 def _connection(url: str) -> http.client.HTTPConnection:

@@ -255,12 +255,16 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Probe:
-    """The endpoint gave the package's own answers; latencies are in milliseconds, over ``requests`` requests."""
+    """The endpoint gave the package's own answers; latencies are in milliseconds, over ``requests`` requests.
+
+    ``share`` is the Endpoint's.
+    """
 
     requests: int
     p50_ms: float
     p95_ms: float
     refused_without_key: bool | None
+    share: int = 100
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Result:
             "metrics": report and {name: value for name, value in report.metrics.items() if math.isfinite(value)},
             "package": package and {"path": str(package.path), "fingerprint": package.fingerprint},
             "endpoint": endpoint and {"url": endpoint.url, "target": endpoint.target, "auth": endpoint.auth},
-            "probe": probe and vars(probe),
+            "probe": probe and {name: value for name, value in vars(probe).items() if (name, value) != ("share", 100)},
             "data": dataset.reading.as_json() if dataset and dataset.reading else None,
             "batch": scored and vars(scored),
             "stages": self._stages,

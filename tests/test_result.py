@@ -103,3 +103,11 @@ def test_a_failed_run_tells_what_it_made_and_no_endpoint(error: BaseException, t
     assert found["model"] == {"name": "toy_model", "version": "3"}
     assert found["endpoint"] is None  # it was taken down again
     assert [stage["name"] for stage in found["stages"]] == ["register", "deploy", "probe"]
+
+
+@pytest.mark.parametrize(("share", "written_share"), [(100, None), (20, 20), (0, 0)])
+def test_a_share_of_the_requests_is_written_where_it_is_not_all(
+    share: int, written_share: int | None, tmp_path: Path
+) -> None:
+    found = written(Result(), {**PRODUCTS, Probe: Probe(5, 1.5, 2.5, True, share)}, tmp_path)
+    assert found["probe"].get("share") == written_share

@@ -214,7 +214,8 @@ class BlueGreen(OnlineEndpoint):
         if base is None and self._share != ALL:
             return  # all that no candidate has is its share
         share = self._share if base else ALL
-        if (before := seen.share_of(colour)) != share:
+        dropped = base is None and seen.candidate is not None  # it takes back all, from a candidate with no share, too
+        if (before := seen.share_of(colour)) != share or dropped:
             self._test(self._asked(lambda _: self._package(colour.tags)), seen, colour)
             self._move(colour, base, share)
             if base is not None:

@@ -52,6 +52,12 @@ RULES = (
         targets=("managed",),
     ),
     line(
+        "quota_size", r"(?P<what>\d+/\d+ nodes are available: [^.\"\\]*|PodUnschedulable|[Ii]nsufficient (?:cpu|memory))",
+        "the cluster has no room left for this container: {what}",
+        "{smaller}, or more nodes: while a new deployment is tested the former one is still there",
+        targets=("aks",),
+    ),
+    line(
         "quota_size", r"(?P<what>Resource requested: .{0,200}exceeded resource limitation)",
         "more CPU or memory than one container group may have: {what}", "{smaller} (the numbers include Azure's side-cars)",
     ),

@@ -10,7 +10,7 @@ from enum import IntEnum
 from orchestrator.doctor.evidence import Kind
 from orchestrator.doctor.lines import Line
 
-CLOUD = ("aci", "managed")  # the targets behind a cloud's door
+CLOUD = ("aci", "managed", "aks")  # the targets behind a cloud's door
 
 
 class Weight(IntEnum):

@@ -105,7 +105,8 @@ def _settings(evidence: Evidence) -> dict[str, str]:
         "mend": "mend it in score/ and build the package again"
         + ("" if here else "; `python run.py deploy=local` shows the same failure at once"),
     }
-    return words | (_machines(settings) if evidence.target == "managed" else {})
+    own = {"managed": _machines, "aks": _cluster}.get(evidence.target)
+    return words | (own(settings) if own else {})
 
 
 def _machines(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -116,6 +117,21 @@ def _machines(settings: Mapping[str, Any]) -> dict[str, str]:
         "more_time": f"raise deploy.timeout_seconds, such as deploy.timeout_seconds={3 * seconds:g}",
         "smaller": "deploy.instance_type=Standard_DS2_v2 deploy.instance_count=1",
         "location": "the workspace's: another region needs another workspace",
+    }
+
+
+def _cluster(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Where a container gets its share of a Kubernetes cluster: amounts are written as Kubernetes writes them."""
+    seconds = _number(settings.get("timeout_seconds")) or 60
+    limits = (settings.get("resources") or {}).get("limits") or {}
+    found = re.fullmatch(r"([\d.]+)(\w*)", str(limits.get("memory") or "2Gi"))
+    memory = f"{2 * float(found[1]):g}{found[2]}" if found else "4Gi"
+    return {
+        "more_memory": f"deploy.resources.limits.memory={memory}, or more",
+        "more_time": f"raise deploy.timeout_seconds, such as deploy.timeout_seconds={3 * seconds:g}, "
+        "or give it more CPU: deploy.resources.limits.cpu=2",
+        "smaller": "less deploy.resources.requests or deploy.instance_count",
+        "location": "the cluster's: another region needs another cluster",
     }
 
 

@@ -87,14 +87,7 @@ def probe(endpoint: Endpoint, rollout: Rollout) -> Probe:
     return result
 
 
-def promote(
-    version: ModelVersion,
-    endpoint: Endpoint,
-    probe: Probe,  # noqa: ARG001 - comes after the test
-    rollout: Rollout,
-    tracker: Tracker,
-    state_dir: StateDir,
-) -> None:
+def promote(version: ModelVersion, probe: Probe, rollout: Rollout, tracker: Tracker, state_dir: StateDir) -> None:
     """Point the alias ``champion`` at the version that is deployed and tested, if it answers all requests.
 
     If it cannot be moved, the former service is put back.
@@ -106,7 +99,7 @@ def promote(
     if not version.chosen:  # registered by this run: where several ran at once, the record follows what serves
         registered.renew(state_dir, version)
     try:
-        if endpoint.share == 100:  # else the former package serves as well, until stages=shift
+        if probe.share == 100:  # else the former package serves as well, until stages=shift
             rollout.check(version)
             tracker.promote(version)
     except (DeployError, TrackingError) as error:

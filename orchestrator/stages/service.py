@@ -7,6 +7,7 @@ from typing import NewType
 
 from orchestrator.deploy import Rotating, Shifting, Target
 from orchestrator.errors import DeployError, TrackingError
+from orchestrator.events import Progress
 from orchestrator.probing import probe_endpoint
 from orchestrator.products import Endpoint, Keys, Probe, ServiceStatus
 from orchestrator.tracking import Tracker
@@ -46,7 +47,7 @@ def rotate_keys(target: Target) -> Keys:
     return target.rotate_keys()
 
 
-def shift(target: Target, tracker: Tracker) -> ServiceStatus:
+def shift(target: Target, tracker: Tracker, progress: Progress) -> ServiceStatus:
     """Give the newer of two deployments its share of the requests; with all of them it becomes the champion."""
     if not isinstance(target, Shifting):
         raise DeployError(
@@ -55,6 +56,10 @@ def shift(target: Target, tracker: Tracker) -> ServiceStatus:
     version = target.shift()
     if version is not None and version.version:
         tracker.promote(version)
+    elif version is not None and tracker.where:
+        progress.note(
+            "it was deployed without tracking, as no registered version: the alias champion stays where it is"
+        )
     return target.status()
 
 

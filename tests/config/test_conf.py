@@ -30,6 +30,7 @@ DATA: Mapping[str, str] = {
 SUITED: Mapping[str, str] = {
     "data/csv": f"{DATA['csv']} preprocess=tabular",
     "data/parquet": f"{DATA['parquet']} preprocess=tabular",
+    "deploy/aks": "deploy=aks deploy.compute=aks",
     "stages/batch": "stages=batch batch.input={tmp}/people.csv batch.output={tmp}/scored.csv",
     "search/grid_regression": "search=grid_regression model.estimator=sklearn.ensemble.RandomForestRegressor",
 }

@@ -90,8 +90,8 @@ def tried(version: ModelVersion, rollout: Rollout, endpoint: Endpoint) -> None:
 def released(version: ModelVersion, rollout: Rollout, state_dir: StateDir, tracker: Tracking | None = None) -> None:
     """A run that deploys and promotes."""
     with rollout:
-        endpoint = put(version, rollout)
-        promote(version, endpoint, PASSED, rollout, tracker or Tracking(), state_dir)
+        put(version, rollout)
+        promote(version, PASSED, rollout, tracker or Tracking(), state_dir)
 
 
 def test_what_is_registered_is_recalled(registered: ModelVersion, state_dir: StateDir) -> None:
@@ -142,7 +142,7 @@ def test_deploy_and_promote_hand_on(registered: ModelVersion, state_dir: StateDi
         endpoint = put(registered, rollout, tracker)
         assert endpoint.package == registered.package
         assert target.calls == ["deploy"]
-        promote(registered, endpoint, PASSED, rollout, tracker, state_dir)
+        promote(registered, PASSED, rollout, tracker, state_dir)
     assert tracker.promoted == [registered]
     assert target.calls == ["deploy", "accept"]
 
@@ -152,8 +152,8 @@ def test_a_version_that_answers_a_share_of_the_requests_is_no_champion(
 ) -> None:
     target, tracker = Fake(), Tracking()
     with rollout_of(target) as rollout:
-        endpoint = replace(put(registered, rollout, tracker), share=20)
-        promote(registered, endpoint, PASSED, rollout, tracker, state_dir)
+        put(registered, rollout, tracker)
+        promote(registered, replace(PASSED, share=20), rollout, tracker, state_dir)
     assert tracker.promoted == []
     assert target.calls == ["deploy", "accept"]
 
@@ -187,10 +187,10 @@ def test_a_service_that_another_machine_has_replaced_is_not_promoted(
     other = replace(registered.package, fingerprint="another's")
     told = r"another command has deployed 'toy_model', package another's, meanwhile.*; the service was left as it is"
     rollout = rollout_of(target)
-    endpoint = put(registered, rollout)
+    put(registered, rollout)
     Fake(services=target.services).deploy(other, registered)
     with pytest.raises(DeployError, match=told):
-        promote(registered, endpoint, PASSED, rollout, tracker, state_dir)
+        promote(registered, PASSED, rollout, tracker, state_dir)
     assert tracker.promoted == []
     assert target.endpoint().package == other
 
@@ -232,6 +232,13 @@ def test_the_record_follows_what_is_deployed_by_the_run_that_registered_it(
     assert again == second
     released(again, rollout_of(Fake()), state_dir)
     assert recall(SPEC, state_dir, Tracking(), Fake()).version == "1"  # it was chosen, and not registered by this run
+
+
+@pytest.mark.parametrize("share", [0, 20, 99])
+def test_a_version_that_answers_only_a_share_is_no_champion(registered: ModelVersion, share: int) -> None:
+    tracker = Tracking()
+    promote(registered, Probe(5, 1, 2, None, share), tracker)
+    assert tracker.promoted == []
 
 
 # --- the endpoint test

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import pytest
 
 from orchestrator.deploy.fake import Fake
 from orchestrator.errors import DeployError
+from orchestrator.events import Progress
 from orchestrator.products import ModelVersion, Package, Probe
 from orchestrator.stages import service
 from orchestrator.tracking.none import NoTracking
+from tests.stages.test_release import Tracking
 
 
 @pytest.fixture
@@ -38,3 +42,30 @@ def test_a_check_leaves_the_service_as_it_is(target: Fake, monkeypatch: pytest.M
     monkeypatch.setattr(service, "probe_endpoint", lambda endpoint: Probe(5, 1, 2, endpoint.auth))
     assert service.check(service.endpoint(target)).refused_without_key
     assert target.calls == ["deploy"]
+
+
+@dataclass(frozen=True)
+class Shared(Fake):
+    """A fake that shares requests: what shifting gives is what it was made with."""
+
+    shifted: list[ModelVersion | None] = field(default_factory=list)
+
+    def shift(self) -> ModelVersion | None:
+        self.calls.append("shift")
+        return self.shifted[0]
+
+
+def test_a_version_that_has_all_requests_becomes_the_champion(toy_package: Package) -> None:
+    version, tracker, notes = ModelVersion("toy_model", "7", None, toy_package), Tracking(), []
+    progress = Progress(notes.append)
+    for shifted, promoted in ((None, []), (ModelVersion("toy_model", "", None, toy_package), []), (version, [version])):
+        target = Shared(shifted=[shifted])
+        assert service.shift(target, tracker, progress).state == "absent"
+        assert target.calls == ["shift"]
+        assert tracker.promoted == promoted
+    assert len(notes) == 1  # of the one that was deployed without tracking
+
+
+def test_a_target_of_one_package_has_nothing_to_shift(target: Fake) -> None:
+    with pytest.raises(DeployError, match="serves one package at a time; deploy=managed and deploy=aks can share"):
+        service.shift(target, Tracking(), Progress())
