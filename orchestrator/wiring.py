@@ -126,7 +126,7 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
         Seed: Seed(spec.seed),
         StateDir: StateDir(spec.state_dir),
         Target: NoTarget(),
-        Rollout: None,
+        Rollout: Rollout(NoTarget(), _rollout_file(spec)),
         Tracker: tracker,
         Provenance: _provenance(spec, config),
     }
@@ -137,7 +137,7 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
     served = any(serves(step.stage) for step in steps)
     if served:
         given[Target] = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
-    given[Rollout] = Rollout(given[Target], _rollout_file(spec))
+        given[Rollout] = Rollout(given[Target], _rollout_file(spec))
     notes = getattr(config, "notes", ()) if served else ()
     return Run(spec, steps, given, tracker, Cache(spec.state_dir / "cache", spec.name), notes)
 

@@ -173,3 +173,19 @@ def test_what_belongs_together_is_told_before_anything_runs(override: str, told:
     with pytest.raises(SpecError) as raised:
         aci(override)
     assert told in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("live", "wanted", "named"),
+    [
+        ({"tracked_version": "1"}, "2", "m 2"),
+        ({"tracked_version": "1"}, "-", "m 1"),  # without tracking no other version is known
+        ({}, "2", "m 2"),
+        ({}, "-", "m"),
+    ],
+)
+def test_a_service_that_goes_on_names_the_version_that_there_is(live: dict[str, str], wanted: str, named: str) -> None:
+    tags = {aci_plan.MODEL: "m", "mine": "kept", **live}
+    relabelled = aci_plan.relabelled(tags, {**tags, aci_plan.VERSION: wanted})
+    assert aci_plan.named(relabelled) == named
+    assert relabelled["mine"] == "kept"

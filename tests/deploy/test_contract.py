@@ -64,6 +64,23 @@ def test_the_same_package_again_changes_nothing(make: Make, make_package: MakePa
     assert make().status() == status
 
 
+def test_the_same_package_under_another_version_gets_its_label(
+    make: Make, make_package: MakePackage, version: Version
+) -> None:
+    a = make_package("a")
+    target = make()
+    target.deploy(a, version(a, "1"))
+    target.accept()
+    if not make().status().version:
+        pytest.skip("the status of this target names no version")
+    target = make()
+    target.deploy(a, version(a, "2"))
+    target.accept()
+    assert (make().status().version, make().endpoint().package) == ("2", a)
+    make().deploy(a, version(a, ""))  # without tracking no other is known
+    assert make().status().version == "2"
+
+
 def test_what_was_accepted_stays(make: Make, make_package: MakePackage, version: Version) -> None:
     a = make_package("a")
     target = make()

@@ -383,3 +383,23 @@ def test_another_model_of_the_same_libraries_adds_only_itself(
     assert layers[0][:-2] == layers[1][:-2]
     assert layers[0][-1] != layers[1][-1]
     assert other.fingerprint != real.fingerprint
+
+
+@slow
+def test_a_container_names_the_version_that_there_is_and_others_port_is_told_early(
+    make_docker: MakeDocker, make_package: Callable[..., Package], version: Version, free_port: int
+) -> None:
+    a = make_package("a")
+    with (
+        socket.create_server(("127.0.0.1", free_port)),
+        pytest.raises(DeployError, match=r"deploy\.port: .* is in use"),
+    ):
+        make_docker().preflight()
+    make_docker().deploy(a, version(a, "1"))
+    make_docker().preflight()  # its own port
+    before = make_docker().status()
+    make_docker().deploy(a, version(a, "1"))
+    assert make_docker().status().details == before.details
+    make_docker().deploy(a, version(a, "2"))
+    after = make_docker().status()
+    assert (after.version, after.fingerprint, after.details["model"]) == ("2", "a", "model 2")

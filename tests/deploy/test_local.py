@@ -586,3 +586,47 @@ def test_the_package_is_not_changed_by_serving(
     make_local().deploy(a, version(a))
     ask(free_port)
     assert {path: path.stat().st_mtime_ns for path in a.path.rglob("*")} == before
+
+
+# What is found out before a training
+
+
+def test_a_port_of_others_is_told_early_and_our_own_is_not(
+    make_local: MakeLocal, make_package: MakePackage, version: Version, other_port: int
+) -> None:
+    a = make_package("a")
+    make_local().preflight()  # free
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        with pytest.raises(DeployError, match=rf"deploy\.port: {taken} is in use by .*; stop it or use deploy\.port="):
+            make_local(port=taken).preflight()
+        make_local().deploy(a, version(a))
+        make_local().preflight()  # handed over
+        make_local(port=other_port).preflight()
+        with pytest.raises(DeployError, match="is in use by"):
+            make_local(port=taken).preflight()  # the service would move there
+    with pytest.raises(DeployError, match="is in use by"):
+        make_local(service_name="svc-2").preflight()
+    (make_local().state_dir / "services" / "svc" / "record.json").unlink()
+    make_local().preflight()  # its record is lost, and it is still our own
+
+
+@pytest.mark.parametrize("gone", ["2", "1"])
+def test_a_service_gets_the_label_of_the_version_that_there_is(
+    make_local: MakeLocal, make_package: MakePackage, version: Version, free_port: int, gone: str
+) -> None:
+    a = make_package("a", answer="time.sleep(0.01)")
+    make_local().deploy(a, version(a, gone))
+    before = pid_of(make_local())
+    make_local().deploy(a, version(a, gone))
+    assert pid_of(make_local()) == before
+    with Clients(free_port, threads=2).asking() as clients:
+        make_local().deploy(a, version(a, "3"))
+    assert clients.failures == []
+    status = make_local().status()
+    assert (status.version, status.details["model"]) == ("3", "model 3")
+    held = json.loads((make_local().state_dir / "services" / "svc" / "record.json").read_text())
+    assert json.loads(held["origin"])["version"] == "3"
+    after = pid_of(make_local())
+    make_local().deploy(a, version(a, ""))  # without tracking no other version is known
+    assert (pid_of(make_local()), make_local().status().version) == (after, "3")

@@ -37,3 +37,17 @@ class Half:
     """No target: most of the methods are missing."""
 
     def deploy(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withdrawn(Local):
+    """Serves well, and meanwhile somebody deletes the version in the registry: it cannot be promoted."""
+
+    store: str
+
+    def deploy(self, package: Package, version: ModelVersion) -> Endpoint:
+        from mlflow import MlflowClient
+
+        endpoint = super().deploy(package, version)
+        MlflowClient(self.store, self.store).delete_model_version(version.name, version.version)
+        return endpoint
