@@ -23,12 +23,13 @@ from orchestrator.azure.connection import client
 from orchestrator.azure.talk import MANAGED, check_installed
 from orchestrator.config.spec import AzureSpec
 from orchestrator.deploy import ServiceName, Undone, aci_plan, managed_calls, managed_failure, managed_plan
+from orchestrator.deploy.building import ImageBuilder, from_conda
 from orchestrator.deploy.folder import Folder
 from orchestrator.deploy.managed_plan import Colour, Seen
 from orchestrator.errors import DeployError, ProbeError
-from orchestrator.events import Notes
 from orchestrator.probing import probe_endpoint
 from orchestrator.products import Endpoint, Keys, ModelVersion, Package, ServiceStatus
+from orchestrator.resolving import Libraries
 from score import golden
 
 OURS = ("service_name", "connection", "state_dir", "timeout_seconds", "auth_enabled")
@@ -44,7 +45,7 @@ def _always(auth_enabled: bool) -> bool:
 
 
 @dataclass(frozen=True)
-class Managed(Notes):
+class Managed(ImageBuilder):
     """A managed online endpoint with up to two deployments. The fields are the SDK's names."""
 
     service_name: ServiceName
@@ -69,6 +70,10 @@ class Managed(Notes):
     def check_installed(self) -> None:
         """SDK v2 is an extra."""
         check_installed(DeployError, "deploy", *MANAGED)
+
+    def libraries(self, package: Package) -> Libraries:
+        """Azure's server is one of them."""
+        return from_conda(managed_plan.conda(package))
 
     def deploy(self, package: Package, version: ModelVersion) -> Endpoint:
         """Serve this package; the same one live in the same shape is left alone."""

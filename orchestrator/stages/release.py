@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from orchestrator.config.spec import PackageSpec, StateDir
-from orchestrator.deploy import Target
+from orchestrator.deploy import Building, Target
 from orchestrator.errors import DeployError, PackageError, ProbeError
 from orchestrator.probing import probe_endpoint
 from orchestrator.products import Endpoint, ModelVersion, Origin, Package, Probe, Proof, Report, TrackedRun
@@ -22,9 +22,20 @@ def record(report: Report, tracker: Tracker) -> TrackedRun:
 
 
 def register(
-    package: Package, proof: Proof, report: Report, tracker: Tracker, state_dir: StateDir, provenance: Provenance
+    package: Package,
+    proof: Proof,
+    report: Report,
+    tracker: Tracker,
+    state_dir: StateDir,
+    provenance: Provenance,
+    target: Target,
 ) -> ModelVersion:
-    """The package's version in the model registry; ``stages=deploy`` finds it again without data or training."""
+    """The package's version in the model registry; ``stages=deploy`` finds it again without data or training.
+
+    Raises:
+        DeployError: the target would build an image, and the package's libraries cannot be installed in it.
+    """
+    _check_image(target, package)
     if proof.fingerprint != package.fingerprint:
         raise PackageError("the proof is another package's; remove state_dir/cache and run again")
     origin = replace(provenance.origin, trained=report.trained)
@@ -85,7 +96,14 @@ def _pointer(state_dir: Path, model_name: str) -> Path:
 
 def deploy(version: ModelVersion, target: Target) -> Endpoint:
     """Serve the registered package; the same package already alive is left alone."""
+    _check_image(target, version.package)
     return target.deploy(version.package, version)
+
+
+def _check_image(target: Target, package: Package) -> None:
+    """A solution is kept: what was resolved before registering costs nothing before deploying."""
+    if isinstance(target, Building):
+        target.check_image(package)
 
 
 def probe(endpoint: Endpoint, target: Target) -> Probe:
