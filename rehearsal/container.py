@@ -48,7 +48,7 @@ class Supervisor:
         """Whether it got healthy, and how it ended."""
         binary = Path(self._spec.image) / "bin" / "azmlinfsrv"
         with self._instance.log.open("ab", buffering=0) as log:
-            if not binary.exists():  # the image has no azureml-defaults
+            if not binary.exists():  # nothing in the conda file brings the server
                 log.write(b'exec: "azmlinfsrv": executable file not found in $PATH\n')
                 return False, 127
             process = await asyncio.create_subprocess_exec(

@@ -20,7 +20,6 @@ from filelock import FileLock, Timeout
 
 from rehearsal.store import Document
 
-_SERVER = "azureml-inference-server-http"
 _ABSENT = "3.10"  # the Python of a conda file that names none
 _HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 Tell = Callable[[str], None]
@@ -32,28 +31,24 @@ class ImageError(Exception):
 
 @dataclass(frozen=True)
 class Recipe:
-    """What goes into an image: the Python asked for (empty: none), pip requirements, and other conda packages."""
+    """What goes into an image: the Python asked for (empty: none), pip requirements, other conda packages, and pip itself."""
 
     python: str
     pip: tuple[str, ...]
     conda: tuple[str, ...]
+    installer: str = "pip"
 
     @property
     def digest(self) -> str:
         """The same for the same recipe."""
-        content = json.dumps([sys.version_info[:3], sys.prefix, self.requirements])
+        content = json.dumps([sys.version_info[:3], sys.prefix, self.installer, self.pip])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
-
-    @property
-    def requirements(self) -> list[str]:
-        """What pip is told to install here."""
-        return [_SERVER if _is_defaults(one) else one for one in self.pip]
 
 
 def read(environment: Document) -> Recipe:
     """The recipe in a registered environment."""
     conda = (environment.get("python") or {}).get("condaDependencies") or {}
-    python, pip, others = "", [], []
+    python, pip, others, installer = "", [], [], "pip"
     for one in conda.get("dependencies", []):
         if isinstance(one, dict):
             pip += one.get("pip", [])
@@ -63,10 +58,16 @@ def read(environment: Document) -> Recipe:
             case "python":
                 python = version.strip()
             case "pip":
-                pass
+                installer = _for_pip(one)
             case _:
                 others.append(one)
-    return Recipe(python, tuple(pip), tuple(others))
+    return Recipe(python, tuple(pip), tuple(others), installer)
+
+
+def _for_pip(conda: str) -> str:
+    """A conda package with its version, as pip writes it: with one `=`, a version stands for all that begin with it."""
+    found = re.fullmatch(r"([\w.-]+)\s*=\s*([\w.]+)", conda.strip())
+    return f"{found[1]}=={found[2]}.*" if found else conda.strip()
 
 
 async def build(recipe: Recipe, images: Path, tell: Tell) -> Path:
@@ -84,13 +85,13 @@ async def _build(recipe: Recipe, folder: Path, tell: Tell) -> Path:
     await asyncio.to_thread(_emptied, folder)
     begin = time.monotonic()
     requirements = folder / "requirements.txt"
-    requirements.write_text("\n".join(recipe.requirements) + "\n")
-    if recipe.requirements != list(recipe.pip):
-        tell(f"rehearsal: azureml-defaults is installed as {_SERVER} only")
+    requirements.write_text("\n".join(recipe.pip) + "\n")
     tell(f"Creating the environment with Python {_HERE}")
     await _run([sys.executable, "-m", "venv", str(folder)], tell)
     install = ["-m", "pip", "install", "--no-input", "--progress-bar=off", "--disable-pip-version-check"]
-    await _run([str(folder / "bin" / "python"), *install, "-r", str(requirements)], tell)
+    python = str(folder / "bin" / "python")
+    await _run([python, *install, "--upgrade", recipe.installer, "setuptools", "wheel"], tell)  # as conda does with pip
+    await _run([python, *install, "-r", str(requirements)], tell)
     (folder / "complete").touch()
     tell(f"Image {recipe.digest} built in {time.monotonic() - begin:.0f} s")
     return folder
@@ -146,7 +147,3 @@ async def _run(command: list[str], tell: Tell) -> None:
     finally:
         if process.returncode is None:
             process.kill()
-
-
-def _is_defaults(requirement: str) -> bool:
-    return bool(re.match(r"azureml[-_.]defaults(?![\w.-])", requirement, re.IGNORECASE))

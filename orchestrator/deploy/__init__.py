@@ -101,6 +101,15 @@ class Target(Protocol):
 
 
 @runtime_checkable
+class Building(Protocol):
+    """A target that builds an image of the package's libraries."""
+
+    def check_image(self, package: Package) -> None:
+        """Check that the image's libraries can be installed together, before anything is registered or sent."""
+        ...
+
+
+@runtime_checkable
 class Rotating(Protocol):
     """A target whose keys can be changed while the service runs."""
 

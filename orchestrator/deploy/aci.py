@@ -20,11 +20,12 @@ from orchestrator.azure.talk import check_installed
 from orchestrator.config.spec import AzureSpec
 from orchestrator.deploy import ServiceName, Undone, aci_calls, aci_plan
 from orchestrator.deploy.aci_plan import Former
+from orchestrator.deploy.building import ImageBuilder, from_conda
 from orchestrator.deploy.failing import failure
 from orchestrator.deploy.folder import Folder
 from orchestrator.errors import DeployError
-from orchestrator.events import Notes
 from orchestrator.products import Endpoint, Keys, ModelVersion, Package, ServiceStatus
+from orchestrator.resolving import Libraries
 
 OURS = ("service_name", "connection", "state_dir", "timeout_seconds")
 T = TypeVar("T")
@@ -32,7 +33,7 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True)
-class Aci(Notes):
+class Aci(ImageBuilder):
     """A web service on ACI. Every field but the first four is what ``AciWebservice.deploy_configuration`` takes."""
 
     service_name: ServiceName
@@ -70,6 +71,10 @@ class Aci(Notes):
     def check_installed(self) -> None:
         """SDK v1 is an extra."""
         check_installed(DeployError, "deploy")
+
+    def libraries(self, package: Package) -> Libraries:
+        """Azure's server is one of them."""
+        return from_conda(aci_plan.conda(package))
 
     def deploy(self, package: Package, version: ModelVersion) -> Endpoint:
         """Serve this package; the same one healthy in the same shape is left alone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,11 @@ from orchestrator.deploy.record import write_private
 from orchestrator.products import Package
 
 ENTRY = "score/score.py"
-SERVER = "azureml-defaults"  # what Azure runs score.py with; the container only crashes without it
+# What Azure runs score.py with; the container only crashes without it. Not azureml-defaults, which brings it along with
+# the retired SDK: that one holds numpy and cloudpickle below what current scikit-learn and joblib need. From 1.4 on, its
+# requirements go with those of today; an older one would go with everything.
+SERVER = "azureml-inference-server-http>=1.4"
+_SERVERS = re.compile(r"(?:azureml[-_.]inference[-_.]server[-_.]http|azureml[-_.]defaults)(?![\w.-])", re.IGNORECASE)
 FINGERPRINT = "package_fingerprint"  # as the registered versions of tracking=azureml are tagged
 MODEL, VERSION, SHAPE = "package_model", "tracked_version", "deployment_shape"
 DEPLOYMENT, FORMER, TEST = "deployment_id", "former_service", "endpoint_test"
@@ -163,7 +168,7 @@ def conda(package: Package) -> dict[str, Any]:
     dependencies = definition.get("dependencies") or []
     pip: list[str] = next((one["pip"] for one in dependencies if isinstance(one, dict) and "pip" in one), [])
     rest = [one for one in dependencies if not (isinstance(one, dict) and "pip" in one)]
-    own = [] if any(str(line).startswith(SERVER) for line in pip) else [SERVER]
+    own = [] if any(_SERVERS.match(str(line)) for line in pip) else [SERVER]
     return {**definition, "dependencies": [*rest, {"pip": [*pip, *own]}]}
 
 

@@ -27,21 +27,22 @@ from orchestrator.deploy import ServiceName, Undone, ports
 from orchestrator.deploy import container as containers
 from orchestrator.deploy import image as images
 from orchestrator.deploy.berth import Berth
+from orchestrator.deploy.building import ImageBuilder
 from orchestrator.deploy.dockerd import connected
 from orchestrator.deploy.folder import Folder
 from orchestrator.deploy.served import Served
 from orchestrator.deploy.serving import Serving, origin
 from orchestrator.deploy.waiting import Waiting, waiting
 from orchestrator.errors import DeployError
-from orchestrator.events import Notes
 from orchestrator.products import Endpoint, Keys, ModelVersion, Package, ServiceStatus
+from orchestrator.resolving import Libraries
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 
 @dataclass(frozen=True)
-class Docker(Notes, Serving):
+class Docker(ImageBuilder, Serving):
     """A service in a container. ``rollback`` undoes only what this object did: ``_deployed`` remembers that."""
 
     service_name: ServiceName
@@ -60,6 +61,11 @@ class Docker(Notes, Serving):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state_dir", Path(self.state_dir).expanduser().resolve())
+
+    def libraries(self, package: Package) -> Libraries:
+        """The package's alone, by the index and the proxy that the build uses."""
+        args = images.arguments(package, self.base_image, self.build_args)
+        return images.libraries_of(package, args)
 
     def deploy(self, package: Package, version: ModelVersion) -> Endpoint:
         """Serve this package; the same one alive, healthy and as wanted is left alone."""

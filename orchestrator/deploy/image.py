@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import re
 import tarfile
 import tempfile
@@ -21,6 +22,7 @@ from orchestrator.dockerfile import FILE, LIBRARIES
 from orchestrator.doctor import Evidence
 from orchestrator.errors import DeployError
 from orchestrator.products import Package
+from orchestrator.resolving import Libraries
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -127,6 +129,17 @@ def there(client: DockerClient, image: str) -> bool:
 def libraries(image: str) -> str:
     """The image of the libraries, which the service's images share."""
     return f"{image.partition(':')[0]}:{LIBRARIES}"
+
+
+def libraries_of(package: Package, args: Mapping[str, str]) -> Libraries:
+    """Return what the image installs; the build's arguments decide its Python and where its packages come from."""
+    here = platform.python_version()
+    named = re.search(r"(?:^|/)python:(\d+\.\d+(?:\.\d+)?)", args[BASE])
+    python = here if named is None or here.startswith(f"{named[1]}.") else named[1]
+    settings = {name: value for name, value in args.items() if name != BASE}
+    lines = (package.path / REQUIREMENTS).read_text().splitlines()
+    machine = "aarch64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
+    return Libraries(lines, python, machine, settings)
 
 
 def arguments(package: Package, base_image: str | None, asked: Mapping[str, str | None]) -> dict[str, str]:

@@ -17,7 +17,6 @@ from orchestrator.deploy.traffic import ALL, Share
 from orchestrator.products import ModelVersion, Package
 
 COLOURS = ("blue", "green")
-SERVER = "azureml-inference-server-http"  # what Azure runs score.py with
 # A colour is used again and again, so each deployment has a number of its own; the endpoint says which were tested, and
 # which one takes over step by step.
 NUMBER, TESTED, CANDIDATE = "deployment_number", "tested_deployment", "candidate_deployment"
@@ -191,12 +190,8 @@ def tags(package: Package, version: ModelVersion, settings: Mapping[str, Any]) -
 
 
 def conda(package: Package) -> dict[str, Any]:
-    """The package's conda.yaml and Azure's server, without the retired SDK that ``azureml-defaults`` brings along."""
-    definition = aci_plan.conda(package)
-    *others, last = definition["dependencies"]
-    lines = [line for line in last["pip"] if line != aci_plan.SERVER]
-    own = [] if any(str(line).startswith((SERVER, aci_plan.SERVER)) for line in lines) else [SERVER]
-    return {**definition, "dependencies": [*others, {"pip": [*lines, *own]}]}
+    """The package's conda.yaml and Azure's server, as on ACI."""
+    return aci_plan.conda(package)
 
 
 def environment_version(definition: Mapping[str, Any], image: str) -> str:

@@ -17,12 +17,13 @@ from orchestrator.azure.attend import attended
 from orchestrator.azure.connection import client
 from orchestrator.azure.talk import MANAGED, check_installed
 from orchestrator.config.spec import AzureSpec
-from orchestrator.deploy import ServiceName, aci_plan, managed_calls
+from orchestrator.deploy import ServiceName, aci_plan, managed_calls, managed_plan
+from orchestrator.deploy.building import ImageBuilder, from_conda
 from orchestrator.deploy.folder import Folder
 from orchestrator.deploy.managed_plan import Colour, Route, Seen
 from orchestrator.errors import DeployError
-from orchestrator.events import Notes
 from orchestrator.products import Endpoint, Keys, Package
+from orchestrator.resolving import Libraries
 
 # keys that are no settings of a deployment: with another value of these the same package is not deployed again
 APART = ("service_name", "connection", "state_dir", "timeout_seconds", "auth_enabled", "traffic", "mirror", "compute")
@@ -43,7 +44,7 @@ def always(what: str) -> AfterValidator:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnlineEndpoint(Notes):
+class OnlineEndpoint(ImageBuilder):
     """An online endpoint, and the keys that both kinds have. The fields are the SDK's names."""
 
     kind: ClassVar[str]
@@ -63,6 +64,10 @@ class OnlineEndpoint(Notes):
     def check_installed(self) -> None:
         """SDK v2 is an extra."""
         check_installed(DeployError, "deploy", *MANAGED)
+
+    def libraries(self, package: Package) -> Libraries:
+        """Return what the environment installs; Azure's server is one of them."""
+        return from_conda(managed_plan.conda(package))
 
     def _check_place(self) -> None:
         """Refuse what the workspace does not have, before anything is sent."""

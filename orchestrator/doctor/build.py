@@ -9,6 +9,10 @@ from orchestrator.doctor.rules import Weight, line
 
 _NETWORK = "{network}, then run the same command again"
 _CHOOSE = "install versions here that go together (`pip install`), then run again: the package pins what is installed"
+_SOURCE_BUILD = (
+    r"metadata-generation-failed|Getting requirements to build \w+ did not run successfully|"
+    r"Failed to build '[^']+' when (?:getting requirements|preparing metadata)"
+)
 _REGISTRY = (
     "let the identity that builds read and write the registry (roles AcrPull and AcrPush), or log in: `az acr login`"
 )
@@ -43,9 +47,22 @@ RULES = (
     ),
     line(
         "image_build", r"Cannot install (?P<what>.+?) because these package versions have conflicting dependencies",
-        "these pins exclude each other: {what}", _CHOOSE,
+        "these pins exclude each other: {what}{sides}", f"{{without_defaults}}{_CHOOSE}",
     ),
-    line("image_build", r"ResolutionImpossible", "the package's pins exclude each other: {quoted}", _CHOOSE),
+    line(
+        "image_build", r"ResolutionImpossible",
+        "the package's pins exclude each other: {quoted}{sides}", f"{{without_defaults}}{_CHOOSE}",
+    ),
+    line(
+        "image_build", _SOURCE_BUILD,
+        "pip found nothing current that goes with all pins, went back to older and older releases of {walked}, and died building "
+        "{built} from source{died}", f"{{without_defaults}}{_CHOOSE}", also=r"pip is (?:still )?looking at multiple versions of",
+    ),
+    line(
+        "image_build", _SOURCE_BUILD,
+        "{built} has no wheel for this Python, and building it from source died{died}",
+        f"use a version of it that has a wheel, or {_CHOOSE}",
+    ),
     line(
         "image_build", r"No matching distribution found for (?P<what>\S+)",
         "the package index has no {what} for this Python", "{another_pin}",
@@ -78,7 +95,7 @@ RULES = (
         "a distribution could not be compiled: {quoted}", "use a version of it that has a wheel: the image has no build tools",
     ),
     line(
-        "image_build", r"metadata-generation-failed|CondaValueError|YAMLException|Invalid yaml|InvalidMatchSpec|CondaHTTPError",
+        "image_build", r"CondaValueError|YAMLException|Invalid yaml|InvalidMatchSpec|CondaHTTPError",
         "pip or conda could not prepare a distribution: {quoted}", _CHOOSE, weight=Weight.HINT,
     ),
     line(

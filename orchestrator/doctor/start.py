@@ -16,7 +16,10 @@ _MODEL_FILE = r"(?:[^']*azureml-models[^']*|[^']*\.(?:pkl|pickle|joblib|sav|onnx
 # Folders of several distributions: one missing below them says nothing of the others' versions.
 _SHARED = r"(?:azure|azureml|google|ruamel|opentelemetry|mpl_toolkits|sphinxcontrib)"
 
-_SERVER = "add azureml-defaults to the pip section of the package's conda.yaml: it brings the inference server"
+_SERVER = (
+    "add azureml-inference-server-http to the pip section of the package's conda.yaml: it is what runs score.py "
+    "(azureml-defaults brings it along, and does not go with a current numpy)"
+)
 _OWN_CODE = "mend score/ and build the package again; `python run.py deploy=local` tries it without waiting for a cloud"
 _PINS = "{install_pins}, or train again with the versions installed here"
 _MODEL_DIR = (

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from orchestrator.doctor import pip_log
 from orchestrator.doctor.evidence import Evidence
 from orchestrator.doctor.lines import Line
 from orchestrator.doctor.rules import Finding
@@ -43,6 +44,7 @@ def words(finding: Finding, evidence: Evidence, lines: Sequence[Line]) -> dict[s
         "target": evidence.target,
         "install": _install(module, evidence),
         "another_pin": _another_pin(groups.get("what", "")),
+        **pip_log.words(finding, lines),
         **_settings(evidence),
         **groups,
     }

@@ -8,6 +8,7 @@ from orchestrator import registered
 from orchestrator.choosing import recalled
 from orchestrator.config.spec import PackageSpec, StateDir
 from orchestrator.deploy import Target
+from orchestrator.deploy.building import ImageCheck
 from orchestrator.deploy.rollout import Rollout
 from orchestrator.errors import DeployError, PackageError, ProbeError, TrackingError
 from orchestrator.events import Progress
@@ -24,9 +25,20 @@ def record(report: Report, tracker: Tracker) -> TrackedRun:
 
 
 def register(
-    package: Package, proof: Proof, report: Report, tracker: Tracker, state_dir: StateDir, provenance: Provenance
+    package: Package,
+    proof: Proof,
+    report: Report,
+    tracker: Tracker,
+    state_dir: StateDir,
+    provenance: Provenance,
+    check_image: ImageCheck,
 ) -> ModelVersion:
-    """The package's version in the model registry; ``stages=deploy`` finds it again without data or training."""
+    """The package's version in the model registry; ``stages=deploy`` finds it again without data or training.
+
+    Raises:
+        DeployError: the target would build an image, and the package's libraries cannot be installed in it.
+    """
+    check_image(package)
     if proof.fingerprint != package.fingerprint:
         raise PackageError("the proof is another package's; remove state_dir/cache and run again")
     origin = replace(provenance.origin, trained=report.trained)
@@ -67,6 +79,7 @@ def deploy(version: ModelVersion, rollout: Rollout, tracker: Tracker, progress: 
             "deleted, or the model renamed); nothing was deployed. Choose another package.version, or register it again "
             "with stages=package"
         )
+    ImageCheck(rollout.target)(version.package)
     return rollout.deploy(version)
 
 

@@ -76,7 +76,7 @@ SERVER = (
 )
 CONDA = {
     "name": "stub",
-    "dependencies": [f"python={platform.python_version()}", "pip", {"pip": ["azureml-defaults"]}],
+    "dependencies": [f"python={platform.python_version()}", "pip", {"pip": ["azureml-inference-server-http"]}],
 }
 
 # the SDKs' own libraries leave sockets open and tell of deprecations, which are not ours to mend

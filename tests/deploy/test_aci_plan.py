@@ -50,7 +50,7 @@ def test_it_tells_and_rotates() -> None:
 def test_the_environment_is_the_packages_and_azures_server(package: Package) -> None:
     before = (package.path / "conda.yaml").read_bytes()
     made = aci_plan.conda(package)
-    assert made["dependencies"] == ["python=3.11.7", "pip", {"pip": ["numpy==1", "azureml-defaults"]}]
+    assert made["dependencies"] == ["python=3.11.7", "pip", {"pip": ["numpy==1", "azureml-inference-server-http>=1.4"]}]
     assert (package.path / "conda.yaml").read_bytes() == before
     (package.path / "conda.yaml").write_text(yaml.safe_dump(made))
     assert aci_plan.conda(package) == made  # one that names the server keeps its own

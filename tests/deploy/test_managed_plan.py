@@ -73,14 +73,14 @@ def test_an_untested_one_beside_a_tested_one_was_abandoned() -> None:
 
 
 def test_the_environment_is_the_packages_and_azures_server_without_the_retired_sdk(package: Package) -> None:
-    wanted = ["python=3.11.7", "pip", {"pip": ["numpy==1", managed_plan.SERVER]}]
+    wanted = ["python=3.11.7", "pip", {"pip": ["numpy==1", aci_plan.SERVER]}]
     made = managed_plan.conda(package)
     assert made["dependencies"] == wanted
     (package.path / "conda.yaml").write_text(yaml.safe_dump(made))
     assert managed_plan.conda(package) == made  # one that names the server keeps its own
-    old = {**CONDA, "dependencies": [*CONDA["dependencies"][:2], {"pip": ["numpy==1", aci_plan.SERVER]}]}
-    (package.path / "conda.yaml").write_text(yaml.safe_dump(old))
-    assert managed_plan.conda(package)["dependencies"] == wanted
+    own = {**CONDA, "dependencies": [*CONDA["dependencies"][:2], {"pip": ["numpy==1", "azureml_defaults~=1.62"]}]}
+    (package.path / "conda.yaml").write_text(yaml.safe_dump(own))
+    assert managed_plan.conda(package) == own  # which brings the server along
 
 
 def test_an_environment_is_registered_once(package: Package) -> None:

@@ -165,6 +165,7 @@ def test_every_rule_has_words_for_its_templates() -> None:
             *("quoted", "place", "following", "ending", "loading", "top", "target", "install", "another_pin", "look"),
             *("more_memory", "more_time", "free_port", "smaller", "other_name", "other_label", "good_name", "location"),
             *("install_pins", "mend", "network"),
+            *("sides", "walked", "built", "died", "without_defaults"),
         }
 
 
@@ -173,3 +174,59 @@ def test_a_long_log_is_read_within_a_second_or_two() -> None:
     before = time.perf_counter()
     assert diagnose(crashed(log)).kind == "crash_loop"
     assert time.perf_counter() - before < 5  # far above what it takes; a pattern that backtracks takes minutes
+
+
+def built(log: str, target: str = "aci") -> str:
+    return diagnose(Evidence(target, "Failed", '{"code": "EnvironmentBuildFailed"}', log)).cause
+
+
+def test_a_conflict_names_both_sides() -> None:
+    log = """ERROR: Cannot install -r requirements.txt (line 1) and fancy because these package versions have conflicting dependencies.
+
+The conflict is caused by:
+    The user requested numpy==2.4.6
+    fancy 1.2 depends on numpy<2.3.3
+    The user requested numpy==2.4.6
+    fancy[extra] 1.1 depends on numpy<2
+
+ERROR: ResolutionImpossible: for help visit https://pip.pypa.io
+"""
+    assert "(The user requested numpy==2.4.6; fancy 1.2 depends on numpy<2.3.3; fancy[extra] 1.1 depends on" in built(
+        log
+    )
+    below = log.partition("\n\n")[2]  # where the line before it was cut off
+    assert "The user requested numpy==2.4.6; fancy 1.2 depends on numpy<2.3.3" in built(below)
+
+
+WALK = """Collecting defaults (from -r requirements.txt (line 3))
+Collecting runtime[fuse]~=1.62 (from defaults->-r requirements.txt (line 3))
+INFO: pip is looking at multiple versions of runtime[fuse] to determine which version is compatible with other requirements. This could take a while.
+Collecting runtime[fuse]~=1.1 (from defaults->-r requirements.txt (line 3))
+INFO: pip is still looking at multiple versions of runtime[fuse] to determine which version is compatible with other requirements. This could take a while.
+"""
+DIED = """  Downloading some-pkg-0.9.1.tar.gz (873 kB)
+  error: subprocess-exited-with-error
+  × Preparing metadata (pyproject.toml) did not run successfully.
+  ╰─> [2 lines of output]
+      Traceback (most recent call last):
+      ImportError: cannot import name 'Log' from 'distutils.log'
+      [end of output]
+error: metadata-generation-failed
+"""
+
+
+def test_a_walk_back_names_what_pip_went_back_for_and_what_died() -> None:
+    told = built(WALK + DIED)
+    assert (
+        "older and older releases of runtime[fuse] (for defaults), and died building some-pkg 0.9.1 from source" in told
+    )
+    assert told.endswith("ImportError: cannot import name 'Log' from 'distutils.log'")
+    assert built(WALK + DIED, "docker") == told
+
+
+def test_a_source_build_that_died_is_no_walk_back() -> None:
+    assert built(DIED).startswith(
+        "some-pkg 0.9.1 has no wheel for this Python, and building it from source died: ImportError"
+    )
+    named = DIED.replace("error: metadata-generation-failed", "ERROR: Failed to build 'other' when preparing metadata")
+    assert built(named).startswith("other has no wheel for this Python")

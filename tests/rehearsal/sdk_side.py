@@ -268,7 +268,7 @@ def _inference(score: str, pip: list[str] | None, python: str) -> Any:
 
     Path("src").mkdir(exist_ok=True)
     Path("src/score.py").write_text(score)
-    pip = ["azureml-defaults", f"scikit-learn=={sklearn.__version__}"] if pip is None else pip
+    pip = ["azureml-inference-server-http", f"scikit-learn=={sklearn.__version__}"] if pip is None else pip
     Path("conda.yaml").write_text(json.dumps({"name": "tiny", "dependencies": [f"python={python}", {"pip": pip}]}))
     environment = Environment.from_conda_specification("tiny", "conda.yaml").register(_workspace())
     return InferenceConfig(entry_script="score.py", source_directory="src", environment=environment)

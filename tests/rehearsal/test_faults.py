@@ -113,14 +113,14 @@ def test_an_entry_script_that_cannot_be_imported(sdk: Sdk) -> None:
     assert "CrashLoopBackOff" in done["error"]
 
 
-def test_without_azureml_defaults_there_is_no_server_in_the_container(sdk: Sdk) -> None:
+def test_without_azures_server_the_container_does_not_start(sdk: Sdk) -> None:
     done = _deploy(sdk, pip=["idna"])
     assert "CrashLoopBackOff" in done["error"]
     assert "azmlinfsrv" in done["logs"]
 
 
 def test_a_pin_that_does_not_exist(sdk: Sdk) -> None:
-    done = _deploy(sdk, pip=["azureml-defaults", "idna==0.0.0.1"])
+    done = _deploy(sdk, pip=["azureml-inference-server-http", "idna==0.0.0.1"])
     assert "No matching distribution found for idna==0.0.0.1" in sdk("read", url_in=done["error"])
 
 

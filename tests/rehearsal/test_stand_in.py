@@ -155,5 +155,13 @@ def test_a_recipe_is_what_the_conda_file_says() -> None:
         {"pip": ["azureml-defaults>=1.60", "azureml-defaults-like", "idna"]},
     ]
     recipe = read({"python": {"condaDependencies": {"dependencies": dependencies}}})
-    assert (recipe.python, recipe.conda) == ("3.11.4", ("numpy>=1",))
-    assert recipe.requirements == ["azureml-inference-server-http", "azureml-defaults-like", "idna"]
+    assert (recipe.python, recipe.conda, recipe.installer) == ("3.11.4", ("numpy>=1",), "pip==24.*")
+    assert recipe.pip == ("azureml-defaults>=1.60", "azureml-defaults-like", "idna")
+
+
+@pytest.mark.parametrize(
+    ("conda", "pip"),
+    [("pip", "pip"), ("pip=24.0", "pip==24.0.*"), ("pip==24.0", "pip==24.0"), ("pip>=23,<25", "pip>=23,<25")],
+)
+def test_the_version_of_pip_is_the_conda_files(conda: str, pip: str) -> None:
+    assert read({"python": {"condaDependencies": {"dependencies": ["python=3.11", conda]}}}).installer == pip

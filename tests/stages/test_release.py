@@ -14,18 +14,23 @@ import pytest
 
 from orchestrator.config.spec import PackageSpec, StateDir
 from orchestrator.deploy import Target, Undone
+from orchestrator.deploy.building import ImageBuilder, ImageCheck
 from orchestrator.deploy.fake import Fake
+from orchestrator.deploy.none import NoTarget
 from orchestrator.deploy.rollout import Rollout
 from orchestrator.errors import DeployError, PackageError, ProbeError, TrackingError
 from orchestrator.events import Progress
 from orchestrator.products import Endpoint, ModelVersion, Origin, Package, Probe, Proof, Registry, Report
 from orchestrator.provenance import Provenance
+from orchestrator.resolving import Libraries
 from orchestrator.stages.release import deploy, probe, promote, recall, register
 from orchestrator.tracking.none import NoTracking
 from score import golden
 
 REPORT = Report({}, {}, {}, {}, (), {}, "", "2026-11-22T18:00:00+00:00")
 PROVENANCE = Provenance(Path(), "", Origin("toy.csv", spec_hash="abc", rebuild="python run.py data=toy"))
+
+NO_IMAGE = ImageCheck(NoTarget())
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,9 @@ def state_dir(tmp_path: Path) -> StateDir:
 
 @pytest.fixture
 def registered(toy_package: Package, state_dir: StateDir) -> ModelVersion:
-    return register(toy_package, Proof(toy_package.fingerprint, 5, 1), REPORT, Tracking(), state_dir, PROVENANCE)
+    return register(
+        toy_package, Proof(toy_package.fingerprint, 5, 1), REPORT, Tracking(), state_dir, PROVENANCE, NO_IMAGE
+    )
 
 
 @pytest.fixture
@@ -110,8 +117,33 @@ def test_another_registry_is_told_before_anything_is_deployed(registered: ModelV
 
 def test_a_proof_of_another_package_registers_nothing(toy_package: Package, state_dir: StateDir) -> None:
     with pytest.raises(PackageError, match="the proof is another package's"):
-        register(toy_package, Proof("another", 5, 1), REPORT, Tracking(), state_dir, PROVENANCE)
+        register(toy_package, Proof("another", 5, 1), REPORT, Tracking(), state_dir, PROVENANCE, NO_IMAGE)
     assert not state_dir.exists()
+
+
+class Imaging(ImageBuilder, NoTarget):
+    """Builds an image of two requirements of the same distribution."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.state_dir = state_dir
+
+    def libraries(self, package: Package) -> Libraries:  # noqa: ARG002 -- the same for every package
+        return Libraries(["numpy==2.4.6", "numpy<2"], "3.11.7")
+
+
+def test_libraries_that_cannot_be_installed_are_found_before_anything_is_registered_or_deployed(
+    toy_package: Package, state_dir: StateDir, registered: ModelVersion, rollout_of: RolloutOf
+) -> None:
+    target = Imaging(state_dir / "elsewhere")
+    before = sorted(state_dir.rglob("*.json"))
+    proof = Proof(toy_package.fingerprint, 5, 1)
+    told = "numpy==2.4.6 and numpy<2 exclude each other"
+    with pytest.raises(DeployError, match=told):
+        register(toy_package, proof, REPORT, Tracking(name="there"), state_dir, PROVENANCE, ImageCheck(target))
+    with pytest.raises(DeployError, match=told):
+        put(registered, rollout_of(target))
+    assert sorted(state_dir.rglob("*.json")) == before
+    assert recall(SPEC, state_dir, Tracking(), Fake()) == registered
 
 
 def test_without_a_registration_there_is_nothing_to_recall(registered: ModelVersion, state_dir: StateDir) -> None:
@@ -128,7 +160,7 @@ def test_a_package_that_was_changed_since_is_not_recalled(
     toy_package: Package, copy_of: Callable[[Package], Package], state_dir: StateDir
 ) -> None:
     package = copy_of(toy_package)
-    register(package, Proof(package.fingerprint, 5, 1), REPORT, Tracking(), state_dir, PROVENANCE)
+    register(package, Proof(package.fingerprint, 5, 1), REPORT, Tracking(), state_dir, PROVENANCE, NO_IMAGE)
     (package.path / "model.pkl").write_bytes(b"another")
     with pytest.raises(
         PackageError, match=r"copy is not what was registered as 'toy_model'; make it again with stages"

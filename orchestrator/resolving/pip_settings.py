@@ -1,0 +1,66 @@
+"""pip's settings on this machine, and the same for uv, which reads none of them."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+_LINE = re.compile(r"(?P<section>[^.\s]+)\.(?P<name>[\w-]+)=(?P<value>.+)")
+_SECTIONS = ("global", "install", ":env:")  # each counts more than those before it
+
+
+def pip_settings(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The options of ``pip install`` by their long name: those of these variables alone, else all of this machine."""
+    if variables is None:
+        own = tuple(item for item in os.environ.items() if item[0].startswith("PIP_"))
+        sections = _configured(own)
+        return {name: value for section in _SECTIONS for name, value in sections.get(section, {}).items()}
+    given = {name: value for name, value in variables.items() if name.startswith("PIP_")}
+    return {name.removeprefix("PIP_").lower().replace("_", "-"): value for name, value in given.items()}
+
+
+@functools.lru_cache
+def _configured(variables: tuple[tuple[str, str], ...]) -> dict[str, dict[str, str]]:
+    """By section, as pip itself finds them, which takes it half a second; without pip, the environment's alone."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode == 0:
+            found: dict[str, dict[str, str]] = {}
+            for line in filter(None, map(_LINE.fullmatch, done.stdout.splitlines())):
+                with contextlib.suppress(ValueError, SyntaxError):
+                    found.setdefault(line["section"], {})[line["name"]] = str(ast.literal_eval(line["value"]))
+            return found
+    return {":env:": pip_settings(dict(variables))}
+
+
+def as_uv(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return as variables of uv where packages come from and how they are reached; the rest concerns this machine alone."""
+    every = {name: settings.get(name, "").split() for name in ("extra-index-url", "find-links", "trusted-host")}
+    no_index = settings.get("no-index", "").lower() in {"1", "true", "yes", "on"}
+    proxy = settings.get("proxy", "")
+    found = {
+        "UV_DEFAULT_INDEX": _place(settings.get("index-url", "")),
+        "UV_INDEX": " ".join(map(_place, every["extra-index-url"])),
+        "UV_FIND_LINKS": ",".join(map(_place, every["find-links"])),
+        "UV_NO_INDEX": "1" if no_index else "",
+        "UV_INSECURE_HOST": " ".join(every["trusted-host"]),
+        "UV_HTTP_TIMEOUT": settings.get("default-timeout", "") or settings.get("timeout", ""),
+        "SSL_CERT_FILE": settings.get("cert", ""),
+        "SSL_CLIENT_CERT": settings.get("client-cert", ""),
+        "HTTP_PROXY": proxy,
+        "HTTPS_PROXY": proxy,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _place(url_or_path: str) -> str:
+    """A path is relative to where the command runs, and uv runs elsewhere."""
+    return url_or_path if not url_or_path or "://" in url_or_path else str(Path(url_or_path).expanduser().resolve())
