@@ -143,7 +143,7 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
 
 
 def _rollout_file(spec: RunSpec) -> Path:
-    """One for each service; a target that names none is told apart by its options."""
+    """One for each service; of a target that has no name, its options decide."""
     name = spec.deploy.options.get("service_name") or digest(
         {key: repr(value) for key, value in (("", spec.deploy.target), *spec.deploy.options.items())}
     )

@@ -110,14 +110,14 @@ def test_batch_takes_what_is_live_and_deploy_does_not() -> None:
 
 def test_a_live_version_that_is_gone_gives_its_package_and_not_its_number() -> None:
     left = replace(ALL, versions={"2": "222"})
-    told = "live for service 'svc', not in the registry any more"
-    assert choose(SINGLE, BATCH, left, serving("1")) == ("", told)
+    message = "live for service 'svc', not in the registry any more"
+    assert choose(SINGLE, BATCH, left, serving("1")) == ("", message)
     again = [*SINGLE, replace(one("4"), version=replace(version("4"), package=version("1").package))]
     assert choose(again, BATCH, Registry({"4": "111"}), serving("1"))[0] == "4"  # registered again
 
 
 @pytest.mark.parametrize(
-    ("held", "wanted", "registry", "told"),
+    ("held", "wanted", "registry", "message"),
     [
         ([], DEPLOY, ALL, "package.model_name: no package of 'm' was registered on this machine; make one with"),
         ([], "last", ALL, "package.model_name: no package of 'm' was registered on this machine; make one with"),
@@ -174,11 +174,11 @@ def test_a_live_version_that_is_gone_gives_its_package_and_not_its_number() -> N
     ],
 )
 def test_a_refusal_names_what_could_be_taken(
-    held: Sequence[Registered], wanted: str | Sequence[str], registry: Registry | None, told: str
+    held: Sequence[Registered], wanted: str | Sequence[str], registry: Registry | None, message: str
 ) -> None:
     with pytest.raises(PackageError) as caught:
         choose(held, wanted, registry)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_better_version_that_is_gone_is_no_longer_the_best() -> None:

@@ -77,8 +77,8 @@ def test_after_a_sweep_the_best_is_deployed(here: Desk, swept: Done) -> None:
     best = results[scores.index(max(scores))]["model"]["version"]
     assert best != results[-1]["model"]["version"]
     done = run(here, "stages=deploy").well()
-    told = f"quick_model version {best}: best roc_auc ({max(scores):.4f}) of 3 versions of the last sweep"
-    assert first_line(done).endswith(told)
+    message = f"quick_model version {best}: best roc_auc ({max(scores):.4f}) of 3 versions of the last sweep"
+    assert first_line(done).endswith(message)
     assert (about(here)["version"], champion(here), done.result["model"]["version"]) == (best, best, best)
     last = run(here, "stages=deploy", "package.version=last").well()
     assert first_line(last).endswith(f"version {results[-1]['model']['version']}: registered last")
@@ -106,8 +106,10 @@ def test_batch_takes_what_is_live_and_not_what_was_registered_last(here: Desk) -
     here.mlflow().delete_registered_model_alias("quick_model", "champion")
     refused, _ = scored(here, "refused")
     assert refused.code == 1
-    told = f"package failed: package.version: no service '{SERVICE}' is running; 'quick_model' has no champion; choose"
-    assert refused.err.startswith(told)
+    message = (
+        f"package failed: package.version: no service '{SERVICE}' is running; 'quick_model' has no champion; choose"
+    )
+    assert refused.err.startswith(message)
     assert f"package.version=last or a number ({newer}, " in refused.err
 
 
@@ -149,8 +151,10 @@ def test_a_failed_promotion_puts_the_former_service_back(here: Desk) -> None:
         f"deploy.store=sqlite:///{here.state}/mlflow.db",
     )
     assert done.code == 1
-    told = "is not in the registry, or is another package there (deleted, or the model was renamed?); register it again"
-    assert told in done.err
+    message = (
+        "is not in the registry, or is another package there (deleted, or the model was renamed?); register it again"
+    )
+    assert message in done.err
     assert done.err.endswith("; the former service was put back\n")
     assert (about(here)["version"], champion(here)) == ("1", "1")
 
@@ -158,7 +162,7 @@ def test_a_failed_promotion_puts_the_former_service_back(here: Desk) -> None:
 @pytest.mark.usefixtures("swept")
 def test_commands_that_deploy_at_once_agree_on_one_version(here: Desk) -> None:
     jobs = [(*FAST, f"model.params.C={value}") for value in ("1e-5", "1", "1e-3")]
-    for round_ in range(4):
+    for round_ in range(3):
         processes = [
             here.start(*job, f"hydra.run.dir={here.home}/at_once/{round_}/{number}") for number, job in enumerate(jobs)
         ]

@@ -66,8 +66,8 @@ class Local(Serving):
     def preflight(self) -> None:
         """Raise a DeployError if others hold the port; a server of this service hands its own over."""
         current = _living(Record.read(self._folder.record))
-        ours = bool(current or self._folder.strays()) if ports.taken(self.host, self.port) else True
-        if not ours or (current and (current.host, current.port) != (self.host, self.port)):
+        moves = current is not None and (current.host, current.port) != (self.host, self.port)
+        if ports.taken(self.host, self.port) and (moves or not (current or self._folder.strays())):
             ports.check(self.host, self.port)
 
     def rollback(self) -> Undone:

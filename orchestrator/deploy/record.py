@@ -91,8 +91,8 @@ class Record(BaseModel):
 
     def is_what(self, wanted: Record) -> bool:
         """Whether a client could not tell the two apart, and this one names the version that is wanted."""
-        ours, theirs = ((r.fingerprint, r.host, r.port, r.auth, r.limits) for r in (self, wanted))
-        return ours == theirs and not mislabelled(self.origin, wanted.origin)
+        serves, asked = ((r.fingerprint, r.host, r.port, r.auth, r.limits) for r in (self, wanted))
+        return serves == asked and not mislabelled(self.origin, wanted.origin)
 
     def process(self) -> psutil.Process | None:
         """The server's process; None if it has gone, even if its number is in use again."""

@@ -30,7 +30,7 @@ def serves(stage: Any) -> bool:
     call = stage if inspect.isroutine(stage) else getattr(stage, "__call__", stage)  # noqa: B004 -- a class's own
     try:
         return any(kind in (Target, Rollout) for kind in typing.get_type_hints(call).values())
-    except (NameError, TypeError):  # planning tells
+    except (NameError, TypeError):  # the planner reports it
         return True
 
 
@@ -145,8 +145,9 @@ class Rollout:
 
     def _put(self, note: Mapping[str, Any]) -> None:
         temporary = self._file.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps(note))
-        temporary.replace(self._file)
+        with suppress(OSError):  # it only says who was the last; what serves and the alias stand elsewhere
+            temporary.write_text(json.dumps(note))
+            temporary.replace(self._file)
 
 
 def _named(note: Mapping[str, Any]) -> str:

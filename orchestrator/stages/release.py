@@ -87,7 +87,7 @@ def probe(endpoint: Endpoint, rollout: Rollout) -> Probe:
     """Test the endpoint with the package's golden requests; a failure takes the new service down again.
 
     Raises:
-        ProbeError: an answer differs; the text tells what became of the service.
+        ProbeError: an answer differs; the text says what became of the service.
     """
     try:
         result = probe_endpoint(endpoint)
@@ -107,7 +107,7 @@ def promote(version: ModelVersion, probe: Probe, rollout: Rollout, tracker: Trac
 
     Raises:
         DeployError: another command has deployed meanwhile, without this lock.
-        TrackingError: the alias cannot be moved; the text tells what became of the service.
+        TrackingError: the alias cannot be moved; the text says what became of the service.
     """
     if not version.chosen:  # registered by this run: where several ran at once, the record follows what serves
         registered.renew(state_dir, version)

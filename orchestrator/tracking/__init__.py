@@ -35,7 +35,7 @@ class Tracker(Protocol):
         ...
 
     def look_up(self, model: str) -> Registry | None:
-        """What the registry holds of this model now, whoever changed it; None where there is no registry."""
+        """What the registry holds of this model now, also where other hands changed it; None where there is no registry."""
         ...
 
     def promote(self, version: ModelVersion) -> None:

@@ -69,11 +69,11 @@ def release(number: str, rollout: Rollout, note: Callable[[str], None] = print) 
 
 def test_one_waits_for_the_other_and_says_for_whom(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "SILENCE_SECONDS", 0.05)
-    told: list[str] = []
+    notes: list[str] = []
     heard = threading.Event()
 
     def note(text: str) -> None:
-        told.append(text)
+        notes.append(text)
         heard.set()
 
     mine = Rollout(Fake(), file)
@@ -84,12 +84,12 @@ def test_one_waits_for_the_other_and_says_for_whom(file: Path, monkeypatch: pyte
         assert mine.target.calls == []  # type: ignore[attr-defined]  # a Fake's
         process.communicate("x", timeout=60)
         begun.join()
-    assert f"waiting for another command, which deploys m version 7 (process {process.pid})" in told[0]
+    assert f"waiting for another command, which deploys m version 7 (process {process.pid})" in notes[0]
     assert mine.target.calls == ["deploy", "accept"]  # type: ignore[attr-defined]  # a Fake's
     assert json.loads(file.read_text())["version"] == "8"
 
 
-def test_a_command_that_is_killed_leaves_nobody_waiting(file: Path) -> None:
+def test_a_command_that_is_killed_leaves_no_command_waiting(file: Path) -> None:
     with another(file) as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -110,7 +110,7 @@ def test_who_came_later_is_told(file: Path) -> None:
 
 
 @pytest.mark.parametrize("fails", ["", "no room"])
-def test_a_rollout_that_comes_to_nothing_takes_nobodys_place(file: Path, fails: str) -> None:
+def test_a_rollout_that_comes_to_nothing_takes_no_place(file: Path, fails: str) -> None:
     mine, other = Rollout(Fake(), file), Rollout(Fake(fails=fails), file)
     release("1", mine)
 

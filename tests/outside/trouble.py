@@ -41,7 +41,7 @@ class Half:
 
 @dataclass(frozen=True, kw_only=True)
 class Withdrawn(Local):
-    """Serves well, and meanwhile somebody deletes the version in the registry: it cannot be promoted."""
+    """Serves well, and meanwhile another user deletes the version in the registry: it cannot be promoted."""
 
     store: str
 
