@@ -68,7 +68,7 @@ class _Watch:
     def __init__(self, form: TableFormat, *, index: bool) -> None:
         self.found = ColumnScan(numbers_rows=index)
         self._words = frozenset(form.missing)
-        self._zero = re.compile(rf"(?m)^ *([+-]?0\d[\d{re.escape(form.decimal)}]*) *$")
+        self._zero = re.compile(rf"\n *([+-]?0\d[\d{re.escape(form.decimal)}]*) *\n")  # "^" is slower
         self._may_be_grouped, self._dots = form.decimal == "." and form.thousands is None, False
         self._misgrouped = misgrouped(form)
         self._row_numbers = RowNumbers()
@@ -82,7 +82,7 @@ class _Watch:
         if found.numbers_rows:
             found.numbers_rows = self._row_numbers.go_on(cells)
         text = "\n".join(cells)
-        if not found.leading_zero and (zero := self._zero.search(text)):
+        if not found.leading_zero and (zero := self._zero.search(f"\n{text}\n")):
             found.leading_zero = zero[1]
         if self._misgrouped and not found.misgrouped and (wrong := self._misgrouped.search(text)):
             found.misgrouped = wrong[0].strip()
