@@ -11,7 +11,7 @@ from score.replies import OUT_OF_RANGE
 from score.values import rule_for
 
 if TYPE_CHECKING:
-    from score.contract import Contract
+    from score.contract import Column, Contract
 
 JSON = "application/json"
 Schema = dict[str, Any]
@@ -121,8 +121,14 @@ def _infer(contract: Contract) -> Schema:
     }
 
 
+def _missing(column: Column, contract: Contract) -> Schema:
+    """Of text that may not be missing: the strings that mean a missing value, as they did in training's table."""
+    words = sorted(contract.table.words) if contract.table and column.kind == "string" and not column.missing else []
+    return {"not": {"enum": words}} if words else {}
+
+
 def _schemas(contract: Contract, *, probable: bool) -> Schema:
-    columns = {column.name: rule_for(column).schema for column in contract.columns}
+    columns = {column.name: rule_for(column).schema | _missing(column, contract) for column in contract.columns}
     rows = {"type": "array", "items": _ref("Row")}
     table = {"columns": {"const": list(columns)}, "data": {"type": "array", "items": _tuple(list(columns.values()))}}
     label = {"type": "number"} if contract.classes is None else {"enum": list(contract.classes)}

@@ -15,12 +15,15 @@ from orchestrator.config.spec import DataSpec
 from orchestrator.config.wording import near, one_line
 from orchestrator.reading.files import Unreadable, opened
 from orchestrator.reading.header import Header, csv_header, parquet_header
-from orchestrator.reading.scan import ColumnScan, scan
+from orchestrator.reading.scan import ColumnScan, RowNumbers, scan
 from score.cells import TableFormat
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+
+_NUMBERS = "data.index=auto: it has no name and numbers the rows"
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,9 @@ def header_of(data: DataSpec) -> Header:
 def left_out(data: DataSpec, header: Header) -> dict[str, str]:
     """Return the columns that are left out whatever they hold, each with the reason."""
     dropped = dict.fromkeys(map(header.meant, data.drop), "data.drop")
-    if data.index == "drop" or (data.index == "auto" and data.format == "parquet"):
-        dropped = dict.fromkeys(header.index, f"data.index={data.index}: the table's index") | dropped
+    if data.index != "keep":  # what pandas kept as the index is one, whatever it holds
+        index = header.index if data.index == "drop" else header.stored
+        dropped = dict.fromkeys(index, f"data.index={data.index}: the table's index") | dropped
     return dropped
 
 
@@ -101,13 +105,9 @@ def _read_csv(data: DataSpec) -> Table:
     _check_names(data, header)
     dropped = left_out(data, header)
     wanted = [name for name in header.names if name not in dropped]
-    _, scans = scan(data.path, header, form, wanted)
+    rows, scans = scan(data.path, header, form, wanted)
     if data.index == "auto":
-        dropped |= {
-            name: "data.index=auto: it has no name and numbers the rows"
-            for name in header.index
-            if name in scans and scans[name].numbers_rows
-        }
+        dropped |= {name: _NUMBERS for name in header.index if name in scans and scans[name].numbers_rows}
     unnamed = [name for name in header.unnamed if name not in {*dropped, *header.index}]
     dropped |= {name: "it has no name and is empty" for name in unnamed if scans[name].empty}
     wanted = [name for name in wanted if name not in dropped]
@@ -127,6 +127,9 @@ def _read_csv(data: DataSpec) -> Table:
             keep_default_na=False,
             **options,  # types are decided by whole columns
         )
+    if len(frame) != rows:
+        text = f"{data.path.name} has {rows} rows as csv counts them and {len(frame)} as pandas does"
+        raise Unreadable("path", f"{text}; look for a quote that is not closed")
     return Table(_one_missing(frame), form, scans, dropped, {name: cell for name, cell in as_text.items() if cell})
 
 
@@ -147,6 +150,10 @@ def _read_parquet(data: DataSpec) -> Table:
     _check_names(data, header)
     dropped = left_out(data, header)
     table = parquet.read_table(data.path, columns=[name for name in header.names if name not in dropped])
+    for name in header.index if data.index == "auto" else ():
+        if name not in dropped and RowNumbers().go_on(map(str, table[name].to_pylist())):
+            dropped[name] = _NUMBERS
+    table = table.drop_columns([name for name in dropped if name in table.schema.names])
     frame = plain(table, data.text_columns).to_pandas(ignore_metadata=True)
     return Table(_one_missing(frame), data.table_format(), {}, dropped)
 

@@ -19,13 +19,14 @@ SEPARATORS = {",": "','", ";": "';'", "\t": r"'\t'", "|": "'|'"}
 class Header:
     """The ``names`` of all columns of a file, in its order.
 
-    ``index`` are the columns that may only number the rows: the unnamed ones that a CSV file begins with, or those that
-    pandas kept as the index of a Parquet file. ``unnamed`` are all that have no name in the file; ``Unnamed: 3`` is the
-    fourth column.
+    ``index`` are the columns that may only number the rows: the unnamed ones that a file begins with, and those that
+    pandas ``stored`` as the index of a Parquet file. ``unnamed`` are all that have no name in the file; ``Unnamed: 3``
+    is the fourth column.
     """
 
     names: tuple[str, ...]
     index: tuple[str, ...] = ()
+    stored: tuple[str, ...] = ()
     unnamed: tuple[str, ...] = ()
 
     def meant(self, name: str) -> str:
@@ -65,7 +66,7 @@ def named(row: Sequence[str]) -> Header:
         names.append(name)
         if _UNNAMED.fullmatch(cell):
             unnamed.append(name)
-    return Header(tuple(names), _leading(names, unnamed), tuple(unnamed))
+    return Header(tuple(names), _leading(names, unnamed), unnamed=tuple(unnamed))
 
 
 def _leading(names: Sequence[str], unnamed: Sequence[str]) -> tuple[str, ...]:
@@ -87,10 +88,10 @@ def parquet_header(path: Path) -> Header:
         raise Unreadable("path", f"{path} cannot be read as parquet: it is a file of another kind ({kind})")
     schema = parquet.read_schema(path)
     kept = (schema.pandas_metadata or {}).get("index_columns", [])
-    stored = [name for name in kept if isinstance(name, str) and name in schema.names]
+    stored = tuple(name for name in kept if isinstance(name, str) and name in schema.names)
     unnamed = tuple(name for name in schema.names if _UNNAMED.fullmatch(name) or _PANDAS_INDEX.fullmatch(name))
     index = dict.fromkeys([*stored, *_leading(schema.names, unnamed)])
-    return Header(tuple(schema.names), tuple(index), unnamed)
+    return Header(tuple(schema.names), tuple(index), stored, unnamed)
 
 
 def other_separator(header: Header, wanted: Sequence[str]) -> str:

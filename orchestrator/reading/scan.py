@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -38,18 +38,40 @@ class ColumnScan:
     empty: bool = True
 
 
+class RowNumbers:
+    """Judges whether cells only number the rows of a table: whole, and distinct or in runs from 0 or 1 upwards."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self._last: int | None = None
+        self._runs, self._twice = True, False
+
+    def go_on(self, cells: Iterable[str]) -> bool:
+        """Return whether the next cells may be row numbers, too; runs stand behind each other in joined tables."""
+        for cell in cells:
+            if not (cell.isascii() and cell.isdigit() and len(cell) < 19):
+                return False
+            number = int(cell)
+            begins = number in {0, 1} and (self._last is None or self._last >= _SHORTEST)
+            self._runs = self._runs and (begins or number - 1 == self._last)
+            self._twice = self._twice or number in self._seen
+            self._last = number
+            self._seen.add(number)
+            if self._twice and not self._runs:
+                return False
+        return True
+
+
 class _Watch:
     """Looks at one column, some thousand cells at a time; each question is dropped once it is answered."""
 
     def __init__(self, form: TableFormat, *, index: bool) -> None:
         self.found = ColumnScan(numbers_rows=index)
         self._words = frozenset(form.missing)
-        self._zero = re.compile(rf"(?m)^ *([+-]?0\d[\d{re.escape(form.decimal)}]*) *$")
+        self._zero = re.compile(rf"\n *([+-]?0\d[\d{re.escape(form.decimal)}]*) *\n")  # "^" is slower
         self._may_be_grouped, self._dots = form.decimal == "." and form.thousands is None, False
         self._misgrouped = misgrouped(form)
-        self._seen: set[int] = set()
-        self._last: int | None = None
-        self._runs, self._twice = True, False
+        self._row_numbers = RowNumbers()
 
     def look(self, cells: Sequence[str]) -> None:
         """Look at the next cells."""
@@ -58,9 +80,9 @@ class _Watch:
             found.missing.update(cell for cell in cells if cell in self._words)
         found.empty = found.empty and not any(cells)
         if found.numbers_rows:
-            self._count(cells)
+            found.numbers_rows = self._row_numbers.go_on(cells)
         text = "\n".join(cells)
-        if not found.leading_zero and (zero := self._zero.search(text)):
+        if not found.leading_zero and (zero := self._zero.search(f"\n{text}\n")):
             found.leading_zero = zero[1]
         if self._misgrouped and not found.misgrouped and (wrong := self._misgrouped.search(text)):
             found.misgrouped = wrong[0].strip()
@@ -69,22 +91,6 @@ class _Watch:
             self._may_be_grouped = _GROUPED.fullmatch(numbers) is not None
             self._dots = self._dots or "." in numbers
             found.grouped = self._may_be_grouped and self._dots
-
-    def _count(self, cells: Sequence[str]) -> None:
-        """Row numbers are whole and distinct, or begin again where tables were put together."""
-        for cell in cells:
-            if not (cell.isascii() and cell.isdigit() and len(cell) < 19):
-                self.found.numbers_rows = False
-                return
-            number = int(cell)
-            begins = number in {0, 1} and (self._last is None or self._last >= _SHORTEST)
-            self._runs = self._runs and (begins or number - 1 == self._last)
-            self._twice = self._twice or number in self._seen
-            self._last = number
-            self._seen.add(number)
-            if self._twice and not self._runs:
-                self.found.numbers_rows = False
-                return
 
 
 def misgrouped(form: TableFormat) -> re.Pattern[str] | None:

@@ -23,9 +23,16 @@ TABLE = pd.DataFrame({"a": [3, 5, 9], "y": ["n", "p", "n"]}, index=[7, 2, 4])
     ("row", "header"),
     [
         (["a", "b"], Header(("a", "b"))),
-        (["", "b"], Header(("Unnamed: 0", "b"), ("Unnamed: 0",), ("Unnamed: 0",))),
-        (["", "Unnamed: 0", "b"], Header(("Unnamed: 0.1", "Unnamed: 0", "b"), *[("Unnamed: 0.1", "Unnamed: 0")] * 2)),
-        (["a", " ", "c", ""], Header(("a", "Unnamed: 1", "c", "Unnamed: 3"), (), ("Unnamed: 1", "Unnamed: 3"))),
+        (["", "b"], Header(("Unnamed: 0", "b"), ("Unnamed: 0",), unnamed=("Unnamed: 0",))),
+        (
+            ["", "Unnamed: 0", "b"],
+            Header(
+                ("Unnamed: 0.1", "Unnamed: 0", "b"),
+                ("Unnamed: 0.1", "Unnamed: 0"),
+                unnamed=("Unnamed: 0.1", "Unnamed: 0"),
+            ),
+        ),
+        (["a", " ", "c", ""], Header(("a", "Unnamed: 1", "c", "Unnamed: 3"), unnamed=("Unnamed: 1", "Unnamed: 3"))),
     ],
 )
 def test_columns_without_a_name_are_called_as_pandas_calls_them(row: list[str], header: Header) -> None:
@@ -88,3 +95,17 @@ def test_a_target_in_the_index_is_told(tmp_path: Path) -> None:
     )
     (problem,) = check.problems(data, PreprocessSpec())
     assert str(problem) == "data.index: the target 'id' is the index of t.parquet; write data.index=keep"
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"), [([0, 1, 2], False), ([7, 3, 5], False), ([0.5, 1, 2], True), ([1, 1, 1], True)]
+)
+def test_an_unnamed_column_of_a_parquet_file_is_judged_as_that_of_a_csv_file(
+    tmp_path: Path, values: list[float], kept: bool
+) -> None:
+    table = pd.DataFrame({"Unnamed: 0": values, "a": [3, 5, 9], "y": [0, 1, 0]})
+    table.to_parquet(tmp_path / "t.parquet")
+    table.to_csv(tmp_path / "t.csv", index=False)
+    for name in ("parquet", "csv"):
+        data = DataSpec(path=tmp_path / f"t.{name}", format=name, target="y", test_size=0.5)
+        assert ("Unnamed: 0" in read_table(data).frame) is kept

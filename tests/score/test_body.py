@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 
 from score.body import FORMS, Reader, read
+from score.cells import TableFormat
 from score.contract import Contract
 from score.problems import BadRequest
 from score.scorer import Scorer
@@ -110,6 +112,24 @@ def test_null_and_nan_mean_the_same(survey_scorer: Scorer, ask: Ask) -> None:
     replies = [ask(survey_scorer, {"data": [GOOD | {"income": gap, "city": gap}]}) for gap in (None, NAN)]
     assert replies[0] == replies[1]
     assert replies[0][0] == 200
+
+
+def test_strings_that_meant_missing_in_training_are_missing_values(mixed: pd.DataFrame) -> None:
+    described = Contract.describe(mixed, model_name="m", task="regression")
+    contract = dataclasses.replace(described, table=TableFormat(missing=("", "NA", "-")))
+    reader = Reader(Contract.from_json(contract.to_json()))
+    for word in ("", "NA", "-", None):
+        for rows in (1, 400):  # the quick readers, too
+            columns = reader.read(json.dumps({"data": [GOOD | {"city": word}] * rows}))[1]
+            assert columns["city"] == [None] * rows
+        for column in ("note", "age"):  # text without a missing value in training, and a number
+            if word is not None or column == "age":
+                with pytest.raises(BadRequest, match=f'column "{column}"'):
+                    reader.read(json.dumps({"data": [GOOD | {column: word}]}))
+    for other in (described, dataclasses.replace(described, table=TableFormat("parquet", missing=("NA",)))):
+        assert Reader(other).read(json.dumps({"data": [GOOD | {"note": "NA"}]}))[1]["note"] == ["NA"]
+        with pytest.raises(BadRequest, match='"NA" is no category that training saw'):
+            Reader(other).read(json.dumps({"data": [GOOD | {"city": "NA"}]}))
 
 
 def test_an_unknown_column_gets_the_near_name(survey_scorer: Scorer, errors: Errors) -> None:
@@ -229,6 +249,7 @@ def test_columns_are_checked_values_in_training_s_order_and_need_no_pandas(surve
 import json, sys
 from pathlib import Path
 from score.body import Reader, read
+from score.cells import TableFormat
 from score.contract import Contract
 reader = Reader(Contract.from_json(Path("contract.json").read_bytes()))
 row = {"level": 2.0, "age": 30.0, "income": None, "member": True, "city": None, "grade": "low", "note": "a"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from starlette.routing import Route
 from score import openapi, swagger
 from score.admission import Admission, Limits
 from score.application import application
+from score.body import Reader
+from score.cells import TableFormat
 from score.meta import ORIGIN
 from score.scorer import Scorer
 
@@ -95,3 +98,13 @@ def test_a_rows_schema_and_the_rules_agree(survey_scorer: Scorer, column: str, v
     body = {"data": [openapi.example(survey_scorer.contract) | {column: value}]}
     assert checker(described, "Request").is_valid(body) is right
     assert (survey_scorer.answer(json.dumps(body)).status == 200) is right
+
+
+def test_text_that_means_missing_is_no_text_where_none_may_be_missing(survey_scorer: Scorer) -> None:
+    contract = dataclasses.replace(survey_scorer.contract, table=TableFormat())
+    scorer = dataclasses.replace(survey_scorer, contract=contract, reader=Reader(contract))
+    described = openapi.document(contract, probable=True, keyed=False)
+    for note, right in (("x", True), ("", False), ("NA", False)):
+        body = {"data": [openapi.example(contract) | {"note": note}]}
+        assert checker(described, "Request").is_valid(body) is right
+        assert (scorer.answer(json.dumps(body)).status == 200) is right
