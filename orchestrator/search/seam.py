@@ -7,6 +7,7 @@ warnings, the refit) to scikit-learn's code.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -67,10 +68,23 @@ class Job:
                 **self.options,
             )
         except Exception as error:
+            if not isinstance(self.options["error_score"], str):
+                return self._failed(fold)
             with suppress(Exception):  # not every exception takes attributes
                 error.candidate = dict(parameters)  # type: ignore[attr-defined]  # goes along between processes
             raise
         return result
+
+    def _failed(self, fold: Fold) -> dict[str, Any]:
+        """The result where several scorers were to share a prediction that the estimator does not offer.
+
+        There scikit-learn raises whatever ``error_score`` is; everywhere else it makes this of what is raised.
+        """
+        score = self.options["error_score"]
+        scores = score if is_single(self.options["scorer"]) else dict.fromkeys(self.options["scorer"]._scorers, score)  # noqa: SLF001
+        result = {"fit_error": traceback.format_exc(), "test_scores": scores, "fit_time": 0.0, "score_time": 0.0}
+        result |= {"n_test_samples": len(fold.test)}
+        return {**result, "train_scores": scores} if self.options["return_train_score"] else result
 
     def parts(self, fold: Fold) -> tuple[Any, Any, Any, Any]:
         """X and y for fitting, X and y for scoring, cut as scikit-learn cuts them."""

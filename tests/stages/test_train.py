@@ -155,6 +155,73 @@ def test_a_fit_that_fails_is_told_in_one_line_with_what_would_help(kit: Kit, mix
         kit.train(mixed[["city", "y"]].dropna(), search)
 
 
+SOLVERS = {"solver": ["lbfgs", "liblinear", "newton-cg"], "dual": [True, False]}  # only liblinear knows dual
+LOGISTIC = "sklearn.linear_model.LogisticRegression"
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_candidates_that_fail_are_left_out_and_named(kit: Kit, numbers: pd.DataFrame, n_jobs: int) -> None:
+    search = kit.search(LOGISTIC, SOLVERS, scoring=SCORING, refit="roc_auc", on_error="skip", n_jobs=n_jobs)
+    parts = kit.split(numbers, search)
+    spec = kit.search_spec(on_error="skip", scoring=SCORING, refit="roc_auc")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        trained = train(parts, search, spec, Progress(), Unfinished())
+    assert not [each for each in caught if "fits failed" in str(each.message) or "non-finite" in str(each.message)]
+    failed = [one for one in trained.candidates if one.error]
+    assert [one.params for one in failed] == [{"dual": True, "solver": name} for name in ("lbfgs", "newton-cg")]
+    assert failed[0].error == "ValueError: Solver lbfgs supports only dual=False, got dual=True"
+    assert {one.rank for one in failed} == {5}
+    assert trained.best.rank == 1
+    alone = kit.search(LOGISTIC, {"solver": SOLVERS["solver"], "dual": [False]}, scoring=SCORING, refit="roc_auc")
+    _, expected = kit.train(numbers, alone)
+    there = {one.params["solver"]: one.mean for one in trained.candidates if not one.params["dual"]}
+    assert there == {one.params["solver"]: one.mean for one in expected.candidates}  # to the last bit
+
+
+def test_a_halving_search_leaves_candidates_out_too(kit: Kit, numbers: pd.DataFrame) -> None:
+    target = "orchestrator.search.SharedHalvingGridSearchCV"
+    halving: dict[str, Any] = {"_target_": target, "random_state": 0, "factor": 2, "on_error": "skip"}
+    search = kit.search(LOGISTIC, SOLVERS, **halving)
+    trained = train(kit.split(numbers, search), search, kit.search_spec(**halving), Progress(), Unfinished())
+    failed = [one for one in trained.candidates if one.error]
+    assert {(one.params["solver"], one.params["dual"]) for one in failed} == {("lbfgs", True), ("newton-cg", True)}
+    assert min(one.rank for one in failed) > max(one.rank for one in trained.candidates if not one.error)
+
+
+@pytest.mark.parametrize(
+    ("others", "error"),
+    [
+        ([], "neg_log_loss could not be computed"),
+        (["accuracy"], "AttributeError: Pipeline has none of the following attributes: predict_proba."),
+    ],
+)
+def test_a_score_that_cannot_be_computed_leaves_a_candidate_out(
+    kit: Kit, numbers: pd.DataFrame, others: list[str], error: str
+) -> None:
+    keys: dict[str, Any] = {"scoring": ["neg_log_loss", *others], "refit": "neg_log_loss", "on_error": "skip"}
+    search = kit.search("sklearn.linear_model.SGDClassifier", {"loss": ["hinge", "log_loss"]}, **keys)
+    trained = train(kit.split(numbers, search), search, kit.search_spec(**keys), Progress(), Unfinished())
+    assert [one.error for one in trained.candidates] == [error, ""]
+    assert trained.best.params == {"loss": "log_loss"}
+
+
+def test_the_candidate_that_ends_a_search_is_named(kit: Kit, numbers: pd.DataFrame) -> None:
+    for n_jobs in (1, 2):
+        with pytest.raises(TrainError) as caught:
+            kit.train(numbers, kit.search(LOGISTIC, SOLVERS, n_jobs=n_jobs))
+        assert str(caught.value) == (
+            "model: fitting failed with ValueError: Solver lbfgs supports only dual=False, got dual=True; the candidate "
+            "was dual=True, solver=lbfgs (search.on_error=skip leaves out candidates that fail)"
+        )
+
+
+def test_a_search_in_which_every_candidate_fails_says_why(kit: Kit, numbers: pd.DataFrame) -> None:
+    search = kit.search(LOGISTIC, {"solver": ["lbfgs", "newton-cg"], "dual": [True]}, on_error="skip")
+    with pytest.raises(TrainError, match=r"failed for every candidate, first with ValueError: Solver lbfgs supports"):
+        train(kit.split(numbers, search), search, kit.search_spec(on_error="skip"), Progress(), Unfinished())
+
+
 def test_an_observers_error_is_not_the_estimators(kit: Kit, numbers: pd.DataFrame) -> None:
     with pytest.raises(TrackingError, match="the store is full"):
         train(
@@ -237,7 +304,8 @@ def test_the_report_is_plain_and_complete(kit: Kit, numbers: pd.DataFrame) -> No
     assert found.tags["data_fingerprint"] == parts.digest
     assert found.tags.get("mlflow.source.git.commit", "") == _commit()
     assert found.best_params == dict(trained.best.params)
-    assert {"mean_test_roc_auc", "std_test_f1", "holdout_accuracy"} <= set(found.metrics)
+    assert {"mean_test_roc_auc", "std_test_f1", "holdout_accuracy", "dummy_accuracy"} <= set(found.metrics)
+    assert (found.tags["positive_label"], found.notes.of_positive) == ("1", ("f1",))
     assert found.metrics["mean_test_f1"] == trained.best.mean["f1"]
     assert found.config == "name: toy\n"
     assert len(found.candidates) == 4
