@@ -220,13 +220,17 @@ _FILES = (
 
 
 def _target(spec: RunSpec) -> Iterator[Problem]:
-    """The target's options one by one; if each is right, those that contradict each other or are needed by a stage."""
+    """The target's options one by one, then those that contradict each other or that a stage needs."""
     found = list(_component(spec.deploy, "deploy", Target))
     yield from found
-    rules = None if found else getattr(locate(spec.deploy.target, "deploy._target_"), "option_problems", None)
+    wrong = {problem.at for problem in found}
+    if "deploy._target_" in wrong:
+        return
+    rules = getattr(locate(spec.deploy.target, "deploy._target_"), "option_problems", None)
     if rules is not None:
         stages = [name for name, stage in spec.stages.items() if stage is not None]
-        yield from (Problem(f"deploy.{key}", text) for key, text in rules(spec.deploy.options, stages))
+        problems = (Problem(f"deploy.{key}", text) for key, text in rules(spec.deploy.options, stages))
+        yield from (problem for problem in problems if problem.at not in wrong)
 
 
 def _folder(state_dir: Path) -> Iterator[Problem]:

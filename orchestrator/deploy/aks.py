@@ -72,7 +72,8 @@ class Aks(BlueGreen):
 
     def _check(self, seen: Seen) -> None:
         super()._check(seen)
-        if (there := seen.compute.rpartition("/")[2]) != self.compute:
+        there = seen.compute.rpartition("/")[2]
+        if there.casefold() != str(self.compute).casefold():  # Azure's names have no case
             raise DeployError(
                 f"deploy.compute: endpoint '{self.service_name}' stands on '{there}' and cannot move; remove it first, "
                 "or choose another deploy.service_name"

@@ -225,10 +225,10 @@ class BlueGreen(OnlineEndpoint):
         """Make the other colour of this package, test it without traffic, and give it its share."""
         if seen is None:
             self._make()
+        elif seen.live and seen.candidate:
+            self._go_back(seen.candidate, seen.live)  # the new one takes its place
         elif seen.live and seen.former and seen.abandoned:
             self._go_back(seen.live, seen.former)  # or the next free colour would be the one that was tested
-        elif seen.live and seen.candidate:
-            self._go_back(seen.candidate, seen.live)  # a new candidate takes its place
         seen = self._asked(lambda _: self._there())
         colour = Colour(managed_plan.next_colour(seen), "Succeeded", tags)
         if colour.name in seen.colours:

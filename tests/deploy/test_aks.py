@@ -125,6 +125,12 @@ def test_mistakes_in_one_mapping_are_said_together(tmp_path: Path) -> None:
     ]
 
 
+def test_contradictions_are_said_beside_wrong_values(tmp_path: Path) -> None:
+    line = ("deploy.mirror=10", "deploy.traffic=101", "deploy.instance_count=2", "deploy.autoscale={max_instances: 2}")
+    places = [one.at for one in found(f"state_dir={tmp_path}", "deploy=aks", *line)]
+    assert places == ["deploy.traffic", "deploy.mirror", "deploy.instance_count", "deploy.compute"]
+
+
 @pytest.mark.parametrize("stages", ["status", "logs", "keys", "remove", "shift"])
 def test_only_a_deployment_needs_to_name_the_compute(stages: str, tmp_path: Path) -> None:
     assert found(f"state_dir={tmp_path}", "deploy=aks", f"stages={stages}") == []
