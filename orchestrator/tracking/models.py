@@ -64,7 +64,7 @@ def create(store: Store, package: Package, proof: Proof, report: Report, run_id:
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(package.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
             describe(Path(folder), name, run_id, model.model_id)
-            client.log_model_artifacts(model.model_id, folder)
+            client.upload(client.get_logged_model(model.model_id).artifact_location, Path(folder))
     except BaseException:
         client.finalize_logged_model(model.model_id, "FAILED")
         raise
