@@ -108,17 +108,17 @@ class Client:
 
         return ask
 
-    def upload(self, location: str, folder: Path) -> None:
-        """Write every file of a folder to an artifact location; over HTTP each is asked for by itself.
+    def upload(self, location: str, folder: Path, whole: Callable[[], Any]) -> None:
+        """Write a folder to an artifact location: with ``whole``, or over HTTP file by file.
 
-        One call for all of them would begin anew at each lost answer, and never end where every tenth is lost.
+        One call for all files would begin anew at each lost answer, and never end where every tenth is lost.
         """
+        if not location.startswith(("mlflow-artifacts:", "http:", "https:")):
+            whole()
+            return
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         repository = get_artifact_repository(location, tracking_uri=self.patience.uri)
-        if not location.startswith(("mlflow-artifacts:", "http:", "https:")):
-            self.patience.ask(lambda: repository.log_artifacts(str(folder)))
-            return
         for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             within = file.parent.relative_to(folder).as_posix()
             self.patience.ask(partial(repository.log_artifact, str(file), None if within == "." else within))

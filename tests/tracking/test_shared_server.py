@@ -125,13 +125,16 @@ def test_users_at_once_on_a_server_with_postgresql(tmp_path: Path, package: Pack
     pytest.importorskip("psycopg2")
     import tempfile
 
-    with tempfile.TemporaryDirectory(prefix="postgres-") as folder, postgres(Path(folder, "db")) as database:
-        with mlflow_server(tmp_path / "server", database, workers=2) as uri:
-            fresh = package_of(package)
-            made = at_once(uri, tmp_path, fresh, proof, "together", 2)
-            assert len({(one.version, one.run_id) for one in made}) == 1
-            client = client_of(user(tmp_path, uri, "together"))
-            assert len(client.search_model_versions(f"tags.package_fingerprint = '{fresh.fingerprint}'")) == 1
+    with (
+        tempfile.TemporaryDirectory(prefix="postgres-") as folder,
+        postgres(Path(folder, "db")) as database,
+        mlflow_server(tmp_path / "server", database, workers=2) as uri,
+    ):
+        fresh = package_of(package)
+        made = at_once(uri, tmp_path, fresh, proof, "together", 2)
+        assert len({(one.version, one.run_id) for one in made}) == 1
+        client = client_of(user(tmp_path, uri, "together"))
+        assert len(client.search_model_versions(f"tags.package_fingerprint = '{fresh.fingerprint}'")) == 1
 
 
 def test_a_candidate_that_a_killed_process_left_open_is_ended(server: str, tmp_path: Path) -> None:
