@@ -189,11 +189,15 @@ def _create(store: Store, package: Package, proof: Proof, run_id: str) -> ModelV
             client.log_artifacts(run_id, str(folder), FOLDER)
     with suppress(MlflowException):  # there already; what else may be wrong, the next call tells
         client.create_registered_model(name)
-    version = client.create_model_version(
-        name,
-        source=f"{client.get_run(run_id).info.artifact_uri}/{FOLDER}",
-        run_id=run_id,
-        tags={models.FINGERPRINT: package.fingerprint},
-        description=f"Package {package.fingerprint[:12]}; {proof.requests} golden requests proven in a clean process",
+    source = f"{client.get_run(run_id).info.artifact_uri}/{FOLDER}"
+    version = client.once(
+        lambda bare: bare.create_model_version(
+            name,
+            source=source,
+            run_id=run_id,
+            tags={models.FINGERPRINT: package.fingerprint},
+            description=f"Package {package.fingerprint[:12]}; {proof.requests} golden requests proven in a clean process",
+        ),
+        lambda _: _found(store, package),
     )
     return ModelVersion(name, str(version.version), run_id, package)

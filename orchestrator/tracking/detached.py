@@ -32,6 +32,7 @@ from orchestrator.tracking.checking import connect
 from orchestrator.tracking.mlflow import Mlflow, told, trains
 from orchestrator.tracking.patience import SILENCE_SECONDS
 from orchestrator.tracking.runs import plain
+from orchestrator.tracking.store import LOCK_SECONDS
 from orchestrator.tracking.uri import sqlite_path
 
 # A process that died is noticed at once; these guard against one that hangs. A failed run has less to wait for.
@@ -62,7 +63,7 @@ class DetachedMlflow(Mlflow):
         connect(self.tracking_uri)
         child = self._started()
         try:
-            child.call("check_store", within=self.timeout_seconds + IMPORT_SECONDS)
+            child.call("check_store", within=self.timeout_seconds + LOCK_SECONDS + IMPORT_SECONDS)
         except BaseException:  # Ctrl-C, too: nothing was begun that the process would have to end
             self._child = None
             child.kill()

@@ -57,6 +57,13 @@ def chain(error: BaseException) -> Iterator[BaseException]:
         waiting += [each for each in inside if isinstance(each, BaseException)]
 
 
+def forget(error: BaseException, handled: BaseException | None) -> None:
+    """Take out of an error's chain what was being handled before its work began: it is no cause of it."""
+    for one in list(chain(error)) if handled is not None else ():
+        if one.__context__ is handled:
+            one.__context__ = None
+
+
 def status_of(error: BaseException) -> int | None:
     """Return the HTTP status that an error tells of."""
     for one in chain(error):

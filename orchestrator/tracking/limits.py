@@ -37,9 +37,8 @@ def problems(spec: RunSpec, *, logged_models: bool = True, most: int | None = No
         )
     known = parameters(spec)
     for name in known:
-        if why := _refused(name):
-            at = f"model.param_grid.{name.removeprefix('best_')}" if name.startswith("best_") else name
-            yield Problem(at, f"MLflow refuses a parameter of this name: {why}; rename it, or write tracking=none")
+        if not name.startswith("best_") and (why := _refused(name)):  # those are of model.param_grid, too
+            yield Problem(name, f"MLflow refuses a parameter of this name: {why}; rename it, or write tracking=none")
     for name in spec.search.scoring:
         if why := _refused(f"mean_test_{name}"):
             yield Problem("search.scoring", f"MLflow refuses a metric called {shown(name)}: {why}; write tracking=none")

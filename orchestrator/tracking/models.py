@@ -102,7 +102,8 @@ def create(store: Store, package: Package, proof: Proof, report: Report, run_id:
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(package.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
             describe(Path(folder), name, run_id, model.model_id)
-            client.log_model_artifacts(model.model_id, folder)
+            location = model.artifact_location
+            client.upload(location, Path(folder), lambda: client.log_model_artifacts(model.model_id, folder))
     except BaseException:
         client.finalize_logged_model(model.model_id, "FAILED")
         raise
@@ -149,10 +150,10 @@ def _settled(store: Store, package: Package, key: str) -> ModelVersion:
     from mlflow.exceptions import MlflowException
 
     wanted = f"name = '{package.model_name}' and tags.`{FINGERPRINT}` = '{package.fingerprint}'"
-    held = [one for one in store.client.search_model_versions(wanted, max_results=RECENT) if one.status == "READY"]
+    held = list(store.client.search_model_versions(wanted, max_results=RECENT))
     made = next(one for one in held if one.tags.get(KEY) == key)
-    # those that are dead, with their run deleted, have no part in it; a run of another experiment is alive
-    alive = [one for one in held if one is made or _is_alive(store, one.run_id)]
+    # a version that is not ready, or whose run was deleted, has no part in it
+    alive = [one for one in held if one is made or (one.status == "READY" and _is_alive(store, one.run_id))]
     first = min(alive, key=_number)
     if first is not made:
         with suppress(MlflowException):  # without the right to delete there are two versions of it

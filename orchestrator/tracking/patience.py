@@ -7,13 +7,16 @@ there are two then. So they are switched off here, and what creates is looked up
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from orchestrator.errors import TrackingError
-from orchestrator.tracking.failures import describe, is_down, passes, status_of
+from orchestrator.tracking.failures import describe, forget, is_down, passes, status_of
 
 T = TypeVar("T")
 FIRST_ATTEMPTS = 3  # of a server that never answered: a wrong address is not worth the whole budget
@@ -36,7 +39,7 @@ class Patience:
         Raises:
             TrackingError: the server did not answer in time, or it answers what more attempts do not change.
         """
-        attempts = 0
+        attempts, handled = 0, sys.exc_info()[1]
         while True:
             began = time.monotonic()
             try:
@@ -44,6 +47,7 @@ class Patience:
                     result = work()
             except Exception as error:
                 attempts += 1
+                forget(error, handled)
                 if not passes(error):
                     self.reached = True
                     raise
@@ -103,6 +107,21 @@ class Client:
             return self.patience.ask(lambda: method(*arguments, **options))
 
         return ask
+
+    def upload(self, location: str, folder: Path, whole: Callable[[], Any]) -> None:
+        """Write a folder to an artifact location: with ``whole``, or over HTTP file by file.
+
+        One call for all files would begin anew at each lost answer, and never end where every tenth is lost.
+        """
+        if not location.startswith(("mlflow-artifacts:", "http:", "https:")):
+            whole()
+            return
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        repository = get_artifact_repository(location, tracking_uri=self.patience.uri)
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            within = file.parent.relative_to(folder).as_posix()
+            self.patience.ask(partial(repository.log_artifact, str(file), None if within == "." else within))
 
     def once(self, make: Callable[[Any], T], find: Callable[[Any], T | None]) -> T:
         """Create something with MLflow's bare client; if the answer was lost, take what was created."""

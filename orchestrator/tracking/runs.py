@@ -120,7 +120,8 @@ def log_report(store: Store, run_id: str, report: Report) -> None:
             figure = Path(folder, "figures", name)
             figure.parent.mkdir(exist_ok=True)
             figure.write_bytes(png)
-        store.client.log_artifacts(run_id, folder)
+        location = store.client.get_run(run_id).info.artifact_uri
+        store.client.upload(location, Path(folder), lambda: store.client.log_artifacts(run_id, folder))
     tags = owner() | {PARENT: run_id, CANDIDATE: "true"}
     for candidate in report.candidates:
         _log_candidate(store, tags, candidate)

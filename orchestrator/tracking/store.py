@@ -163,9 +163,9 @@ def experiment_id(client: Any, uri: str, name: str, artifacts: str | None) -> st
         try:
             return str(client.create_experiment(name, artifact_location=artifacts))
         except MlflowException as error:
-            found = client.get_experiment_by_name(name) if error.error_code == "RESOURCE_ALREADY_EXISTS" else None
-            if found is None:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
+        found = client.get_experiment_by_name(name)
     if found.lifecycle_stage != "active":
         raise TrackingError(
             f"experiment {name!r} was deleted in {uri}; bring it back with `MLFLOW_TRACKING_URI={uri} "

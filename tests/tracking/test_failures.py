@@ -48,7 +48,6 @@ def api(status: int, body: str = "") -> Callable[[str, str], tuple[int, str]]:
         ),
         (lambda *_: (200, "Healthy"), "there is no MLflow server here: something 'Healthy'"),
         (lambda *_: (404, ""), "there is no MLflow server here: nothing is answered"),
-        (lambda *_: (302, "http://localhost:1/login"), "localhost"),
         (lambda *_: (502, "<html>Bad Gateway</html>"), "a gateway answers 502 in place of the MLflow server behind it"),
         (lambda *_: (503, ""), "a gateway answers 503"),
         (lambda *_: (504, ""), "a gateway answers 504"),
