@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import DeployError
+from orchestrator.resolving.surroundings import kept
 
 Index = Any
 Ask = Any
@@ -172,3 +174,14 @@ def test_options_between_the_requirements_count(index: Index, ask: Ask, tmp_path
         "base[fast]==3.0 ; python_version > '3'",
     )
     assert "Model == 1.0 and base[fast]==3.0 ; python_version > '3' exclude each other" in refused(ask, *lines)
+
+
+def test_in_a_rehearsal_packages_come_from_where_they_always_do(
+    index: Index, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.wheel("base", "2.0")
+    with kept({**os.environ}):
+        monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+        assert ask("base==2.0") == ""
+    assert "were not checked" in ask("base==2.0", "other==1.0")
