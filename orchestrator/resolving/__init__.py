@@ -61,7 +61,7 @@ def _resolved(resolve: Resolver, libraries: Libraries) -> Mapping[str, str]:
         found = conflict(resolve, lines, answer)
         new = [name for name in found.sources if name not in resolve.built]
         if not new or any(map(is_compiled, new)):
-            raise DeployError(f"deploy: the libraries of the image cannot be installed: {found.told(libraries)}")
+            raise DeployError(f"deploy: the libraries of the image cannot be installed: {found.message(libraries)}")
         resolve.built += new
 
 

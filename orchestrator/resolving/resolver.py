@@ -97,6 +97,8 @@ class Resolver:
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise UnknownError(f"uv has not answered within {SECONDS} s") from None
+        except OSError as error:
+            raise UnknownError(f"uv cannot be run: {error}") from error
         return done.returncode, done.stdout, masked(done.stderr)
 
 

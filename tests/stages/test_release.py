@@ -98,10 +98,10 @@ def test_libraries_that_cannot_be_installed_are_found_before_anything_is_registe
     target = Imaging(state_dir / "elsewhere")
     before = sorted(state_dir.rglob("*.json"))
     proof = Proof(toy_package.fingerprint, 5, 1)
-    told = "numpy==2.4.6 and numpy<2 exclude each other"
-    with pytest.raises(DeployError, match=told):
+    message = "numpy==2.4.6 and numpy<2 exclude each other"
+    with pytest.raises(DeployError, match=message):
         register(toy_package, proof, REPORT, Tracking(name="there"), state_dir, PROVENANCE, target)
-    with pytest.raises(DeployError, match=told):
+    with pytest.raises(DeployError, match=message):
         deploy(registered, target)
     assert sorted(state_dir.rglob("*.json")) == before
     assert recall(SPEC, state_dir, Tracking()) == registered
