@@ -12,6 +12,7 @@ from orchestrator.azure.connection import forget
 from orchestrator.azure.talk import INSTALL, MANAGED, missing, talking
 from orchestrator.config.spec import AzureSpec
 from orchestrator.errors import DeployError
+from orchestrator.resolving.surroundings import kept
 
 
 @contextmanager
@@ -39,7 +40,8 @@ def rehearsed(spec: AzureSpec, *, ends: bool) -> Iterator[None]:
         os.environ.update(
             {name: before[name] for name in ("HOME", "USERPROFILE") if name in before}
         )  # git's, matplotlib's
-        yield
+        with kept(before):  # the stand-in is no package index
+            yield
     finally:
         os.environ.clear()
         os.environ.update(before)

@@ -18,6 +18,7 @@ from orchestrator.errors import DeployError
 from orchestrator.resolving.conflict import check_reachable, conflict, is_compiled
 from orchestrator.resolving.requirement import rest, wanted
 from orchestrator.resolving.resolver import Libraries, Resolver, UnknownError
+from orchestrator.resolving.surroundings import environment
 
 __all__ = ["Libraries", "check"]
 
@@ -60,7 +61,7 @@ def _resolved(resolve: Resolver, libraries: Libraries) -> Mapping[str, str]:
         found = conflict(resolve, lines, answer)
         new = [name for name in found.sources if name not in resolve.built]
         if not new or any(map(is_compiled, new)):
-            raise DeployError(f"deploy: the libraries of the image cannot be installed: {found.told(libraries)}")
+            raise DeployError(f"deploy: the libraries of the image cannot be installed: {found.message(libraries)}")
         resolve.built += new
 
 
@@ -76,7 +77,7 @@ def _bounded(resolve: Resolver, lines: Sequence[str]) -> list[str]:
 
 
 def _digest(libraries: Libraries) -> str:
-    own = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_"))}
+    own = {name: value for name, value in environment().items() if name.startswith(("PIP_", "UV_"))}
     asked = [list(libraries.lines), libraries.python, libraries.machine, {**own, **libraries.settings}]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""Find the requirements that exclude each other, and other versions of them that do not."""
+"""Find the requirements that conflict, and versions of them that do not."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Conflict:
         """Whether one requirement is on no package index."""
         return len(self.lines) == 1 and bool(_ABSENT.search(self.text))
 
-    def told(self, libraries: Libraries) -> str:
+    def message(self, libraries: Libraries) -> str:
         """Return what is wrong and what would be right in one line, and the resolver's reasons in another."""
         here = f"Python {libraries.python} on Linux ({libraries.machine})"
         if wheelless := list(filter(is_compiled, self.sources)) or self._unfit:
@@ -60,7 +60,7 @@ class Conflict:
 
 
 def conflict(resolve: Resolver, lines: Sequence[str], answer: Answer) -> Conflict:
-    """Return what excludes what in lines that have no solution; what cannot be found out any more is left out."""
+    """Return the conflict in lines that have no solution; what needs an index that no longer answers is left out."""
     clash: list[str] = []
     text = answer.text
     try:

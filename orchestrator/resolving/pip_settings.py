@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import contextlib
 import functools
-import os
 import re
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from orchestrator.resolving.surroundings import environment
 
 _LINE = re.compile(r"(?P<section>[^.\s]+)\.(?P<name>[\w-]+)=(?P<value>.+)")
 _SECTIONS = ("global", "install", ":env:")  # each counts more than those before it
@@ -19,8 +20,8 @@ _SECTIONS = ("global", "install", ":env:")  # each counts more than those before
 def pip_settings(variables: Mapping[str, str] | None = None) -> dict[str, str]:
     """The options of ``pip install`` by their long name: those of these variables alone, else all of this machine."""
     if variables is None:
-        own = tuple(item for item in os.environ.items() if item[0].startswith("PIP_"))
-        sections = _configured(own)
+        own = environment()
+        sections = _configured(tuple(item for item in own.items() if item[0].startswith(("PIP_", "HOME"))))
         return {name: value for section in _SECTIONS for name, value in sections.get(section, {}).items()}
     given = {name: value for name, value in variables.items() if name.startswith("PIP_")}
     return {name.removeprefix("PIP_").lower().replace("_", "-"): value for name, value in given.items()}
@@ -31,7 +32,7 @@ def _configured(variables: tuple[tuple[str, str], ...]) -> dict[str, dict[str, s
     """By section, as pip itself finds them, which takes it half a second; without pip, the environment's alone."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment())
         if done.returncode == 0:
             found: dict[str, dict[str, str]] = {}
             for line in filter(None, map(_LINE.fullmatch, done.stdout.splitlines())):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 from orchestrator.doctor import masked
 from orchestrator.resolving.pip_settings import as_uv, pip_settings
 from orchestrator.resolving.requirement import plain
+from orchestrator.resolving.surroundings import environment
 
 SECONDS = 120  # for one question; uv answers within a few
 GLIBC = "manylinux_2_35"  # of Azure's base images (Ubuntu 22.04); that of python:3.x-slim is newer
@@ -59,7 +59,7 @@ class Resolver:
         defaults = {"UV_CACHE_DIR": str(cache), "UV_HTTP_RETRIES": "1", "UV_PYTHON_DOWNLOADS": "never"}
         of_build = as_uv(pip_settings(libraries.settings))
         others = {name: value for name, value in libraries.settings.items() if not name.startswith("PIP_")}
-        self._environment = {**defaults, **as_uv(pip_settings()), **os.environ, **of_build, **others}
+        self._environment = {**defaults, **as_uv(pip_settings()), **environment(), **of_build, **others}
 
     def __call__(self, lines: Sequence[str], *extra: str) -> Answer:
         """Return the versions that these lines come to; ``extra`` are options of uv.
@@ -86,17 +86,19 @@ class Resolver:
         """Return the newest version that the line allows by itself; empty if there is none."""
         return next(iter(self([line], "--no-deps").versions.values()), "")
 
-    def _run(self, lines: Sequence[str], extra: Sequence[str], **environment: str) -> tuple[int, str, str]:
+    def _run(self, lines: Sequence[str], extra: Sequence[str], **variables: str) -> tuple[int, str, str]:
         left_out = self._scratch / "left-out.txt"
         left_out.write_text("".join(f"{name} ; python_version < '0'\n" for name in self.built))
         try:
             done = subprocess.run(
                 [*self._command, *extra, "--override", str(left_out)],
-                input="\n".join(lines), env={**self._environment, **environment}, cwd=self._scratch,
+                input="\n".join(lines), env={**self._environment, **variables}, cwd=self._scratch,
                 capture_output=True, text=True, timeout=SECONDS, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise UnknownError(f"uv has not answered within {SECONDS} s") from None
+        except OSError as error:
+            raise UnknownError(f"uv cannot be run: {error}") from error
         return done.returncode, done.stdout, masked(done.stderr)
 
 

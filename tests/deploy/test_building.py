@@ -80,7 +80,7 @@ def test_docker_installs_the_packages_pins_for_the_base_images_python(
 
 
 @pytest.mark.parametrize(
-    ("kind", "pins", "told"),
+    ("kind", "pins", "message"),
     [
         ("aci", ["pydantic==1.10.2"], f"pydantic==1.10.2 and {aci_plan.SERVER} exclude each other"),
         ("managed", ["werkzeug==2.0.3"], f"werkzeug==2.0.3 and {aci_plan.SERVER} exclude each other"),
@@ -88,7 +88,7 @@ def test_docker_installs_the_packages_pins_for_the_base_images_python(
     ],
 )
 def test_a_conflict_is_found_without_azure_or_an_engine(
-    kind: str, pins: list[str], told: str, make_package: MakePackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, pins: list[str], message: str, make_package: MakePackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
     package, asked = make_package("a"), target(kind, tmp_path)
@@ -97,7 +97,7 @@ def test_a_conflict_is_found_without_azure_or_an_engine(
     (package.path / "requirements.txt").write_text("\n".join(pins))
     with pytest.raises(DeployError) as raised:
         asked.check_image(package)
-    assert f"{told}; `pip install " in str(raised.value)
+    assert f"{message}; `pip install " in str(raised.value)
 
 
 def test_what_is_not_known_is_a_note(

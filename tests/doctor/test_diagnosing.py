@@ -216,12 +216,13 @@ error: metadata-generation-failed
 
 
 def test_a_walk_back_names_what_pip_went_back_for_and_what_died() -> None:
-    told = built(WALK + DIED)
+    cause = built(WALK + DIED)
     assert (
-        "older and older releases of runtime[fuse] (for defaults), and died building some-pkg 0.9.1 from source" in told
+        "older and older releases of runtime[fuse] (for defaults), and died building some-pkg 0.9.1 from source"
+        in cause
     )
-    assert told.endswith("ImportError: cannot import name 'Log' from 'distutils.log'")
-    assert built(WALK + DIED, "docker") == told
+    assert cause.endswith("ImportError: cannot import name 'Log' from 'distutils.log'")
+    assert built(WALK + DIED, "docker") == cause
 
 
 def test_a_source_build_that_died_is_no_walk_back() -> None:

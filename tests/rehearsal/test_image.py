@@ -48,17 +48,17 @@ def test_azureml_defaults_beside_current_pins_fails_as_in_azure(tmp_path: Path) 
     pins = [f"{name}=={importlib.metadata.version(name)}" for name in ("numpy", "joblib")]
     log = failed(recipe(*pins, "azureml-defaults"), tmp_path)
     assert "Collecting azureml-defaults" in log  # not the server in its place
-    told = diagnosed(log)
-    assert "azureml-dataset-runtime" in told  # which holds numpy back
-    assert "name azureml-inference-server-http in conda.yaml in place of azureml-defaults" in told
+    message = diagnosed(log)
+    assert "azureml-dataset-runtime" in message  # which holds numpy back
+    assert "name azureml-inference-server-http in conda.yaml in place of azureml-defaults" in message
 
 
 def test_requirements_that_exclude_each_other_fail_and_both_are_named(index: Index, tmp_path: Path) -> None:
     index.wheel("rehearsal-test-base", "2.0")
     index.wheel("rehearsal-test-model", "1.0", "rehearsal-test-base<2")
-    told = diagnosed(failed(recipe("rehearsal-test-base==2.0", "rehearsal-test-model==1.0"), tmp_path / "images"))
-    assert "rehearsal-test-model 1.0 depends on rehearsal-test-base<2" in told
-    assert "The user requested rehearsal-test-base==2.0" in told
+    message = diagnosed(failed(recipe("rehearsal-test-base==2.0", "rehearsal-test-model==1.0"), tmp_path / "images"))
+    assert "rehearsal-test-model 1.0 depends on rehearsal-test-base<2" in message
+    assert "The user requested rehearsal-test-base==2.0" in message
 
 
 def test_pip_is_of_the_version_that_the_conda_file_names(index: Index, tmp_path: Path) -> None:

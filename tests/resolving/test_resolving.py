@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import DeployError
+from orchestrator.resolving.surroundings import kept
 
 Index = Any
 Ask = Any
@@ -37,8 +39,8 @@ def test_two_pins_that_exclude_each_other_are_named_with_versions_that_do_not(in
     index.wheel("other", "1.0")
     for version in ("2.3.2", "2.4.6"):
         index.wheel("base", version)
-    told = refused(ask, "other==1.0", "base==2.4.6", "server>=1.4")
-    first, reasons = told.splitlines()
+    message = refused(ask, "other==1.0", "base==2.4.6", "server>=1.4")
+    first, reasons = message.splitlines()
     assert first == (
         "deploy: the libraries of the image cannot be installed: base==2.4.6 and server>=1.4 exclude each other; "
         "`pip install base==2.3.2` and run again: the package pins what is installed"
@@ -53,11 +55,11 @@ def test_two_pins_that_both_stand_in_the_way_are_both_replaced(index: Index, ask
         index.wheel(name, version)
     index.wheel("jobs", "1.6", "pickle>=3")
     index.wheel("jobs", "1.5", "pickle")
-    told = refused(ask, "base==1.9", "jobs==1.6", "server>=1.4")
-    assert "jobs==1.6 and server>=1.4 exclude each other; `pip install jobs==1.5` and run again" in told
-    told = refused(ask, "base==2.4", "jobs==1.6", "server>=1.4")
-    assert "exclude each other" in told
-    assert "server>=1.4" in told.splitlines()[0]
+    message = refused(ask, "base==1.9", "jobs==1.6", "server>=1.4")
+    assert "jobs==1.6 and server>=1.4 exclude each other; `pip install jobs==1.5` and run again" in message
+    message = refused(ask, "base==2.4", "jobs==1.6", "server>=1.4")
+    assert "exclude each other" in message
+    assert "server>=1.4" in message.splitlines()[0]
 
 
 def test_a_release_of_years_ago_that_goes_with_everything_is_no_solution(index: Index, ask: Ask) -> None:
@@ -75,9 +77,9 @@ def test_markers_and_wheels_count_for_the_image_and_not_for_this_machine(index: 
     assert "late" in refused(ask, "model==1.0", python="3.12.1")
     index.wheel("apple", "1.0", tag="cp311-cp311-macosx_11_0_arm64")
     index.wheel("apple", "1.1")
-    told = refused(ask, "model==1.0", "apple==1.0")
-    assert "apple has no wheel for Python 3.11.7 on Linux (x86_64)" in told
-    assert "`pip install apple==1.1`" in told
+    message = refused(ask, "model==1.0", "apple==1.0")
+    assert "apple has no wheel for Python 3.11.7 on Linux (x86_64)" in message
+    assert "`pip install apple==1.1`" in message
     index.wheel("arm", "1.0", tag="cp311-cp311-manylinux_2_28_aarch64")
     assert ask("arm==1.0", machine="aarch64") == ""
 
@@ -104,15 +106,15 @@ def test_sources_of_what_is_known_to_be_compiled_are_refused(index: Index, ask: 
         ask, "model==1.0"
     )
     index.wheel("numpy", f"{version}.post1")
-    told = refused(ask, f"numpy=={version}", "model==1.0")
-    assert f"`pip install numpy=={version}.post1` and run again" in told
+    message = refused(ask, f"numpy=={version}", "model==1.0")
+    assert f"`pip install numpy=={version}.post1` and run again" in message
 
 
-def test_a_distribution_that_no_index_has_is_told(index: Index, ask: Ask) -> None:
+def test_a_distribution_that_no_index_has_is_named(index: Index, ask: Ask) -> None:
     index.wheel("base", "2.0")
-    told = refused(ask, "base==2.0", "acme==0.1")
-    assert "no package index that this machine uses has acme==0.1" in told
-    assert "put it on an index that pip is set to use, or move its code into score/" in told
+    message = refused(ask, "base==2.0", "acme==0.1")
+    assert "no package index that this machine uses has acme==0.1" in message
+    assert "put it on an index that pip is set to use, or move its code into score/" in message
     assert "`pip install base==2.0`" in refused(ask, "base==2.9")  # there are others of that name
 
 
@@ -123,7 +125,7 @@ def test_without_an_index_nothing_is_known_and_nothing_is_refused(
     index.wheel("base", "2.0")
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("PIP_INDEX_URL", f"http://somebody:secret@127.0.0.1:{closed.getsockname()[1]}/simple")
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://user:secret@127.0.0.1:{closed.getsockname()[1]}/simple")
         warning = ask("base==2.0")
     assert warning.startswith("warning: the image's libraries were not checked: ")
     assert "\n" not in warning
@@ -172,3 +174,14 @@ def test_options_between_the_requirements_count(index: Index, ask: Ask, tmp_path
         "base[fast]==3.0 ; python_version > '3'",
     )
     assert "Model == 1.0 and base[fast]==3.0 ; python_version > '3' exclude each other" in refused(ask, *lines)
+
+
+def test_in_a_rehearsal_packages_come_from_where_they_always_do(
+    index: Index, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.wheel("base", "2.0")
+    with kept({**os.environ}):
+        monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+        assert ask("base==2.0") == ""
+    assert "were not checked" in ask("base==2.0", "other==1.0")
