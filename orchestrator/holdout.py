@@ -74,14 +74,16 @@ def demand(refusals: Refusals, most: float) -> None:
     if refusals.share <= most:
         return
     columns = [column for column, counts in refusals.reasons.items() if any("category" in reason for reason in counts)]
-    remedies = [f"drop it (data.drop={shown(columns[:1])})"] if columns else []
+    remedies: list[str] = []
     if columns:
-        remedies.insert(0, f"let the encoder of {shown(columns[0])} ignore unknown values (handle_unknown=ignore)")
-        remedies.insert(1, "score them with package.unseen=auto")
+        remedies = [
+            f"score them (package.unseen=auto, with an encoder of {shown(columns[0])} that has handle_unknown=ignore)",
+            f"leave the column out (data.drop=[{columns[0]}])",
+        ]
     if len(columns) < len(refusals.reasons):
         remedies.append("correct these values in the data")
     raise HoldOutError(
-        f"package.max_refused: the endpoint would refuse {told(refusals)}, and {most:g} of them at most may be refused, "
+        f"package.max_refused: the endpoint would refuse {told(refusals)}, more than {most:g} of them, "
         f"so nothing is registered; {', '.join(remedies)}, or raise package.max_refused",
         refusals,
     )

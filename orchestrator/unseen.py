@@ -40,13 +40,13 @@ def settled(pipeline: Any, contract: Contract, training: pd.DataFrame, held_out:
                 f"package.unseen: is 'accept', and the pipeline fails on an unseen value of '{column.name}' ({reason}); "
                 "let its encoder ignore unknown values (handle_unknown=ignore), or write auto"
             )
+        described = column
         if column.kind == "string":
-            every = Levels(share=1.0, most=sys.maxsize)
-            column = Column.describe(training[column.name], held_out[column.name], every)
+            described = Column.describe(training[column.name], held_out[column.name], Levels(1.0, sys.maxsize))
         accepted = not reason and wanted != "refuse"
         why = f"the pipeline fails on them ({reason})" if reason else f"package.unseen is {wanted}"
-        decided = f"{column.decided}; unseen levels are {'scored' if accepted else f'refused: {why}'}"
-        columns.append(replace(column, unseen="accept" if accepted else "refuse", decided=decided))
+        decided = f"{described.decided}; unseen levels are {'scored' if accepted else f'refused: {why}'}"
+        columns.append(replace(described, unseen="accept" if accepted else "refuse", decided=decided))
     return replace(contract, columns=tuple(columns))
 
 
@@ -64,13 +64,13 @@ def stranger(column: Column) -> Any:
     return next((value for value in (False, True) if value not in levels), None)
 
 
-def _failing(
-    pipeline: Any, contract: Contract, frame: pd.DataFrame, strangers: Mapping[str, Any]
-) -> Mapping[str, str]:
+def _failing(pipeline: Any, contract: Contract, frame: pd.DataFrame, strangers: Mapping[str, Any]) -> Mapping[str, str]:
     """The columns in which the pipeline fails on an unseen level, and what it says."""
     if not strangers:
         return {}
-    columns = [replace(column, unseen="accept" if column.kind == "category" else "refuse") for column in contract.columns]
+    columns = [
+        replace(column, unseen="accept" if column.kind == "category" else "refuse") for column in contract.columns
+    ]
     reader = Reader(replace(contract, columns=tuple(columns)))
     cells = {column.name: frame[column.name].iloc[:1] for column in contract.columns}
     row = {name: None if cell.isna().iloc[0] else cell.tolist()[0] for name, cell in cells.items()}

@@ -29,19 +29,24 @@ class CategoryRule(Rule):
 
     @cached_property
     def expected(self) -> str:
+        """What the column takes, in words."""
         return f"one of {listed(self._allowed)}{', or another' * self._open}{' or null' if self.column.missing else ''}"
 
     @property
     def may_be_unseen(self) -> bool:
+        """Whether the column may hold a level that no training row has."""
         return self._open or bool(self.column.held_out)
 
     def unseen(self, values: Values) -> int:
+        """How many checked values are levels that no training row has."""
         return sum(value is not None and value not in self._trained for value in values)
 
     def plain(self, values: list[Any]) -> bool:
+        """Whether all values can be taken as they stand."""
         return set(map(type, values)) <= self._own and self.fits(values)
 
     def convert(self, value: Any) -> Any:
+        """The value to take, as the table writes it; raises ValueError for one that is refused."""
         held = super().convert(value)
         if held is None or held in self._allowed:
             return held if held is None else self._allowed[held]  # 1.0 is asked for by 1
@@ -69,6 +74,7 @@ class CategoryRule(Rule):
         return Annotated[int, Meta(ge=-EXACT, le=EXACT)] if exact else None
 
     def fits(self, values: list[Any]) -> bool:
+        """Whether values of the right types are levels, or could be."""
         others = set(values) - self._allowed.keys()
         return not others or (self._open and all(map(self._could_be, others)))
 
@@ -80,6 +86,7 @@ class CategoryRule(Rule):
         return -EXACT <= value <= EXACT and (float in self._own or float(value).is_integer())
 
     def misfit(self, value: Any) -> str:
+        """What is wrong with a value of the right type."""
         if self._open and isinstance(value, str):
             return f"{shown(value)} holds half a surrogate pair"
         return f"{shown(value)} is no category that training saw"

@@ -149,7 +149,9 @@ class Contract:
             raise ValueError(f"column names must be text, got {', '.join(map(repr, odd))}: rename the columns")
         if twice := list(X.columns[X.columns.duplicated()].unique()):
             raise ValueError(f"columns stand twice: {', '.join(map(repr, twice))}; rename or drop them")
-        columns = tuple(Column.describe(X[name], None if held_out is None else held_out[name], levels) for name in names)
+        columns = tuple(
+            Column.describe(X[name], None if held_out is None else held_out[name], levels) for name in names
+        )
         labels = None if classes is None else _plain(classes)
         return cls(model_name, task, columns, labels, extra_columns, dict(versions or {}))
 
@@ -218,7 +220,11 @@ def _kind_of(
         return ("number" if number[1] == "float" else "integer"), f"dtype {dtype}", None
     rows = len(seen) + len(seen_out)
     if dtype == "category":
-        return "category", f"dtype category, with {len(values.cat.categories)} levels in {rows} rows", values.cat.categories
+        return (
+            "category",
+            f"dtype category, with {len(values.cat.categories)} levels in {rows} rows",
+            values.cat.categories,
+        )
     types = {*map(type, seen), *map(type, seen_out)} if dtype == "object" else set()
     if dtype in ("bool", "boolean") or types == {bool}:
         return "boolean", f"dtype {dtype}", None

@@ -123,7 +123,8 @@ class Rule:
         dtype = self._dtype(values)
         if self.column.missing_as == "nan":  # an object column keeps whatever it is given
             values = [float("nan") if value is None else value for value in values]
-        return pd.Series(values, dtype=dtype).array
+        column: pd.Series = pd.Series(values, dtype=dtype)
+        return column if dtype == "object" else column.array  # pandas looks for text in an array of objects
 
     def _dtype(self, values: Values) -> Any:  # noqa: ARG002 -- only that of categories depends on them
         """The dtype for these values."""

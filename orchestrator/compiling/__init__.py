@@ -141,14 +141,13 @@ def proved(
 
     reader = Reader(contract)
     pickle, models = PickledModel(pipeline, reader), twin.models(contract)
-    rows = [accepted(table, contract) for table in tables]
-    bases = next((table for table in rows if len(table)), rows[0])
-    beside, splits = split_rows(pipeline, contract, bases)
-    edges = [*edge_rows(contract, bases), *beside]
-    total = sum(map(len, [*rows, *edges]))
+    rows = accepted(tables, contract)
+    beside, splits = split_rows(pipeline, contract, rows)
+    edges = [*edge_rows(contract, rows), *beside]
+    total = sum(map(len, [rows, *edges]))
     report = progress or Progress()
     comparison = Comparison(pickle, models, lambda done: report(done, total, "rows compared"))
-    comparison.add(rows)
+    comparison.add([rows])
     real = comparison.count
     comparison.add(edges)
     tolerance = min(max(TOLERANCE, 10 * comparison.largest), MOST)
@@ -163,7 +162,7 @@ def proved(
         edges=comparison.count - real,
         splits=splits,
         forest=bool(twin.parts),
-        together=rowwise(twin.graph) and same_together(models[0], [*rows, *edges]),
+        together=rowwise(twin.graph) and same_together(models[0], [rows, *edges]),
     )
     return replace(twin, compilation=found)
 

@@ -43,7 +43,9 @@ def edge_rows(contract: Contract, bases: Rows) -> list[Rows]:
     at, places, values = zip(*tried, strict=True)
     deepest = min(max(map(len, edges)), most)
     rules = {column.name: rule_for(column) for column in contract.columns}
-    every = {name: [values[row % len(values)] for row in range(deepest)] for name, values in zip(rules, edges, strict=True)}
+    every = {
+        name: [values[row % len(values)] for row in range(deepest)] for name, values in zip(rules, edges, strict=True)
+    }
     return [bases.changed(np.array(at), places, values), Rows.of(every, rules)]
 
 
@@ -196,7 +198,9 @@ class _Walk:
         for side in (low, high):
             for changed in self._neighbours(places, side, whole):
                 kept = [
-                    index for index, value in enumerate(changed) if value is not None and self._takes(places[index], value)
+                    index
+                    for index, value in enumerate(changed)
+                    if value is not None and self._takes(places[index], value)
                 ]
                 rows += splits["row"][kept].tolist()
                 where += places[kept].tolist()

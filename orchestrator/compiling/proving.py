@@ -14,7 +14,10 @@ from score.models import Columns, Model, PickledModel
 from score.together import MOST
 
 TOLERANCE = 1e-6  # the most that a probability or a number (relative above 1) may differ by
-SINGLES, EACH = 50, 200  # so many rows, or one in so many, are compared alone, too: a runtime may go another way for one row
+SINGLES, EACH = (
+    50,
+    200,
+)  # so many rows, or one in so many, are compared alone, too: a runtime may go another way for one row
 MAX_FAILURES = 50  # of the pickle, on values at the edges
 LARGEST = float(np.finfo(np.float32).max)  # that trees take
 SOME = 256  # rows that are predicted among others, and

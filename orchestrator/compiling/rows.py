@@ -75,13 +75,17 @@ class Rows:
             yield slice(start, min(start + count, len(self)))
 
 
-def accepted(frame: pd.DataFrame, contract: Contract) -> Rows:
-    """The rows of a table that requests may hold; a category that training never saw may be none."""
+def accepted(tables: Sequence[pd.DataFrame], contract: Contract) -> Rows:
+    """The rows of tables that requests may hold; a category that training never saw may be none."""
     columns: dict[str, list[Any]] = {}
-    fits = np.ones(len(frame), dtype=bool)
+    fits = np.ones(sum(map(len, tables)), dtype=bool)
     for column in contract.columns:
-        columns[column.name], refused = cells(frame[column.name], column)
-        fits[list(refused)] = False
+        values: list[Any] = []
+        for table in tables:
+            held, refused = cells(table[column.name], column)
+            fits[[len(values) + row for row in refused]] = False
+            values += held
+        columns[column.name] = values
     kept = {name: [value for value, fit in zip(values, fits, strict=True) if fit] for name, values in columns.items()}
     return Rows.of(kept, {column.name: rule_for(column) for column in contract.columns})
 

@@ -153,7 +153,7 @@ def test_forests_compare_in_float32_as_scikit_learns(forest: Fitted, monkeypatch
 
 
 def test_both_sides_of_every_threshold_are_tried(forest: Fitted) -> None:
-    made, count = split_rows(forest.pipeline, forest.contract, accepted(forest.tables[0], forest.contract))
+    made, count = split_rows(forest.pipeline, forest.contract, accepted(forest.tables, forest.contract))
     found = [row for each in made for row in each.records()]
     inner = {
         (int(feature), float(threshold))
@@ -179,7 +179,7 @@ def test_more_thresholds_than_can_be_tried_are_drawn_from(forest: Fitted, monkey
 
 def test_edges_are_what_the_contract_lets_in(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
     fitted = fit(tabular(), LogisticRegression(), mixed, targets["two"])
-    rows = [row for each in edge_rows(fitted.contract, accepted(mixed, fitted.contract)) for row in each.records()]
+    rows = [row for each in edge_rows(fitted.contract, accepted([mixed], fitted.contract)) for row in each.records()]
     columns = columns_of(rows)
     assert Reader(fitted.contract).frame(columns).shape == (len(rows), len(fitted.contract.columns))
     assert {"Oslo", "Rome", "Kyiv", None} == set(columns["city"])
@@ -195,7 +195,7 @@ def test_rows_that_requests_cannot_hold_are_left_out(fit: Fit, mixed: pd.DataFra
     strange = mixed.head(4).copy()
     strange.loc[1, "city"] = "Paris"
     strange["BMI"] = [1.0, 2.0, np.inf, None]
-    assert [row["BMI"] for row in accepted(strange, fitted.contract).records()] == [1.0, None]
+    assert [row["BMI"] for row in accepted([strange], fitted.contract).records()] == [1.0, None]
 
 
 class Fixed:
@@ -304,7 +304,7 @@ def test_rows_are_asked_alone_too() -> None:
 def test_rows_that_the_pickle_fails_on_are_not_compared(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
     fitted = fit(tabular(), RandomForestClassifier(3, random_state=0), mixed, targets["two"])
     pickle = PickledModel(fitted.pipeline, Reader(fitted.contract))
-    row = accepted(mixed.dropna().head(1), fitted.contract)
+    row = accepted([mixed.dropna().head(1)], fitted.contract)
     place = list(row.table).index("DiabetesPedigreeFunction")
     rows = row.changed([0] * 64, [place] * 64, [0.5, 3e38] * 32)  # the greater one, scaled, is beyond float32
     with pytest.raises(ValueError, match="too large"):
