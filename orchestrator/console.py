@@ -27,6 +27,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from orchestrator import holdout
 from orchestrator.events import (
     Event,
     RunFinished,
@@ -61,7 +62,7 @@ from score import golden
 from score.compiled import Compilation
 
 NAME = 10  # columns for a step's name
-LONGEST_LIST = 5  # columns with values beyond training's range; result.json has all
+LONGEST_LIST = 5  # columns with values that training saw nothing like; result.json has all
 NEWS = ("changed", "damaged", "not kept")  # reasons that people want to know of when a step has run
 
 
@@ -246,7 +247,8 @@ def _evaluation(evaluation: Evaluation) -> str:
 def _package(package: Package) -> str:
     twin = Compilation.read(package.path)
     how = f"compiled, {twin.rows + twin.edges} rows answered alike" if twin.used else f"not compiled: {twin.reason}"
-    return f"{package.fingerprint[:16]}  {how}"
+    refused = f"; refused: {holdout.told(package.refusals)}" if package.refusals else ""
+    return f"{package.fingerprint[:16]}  {how}{refused}"
 
 
 @_describes(Proof)
@@ -270,11 +272,16 @@ def _run(run: TrackedRun) -> str:
 @_describes(Scored)
 def _scored(scored: Scored) -> str:
     refused = f"; {scored.refused:,} refused, see {scored.reasons}" if scored.reasons else ""
-    most = sorted(scored.out_of_range.items(), key=lambda item: -item[1])
-    beyond = ", ".join(f"{name} {count:,}" for name, count in most[:LONGEST_LIST])
+    outside = _counts("values beyond training's range", scored.out_of_range)
+    unseen = _counts("levels that training did not see", scored.unseen)
+    return f"{scored.rows:,} rows in {scored.path}{refused}{outside}{unseen}"
+
+
+def _counts(what: str, columns: Mapping[str, int]) -> str:
+    most = sorted(columns.items(), key=lambda item: -item[1])
+    named = ", ".join(f"{name} {count:,}" for name, count in most[:LONGEST_LIST])
     more = f" and {len(most) - LONGEST_LIST:,} more columns" if len(most) > LONGEST_LIST else ""
-    outside = f"; values beyond training's range: {beyond}{more}" if beyond else ""
-    return f"{scored.rows:,} rows in {scored.path}{refused}{outside}"
+    return f"; {what}: {named}{more}" if named else ""
 
 
 @_describes(Endpoint)

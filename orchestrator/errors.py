@@ -6,6 +6,7 @@
     ├── DataError        the data does not hold what the configuration says
     ├── TrainError       the search or the estimator failed
     ├── PackageError     the package cannot be built, or its proof failed
+    │   └── HoldOutError the endpoint would refuse too many rows like the hold-out rows
     ├── TrackingError    the tracking store or the model registry failed
     ├── DeployError      a target could not serve the package
     └── ProbeError       the endpoint answers, but not what the package answers
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 
 class OrchestratorError(Exception):
@@ -61,6 +63,14 @@ class TrainError(OrchestratorError):
 
 class PackageError(OrchestratorError):
     """The package cannot be built, or its proof in a clean process failed."""
+
+
+class HoldOutError(PackageError):
+    """The endpoint would refuse too many rows like the hold-out rows; ``refusals`` says by column and reason why."""
+
+    def __init__(self, text: str, refusals: Any = None) -> None:
+        super().__init__(text)
+        self.refusals = refusals
 
 
 class TrackingError(OrchestratorError):

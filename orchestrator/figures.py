@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import auc, average_precision_score, confusion_matrix, precision_recall_curve, roc_curve
 
 from orchestrator.products import Candidate, Split, Trained
+from score.models import predicted
 
 MANY = 10  # classes: more curves or cells than that are not told apart
 
@@ -22,11 +23,11 @@ def draw(trained: Trained, split: Split, refit: str) -> dict[str, bytes]:
     """Every figure that suits the task, by file name."""
     figures: dict[str, Figure | None] = {"search_heatmap.png": _heatmap(trained.candidates, refit)}
     if split.classes is None:
-        figures["predicted_vs_actual.png"] = _predicted(trained.pipeline.predict(split.X_test), split.y_test)
+        figures["predicted_vs_actual.png"] = _predicted(predicted(trained.pipeline, split.X_test), split.y_test)
     else:
         labels = [str(label) for label in split.classes]
         y = np.asarray(split.y_test)
-        figures["confusion_matrix.png"] = _confusion(y, trained.pipeline.predict(split.X_test), labels)
+        figures["confusion_matrix.png"] = _confusion(y, predicted(trained.pipeline, split.X_test), labels)
         scores = _scores(trained.pipeline, split.X_test, len(labels))
         if scores is not None and len(labels) <= MANY and scores.shape[1] == len(labels):
             curves = [(label, y == code, scores[:, code]) for code, label in enumerate(labels)]

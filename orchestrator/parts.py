@@ -9,11 +9,12 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
 
 from orchestrator.tables import Columns, CsvSink, Sink
+from score.body import Flags
 from score.problems import Problem
 
 REASONS = CsvSink(("row", "column", "problem", "expected"))
@@ -23,13 +24,13 @@ class Parts:
     """The parts that ``folder`` holds of one job; those of another ``identity`` are removed.
 
     ``stop`` is the number of the first row that no part was made of, ``refused`` how many rows were refused so far, and
-    ``outside`` how many values of each column were beyond training's range.
+    ``outside`` and ``unseen`` how many values of each column were flagged (see ``score.body.Flags``).
     """
 
     def __init__(self, folder: Path, identity: str, sink: Sink) -> None:
         self._folder, self._sink = folder, sink
         self.stop = self.refused = 0
-        self.outside = Counter[str]()
+        self.outside, self.unseen = Counter[str](), Counter[str]()
         job = folder / "job.json"
         if not job.exists() or job.read_text(encoding="utf-8") != identity:
             for path in folder.glob("*-*"):
@@ -42,22 +43,26 @@ class Parts:
             start, stop, refused = map(int, path.stem.split("-"))
             if start == self.stop:
                 self.stop, self.refused = stop, self.refused + refused
-                if (told := path.with_suffix(".outside")).exists():
-                    self.outside.update(json.loads(told.read_text(encoding="utf-8")))
+                if (told := path.with_suffix(".flags")).exists():
+                    self._count(Flags(**json.loads(told.read_text(encoding="utf-8"))))
                 yield path
 
-    def add(self, stop: int, columns: Columns, outside: Mapping[str, int], problems: Sequence[Problem]) -> None:
+    def _count(self, flags: Flags) -> None:
+        self.outside.update(flags.outside)
+        self.unseen.update(flags.unseen)
+
+    def add(self, stop: int, columns: Columns, flags: Flags, problems: Sequence[Problem]) -> None:
         """Keep the rows before ``stop`` that have no part yet; they outlive the process once this returns."""
         refused = len({problem.row for problem in problems})
         path = self._folder / f"{self.stop:015}-{stop:015}-{refused}.part"
         if problems:
             reasons = {name: list(map(attrgetter(name), problems)) for name in REASONS.names}
             self._put(path.with_suffix(".reasons"), lambda new: REASONS.write(new, reasons))
-        if outside:
-            text = json.dumps(dict(outside))
-            self._put(path.with_suffix(".outside"), lambda new: new.write_text(text, encoding="utf-8"))
+        if any(flags):
+            text = json.dumps(flags._asdict())
+            self._put(path.with_suffix(".flags"), lambda new: new.write_text(text, encoding="utf-8"))
         self._put(path, lambda new: self._sink.write(new, columns))
-        self.outside.update(outside)
+        self._count(flags)
         self._paths.append(path)
         self.stop, self.refused = stop, self.refused + refused
 

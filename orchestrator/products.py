@@ -143,12 +143,34 @@ MLFLOW_FILES = ("MLmodel", "input_example.json", "serving_input_example.json")
 
 
 @dataclass(frozen=True)
+class Refusals:
+    """How many of the hold-out ``rows`` the endpoint would refuse if they were new, by column and reason.
+
+    ``examples`` has a value for each column and reason.
+    """
+
+    rows: int
+    refused: int
+    reasons: Mapping[str, Mapping[str, int]]
+    examples: Mapping[str, Mapping[str, str]]
+
+    @property
+    def share(self) -> float:
+        """The share of the rows that would be refused."""
+        return self.refused / self.rows if self.rows else 0.0
+
+
+@dataclass(frozen=True)
 class Package:
-    """A self-contained folder that any target can serve; ``fingerprint`` is the digest of all its files."""
+    """A self-contained folder that any target can serve; ``fingerprint`` is the digest of all its files.
+
+    ``refusals`` is known where the package was made.
+    """
 
     path: Path
     fingerprint: str
     model_name: str
+    refusals: Refusals | None = field(default=None, compare=False)
 
     def cache_files(self) -> Sequence[Path]:
         """Every file: a package that lost or changed one is built again."""
@@ -228,7 +250,8 @@ class Registry:
 class Scored:
     """A table whose ``rows`` rows have their predictions; ``reasons`` is the file that tells of the refused ones.
 
-    ``out_of_range`` is how many values of each column were beyond training's range, of columns that have some.
+    ``out_of_range`` is how many values of each column were beyond training's range, and ``unseen`` how many were levels
+    that no training row has; of columns that have some.
     """
 
     path: Path
@@ -236,6 +259,7 @@ class Scored:
     refused: int
     reasons: Path | None
     out_of_range: Mapping[str, int]
+    unseen: Mapping[str, int]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.events import Event, RunFinished, StepFailed, StepFinished
-from orchestrator.products import Dataset, Endpoint, ModelVersion, Package, Probe, Report, Scored, TrackedRun
+from orchestrator.products import Dataset, Endpoint, ModelVersion, Package, Probe, Refusals, Report, Scored, TrackedRun
 
 
 class Result:
@@ -53,6 +53,7 @@ class Result:
             and [{"params": dict(one.params), "error": one.error} for one in report.candidates if one.error],
             "metrics": report and {name: value for name, value in report.metrics.items() if math.isfinite(value)},
             "package": package and {"path": str(package.path), "fingerprint": package.fingerprint},
+            "holdout": _refusals(package.refusals if package else getattr(self._error, "refusals", None)),
             "endpoint": endpoint and {"url": endpoint.url, "target": endpoint.target, "auth": endpoint.auth},
             "probe": probe and {name: value for name, value in vars(probe).items() if (name, value) != ("share", 100)},
             "data": dataset.reading.as_json() if dataset and dataset.reading else None,
@@ -67,3 +68,15 @@ class Result:
 
     def _find(self, kind: Any, products: Any) -> Any:
         return products[kind] if kind in products else self._made.get(kind)
+
+
+def _refusals(refusals: Refusals | None) -> dict[str, Any] | None:
+    """How many hold-out rows the endpoint would refuse, by column and reason."""
+    if refusals is None:
+        return None
+    reasons = [
+        {"column": column, "reason": reason, "rows": count, "example": refusals.examples[column][reason]}
+        for column, counts in refusals.reasons.items()
+        for reason, count in counts.items()
+    ]
+    return {"rows": refusals.rows, "refused": refusals.refused, "share": refusals.share, "reasons": reasons}

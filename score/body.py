@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from score.contract import Contract
 from score.numeric import NumericReader
@@ -60,6 +60,16 @@ def read(body: bytes | str | dict[str, Any]) -> Request:
     raise _refused(f"the body is an object with {names}" if is_object else f"the body is {shown(held)}", FORMS)
 
 
+class Flags(NamedTuple):
+    """How many values of each column are scored although training saw none like them; only of columns with some.
+
+    Numbers ``outside`` of training's range, and levels that are ``unseen`` in the training rows.
+    """
+
+    outside: dict[str, int]
+    unseen: dict[str, int]
+
+
 class Reader:
     """Checks requests against a contract and makes the frame; made once, safe to use from many threads.
 
@@ -70,6 +80,7 @@ class Reader:
         self._max_problems = max_problems
         self._rules: dict[str, Rule] = {column.name: rule_for(column) for column in contract.columns}
         self._ranges = {name: rule for name, rule in self._rules.items() if rule.column.minimum is not None}
+        self._levels = {name: rule for name, rule in self._rules.items() if rule.may_be_unseen}
         self._strict = contract.extra_columns == "forbid"
         self._missing = contract.table.words if contract.table else frozenset()  # strings, in columns of text
         self._texts = [name for name, rule in self._rules.items() if str in rule.types] if self._missing else []
@@ -109,19 +120,23 @@ class Reader:
         self._compare(None, given, found)
         return self._checked({name: given.get(name, []) for name in self._rules}, found)
 
-    def outside(self, columns: Columns) -> dict[str, int]:
-        """How many values of each column are outside of the range that training saw; only of columns with some."""
-        found = {}
+    def flags(self, columns: Columns) -> Flags:
+        """What checked columns hold that training saw nothing like."""
+        flags = Flags({}, {})
         for name, rule in self._ranges.items():
             if count := rule.outside(columns[name]):
-                found[name] = count
-        return found
+                flags.outside[name] = count
+        for name, rule in self._levels.items():
+            if count := rule.unseen(columns[name]):
+                flags.unseen[name] = count
+        return flags
 
     def frame(self, columns: Columns) -> pd.DataFrame:
         """Checked columns as the rows (n_rows, n_columns) that the pipeline was fitted on, with training's dtypes."""
         import pandas as pd
 
-        return pd.DataFrame({name: rule.series(columns[name]) for name, rule in self._rules.items()})
+        # arrays and no Series, whose indexes pandas would compare for every column
+        return pd.DataFrame({name: rule.cells(columns[name]) for name, rule in self._rules.items()})
 
     def _from_records(self, rows: list[Any], found: Problems) -> dict[str, list[Any]]:
         names = self._rules.keys()

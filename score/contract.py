@@ -22,19 +22,40 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 FILE = "contract.json"
-MAX_CATEGORIES = 100  # a text column with more distinct values than this is free text
 KINDS = ("integer", "number", "boolean", "category", "string")
 TASKS = ("classification", "regression")
 EXTRA_COLUMNS = ("forbid", "ignore")
+UNSEEN = ("refuse", "accept")
+
+
+@dataclass(frozen=True)
+class Levels:
+    """When the distinct values of a text column are its levels, and the column a category; else it is free text.
+
+    There may be at most ``share`` levels a row, and at most ``most`` of them.
+    """
+
+    share: float = 0.5
+    most: int = 1000
+
+    def judge(self, levels: int, rows: int) -> tuple[bool, str]:
+        """Whether so many distinct values in so many rows are levels, and what was compared."""
+        if levels > self.share * rows:
+            return False, f"{levels} distinct values in {rows} rows: more than {self.share:g} a row"
+        if levels > self.most:
+            return False, f"{levels} distinct values in {rows} rows: more than {self.most} in all"
+        return True, f"{levels} levels in {rows} rows: at most {self.share:g} a row and {self.most} in all"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column as training saw it.
+    """One column of the table.
 
-    ``kind`` is what a request may hold, ``dtype`` what the pipeline was fitted on. ``minimum``, ``maximum`` and
-    ``example`` inform and are not enforced; ``categories`` are. ``missing_as`` is how an object column writes a
-    missing value ("nan" or "none": scikit-learn's imputers tell them apart); other dtypes have one way only.
+    ``kind`` is what a request may hold, and ``decided`` why; ``dtype`` is what the pipeline was fitted on. ``minimum``,
+    ``maximum`` and ``example`` are the training rows', inform and are not enforced. ``categories`` are the levels of
+    all rows, of which no training row has those that are ``held_out``; ``declared`` are those of pandas' dtype where
+    they are more. ``unseen`` is what becomes of other levels. ``missing_as`` is how an object column writes a missing
+    value ("nan" or "none": scikit-learn's imputers tell them apart); other dtypes have one way only.
     """
 
     name: str
@@ -47,22 +68,34 @@ class Column:
     categories: Sequence[Any] | None = None
     ordered: bool = False
     example: Any = None
+    held_out: Sequence[Any] = ()
+    declared: Sequence[Any] | None = None
+    unseen: str = "refuse"
+    decided: str = ""
 
     def __post_init__(self) -> None:
         _one_of(f"kind of column {self.name!r}", self.kind, KINDS)
+        _one_of(f"unseen of column {self.name!r}", self.unseen, UNSEEN)
 
     @classmethod
-    def describe(cls, values: pd.Series) -> Column:
-        """The column that these training values (n_rows,) are.
+    def describe(cls, values: pd.Series, held_out: pd.Series | None = None, levels: Levels | None = None) -> Column:
+        """The column that these values (n_rows,) of training rows, and of hold-out rows, are.
 
         Raises:
             ValueError: no JSON value stands for this dtype, or an object column mixes types.
         """
         name, dtype = str(values.name), str(values.dtype)
+        others = values.iloc[:0] if held_out is None else held_out
         gaps = values.isna()
-        seen = values[~gaps]
-        kind, categories = _kind_of(values, seen)
-        known: dict[str, Any] = {"missing": bool(gaps.any()), "categories": categories}
+        seen, seen_out = values[~gaps], others.dropna()
+        kind, decided, categories = _kind_of(values, seen, seen_out, levels or Levels())
+        known: dict[str, Any] = {"missing": bool(gaps.any() or others.isna().any()), "decided": decided}
+        if categories is not None:
+            trained, held = set(seen), set(seen_out)
+            known["categories"] = _plain(level for level in categories if level in trained or level in held)
+            known["held_out"] = _plain(level for level in categories if level in held and level not in trained)
+            if len(known["categories"]) < len(categories):
+                known["declared"] = _plain(categories)
         if kind in ("integer", "number"):
             seen = seen[seen.between(-math.inf, math.inf, inclusive="neither")]  # JSON has no infinity
             if len(seen):
@@ -70,7 +103,8 @@ class Column:
         if dtype == "category":
             known["ordered"] = bool(values.cat.ordered)
         if dtype == "object" and known["missing"]:
-            known["missing_as"] = "none" if all(value is None for value in values[gaps]) else "nan"
+            missing = values[gaps] if gaps.any() else others[others.isna()]
+            known["missing_as"] = "none" if all(value is None for value in missing) else "nan"
         return cls(name, kind, dtype, example=json_value(next(iter(seen), None)), **known)
 
 
@@ -103,8 +137,12 @@ class Contract:
         classes: Iterable[Any] | None = None,
         versions: Mapping[str, str] | None = None,
         extra_columns: str = "forbid",
+        held_out: pd.DataFrame | None = None,
+        levels: Levels | None = None,
     ) -> Contract:
         """The contract of a model fitted on ``X`` (n_rows, n_columns); its fingerprint comes with ``write``.
+
+        ``held_out`` are the table's other rows, whose levels and missing values are accepted as well.
 
         Raises:
             ValueError: a column's name is no string or stands twice, or its dtype has no JSON.
@@ -114,7 +152,9 @@ class Contract:
             raise ValueError(f"column names must be text, got {', '.join(map(repr, odd))}: rename the columns")
         if twice := list(X.columns[X.columns.duplicated()].unique()):
             raise ValueError(f"columns stand twice: {', '.join(map(repr, twice))}; rename or drop them")
-        columns = tuple(Column.describe(X[name]) for name in names)
+        columns = tuple(
+            Column.describe(X[name], None if held_out is None else held_out[name], levels) for name in names
+        )
         labels = None if classes is None else _plain(classes)
         return cls(model_name, task, columns, labels, extra_columns, dict(versions or {}))
 
@@ -176,19 +216,27 @@ def json_value(value: Any) -> Any:
     raise ValueError(f"{value!r} ({type(value).__name__}) has no JSON: make it a number, a boolean or text")
 
 
-def _kind_of(values: pd.Series, seen: pd.Series) -> tuple[str, list[Any] | None]:
-    """The kind of a training column, and its categories if it has some; ``seen`` are the values that are there."""
+def _kind_of(
+    values: pd.Series, seen: pd.Series, seen_out: pd.Series, levels: Levels
+) -> tuple[str, str, Sequence[Any] | None]:
+    """The kind of a column, why, and its levels if it has some; ``seen`` and ``seen_out`` are the values that are there."""
     dtype = str(values.dtype)
     if number := re.fullmatch(r"(u?int|float)\d+", dtype.lower()):  # lower: pandas' Int64 is the one with gaps
-        return ("number" if number[1] == "float" else "integer"), None
+        return ("number" if number[1] == "float" else "integer"), f"dtype {dtype}", None
+    rows = len(seen) + len(seen_out)
     if dtype == "category":
-        return "category", _plain(values.cat.categories)
-    types = set(map(type, seen)) if dtype == "object" else set()
+        return (
+            "category",
+            f"dtype category, with {len(values.cat.categories)} levels in {rows} rows",
+            values.cat.categories,
+        )
+    types = {*map(type, seen), *map(type, seen_out)} if dtype == "object" else set()
     if dtype in ("bool", "boolean") or types == {bool}:
-        return "boolean", None
+        return "boolean", f"dtype {dtype}", None
     if dtype in ("object", "str", "string") and types <= {str}:
-        distinct = set(seen)
-        return ("category", sorted(distinct)) if len(distinct) <= MAX_CATEGORIES else ("string", None)
+        distinct = {*seen, *seen_out}
+        few, decided = levels.judge(len(distinct), rows)
+        return ("category", decided, sorted(distinct)) if few else ("string", decided, None)
     held = f"object with {' and '.join(sorted(kind.__name__ for kind in types))}" if types else dtype
     raise ValueError(f"column {values.name!r} is {held}: make it numbers, booleans or text, or leave it out")
 

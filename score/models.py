@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from score.values import Values
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from score.body import Reader
 
 FILE = "model.pkl"
@@ -62,6 +64,18 @@ class PickledModel:
 
     def predict(self, columns: Columns, *, labels: bool = True) -> tuple[Any, Any]:
         """See ``Model``."""
-        frame = self._reader.frame(columns)
+        frame = self.frame(columns)
         probabilities = None if self.classes is None else self.pipeline.predict_proba(frame)
-        return self.pipeline.predict(frame) if labels or probabilities is None else None, probabilities
+        if not labels and probabilities is not None:
+            return None, probabilities
+        return predicted(self.pipeline, frame), probabilities
+
+    def frame(self, columns: Columns) -> pd.DataFrame:
+        """The rows (n_rows, n_columns) as the pipeline takes them."""
+        return self._reader.frame(columns)
+
+
+def predicted(pipeline: Any, frame: pd.DataFrame) -> Any:
+    """One label or number for each row (n_rows,), also where the estimator gives a column of them (n_rows, 1)."""
+    found = pipeline.predict(frame)
+    return found[:, 0] if getattr(found, "shape", ())[1:] == (1,) else found

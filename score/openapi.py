@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from score import v2
 from score.problems import MAX_PROBLEMS, PROBLEM
-from score.replies import OUT_OF_RANGE
+from score.replies import FLAGS
 from score.values import rule_for
 
 if TYPE_CHECKING:
@@ -87,7 +87,6 @@ def _score(contract: Contract) -> Schema:
         "split": {"columns": list(row), "data": [list(row.values())]},
         "article": {"input": [row]},
     }
-    flagged = {"description": "Columns with values outside of the range that training saw.", "schema": _text()}
     return {
         "summary": "Score rows.",
         "requestBody": {
@@ -95,8 +94,7 @@ def _score(contract: Contract) -> Schema:
             "content": {JSON: {"schema": _ref("Request"), "examples": {k: {"value": v} for k, v in requests.items()}}},
         },
         "responses": {
-            "200": {"description": "An answer for each row.", "headers": {OUT_OF_RANGE: flagged}}
-            | _content(JSON, _ref("Reply")),
+            "200": {"description": "An answer for each row.", "headers": _flags()} | _content(JSON, _ref("Reply")),
             "400": _failure("/score", "The rows are not as the contract says."),
             "default": _failure("/score", "The service is busy, the request is too long, or the model failed."),
         },
@@ -114,7 +112,8 @@ def _infer(contract: Contract) -> Schema:
         "summary": "Score rows, by the Open Inference Protocol.",
         "requestBody": {"required": True} | body,
         "responses": {
-            "200": {"description": "The tensors that were asked for."} | _content(JSON, _ref("InferenceReply")),
+            "200": {"description": "The tensors that were asked for.", "headers": _flags()}
+            | _content(JSON, _ref("InferenceReply")),
             "400": _failure("/v2", "The tensors are not as the contract says."),
             "default": _failure("/v2", "The service is busy, the request is too long, or the model failed."),
         },
@@ -125,6 +124,10 @@ def _missing(column: Column, contract: Contract) -> Schema:
     """Of text that may not be missing: the strings that mean a missing value, as they did in training's table."""
     words = sorted(contract.table.words) if contract.table and column.kind == "string" and not column.missing else []
     return {"not": {"enum": words}} if words else {}
+
+
+def _flags() -> Schema:
+    return {name: {"description": description, "schema": _text()} for name, description in FLAGS.items()}
 
 
 def _schemas(contract: Contract, *, probable: bool) -> Schema:

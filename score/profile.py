@@ -1,6 +1,7 @@
 """How training's values are spread, kept as profile.json: what the drift of a service's requests is measured against.
 
-Numbers fall into tenths of training's rows, everything else into its categories. Free text has no profile.
+Numbers fall into tenths of training's rows, everything else into its categories. Free text has no profile, and neither
+has a column of more categories than ``MAX_BINS``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 FILE = "profile.json"
 PARTS = 10
+MAX_BINS = 100  # of categories: each is a line of the metrics
 MAX_COLUMNS = 200  # the first so many: each costs every request a little, and the metrics a dozen lines
 FLOOR = 1e-4  # the least share that the index takes, as an empty bin would make it infinite
 
@@ -32,7 +34,7 @@ class Profile:
     """One column's bins and the share of training's rows in each.
 
     ``edges`` of a number are ascending, the last one just above the maximum; bin 0 holds what is missing, bin 1 what is
-    below training's range, the last what is above. ``values`` of a category follow bin 0.
+    below training's range, the last what is above. ``values`` of a category follow bin 0, and then a bin for all others.
     """
 
     column: str
@@ -41,10 +43,10 @@ class Profile:
     values: Sequence[Any] = ()
 
     @classmethod
-    def describe(cls, values: pd.Series, kind: str, categories: Sequence[Any] | None) -> Profile | None:
+    def describe(cls, column: pd.Series, kind: str, categories: Sequence[Any] | None) -> Profile | None:
         """The profile of training values (n_rows,); None where there is nothing to compare with."""
-        seen = values.dropna()
-        name = str(values.name)
+        seen = column.dropna()
+        name = str(column.name)
         if kind in ("integer", "number"):
             seen = seen[seen.between(-math.inf, math.inf, inclusive="neither")].astype(float)
             if not len(seen):
@@ -52,11 +54,12 @@ class Profile:
             cuts = seen.quantile([part / PARTS for part in range(PARTS)], interpolation="lower")
             edges = [*sorted(set(cuts.tolist())), math.nextafter(float(seen.max()), math.inf)]
             empty = cls(name, [0.0] * (len(edges) + 2), edges=edges)
-        elif kind in ("category", "boolean"):
-            empty = cls(name, [0.0] * (1 + len(categories or (0, 1))), values=categories or (False, True))
+        elif kind in ("category", "boolean") and len(categories or ()) <= MAX_BINS:
+            values = list(categories or ()) if kind == "category" else [False, True]
+            empty = cls(name, [0.0] * (1 + len(values) + (kind == "category")), values=values)
         else:
             return None
-        counts = empty.counted([*seen.tolist(), *[None] * int(values.isna().sum())])
+        counts = empty.counted([*seen.tolist(), *[None] * int(column.isna().sum())])
         total = sum(counts) or 1
         return cls(name, [count / total for count in counts], empty.edges, empty.values)
 
@@ -64,7 +67,8 @@ class Profile:
     def bins(self) -> list[str]:
         """What each bin is called, no two alike: values as JSON writes them, so that the text "missing" has quotes."""
         if self.edges is None:
-            return ["missing", *(json.dumps(value, ensure_ascii=False) for value in self.values)]
+            known = (json.dumps(value, ensure_ascii=False) for value in self.values)
+            return ["missing", *known, "unseen"][: len(self.shares)]  # a boolean is never unseen
         inner = [f"{low!r} to {high!r}" for low, high in zip(self.edges, self.edges[1:], strict=False)]
         return ["missing", "below", *inner, "above"]
 
@@ -72,8 +76,9 @@ class Profile:
     def place(self) -> Callable[[Any], int]:
         """Finds the bin that a value falls into."""
         if self.edges is None:
-            places = {value: place for place, value in enumerate(self.values, 1)}
-            return lambda value: places.get(value, 0)
+            places = {None: 0} | {value: place for place, value in enumerate(self.values, 1)}
+            unseen = len(places)
+            return lambda value: places.get(value, unseen)
         edges = list(self.edges)
         return lambda value: 0 if value is None else 1 + bisect_right(edges, value)
 

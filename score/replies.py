@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
@@ -11,9 +11,16 @@ import orjson
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from score.body import Flags
+
 Labels = Sequence[Any]
 Probabilities: TypeAlias = "npt.ArrayLike"  # (n_rows, n_classes)
 OUT_OF_RANGE = "X-Out-Of-Range"
+UNSEEN = "X-Unseen-Values"
+FLAGS: Mapping[str, str] = {
+    OUT_OF_RANGE: "Columns with values outside of the range that training saw.",
+    UNSEEN: "Columns with levels that no training row has.",
+}
 MAX_HEADER = 1000  # characters; proxies refuse headers of some thousands
 
 
@@ -50,11 +57,16 @@ def encoded(payload: Any) -> bytes:
     return orjson.dumps(payload, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def out_of_range(columns: Iterable[str]) -> dict[str, str]:
-    """The header that names columns with values that training never saw the like of; none for no columns.
+def flagged(flags: Flags) -> dict[str, str]:
+    """The headers that name columns with values that training saw nothing like; none for no columns.
 
     Names are percent-encoded, so that any name stands in a header and none holds a comma; too many end in ``...``.
     """
+    named = {OUT_OF_RANGE: _names(flags.outside), UNSEEN: _names(flags.unseen)}
+    return {header: names for header, names in named.items() if names}
+
+
+def _names(columns: Iterable[str]) -> str:
     names: list[str] = []
     room = MAX_HEADER
     for column in columns:
@@ -63,4 +75,4 @@ def out_of_range(columns: Iterable[str]) -> dict[str, str]:
         names.append(name if room >= 0 else "...")
         if room < 0:
             break
-    return {OUT_OF_RANGE: ", ".join(names)} if names else {}
+    return ", ".join(names)

@@ -48,7 +48,7 @@ _scorer: Scorer | None = None
 
 
 def init() -> None:
-    """Load the package: ``AZUREML_MODEL_DIR`` if it is set, else the folder that holds ``score/``."""
+    """Load the package: the one below ``AZUREML_MODEL_DIR`` if that is set, else the folder that holds ``score/``."""
     global _scorer  # noqa: PLW0603  # Azure ML's contract: init and run share a module's state
     _scorer = Scorer.load(_model_folder())
     if _AZURE in sys.modules:  # in others' processes nothing is ours to set, but that one is there to score
@@ -86,14 +86,24 @@ def _response(payload: Any, status: int, headers: dict[str, str]) -> Any:
 
 
 def _model_folder() -> Path:
+    """The package's folder; below ``AZUREML_MODEL_DIR`` it may lie at any depth, and beside models that are none."""
     named = os.environ.get("AZUREML_MODEL_DIR")
     folder = Path(named) if named else _HERE.parent
-    found = [folder] if (folder / "model.pkl").is_file() else []
-    if named and not found:
-        found = sorted(path.parent for path in folder.glob("*/model.pkl"))
+    found = [path.parent for path in (sorted(folder.rglob("model.pkl")) if named else folder.glob("model.pkl"))]
+    packages = [path for path in found if (path / "contract.json").is_file()]
+    found = packages if named and packages else found
+    if len(found) > 1:
+        found = [path for path in found if _is_own(path)] or found
     if len(found) == 1:
         return found[0]
     where = "AZUREML_MODEL_DIR" if named else "the folder above score.py"
     there = ", ".join(sorted(path.name for path in folder.iterdir())[:20]) if folder.is_dir() else "no such folder"
-    many = f"model.pkl in {', '.join(path.name for path in found)}" if found else "no model.pkl"
+    names = ", ".join(str(path.relative_to(folder)) for path in found)
+    many = f"model.pkl in {names}" if found else "no model.pkl"
     raise InitError(f"{where} ({folder}) should hold one package: {many}; there: {there or 'nothing'}")
+
+
+def _is_own(package: Path) -> bool:
+    """Whether this file belongs to a package, or to a copy of it."""
+    own = _HERE.parent / "contract.json"
+    return own.is_file() and own.read_bytes() == (package / "contract.json").read_bytes()

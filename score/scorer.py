@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from score import replies
-from score.body import Form, Reader
+from score.body import Flags, Form, Reader
 from score.compiled import GRAPH, Compilation, CompiledModel
 from score.contract import FILE, Contract
 from score.models import FILE as PICKLE
@@ -105,21 +105,21 @@ class Scorer:
         """
         return at_once(self._scored(body, alone(self.model)))
 
-    def infer(self, given: Columns, labels: bool = True) -> tuple[list[Any], Any, dict[str, int]]:
+    def infer(self, given: Columns, labels: bool = True) -> tuple[list[Any], Any, Flags]:
         """See ``inferred``."""
         return at_once(self.inferred(given, labels, alone(self.model)))
 
     @_our_fault
-    async def inferred(self, given: Columns, labels: bool, predict: Predict) -> tuple[list[Any], Any, dict[str, int]]:
+    async def inferred(self, given: Columns, labels: bool, predict: Predict) -> tuple[list[Any], Any, Flags]:
         """Labels, and probabilities (n_rows, n_classes) where the model has them, for columns of one length.
 
-        Where there are the latter, the former are left out on demand. And how many values of each column are outside of
-        training's range. ``predict`` is the model's. Raises as ``score``.
+        Where there are the latter, the former are left out on demand. And what the columns hold that training saw
+        nothing like. ``predict`` is the model's. Raises as ``score``.
         """
         columns = self.reader.checked(given)
         seen(columns)
         found = await self._predicted(columns, predict, labels=labels or not self.probable)
-        return *found, self.reader.outside(columns)
+        return *found, self.reader.flags(columns)
 
     @cached_property
     def probable(self) -> bool:
@@ -151,7 +151,7 @@ class Scorer:
     async def _scored(self, body: bytes | str | dict[str, Any], predict: Predict) -> Scored:
         form, columns = self.reader.read(body)
         seen(columns)
-        return Scored(await self._payload(form, columns, predict), replies.out_of_range(self.reader.outside(columns)))
+        return Scored(await self._payload(form, columns, predict), replies.flagged(self.reader.flags(columns)))
 
     async def _payload(self, form: Form, columns: Columns, predict: Predict) -> Any:
         if form == "input":

@@ -63,6 +63,8 @@ def _definitions(contract: Contract) -> dict[str, Any]:
 
 def _schema(column: Column) -> dict[str, Any]:
     schema = _enumerated(column.categories or ()) if column.kind == "category" else {"type": _TYPES[column.kind]}
+    if column.unseen == "accept":  # which only a category is
+        schema.pop("enum")
     return schema | ({"x-nullable": True} if column.missing else {})
 
 

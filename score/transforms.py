@@ -91,3 +91,21 @@ class ZerosToMissing(_FrameTransformer):
         result = self._floats(X, chosen)  # float64 always: the dtype must not depend on the rows at hand
         result[chosen] = result[chosen].mask(result[chosen] == 0)
         return result
+
+
+class BooleansToObjects(_FrameTransformer):
+    """Let columns of booleans hold objects, as scikit-learn's imputers refuse a table that is nothing but booleans."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"columns": ["array-like", None]}
+
+    def __init__(self, columns: Sequence[str] | None = None) -> None:
+        self.columns = columns
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        """``X`` (n_rows, n_columns) with objects in place of booleans, and NaN where one is missing."""
+        result = X.copy(deep=False)
+        for name in self._chosen(X):
+            if str(X[name].dtype) in ("bool", "boolean"):
+                values = X[name].astype(object)
+                result[name] = values.mask(X[name].isna(), np.nan)
+        return result

@@ -11,7 +11,7 @@ from score.contract import Column, Contract
 from score.numeric import floats
 from score.parsing import NotJson, Repeated, parse
 from score.problems import BadRequest, Problem
-from score.replies import encoded, out_of_range
+from score.replies import encoded, flagged
 from score.scorer import Answer, Scorer, ScoringError
 from score.together import Predict
 from score.typed import LONG
@@ -65,7 +65,7 @@ async def infer(
     try:
         request, rest = _request(body, length)
         wanted = _wanted(request, OUTPUTS if scorer.probable else OUTPUTS[:1])
-        predictions, probabilities, outside = await scorer.inferred(
+        predictions, probabilities, flags = await scorer.inferred(
             _columns(request, rest), OUTPUTS[0] in wanted, predict
         )
         outputs = _outputs(scorer.contract.classes, predictions, probabilities)
@@ -82,7 +82,7 @@ async def infer(
     kind = {"Content-Type": "application/json"}
     if any(wanted.values()):
         kind = {"Content-Type": "application/octet-stream", v2_binary.HEADER: str(len(text))}
-    return Answer(200, text + tail, kind | out_of_range(outside))
+    return Answer(200, text + tail, kind | flagged(flags))
 
 
 def refusal(status: int, detail: str) -> Answer:
@@ -202,7 +202,7 @@ def _name(item: dict[str, Any]) -> str:
 
 
 def _datatype(column: Column) -> str:
-    return _datatype_of(column.categories) if column.kind == "category" else _KINDS[column.kind]
+    return _datatype_of(column.categories or ("",)) if column.kind == "category" else _KINDS[column.kind]
 
 
 def _datatype_of(labels: Iterable[Any] | None) -> str:

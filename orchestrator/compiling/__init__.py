@@ -12,6 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.events import Progress
 from score.compiled import GRAPH, PARTS, Compilation, CompiledModel
 from score.contract import Contract
 from score.forest import Parts
@@ -51,7 +52,13 @@ class Twin:
         return [whole, CompiledModel(self.graph, contract, self.compilation, self.parts, long=1)]
 
 
-def compiled(pipeline: Any, contract: Contract, tables: Sequence[pd.DataFrame], requests: Sequence[Golden]) -> Twin:
+def compiled(
+    pipeline: Any,
+    contract: Contract,
+    tables: Sequence[pd.DataFrame],
+    requests: Sequence[Golden],
+    progress: Progress | None = None,
+) -> Twin:
     """The twin, once it has answered every row of ``tables``, edge rows and golden requests as the pipeline does."""
     from orchestrator.compiling.forests import cut
     from orchestrator.compiling.proving import Unequal
@@ -66,11 +73,11 @@ def compiled(pipeline: Any, contract: Contract, tables: Sequence[pd.DataFrame], 
         twin = Twin(Compilation(classes=classes, codes=codes), graph)
         with suppress(Exception):  # without it the twin is slower, and no worse
             parts = cut(graph)
-            twin = proved(pipeline, replace(twin, parts=parts), contract, tables, requests) if parts else twin
+            twin = proved(pipeline, replace(twin, parts=parts), contract, tables, requests, progress) if parts else twin
         if twin.parts is not None:
             return twin
         try:
-            return proved(pipeline, twin, contract, tables, requests)
+            return proved(pipeline, twin, contract, tables, requests, progress)
         except Unequal as error:
             return Twin(Compilation(str(error)))
         except Exception as error:  # noqa: BLE001  # ONNX Runtime's, for a graph that it cannot run
@@ -118,6 +125,7 @@ def proved(
     contract: Contract,
     tables: Sequence[pd.DataFrame],
     requests: Sequence[Golden],
+    progress: Progress | None = None,
 ) -> Twin:
     """The twin with what was tried; see :func:`compiled`.
 
@@ -126,17 +134,23 @@ def proved(
     """
     from orchestrator.compiling.edges import edge_rows, split_rows
     from orchestrator.compiling.proving import TOLERANCE as MOST
-    from orchestrator.compiling.proving import Unequal, accepted, largest_difference, rowwise, same_together
+    from orchestrator.compiling.proving import Comparison, Unequal, rowwise, same_together
+    from orchestrator.compiling.rows import accepted
     from score.body import Reader
     from score.scorer import Scorer
 
     reader = Reader(contract)
     pickle, models = PickledModel(pipeline, reader), twin.models(contract)
-    rows = [row for table in tables for row in accepted(table, contract)]
+    rows = accepted(tables, contract)
     beside, splits = split_rows(pipeline, contract, rows)
-    edges = edge_rows(contract, rows) + beside
-    largest = max(largest_difference(pickle, models, rows), largest_difference(pickle, models, edges))
-    tolerance = min(max(TOLERANCE, 10 * largest), MOST)
+    edges = [*edge_rows(contract, rows), *beside]
+    total = sum(map(len, [rows, *edges]))
+    report = progress or Progress()
+    comparison = Comparison(pickle, models, lambda done: report(done, total, "rows compared"))
+    comparison.add([rows])
+    real = comparison.count
+    comparison.add(edges)
+    tolerance = min(max(TOLERANCE, 10 * comparison.largest), MOST)
     for model, request in product(models, requests):
         answer = Scorer(contract, model, reader).answer(request.body)
         if different := replace(request, tolerance=tolerance).difference(answer.status, json.loads(answer.body)):
@@ -144,11 +158,11 @@ def proved(
     found = replace(
         twin.compilation,
         tolerance=tolerance,
-        rows=len(rows),
-        edges=len(edges),
+        rows=real,
+        edges=comparison.count - real,
         splits=splits,
         forest=bool(twin.parts),
-        together=rowwise(twin.graph) and same_together(models[0], [*rows, *edges]),
+        together=rowwise(twin.graph) and same_together(models[0], [rows, *edges]),
     )
     return replace(twin, compilation=found)
 

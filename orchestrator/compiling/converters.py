@@ -29,6 +29,7 @@ def converters() -> tuple[dict[type, Any], dict[type, Any]]:
 
     steps = {
         transforms.ToFloat: _to_float,
+        transforms.BooleansToObjects: _to_float,
         transforms.ZerosToMissing: _zeros_to_missing,
         impute.SimpleImputer: _imputer,
         preprocessing.StandardScaler: _scaler,

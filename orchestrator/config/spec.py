@@ -395,7 +395,7 @@ def _which(version: Any) -> Any:
 
 
 class PackageSpec(Section):
-    """What the package is called, what its endpoint does with unknown columns, and whether its model is compiled."""
+    """What the package is called, which requests its endpoint takes, and whether its model is compiled."""
 
     section = "package"
 
@@ -407,6 +407,10 @@ class PackageSpec(Section):
     ]
     golden_rows: StrictInt = Field(default=5, ge=1, le=1000)
     extra_columns: Literal["forbid", "ignore"] = "forbid"
+    unseen: Literal["auto", "accept", "refuse"] = "auto"
+    max_refused: StrictFloat = Field(default=0.01, ge=0, le=1)
+    category_share: StrictFloat = Field(default=0.5, gt=0, le=1)
+    max_categories: StrictInt = Field(default=1000, ge=1)
     compile: Literal["auto", "never", "required"] = "auto"
     version: Annotated[StrictStr, BeforeValidator(_which)] = "auto"
 

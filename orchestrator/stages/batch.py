@@ -20,7 +20,7 @@ from orchestrator.products import ModelVersion, Scored
 from orchestrator.reading.files import Unreadable
 from orchestrator.reading.header import other_separator
 from orchestrator.tables import Chunk, Columns, CsvSink, CsvSource, ParquetSink, Sink, Source, source_of
-from score.body import Reader
+from score.body import Flags, Reader
 from score.cells import TableFormat
 from score.problems import BadRequest, Problem
 from score.scorer import InitError, Scorer, ScoringError
@@ -61,13 +61,14 @@ def batch(version: ModelVersion, spec: BatchSpec, progress: Progress) -> Scored:
             parts.publish(spec.output, spec.rejected)
     except Timeout:
         raise DataError(f"batch.output: another run is writing {spec.output}; wait for it, or name another") from None
-    outside = {column.name: parts.outside[column.name] for column in scorer.contract.columns}
+    names = [column.name for column in scorer.contract.columns]
     return Scored(
         spec.output,
         parts.stop - parts.refused,
         parts.refused,
         spec.rejected if parts.refused else None,
-        {name: count for name, count in outside.items() if count},
+        {name: parts.outside[name] for name in names if parts.outside[name]},
+        {name: parts.unseen[name] for name in names if parts.unseen[name]},
     )
 
 
@@ -108,11 +109,8 @@ class _Table:
         kept = [self._source.schema.field(name) for name in self._kept]
         return ParquetSink(pa.schema([*kept, *map(pa.field, self._added, types)]))
 
-    def scored(self, chunk: Chunk) -> tuple[Columns, Mapping[str, int], list[Problem]]:
-        """The output's columns for the rows that the package takes, and what is wrong with the others.
-
-        Between the two how many values of each column, in the rows that it takes, are beyond training's range.
-        """
+    def scored(self, chunk: Chunk) -> tuple[Columns, Flags, list[Problem]]:
+        """The output's columns for the rows that the package takes, their flags, and what is wrong with the others."""
         problems = [Problem(row, None, text, "one value for each column") for row, text in chunk.torn.items()]
         values = {column.name: self._source.values(column, chunk.columns[column.name]) for column in self._taken}
         try:
@@ -124,13 +122,13 @@ class _Table:
         answered = self._answered(_only(left, chunk.columns), _only(left, values))
         return *answered, sorted(problems, key=attrgetter("row"))
 
-    def _answered(self, kept: Columns, values: Lists) -> tuple[Columns, Mapping[str, int]]:
+    def _answered(self, kept: Columns, values: Lists) -> tuple[Columns, Flags]:
         try:
-            predictions, probabilities, outside = self._scorer.infer(values)
+            predictions, probabilities, flags = self._scorer.infer(values)
         except ScoringError as error:
             raise PackageError(f"batch: the model failed: {one_line(error.__cause__ or error)}") from error
         by_class = [] if probabilities is None else probabilities.T.tolist()
-        return {**kept, **dict(zip(self._added, [predictions, *by_class], strict=True))}, outside
+        return {**kept, **dict(zip(self._added, [predictions, *by_class], strict=True))}, flags
 
     def _refusals(self, values: Lists) -> Sequence[Problem]:
         try:

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from orchestrator import compiling, dockerfile, pickles
+from orchestrator import compiling, dockerfile, holdout, pickles, unseen
 from orchestrator.cache import cached
 from orchestrator.config.spec import ROOT, PackageSpec, StateDir
 from orchestrator.errors import PackageError
+from orchestrator.events import Progress
 from orchestrator.products import Evaluation, Package, Proof, Split, Trained
-from score import about, golden, profile, replies
-from score.body import Reader, Request
+from score import about, golden, models, profile, replies
 from score.compiled import Compilation
-from score.contract import Contract, json_value
+from score.contract import Contract, Levels
 from score.models import FILE as PICKLE
 
 if TYPE_CHECKING:
@@ -42,21 +42,32 @@ PROOF_SECONDS = 300  # loading a model takes seconds; this ends a process that h
     "onnx", "onnxruntime", "skl2onnx",
     packages=[SHIPS.name],
 )  # fmt: skip
-def package(trained: Trained, split: Split, evaluation: Evaluation, spec: PackageSpec, state_dir: StateDir) -> Package:
+def package(
+    trained: Trained,
+    split: Split,
+    evaluation: Evaluation,
+    spec: PackageSpec,
+    state_dir: StateDir,
+    progress: Progress,
+) -> Package:
     """Write the package to ``state_dir/packages/<fingerprint>``; the same contents are the same folder.
 
     Raises:
+        HoldOutError: its endpoint would refuse more than ``package.max_refused`` of rows like the hold-out rows.
         PackageError: the pickle needs code that does not ship, a column cannot be told in JSON, or there is no
             compiled twin and one is required.
     """
+    contract = _contract(trained.pipeline, split, spec)
+    refusals = holdout.checked(split.X_test, holdout.as_new(contract)).refusals
+    holdout.demand(refusals, spec.max_refused)
     home = state_dir / "packages"
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=home, ignore_cleanup_errors=True) as scratch:
         new = Path(scratch, "new")
         new.mkdir()
         _write_about(new, trained, split, evaluation)
-        fingerprint = _write(new, trained.pipeline, split, spec).fingerprint
-        made = Package(home / fingerprint[:16], fingerprint, spec.model_name)
+        fingerprint = _write(new, trained.pipeline, split, contract, spec, progress).fingerprint
+        made = Package(home / fingerprint[:16], fingerprint, spec.model_name, refusals)
         if not made.is_whole():  # one that is there and whole may be being served: it stays
             with contextlib.suppress(OSError):
                 made.path.rename(Path(scratch, "old"))
@@ -64,11 +75,8 @@ def package(trained: Trained, split: Split, evaluation: Evaluation, spec: Packag
     return made
 
 
-def _write(folder: Path, pipeline: Any, split: Split, spec: PackageSpec) -> Contract:
-    shutil.copytree(SHIPS, folder / SHIPS.name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    copy, names = pickles.reloaded(pipeline)
-    pickles.refuse_local(names, SHIPS.name)
-    pickles.dump(copy, folder / PICKLE)  # the copy: the same whether the pipeline was just fitted or was cached
+def _contract(pipeline: Any, split: Split, spec: PackageSpec) -> Contract:
+    """The contract of all rows of the table; the ranges are the training rows'."""
     try:
         contract = Contract.describe(
             split.X_train,
@@ -76,12 +84,24 @@ def _write(folder: Path, pipeline: Any, split: Split, spec: PackageSpec) -> Cont
             task="regression" if split.classes is None else "classification",
             classes=split.classes,
             extra_columns=spec.extra_columns,
+            held_out=split.X_test,
+            levels=Levels(spec.category_share, spec.max_categories),
         )
-        profile.write(folder, split.X_train, contract)
-        requests = _golden(pipeline, split, contract, spec.golden_rows)
     except ValueError as error:  # a name, a dtype or a value that JSON does not have
         raise PackageError(f"data: {error}") from error
-    twin = _compile(folder, pipeline, split, contract, requests, spec)
+    return unseen.settled(pipeline, contract, split.X_train, split.X_test, spec.unseen)
+
+
+def _write(
+    folder: Path, pipeline: Any, split: Split, contract: Contract, spec: PackageSpec, progress: Progress
+) -> Contract:
+    shutil.copytree(SHIPS, folder / SHIPS.name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    copy, names = pickles.reloaded(pipeline)
+    pickles.refuse_local(names, SHIPS.name)
+    pickles.dump(copy, folder / PICKLE)  # the copy: the same whether the pipeline was just fitted or was cached
+    profile.write(folder, split.X_train, contract)
+    requests = _golden(pipeline, split, contract, spec.golden_rows)
+    twin = _compile(folder, pipeline, split, contract, requests, spec, progress)
     if twin.tolerance is not None:
         requests = [replace(request, tolerance=twin.tolerance) for request in requests]
     golden.write(folder, requests)
@@ -101,12 +121,13 @@ def _compile(
     contract: Contract,
     requests: list[golden.Golden],
     spec: PackageSpec,
+    progress: Progress,
 ) -> Compilation:
     """Write the compiled twin if there is to be one, and what came of it."""
     if spec.compile == "never":
         twin = compiling.Twin(Compilation("package.compile is never"))
     else:
-        twin = compiling.compiled(pipeline, contract, (split.X_train, split.X_test), requests)
+        twin = compiling.compiled(pipeline, contract, (split.X_train, split.X_test), requests, progress)
     reason = twin.compilation.reason
     if reason and spec.compile == "required":
         raise PackageError(f"package.compile: is 'required', and the pickle must serve this model: {reason}")
@@ -144,7 +165,13 @@ def _write_environment(folder: Path, needed: dict[str, str], name: str) -> None:
 
 def _golden(pipeline: Any, split: Split, contract: Contract, rows: int) -> list[golden.Golden]:
     """Requests in every form and what the training process answers; two that must be refused."""
-    frame, records = _accepted(split, contract, rows)
+    checked = holdout.checked(split.X_test, contract.columns)
+    chosen = checked.rows[:rows]
+    if not chosen:
+        refused = holdout.told(checked.refusals)
+        raise PackageError(f"package.golden_rows: there is no row to test the endpoint with, it refuses {refused}")
+    frame = split.X_test.iloc[chosen]
+    records = [{name: values[row] for name, values in checked.columns.items()} for row in chosen]
     columns = list(frame.columns)
     table = {"columns": columns, "data": [[record[name] for name in columns] for record in records]}
     article = {"input": json.dumps(records[:1])}
@@ -160,36 +187,9 @@ def _golden(pipeline: Any, split: Split, contract: Contract, rows: int) -> list[
     ]
 
 
-def _accepted(split: Split, contract: Contract, rows: int) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    """Rows that the contract lets in, as a frame and as records; of the hold-out rows, as training did not see them.
-
-    One with a category, or a gap in a column, that training never saw is refused by every endpoint.
-    """
-    reader = Reader(contract)
-    for frame in (split.X_test, split.X_train):
-        positions: list[int] = []
-        records: list[dict[str, Any]] = []
-        for position in range(len(frame)):
-            with contextlib.suppress(ValueError):
-                record = _record(frame.iloc[[position]])
-                reader.columns(Request("data", [record]))
-                positions.append(position)
-                records.append(record)
-            if len(positions) == rows:
-                break
-        if positions:
-            return frame.iloc[positions], records
-    raise ValueError("no row has values that JSON knows: remove the infinite numbers")
-
-
-def _record(row: pd.DataFrame) -> dict[str, Any]:
-    values, missing = row.to_dict("records")[0], row.isna().to_dict("records")[0]
-    return {str(name): None if missing[name] else json_value(value) for name, value in values.items()}
-
-
 def _answers(pipeline: Any, frame: pd.DataFrame, classes: tuple[Any, ...] | None) -> tuple[list[Any], Any]:
     """Labels and probabilities (None without them) straight from the pipeline: what its server must give, too."""
-    predicted = pipeline.predict(frame).tolist()
+    predicted = models.predicted(pipeline, frame).tolist()
     if classes is None:
         return predicted, None
     labels = [classes[code] for code in predicted]

@@ -71,9 +71,15 @@ def _transformer(component: Component) -> Any:
 
 
 def _branch(branch: Branch) -> Any:
+    from sklearn.impute import SimpleImputer
     from sklearn.pipeline import Pipeline
 
-    return Pipeline([(name, _transformer(step)) for name, step in branch.steps.items()])
+    from score.transforms import BooleansToObjects
+
+    steps = [(name, _transformer(step)) for name, step in branch.steps.items()]
+    if branch.columns != "numeric" and isinstance(steps[0][1], SimpleImputer):
+        steps.insert(0, ("booleans_to_objects", BooleansToObjects()))  # all of its columns may be booleans
+    return Pipeline(steps)
 
 
 def _columns(branch: Branch) -> Any:

@@ -35,6 +35,12 @@ async function score(body, signal) {
   }
 }
 
+/** The columns with values that training saw nothing like. */
+function flagged(reply) {
+  const names = ["X-Out-Of-Range", "X-Unseen-Values"].map(header => reply.headers.get(header)).filter(Boolean)
+  return names.flatMap(text => text.split(", ")).map(decodeURIComponent)
+}
+
 /** What a reply that is not 200 says, in words. */
 async function told(reply) {
   const document = await reply.json().catch(() => ({}))
@@ -55,12 +61,15 @@ function piece(column, text) {
   if (column.kind !== "category") return JSON.stringify(text)
   const same = value => String(value) === text || (typeof value === "boolean" && booleans.get(text) === value) ||
     (typeof value === "number" && text.trim() !== "" && Number(text) === value)
-  return JSON.stringify(column.categories.find(same) ?? text)
+  const known = column.categories.find(same)
+  if (known !== undefined) return JSON.stringify(known)
+  return column.categories.every(value => typeof value === "number") && column.categories.length ? numeral(text) : JSON.stringify(text)
 }
 
 // The form
 
 function hint(column) {
+  if (column.unseen === "accept") return `one of ${column.categories.length} values that training saw, or another`
   if (column.kind === "category" || column.kind === "boolean") return ""
   const {minimum, maximum} = column
   return NOUNS[column.kind] + (minimum == null ? "" : `, ${minimum} to ${maximum} in training`)
@@ -68,6 +77,12 @@ function hint(column) {
 
 function control(column, id) {
   const described = {id, name: column.name, "aria-describedby": `${id}-hint ${id}-error ${id}-warn`, "aria-required": String(!column.missing)}
+  if (column.unseen === "accept") { // a list to choose from, or any other value
+    const list = make("datalist", {id: `${id}-list`}, ...column.categories.map(value => make("option", {value: String(value)})))
+    const input = make("input", {...described, type: "text", list: `${id}-list`, autocomplete: "off", spellcheck: "false"})
+    input.defaultValue = column.example ?? ""
+    return [input, list]
+  }
   const values = column.kind === "boolean" ? [false, true] : column.kind === "category" ? column.categories : null
   if (!values) {
     const mode = {integer: "numeric", number: "decimal"}[column.kind]
@@ -89,7 +104,7 @@ function field(column, index) {
   const id = `field-${index}`
   const label = make("label", {for: id}, column.name, ...(column.missing ? [make("span", {class: "optional"}, " (may be empty)")] : []))
   const notes = [["hint", hint(column)], ["error", ""], ["warn", ""]]
-  return make("div", {}, label, control(column, id), ...notes.map(([kind, text]) => make("p", {class: kind, id: `${id}-${kind}`}, text)))
+  return make("div", {}, label, ...[control(column, id)].flat(), ...notes.map(([kind, text]) => make("p", {class: kind, id: `${id}-${kind}`}, text)))
 }
 
 /** The form's row as [name, piece of JSON]. */
@@ -97,7 +112,7 @@ function row() {
   return model.columns.map((column, index) => {
     const element = $(`field-${index}`)
     if (element.tagName === "SELECT") return [column.name, element.value]
-    const empty = element.value === "" && (column.missing || column.kind !== "string")
+    const empty = element.value === "" && (column.missing || (column.kind !== "string" && !column.categories?.includes("")))
     return [column.name, empty ? "null" : piece(column, element.value)]
   })
 }
@@ -156,7 +171,7 @@ async function submit(event) {
     const reply = await score(`{"data": [${object(row())}]}`)
     if (!reply.ok) return refuse(await told(reply))
     answer(await reply.json())
-    for (const name of (reply.headers.get("X-Out-Of-Range") ?? "").split(", ").map(decodeURIComponent)) {
+    for (const name of flagged(reply)) {
       const index = model.columns.findIndex(column => column.name === name)
       if (index >= 0) mark(index, "warn", "Training saw no value like this: trust the answer less.")
     }
@@ -246,7 +261,7 @@ function separatorOf(header) {
 /** Scores rows as they come, refused ones apart. */
 class Scoring {
   constructor(header, signal) {
-    Object.assign(this, {header, signal, count: 0, lines: [], refused: []})
+    Object.assign(this, {header, signal, count: 0, lines: [], refused: [], flagged: new Set()})
     const lacking = model.columns.filter(({name}) => header.filter(each => each === name).length !== 1)
     if (lacking.length) throw new Error(`The file needs one column ${lacking.map(({name}) => `'${name}'`).join(", ")}.`)
     this.places = model.columns.map(({name}) => header.indexOf(name))
@@ -261,7 +276,10 @@ class Scoring {
     }
     while (left.length) { // a refusal tells some of the problems: without those rows, once more
       const reply = await score(this.body(left), this.signal)
-      if (reply.ok) return this.keep(left, await reply.json())
+      if (reply.ok) {
+        flagged(reply).forEach(name => this.flagged.add(name))
+        return this.keep(left, await reply.json())
+      }
       const {problems, text} = await told(reply)
       const wrong = new Set(problems.map(({row}) => row))
       if (!problems.length || wrong.has(null)) throw new Error(text)
@@ -326,6 +344,7 @@ function showScored(scoring, name) {
   const list = scoring.refused.slice(0, SHOWN).map(reason => cells("td", reason))
   $("scored").replaceChildren(
     make("p", {}, `${scoring.lines.length} rows scored${rows ? `, ${rows} refused` : ""}.`),
+    ...(scoring.flagged.size ? [make("p", {class: "warn"}, `Training saw no values like some of ${[...scoring.flagged].join(", ")}.`)] : []),
     make("p", {class: "buttons"}, ...files.map(([file, href]) => make("a", {href, download: file}, `Download ${file}`))),
     ...(list.length ? [make("div", {class: "table", tabindex: "0", role: "region", "aria-label": "Refused rows"}, make("table", {},
       make("thead", {}, cells("th", ["row (from 0)", "column", "problem", "expected"])), make("tbody", {}, ...list)))] : []),

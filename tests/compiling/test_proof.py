@@ -22,7 +22,8 @@ from sklearn.linear_model import LogisticRegression
 import orchestrator.compiling as module
 from orchestrator.compiling import edges, trees
 from orchestrator.compiling.edges import edge_rows, split_rows
-from orchestrator.compiling.proving import Unequal, accepted, columns_of, largest_difference, same_together
+from orchestrator.compiling.proving import Comparison, Unequal, columns_of, same_together
+from orchestrator.compiling.rows import Rows, accepted
 from score.body import Reader
 from score.compiled import Compilation
 from score.models import PickledModel
@@ -152,8 +153,8 @@ def test_forests_compare_in_float32_as_scikit_learns(forest: Fitted, monkeypatch
 
 
 def test_both_sides_of_every_threshold_are_tried(forest: Fitted) -> None:
-    rows = [row for table in forest.tables for row in accepted(table, forest.contract)]
-    found, count = split_rows(forest.pipeline, forest.contract, rows)
+    made, count = split_rows(forest.pipeline, forest.contract, accepted(forest.tables, forest.contract))
+    found = [row for each in made for row in each.records()]
     inner = {
         (int(feature), float(threshold))
         for tree in forest.pipeline[-1].estimators_
@@ -178,7 +179,7 @@ def test_more_thresholds_than_can_be_tried_are_drawn_from(forest: Fitted, monkey
 
 def test_edges_are_what_the_contract_lets_in(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
     fitted = fit(tabular(), LogisticRegression(), mixed, targets["two"])
-    rows = edge_rows(fitted.contract, accepted(mixed, fitted.contract))
+    rows = [row for each in edge_rows(fitted.contract, accepted([mixed], fitted.contract)) for row in each.records()]
     columns = columns_of(rows)
     assert Reader(fitted.contract).frame(columns).shape == (len(rows), len(fitted.contract.columns))
     assert {"Oslo", "Rome", "Kyiv", None} == set(columns["city"])
@@ -194,7 +195,7 @@ def test_rows_that_requests_cannot_hold_are_left_out(fit: Fit, mixed: pd.DataFra
     strange = mixed.head(4).copy()
     strange.loc[1, "city"] = "Paris"
     strange["BMI"] = [1.0, 2.0, np.inf, None]
-    assert [row["BMI"] for row in accepted(strange, fitted.contract)] == [1.0, None]
+    assert [row["BMI"] for row in accepted([strange], fitted.contract).records()] == [1.0, None]
 
 
 class Fixed:
@@ -214,15 +215,21 @@ class Fixed:
         return self.labels[rows], None if self.probabilities is None else self.probabilities[rows]
 
 
-ROWS = [{"row": index} for index in range(3)]
+ROWS = Rows.of({"row": [0, 1, 2]})
 NAN = float("nan")
+
+
+def largest_difference(wanted: Any, given: list[Any], rows: Rows = ROWS) -> float:
+    comparison = Comparison(wanted, given)
+    comparison.add([rows])
+    return comparison.largest
 
 
 def test_the_largest_difference_is_told() -> None:
     wanted, given = Fixed([0, 1, 1], [[0.5], [0.25], [NAN]]), Fixed([0, 1, 1], [[0.5], [0.25 + 1e-9], [NAN]])
-    assert largest_difference(wanted, [given], ROWS) == pytest.approx(1e-9)
-    assert largest_difference(Fixed([1e9, 1.0, 2.0], None), [Fixed([1e9 + 1, 1.0, 2.0], None)], ROWS) == 1e-9
-    assert largest_difference(Fixed(["a", "b", "c"], None), [Fixed(["a", "b", "c"], None)], ROWS) == 0
+    assert largest_difference(wanted, [given]) == pytest.approx(1e-9)
+    assert largest_difference(Fixed([1e9, 1.0, 2.0], None), [Fixed([1e9 + 1, 1.0, 2.0], None)]) == 1e-9
+    assert largest_difference(Fixed(["a", "b", "c"], None), [Fixed(["a", "b", "c"], None)]) == 0
 
 
 @pytest.mark.parametrize(
@@ -235,7 +242,7 @@ def test_the_largest_difference_is_told() -> None:
 )
 def test_a_difference_names_the_row(given: Any, told: str) -> None:
     with pytest.raises(Unequal, match=told):
-        largest_difference(Fixed([0, 1, 1], [[0.5], [0.25], [1.0]]), [given], ROWS)
+        largest_difference(Fixed([0, 1, 1], [[0.5], [0.25], [1.0]]), [given])
 
 
 class Alone(Fixed):
@@ -257,12 +264,12 @@ class Company(Fixed):
 
 
 def test_rows_that_company_changes_are_not_predicted_together() -> None:
-    rows = [{"row": row} for row in range(1000)]
+    rows = [Rows.of({"row": list(range(1000))})]
     shares = np.random.default_rng(0).random((1000, 2))
     shares[500] = np.nan
     codes = shares.argmax(axis=1)
     assert same_together(Fixed(codes, shares), rows)
-    assert same_together(Fixed(codes, None), rows[:1])
+    assert same_together(Fixed(codes, None), [rows[0].take([0])])
     assert not same_together(Company(codes, shares), rows)
     assert not same_together(Fixed(codes, None), [])
     assert not same_together(Fixed(codes[:900], None), rows)  # which it fails on
@@ -290,16 +297,18 @@ def test_what_company_may_change_is_told_from_the_graph(
 
 def test_rows_are_asked_alone_too() -> None:
     with pytest.raises(Unequal, match="label 1 instead of 0"):
-        largest_difference(Fixed([0, 1, 1], None), [Alone([0, 1, 1], None)], ROWS)
+        largest_difference(Fixed([0, 1, 1], None), [Alone([0, 1, 1], None)])
 
 
 @pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 def test_rows_that_the_pickle_fails_on_are_not_compared(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
     fitted = fit(tabular(), RandomForestClassifier(3, random_state=0), mixed, targets["two"])
     pickle = PickledModel(fitted.pipeline, Reader(fitted.contract))
-    row = accepted(mixed.dropna().head(1), fitted.contract)[0]
-    too_large = row | {"DiabetesPedigreeFunction": 3e38}  # scaled, it is beyond float32
+    row = accepted([mixed.dropna().head(1)], fitted.contract)
+    place = list(row.table).index("DiabetesPedigreeFunction")
+    rows = row.changed([0] * 64, [place] * 64, [0.5, 3e38] * 32)  # the greater one, scaled, is beyond float32
     with pytest.raises(ValueError, match="too large"):
-        pickle.predict(columns_of([too_large]))
-    twin = fitted.twin()
-    assert largest_difference(pickle, [twin], [row, too_large, row]) == 0
+        pickle.predict(rows.take([1]).columns())
+    comparison = Comparison(pickle, [fitted.twin()])
+    comparison.add([rows])
+    assert (comparison.largest, comparison.count) == (0, 32)

@@ -238,7 +238,7 @@ def test_a_number_is_out_of_range_as_training_saw_numbers(dtype: str) -> None:
     reader = Reader(Contract.describe(frame, model_name="m", task="regression"))
 
     def outside(*values: float | None) -> dict[str, int]:
-        return reader.outside(reader.columns(read({"data": [{"x": value} for value in values]})))
+        return reader.flags(reader.columns(read({"data": [{"x": value} for value in values]}))).outside
 
     assert outside(0.1, None, 0.7) == {}
     assert outside(0.0999, 0.1, 0.7001, 5, None) == {"x": 3}

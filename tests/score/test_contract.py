@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from score.body import Reader, read
-from score.contract import Column, Contract, fingerprint_of, json_value
+from score.contract import Column, Contract, Levels, fingerprint_of, json_value
+from score.problems import BadRequest
 
 
 def described(**columns: Any) -> dict[str, Column]:
@@ -116,6 +117,82 @@ def test_names_must_be_text_and_stand_once() -> None:
 def test_wrong_words_are_refused(known: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         Contract.describe(pd.DataFrame({"a": [1]}), model_name="m", **known)
+
+
+@pytest.mark.parametrize("levels", [2, 7, 99, 100, 101, 300])
+@pytest.mark.parametrize(("each", "kind"), [(1, "string"), (2, "category"), (9, "category")])
+def test_a_category_has_few_levels_for_its_rows_whatever_their_number(levels: int, each: int, kind: str) -> None:
+    column = described(x=[f"level {i % levels}" for i in range(levels * each)])["x"]
+    assert column.kind == kind
+    assert column.decided.startswith(f"{levels} {'levels' if kind == 'category' else 'distinct values'} in ")
+    assert f" in {levels * each} rows: " in column.decided
+
+
+def test_the_rule_of_categories_can_be_changed() -> None:
+    frame = pd.DataFrame({"x": [f"level {i % 30}" for i in range(100)]})
+    kinds = []
+    for levels in (Levels(), Levels(share=0.3), Levels(share=0.29), Levels(most=30), Levels(most=29)):
+        (column,) = Contract.describe(frame, model_name="m", task="regression", levels=levels).columns
+        kinds.append(column.kind)
+    assert kinds == ["category", "category", "string", "category", "string"]
+
+
+def test_levels_and_missing_values_of_hold_out_rows_are_accepted_and_ranges_are_trainings() -> None:
+    training = pd.DataFrame({"city": ["Oslo", "Rome"] * 9, "age": [1.0, 2.0] * 9, "flag": [True, False] * 9})
+    held_out = pd.DataFrame({"city": ["Kyiv", None], "age": [None, 99.0], "flag": [True, True]})
+    contract = Contract.describe(training, model_name="m", task="regression", held_out=held_out)
+    city, age, flag = contract.columns
+    assert (city.categories, city.held_out, city.missing) == (["Kyiv", "Oslo", "Rome"], ["Kyiv"], True)
+    assert (age.minimum, age.maximum, age.missing) == (1.0, 2.0, True)
+    assert (flag.missing, flag.held_out) == (False, ())
+    reader = Reader(contract)
+    columns = reader.columns(
+        read({"data": [{"city": "Kyiv", "age": 99, "flag": True}, {"city": None, "age": None, "flag": True}]})
+    )
+    assert reader.flags(columns) == ({"age": 1}, {"city": 1})
+
+
+def test_levels_that_a_dtype_declares_and_no_row_has_are_no_categories() -> None:
+    values = pd.Series(pd.Categorical(["low", "high"] * 5, ["low", "middle", "high"], ordered=True), name="x")
+    (column,) = Contract.describe(values.to_frame(), model_name="m", task="regression").columns
+    assert (column.categories, column.declared) == (["low", "high"], ["low", "middle", "high"])
+    opened = dataclasses.replace(column, unseen="accept")
+    reader = Reader(Contract("m", "regression", (opened,)))
+    frame = reader.frame(reader.checked({"x": ["high", "middle", "huge", "low"]}))
+    assert list(frame["x"].cat.categories) == ["low", "middle", "high", "huge"]
+    assert list(frame["x"]) == ["high", "middle", "huge", "low"]
+    assert reader.flags({"x": ["high", "middle", "huge", "low"]}).unseen == {"x": 2}
+
+
+@pytest.mark.parametrize(
+    ("levels", "taken", "refused"),
+    [
+        (["a", "b"], ["c", "", "a"], [1, True, "\ud800", None]),
+        ([1, 2], [3, 4.0, -(2**53) + 1], ["3", 2.5, True, 2**53, float("inf"), float("nan")]),
+        ([1.5, 2.5], [3, 0.1], ["a", float("inf"), True, 1e300]),
+        ([True], [False], [0, "True"]),
+    ],
+)
+def test_an_unseen_level_is_accepted_where_it_could_be_one(levels: Any, taken: Any, refused: Any) -> None:
+    values = pd.Series(pd.Categorical(levels * 3), name="x")
+    (column,) = Contract.describe(values.to_frame(), model_name="m", task="regression").columns
+    closed, reader = (
+        Reader(Contract("m", "regression", (column,))),
+        Reader(Contract("m", "regression", (dataclasses.replace(column, unseen="accept"),))),
+    )
+    for value in taken:
+        columns = reader.columns(read({"data": [{"x": value}]}))
+        assert columns["x"] == [value]
+        assert reader.flags(columns).unseen == ({} if value in levels else {"x": 1})
+        assert value in levels or _refuses(closed, value)
+    for value in refused:
+        assert _refuses(reader, value)
+
+
+def _refuses(reader: Reader, value: Any) -> bool:
+    with pytest.raises(BadRequest):
+        reader.columns(read({"data": [{"x": value}]}))
+    return True
 
 
 def test_its_json_has_the_promised_form(X: pd.DataFrame) -> None:

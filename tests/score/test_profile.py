@@ -58,9 +58,17 @@ def test_the_index_is_its_definition_and_finds_a_shift() -> None:
 
 def test_categories_booleans_and_gaps() -> None:
     made = of(pd.Series(["a", "b", "a", None] * 10))
-    assert (made.bins, made.shares) == (["missing", '"a"', '"b"'], [0.25, 0.5, 0.25])
+    assert (made.bins, made.shares) == (["missing", '"a"', '"b"', "unseen"], [0.25, 0.5, 0.25, 0])
     assert made.psi(made.counted([None] * 40)) > 1
+    assert made.counted(["c", None, "a", "d"]) == [1, 1, 0, 2]
+    assert made.psi(made.counted(["c"] * 40)) > 1
     assert of(pd.Series([True, False] * 5)).bins == ["missing", "false", "true"]
+
+
+def test_a_column_of_very_many_categories_has_no_profile() -> None:
+    many = pd.Series([f"level {i % 101}" for i in range(1010)], name="x")
+    (column,) = Contract.describe(many.to_frame(), model_name="m", task="regression").columns
+    assert (column.kind, Profile.describe(many, column.kind, column.categories)) == ("category", None)
 
 
 def test_free_text_has_no_profile_and_what_was_written_is_read(tmp_path: Path, mixed: pd.DataFrame) -> None:

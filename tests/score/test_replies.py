@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 from score import replies
+from score.body import Flags
 
 
 def test_the_articles_form_is_one_number_for_two_classes_and_all_for_more() -> None:
@@ -25,12 +26,12 @@ def test_the_articles_text_is_json_with_the_articles_space() -> None:
 
 
 def test_the_header_of_odd_names_is_ascii_and_bounded() -> None:
-    assert replies.out_of_range([]) == {}
+    assert replies.flagged(Flags({}, {})) == {}
     odd = ["Blood Pressure", "a,b", "größe", "\r\nSet-Cookie: x", "\ud800"]
-    assert replies.out_of_range(odd) == {
+    assert replies.flagged(Flags(dict.fromkeys(odd, 1), {})) == {
         "X-Out-Of-Range": "Blood%20Pressure, a%2Cb, gr%C3%B6%C3%9Fe, %0D%0ASet-Cookie%3A%20x, %3F"
     }
-    many = replies.out_of_range(f"column {i}" for i in range(1000))["X-Out-Of-Range"]
+    many = replies.flagged(Flags({}, {f"column {i}": 1 for i in range(1000)}))["X-Unseen-Values"]
     assert len(many) < 1010
     assert many.startswith("column%200, ")
     assert many.endswith(", ...")

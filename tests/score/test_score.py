@@ -158,6 +158,30 @@ def test_the_model_may_lie_one_folder_below(pima: Path, tmp_path: Path, monkeypa
     assert entry.run({"input": []}) == '{"proba": []}'
 
 
+@pytest.mark.parametrize("below", ["ours", "azureml-models/ours/3", "azureml-models/ours/3/a/b/c"])
+def test_the_one_package_among_other_models_is_found_at_any_depth(
+    pima: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    shutil.copytree(pima, tmp_path / below)
+    for other in ("others/1", "azureml-models/another/2"):
+        (tmp_path / other).mkdir(parents=True)
+        (tmp_path / other / "model.pkl").write_bytes(b"another project's")
+    monkeypatch.setenv("AZUREML_MODEL_DIR", str(tmp_path))
+    entry.init()
+    assert entry.run({"input": []}) == '{"proba": []}'
+
+
+def test_of_several_packages_the_entry_script_serves_its_own(
+    pima: Path, line: Path, tmp_path: Path, entry_module: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, package in (("one", line), ("two", pima)):
+        shutil.copytree(package, tmp_path / "models" / name / "1")
+    monkeypatch.setenv("AZUREML_MODEL_DIR", str(tmp_path / "models"))
+    module = entry_module(pima)
+    module.init()
+    assert module.loaded().contract.task == "classification"
+
+
 def test_two_models_are_refused(pima: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(pima, tmp_path / "one")
     shutil.copytree(pima, tmp_path / "two")

@@ -150,7 +150,7 @@ def test_values_outside_of_the_training_range_are_scored_and_flagged(
     columns = survey_scorer.reader.columns(
         read(json.dumps({"data": [row | {"age": value} for value in (0, 200, low)]}))
     )
-    assert survey_scorer.reader.outside(columns) == {"age": 2}
+    assert survey_scorer.reader.flags(columns).outside == {"age": 2}
 
 
 @pytest.mark.parametrize("given", [ValueError("a secret"), -1, 7, float("nan"), float("inf"), "text", None])

@@ -77,7 +77,7 @@ def test_long_requests_hold_the_same_in_arrays(mixed: pd.DataFrame, count: int) 
         name: [*values] for name, values in wanted.items()
     }
     assert isinstance(columns["age"], np.ndarray) == (count == LONG)
-    assert reader.outside(columns) == reader.outside(wanted)
+    assert reader.flags(columns) == reader.flags(wanted)
     pd.testing.assert_frame_equal(reader.frame(columns), reader.frame(wanted))
 
 
@@ -192,7 +192,7 @@ def test_an_array_is_checked_as_its_values_are(data: st.DataObject, *, missing: 
     assert refused == told
     if not refused:
         assert list(found["x"]) == list(wanted["x"])
-        assert reader.outside(found) == reader.outside(wanted)
+        assert reader.flags(found) == reader.flags(wanted)
         pd.testing.assert_frame_equal(reader.frame(found), reader.frame(wanted))
 
 
@@ -212,7 +212,7 @@ def test_a_narrow_columns_range_is_that_of_the_rounded_values(data: st.DataObjec
     for value in [*ends, near, middle, math.nextafter(middle, -math.inf), math.nextafter(middle, math.inf)]:
         if abs(value) <= float(np.finfo(dtype).max):
             held = float(dtype(value))
-            assert reader.outside({"x": [value]}) == ({} if ends[0] <= held <= ends[1] else {"x": 1})
+            assert reader.flags({"x": [value]}).outside == ({} if ends[0] <= held <= ends[1] else {"x": 1})
 
 
 def test_a_category_too_long_for_msgspec_is_read_all_the_same() -> None:

@@ -99,7 +99,7 @@ class Kit:
 
     def package(self, parts: Split, trained: Trained, **keys: Any) -> Package:
         spec = PackageSpec(**{"model_name": "toy_model", "golden_rows": 3, **keys})
-        return package(trained, parts, EVALUATION, spec, StateDir(self.folder / "state"))
+        return package(trained, parts, EVALUATION, spec, StateDir(self.folder / "state"), Progress())
 
 
 @pytest.fixture
