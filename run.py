@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from orchestrator import cli
+from orchestrator import cli, privacy
 from orchestrator.config.compose import UNCOMPOSED, plain, uncomposed
 from orchestrator.config.overrides import HYDRA, SWEEP, lenient, prepared
 from orchestrator.errors import OrchestratorError, Problem
@@ -44,6 +44,7 @@ def job(config: DictConfig) -> float:
 
 def main() -> int:
     """Prepare the arguments, let Hydra take over, and tell what it could not compose."""
+    privacy.disable_telemetry()  # first: a check may import a user's class, and that anything
     arguments, found = lenient(sys.argv[1:])
     mistakes.extend(found)
     wants_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"

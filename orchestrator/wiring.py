@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from orchestrator import engine
+from orchestrator import engine, privacy
 from orchestrator.cache import Cache
 from orchestrator.config import checks
 from orchestrator.config.locate import build, locate
@@ -61,6 +61,7 @@ class Run:
             for observer in observers:  # not the tracker: it may be what tells
                 observer(event)
 
+        privacy.keep_caches(self.spec.state_dir / "cache")
         with ExitStack() as stack:
             try:
                 self._make_ready(Progress(tell))
@@ -89,6 +90,7 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
         SpecError: the target or the tracker cannot be made.
         PlanError: the stages do not fit together.
     """
+    privacy.disable_telemetry()  # before a stage, a target or a tracker imports a library that has some
     tracker: Any = build(spec.tracking.target, spec.tracking.options, "tracking", Tracker)
     target: Any = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
     given: dict[Any, Any] = {

@@ -30,6 +30,7 @@ from orchestrator.events import Notes
 from orchestrator.probing import probe_endpoint
 from orchestrator.products import Endpoint, Keys, ModelVersion, Package, ServiceStatus
 from score import golden
+from score.privacy import TELEMETRY_OFF
 
 OURS = ("service_name", "connection", "state_dir", "timeout_seconds", "auth_enabled")
 DEPLOYMENT = "azureml-model-deployment"  # the header that asks for one deployment, whatever the traffic says
@@ -202,7 +203,7 @@ class Managed(Notes):
 
     def _settings(self) -> dict[str, Any]:
         fields = {name: value for name, value in vars(self).items() if not name.startswith("_") and name not in OURS}
-        own = {"tags": dict(self.tags), "environment_variables": dict(self.environment_variables)}
+        own = {"tags": dict(self.tags), "environment_variables": {**TELEMETRY_OFF, **self.environment_variables}}
         return {**fields, **own}
 
     def _client(self) -> Any:

@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from orchestrator import compiling, dockerfile, pickles
+from orchestrator import compiling, dockerfile, pickles, swagger_ui
 from orchestrator.cache import cached
 from orchestrator.config.spec import ROOT, PackageSpec, StateDir
 from orchestrator.errors import PackageError
 from orchestrator.products import Evaluation, Package, Proof, Split, Trained
-from score import about, golden, profile, replies
+from score import about, distribution, golden, replies
 from score.body import Reader, Request
 from score.compiled import Compilation
 from score.contract import Contract, json_value
 from score.models import FILE as PICKLE
+from score.privacy import TELEMETRY_OFF
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,6 +67,7 @@ def package(trained: Trained, split: Split, evaluation: Evaluation, spec: Packag
 
 def _write(folder: Path, pipeline: Any, split: Split, spec: PackageSpec) -> Contract:
     shutil.copytree(SHIPS, folder / SHIPS.name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    swagger_ui.copy(folder / SHIPS.name)
     copy, names = pickles.reloaded(pipeline)
     pickles.refuse_local(names, SHIPS.name)
     pickles.dump(copy, folder / PICKLE)  # the copy: the same whether the pipeline was just fitted or was cached
@@ -77,7 +79,7 @@ def _write(folder: Path, pipeline: Any, split: Split, spec: PackageSpec) -> Cont
             classes=split.classes,
             extra_columns=spec.extra_columns,
         )
-        profile.write(folder, split.X_train, contract)
+        distribution.write(folder, split.X_train, contract)
         requests = _golden(pipeline, split, contract, spec.golden_rows)
     except ValueError as error:  # a name, a dtype or a value that JSON does not have
         raise PackageError(f"data: {error}") from error
@@ -232,4 +234,5 @@ def prove(package: Package) -> Proof:
 
 def _clean_environment() -> dict[str, str]:
     kept = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
+    kept += tuple(TELEMETRY_OFF)
     return {name: os.environ[name] for name in kept if name in os.environ}

@@ -22,6 +22,7 @@ from typing import Any, cast
 import orchestrator
 from orchestrator.errors import OrchestratorError, TrackingError
 from orchestrator.events import Event, RunFinished, RunStarted, StepFinished
+from orchestrator.privacy import TELEMETRY_OFF
 from orchestrator.products import ModelVersion, Package, Proof, Report
 from orchestrator.tracking import Tracker
 from orchestrator.tracking.mlflow import Mlflow, told, trains
@@ -32,7 +33,6 @@ CALL_SECONDS, FAILED_SECONDS = 600, 60
 # A server that is down is told in seconds, where MLflow's own patience is minutes; the user's settings win.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1"}
 SETTINGS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # a request and two lines for every candidate
 }
@@ -109,7 +109,7 @@ class _Child:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env={**PATIENCE, **os.environ, **SETTINGS, "PYTHONPATH": path},
+                env={**TELEMETRY_OFF, **PATIENCE, **os.environ, **SETTINGS, "PYTHONPATH": path},
                 cwd=root,  # the folder of `-m` comes first on the path: nothing of the user's may shadow ours
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -64,7 +64,6 @@ def loaded():
 """
 SERVER = (
     "anyio",
-    "flask-swagger-ui",
     "httptools",
     "msgspec",
     "orjson",
