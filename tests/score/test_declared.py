@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import tritonclient.http as triton
+from starlette.exceptions import HTTPException
 
 from score.declared import declared
 
@@ -108,6 +109,8 @@ def test_no_more_is_decompressed_than_is_allowed() -> None:
     bomb = gzip.compress(b"0" * 10_000) * 2000
     assert form.read(bomb, 10_000) is None
     assert form.read(bomb, 20_000_000) == b"0" * 20_000_000
+    with pytest.raises(HTTPException, match="more bytes behind the end of the gzip"):
+        form.read(gzip.compress(b"") * 100_000, 10_000)
 
 
 def test_a_client_of_v2_may_compress(served: tuple[Ask, int], mixed: pd.DataFrame) -> None:
