@@ -96,6 +96,7 @@ def make_package(tmp_path_factory: pytest.TempPathFactory) -> MakePackage:
     def make(pipeline: Any, X: pd.DataFrame, **known: Any) -> Path:
         folder: Path = tmp_path_factory.mktemp("package")
         shutil.copytree(ROOT / "score", folder / "score", ignore=shutil.ignore_patterns("__pycache__"))
+        swagger_ui.copy(folder / "score")
         joblib.dump(pipeline, folder / "model.pkl")
         known = {"model_name": "m", "task": "classification", "classes": [0, 1], "versions": VERSIONS} | known
         Contract.describe(X, **known).write(folder)
