@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from orchestrator import cli, sweeps
+from orchestrator import cli, privacy, sweeps
 from orchestrator.config.compose import UNCOMPOSED, plain, uncomposed
 from orchestrator.config.overrides import CONF, HYDRA, SWEEP, lenient, prepared
 from orchestrator.errors import OrchestratorError, Problem
@@ -47,6 +47,7 @@ def job(config: DictConfig) -> float:
 def main() -> int:
     """Run the command; what ends it is one line, unless HYDRA_FULL_ERROR=1 asks for the traceback."""
     keep_running_without_output()
+    privacy.disable_telemetry()  # first: a check may import a user's class, and that anything
     os.environ.setdefault(cli.TRACEBACK, os.environ.get("HYDRA_FULL_ERROR", ""))  # jobs in other processes see it, too
     os.environ[SWEEP_ID] = uuid4().hex  # in the environment, so that parallel launchers hand it to their processes
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors then, instead of telling them in many lines

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from string import Template
 
+from score.privacy import TELEMETRY_OFF
+
 FILE = "Dockerfile"
 LIBRARIES = "libraries"  # the stage that takes longest, and changes least
 
@@ -21,7 +23,7 @@ RUN python -m venv --without-pip /opt/venv \
  && python -m pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check -r requirements.txt
 
 FROM $${BASE_IMAGE}
-ENV PATH=/opt/venv/bin:$$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+ENV PATH=/opt/venv/bin:$$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 $telemetry_off
 # A server needs no pip, and the base image brings one
 RUN useradd --uid 10001 --home-dir /tmp --no-create-home score \
  && rm -rf /usr/lib/python3*/*-packages/pip* /usr/local/lib/python3*/*-packages/pip* /usr/bin/pip* /usr/local/bin/pip*
@@ -44,4 +46,5 @@ COPY *.json model.* ./
 
 def text(python: str) -> str:
     """The Dockerfile of a package that was made with this version of Python, such as ``3.11.7``."""
-    return _TEXT.substitute(python=".".join(python.split(".")[:2]))
+    telemetry_off = " ".join(f"{name}={value}" for name, value in TELEMETRY_OFF.items())
+    return _TEXT.substitute(python=".".join(python.split(".")[:2]), telemetry_off=telemetry_off)

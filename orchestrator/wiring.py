@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from orchestrator import engine
+from orchestrator import engine, privacy
 from orchestrator.azure import auth
 from orchestrator.cache import Cache, digest
 from orchestrator.config import checks
@@ -67,6 +67,7 @@ class Run:
             for observer in observers:  # not the tracker: it may be what tells
                 observer(event)
 
+        privacy.keep_caches(self.spec.state_dir / "cache")
         with ExitStack() as stack:
             try:
                 for note in self.notes:
@@ -116,6 +117,7 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
         SpecError: the target or the tracker cannot be made.
         PlanError: the stages do not fit together.
     """
+    privacy.disable_telemetry()  # before a stage, a target or a tracker imports a library that has some
     tracker: Any = build(spec.tracking.target, spec.tracking.options, "tracking", Tracker)
     given: dict[Any, Any] = {
         DataSpec: spec.data,

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from anyio import fail_after
 from starlette.exceptions import HTTPException
 
+from score.declared import Declared, declared
 from score.together import Predict, Together, alone, at_once
 
 if TYPE_CHECKING:
@@ -115,27 +116,37 @@ class Admission:
         """What ``answered`` gives for the body.
 
         Raises:
-            HTTPException: 408, 413, 503 or 504.
+            HTTPException: 400, 408, 413, 415, 503 or 504.
             ClientDisconnect: nobody waits for an answer.
         """
         if incoming.length > self.limits.max_bytes:
             raise self._too_long()
+        form = declared(incoming.headers)
         body = bytearray()
         if incoming.length <= LARGE_BYTES:
             await self._read(incoming, body, LARGE_BYTES)
             if len(body) <= LARGE_BYTES:
                 await self.small.take(1)
                 try:
-                    return await self._small(bytes(body), answered)
+                    plain = bytes(body) if form is None else form.read(bytes(body), LARGE_BYTES)
+                    if plain is not None:
+                        return await self._small(plain, answered)
                 finally:
                     self.small.give(1)
-        room = incoming.length or self.limits.max_bytes  # of unknown length: as long as can be
+        packed = form is not None and form.coding is not None
+        room = (0 if packed else incoming.length) or self.limits.max_bytes  # of unknown length: as long as can be
         await self.large.take(room)
         try:
             await self._read(incoming, body, self.limits.max_bytes)
-            return await self.large.run(lambda: at_once(answered(bytes(body), self._alone)))
+            return await self.large.run(lambda: at_once(answered(self._plain(body, form), self._alone)))
         finally:
             self.large.give(room)
+
+    def _plain(self, body: bytearray, form: Declared | None) -> bytes:
+        plain = bytes(body) if form is None else form.read(bytes(body), self.limits.max_bytes)
+        if plain is None:
+            raise self._too_long()
+        return plain
 
     async def _small(self, body: bytes, answered: Answered) -> Answer:
         if not self._quick or len(body) > LOOP_BYTES:

@@ -158,6 +158,9 @@ async def refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code != HTTPStatus.REQUEST_TIMEOUT:  # whose body did not come
         await _incoming(request).discard()
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and request.method == "OPTIONS":
+        allowed = (error.headers or {}).get("Allow", "GET, HEAD")  # without for files
+        return Response(status_code=204, headers={"Allow": f"{allowed}, OPTIONS"})
     plain = error.detail == HTTPStatus(error.status_code).phrase  # Starlette's own, which says nothing new
     detail = f"there are {request.app.state.told}" if plain else error.detail
     return problem(request, error.status_code, detail, error.headers)

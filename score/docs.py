@@ -1,19 +1,18 @@
-"""Interactive documentation at ``/docs``: Swagger UI from an installed package, so that no page asks the internet."""
+"""Interactive documentation at ``/docs``: Swagger UI from files of the package, so that no page asks the internet."""
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.types import Receive, Scope, Send
 
+FOLDER = "page/swagger-ui"  # below score/, in a package
+FILES = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
 OURS_ONLY = "default-src 'self' 'unsafe-inline' data:"  # the browser, too, keeps to this server
 PAGE = """<!doctype html>
 <html lang="en">
@@ -52,13 +51,4 @@ async def page(_request: Request) -> HTMLResponse:
     return HTMLResponse(PAGE, headers={"Content-Security-Policy": OURS_ONLY})
 
 
-async def assets(scope: Scope, receive: Receive, send: Send) -> None:
-    """The files of the page."""
-    await (await run_in_threadpool(_files))(scope, receive, send)
-
-
-@cache
-def _files() -> StaticFiles:
-    import flask_swagger_ui  # for its files alone, and only when someone looks: it brings Flask
-
-    return StaticFiles(directory=Path(flask_swagger_ui.__file__).parent / "dist")
+assets = StaticFiles(directory=Path(__file__).parent / FOLDER, check_dir=False)  # the files of the page

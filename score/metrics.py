@@ -27,8 +27,8 @@ from prometheus_client import (
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from score import profile
-from score.profile import Profile
+from score import distribution
+from score.distribution import Profile
 
 if TYPE_CHECKING:
     from score.models import Columns
@@ -46,7 +46,7 @@ class Metrics:
 
     def __init__(self, package: Path, info: Mapping[str, str], queued: Callable[[], int] = int) -> None:
         self._queued = queued
-        self._profiles = profiles = profile.read(package)
+        self._profiles = profiles = distribution.read(package)
         disable_created_metrics()  # type: ignore[no-untyped-call]  # one line more for each counter, of no use here
         own = CollectorRegistry()
         self._source: Any = own

@@ -13,7 +13,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from score import replies
+from score import privacy, replies
 from score.body import Flags, Form, Reader
 from score.compiled import GRAPH, Compilation, CompiledModel
 from score.contract import FILE, Contract
@@ -88,6 +88,7 @@ class Scorer:
         Raises:
             InitError: the contract, a version or the model does not fit.
         """
+        privacy.disable_telemetry()  # here, since every process that serves or scores passes, and before anything is loaded
         try:
             contract = Contract.from_json((folder / FILE).read_bytes())
         except (OSError, ValueError) as error:

@@ -26,7 +26,7 @@ from typing import Any
 import uvicorn
 import uvloop  # noqa: F401 -- named here, it is pinned with the package
 
-from score import logfile, memory, meta, metrics, workers
+from score import cors, logfile, memory, meta, metrics, workers
 from score.access import Access
 from score.admission import Admission, Limits
 from score.application import Page, application
@@ -154,6 +154,12 @@ def parser() -> argparse.ArgumentParser:
         default=Limits.scoring_seconds,
         help="how long scoring may take; else 504. A request that waits as long for its turn gets a 503",
     )
+    made.add_argument(
+        "--allow-origins",
+        type=lambda text: tuple(text.split(",")),
+        default=(),
+        help="pages of these hosts may use the service in a browser, such as https://a.example,https://b.example:8443; *: all",
+    )
     made.add_argument("--control", help="a unix socket's name: replace the server found there")
     made.add_argument("--ready-fd", type=int, help="an inherited socket: say ready, and wait for keep")
     made.add_argument("--listener-fd", type=int, help=argparse.SUPPRESS)  # of a worker
@@ -174,7 +180,7 @@ def configured(options: argparse.Namespace, contract: Mapping[str, Any]) -> uvic
     pages: dict[str, Page] = {"/metrics": counted.page, "/meta": partial(meta.page, about)}
     app = application(scorer, admission, read_keys(options.keys) if options.keys else (), pages)
     config = uvicorn.Config(
-        Access(app, counted),
+        Access(cors.allowing(app, options.allow_origins), counted),
         http=Protocol,
         loop="uvloop",  # a quarter more small requests in a second than with asyncio's own
         ws="none",

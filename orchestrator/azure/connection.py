@@ -14,6 +14,7 @@ from orchestrator.config.spec import AzureSpec
 # by value: tracking and deployment name the same section
 _made: dict[tuple[AzureSpec, Callable[[AzureSpec], Any]], Any] = {}
 _lock = threading.Lock()
+QUIET = {"show_progress": False, "enable_telemetry": False}  # the SDK has some in notebooks
 REMEDY = (
     "put the workspace's config.json (the portal offers it) where the command runs, or set azure.subscription_id, "
     "azure.resource_group and azure.workspace_name"
@@ -84,8 +85,8 @@ def _open_client(spec: AzureSpec) -> Any:
     try:
         way_in = credential(spec.auth)
         if ids := spec.ids():
-            return MLClient(way_in, *ids, show_progress=False)
-        return MLClient.from_config(way_in, path=spec.config_path and str(spec.config_path), show_progress=False)
+            return MLClient(way_in, *ids, **QUIET)
+        return MLClient.from_config(way_in, path=spec.config_path and str(spec.config_path), **QUIET)
     except NoWayInError as error:
         raise NoWorkspaceError(str(error)) from error
     except ValidationException as error:

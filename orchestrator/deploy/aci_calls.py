@@ -22,6 +22,7 @@ import yaml
 from orchestrator.deploy import aci_plan, downloaded
 from orchestrator.doctor import Evidence
 from orchestrator.products import Keys, Package
+from score.privacy import TELEMETRY_OFF
 
 POLL_SECONDS = 5  # as the SDK
 ATTEMPTS = 20  # to ask how it goes; the SDK itself tries each for about half a minute
@@ -153,7 +154,9 @@ def _environment(workspace: Any, package: Package) -> Any:
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch, "conda.yaml")
         file.write_text(yaml.safe_dump(aci_plan.conda(package), sort_keys=False))
-        return Environment.from_conda_specification(package.model_name, str(file)).register(workspace)
+        environment = Environment.from_conda_specification(package.model_name, str(file))
+        environment.environment_variables.update(TELEMETRY_OFF)
+        return environment.register(workspace)
 
 
 def download(workspace: Any, package: Package) -> None:

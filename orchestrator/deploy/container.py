@@ -17,6 +17,7 @@ from orchestrator.deploy.served import Served
 from orchestrator.doctor import Evidence
 from orchestrator.errors import DeployError
 from score.meta import ORIGIN
+from score.privacy import TELEMETRY_OFF
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -43,6 +44,7 @@ def arguments(served: Served, image: Mapping[str, Any]) -> dict[str, Any]:
         "environment": {
             "OMP_NUM_THREADS": str(math.ceil(served.cpu_cores)),  # libraries count the machine's instead
             ORIGIN: served.origin,
+            **TELEMETRY_OFF,  # older packages' Dockerfiles do not set it
         },
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],

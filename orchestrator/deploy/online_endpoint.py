@@ -24,6 +24,7 @@ from orchestrator.deploy.managed_plan import Colour, Route, Seen
 from orchestrator.errors import DeployError
 from orchestrator.products import Endpoint, Keys, Package
 from orchestrator.resolving import Libraries
+from score.privacy import TELEMETRY_OFF
 
 # keys that are no settings of a deployment: with another value of these the same package is not deployed again
 APART = ("service_name", "connection", "state_dir", "timeout_seconds", "auth_enabled", "traffic", "mirror", "compute")
@@ -86,7 +87,7 @@ class OnlineEndpoint(ImageBuilder):
 
     def _settings(self) -> dict[str, Any]:
         fields = {name: value for name, value in vars(self).items() if not name.startswith("_") and name not in APART}
-        own = {"tags": dict(self.tags), "environment_variables": dict(self.environment_variables)}
+        own = {"tags": dict(self.tags), "environment_variables": {**TELEMETRY_OFF, **self.environment_variables}}
         return {**fields, **own}
 
     @property

@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from orchestrator.products import ModelVersion
+
+_ORIGIN = re.compile(r"(https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\]))(?::([0-9]{1,5}))?/?").fullmatch
+_DEFAULT_PORTS = ("http:80", "https:443")
+
+
+def _as_sent(text: str) -> str:
+    """An origin as browsers send it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = _ORIGIN(text.lower())
+    if text == "*":
+        return text
+    if found is None:
+        raise ValueError(f"'{text}' is no origin; write scheme://host or scheme://host:port, without a path, or '*'")
+    host, port = found.groups()
+    usual = port is None or f"{host.partition(':')[0]}:{port}" in _DEFAULT_PORTS
+    return host if usual else f"{host}:{port}"
+
+
+Origin = Annotated[str, AfterValidator(_as_sent)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,15 +43,17 @@ class Serving:
     max_waiting: Annotated[int, Field(ge=1)] = 128
     body_seconds: Annotated[float, Field(gt=0)] = 20
     scoring_seconds: Annotated[float, Field(gt=0)] = 60
+    allow_origins: tuple[Origin, ...] = ()
 
     @property
     def limits(self) -> str:
         """The command line of those that are not the default: a server of an older package may not know them."""
         chosen = {field.name: getattr(self, field.name) for field in fields(Serving)}
+        chosen["allow_origins"] = ",".join(self.allow_origins)
         return " ".join(
             f"--{field.name.replace('_', '-')} {chosen[field.name]}"
             for field in fields(Serving)
-            if chosen[field.name] != field.default
+            if chosen[field.name] != (field.default or "")
         )
 
 

@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from orchestrator import compiling, dockerfile, holdout, pickles, unseen
+from orchestrator import compiling, dockerfile, holdout, pickles, swagger_ui, unseen
 from orchestrator.cache import cached
 from orchestrator.config.spec import ROOT, PackageSpec, StateDir
 from orchestrator.errors import PackageError
 from orchestrator.events import Progress
 from orchestrator.products import Evaluation, Package, Proof, Split, Trained
-from score import about, golden, models, profile, replies
+from score import about, distribution, golden, models, replies
 from score.compiled import Compilation
 from score.contract import Contract, Levels
 from score.models import FILE as PICKLE
+from score.privacy import TELEMETRY_OFF
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,10 +97,11 @@ def _write(
     folder: Path, pipeline: Any, split: Split, contract: Contract, spec: PackageSpec, progress: Progress
 ) -> Contract:
     shutil.copytree(SHIPS, folder / SHIPS.name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    swagger_ui.copy(folder / SHIPS.name)
     copy, names = pickles.reloaded(pipeline)
     pickles.refuse_local(names, SHIPS.name)
     pickles.dump(copy, folder / PICKLE)  # the copy: the same whether the pipeline was just fitted or was cached
-    profile.write(folder, split.X_train, contract)
+    distribution.write(folder, split.X_train, contract)
     requests = _golden(pipeline, split, contract, spec.golden_rows)
     twin = _compile(folder, pipeline, split, contract, requests, spec, progress)
     if twin.tolerance is not None:
@@ -233,4 +235,5 @@ def prove(package: Package) -> Proof:
 
 def _clean_environment() -> dict[str, str]:
     kept = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
+    kept += tuple(TELEMETRY_OFF)
     return {name: os.environ[name] for name in kept if name in os.environ}

@@ -26,6 +26,7 @@ from typing import Any, cast
 import orchestrator
 from orchestrator.errors import OrchestratorError, TrackingError
 from orchestrator.events import Event, Progress, RunFinished, RunStarted, StepFinished, StepNote
+from orchestrator.privacy import TELEMETRY_OFF
 from orchestrator.products import ModelVersion, Package, Proof, Registry, Report
 from orchestrator.tracking import Tracker
 from orchestrator.tracking.checking import connect
@@ -40,7 +41,6 @@ CALL_SECONDS, FAILED_SECONDS = 600, 60
 IMPORT_SECONDS = 60  # of mlflow, on a busy machine
 STARTED, NOTE = 0, -1  # numbers of messages that answer nothing
 SETTINGS = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # a request and two lines for every candidate
 }
@@ -137,7 +137,7 @@ class _Child:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, **SETTINGS},
+                env={**TELEMETRY_OFF, **os.environ, **SETTINGS},
                 cwd=root,  # the folder of `-m` comes first on the path: nothing of the user's may shadow ours
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -65,7 +65,6 @@ def loaded():
 """
 SERVER = (
     "anyio",
-    "flask-swagger-ui",
     "httptools",
     "msgspec",
     "orjson",

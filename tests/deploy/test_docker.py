@@ -54,6 +54,7 @@ def test_the_dockerfile_is_the_same_for_the_same_python_and_names_no_machine() -
     assert text == dockerfile.text("3.11.2")
     assert "ARG BASE_IMAGE=python:3.11-slim\n" in text
     assert "://" not in text
+    assert " ORT_DISABLE_TELEMETRY=1\n" in text
     assert "$${" not in text
 
 
@@ -82,7 +83,9 @@ def test_a_container_is_created_as_asked() -> None:
     assert made["ports"] == {"6789/tcp": ("127.0.0.1", 7000)}
     assert (made["nano_cpus"], made["mem_limit"]) == (1_500_000_000, 512 * 2**20)
     assert made["memswap_limit"] == made["mem_limit"]
-    assert made["environment"] == {"OMP_NUM_THREADS": "2", "SCORE_ORIGIN": '{"version": "7"}'}
+    assert made["environment"] == {
+        "OMP_NUM_THREADS": "2", "SCORE_ORIGIN": '{"version": "7"}', "ORT_DISABLE_TELEMETRY": "1",
+    }  # fmt: skip
     assert made["labels"][f"{PREFIX}fingerprint"] == "0123"
     assert containers.arguments(SERVED.model_copy(update={"auth": False}), brought)["command"] == brought["Cmd"]
 

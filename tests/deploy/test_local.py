@@ -122,6 +122,19 @@ def test_another_limit_is_another_service(make_local: MakeLocal, make_package: M
     assert ask(make_local().port)[0] == 413
 
 
+def test_pages_of_other_hosts_may_ask_where_they_are_allowed(
+    make_local: MakeLocal, make_package: MakePackage, version: Version
+) -> None:
+    a, target = make_package("a"), make_local(allow_origins=("https://one.example", "http://two:81"))
+    assert target.limits == "--allow-origins https://one.example,http://two:81"
+    target.deploy(a, version(a))
+    for origin, allowed in (("http://two:81", "http://two:81"), ("http://two", None)):
+        connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=20)
+        connection.request("GET", "/", headers={"Origin": origin})
+        assert connection.getresponse().getheader("access-control-allow-origin") == allowed
+        connection.close()
+
+
 def test_a_request_under_way_is_answered_by_the_old(
     make_local: MakeLocal, make_package: MakePackage, version: Version, free_port: int, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from score import profile
+from score import distribution
 from score.contract import Contract
 
 from .conftest import Serve
@@ -34,7 +34,7 @@ def value(found: Any, name: str, **labels: str) -> float | None:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_what_was_asked_is_counted(pima: Path, X: pd.DataFrame, serve: Serve, workers: str) -> None:
-    profile.write(pima, X, Contract.from_json((pima / "contract.json").read_bytes()))
+    distribution.write(pima, X, Contract.from_json((pima / "contract.json").read_bytes()))
     rows = X.to_dict("records")
     with serve(pima, "--workers", workers) as (ask, _):
         for start in range(0, 600, 50):
@@ -63,7 +63,7 @@ def test_what_was_asked_is_counted(pima: Path, X: pd.DataFrame, serve: Serve, wo
 
 
 def test_a_long_request_costs_no_more_than_a_bounded_one(pima: Path, X: pd.DataFrame, serve: Serve) -> None:
-    profile.write(pima, X, Contract.from_json((pima / "contract.json").read_bytes()))
+    distribution.write(pima, X, Contract.from_json((pima / "contract.json").read_bytes()))
     with serve(pima) as (ask, _):
         assert ask("POST", "/score", json.dumps({"data": X.to_dict("records") * 10}).encode())[0] == 200
         found = scraped(ask)

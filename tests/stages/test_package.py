@@ -27,7 +27,7 @@ from orchestrator.errors import PackageError
 from orchestrator.products import Package, Split, Trained
 from orchestrator.stages import package as stage
 from orchestrator.stages.package import prove
-from score import about, golden
+from score import about, docs, golden
 from score.compiled import Compilation
 from score.contract import Contract, fingerprint_of
 from score.scorer import Scorer
@@ -51,6 +51,7 @@ def test_the_folder_holds_what_a_server_needs_and_nothing_else(toy_package: Pack
     assert {name for name in there if "/" not in name} == wanted
     ships = {f"score/{path.name}" for path in stage.SHIPS.glob("*.py")}
     ships |= {f"score/page/page.{kind}" for kind in ("html", "css", "js")}
+    ships |= {f"score/{docs.FOLDER}/{name}" for name in (*docs.FILES, "LICENSE")}
     assert {name for name in there if "/" in name} == ships | {"about/training.json", "about/roc_curve.png"}
     assert toy_package.path.name == toy_package.fingerprint[:16]
     assert toy_package.fingerprint == fingerprint_of(toy_package.path)
@@ -90,7 +91,7 @@ def test_another_version_of_whatever_is_pinned_makes_the_package_anew(toy_packag
 
 def test_pins_are_exactly_what_the_pickle_and_the_entry_script_need(toy_package: Package) -> None:
     lines = (toy_package.path / "requirements.txt").read_text().splitlines()
-    needed = ["anyio", "flask-swagger-ui", "httptools", "joblib", "msgspec", "numpy", "onnxruntime", "orjson"]
+    needed = ["anyio", "httptools", "joblib", "msgspec", "numpy", "onnxruntime", "orjson"]
     needed += ["pandas", "prometheus_client", "scikit-learn", "starlette", "uvicorn", "uvloop"]
     assert lines == [f"{name}=={importlib.metadata.version(name)}" for name in needed]
     environment = yaml.safe_load((toy_package.path / "conda.yaml").read_text())

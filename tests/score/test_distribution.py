@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from score import profile
+from score import distribution
 from score.contract import Contract
-from score.profile import Profile
+from score.distribution import Profile
 
 
 def of(values: pd.Series) -> Profile:
@@ -73,10 +73,10 @@ def test_a_column_of_very_many_categories_has_no_profile() -> None:
 
 def test_free_text_has_no_profile_and_what_was_written_is_read(tmp_path: Path, mixed: pd.DataFrame) -> None:
     contract = Contract.describe(mixed, model_name="m", task="regression")
-    profile.write(tmp_path, mixed, contract)
-    read = profile.read(tmp_path)
+    distribution.write(tmp_path, mixed, contract)
+    read = distribution.read(tmp_path)
     assert list(read) == [name for name in mixed if name != "note"]
     for name, made in read.items():
         values = [None if pd.isna(value) else value for value in mixed[name]]
         assert made.psi(made.counted(values)) == pytest.approx(0, abs=1e-12)
-    assert profile.read(tmp_path / "none") == {}
+    assert distribution.read(tmp_path / "none") == {}

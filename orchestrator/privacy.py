@@ -1,0 +1,30 @@
+"""What the libraries of the command may send and write: no telemetry, and no cache outside of ``state_dir``.
+
+README's section "Privacy" has a line for each library; those without a switch here have nothing to switch off.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from score import privacy
+
+TELEMETRY_OFF: Mapping[str, str] = {
+    **privacy.TELEMETRY_OFF,
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+
+
+def disable_telemetry() -> None:
+    """Switch the telemetry of all libraries off, for this process and those it starts, unless the user has set it."""
+    privacy.disable_telemetry(TELEMETRY_OFF)
+
+
+def keep_caches(folder: Path) -> None:
+    """Keep matplotlib's list of fonts in ``folder``, unless the user has set where, and without its line about that."""
+    os.environ.setdefault("MPLCONFIGDIR", str(folder / "matplotlib"))
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)

@@ -1,0 +1,160 @@
+"""Nothing leaves this machine and nothing is written elsewhere: what users type, as strace sees it, native code included.
+
+Libraries send nothing where CI is set or pytest runs, so the commands get an environment with none of that.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from orchestrator import privacy
+from score.privacy import TELEMETRY_OFF
+from tests.command import ROOT, SECONDS
+
+CALLS = "connect,sendto,sendmsg,sendmmsg,openat,creat"
+ADDRESS = re.compile(r'inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)"')
+CREATED = re.compile(r'(?:openat\([^<,]*<([^>]*)>, |creat\()"([^"]*)".*\) += \d')
+OWN = ("127.", "::1", "::ffff:127.")
+DEVICES = ("/dev/", "/proc/")
+SESSION = """
+import http.client, json, subprocess, sys
+run = [sys.executable, {run!r}, "state_dir=state", "deploy.port={port}"]
+subprocess.run(run, check=True)
+row = {{"Pregnancies": 2, "Glucose": 56, "BloodPressure": 56, "SkinThickness": 28, "Insulin": 45, "BMI": 24.2,
+       "DiabetesPedigreeFunction": 0.332, "Age": 22}}
+for rows in [1] * 100 + [3000] * 3:
+    connection = http.client.HTTPConnection("localhost", {port})
+    connection.request("POST", "/score", json.dumps({{"data": [row] * rows}}))
+    assert connection.getresponse().status == 200
+    connection.close()
+subprocess.run([*run, "stages=batch", "batch.input={data}", "batch.output=scored.csv"], check=True)
+subprocess.run([*run, "stages=remove"], check=True)
+"""
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What a script did, in a home, a temporary and a working folder that were empty."""
+
+    home: Path
+    tmp: Path
+    cwd: Path
+    lines: list[str]
+    out: str
+
+    @property
+    def reached(self) -> set[str]:
+        """Every call that names an address of another machine, or a name server on any."""
+        found = set()
+        for line in self.lines:
+            addresses = [a or b for a, b in ADDRESS.findall(line)]
+            asks = "htons(53)" in line
+            if asks or any(not address.startswith(OWN) for address in addresses):
+                found.add(line.partition(" ")[2])
+        return found
+
+    @property
+    def left(self) -> set[str]:
+        """The files that were made and are still there, outside of the working folder."""
+        made = (CREATED.search(line) for line in self.lines if "O_CREAT" in line or "creat(" in line)
+        paths = (Path(found[1] or "/", found[2]) for found in made if found)
+        here = {str(path) for path in paths if path.exists() and not path.is_relative_to(self.cwd)}
+        here |= {str(path) for folder in (self.home, self.tmp) for path in folder.rglob("*")}
+        return {path for path in here if not path.startswith(DEVICES)}
+
+
+def traced(folder: Path, script: str, extra: Mapping[str, str] = {}) -> Traced:
+    """Run a script under strace, with all that it starts, also what outlives it: that must be ended by the script."""
+    strace = shutil.which("strace")
+    if strace is None or subprocess.run([strace, "-qq", "-o", os.devnull, "true"], check=False).returncode:
+        pytest.skip("strace is not installed, or may not trace here")
+    home, tmp, cwd = (folder / name for name in ("home", "tmp", "cwd"))
+    for path in (home, tmp, cwd):
+        path.mkdir(parents=True)
+    trace = folder / "trace"
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "TMPDIR": str(tmp),
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run(
+        [strace, "-f", "-y", "-qq", "--seccomp-bpf", "-e", f"trace={CALLS}", "-e", "signal=none", "-o", str(trace),
+         sys.executable, "-c", script],
+        cwd=cwd, env={**env, "PYTHONDONTWRITEBYTECODE": "1", **extra}, capture_output=True, text=True,
+        timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Traced(home, tmp, cwd, trace.read_text(errors="replace").splitlines(), done.stdout)
+
+
+def test_the_tracer_sees_what_must_not_happen(tmp_path: Path) -> None:
+    outside = tmp_path / "elsewhere"
+    script = f"""
+import os, socket, subprocess
+open({str(outside)!r}, "w").close()
+open(os.path.expanduser("~/mine"), "w").close()
+for address in ("192.0.2.1", "127.0.0.53"):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        try: one.sendto(b"", (address, 53))
+        except OSError: pass
+subprocess.run(["true"])
+"""
+    seen = traced(tmp_path, script)
+    assert len(seen.reached) == 2
+    assert seen.left == {str(outside), str(seen.home / "mine")}
+
+
+@pytest.mark.slow
+def test_a_job_a_service_and_a_batch_reach_nothing_and_leave_nothing(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    seen = traced(tmp_path, SESSION.format(run=str(ROOT / "run.py"), port=port, data=ROOT / "data" / "diabetes.csv"))
+    assert "✓ promote" in seen.out
+    assert "fontManager" not in seen.out
+    assert seen.reached == set()
+    assert seen.left == set()
+    assert {path.name for path in seen.cwd.iterdir() if not path.name.startswith("scored.")} == {"outputs", "state"}
+    assert (seen.cwd / "state" / "cache" / "matplotlib").is_dir()
+
+
+def test_what_the_user_has_set_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*privacy.TELEMETRY_OFF, "MPLCONFIGDIR"):
+        monkeypatch.setenv(name, "the user's")
+    privacy.disable_telemetry()
+    privacy.keep_caches(Path("state"))
+    assert {os.environ[name] for name in (*privacy.TELEMETRY_OFF, "MPLCONFIGDIR")} == {"the user's"}
+    for name in privacy.TELEMETRY_OFF:
+        monkeypatch.delenv(name)
+    privacy.disable_telemetry()
+    assert {name: os.environ[name] for name in privacy.TELEMETRY_OFF} == privacy.TELEMETRY_OFF
+    assert TELEMETRY_OFF.items() <= privacy.TELEMETRY_OFF.items()
+
+
+@pytest.mark.parametrize(
+    "loads",
+    [
+        "from score.score import init; init()",
+        "from score.pyfunc import _load_pyfunc; _load_pyfunc(os.environ['AZUREML_MODEL_DIR'])",
+        "from pathlib import Path; from score.scorer import Scorer; Scorer.load(Path(os.environ['AZUREML_MODEL_DIR']))",
+        "from pathlib import Path; from score.prove import prove; prove(Path(os.environ['AZUREML_MODEL_DIR']))",
+    ],
+)
+def test_it_is_off_before_a_package_is_loaded(tmp_path: Path, loads: str) -> None:
+    (tmp_path / "model.pkl").touch()
+    code = f"import os\ntry:\n    {loads.replace('; ', chr(10) + '    ')}\nexcept Exception: pass\nprint(os.environ.get('ORT_DISABLE_TELEMETRY'))"
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "AZUREML_MODEL_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"
