@@ -179,13 +179,14 @@ def test_deploy_and_promote_hand_on(registered: ModelVersion, state_dir: StateDi
     assert target.calls == ["deploy", "accept"]
 
 
+@pytest.mark.parametrize("share", [0, 20, 99])
 def test_a_version_that_answers_a_share_of_the_requests_is_no_champion(
-    registered: ModelVersion, state_dir: StateDir, rollout_of: RolloutOf
+    registered: ModelVersion, state_dir: StateDir, rollout_of: RolloutOf, share: int
 ) -> None:
     target, tracker = Fake(), Tracking()
     with rollout_of(target) as rollout:
         put(registered, rollout, tracker)
-        promote(registered, replace(PASSED, share=20), rollout, tracker, state_dir)
+        promote(registered, replace(PASSED, share=share), rollout, tracker, state_dir)
     assert tracker.promoted == []
     assert target.calls == ["deploy", "accept"]
 
@@ -255,7 +256,8 @@ def test_the_record_follows_what_is_deployed_by_the_run_that_registered_it(
 ) -> None:
     proof = Proof(toy_package.fingerprint, 5, 1)
     first, second = (
-        register(toy_package, proof, REPORT, Tracking(number=number), state_dir, PROVENANCE) for number in "12"
+        register(toy_package, proof, REPORT, Tracking(number=number), state_dir, PROVENANCE, NO_IMAGE)
+        for number in "12"
     )
     assert recall(SPEC, state_dir, Tracking(), Fake()).version == "2"
     released(first, rollout_of(Fake()), state_dir)
@@ -264,13 +266,6 @@ def test_the_record_follows_what_is_deployed_by_the_run_that_registered_it(
     assert again == second
     released(again, rollout_of(Fake()), state_dir)
     assert recall(SPEC, state_dir, Tracking(), Fake()).version == "1"  # it was chosen, and not registered by this run
-
-
-@pytest.mark.parametrize("share", [0, 20, 99])
-def test_a_version_that_answers_only_a_share_is_no_champion(registered: ModelVersion, share: int) -> None:
-    tracker = Tracking()
-    promote(registered, Probe(5, 1, 2, None, share), tracker)
-    assert tracker.promoted == []
 
 
 # --- the endpoint test
