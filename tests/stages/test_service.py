@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.deploy.fake import Fake
 from orchestrator.errors import DeployError
-from orchestrator.events import Progress
+from orchestrator.events import Event, Progress
 from orchestrator.products import ModelVersion, Package, Probe
 from orchestrator.stages import service
 from tests.stages.test_release import Tracking
@@ -55,7 +55,8 @@ class Shared(Fake):
 
 
 def test_a_version_that_has_all_requests_becomes_the_champion(toy_package: Package) -> None:
-    version, tracker, notes = ModelVersion("toy_model", "7", None, toy_package), Tracking(), []
+    version, tracker = ModelVersion("toy_model", "7", None, toy_package), Tracking()
+    notes: list[Event] = []
     progress = Progress(notes.append)
     for shifted, promoted in ((None, []), (ModelVersion("toy_model", "", None, toy_package), []), (version, [version])):
         target = Shared(shifted=[shifted])
