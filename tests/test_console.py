@@ -26,6 +26,7 @@ from orchestrator.events import (
 )
 from orchestrator.products import (
     Candidate,
+    Dataset,
     Endpoint,
     Evaluation,
     Keys,
@@ -37,7 +38,9 @@ from orchestrator.products import (
     ServiceStatus,
     Trained,
 )
+from orchestrator.reading.description import ColumnReading, TableReading
 from score import golden
+from score.cells import TableFormat
 
 ROOT = Path(__file__).parents[1]
 ESCAPE = "\x1b"
@@ -46,9 +49,10 @@ TRAIN = StepPlan("train", ("Split", "Search"), "Trained", why="changed: seed")
 BEST = Trained(None, 0, [Candidate({"max_depth": 2, "n": None}, {}, {}, 1, 0.1)])
 
 
-def told(*events: Event, terminal: bool = False) -> str:
+def told(*events: Event, terminal: bool = False, verbose: bool = False) -> str:
     out = io.StringIO()
-    console = Console(Terminal(file=out, force_terminal=terminal, width=200, highlight=False, soft_wrap=True))
+    screen = Terminal(file=out, force_terminal=terminal, width=200, highlight=False, soft_wrap=True)
+    console = Console(screen, verbose=verbose)
     for event in events:
         console(event)
     return out.getvalue()
@@ -56,6 +60,24 @@ def told(*events: Event, terminal: bool = False) -> str:
 
 def finished(name: str, product: Any, why: str = "") -> StepFinished:
     return StepFinished(StepPlan(name, (), "", why=why), 1.234, product)
+
+
+def test_load_says_how_the_table_was_read() -> None:
+    columns = [
+        ColumnReading("age", "numbers", "float64", None, 3, {"": 2, "NA": 1}),
+        ColumnReading("city", "categories", "str", 4, 0, {}),
+    ]
+    reading = TableReading(12, columns, {"id": "data.drop"}, ["column 'city': look"], TableFormat())
+    event = finished("load", Dataset(None, None, None, "", reading))  # type: ignore[arg-type]  # no frame is needed here
+    line = "✓ load         1.23 s  12 rows; 1 number, 1 category (4 levels); missing: 3 cells in 1 column (empty 2, 'NA' 1)"
+    assert told(event).splitlines() == [line, "  column 'city': look"]
+    assert told(event, verbose=True).splitlines() == [
+        line,
+        "  age   numbers (float64), 3 missing (empty 2, 'NA' 1)",
+        "  city  categories (str), 4 distinct values",
+        "  id    left out (data.drop)",
+        "  column 'city': look",
+    ]
 
 
 def test_a_pipe_gets_one_plain_line_a_step() -> None:

@@ -87,7 +87,7 @@ class TableReading:
     @property
     def table(self) -> str:
         """A line for each column."""
-        width = max((len(column.name) for column in self.columns), default=0)
+        width = max((len(name) for name in [*(column.name for column in self.columns), *self.left_out]), default=0)
         lines = [f"{column.name:<{width}}  {_column_in_words(column)}" for column in self.columns]
         return "\n".join([*lines, *(f"{name:<{width}}  left out ({why})" for name, why in self.left_out.items())])
 

@@ -289,7 +289,7 @@ class Scoring {
   }
 
   body(rows) {
-    const cell = (column, text) => missing.has(text) ? "null" : piece(column, text)
+    const cell = (column, text) => missing.has(text) && !column.categories?.includes(text) ? "null" : piece(column, text)
     const data = rows.map(([, cells]) => `[${model.columns.map((column, index) => cell(column, cells[this.places[index]])).join(",")}]`)
     return `{"columns": ${JSON.stringify(model.columns.map(({name}) => name))}, "data": [${data.join(",")}]}`
   }

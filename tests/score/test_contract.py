@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from score.body import Reader, read
+from score.cells import TableFormat
 from score.contract import Column, Contract, Levels, fingerprint_of, json_value
 from score.problems import BadRequest
 
@@ -195,6 +196,17 @@ def _refuses(reader: Reader, value: Any) -> bool:
     return True
 
 
+def test_its_json_keeps_how_the_table_was_written(X: pd.DataFrame) -> None:
+    contract = Contract.describe(X, model_name="m", task="regression")
+    for form in (
+        None,
+        TableFormat(),
+        TableFormat(separator=";", decimal=",", missing=("", "-"), text_columns=("zip",)),
+    ):
+        written = dataclasses.replace(contract, table=form)
+        assert Contract.from_json(written.to_json()).table == form
+
+
 def test_its_json_has_the_promised_form(X: pd.DataFrame) -> None:
     labels = np.array([0, 1])
     contract = Contract.describe(
@@ -202,7 +214,7 @@ def test_its_json_has_the_promised_form(X: pd.DataFrame) -> None:
     )
     held = json.loads(contract.to_json())
     assert list(held) == [
-        "format", "model", "task", "columns", "classes", "extra_columns", "versions", "fingerprint",
+        "format", "model", "task", "columns", "classes", "extra_columns", "versions", "fingerprint", "table",
     ]  # fmt: skip
     assert (held["format"], held["model"], held["classes"]) == (1, {"name": "m"}, [0, 1])
     assert held["columns"][0].items() >= {"name": "Pregnancies", "kind": "integer", "dtype": "int64"}.items()
