@@ -70,7 +70,9 @@ def _read(folder: Path) -> Job:
     """One job's result; a job whose configuration is wrong has none."""
     overrides, result = folder / ".hydra" / "overrides.yaml", folder / "result.json"
     typed = yaml.safe_load(overrides.read_text()) if overrides.exists() else []
-    found = json.loads(result.read_text()) if result.exists() else {"error": "the configuration is wrong"}
+    found: dict[str, Any] = (
+        json.loads(result.read_text()) if result.exists() else {"error": "the configuration is wrong"}
+    )
     metric, metrics = found.get("refit") or "", found.get("metrics") or {}
     score = tuple(metrics.get(f"{kind}_{metric}", math.nan) for kind in ("mean_test", "std_test", "holdout"))
     return Job(folder.name, [each.removeprefix("++") for each in typed], metric, score, found["error"] or "")
