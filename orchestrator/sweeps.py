@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from omegaconf import DictConfig
 NO_TRIAL = "No trials are completed yet."  # what Optuna raises where every trial failed
 LONGEST = 30  # jobs that are shown; all have their result.json
 _folders: list[Path] = []  # of this process's sweep
+_started: list[float] = []  # when: an earlier sweep may have written to the same folder
 
 
 class RememberFolder(Callback):
@@ -24,6 +26,7 @@ class RememberFolder(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Note the folder."""
         _folders[:] = [] if config.dry_run else [Path(config.hydra.sweep.dir)]
+        _started[:] = [time.time() - 1]  # a file system's clock may be a little behind
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def table() -> str:
 
 def _job_folders(sweep: Path) -> list[Path]:
     numbered = [path for path in sweep.iterdir() if path.is_dir() and path.name.isdigit()] if sweep.is_dir() else []
+    numbered = [path for path in numbered if path.stat().st_mtime >= _started[0]]
     return sorted(numbered, key=lambda path: int(path.name))
 
 
@@ -70,7 +74,9 @@ def _read(folder: Path) -> Job:
     """One job's result; a job whose configuration is wrong has none."""
     overrides, result = folder / ".hydra" / "overrides.yaml", folder / "result.json"
     typed = yaml.safe_load(overrides.read_text()) if overrides.exists() else []
-    found = json.loads(result.read_text()) if result.exists() else {"error": "the configuration is wrong"}
+    found: dict[str, Any] = (
+        json.loads(result.read_text()) if result.exists() else {"error": "the configuration is wrong"}
+    )
     metric, metrics = found.get("refit") or "", found.get("metrics") or {}
     score = tuple(metrics.get(f"{kind}_{metric}", math.nan) for kind in ("mean_test", "std_test", "holdout"))
-    return Job(folder.name, [each.removeprefix("++") for each in typed], metric, score, found["error"] or "")
+    return Job(folder.name, [each.removeprefix("++") for each in typed], metric, score, found.get("error") or "")

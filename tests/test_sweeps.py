@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,13 @@ def test_what_all_jobs_have_is_left_out(sweep: Path) -> None:
     lines = sweeps.table().splitlines()
     assert lines[2].endswith("seed=39")
     assert lines[-1] == f"and 10 more in {sweep}"
+
+
+def test_jobs_of_an_earlier_sweep_are_left_out(sweep: Path) -> None:
+    job(sweep, 0, ["++seed=1"], **scored(0.6))
+    job(sweep, 1, ["++seed=2"], **scored(0.9))
+    os.utime(sweep / "1", (0, 0))
+    assert "seed=2" not in sweeps.table()
 
 
 def test_jobs_that_train_nothing_have_no_table(sweep: Path) -> None:

@@ -209,8 +209,13 @@ def test_the_digest_is_of_what_is_made_and_not_of_where(config: dict[str, Any], 
 
 
 def test_a_mapping_that_is_a_value_is_one_json_text() -> None:
-    params = {"monotonic_cst": {"Age (years)": 1, "a.b": -1}, "class_weight": {0: 1, "> 50K": 2}, "C": 1.0}
-    model = ModelSpec(estimator="sklearn.svm.SVC", params=params, param_grid={"class_weight": [{0: 1}, None]})
+    params: dict[str, Any] = {
+        "monotonic_cst": {"Age (years)": 1, "a.b": -1},
+        "class_weight": {0: 1, "> 50K": 2},
+        "C": 1.0,
+    }
+    grid: dict[str, Any] = {"class_weight": [{0: 1}, None]}
+    model = ModelSpec(estimator="sklearn.svm.SVC", params=params, param_grid=grid)
     assert model.flat() == {
         "model.estimator": "sklearn.svm.SVC",
         "model.params.monotonic_cst": '{"Age (years)": 1, "a.b": -1}',
@@ -218,8 +223,8 @@ def test_a_mapping_that_is_a_value_is_one_json_text() -> None:
         "model.params.C": "1.0",
         "model.param_grid.class_weight": '[{"0": 1}, null]',
     }
-    step = {"_target_": "a.B", "mapping": {"Age (years)": {"low": 1}}, "text": "x"}
-    branch = {"columns": ["a"], "steps": {"one": step}}
+    step: Any = {"_target_": "a.B", "mapping": {"Age (years)": {"low": 1}}, "text": "x"}
+    branch: Any = {"columns": ["a"], "steps": {"one": step}}
     found = PreprocessSpec(steps={"first": step}, branches={"some": branch}).flat()
     assert found["preprocess.steps.first.mapping"] == '{"Age (years)": {"low": 1}}'
     assert found["preprocess.branches.some.steps.one.mapping"] == '{"Age (years)": {"low": 1}}'
