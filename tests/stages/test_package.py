@@ -200,8 +200,8 @@ ENCODERS: dict[str, dict[str, Any]] = {
 
 
 def encoded(encoder: str) -> dict[str, Any]:
-    numeric = TABULAR["branches"]["numeric"]
-    steps = TABULAR["branches"]["categorical"]["steps"] | {"encode": ENCODERS[encoder]}
+    branches: dict[str, Any] = TABULAR["branches"]
+    numeric, steps = branches["numeric"], branches["categorical"]["steps"] | {"encode": ENCODERS[encoder]}
     return {"branches": {"numeric": numeric, "categorical": {"columns": "categorical", "steps": steps}}}
 
 
@@ -295,7 +295,7 @@ def test_a_branch_of_booleans_alone_is_imputed_and_encoded(
     kit: Kit, mixed: pd.DataFrame, others: list[str], columns: Any
 ) -> None:
     table = mixed[[*others, "flag"]].assign(member=mixed["b"] > 0, y=mixed["y"])
-    branches = {"numeric": TABULAR["branches"]["numeric"]} if others else {}
+    branches: dict[str, Any] = {"numeric": TABULAR["branches"]["numeric"]} if others else {}
     branches["categorical"] = {**TABULAR["branches"]["categorical"], "columns": columns}
     parts, trained = kit.train(table, kit.search(preprocess={"branches": branches}))
     made = kit.package(parts, trained, compile="required")
