@@ -6,7 +6,6 @@
     ├── DataError        the data does not hold what the configuration says
     ├── TrainError       the search or the estimator failed
     ├── PackageError     the package cannot be built, or its proof failed
-    │   └── HoldOutError the endpoint would refuse too many rows like the hold-out rows
     ├── TrackingError    the tracking store or the model registry failed
     ├── DeployError      a target could not serve the package
     └── ProbeError       the endpoint answers, but not what the package answers
@@ -62,11 +61,10 @@ class TrainError(OrchestratorError):
 
 
 class PackageError(OrchestratorError):
-    """The package cannot be built, or its proof in a clean process failed."""
+    """The package cannot be built, or its proof in a clean process failed.
 
-
-class HoldOutError(PackageError):
-    """The endpoint would refuse too many rows like the hold-out rows; ``refusals`` says by column and reason why."""
+    ``refusals`` are those of the hold-out rows where they are the reason.
+    """
 
     def __init__(self, text: str, refusals: Any = None) -> None:
         super().__init__(text)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator.compiling.rows import cells
-from orchestrator.errors import HoldOutError
+from orchestrator.errors import PackageError
 from orchestrator.products import Refusals
 from score.contract import Column, Contract
 from score.values import shown
@@ -69,7 +69,7 @@ def demand(refusals: Refusals, most: float) -> None:
     """Refuse a package whose endpoint would refuse more than a share of ``most`` of rows like the hold-out rows.
 
     Raises:
-        HoldOutError: by column and reason, and what to do.
+        PackageError: by column and reason, and what to do.
     """
     if refusals.share <= most:
         return
@@ -82,7 +82,7 @@ def demand(refusals: Refusals, most: float) -> None:
         ]
     if len(columns) < len(refusals.reasons):
         remedies.append("correct these values in the data")
-    raise HoldOutError(
+    raise PackageError(
         f"package.max_refused: the endpoint would refuse {told(refusals)}, more than {most:g} of them, "
         f"so nothing is registered; {', '.join(remedies)}, or raise package.max_refused",
         refusals,

@@ -225,11 +225,8 @@ def _kind_of(
         return ("number" if number[1] == "float" else "integer"), f"dtype {dtype}", None
     rows = len(seen) + len(seen_out)
     if dtype == "category":
-        return (
-            "category",
-            f"dtype category, with {len(values.cat.categories)} levels in {rows} rows",
-            values.cat.categories,
-        )
+        declared = list(values.cat.categories)
+        return "category", f"dtype category, with {len(declared)} levels in {rows} rows", declared
     types = {*map(type, seen), *map(type, seen_out)} if dtype == "object" else set()
     if dtype in ("bool", "boolean") or types == {bool}:
         return "boolean", f"dtype {dtype}", None

@@ -122,7 +122,7 @@ def test_a_table_is_scored_as_the_service_answers(here: Desk, first: Done) -> No
     rows(3).assign(Age=[50, 31, "old"]).to_csv(here.cwd / "new.csv", index=False)
     done = here.run("stages=batch", "batch.input=new.csv", "batch.output=scored.csv").well()
     output, reasons = here.cwd / "scored.csv", here.cwd / "scored.rejected.csv"
-    told = {"path": str(output), "rows": 2, "refused": 1, "reasons": str(reasons), "out_of_range": {}}
+    told = {"path": str(output), "rows": 2, "refused": 1, "reasons": str(reasons), "out_of_range": {}, "unseen": {}}
     assert done.result["batch"] == told
     assert f"2 rows in {output}; 1 refused, see {reasons}" in done.out
     _, answer = score(first.shown("scoring URI"))

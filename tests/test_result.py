@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestrator.errors import PackageError
 from orchestrator.events import RunFinished, StepFailed, StepFinished, StepPlan
-from orchestrator.products import Candidate, Endpoint, Keys, ModelVersion, Package, Probe, Report
+from orchestrator.products import Candidate, Endpoint, Keys, ModelVersion, Package, Probe, Refusals, Report
 from orchestrator.result import Result
 
 PACKAGE = Package(Path("/state/packages/abc"), "abcdef", "toy_model")
@@ -66,6 +69,7 @@ def test_a_run_is_told_as_the_readme_says(tmp_path: Path) -> None:
         "failed": [{"params": {"max_depth": -1}, "error": "ValueError: no"}],
         "metrics": {"holdout_f1": 0.5},
         "package": {"path": "/state/packages/abc", "fingerprint": "abcdef"},
+        "holdout": None,
         "endpoint": {"url": "http://localhost:1/score", "target": "local", "auth": True},
         "probe": {"requests": 5, "p50_ms": 1.5, "p95_ms": 2.5, "refused_without_key": True},
         "data": None,
@@ -111,3 +115,18 @@ def test_a_share_of_the_requests_is_written_where_it_is_not_all(
 ) -> None:
     found = written(Result(), {**PRODUCTS, Probe: Probe(5, 1.5, 2.5, True, share)}, tmp_path)
     assert found["probe"].get("share") == written_share
+
+
+def test_refused_hold_out_rows_are_told_by_column_and_reason_whether_or_not_there_is_a_package(tmp_path: Path) -> None:
+    refusals = Refusals(80, 4, {"city": {"is no category": 3}, "age": {"is not finite": 1}},
+                        {"city": {"is no category": '"c95"'}, "age": {"is not finite": "Infinity"}})  # fmt: skip
+    reasons = [
+        {"column": "city", "reason": "is no category", "rows": 3, "example": '"c95"'},
+        {"column": "age", "reason": "is not finite", "rows": 1, "example": "Infinity"},
+    ]
+    told = {"rows": 80, "refused": 4, "share": 0.05, "reasons": reasons}
+    made = replace(PACKAGE, refusals=refusals)
+    assert written(Result(), {Package: made}, tmp_path)["holdout"] == told
+    failed = Result()
+    failed(RunFinished(1.0, pickle.loads(pickle.dumps(PackageError("too many", refusals)))))
+    assert written(failed, {}, tmp_path)["holdout"] == told

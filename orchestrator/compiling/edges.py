@@ -18,8 +18,8 @@ from score.values import rule_for
 
 BASES = 3  # rows that each edge value is tried in
 MAX_SPLITS = 20_000  # of larger models as many are drawn
-CELLS = 10_000_000  # of edge rows, and of all rows that are looked at to find those beside thresholds
-STEPS = 40  # in which a place beside a threshold is found
+CELLS = 5_000_000  # of edge rows, and of all rows that are looked at to find those beside thresholds
+STEPS = 30  # in which a place beside a threshold is found
 
 
 def edge_rows(contract: Contract, bases: Rows) -> list[Rows]:

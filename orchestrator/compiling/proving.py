@@ -99,7 +99,7 @@ def _halves(model: Model, rows: Rows) -> Iterator[Any]:
             found = pipeline[:-1].transform(model.frame(rows.columns()))
             features = np.asarray(found.toarray() if hasattr(found, "toarray") else found, dtype=np.float64)
             for odd in (np.abs(features) > LARGEST, np.isnan(features)):
-                mask = odd.any(axis=1)
+                mask: Any = odd.any(axis=1)
                 if 0 < mask.sum() < len(mask):
                     yield from (np.flatnonzero(~mask), np.flatnonzero(mask))
                     return

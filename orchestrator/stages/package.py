@@ -54,9 +54,9 @@ def package(
     """Write the package to ``state_dir/packages/<fingerprint>``; the same contents are the same folder.
 
     Raises:
-        HoldOutError: its endpoint would refuse more than ``package.max_refused`` of rows like the hold-out rows.
-        PackageError: the pickle needs code that does not ship, a column cannot be told in JSON, or there is no
-            compiled twin and one is required.
+        PackageError: its endpoint would refuse more than ``package.max_refused`` of rows like the hold-out rows, the
+            pickle needs code that does not ship, a column cannot be told in JSON, or there is no compiled twin and one
+            is required.
     """
     contract = _contract(trained.pipeline, split, spec)
     refusals = holdout.checked(split.X_test, holdout.as_new(contract)).refusals

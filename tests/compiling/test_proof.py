@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,11 @@ from sklearn.linear_model import LogisticRegression
 import orchestrator.compiling as module
 from orchestrator.compiling import edges, trees
 from orchestrator.compiling.edges import edge_rows, split_rows
-from orchestrator.compiling.proving import Comparison, Unequal, columns_of, same_together
+from orchestrator.compiling.proving import MAX_FAILURES, Comparison, Unequal, columns_of, same_together
 from orchestrator.compiling.rows import Rows, accepted
 from score.body import Reader
 from score.compiled import Compilation
+from score.contract import Contract
 from score.models import PickledModel
 
 from .conftest import Fit, Fitted, pima, tabular
@@ -312,3 +314,63 @@ def test_rows_that_the_pickle_fails_on_are_not_compared(fit: Fit, mixed: pd.Data
     comparison = Comparison(pickle, [fitted.twin()])
     comparison.add([rows])
     assert (comparison.largest, comparison.count) == (0, 32)
+
+
+@pytest.mark.parametrize("width", [100, 300, 1000, 3000])
+def test_a_wide_table_has_no_more_cells_to_compare_than_a_narrow_one(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edges, "CELLS", 200_000)
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(20, width)), columns=[f"c{i}" for i in range(width)])
+    contract = Contract.describe(X, model_name="m", task="regression")
+    made = edge_rows(contract, accepted([X], contract))
+    assert 100_000 < sum(map(len, made)) * width <= 200_000 + 20 * width
+    changed = {int(place) for place in made[0].places}
+    assert len(changed) >= min(width, 200_000 // width - 20)
+    assert [rows.at.tolist() for rows in made] == [
+        rows.at.tolist() for rows in edge_rows(contract, accepted([X], contract))
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
+@pytest.mark.parametrize("spread", [0.5, 2.0, 100.0])
+def test_values_that_overflow_behind_a_scaler_are_set_apart_at_once(fit: Fit, spread: float) -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(0, spread, (64, 40)), columns=[f"c{i}" for i in range(40)])
+    fitted = fit(tabular(), RandomForestClassifier(3, random_state=0), X, rng.integers(0, 2, 64))
+    pickle, asked = PickledModel(fitted.pipeline, Reader(fitted.contract)), []
+
+    class Counted(PickledModel):
+        def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:
+            asked.append(len(columns["c0"]))
+            return super().predict(columns, labels=labels)
+
+    rows = edge_rows(fitted.contract, accepted(fitted.tables, fitted.contract))
+    comparison = Comparison(Counted(pickle.pipeline, Reader(fitted.contract)), [fitted.twin()])
+    comparison.add(rows)
+    total = sum(map(len, rows))
+    assert len(asked) <= 2 * MAX_FAILURES + 10
+    assert sum(asked) <= 8 * total
+    assert comparison.count >= 0.6 * total
+
+
+def test_unseen_levels_are_among_the_edges_and_answered_alike(
+    fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]
+) -> None:
+    fitted = fit(tabular(), RandomForestClassifier(5, random_state=0), mixed, targets["two"])
+    columns = [replace(c, unseen="accept") if c.kind == "category" else c for c in fitted.contract.columns]
+    opened = replace(fitted, contract=replace(fitted.contract, columns=columns))
+    rows = edge_rows(opened.contract, accepted([mixed], opened.contract))
+    assert {"unseen text", ""} <= {row["city"] for each in rows for row in each.records()}
+    compilation = opened.compiled().compilation
+    assert (compilation.reason, compilation.tolerance) == ("", 1e-12)
+
+
+def test_an_unseen_level_that_is_answered_otherwise_is_caught(
+    fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = fit(tabular(), LogisticRegression(max_iter=300), mixed[["Age", "city"]], targets["two"])
+    columns = [replace(c, unseen="accept") if c.kind == "category" else c for c in fitted.contract.columns]
+    opened = replace(fitted, contract=replace(fitted.contract, columns=columns))
+    monkeypatch.setattr("score.compiled.UNKNOWN", 0.0)  # the code of the first level
+    assert " rows differ: " in opened.compiled().compilation.reason

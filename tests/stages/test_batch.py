@@ -24,7 +24,7 @@ from orchestrator.events import Event, Progress, StepNote, StepProgress
 from orchestrator.products import ModelVersion, Package, Scored
 from orchestrator.stages.batch import batch
 from score.compiled import Compilation
-from score.replies import OUT_OF_RANGE
+from score.replies import OUT_OF_RANGE, UNSEEN
 from score.scorer import Scorer
 
 from .conftest import TABULAR, Kit
@@ -111,7 +111,7 @@ def test_kept_columns_stand_as_they_stood(score: Score, rows: pd.DataFrame) -> N
 
 def test_refused_rows_are_told_with_every_reason(score: Score, version: ModelVersion, rows: pd.DataFrame) -> None:
     wrong = rows.astype(object)
-    wrong.loc[3, ["b", "city"]] = ["tall", "Bonn"]
+    wrong.loc[3, ["b", "city"]] = ["tall", "Bonn"]  # the encoder ignores what it does not know
     wrong.loc[20:33, "whole"] = 1.5
     wrong.loc[40, "flag"] = None
     lines = wrong.to_csv(index=False).splitlines()
@@ -119,7 +119,7 @@ def test_refused_rows_are_told_with_every_reason(score: Score, version: ModelVer
     scored = score("\n".join(lines))
     assert scored.reasons is not None
     reasons = pd.read_csv(scored.reasons).astype(object).fillna("").to_numpy().tolist()
-    places = [(3, "b"), (3, "city"), *((row, "whole") for row in range(20, 34)), (40, "flag"), (50, "")]
+    places = [(3, "b"), *((row, "whole") for row in range(20, 34)), (40, "flag"), (50, "")]
     assert sorted((row, column) for row, column, _, _ in reasons) == places
     assert [row for row, *_ in reasons] == sorted(row for row, *_ in reasons)
     assert reasons[-1] == [50, "", "the row has 2 values", "one value for each column"]
@@ -178,14 +178,18 @@ def test_values_beyond_training_are_counted_where_the_endpoint_flags_them(
     score: Score, version: ModelVersion, rows: pd.DataFrame, ending: str
 ) -> None:
     far = rows.assign(a=rows["a"].where(rows.index % 3 > 0, 1e9), whole=rows["whole"].where(rows.index % 10 > 0, -1))
-    far.loc[20, "city"] = "Bonn"  # which is refused, and so not counted
-    scorer, flagged = Scorer.load(version.package.path), Counter[str]()
+    far.loc[20, "b"] = np.inf  # which is refused, and so not counted
+    far.loc[[20, 33, 50], "city"] = "Bonn"  # which the encoder ignores
+    scorer, flagged, unseen = Scorer.load(version.package.path), Counter[str](), Counter[str]()
     for cells in far.drop(columns="key").astype(object).to_dict("records"):
         row = {name: None if pd.isna(value) else value for name, value in cells.items()}
         status, _, headers = scorer.answer(json.dumps({"data": [row]}))
         if status == 200 and OUT_OF_RANGE in headers:
             flagged.update(headers[OUT_OF_RANGE].split(", "))
+        if status == 200 and UNSEEN in headers:
+            unseen.update(headers[UNSEEN].split(", "))
     assert flagged["a"] > 20
+    assert unseen == {"city": 2}
 
     def kill(event: Event) -> None:
         if isinstance(event, StepProgress):
@@ -193,7 +197,8 @@ def test_values_beyond_training_are_counted_where_the_endpoint_flags_them(
 
     with pytest.raises(Killed):
         score(far, kill, input=f"new.{ending}")
-    assert score(None, input=f"new.{ending}").out_of_range == flagged
+    scored = score(None, input=f"new.{ending}")
+    assert (scored.out_of_range, scored.unseen) == (flagged, unseen)
 
 
 def test_parts_of_another_input_are_not_used(score: Score, rows: pd.DataFrame) -> None:

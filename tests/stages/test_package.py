@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 import yaml
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -28,8 +29,10 @@ from orchestrator.products import Package, Split, Trained
 from orchestrator.stages import package as stage
 from orchestrator.stages.package import prove
 from score import about, docs, golden
+from score.body import Reader
 from score.compiled import Compilation
 from score.contract import Contract, fingerprint_of
+from score.models import PickledModel
 from score.scorer import Scorer
 
 from .conftest import EVALUATION, FOREST, TABULAR, Kit
@@ -165,16 +168,160 @@ def test_a_table_of_every_kind_of_column_with_gaps_is_packaged_and_proved(kit: K
     assert prove(package).requests == 5
 
 
-def test_golden_rows_are_those_that_an_endpoint_lets_in(kit: Kit, mixed: pd.DataFrame) -> None:
+def test_golden_rows_are_hold_out_rows_that_an_endpoint_lets_in(kit: Kit, mixed: pd.DataFrame) -> None:
     parts, trained = kit.train(mixed, kit.search(preprocess=TABULAR))
-    strange = parts.X_test.assign(city="Kyiv")  # a category that training never saw
+    strange = parts.X_test.assign(b=np.inf)
     some = strange.copy()
     some.iloc[[4, 7]] = parts.X_test.iloc[[4, 7]]
-    package = kit.package(replace(parts, X_test=some.astype(parts.X_test.dtypes)), trained)
-    assert len(json.loads(asked(package)["records"].body)["data"]) == 2
-    package = kit.package(replace(parts, X_test=strange), trained)  # none of them: training rows then
-    assert len(json.loads(asked(package)["records"].body)["data"]) == 3
-    assert prove(package).requests == 5
+    package = kit.package(replace(parts, X_test=some.astype(parts.X_test.dtypes)), trained, max_refused=1.0)
+    assert [row["b"] for row in json.loads(asked(package)["records"].body)["data"]] == some["b"].iloc[[4, 7]].tolist()
+    with pytest.raises(PackageError, match=r"package\.golden_rows: .*refuses 20 of 20 hold-out rows .*\"b\", 20 rows"):
+        kit.package(replace(parts, X_test=strange), trained, max_refused=1.0)
+
+
+# --- which rows its endpoint takes
+
+
+ENCODERS: dict[str, dict[str, Any]] = {
+    "one-hot": {"_target_": "sklearn.preprocessing.OneHotEncoder", "handle_unknown": "ignore", "sparse_output": False},
+    "infrequent": {
+        "_target_": "sklearn.preprocessing.OneHotEncoder",
+        "handle_unknown": "infrequent_if_exist",
+        "min_frequency": 3,
+        "sparse_output": False,
+    },
+    "ordinal": {
+        "_target_": "sklearn.preprocessing.OrdinalEncoder",
+        "handle_unknown": "use_encoded_value",
+        "unknown_value": -1,
+    },
+    "one-hot that fails": {"_target_": "sklearn.preprocessing.OneHotEncoder", "sparse_output": False},
+    "ordinal that fails": {"_target_": "sklearn.preprocessing.OrdinalEncoder"},
+}
+
+
+def encoded(encoder: str) -> dict[str, Any]:
+    branches: dict[str, Any] = TABULAR["branches"]
+    numeric, steps = branches["numeric"], branches["categorical"]["steps"] | {"encode": ENCODERS[encoder]}
+    return {"branches": {"numeric": numeric, "categorical": {"columns": "categorical", "steps": steps}}}
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+@pytest.mark.parametrize("unseen", ["auto", "refuse", "accept"])
+def test_an_unseen_level_is_scored_where_the_pipeline_predicts_it(
+    kit: Kit, mixed: pd.DataFrame, encoder: str, unseen: str
+) -> None:
+    parts, trained = kit.train(mixed, kit.search(preprocess=encoded(encoder)))
+    fails = "fails" in encoder
+    if fails and unseen == "accept":
+        with pytest.raises(PackageError, match=r"package\.unseen: is 'accept', and the pipeline fails .* of 'city' \("):
+            kit.package(parts, trained, unseen=unseen)
+        return
+    made = kit.package(parts, trained, unseen=unseen)
+    scorer = Scorer.load(made.path)
+    (city,) = (column for column in scorer.contract.columns if column.name == "city")
+    row = json.loads(asked(made)["records"].body)["data"][0] | {"city": "Bonn"}
+    answer = scorer.answer(json.dumps({"data": [row]}))
+    taken = not fails and unseen != "refuse"
+    assert answer.status == (200 if taken else 400)
+    assert city.unseen == ("accept" if taken else "refuse")
+    assert "unseen levels are " + ("scored" if taken else "refused") in city.decided
+    if taken:
+        assert answer.headers["X-Unseen-Values"] == "city"
+        frame = parts.X_test.iloc[[0]].assign(city="Bonn", **{k: [v] for k, v in row.items() if k != "city"})
+        frame = frame.astype({name: dtype for name, dtype in parts.X_test.dtypes.items() if name != "city"})
+        right = trained.pipeline.predict_proba(frame)
+        np.testing.assert_allclose(json.loads(answer.body)["probabilities"], right, rtol=0, atol=1e-9)
+    assert prove(made).requests == 5
+
+
+@pytest.mark.parametrize("ids", [80, 99, 100, 101])
+def test_a_table_of_identifiers_takes_new_ones(kit: Kit, ids: int) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, ids)
+    table = pd.DataFrame({"shop": [f"s{i}" for i in range(ids)], "sales": y + rng.normal(0, 0.4, ids), "y": y})
+    made = kit.package(*kit.train(table, kit.search(preprocess=TABULAR)))
+    assert (made.refusals and made.refusals.refused) == 0
+    scorer = Scorer.load(made.path)
+    assert [column.kind for column in scorer.contract.columns] == ["string", "number"]
+    assert scorer.answer('{"data": [{"shop": "a new one", "sales": 0.5}]}').status == 200
+
+
+def test_above_max_refused_there_is_no_package_and_the_error_says_by_column_and_reason_why(
+    kit: Kit, mixed: pd.DataFrame
+) -> None:
+    table = mixed.assign(town=[f"town {i % 30}" for i in range(len(mixed))])
+    parts, trained = kit.train(table, kit.search(preprocess=TABULAR))
+    new = set(parts.X_test["town"]) - set(parts.X_train["town"])
+    rows = int(parts.X_test["town"].isin(new).sum())
+    assert 0 < rows < 20
+    told = (
+        rf'package\.max_refused: .* {rows} of 20 hold-out rows .*column "town", {rows} rows: "town \d+" is no category'
+    )
+    with pytest.raises(
+        PackageError, match=rf"{told}.*nothing is registered; .*package\.unseen=auto.*data\.drop=\[town\]"
+    ) as caught:
+        kit.package(parts, trained, unseen="refuse")
+    assert "\n" not in str(caught.value)
+    assert caught.value.refusals.refused == rows
+    assert not (kit.folder / "state").exists()
+    made = kit.package(parts, trained, unseen="refuse", max_refused=rows / 20)
+    assert made.refusals is not None
+    assert made.refusals.reasons == {"town": {"is no category that training saw": rows}}
+    (town,) = (column for column in Scorer.load(made.path).contract.columns if column.name == "town")
+    assert new == set(town.held_out) <= set(town.categories or ())  # the contract is made of all rows
+    made = kit.package(parts, trained)
+    assert (made.refusals and made.refusals.share) == 0
+
+
+def test_text_that_the_pipeline_fails_on_is_a_category_however_many_levels_it_has(
+    kit: Kit, mixed: pd.DataFrame
+) -> None:
+    table = mixed.assign(town=[f"town {i // 2}" for i in range(len(mixed))])
+    preprocess = encoded("one-hot that fails")
+    preprocess["branches"]["categorical"]["steps"]["encode"] |= {
+        "categories": [["Oslo", "Rome"], [False, True], sorted(set(table["town"]))]
+    }
+    parts, trained = kit.train(table, kit.search(preprocess=preprocess))
+    made = kit.package(parts, trained, max_refused=1.0, category_share=0.1)
+    town = Scorer.load(made.path).contract.columns[-1]
+    assert (town.kind, town.unseen) == ("category", "refuse")
+    assert made.refusals is not None
+    assert made.refusals.refused > 0
+
+
+@pytest.mark.parametrize("others", [[], ["a"], ["a", "b", "whole"]])
+@pytest.mark.parametrize("columns", ["categorical", ["flag", "member"]])
+def test_a_branch_of_booleans_alone_is_imputed_and_encoded(
+    kit: Kit, mixed: pd.DataFrame, others: list[str], columns: Any
+) -> None:
+    table = mixed[[*others, "flag"]].assign(member=mixed["b"] > 0, y=mixed["y"])
+    branches: dict[str, Any] = {"numeric": TABULAR["branches"]["numeric"]} if others else {}
+    branches["categorical"] = {**TABULAR["branches"]["categorical"], "columns": columns}
+    parts, trained = kit.train(table, kit.search(preprocess={"branches": branches}))
+    made = kit.package(parts, trained, compile="required")
+    assert [column.kind for column in Scorer.load(made.path).contract.columns[-2:]] == ["boolean", "boolean"]
+    assert prove(made).requests == 5
+
+
+class InAColumn(LogisticRegression):  # type: ignore[misc]  # untyped base
+    """Predicts a column (n_rows, 1) of labels, as catboost does of three classes."""
+
+    def predict(self, X: Any) -> Any:
+        return super().predict(X).reshape(-1, 1)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4])
+def test_an_estimator_whose_predictions_are_a_column_is_answered_as_others(numbers: pd.DataFrame, classes: int) -> None:
+    X, y = numbers[["a", "b"]], pd.qcut(numbers["a"], classes, labels=False)
+    contract = Contract.describe(X, model_name="m", task="classification", classes=[f"c{i}" for i in range(classes)])
+    reader = Reader(contract)
+    wanted, given = (
+        Scorer(contract, PickledModel(kind().fit(X, y), reader), reader) for kind in (LogisticRegression, InAColumn)
+    )
+    body = json.dumps({"data": X.to_dict("records")})
+    assert given.answer(body) == wanted.answer(body)
+    assert given.answer(body).status == 200
 
 
 def test_labels_and_regressions_are_answered_as_they_stand_in_the_data(kit: Kit, numbers: pd.DataFrame) -> None:
