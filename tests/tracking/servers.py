@@ -126,9 +126,9 @@ def serving(handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | Non
 
 
 @contextmanager
-def dropping(uri: str, every: int) -> Iterator[tuple[str, list[str]]]:
+def dropping(uri: str, every: int, begin: int = 0) -> Iterator[tuple[str, list[str]]]:
     """A proxy in front of a server: it forwards every request and loses every so-manieth answer."""
-    lock, count, lost = threading.Lock(), [0], list[str]()
+    lock, count, lost = threading.Lock(), [begin], list[str]()
 
     class Handler(Quiet):
         def every(self) -> None:
