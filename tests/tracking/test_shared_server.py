@@ -15,7 +15,7 @@ from orchestrator.errors import TrackingError
 from orchestrator.events import RunFinished, StepFinished
 from orchestrator.products import ModelVersion, Package, Proof, Report
 from orchestrator.tracking.mlflow import Mlflow
-from tests.tracking.kit import STARTED, TRAIN, client_of, detached, report_of, whole_run
+from tests.tracking.kit import STARTED, TRAIN, client_of, detached, notes_of, report_of, whole_run
 from tests.tracking.servers import POSTGRES, dropping, mlflow_server, postgres
 
 pytestmark = pytest.mark.slow
@@ -179,10 +179,9 @@ def test_artifacts_that_cannot_be_written_are_told_before_a_run(tmp_path: Path, 
 def test_a_server_that_goes_away_is_waited_for_within_the_budget(tmp_path: Path, server: str) -> None:
     from mlflow.utils.request_utils import _cached_get_request_session
 
-    notes: list[str] = []
     with dropping(server, every=10**9) as (uri, _):
         mlflow = user(tmp_path, uri, "gone", timeout_seconds=2)
-        mlflow._note = notes.append  # type: ignore[method-assign]
+        notes = notes_of(mlflow)
         store = mlflow._opened()
     _cached_get_request_session.cache_clear()  # connections that are open still reach the proxy
     with pytest.raises(TrackingError, match=r"within 2 s \(tracking\.timeout_seconds\): the server does not answer"):
