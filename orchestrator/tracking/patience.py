@@ -64,12 +64,8 @@ class Patience:
         text = describe(error, self.uri)
         hopeless = not self.reached and (is_down(error) or attempts >= FIRST_ATTEMPTS)
         if hopeless or self.left <= 0 or (status_of(error) == 500 and attempts >= FIRST_ATTEMPTS):
-            spent = f" within {self.seconds:g} s (tracking.timeout_seconds)" if self.left <= 0 else ""
-            raise TrackingError(
-                f"tracking store {self.uri}: no usable answer{spent}: {text}"
-                if spent
-                else f"tracking store {self.uri}: {text}"
-            ) from error
+            spent = f"no usable answer within {self.seconds:g} s (tracking.timeout_seconds): " if self.left <= 0 else ""
+            raise TrackingError(f"tracking store {self.uri}: {spent}{text}") from error
         if time.monotonic() - self._noted > SILENCE_SECONDS:
             self.note(f"tracking store {self.uri}: {text}; trying again for at most {self.left:.0f} s")
             self._noted = time.monotonic()

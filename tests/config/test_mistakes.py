@@ -323,8 +323,9 @@ PATHS = [
     row("'tracking.experiment_name=\"\"'", "tracking.experiment_name: should be a name of 1 to 500 characters, got ''"),
     row(f"tracking.experiment_name={'x' * 501}", "tracking.experiment_name: should be a name of 1 to 500 characters"),
     row(
-        "model.estimator=xgboost.XGBClassifier 'model.params={\"gain (%)\":1}' model.param_grid.max_depth=[2]",
+        "model.estimator=xgboost.XGBClassifier",
         "model.params.gain (%): MLflow refuses a parameter of this name: only letters, digits",
+        model__random_forest=("params:", "params:\n  gain (%): 1 #"),
     ),
     row("tracking.tracking_uri=postgresql://me:pw@db/mlflow", "tracking.tracking_uri: is a database | `mlflow server"),
     row("tracking.tracking_uri=mysql+pymysql://db/mlflow", "tracking.tracking_uri: is a database | `mlflow server"),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.events import RunFinished, RunStarted, StepFinished, StepPlan
+from orchestrator.events import Event, Progress, RunFinished, RunStarted, StepFinished, StepNote, StepPlan
 from orchestrator.products import Candidate, ModelVersion, Package, Proof, Report
 from orchestrator.tracking import Tracker
 from orchestrator.tracking.detached import DetachedMlflow
@@ -45,6 +45,18 @@ def report_of(candidates: int) -> Report:
 def detached(mlflow: Mlflow) -> DetachedMlflow:
     """The same tracker, detached."""
     return DetachedMlflow(**{key.name: getattr(mlflow, key.name) for key in fields(mlflow) if key.init})
+
+
+def notes_of(tracker: Mlflow) -> list[str]:
+    """The lines that it will say."""
+    notes: list[str] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, StepNote):
+            notes.append(event.text)
+
+    tracker.tell_to(Progress(listen))
+    return notes
 
 
 def client_of(tracker: Mlflow) -> Any:

@@ -75,9 +75,20 @@ def postgres(folder: Path) -> Iterator[str]:
     data, port = folder / "data", free_port()
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder} | user
     subprocess.run([POSTGRES / "initdb", "-D", data, "-U", "me", "-A", "trust", "--no-sync"], check=True, **quiet)
-    serve = [POSTGRES / "postgres", "-D", data, "-p", str(port), "-k", folder, "-h", "127.0.0.1", "-F"]
+    serve: list[str | Path] = [
+        POSTGRES / "postgres",
+        "-D",
+        data,
+        "-p",
+        str(port),
+        "-k",
+        folder,
+        "-h",
+        "127.0.0.1",
+        "-F",
+    ]
     process = subprocess.Popen(serve, **quiet)
-    ready = [POSTGRES / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-U", "me"]
+    ready: list[str | Path] = [POSTGRES / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-U", "me"]
     try:
         wait_for(lambda: subprocess.run(ready, check=False, **quiet).returncode == 0)
         yield f"postgresql://me@127.0.0.1:{port}/postgres"
@@ -126,9 +137,9 @@ def serving(handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | Non
 
 
 @contextmanager
-def dropping(uri: str, every: int) -> Iterator[tuple[str, list[str]]]:
+def dropping(uri: str, every: int, begin: int = 0) -> Iterator[tuple[str, list[str]]]:
     """A proxy in front of a server: it forwards every request and loses every so-manieth answer."""
-    lock, count, lost = threading.Lock(), [0], list[str]()
+    lock, count, lost = threading.Lock(), [begin], list[str]()
 
     class Handler(Quiet):
         def every(self) -> None:

@@ -14,21 +14,20 @@ from orchestrator.events import RunFinished
 from orchestrator.tracking import limits, runs
 from orchestrator.tracking.azureml import AzureMl
 from orchestrator.tracking.mlflow import Mlflow
-from tests.tracking.kit import STARTED, client_of, detached, report_of
+from tests.tracking.kit import STARTED, client_of, detached, notes_of, report_of
 
 Make = Callable[..., Mlflow]
 
 
-def notes_of(mlflow: Mlflow, **params: str) -> list[str]:
-    notes: list[str] = []
-    mlflow._note = notes.append  # type: ignore[method-assign]
+def said(mlflow: Mlflow, **params: str) -> list[str]:
+    notes = notes_of(mlflow)
     mlflow.check(params)
     return notes
 
 
 def test_a_place_that_is_not_there_yet_is_fine_and_nothing_is_made(tracker: Make) -> None:
     beside = detached(tracker())
-    assert notes_of(beside) == []
+    assert said(beside) == []
     assert beside._child is None
     assert not tracker().state_dir.exists()
 
@@ -73,16 +72,16 @@ def test_a_variable_that_is_not_used_is_told(
     tracker: Make, monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    (note,) = notes_of(detached(tracker()))
+    (note,) = said(detached(tracker()))
     assert note.startswith(name)
     assert told in note
     assert "s3cr3t" not in note
     monkeypatch.setenv(name, "diabetes" if "EXPERIMENT" in name else tracker().tracking_uri)
-    assert notes_of(detached(tracker())) == []
+    assert said(detached(tracker())) == []
 
 
 def test_a_value_that_mlflow_cuts_is_told_and_says_so_itself(tracker: Make) -> None:
-    (note,) = notes_of(detached(tracker()), **{"data.drop": "x" * 7000, "seed": "0"})
+    (note,) = said(detached(tracker()), **{"data.drop": "x" * 7000, "seed": "0"})
     assert note == "data.drop has 7,000 characters; MLflow keeps 6,000 of them, the run's config.yaml all"
     kept = limits.texts({"data.drop": "x" * 7000, "columns": "y" * 6000})
     assert [len(value) for value in kept.values()] == [6000, 6000]

@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.errors import TrackingError
 from orchestrator.tracking.mlflow import Mlflow
+from tests.tracking.kit import notes_of
 from tests.tracking.servers import Quiet, answering, certificate, free_port, serving, silent
 
 Make = Callable[..., Mlflow]
@@ -161,10 +162,9 @@ def test_a_gateway_is_told_with_the_proxy_before_it(tracker: Make, monkeypatch: 
 
 
 def test_a_server_that_never_answers_has_one_budget(tracker: Make) -> None:
-    notes: list[str] = []
     with silent() as uri:
         mlflow = tracker(tracking_uri=uri, timeout_seconds=3)
-        mlflow._note = notes.append  # type: ignore[method-assign]
+        notes = notes_of(mlflow)
         with pytest.raises(
             TrackingError, match=r"within 3 s \(tracking\.timeout_seconds\): the server does not answer, th"
         ):

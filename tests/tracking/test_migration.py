@@ -12,7 +12,7 @@ from orchestrator.events import RunFinished, StepFinished
 from orchestrator.products import Package, Proof
 from orchestrator.tracking import migration
 from orchestrator.tracking.mlflow import Mlflow
-from tests.tracking.kit import top_runs, whole_run
+from tests.tracking.kit import notes_of, top_runs, whole_run
 
 Make = Callable[..., Mlflow]
 OLDER = "0584bdc529eb"  # of MLflow 2.x, before logged models
@@ -46,9 +46,9 @@ def older(tracker: Make) -> Path:
 def test_an_older_store_is_copied_then_migrated_and_it_is_said(
     older: Path, tracker: Make, package: Package, proof: Proof, reported: StepFinished
 ) -> None:
-    before, notes = older.read_bytes(), list[str]()
+    before = older.read_bytes()
     mlflow = tracker()
-    mlflow._note = notes.append  # type: ignore[method-assign]
+    notes = notes_of(mlflow)
     version = whole_run(mlflow, package, proof, reported)
     copy = older.with_name(f"mlflow.db.{OLDER}.backup")
     with closing(sqlite3.connect(copy)) as kept, closing(sqlite3.connect(":memory:")) as wanted:
