@@ -53,10 +53,10 @@ def declared(headers: Mapping[bytes, bytes]) -> Declared | None:
         HTTPException: 415 if the body is compressed in a way that is not known here.
     """
     coding, kind = headers.get(b"content-encoding"), headers.get(b"content-type")
-    if coding is None and kind in _PLAIN:
-        return None
-    charset = _charset(kind or b"")
-    names = [name.strip().lower() for name in (coding or b"").decode("latin-1").split(",")]
+    charset = None if kind in _PLAIN else _charset(kind or b"")
+    if coding is None:
+        return Declared(None, charset) if charset else None
+    names = [name.strip().lower() for name in coding.decode("latin-1").split(",")]
     known = [name for name in names if name not in ("", "identity")]
     if not known:
         return Declared(None, charset) if charset else None
