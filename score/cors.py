@@ -24,7 +24,7 @@ HEADERS = [
 
 
 def allowing(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    """The application for pages of these origins, too; ``*`` means all. Without origins the application itself."""
+    """Return the application for pages of these origins, too; ``*`` means all. Without origins the application itself."""
     if not origins:
         return app
     # A key is a header that a script sets by itself: no cookies, and so no credentials in the sense of CORS

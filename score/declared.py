@@ -47,16 +47,16 @@ class Declared:
 
 
 def declared(headers: Mapping[bytes, bytes]) -> Declared | None:
-    """What the headers declare; None for plain UTF-8.
+    """Return what the headers declare; None for plain UTF-8.
 
     Raises:
         HTTPException: 415 if the body is compressed in a way that is not known here.
     """
     coding, kind = headers.get(b"content-encoding"), headers.get(b"content-type")
-    if coding is None and kind in _PLAIN:
-        return None
-    charset = _charset(kind or b"")
-    names = [name.strip().lower() for name in (coding or b"").decode("latin-1").split(",")]
+    charset = None if kind in _PLAIN else _charset(kind or b"")
+    if coding is None:
+        return Declared(None, charset) if charset else None
+    names = [name.strip().lower() for name in coding.decode("latin-1").split(",")]
     known = [name for name in names if name not in ("", "identity")]
     if not known:
         return Declared(None, charset) if charset else None
@@ -70,7 +70,7 @@ def declared(headers: Mapping[bytes, bytes]) -> Declared | None:
 
 
 def _charset(kind: bytes) -> str | None:
-    """The character set that is declared, if that is not UTF-8 or a part of it."""
+    """Return the character set that is declared, if that is not UTF-8 or a part of it."""
     found = _CHARSET.search(kind)
     if found is None or found[1].lower() in (b"", b"utf-8", b"utf8"):
         return None
@@ -82,7 +82,7 @@ def _charset(kind: bytes) -> str | None:
 
 
 def _decompressed(body: bytes, coding: str, limit: int) -> bytes | None:
-    """The body without its compression; None if that is longer than ``limit``."""
+    """Return the body without its compression; None if that is longer than ``limit``."""
     if coding == "gzip":
         wbits = _GZIP
     else:
@@ -98,8 +98,8 @@ def _decompressed(body: bytes, coding: str, limit: int) -> bytes | None:
             try:
                 pieces.append(reader.decompress(body[at : at + PIECE], left))
             except zlib.error as error:
-                told = f"the body is no {coding}, which the header Content-Encoding declares: {error}"
-                raise HTTPException(400, told) from None
+                detail = f"the body is no {coding}, which the header Content-Encoding declares: {error}"
+                raise HTTPException(400, detail) from None
             at = min(at + PIECE, len(body)) - len(reader.unused_data)
             left -= len(pieces[-1])
             if left <= 0:

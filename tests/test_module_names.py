@@ -1,4 +1,4 @@
-"""No module is called like one that others import: a folder of ours may be the first on the path."""
+"""No module is called like one that others import: a folder of this project may be the first on the path."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ["score", "orchestrator", "rehearsal", "benchmarks", "tests"]
 
 
 def modules(folder: Path) -> set[str]:
-    """The modules and packages at any depth; import systems tell neither capitals nor suffixes apart everywhere."""
+    """Return the names of modules and packages at any depth, in lower case, as some file systems ignore case."""
     files = {path.stem.lower() for path in folder.rglob("*.py")}
     return (files | {path.parent.name.lower() for path in folder.rglob("*.py")}) - {"__init__", "__main__"}
 

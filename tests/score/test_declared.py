@@ -81,7 +81,7 @@ def test_another_coding_is_a_415_that_names_those_that_are_known(ask: Ask, path:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "detail"),
     [
         (b'{"data": []}', "the body is no gzip, which the header Content-Encoding declares"),
         (b"", "ends before the gzip in it does"),
@@ -89,9 +89,9 @@ def test_another_coding_is_a_415_that_names_those_that_are_known(ask: Ask, path:
         (gzip.compress(b'{"data": []}') + b"more", "the body is no gzip"),
     ],
 )
-def test_what_is_not_compressed_as_declared_is_a_400(ask: Ask, body: bytes, told: str) -> None:
+def test_what_is_not_compressed_as_declared_is_a_400(ask: Ask, body: bytes, detail: str) -> None:
     status, _, answer = ask("POST", "/score", body, **{"Content-Encoding": "gzip"})
-    assert (status, told in json.loads(answer)["detail"]) == (400, True)
+    assert (status, detail in json.loads(answer)["detail"]) == (400, True)
     status, _, answer = ask("POST", "/score", zlib.compress(b"1") + b"more", **{"Content-Encoding": "deflate"})
     assert (status, "bytes behind the end" in json.loads(answer)["detail"]) == (400, True)
 
@@ -143,7 +143,7 @@ def test_a_character_set_that_is_not_utf_8_is_named(ask: Ask, rows: list[dict[st
 @pytest.mark.parametrize(
     "kind", ["application/json;charset=UTF-8", "application/json; Charset=utf8", "a/b; charset=us-ascii"]
 )
-def test_utf_8_by_any_name_is_read_and_another_one_in_its_name_is_told(
+def test_utf_8_by_any_name_is_read_and_another_one_in_its_name_is_refused(
     ask: Ask, rows: list[dict[str, Any]], kind: str
 ) -> None:
     text = json.dumps({"data": rows[:1]}, ensure_ascii=False)
