@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.deploy import waiting
+from orchestrator.deploy import Target, waiting
 from orchestrator.deploy.fake import Fake
-from orchestrator.deploy.rollout import Rollout
+from orchestrator.deploy.rollout import Rollout, serves
 from orchestrator.errors import DeployError
 from orchestrator.products import ModelVersion, Package
 
@@ -134,3 +134,20 @@ def test_what_was_never_begun_is_neither_accepted_nor_undone(file: Path) -> None
         pass
     assert target.calls == []
     assert not file.exists()
+
+
+def looks(package: Package, target: Target) -> None: ...
+
+
+def status(target: Target) -> None: ...
+
+
+def deploys(rollout: Rollout) -> None: ...
+
+
+def trains(package: Package) -> None: ...
+
+
+@pytest.mark.parametrize(("stage", "served"), [(looks, False), (status, True), (deploys, True), (trains, False)])
+def test_which_stages_have_to_do_with_a_service(stage: Callable[..., None], *, served: bool) -> None:
+    assert serves(stage) is served
