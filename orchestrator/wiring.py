@@ -37,6 +37,7 @@ from orchestrator.config.spec import (
     StateDir,
 )
 from orchestrator.deploy import Preflight, Target, valid_service_name
+from orchestrator.deploy.building import ImageCheck
 from orchestrator.deploy.none import NoTarget
 from orchestrator.deploy.rollout import Rollout, serves
 from orchestrator.errors import DeployError, OrchestratorError
@@ -128,6 +129,7 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
         Seed: Seed(spec.seed),
         StateDir: StateDir(spec.state_dir),
         Target: NoTarget(),
+        ImageCheck: ImageCheck(NoTarget()),
         Rollout: Rollout(NoTarget(), _rollout_file(spec)),
         Tracker: tracker,
         Provenance: _provenance(spec, config),
@@ -137,11 +139,12 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
     stages = {name: _stage(name, stage) for name, stage in spec.stages.items() if stage is not None}
     steps = engine.plan(stages, given)
     served = any(serves(step.stage) for step in steps)
-    if any(kind in (Target, Rollout) for step in steps for kind in step.takes.values()):
+    if any(kind in (Target, Rollout, ImageCheck) for step in steps for kind in step.takes.values()):
         options = dict(spec.deploy.options)
         if not served and "service_name" in options:  # the checks refuse a wrong one only where something is served
             options["service_name"] = valid_service_name(str(options["service_name"]))
         given[Target] = build(spec.deploy.target, options, "deploy", Target)
+        given[ImageCheck] = ImageCheck(given[Target])
         given[Rollout] = Rollout(given[Target], _rollout_file(spec))
     notes = getattr(config, "notes", ()) if served else ()
     return Run(spec, steps, given, tracker, Cache(spec.state_dir / "cache", spec.name), notes)

@@ -19,20 +19,19 @@ from filelock import FileLock, Timeout
 from orchestrator.deploy import Target
 from orchestrator.deploy.waiting import waiting
 from orchestrator.errors import DeployError
-from orchestrator.products import Endpoint, ModelVersion, Package
+from orchestrator.products import Endpoint, ModelVersion
 
 LOCK_SECONDS = 3600  # several commands may wait, each for one that builds an image
 POLL_SECONDS = 0.05
 
 
 def serves(stage: Any) -> bool:
-    """Return whether a stage has to do with a service: it takes the rollout, or a target and no package to look at."""
+    """Return whether a stage has to do with a service: it takes the target, or the rollout on it."""
     call = stage if inspect.isroutine(stage) else getattr(stage, "__call__", stage)  # noqa: B004 -- a class's own
     try:
-        kinds = [*typing.get_type_hints(call).values()]
+        return any(kind in (Target, Rollout) for kind in typing.get_type_hints(call).values())
     except (NameError, TypeError):  # the planner reports it
         return True
-    return Rollout in kinds or (Target in kinds and Package not in kinds)
 
 
 @final

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.deploy import Target, waiting
+from orchestrator.deploy.building import ImageCheck
 from orchestrator.deploy.fake import Fake
 from orchestrator.deploy.rollout import Rollout, serves
 from orchestrator.errors import DeployError
@@ -24,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 HOLDS = """
 import sys
 from pathlib import Path
+from orchestrator.deploy.building import ImageCheck
 from orchestrator.deploy.fake import Fake
 from orchestrator.deploy.rollout import Rollout
 from orchestrator.products import ModelVersion, Package
@@ -136,7 +138,7 @@ def test_what_was_never_begun_is_neither_accepted_nor_undone(file: Path) -> None
     assert not file.exists()
 
 
-def looks(package: Package, target: Target) -> None: ...
+def looks(package: Package, check_image: ImageCheck) -> None: ...
 
 
 def status(target: Target) -> None: ...
