@@ -128,8 +128,8 @@ def _read_csv(data: DataSpec) -> Table:
             **options,  # types are decided by whole columns
         )
     if len(frame) != rows:
-        text = f"{data.path.name} has {rows} rows as csv counts them and {len(frame)} as pandas does"
-        raise Unreadable("path", f"{text}; look for a quote that is not closed")
+        counts = f"{data.path.name} has {rows} rows as csv counts them and {len(frame)} as pandas does"
+        raise Unreadable("path", f"{counts}; look for a quote that is not closed")
     return Table(_one_missing(frame), form, scans, dropped, {name: cell for name, cell in as_text.items() if cell})
 
 

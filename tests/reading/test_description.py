@@ -18,9 +18,8 @@ def read(folder: Path, *columns: list[str], **keys: Any) -> TableReading:
     names = ["x", *(f"x{place}" for place in range(1, len(columns)))]
     rows = [";".join([*names, "y"]), *(";".join([*cells, "1"]) for cells in zip(*columns, strict=True))]
     (folder / "t.csv").write_text("\n".join(rows))
-    data = DataSpec(
-        **{"path": folder / "t.csv", "format": "csv", "target": "y", "test_size": 0.5, "separator": ";"} | keys
-    )
+    own: dict[str, Any] = {"path": folder / "t.csv", "format": "csv", "target": "y", "test_size": 0.5, "separator": ";"}
+    data = DataSpec(**(own | keys))
     table = read_table(data)
     X = table.frame.drop(columns="y")
     columns_of = Contract.describe(X, model_name="", task="regression").columns

@@ -76,7 +76,7 @@ def test_check_load_and_batch_agree(tmp_path: Path, how: str, target: str, names
     batch = BatchSpec(input=path, output=tmp_path / "o.csv", keep=(index,))
     assert list(check.kept(batch)) == []
     for choice, left in (("auto", False), ("drop", False), ("keep", True)):
-        table = read_table(DataSpec(**keys, index=choice))
+        table = read_table(DataSpec(**{**keys, "index": choice}))
         assert set(table.frame.columns) == {feature, target, *([index] if left else [])}
         assert (index in table.left_out) is not left
     dropped = read_table(DataSpec(**keys, index="keep", drop=(index,)))

@@ -397,7 +397,7 @@ def test_what_batch_says_of_the_input_goes_before_what_training_knew(tmp_path: P
 
 def test_a_parquet_table_is_scored_as_it_is(tmp_path: Path, people: pd.DataFrame) -> None:
     table = people.assign(
-        price=[None if pd.isna(price) else Decimal(str(price)) for price in people["price"]],
+        price=pd.Series([None if pd.isna(price) else Decimal(str(price)) for price in people["price"]], dtype=object),
         zip=people["zip"].astype("int64"),
         flag=pd.Series([True, None, False] * 20, dtype="boolean"),
     ).set_index(pd.Index(range(100, 160)))

@@ -237,9 +237,9 @@ def test_a_parquet_table_is_read_as_the_same_table_in_csv(kit: Any, mixed: pd.Da
         sure=mixed["flag"].astype("bool[pyarrow]"),
         city=mixed["city"].astype("string"),
         note=pd.Series(["x", None] * (n // 2), dtype=object),
-        price=[Decimal(i) / 4 if i % 5 else None for i in range(n)],
+        price=pd.Series([Decimal(i) / 4 if i % 5 else None for i in range(n)], dtype=object),
         small=mixed["b"].astype("Float64"),
-        nothing=[None] * n,
+        nothing=pd.Series([None] * n, dtype=object),
     )
     as_parquet, as_csv = kit.load(table, format="parquet"), kit.load(table)
     pd.testing.assert_frame_equal(as_parquet.X, as_csv.X)
