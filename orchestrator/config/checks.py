@@ -215,6 +215,7 @@ _FILES = (
     "*.lock",
     "mlflow.db",
     "registered/*.json",
+    "services/*.rollout.*",
     *(f"services/*/{name}" for name in ("record.json", "keys.json", "lock")),
 )
 
@@ -250,8 +251,10 @@ def _folder(state_dir: Path) -> Iterator[Problem]:
         tempfile.TemporaryFile(dir=there).close()  # permissions alone do not tell: root may not write everywhere
     except OSError:
         yield Problem("state_dir", f"nothing can be written in {there}; name another folder")
-    for patterns, right, what in ((_FOLDERS, Path.is_dir, "folder"), (_FILES, Path.is_file, "file")):
-        for path in sorted(found for pattern in patterns for found in state_dir.glob(pattern)):
+    files = {found for pattern in _FILES for found in state_dir.glob(pattern)}
+    folders = {found for pattern in _FOLDERS for found in state_dir.glob(pattern)} - files
+    for paths, right, what in ((folders, Path.is_dir, "folder"), (files, Path.is_file, "file")):
+        for path in sorted(paths):
             if not right(path) and not path.name.startswith("."):
                 yield Problem("state_dir", f"{path} should be a {what} and is none; move it away")
 
