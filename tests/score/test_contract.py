@@ -121,7 +121,11 @@ def test_wrong_words_are_refused(known: dict[str, Any], told: str) -> None:
 
 def test_its_json_keeps_how_the_table_was_written(X: pd.DataFrame) -> None:
     contract = Contract.describe(X, model_name="m", task="regression")
-    for form in (None, TableFormat(), TableFormat(separator=";", decimal=",", missing=("", "-"), text_columns=("zip",))):
+    for form in (
+        None,
+        TableFormat(),
+        TableFormat(separator=";", decimal=",", missing=("", "-"), text_columns=("zip",)),
+    ):
         written = dataclasses.replace(contract, table=form)
         assert Contract.from_json(written.to_json()).table == form
 
