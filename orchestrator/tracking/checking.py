@@ -74,7 +74,7 @@ def check_server(client: Client, uri: str) -> None:
 
 
 def check_artifacts(client: Client, experiment_id: str) -> None:
-    """Write a small file where the runs of this experiment keep theirs, and delete it.
+    """Write a small file where the runs of this experiment keep their files, and delete it.
 
     Raises:
         TrackingError: it cannot be written; the text names the location.
@@ -130,7 +130,7 @@ def check_folder(folder: Path, what: str) -> None:
     why = f"{there} is no folder" if not there.is_dir() else ""
     try:
         if not why:
-            tempfile.TemporaryFile(dir=there).close()  # permissions alone do not tell: root may not write everywhere
+            tempfile.TemporaryFile(dir=there).close()  # permissions do not say it: root may not write everywhere
     except OSError as error:
         why = f"{there}: {error.strerror}"
     if why:

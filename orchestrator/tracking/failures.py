@@ -65,7 +65,7 @@ def forget(error: BaseException, handled: BaseException | None) -> None:
 
 
 def status_of(error: BaseException) -> int | None:
-    """Return the HTTP status that an error tells of."""
+    """Return the HTTP status that an error stems from."""
     for one in chain(error):
         text = str(one)
         for pattern in (r"failed with error code (\d{3})", r"too many (\d{3}) error", r"(?:failed|proxy)\W+(\d{3})\b"):

@@ -64,8 +64,8 @@ def test_a_mapping_that_is_one_value_is_one_parameter(config: dict[str, Any]) ->
     }
     branch = {"columns": "numeric", "steps": {"encode": {"_target_": "a.B", "names": {"x y%": {"z": 1}}, "none": {}}}}
     preprocess = changed(config, "preprocess", branches={"numbers": branch}).preprocess
-    told = {name: value for name, value in preprocess.flat().items() if "branches" in name}
-    assert told == {
+    flat = {name: value for name, value in preprocess.flat().items() if "branches" in name}
+    assert flat == {
         "preprocess.branches.numbers.columns": "numeric",
         "preprocess.branches.numbers.steps.encode._target_": "a.B",
         "preprocess.branches.numbers.steps.encode.names": '{"x y%": {"z": 1}}',

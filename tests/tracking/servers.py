@@ -138,7 +138,7 @@ def serving(handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | Non
 
 @contextmanager
 def dropping(uri: str, every: int, begin: int = 0) -> Iterator[tuple[str, list[str]]]:
-    """A proxy in front of a server: it forwards every request and loses every so-manieth answer."""
+    """A proxy in front of a server: it forwards every request and loses every n-th answer."""
     lock, count, lost = threading.Lock(), [begin], list[str]()
 
     class Handler(Quiet):

@@ -61,26 +61,26 @@ def test_a_store_that_is_a_folder(tracker: Make, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "expected"),
     [
         ("MLFLOW_TRACKING_URI", "http://me:s3cr3t@mlflow:5000", "is set and not used: this run has sqlite:///"),
         ("MLFLOW_REGISTRY_URI", "http://registry", "versions are registered where runs are tracked"),
         ("MLFLOW_EXPERIMENT_NAME", "churn", "this run has diabetes; set tracking.experiment_name to use it"),
     ],
 )
-def test_a_variable_that_is_not_used_is_told(
-    tracker: Make, monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+def test_a_variable_that_is_not_used_is_reported(
+    tracker: Make, monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str
 ) -> None:
     monkeypatch.setenv(name, value)
     (note,) = said(detached(tracker()))
     assert note.startswith(name)
-    assert told in note
+    assert expected in note
     assert "s3cr3t" not in note
     monkeypatch.setenv(name, "diabetes" if "EXPERIMENT" in name else tracker().tracking_uri)
     assert said(detached(tracker())) == []
 
 
-def test_a_value_that_mlflow_cuts_is_told_and_says_so_itself(tracker: Make) -> None:
+def test_a_value_that_mlflow_cuts_is_reported_and_says_so_itself(tracker: Make) -> None:
     (note,) = said(detached(tracker()), **{"data.drop": "x" * 7000, "seed": "0"})
     assert note == "data.drop has 7,000 characters; MLflow keeps 6,000 of them, the run's config.yaml all"
     kept = limits.texts({"data.drop": "x" * 7000, "columns": "y" * 6000})

@@ -153,7 +153,7 @@ def test_a_proxy_that_refuses_is_named(
         )
 
 
-def test_a_gateway_is_told_with_the_proxy_before_it(tracker: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gateway_is_named_with_the_proxy_before_it(tracker: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     with answering(lambda *_: (504, "")) as proxy:
         monkeypatch.setenv("http_proxy", proxy)
         text = said(tracker, "http://mlflow.example.com")
@@ -169,5 +169,5 @@ def test_a_server_that_never_answers_has_one_budget(tracker: Make) -> None:
             TrackingError, match=r"within 3 s \(tracking\.timeout_seconds\): the server does not answer, th"
         ):
             mlflow.check({})
-    assert len(notes) == 1, "the first failure is told at once, the others within the next seconds are not"
+    assert len(notes) == 1, "the first failure is said at once, the others within the next seconds are not"
     assert "the server does not answer, though it takes connections" in notes[0]

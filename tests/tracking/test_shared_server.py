@@ -165,15 +165,15 @@ def test_a_check_leaves_nothing_behind(server: str, tmp_path: Path) -> None:
     assert client_of(user(tmp_path, server, "checked")).get_experiment_by_name("checked")
 
 
-def test_artifacts_that_cannot_be_written_are_told_before_a_run(tmp_path: Path, server: str) -> None:
+def test_artifacts_that_cannot_be_written_are_reported_before_a_run(tmp_path: Path, server: str) -> None:
     (tmp_path / "file").touch()
     for number, location in enumerate((f"{tmp_path}/file/artifacts", "s3://nowhere/artifacts", "/proc/artifacts")):
         name = f"unwritable-{number}"
         client_of(user(tmp_path, server, name)).create_experiment(name, artifact_location=location)
-        with pytest.raises(TrackingError, match="written") as told:
+        with pytest.raises(TrackingError, match="written") as failure:
             user(tmp_path, server, name).check({})
-        assert location in str(told.value)
-        assert "tracking.artifact_location" in str(told.value)
+        assert location in str(failure.value)
+        assert "tracking.artifact_location" in str(failure.value)
 
 
 def test_a_server_that_goes_away_is_waited_for_within_the_budget(tmp_path: Path, server: str) -> None:
