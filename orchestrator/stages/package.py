@@ -234,5 +234,4 @@ def prove(package: Package) -> Proof:
 
 def _clean_environment() -> dict[str, str]:
     kept = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
-    kept += tuple(TELEMETRY_OFF)
-    return {name: os.environ[name] for name in kept if name in os.environ}
+    return {name: os.environ[name] for name in (*kept, *TELEMETRY_OFF) if name in os.environ}
