@@ -87,7 +87,8 @@ def _decompressed(body: bytes, coding: str, limit: int) -> bytes | None:
         wbits = _GZIP
     else:
         wbits = _ZLIB if len(body) > 1 and body[0] & 15 == 8 and (body[0] << 8 | body[1]) % 31 == 0 else _RAW
-    pieces, left, at = [], limit + 1, 0
+    pieces: list[bytes] = []
+    left, at = limit + 1, 0
     for _ in range(MEMBERS if coding == "gzip" else 1):  # a gzip file may have several, one behind the other
         reader = zlib.decompressobj(wbits)
         while not reader.eof:
