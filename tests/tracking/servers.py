@@ -21,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 Answer = Callable[[str, str], tuple[int, str]]  # method and path -> status and body
-POSTGRES = Path(shutil.which("initdb") or next(iter(Path("/usr/lib/postgresql").glob("*/bin/initdb")), "")).parent
+POSTGRES = (
+    Path(shutil.which("initdb") or next(iter(Path("/usr/lib/postgresql").glob("*/bin/initdb")), "")).resolve().parent
+)
 
 
 def free_port() -> int:
