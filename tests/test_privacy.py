@@ -27,8 +27,8 @@ CREATED = re.compile(r'(?:openat\([^<,]*<([^>]*)>, |creat\()"([^"]*)".*\) += \d'
 OWN = ("127.", "::1", "::ffff:127.")
 DEVICES = ("/dev/", "/proc/")
 SESSION = """
-import http.client, json, subprocess, sys
-run = [sys.executable, {run!r}, "state_dir=state", "deploy.port={port}"]
+import http.client, json, os, subprocess, sys
+run = [sys.executable, {run!r}, "state_dir=" + os.path.abspath("state"), "deploy.port={port}"]
 subprocess.run(run, check=True)
 row = {{"Pregnancies": 2, "Glucose": 56, "BloodPressure": 56, "SkinThickness": 28, "Insulin": 45, "BMI": 24.2,
        "DiabetesPedigreeFunction": 0.332, "Age": 22}}

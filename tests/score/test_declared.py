@@ -120,8 +120,8 @@ def test_a_client_of_v2_may_compress(served: tuple[Ask, int], mixed: pd.DataFram
     for name, kind in {**types, "note": "BYTES"}.items():
         tensor = triton.InferInput(name, [len(frame)], kind)
         values = frame[name].to_numpy()
-        dtypes: dict[str, Any] = {"BYTES": object, "INT64": "int64"}
-        tensor.set_data_from_numpy(values.astype(dtypes.get(kind, values.dtype)))
+        dtype: Any = {"BYTES": object, "INT64": "int64"}.get(kind, values.dtype)
+        tensor.set_data_from_numpy(values.astype(dtype))
         inputs.append(tensor)
     with triton.InferenceServerClient(f"127.0.0.1:{served[1]}") as client:
         answers = [
