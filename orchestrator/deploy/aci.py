@@ -23,18 +23,19 @@ from orchestrator.deploy.aci_plan import Former
 from orchestrator.deploy.building import ImageBuilder, from_conda
 from orchestrator.deploy.failing import failure
 from orchestrator.deploy.folder import Folder
+from orchestrator.deploy.origins import Origins
 from orchestrator.errors import DeployError
 from orchestrator.products import Endpoint, Keys, ModelVersion, Package, ServiceStatus
 from orchestrator.resolving import Libraries
 
-OURS = ("service_name", "connection", "state_dir", "timeout_seconds")
+OURS = ("service_name", "connection", "state_dir", "timeout_seconds", "allow_origins")
 T = TypeVar("T")
 Positive = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True)
 class Aci(ImageBuilder):
-    """A web service on ACI. Every field but the first four is what ``AciWebservice.deploy_configuration`` takes."""
+    """A web service on ACI. Every field but the first four and the last is what ``AciWebservice.deploy_configuration`` takes."""
 
     service_name: ServiceName
     connection: AzureSpec
@@ -59,6 +60,7 @@ class Aci(ImageBuilder):
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
+    allow_origins: Origins = ()
     # The keys of the service that is replaced, at most one pair: clients hold them.
     _held: list[Keys] = field(default_factory=list, init=False, repr=False, compare=False)
     # The id of the last deployment, at most one. Not asked of Azure: another command may have deployed since.
@@ -74,7 +76,7 @@ class Aci(ImageBuilder):
 
     def libraries(self, package: Package) -> Libraries:
         """Azure's server is one of them."""
-        return from_conda(aci_plan.conda(package))
+        return from_conda(aci_plan.conda(package, self.allow_origins))
 
     def deploy(self, package: Package, version: ModelVersion) -> Endpoint:
         """Serve this package; the same one healthy in the same shape is left alone."""
@@ -173,7 +175,9 @@ class Aci(ImageBuilder):
 
     def _settings(self) -> dict[str, Any]:
         fields = {name: value for name, value in vars(self).items() if not name.startswith("_") and name not in OURS}
-        return {**fields, "tags": dict(self.tags), "properties": dict(self.properties)}
+        own = {"tags": dict(self.tags), "properties": dict(self.properties)}
+        # without origins not even the key: the same shape as a service has that is older than the key
+        return {**fields, **own, **({"allow_origins": list(self.allow_origins)} if self.allow_origins else {})}
 
     def _find(self) -> Any:
         return aci_calls.find(workspace(self.connection), self.service_name)

@@ -13,13 +13,13 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from orchestrator.deploy import aci_plan, downloaded
+from orchestrator.deploy import aci_plan, downloaded, origins
 from orchestrator.doctor import Evidence
 from orchestrator.products import Keys, Package
 from score.privacy import TELEMETRY_OFF
@@ -55,13 +55,15 @@ def serve(
     from azureml.core.model import InferenceConfig
     from azureml.core.webservice import AciWebservice
 
-    shape = AciWebservice.deploy_configuration(**settings)
+    allow_origins = settings.get("allow_origins", ())
+    own = {name: value for name, value in settings.items() if name != "allow_origins"}
+    shape = AciWebservice.deploy_configuration(**own)
     if keys:  # clients hold them
         shape.primary_key, shape.secondary_key = keys.primary, keys.secondary
     with _staged(package) as folder:
         model = _model(workspace, package, folder)
         say(f"model {model.name} version {model.version}")
-        environment = _environment(workspace, package)
+        environment = _environment(workspace, package, allow_origins)
         say(f"environment {environment.name} version {environment.version}")
         inference = InferenceConfig(entry_script=aci_plan.ENTRY, source_directory=str(folder), environment=environment)
         return Model.deploy(workspace, name, [model], inference, shape, overwrite=True)
@@ -147,15 +149,15 @@ def _model(workspace: Any, package: Package, folder: Path) -> Any:
             os.close(before)
 
 
-def _environment(workspace: Any, package: Package) -> Any:
-    """The environment of the package's conda.yaml; the workspace gives the same definition the same version."""
+def _environment(workspace: Any, package: Package, allow_origins: Sequence[str]) -> Any:
+    """The environment of the package's conda.yaml, with its variables; the workspace gives the same definition the same version."""
     from azureml.core import Environment
 
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch, "conda.yaml")
-        file.write_text(yaml.safe_dump(aci_plan.conda(package), sort_keys=False))
+        file.write_text(yaml.safe_dump(aci_plan.conda(package, allow_origins), sort_keys=False))
         environment = Environment.from_conda_specification(package.model_name, str(file))
-        environment.environment_variables.update(TELEMETRY_OFF)
+        environment.environment_variables.update({**TELEMETRY_OFF, **origins.variables(allow_origins)})
         return environment.register(workspace)
 
 

@@ -6,12 +6,13 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
+from orchestrator.deploy import origins
 from orchestrator.deploy.record import write_private
 from orchestrator.products import Package
 
@@ -162,13 +163,18 @@ def named(live: Mapping[str, str]) -> str:
     return f"{live.get(MODEL, 'not ours')} {version if version != '-' else ''}".strip()
 
 
-def conda(package: Package) -> dict[str, Any]:
-    """The package's conda.yaml and Azure's server. The package itself stays as it was tested."""
+def conda(package: Package, allow_origins: Sequence[str] = ()) -> dict[str, Any]:
+    """The package's conda.yaml and Azure's server, with what that needs to let in pages of other hosts.
+
+    The package itself stays as it was tested.
+    """
     definition: dict[str, Any] = yaml.safe_load((package.path / "conda.yaml").read_text())
     dependencies = definition.get("dependencies") or []
     pip: list[str] = next((one["pip"] for one in dependencies if isinstance(one, dict) and "pip" in one), [])
     rest = [one for one in dependencies if not (isinstance(one, dict) and "pip" in one)]
     own = [] if any(_SERVERS.match(str(line)) for line in pip) else [SERVER]
+    named = {re.split(r"[^\w.-]", str(line).strip())[0].lower().replace("_", "-") for line in pip}
+    own += [origins.LIBRARY] if allow_origins and origins.LIBRARY not in named else []
     return {**definition, "dependencies": [*rest, {"pip": [*pip, *own]}]}
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from orchestrator.config.wording import near
-from orchestrator.deploy import managed_calls
+from orchestrator.deploy import managed_calls, origins
 from orchestrator.deploy.aks_options import Amounts, Autoscale, Resources
 from orchestrator.deploy.blue_green import BlueGreen
 from orchestrator.deploy.managed_calls import KUBERNETES
@@ -41,6 +41,7 @@ class Aks(BlueGreen):
             yield "mirror", "Azure mirrors requests on managed endpoints only; leave it 0, or write deploy=managed"
         if options.get("autoscale") and options.get("instance_count"):
             yield "instance_count", "autoscale decides how many replicas there are; leave out one of the two"
+        yield from origins.contradictions(options)
         if not options.get("compute") and "deploy" in stages:
             yield "compute", "is missing; name a Kubernetes compute that is attached to the workspace"
 

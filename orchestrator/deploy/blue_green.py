@@ -16,7 +16,7 @@ from secrets import token_urlsafe
 from typing import Any
 
 from orchestrator.azure.auth import credential
-from orchestrator.deploy import Undone, aci_plan, managed_calls, managed_failure, managed_plan
+from orchestrator.deploy import Undone, aci_plan, managed_calls, managed_failure, managed_plan, origins
 from orchestrator.deploy.managed_plan import Colour, Route, Seen
 from orchestrator.deploy.online_endpoint import DEPLOYMENT, OnlineEndpoint
 from orchestrator.deploy.traffic import ALL, Mirror, Share, Traffic, contradictions, share_of
@@ -41,6 +41,7 @@ class BlueGreen(OnlineEndpoint):
     def option_problems(options: Mapping[str, Any], stages: Sequence[str]) -> Iterator[tuple[str, str]]:  # noqa: ARG004 - some kinds look at them
         """Yield (key, problem) for options that contradict each other."""
         yield from contradictions(options)
+        yield from origins.contradictions(options)
 
     @property
     def _share(self) -> Share:

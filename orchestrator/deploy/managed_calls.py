@@ -120,7 +120,8 @@ def serve(
     with _staged(package) as folder:
         model = _model(client, package, folder)
         say(f"model {model.name} version {model.version}")
-        environment = _environment(client, package, settings["base_image"])
+        definition = managed_plan.conda(package, settings.get("allow_origins", ()))
+        environment = _environment(client, package, definition, settings["base_image"])
         say(f"environment {environment.name} version {environment.version}")
         deployment = new(
             name=colour,
@@ -188,17 +189,16 @@ def _registered(client: Any, name: str, fingerprint: str) -> Any:
     return next((one for one in versions if (one.tags or {}).get(aci_plan.FINGERPRINT) == fingerprint), None)
 
 
-def _environment(client: Any, package: Package, image: str) -> Any:
-    """The environment of the package's conda.yaml."""
+def _environment(client: Any, package: Package, definition: Mapping[str, Any], image: str) -> Any:
+    """The environment of this conda definition."""
     from azure.ai.ml.entities import Environment
     from azure.core.exceptions import ResourceNotFoundError
 
-    definition = managed_plan.conda(package)
     version = managed_plan.environment_version(definition, image)
     try:
         return client.environments.get(package.model_name, version)
     except ResourceNotFoundError:
-        made = Environment(name=package.model_name, version=version, image=image, conda_file=definition)
+        made = Environment(name=package.model_name, version=version, image=image, conda_file=dict(definition))
         return client.environments.create_or_update(made)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -189,9 +189,9 @@ def tags(package: Package, version: ModelVersion, settings: Mapping[str, Any]) -
     return {**aci_plan.tags(package, version.version, settings), NUMBER: uuid.uuid4().hex}
 
 
-def conda(package: Package) -> dict[str, Any]:
+def conda(package: Package, allow_origins: Sequence[str] = ()) -> dict[str, Any]:
     """The package's conda.yaml and Azure's server, as on ACI."""
-    return aci_plan.conda(package)
+    return aci_plan.conda(package, allow_origins)
 
 
 def environment_version(definition: Mapping[str, Any], image: str) -> str:

@@ -17,17 +17,21 @@ from orchestrator.azure.attend import attended
 from orchestrator.azure.connection import client
 from orchestrator.azure.talk import MANAGED, check_installed
 from orchestrator.config.spec import AzureSpec
-from orchestrator.deploy import ServiceName, aci_plan, managed_calls, managed_plan
+from orchestrator.deploy import ServiceName, aci_plan, managed_calls, managed_plan, origins
 from orchestrator.deploy.building import ImageBuilder, from_conda
 from orchestrator.deploy.folder import Folder
 from orchestrator.deploy.managed_plan import Colour, Route, Seen
+from orchestrator.deploy.origins import Origins
 from orchestrator.errors import DeployError
 from orchestrator.products import Endpoint, Keys, Package
 from orchestrator.resolving import Libraries
 from score.privacy import TELEMETRY_OFF
 
 # keys that are no settings of a deployment: with another value of these the same package is not deployed again
-APART = ("service_name", "connection", "state_dir", "timeout_seconds", "auth_enabled", "traffic", "mirror", "compute")
+APART = (
+    "service_name", "connection", "state_dir", "timeout_seconds", "auth_enabled", "traffic", "mirror", "compute",
+    "allow_origins",
+)  # fmt: skip
 DEPLOYMENT = "azureml-model-deployment"  # the header that asks for one deployment, whatever the traffic says
 T = TypeVar("T")
 Positive = Annotated[int, Field(gt=0)]
@@ -58,6 +62,7 @@ class OnlineEndpoint(ImageBuilder):
     max_concurrent_requests_per_instance: Positive = 1
     base_image: str = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"
     environment_variables: Mapping[str, str] = field(default_factory=dict)
+    allow_origins: Origins = ()
     app_insights_enabled: bool = False
     description: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -68,7 +73,7 @@ class OnlineEndpoint(ImageBuilder):
 
     def libraries(self, package: Package) -> Libraries:
         """Return what the environment installs; Azure's server is one of them."""
-        return from_conda(managed_plan.conda(package))
+        return from_conda(managed_plan.conda(package, self.allow_origins))
 
     def _check_place(self) -> None:
         """Refuse what the workspace does not have, before anything is sent."""
@@ -87,8 +92,10 @@ class OnlineEndpoint(ImageBuilder):
 
     def _settings(self) -> dict[str, Any]:
         fields = {name: value for name, value in vars(self).items() if not name.startswith("_") and name not in APART}
-        own = {"tags": dict(self.tags), "environment_variables": {**TELEMETRY_OFF, **self.environment_variables}}
-        return {**fields, **own}
+        variables = {**TELEMETRY_OFF, **origins.variables(self.allow_origins), **self.environment_variables}
+        own = {"tags": dict(self.tags), "environment_variables": variables}
+        # without origins not even the key: the same shape as a deployment has that is older than the key
+        return {**fields, **own, **({"allow_origins": list(self.allow_origins)} if self.allow_origins else {})}
 
     @property
     def _folder(self) -> Folder:

@@ -3,35 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
+from orchestrator.deploy.origins import Origins
 from orchestrator.products import ModelVersion
-
-_ORIGIN = re.compile(r"(https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\]))(?::([0-9]{1,5}))?/?").fullmatch
-_DEFAULT_PORTS = ("http:80", "https:443")
-
-
-def _as_sent(text: str) -> str:
-    """An origin as browsers send it.
-
-    Raises:
-        ValueError: it is none.
-    """
-    found = _ORIGIN(text.lower())
-    if text == "*":
-        return text
-    if found is None:
-        raise ValueError(f"'{text}' is no origin; write scheme://host or scheme://host:port, without a path, or '*'")
-    host, port = found.groups()
-    usual = port is None or f"{host.partition(':')[0]}:{port}" in _DEFAULT_PORTS
-    return host if usual else f"{host}:{port}"
-
-
-Origin = Annotated[str, AfterValidator(_as_sent)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +21,7 @@ class Serving:
     max_waiting: Annotated[int, Field(ge=1)] = 128
     body_seconds: Annotated[float, Field(gt=0)] = 20
     scoring_seconds: Annotated[float, Field(gt=0)] = 60
-    allow_origins: tuple[Origin, ...] = ()
+    allow_origins: Origins = ()
 
     @property
     def limits(self) -> str:

@@ -11,7 +11,7 @@ import yaml
 from orchestrator.config.compose import compose
 from orchestrator.config.locate import build
 from orchestrator.config.spec import RunSpec
-from orchestrator.deploy import Rotating, Target, aci_plan
+from orchestrator.deploy import Rotating, Target, aci_plan, origins
 from orchestrator.deploy.aci import Aci
 from orchestrator.deploy.aci_plan import Former
 from orchestrator.errors import SpecError
@@ -54,6 +54,26 @@ def test_the_environment_is_the_packages_and_azures_server(package: Package) -> 
     assert (package.path / "conda.yaml").read_bytes() == before
     (package.path / "conda.yaml").write_text(yaml.safe_dump(made))
     assert aci_plan.conda(package) == made  # one that names the server keeps its own
+
+
+def test_pages_of_other_hosts_are_let_in_by_the_library_that_azures_server_needs_for_it(package: Package) -> None:
+    target = aci("deploy.allow_origins=[HTTPS://App.example:443/,http://b:81]")
+    assert target._settings()["allow_origins"] == ["https://app.example", "http://b:81"]
+    assert target.libraries(package).lines == ["numpy==1", "azureml-inference-server-http>=1.4", "flask-cors"]
+    assert origins.variables(target.allow_origins) == {"AML_CORS_ORIGINS": "https://app.example,http://b:81"}
+    assert aci_plan.shape(target._settings()) != aci_plan.shape(aci()._settings())
+    (package.path / "conda.yaml").write_text(yaml.safe_dump({"dependencies": [{"pip": ["Flask_Cors~=6.0"]}]}))
+    assert aci_plan.conda(package, ["*"])["dependencies"] == [{"pip": ["Flask_Cors~=6.0", aci_plan.SERVER]}]
+
+
+def test_the_variable_is_what_azures_server_reads() -> None:
+    flask, flask_cors = (pytest.importorskip(name, exc_type=ImportError) for name in ("flask", "flask_cors"))
+    asked = ("http://[::1]", "http://[::1]:81", "https://app.example")
+    app = flask.Flask(__name__)
+    flask_cors.CORS(app, origins=origins.variables(asked)["AML_CORS_ORIGINS"].split(","))  # as that server does
+    for origin in (*asked, "http://[::1]:8", "http://[::1]:811", "https://other.example"):
+        answered = app.test_client().get("/", headers={"Origin": origin}).headers
+        assert answered.get("Access-Control-Allow-Origin") == (origin if origin in asked else None)
 
 
 def test_a_service_is_told_apart_by_package_and_shape(package: Package) -> None:

@@ -17,6 +17,7 @@ from orchestrator.deploy.aks import Aks
 from orchestrator.deploy.aks_options import Autoscale, Resources, amount
 from orchestrator.errors import DeployError
 from orchestrator.products import ModelVersion, Package
+from score.privacy import TELEMETRY_OFF
 from tests.found import found
 
 MakeAks = Callable[..., Aks]
@@ -51,6 +52,22 @@ def test_share_and_copies_are_no_part_of_the_shape() -> None:
         "max_instances": 3,
         "target_utilization_percentage": 70,
         "polling_interval": 1,
+    }
+
+
+def test_variables_switch_telemetry_off_and_let_pages_of_other_hosts_in() -> None:
+    def variables(*overrides: str) -> object:
+        return aks(*overrides)._settings()["environment_variables"]
+
+    assert variables() == dict(TELEMETRY_OFF)
+    assert variables("deploy.environment_variables={ORT_DISABLE_TELEMETRY: '0', A: b}") == {
+        **TELEMETRY_OFF,
+        "ORT_DISABLE_TELEMETRY": "0",
+        "A": "b",
+    }
+    assert variables("deploy.allow_origins=[http://a,http://b]") == {
+        **TELEMETRY_OFF,
+        "AML_CORS_ORIGINS": "http://a,http://b",
     }
 
 
@@ -97,6 +114,16 @@ WRONG = [
     (
         "deploy=managed deploy.mirror=10 deploy.traffic=10",
         "mirror: a deployment answers requests or gets copies of them, not both; leave deploy.traffic out",
+    ),
+    ("deploy.allow_origins=[app.example]", "allow_origins: 'app.example' is no origin; write scheme://host"),
+    (
+        "deploy=managed deploy.allow_origins=[http://a/b]",
+        "allow_origins: 'http://a/b' is no origin; write scheme://host",
+    ),
+    ("deploy=aci deploy.allow_origins=http://a", "allow_origins: should be a list"),
+    (
+        "deploy=managed deploy.allow_origins=[http://a] deploy.environment_variables={AML_CORS_ORIGINS: b}",
+        "environment_variables.AML_CORS_ORIGINS: says the same as deploy.allow_origins; leave out one of the two",
     ),
     ("deploy=local deploy.traffic=10", "traffic: Local has no such option"),
 ]
@@ -192,6 +219,7 @@ def test_sizes_arrive_in_azure_and_another_size_is_another_deployment(
     held = target._client().online_deployments.get("blue", "svc")
     assert (held.resources.requests.cpu, held.resources.limits.memory) == ("250m", "1Gi")
     assert (held.scale_settings.type, held.instance_count) == ("default", 2)
+    assert TELEMETRY_OFF.items() <= held.environment_variables.items()
     assert make_aks().status().details["size"] == "2 x the default instance type"
 
     scaled = make_aks(autoscale=Autoscale(min_instances=2, max_instances=4), instance_type="small")

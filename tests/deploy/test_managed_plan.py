@@ -83,6 +83,13 @@ def test_the_environment_is_the_packages_and_azures_server_without_the_retired_s
     assert managed_plan.conda(package) == own  # which brings the server along
 
 
+def test_pages_of_other_hosts_are_let_in_by_the_library_that_azures_server_needs_for_it(package: Package) -> None:
+    target = managed("deploy.allow_origins=['*']")
+    assert target._settings()["environment_variables"] == {"ORT_DISABLE_TELEMETRY": "1", "AML_CORS_ORIGINS": "*"}
+    assert target.libraries(package).lines == ["numpy==1", aci_plan.SERVER, "flask-cors"]
+    assert "allow_origins" not in managed()._settings()  # deployments that are older than the key keep their shape
+
+
 def test_an_environment_is_registered_once(package: Package) -> None:
     definition = managed_plan.conda(package)
     assert managed_plan.environment_version(definition, "a") == managed_plan.environment_version(dict(definition), "a")
