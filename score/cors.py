@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from starlette.middleware.cors import CORSMiddleware
 
+from score.replies import FLAGS
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
@@ -17,9 +19,9 @@ HEADERS = [
     "retry-after",
     "x-ms-client-request-id",
     "x-ms-request-id",
-    "x-out-of-range",
     "x-package-fingerprint",
     "x-request-id",
+    *(name.lower() for name in FLAGS),
 ]
 
 

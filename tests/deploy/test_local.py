@@ -131,7 +131,10 @@ def test_pages_of_other_hosts_may_ask_where_they_are_allowed(
     for origin, allowed in (("http://two:81", "http://two:81"), ("http://two", None)):
         connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=20)
         connection.request("GET", "/", headers={"Origin": origin})
-        assert connection.getresponse().getheader("access-control-allow-origin") == allowed
+        response = connection.getresponse()
+        assert response.getheader("access-control-allow-origin") == allowed
+        readable = (response.getheader("access-control-expose-headers") or "").split(", ")
+        assert allowed is None or {name.lower() for name in FLAGS} <= set(readable)
         connection.close()
 
 
