@@ -43,6 +43,20 @@ def recalled(
     return version
 
 
+def check_held(version: ModelVersion, tracker: Tracker, instead: str) -> None:
+    """Check that the registry still holds a version that is to be served; one of no registry needs none.
+
+    Raises:
+        PackageError: it does not, so the version could not be promoted.
+    """
+    registry = tracker.look_up(version.name) if version.version else None
+    if registry is not None and not registry.holds(version):
+        raise PackageError(
+            f"package.version: version {version.version} of '{version.name}' is no longer in the registry (it was "
+            f"deleted, or the model renamed); nothing was changed: {instead}"
+        )
+
+
 class Unavailable(Exception):  # noqa: N818 - a finding: another version may be taken instead
     """There is no such version; the text says why."""
 

@@ -39,6 +39,7 @@ ABOUT_THE_SERVICE = (
     "azure.",
 )
 TRACEBACK = "ORCHESTRATOR_TRACEBACK"  # what HYDRA_FULL_ERROR was before run.py sets it for its own sake
+RESULT = "result.json"
 FAULTS = "azure.faults="  # of a rehearsal: not to be asked for again
 
 
@@ -63,8 +64,10 @@ def main(config: Config, known: Sequence[Problem], folder: Path, *, compared: bo
             return 0.0
         try:
             products = run.start([console, result])
-        finally:
-            result.write(folder / "result.json", products)
+        except BaseException:
+            _write_anyway(result, folder / RESULT)
+            raise
+        result.write(folder / RESULT, products)
         if Report in products and not compared:
             console.table(score_table(products[Report]))
         console.where(_where(run.spec, products, folder, config.overrides))
@@ -77,6 +80,14 @@ def main(config: Config, known: Sequence[Problem], folder: Path, *, compared: bo
         sys.stderr.write(f"{result.failed or 'run'} failed: {one_line_of(error)}{_kept_traceback(error, folder)}\n")
         return None
     return products[Report].metrics[f"mean_test_{run.spec.search.refit}"] if Report in products else 0.0
+
+
+def _write_anyway(result: Result, file: Path) -> None:
+    """Write what a failed run came to; where that fails as well, the run's own error is still the one to report."""
+    try:
+        result.write(file, {})
+    except OSError as error:
+        sys.stderr.write(f"{file} could not be written: {error.strerror}\n")
 
 
 def wants_traceback() -> bool:
@@ -152,7 +163,7 @@ def _where(spec: RunSpec, products: Products, folder: Path, overrides: Sequence[
         local = shlex.join([python(), "-m", "mlflow", "ui", "--backend-store-uri", str(uri)])
         notes["MLflow UI"] = local if str(uri).startswith("sqlite") else str(uri)
     if notes:
-        notes["result"] = str(folder / "result.json")
+        notes["result"] = str(folder / RESULT)
     return notes
 
 

@@ -201,3 +201,16 @@ def test_a_second_signal_still_interrupts(tmp_path: Path) -> None:
     _, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 130
     assert "interrupted" in err
+
+
+def test_a_result_that_cannot_be_written_does_not_hide_why_the_run_failed(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(LIBRARY.format(error="KeyError('the cause')"))
+    (tmp_path / "run" / "result.json").mkdir(parents=True)  # as a full disk does
+    done = shell('exec "$@"', *command(tmp_path, "stages.record=mine.record"), cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 1
+    unwritten, failed = done.stderr.splitlines()
+    assert unwritten == f"{tmp_path}/run/result.json could not be written: Is a directory"
+    assert failed.startswith("record failed: KeyError: 'the cause'; the traceback is in ")
+    done = shell('exec "$@"', *command(tmp_path), cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("run failed: Is a directory: ")

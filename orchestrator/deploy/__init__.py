@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from enum import Enum
 from typing import Annotated, Protocol, runtime_checkable
 
@@ -122,10 +123,11 @@ class Rotating(Protocol):
 class Shifting(Protocol):
     """A target that can serve two packages at once and share the requests between them."""
 
-    def shift(self) -> ModelVersion | None:
+    def shift(self, check: Callable[[ModelVersion], None]) -> ModelVersion | None:
         """Give the newer package its share of the requests; return its version once it has all, and else None.
 
-        With all of them it takes the former one's place, which is then deleted.
+        With all of them it takes the former one's place, which is then deleted. ``check`` may raise before a version
+        is given more requests than it has.
         """
         ...
 

@@ -121,7 +121,7 @@ class BlueGreen(OnlineEndpoint):
                 for other in seen.others:
                     self._delete_idle(other)
 
-    def shift(self) -> ModelVersion | None:
+    def shift(self, check: Callable[[ModelVersion], None]) -> ModelVersion | None:
         """Test the newer deployment again and give it its share; return its version once it has all requests."""
         with self._folder.locked():
             seen = self._asked(lambda _: self._there())
@@ -134,6 +134,10 @@ class BlueGreen(OnlineEndpoint):
                 )
             self._check_ready(colour)
             package = self._asked(lambda _: self._package(colour.tags))
+            number = colour.tags.get(aci_plan.VERSION, "-").removeprefix("-")
+            version = ModelVersion(package.model_name, number, None, package)
+            if share.traffic > seen.share_of(colour).traffic:
+                check(version)
             self._test(package, seen, colour)
             if seen.share_of(colour) != share or not seen.tested(colour):
                 passed = colour.number if share == ALL else seen.passed(colour)
@@ -143,8 +147,7 @@ class BlueGreen(OnlineEndpoint):
             for other in seen.colours.values():
                 if other != colour:
                     self._delete_idle(other)
-        version = colour.tags.get(aci_plan.VERSION, "-").removeprefix("-")
-        return ModelVersion(package.model_name, version, None, package)
+        return version
 
     def endpoint(self) -> Endpoint:
         """Return the live service's endpoint."""

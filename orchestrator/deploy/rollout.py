@@ -64,7 +64,18 @@ class Rollout:
             self._end()
 
     def begin(self, version: ModelVersion, note: Callable[[str], None]) -> None:
-        """Wait until no other command is in a rollout of this service.
+        """Wait until no other command is in a rollout of this service, and write down that this one is.
+
+        Raises:
+            DeployError: another one does not end.
+        """
+        self.wait(note)
+        self._before = self._read()
+        known = {"model": version.name, "version": version.version, "fingerprint": version.package.fingerprint}
+        self._put({"id": self._id, **known, "pid": os.getpid(), "committed": False})
+
+    def wait(self, note: Callable[[str], None]) -> None:
+        """Wait until no other command is in a rollout of this service; none begins until this run ends.
 
         Raises:
             DeployError: another one does not end.
@@ -77,9 +88,6 @@ class Rollout:
                 raise DeployError(
                     f"deploy: {self._who()} has been changing this service for {LOCK_SECONDS} s; wait for it or end it"
                 ) from None
-        self._before = self._read()
-        known = {"model": version.name, "version": version.version, "fingerprint": version.package.fingerprint}
-        self._put({"id": self._id, **known, "pid": os.getpid(), "committed": False})
 
     def deploy(self, version: ModelVersion) -> Endpoint:
         """Serve the version's package. From here on a failure of the run is rolled back."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator import registered
-from orchestrator.choosing import recalled
+from orchestrator.choosing import check_held, recalled
 from orchestrator.config.spec import PackageSpec, StateDir
 from orchestrator.deploy import Target
 from orchestrator.deploy.building import ImageCheck
@@ -72,13 +72,7 @@ def deploy(version: ModelVersion, rollout: Rollout, tracker: Tracker, progress: 
         PackageError: the registry does not hold the version any more, so it could not be promoted.
     """
     rollout.begin(version, progress.note)
-    registry = tracker.look_up(version.name)
-    if registry is not None and not registry.holds(version):
-        raise PackageError(
-            f"package.version: version {version.version} of '{version.name}' is no longer in the registry (it was "
-            "deleted, or the model renamed); nothing was deployed. Choose another package.version, or register it again "
-            "with stages=package"
-        )
+    check_held(version, tracker, "choose another package.version, or register it again with stages=package")
     ImageCheck(rollout.target)(version.package)
     return rollout.deploy(version)
 

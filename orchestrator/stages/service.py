@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import NewType
 
+from orchestrator.choosing import check_held
 from orchestrator.deploy import Rotating, Shifting, Target
+from orchestrator.deploy.rollout import Rollout
 from orchestrator.errors import DeployError, TrackingError
 from orchestrator.events import Progress
 from orchestrator.probing import probe_endpoint
@@ -47,13 +50,20 @@ def rotate_keys(target: Target) -> Keys:
     return target.rotate_keys()
 
 
-def shift(target: Target, tracker: Tracker, progress: Progress) -> ServiceStatus:
-    """Give the newer of two deployments its share of the requests; with all of them it becomes the champion."""
+def shift(target: Target, tracker: Tracker, rollout: Rollout, progress: Progress) -> ServiceStatus:
+    """Give the newer of two deployments its share of the requests; with all of them it becomes the champion.
+
+    Other commands on this service wait.
+
+    Raises:
+        PackageError: the registry does not hold the version any more; it is not given more requests.
+    """
     if not isinstance(target, Shifting):
         raise DeployError(
             "deploy: this target serves one package at a time; deploy=managed and deploy=aks can share requests"
         )
-    version = target.shift()
+    rollout.wait(progress.note)
+    version = target.shift(partial(check_held, tracker=tracker, instead="deploy another version"))
     if version is not None and version.version:
         tracker.promote(version)
     elif version is not None and tracker.where:

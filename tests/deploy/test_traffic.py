@@ -65,15 +65,15 @@ def test_a_share_goes_to_the_new_package_until_it_has_all(
 
     target = make(traffic=70)
     assert isinstance(target, Shifting)
-    assert target.shift() is None
+    assert target.shift(print) is None
     assert make().status().details["candidate"].endswith("70 % of the requests")
-    assert make().shift() == ModelVersion("model", "7", None, b)
+    assert make().shift(print) == ModelVersion("model", "7", None, b)
     assert make().status().details["live"] == "green, Succeeded"
     assert not {"candidate", "waiting"} & set(make().status().details)
     assert answers(endpoint, 10) == {"b": 10}
-    assert make().shift() == ModelVersion("model", "7", None, b)  # a command that was killed can be run again
+    assert make().shift(print) == ModelVersion("model", "7", None, b)  # a command that was killed can be run again
     with pytest.raises(DeployError, match=r"^deploy\.traffic: endpoint 'svc' has no second deployment"):
-        make(traffic=50).shift()
+        make(traffic=50).shift(print)
 
 
 def test_a_rollback_sets_the_traffic_back(make_managed: Make, make_package: MakePackage, version: Version) -> None:
@@ -96,7 +96,7 @@ def test_a_rollback_sets_the_traffic_back(make_managed: Make, make_package: Make
 
     golden.write(b.path, [golden.Golden("one row", "{}", 200, {"answer": "right"})])
     with pytest.raises(DeployError, match="failed its test and keeps its share"):
-        make_managed().shift()
+        make_managed().shift(print)
     assert make_managed().status().details["live"].endswith("70 % of the requests")
 
 
@@ -137,12 +137,12 @@ def test_copies_go_to_the_new_package_and_answers_come_from_the_former(
     assert 5 <= make_managed().logs().count("asked") <= 55
     assert make_managed().status().details["candidate"].endswith("0 % of the requests, a copy of 50 %")
 
-    assert make_managed(traffic=10).shift() is None
+    assert make_managed(traffic=10).shift(print) is None
     assert make_managed().status().details["candidate"].endswith(", 10 % of the requests")  # and no more copies
-    assert make_managed(traffic=0, mirror=20).shift() is None
+    assert make_managed(traffic=0, mirror=20).shift(print) is None
     assert make_managed().status().details["live"].endswith("100 % of the requests")
     target = make_managed(traffic=0)
     target.deploy(b, version(b))
     assert make_managed().status().details["candidate"] == "green, Succeeded, 0 % of the requests"
-    make_managed().shift()
+    make_managed().shift(print)
     assert answers(endpoint, 5) == {"b": 5}

@@ -194,7 +194,7 @@ def test_a_version_that_answers_a_share_of_the_requests_is_no_champion(
 def test_what_the_registry_does_not_hold_is_not_deployed(registered: ModelVersion, rollout_of: RolloutOf) -> None:
     for held in ({}, {"8": registered.package.fingerprint}, {"7": "another package"}):
         target = Fake()
-        told = r"version 7 of 'toy_model' is no longer in the registry .*; nothing was deployed"
+        told = r"version 7 of 'toy_model' is no longer in the registry .*; nothing was changed"
         with pytest.raises(PackageError, match=told), rollout_of(target) as rollout:
             put(registered, rollout, Tracking(held=Registry(held)))
         assert target.calls == []

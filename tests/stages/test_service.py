@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 
 from orchestrator.deploy.fake import Fake
-from orchestrator.errors import DeployError
+from orchestrator.deploy.rollout import Rollout
+from orchestrator.errors import DeployError, PackageError
 from orchestrator.events import Event, Progress
-from orchestrator.products import ModelVersion, Package, Probe
+from orchestrator.products import ModelVersion, Package, Probe, Registry
 from orchestrator.stages import service
 from orchestrator.tracking.none import NoTracking
 from tests.stages.test_release import Tracking
@@ -50,23 +54,48 @@ class Shared(Fake):
 
     shifted: list[ModelVersion | None] = field(default_factory=list)
 
-    def shift(self) -> ModelVersion | None:
+    def shift(self, check: Callable[[ModelVersion], None]) -> ModelVersion | None:
+        for version in filter(None, self.shifted):
+            check(version)
         self.calls.append("shift")
         return self.shifted[0]
 
 
-def test_a_version_that_has_all_requests_becomes_the_champion(toy_package: Package) -> None:
+def test_a_version_that_has_all_requests_becomes_the_champion(toy_package: Package, tmp_path: Path) -> None:
     version, tracker = ModelVersion("toy_model", "7", None, toy_package), Tracking()
     notes: list[Event] = []
     progress = Progress(notes.append)
     for shifted, promoted in ((None, []), (ModelVersion("toy_model", "", None, toy_package), []), (version, [version])):
         target = Shared(shifted=[shifted])
-        assert service.shift(target, tracker, progress).state == "absent"
+        with Rollout(target, tmp_path / "svc.rollout.json") as rollout:
+            assert service.shift(target, tracker, rollout, progress).state == "absent"
         assert target.calls == ["shift"]
         assert tracker.promoted == promoted
     assert len(notes) == 1  # of the one that was deployed without tracking
 
 
-def test_a_target_of_one_package_has_nothing_to_shift(target: Fake) -> None:
+@pytest.mark.parametrize("held", [{}, {"8": "another"}, {"7": "another"}])
+def test_a_version_that_was_withdrawn_gets_no_more_requests(
+    toy_package: Package, tmp_path: Path, held: dict[str, str]
+) -> None:
+    target, tracker = Shared(shifted=[ModelVersion("toy_model", "7", None, toy_package)]), Tracking(held=Registry(held))
+    rollout = Rollout(target, tmp_path / "svc.rollout.json")
+    with pytest.raises(PackageError, match="version 7 of .toy_model. is no longer in the registry"), rollout:
+        service.shift(target, tracker, rollout, Progress())
+    assert (target.calls, tracker.promoted) == ([], [])
+
+
+def test_other_commands_wait_for_a_shift(toy_package: Package, tmp_path: Path) -> None:
+    version, other = ModelVersion("toy_model", "7", None, toy_package), FileLock(tmp_path / "svc.rollout.lock")
+    target = Shared(shifted=[version])
+    with Rollout(target, tmp_path / "svc.rollout.json") as rollout:
+        service.shift(target, Tracking(), rollout, Progress())
+        with pytest.raises(Timeout):
+            other.acquire(timeout=0)
+    other.acquire(timeout=0)
+    other.release()
+
+
+def test_a_target_of_one_package_has_nothing_to_shift(target: Fake, tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="serves one package at a time; deploy=managed and deploy=aks can share"):
-        service.shift(target, Tracking(), Progress())
+        service.shift(target, Tracking(), Rollout(target, tmp_path / "svc.rollout.json"), Progress())

@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,7 +62,8 @@ def mlflow_server(folder: Path, backend: str = "", *options: str, workers: int =
         wait_for(answers)
         yield uri
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it could not start: its log says why
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
@@ -93,7 +94,7 @@ def postgres(folder: Path) -> Iterator[str]:
     ready: list[str | Path] = [POSTGRES / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-U", "me"]
     try:
         wait_for(lambda: subprocess.run(ready, check=False, **quiet).returncode == 0)
-        yield f"postgresql://me@127.0.0.1:{port}/postgres"
+        yield f"postgresql+psycopg2://me@127.0.0.1:{port}/postgres"
     finally:
         process.send_signal(signal.SIGINT)
         process.wait()
