@@ -7,9 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from orchestrator.compiling.rows import cells
 from orchestrator.errors import PackageError
 from orchestrator.products import Refusals
 from score.contract import Column, Contract
@@ -32,11 +29,15 @@ class Checked:
     @property
     def rows(self) -> list[int]:
         """The numbers of the rows that fit."""
-        return [int(row) for row in np.flatnonzero(self.fit)]
+        return [row for row, fits in enumerate(self.fit) if fits]
 
 
 def checked(frame: pd.DataFrame, columns: Iterable[Column]) -> Checked:
     """Check every row (n_rows, n_columns) as an endpoint with these columns would."""
+    import numpy as np  # heavy, and the console needs only the words of this module
+
+    from orchestrator.compiling.rows import cells
+
     values: dict[str, list[Any]] = {}
     fit = np.ones(len(frame), dtype=bool)
     reasons: dict[str, dict[str, int]] = {}

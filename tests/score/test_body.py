@@ -272,25 +272,25 @@ def test_long_values_and_lists_are_shortened(make_contract_of_letters: Contract)
 
 @pytest.fixture
 def make_contract_of_letters() -> Contract:
-    frame = pd.DataFrame({"letter": list("abcdefghijklmnopqrstuvwxyz")})
+    frame = pd.DataFrame({"letter": list("abcdefghijklmnopqrstuvwxyz") * 2})
     return Contract.describe(frame, model_name="m", task="regression")
 
 
 def test_hostile_bodies_take_no_time_beyond_their_length(survey_scorer: Scorer, errors: Errors) -> None:
     names = [f"incom{i}" for i in range(30_000)]
-    started = time.perf_counter()
+    started = time.process_time()
     errors(survey_scorer, {"columns": names * 2, "data": []})
     errors(survey_scorer, {"data": [{name: 1} for name in names]})
     errors(survey_scorer, {"data": [dict.fromkeys(names, 1)]})
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_large_requests_are_quick(pima_scorer: Scorer, X: pd.DataFrame) -> None:
     body = json.dumps({"data": X.to_dict(orient="records") * 130})
-    started = time.perf_counter()
+    started = time.process_time()
     frame = pima_scorer.reader.frame(pima_scorer.reader.columns(read(body)))
-    checked = time.perf_counter() - started
-    started = time.perf_counter()
+    checked = time.process_time() - started
+    started = time.process_time()
     json.loads(body)
     assert len(frame) == 99_840
-    assert checked < 20 * (time.perf_counter() - started)
+    assert checked < 20 * (time.process_time() - started)
