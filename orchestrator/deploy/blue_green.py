@@ -170,7 +170,9 @@ class BlueGreen(OnlineEndpoint):
         if seen is None:
             return ServiceStatus(self.service_name, "absent")
         state = "healthy" if seen.live and seen.live.ready else "unhealthy"
-        return ServiceStatus(self.service_name, state, seen.url, managed_plan.describe(seen))
+        tags = seen.live.tags if seen.live else {}
+        names = [tags.get(tag, "") for tag in (aci_plan.MODEL, aci_plan.VERSION, aci_plan.FINGERPRINT)]
+        return ServiceStatus(self.service_name, state, seen.url, managed_plan.describe(seen), *names)
 
     def logs(self) -> str:
         """Return the newest lines of the live deployment's log, then the candidate's; of another, if none is live."""

@@ -162,7 +162,7 @@ def describe(seen: Seen) -> dict[str, str]:
         "live": _described(seen, live, alone=alone) if live else "no deployment gets requests",
         "candidate": _described(seen, candidate, alone=alone) if candidate else "",
         "waiting": ", ".join(_described(seen, one, alone=True) for one in seen.others if one != candidate),
-        "model": tags.get(aci_plan.MODEL, "not ours"),
+        "model": aci_plan.named(tags),
         "fingerprint": tags.get(aci_plan.FINGERPRINT, ""),
         "candidate fingerprint": candidate.tags.get(aci_plan.FINGERPRINT, "") if candidate else "",
         "tested": "yes" if seen.tested(live) else "no",

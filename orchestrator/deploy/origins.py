@@ -10,7 +10,8 @@ from pydantic import AfterValidator
 
 VARIABLE = "AML_CORS_ORIGINS"  # of Azure's server: origins between commas
 LIBRARY = "flask-cors"  # without it that server ignores the variable
-_ORIGIN = re.compile(r"(https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\]))(?::([0-9]{1,5}))?/?").fullmatch
+_ORIGIN = re.compile(r"(https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\]))(?::([1-9][0-9]{0,4}))?/?").fullmatch
+MOST_PORTS = 65535
 _DEFAULT_PORTS = ("http:80", "https:443")
 
 
@@ -23,7 +24,7 @@ def _as_sent(text: str) -> str:
     found = _ORIGIN(text.lower())
     if text == "*":
         return text
-    if found is None:
+    if found is None or int(found[2] or 0) > MOST_PORTS:
         raise ValueError(f"'{text}' is no origin; write scheme://host or scheme://host:port, without a path, or '*'")
     host, port = found.groups()
     usual = port is None or f"{host.partition(':')[0]}:{port}" in _DEFAULT_PORTS

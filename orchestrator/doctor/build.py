@@ -17,6 +17,8 @@ _REGISTRY = (
     "let the identity that builds read and write the registry (roles AcrPull and AcrPush), or log in: `az acr login`"
 )
 
+_WHEEL_BUILD = r"Failed building wheel for \S+|Could not build wheels for [^ ,]+|Failed to build installable wheels for"
+
 RULES = (
     line(
         "image_build", r"[Nn]o space left on device",
@@ -54,7 +56,12 @@ RULES = (
         "the package's pins exclude each other: {quoted}{sides}", f"{{without_defaults}}{_CHOOSE}",
     ),
     line(
-        "image_build", _SOURCE_BUILD,
+        "image_build", r"resolution-too-deep|\bResolutionTooDeep\b",
+        "pip found no versions that go with all pins, and gave up after it went back to older and older releases of {walked}",
+        f"{{without_defaults}}{_CHOOSE}",
+    ),
+    line(
+        "image_build", rf"{_SOURCE_BUILD}|{_WHEEL_BUILD}",
         "pip found nothing current that goes with all pins, went back to older and older releases of {walked}, and died building "
         "{built} from source{died}", f"{{without_defaults}}{_CHOOSE}", also=r"pip is (?:still )?looking at multiple versions of",
     ),
@@ -91,7 +98,7 @@ RULES = (
         "use a version of it that has a wheel: the image has no build tools",
     ),
     line(
-        "image_build", r"Failed building wheel for (?P<what>\S+)|Could not build wheels for (?P<which>[^ ,]+)",
+        "image_build", _WHEEL_BUILD,
         "a distribution could not be compiled: {quoted}", "use a version of it that has a wheel: the image has no build tools",
     ),
     line(

@@ -15,7 +15,10 @@ _COLLECTED = re.compile(r"^(?:Collecting|Processing) (?P<what>\S+).*?(?:\(from (
 _FILE = re.compile(
     r"(?:Downloading|Using cached|Processing) \S*?(?P<name>[\w.-]+?)-(?P<version>\d[\w.!+]*?)\.(?:tar\.\w+|zip)\b"
 )
-_FAILED = re.compile(r"Failed to build '(?P<name>[^']+)'")
+_FAILED = re.compile(
+    r"(?:Failed to build '|Failed building wheel for |Could not build wheels for |Failed to build installable wheels for [^(]*\()"
+    r"(?P<name>[^'\s,)]+)"
+)
 _RAISED = re.compile(r"^\s+(?P<said>(?:\w+\.)*\w*(?:Error|Exception|Exit)\b.*|error: .+)")
 
 
@@ -54,7 +57,9 @@ def _built(finding: Finding, before: Sequence[Line]) -> str:
     """The distribution whose build died: the last source archive before it."""
     archives = [match for line in before if (match := _FILE.search(line.text))]
     named = _FAILED.search(finding.line.text)
-    if archives and (named is None or _name(named["name"]) == _name(archives[-1]["name"])):
+    if named is not None:  # when wheels are built, all archives are there
+        archives = [match for match in archives if _name(match["name"]) == _name(named["name"])]
+    if archives:
         return f"{archives[-1]['name']} {archives[-1]['version']}"
     return named["name"] if named else "a distribution"
 

@@ -341,6 +341,7 @@ DEPLOY = [
     row("deploy.port=http", "deploy.port: should be a whole number, got 'http'"),
     row("deploy.allow_origins=[app.example]", "deploy.allow_origins: 'app.example' is no origin | scheme://host"),
     row("deploy.allow_origins=[http://a,http://b/c]", "deploy.allow_origins: 'http://b/c' is no origin"),
+    row("deploy.allow_origins=[http://a:65536]", "deploy.allow_origins: 'http://a:65536' is no origin"),
     row("deploy=docker deploy.allow_origins=[ftp://a]", "deploy.allow_origins: 'ftp://a' is no origin"),
     row("deploy.allow_origins=http://a", "deploy.allow_origins: should be a list"),
     row("deploy.timeout_seconds=0", "deploy.timeout_seconds: should be above 0, got 0"),

@@ -25,6 +25,7 @@ from orchestrator.deploy.local import Local
 from orchestrator.errors import DeployError
 from orchestrator.products import Endpoint, ModelVersion, Package
 from score import logfile
+from score.replies import FLAGS
 
 MakePackage = Callable[..., Package]
 MakeLocal = Callable[..., Local]

@@ -68,7 +68,9 @@ def test_a_share_goes_to_the_new_package_until_it_has_all(
     assert target.shift(print) is None
     assert make().status().details["candidate"].endswith("70 % of the requests")
     assert make().shift(print) == ModelVersion("model", "7", None, b)
-    assert make().status().details["live"] == "green, Succeeded"
+    status = make().status()
+    assert status.details["live"] == "green, Succeeded"
+    assert (status.version, status.fingerprint, status.details["model"]) == ("7", "b", f"{status.model} 7")
     assert not {"candidate", "waiting"} & set(make().status().details)
     assert answers(endpoint, 10) == {"b": 10}
     assert make().shift(print) == ModelVersion("model", "7", None, b)  # a command that was killed can be run again

@@ -225,6 +225,22 @@ def test_a_walk_back_names_what_pip_went_back_for_and_what_died() -> None:
     assert built(WALK + DIED, "docker") == cause
 
 
+def test_a_walk_back_may_die_when_wheels_are_built_and_may_never_end() -> None:
+    archives = "  Downloading old.pkg-0.14.2.tar.gz (9 kB)\n  Downloading other-1.0.tar.gz (9 kB)\n"
+    output = (
+        "  ╰─> [1 lines of output]\n      ModuleNotFoundError: No module named 'pkg_resources'\n      [end of output]\n"
+    )
+    for last in ("Failed building wheel for old-pkg", "Failed to build installable wheels for some projects (old-pkg)"):
+        cause = built(f"{WALK}{archives}{output}  ERROR: {last}\n")
+        assert "releases of runtime[fuse] (for defaults), and died building old.pkg 0.14.2 from source" in cause
+        assert cause.endswith("ModuleNotFoundError: No module named 'pkg_resources'")
+        assert "could not be compiled" in built(f"{archives}{output}  ERROR: {last}\n")
+    for last in ("error: resolution-too-deep", "pip._vendor.resolvelib.resolvers.ResolutionTooDeep: 200000"):
+        assert built(f"{WALK}{last}\n").endswith(
+            "went back to older and older releases of runtime[fuse] (for defaults)"
+        )
+
+
 def test_a_source_build_that_died_is_no_walk_back() -> None:
     assert built(DIED).startswith(
         "some-pkg 0.9.1 has no wheel for this Python, and building it from source died: ImportError"
