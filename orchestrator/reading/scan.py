@@ -53,7 +53,8 @@ class RowNumbers:
 
     def go_on(self, cells: Iterable[str]) -> bool:
         """Return whether the next cells may be row numbers, too; runs stand behind each other in joined tables."""
-        for cell in cells:
+        for text in cells:
+            cell = text.removesuffix(".0")  # as pandas writes an index of floats
             if not (cell.isascii() and cell.isdigit() and len(cell) < 19):
                 return False
             number = int(cell)
@@ -198,7 +199,8 @@ def _torn(path: Path, header: Header, line: int, number: int, row: Sequence[str]
     if len(row) > width and not any(row[width:]):
         return f"{text}; remove the separator at the end of the rows, or add one to the header"
     if len(row) == width + 1 and number == 1:
-        return f"{text}; if the first column holds row names, write its name, or '', into the header"
+        names = "if the first column holds row names, write its name, or '', into the header"
+        return f"{text}; {names}; if not, put a cell that holds the separator in quotes"
     if any("\n" in cell for cell in row):
         return f"{text}; close the quote in it"
     if len(row) > width and separator != BLANKS:

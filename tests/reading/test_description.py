@@ -46,6 +46,7 @@ def test_one_line_says_how_columns_were_taken(tmp_path: Path) -> None:
         (["1,234.5", "1,000,000", "7"], "write 'data.thousands=\",\"'"),
         (["1.234.567", "12.000", "7"], "write 'data.thousands=\".\"' 'data.decimal=\",\"'"),
         (["1 234", "900"], "write 'data.thousands=\" \"'"),
+        (["1_234", "900"], "write 'data.thousands=\"_\"'"),
         (["1.234", "12.000", "7"], "with a decimal point and each has three digits behind it: if the points group"),
         (["007", "12", "3"], "is read as numbers and holds '007': .* write 'data.text_columns=\\[x\\]'"),
         (["00.5", "12.5"], "holds '00.5'"),
