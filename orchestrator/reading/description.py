@@ -31,7 +31,16 @@ _NOTATIONS = {  # of numbers, by the signs that group thousands and that stand b
         if grouping
         else rf"[+-]?\d*({re.escape(decimal)}\d+)?(?<=\d)"
     )
-    for grouping, decimal in (("", ","), ("", "."), (",", "."), (".", ","), ("'", "."), ("_", "."), (" ", "."), (" ", ","))
+    for grouping, decimal in (
+        ("", ","),
+        ("", "."),
+        (",", "."),
+        (".", ","),
+        ("'", "."),
+        ("_", "."),
+        (" ", "."),
+        (" ", ","),
+    )
 }
 _DRESSED = re.compile(  # numbers with a currency or a unit, in brackets, or with signs of typography
     r"\(?[+\-\u2212]?(?P<before>[^\w\s.,:;/#'\"()+\-\u2212]?)\s*[+\-\u2212]?"
