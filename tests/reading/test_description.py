@@ -28,12 +28,12 @@ def read(folder: Path, *columns: list[str], **keys: Any) -> TableReading:
 
 def test_one_line_says_how_columns_were_taken(tmp_path: Path) -> None:
     columns = [["1", "", "NA"], ["1.5", "2", "3"], ["p", "q", "p"], ["True", "False", "True"], ["u", "", "v"]]
-    found = read(tmp_path, *columns)
+    found = read(tmp_path, *(cells * 2 for cells in columns))
     assert found.line == (
-        "3 rows; 2 numbers, 1 boolean, 2 categories (2 levels); missing: 3 cells in 2 columns (empty 2, 'NA' 1)"
+        "6 rows; 2 numbers, 1 boolean, 2 categories (2 levels); missing: 6 cells in 2 columns (empty 4, 'NA' 2)"
     )
-    assert found.table.splitlines()[0] == "x   numbers (float64), 2 missing (empty 1, 'NA' 1)"
-    assert [column["missing"] for column in found.as_json()["columns"]] == [2, 0, 0, 0, 1]
+    assert found.table.splitlines()[0] == "x   numbers (float64), 4 missing (empty 2, 'NA' 2)"
+    assert [column["missing"] for column in found.as_json()["columns"]] == [4, 0, 0, 0, 2]
     assert read(tmp_path, ["a"] * 3).line == "3 rows; 1 category (1 level); nothing missing"
 
 
@@ -99,7 +99,7 @@ def test_plain_columns_have_no_note(tmp_path: Path, cells: list[str]) -> None:
 
 
 def test_nothing_is_said_of_what_the_configuration_settles(tmp_path: Path) -> None:
-    found = read(tmp_path, ["1.234,5", "7", "12"], ["007", "012", "3"], ["NA", "b", ""], thousands=".", decimal=",",
+    found = read(tmp_path, ["1.234,5", "7"] * 2, ["007", "3"] * 2, ["NA", "NA", "NA", ""], thousands=".", decimal=",",
                  text_columns=("x1",), keep_default_na=False)  # fmt: skip
     assert found.notes == ()
     assert [(column.kind, column.missing) for column in found.columns] == [
