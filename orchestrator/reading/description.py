@@ -31,8 +31,22 @@ _NOTATIONS = {  # of numbers, by the signs that group thousands and that stand b
         if grouping
         else rf"[+-]?\d*({re.escape(decimal)}\d+)?(?<=\d)"
     )
-    for grouping, decimal in (("", ","), ("", "."), (",", "."), (".", ","), ("'", "."), (" ", "."), (" ", ","))
+    for grouping, decimal in (
+        ("", ","),
+        ("", "."),
+        (",", "."),
+        (".", ","),
+        ("'", "."),
+        ("_", "."),
+        (" ", "."),
+        (" ", ","),
+    )
 }
+_DRESSED = re.compile(  # numbers with a currency or a unit, in brackets, or with signs of typography
+    r"\(?[+\-\u2212]?(?P<before>[^\w\s.,:;/#'\"()+\-\u2212]?)\s*[+\-\u2212]?"
+    r"\d(?:[\d.,'\u2019\u00a0\u202f ]*\d)?\s*(?P<after>[^\s\d()+\-]{0,6})\)?-?"
+)
+_UNDRESSED = re.compile(r"[+-]?[\d.,' ]+")
 _THREE = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _MOSTLY = 0.9  # of the values: a column of them is meant to be numbers
@@ -195,7 +209,17 @@ def _looks_numeric(texts: Mapping[str, int], form: TableFormat) -> str:
     if few and form.decimal == "." and form.thousands is None:
         listed = ",".join(f'"{word}"' for word in words)
         return f"all but {', '.join(map(repr, words))}; if that means missing, write 'data.missing_values=[{listed}]'"
-    return ""
+    return _dressed(sample, total)
+
+
+def _dressed(sample: Mapping[str, int], total: int) -> str:
+    """Return what to write where most texts are numbers in one currency, in one unit, in brackets, or the like."""
+    fits = {text: match for text in sample if (match := _DRESSED.fullmatch(text))}
+    units = {match.group("before", "after") for match in fits.values()} - {("", "")}
+    odd = next((text for text in fits if not _UNDRESSED.fullmatch(text)), None)
+    if odd is None or len(fits) < 2 or len(units) > 1 or sum(sample[text] for text in fits) < _MOSTLY * total:
+        return ""
+    return f"{odd!r}; write plain numbers into the file, without units, brackets and other signs"
 
 
 def _override(key: str, sign: str) -> str:

@@ -53,7 +53,8 @@ class RowNumbers:
 
     def go_on(self, cells: Iterable[str]) -> bool:
         """Return whether the next cells may be row numbers, too; runs stand behind each other in joined tables."""
-        for cell in cells:
+        for text in cells:
+            cell = text.removesuffix(".0")  # as pandas writes an index of floats
             if not (cell.isascii() and cell.isdigit() and len(cell) < 19):
                 return False
             number = int(cell)
@@ -123,8 +124,8 @@ def scan(path: Path, header: Header, form: TableFormat, columns: Collection[str]
     """
     import pyarrow as pa
 
-    if form.separator != BLANKS:
-        with suppress(pa.ArrowInvalid):  # a row is torn, which csv names by its line, or only csv can read it
+    if form.separator != BLANKS and form.separator.isascii():
+        with suppress(pa.ArrowException):  # a row is torn, which csv names by its line, or only csv can read it
             return _looked_at(_quick_chunks(path, header, form), header, form, columns)
     return _looked_at(_chunks(path, header, form), header, form, columns)
 
@@ -146,7 +147,7 @@ def _quick_chunks(path: Path, header: Header, form: TableFormat) -> Iterator[Seq
     """Yield the rows behind the header as columns of text, read by pyarrow: many times as fast as csv.
 
     Raises:
-        ArrowInvalid: a row is torn, or pyarrow cannot read it.
+        ArrowException: a row is torn, or pyarrow cannot read it.
     """
     import pyarrow as pa
     from pyarrow import csv
@@ -161,13 +162,14 @@ def _quick_chunks(path: Path, header: Header, form: TableFormat) -> Iterator[Seq
                 block_size=_BLOCK,
                 encoding=encoding,
                 column_names=header.names,
-                skip_rows_after_names=1,  # the header: its cells may have line ends
             ),
             csv.ParseOptions(delimiter=form.separator, newlines_in_values=True),
             text_only,
         )
+        skip = 1  # the header; pyarrow's own option would skip a blank line before it
         for batch in reader:
-            yield batch.columns
+            yield batch.slice(skip).columns
+            skip = max(0, skip - batch.num_rows)
 
 
 def _chunks(path: Path, header: Header, form: TableFormat) -> Iterator[Sequence[pa.Array]]:
@@ -193,11 +195,12 @@ def _chunks(path: Path, header: Header, form: TableFormat) -> Iterator[Sequence[
 def _torn(path: Path, header: Header, line: int, number: int, row: Sequence[str], separator: str) -> str:
     """Return the words for the first row that has not one cell for each name."""
     width = len(header.names)
-    text = f"{path.name}, line {line} (row {number}) has {len(row)} cells and the header {width}"
+    text = f"{path.name}, line {line} (row {number}) has {len(row)} cell{'s' * (len(row) != 1)} and the header {width}"
     if len(row) > width and not any(row[width:]):
         return f"{text}; remove the separator at the end of the rows, or add one to the header"
     if len(row) == width + 1 and number == 1:
-        return f"{text}; if the first column holds row names, write its name, or '', into the header"
+        names = "if the first column holds row names, write its name, or '', into the header"
+        return f"{text}; {names}; if not, put a cell that holds the separator in quotes"
     if any("\n" in cell for cell in row):
         return f"{text}; close the quote in it"
     if len(row) > width and separator != BLANKS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from numbers import Number
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +44,8 @@ def load(data: DataSpec, search: Search) -> Dataset:
     X, y = _apart(table, data)
     classes = None
     if is_classifier(search.estimator.estimator):
-        try:
+        with _meant_as_one(y.unique().tolist()):
             y, classes = _coded(y, data)
-        except DataError as error:  # labels that are meant to be one may be what is wrong
-            alike = alike_in_words(lookalikes(y.unique().tolist()))
-            raise DataError(f"{error}; {alike}" if alike else str(error)) from error
         if problems := list(label_problems(search.estimator, classes)):
             raise SpecError(problems)
     else:
@@ -56,15 +53,28 @@ def load(data: DataSpec, search: Search) -> Dataset:
     try:  # what its endpoint could not be asked in JSON is told now, and not after the training
         contract = Contract.describe(X, model_name="", task="regression")
     except ValueError as error:
-        raise DataError(f"data.path: {error} (data.drop)") from error
+        raise DataError(f"data.path: {error} (data.text_columns, data.drop)") from error
     reading = described(table, contract.columns, X, table.frame[data.target])
     parts = data.cache_parts()
     return Dataset(X, y, classes, digest({"file": parts["data file"], "target": data.target}), reading)
 
 
+@contextlib.contextmanager
+def _meant_as_one(labels: Sequence[Any]) -> Iterator[None]:
+    """Say of labels that do not fit which of them differ in blanks or case only: that may be all that is wrong."""
+    try:
+        yield
+    except DataError as error:
+        if alike := alike_in_words(lookalikes(labels)):
+            raise DataError(f"data.target: {alike}; as they are, {error}") from error
+        raise
+
+
 def _apart(table: Table, data: DataSpec) -> tuple[pd.DataFrame, pd.Series]:
     """The features and the target; every row must have the latter."""
     X, y = table.frame.drop(columns=data.target), table.frame[data.target]
+    if y.empty:
+        raise DataError(f"data.path: {data.path.name} has no rows besides its header")
     if X.shape[1] == 0:
         raise DataError(f"data.path: {data.path.name} has no column besides the target '{data.target}'")
     if missing := int(y.isna().sum()):
@@ -133,11 +143,14 @@ def split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Split
         DataError: a part would be too small for the search, a metric does not suit the number of classes, or one-hot
             encoding would make too many columns.
     """
+    check_one_hot(dataset.X, search.estimator.estimator, data.max_one_hot)
+    with _meant_as_one(dataset.classes or ()):
+        return _split(dataset, data, search, seed)
+
+
+def _split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Split:
     from sklearn.model_selection import train_test_split
 
-    check_one_hot(dataset.X, search.estimator.estimator, data.max_one_hot)
-
-    check_one_hot(dataset.X, search.estimator.estimator, data.max_one_hot)
     classes = dataset.classes
     if classes is not None:
         _check_metrics(classes, search)

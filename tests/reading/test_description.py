@@ -28,12 +28,12 @@ def read(folder: Path, *columns: list[str], **keys: Any) -> TableReading:
 
 def test_one_line_says_how_columns_were_taken(tmp_path: Path) -> None:
     columns = [["1", "", "NA"], ["1.5", "2", "3"], ["p", "q", "p"], ["True", "False", "True"], ["u", "", "v"]]
-    found = read(tmp_path, *columns)
+    found = read(tmp_path, *(cells * 2 for cells in columns))
     assert found.line == (
-        "3 rows; 2 numbers, 1 boolean, 2 categories (2 levels); missing: 3 cells in 2 columns (empty 2, 'NA' 1)"
+        "6 rows; 2 numbers, 1 boolean, 2 categories (2 levels); missing: 6 cells in 2 columns (empty 4, 'NA' 2)"
     )
-    assert found.table.splitlines()[0] == "x   numbers (float64), 2 missing (empty 1, 'NA' 1)"
-    assert [column["missing"] for column in found.as_json()["columns"]] == [2, 0, 0, 0, 1]
+    assert found.table.splitlines()[0] == "x   numbers (float64), 4 missing (empty 2, 'NA' 2)"
+    assert [column["missing"] for column in found.as_json()["columns"]] == [4, 0, 0, 0, 2]
     assert read(tmp_path, ["a"] * 3).line == "3 rows; 1 category (1 level); nothing missing"
 
 
@@ -46,6 +46,7 @@ def test_one_line_says_how_columns_were_taken(tmp_path: Path) -> None:
         (["1,234.5", "1,000,000", "7"], "write 'data.thousands=\",\"'"),
         (["1.234.567", "12.000", "7"], "write 'data.thousands=\".\"' 'data.decimal=\",\"'"),
         (["1 234", "900"], "write 'data.thousands=\" \"'"),
+        (["1_234", "900"], "write 'data.thousands=\"_\"'"),
         (["1.234", "12.000", "7"], "with a decimal point and each has three digits behind it: if the points group"),
         (["007", "12", "3"], "is read as numbers and holds '007': .* write 'data.text_columns=\\[x\\]'"),
         (["00.5", "12.5"], "holds '00.5'"),
@@ -57,6 +58,12 @@ def test_one_line_says_how_columns_were_taken(tmp_path: Path) -> None:
             "'NA' in 1 cells was taken for missing; if it is a value, write data.keep_default_na=false",
         ),
         (["None", "a", "null"], "'None', 'null' in 2 cells was taken for missing"),
+        (["12%", "3.5%", "7%"], "looks like numbers: '12%'; write plain numbers into the file"),
+        (["$1.50", "$-2", "$1,000.25"], "looks like numbers: '\\$1.50'; write plain"),
+        (["12 kmpl", "8.5 kmpl"], "looks like numbers: '12 kmpl'; write plain"),
+        (["(1.5)", "2.25", "(3)"], "looks like numbers: '\\(1.5\\)'; write plain"),
+        (["\u22121.5", "2", "3.5"], "looks like numbers: '\u22121.5'; write plain"),
+        (["1\u00a0234", "12\u00a0345", "7"], "looks like numbers: .*; write plain"),
         ([f"id{i}" for i in range(40)], "has 40 distinct texts in 40 rows, like an identifier .* 'data.drop=\\[x\\]'"),
     ],
 )
@@ -77,6 +84,13 @@ def test_what_looks_like_a_mistake_is_told_with_the_key(tmp_path: Path, cells: l
         ["0", "10"],
         ["1.0", "2.0"],
         ["a", "b"],
+        ["A1", "A2"],
+        ["2024-01-05", "2024-02-05"],
+        ["12:30", "13:45"],
+        ["1st", "2nd", "3rd"],
+        ["1.2.3", "1.10.0"],
+        ["10-20", "20-30"],
+        ["1/2", "3/4"],
         ["-0.5", "0"],
     ],
 )
@@ -85,7 +99,7 @@ def test_plain_columns_have_no_note(tmp_path: Path, cells: list[str]) -> None:
 
 
 def test_nothing_is_said_of_what_the_configuration_settles(tmp_path: Path) -> None:
-    found = read(tmp_path, ["1.234,5", "7", "12"], ["007", "012", "3"], ["NA", "b", ""], thousands=".", decimal=",",
+    found = read(tmp_path, ["1.234,5", "7"] * 2, ["007", "3"] * 2, ["NA", "NA", "NA", ""], thousands=".", decimal=",",
                  text_columns=("x1",), keep_default_na=False)  # fmt: skip
     assert found.notes == ()
     assert [(column.kind, column.missing) for column in found.columns] == [

@@ -375,7 +375,8 @@ def test_words_that_training_took_for_missing_are_missing_everywhere(tmp_path: P
             status, reply, _ = scorer.answer(json.dumps({"data": [{"price": None, "country": word, "zip": 1}] * rows}))
             assert status == 200, reply
             assert json.loads(reply)["probabilities"][0][1] == pytest.approx(probabilities[0])
-    assert scorer.answer(json.dumps({"data": [{"price": None, "country": "XX", "zip": 1}]})).status == 400
+    answer = scorer.answer(json.dumps({"data": [{"price": None, "country": "XX", "zip": 1}]}))
+    assert answer.headers["X-Unseen-Values"] == "country"  # a value, and none that means missing
 
 
 def test_what_batch_says_of_the_input_goes_before_what_training_knew(tmp_path: Path, people: pd.DataFrame) -> None:

@@ -142,6 +142,7 @@ def test_a_separator_at_the_end_of_every_line_makes_no_column(kit: Any) -> None:
     [
         ([*range(30)], False),
         ([*range(1, 31)], False),
+        ([*map(float, range(30))], False),
         ([*range(15, 30), *range(15)], False),
         ([*range(15), *range(15)], False),
         ([0, 1] * 15, True),
@@ -202,8 +203,14 @@ def test_words_may_be_values(kit: Any) -> None:
 
 def test_labels_that_are_meant_to_be_one_are_told(kit: Any) -> None:
     text = "x,y\n1,No\n2,No \n3,Yes\n"
-    with pytest.raises(DataError, match=r"data\.positive: .*; 'No' and 'No ' differ in blanks or case only"):
+    with pytest.raises(
+        DataError, match=r"data\.target: 'No' and 'No ' differ in blanks or case only; .* data\.positive: "
+    ):
         kit.load(text, positive="Yes")
+    with pytest.raises(DataError, match=r"data\.target: 'No' and 'No ' differ .* search\.scoring: roc_auc tell"):
+        kit.split(text, kit.search(scoring=["roc_auc"], refit="roc_auc"))
+    with pytest.raises(DataError, match=r"data\.target: 'No' and 'No ' differ .* class 'No ' .*has 1 rows"):
+        kit.split(text.replace("No \n", "No\n") + "9,No \n")
 
 
 def test_strings_that_mean_missing(kit: Any) -> None:
@@ -216,7 +223,13 @@ def test_strings_that_mean_missing(kit: Any) -> None:
     [
         (b"x,y\n\xff,1\n", {}, r"data\.encoding: table\.csv is not written in utf-8 \(.*\); name its encoding"),
         (b"", {}, r"data\.path: .*table\.csv cannot be read as csv: the file is empty"),
-        (b'x,y\n1,1\n"1,2\n', {}, r"data\.path: table\.csv, line 3 \(row 2\) has 1 cells .*; close the quote in it"),
+        (b'x,y\n1,1\n"1,2\n', {}, r"data\.path: table\.csv, line 3 \(row 2\) has 1 cell .*; close the quote in it"),
+        (b"x,y\n", {}, r"data\.path: table\.csv has no rows besides its header"),
+        (
+            f"x,y\n{2**70},1\n1,0\n".encode(),
+            {},
+            r"'x' is of integers beyond 64 bits: .* \(data\.text_columns, data\.drop\)",
+        ),
         (b"no parquet", {"format": "parquet"}, r"data\.path: .*table\.parquet cannot be read as parquet: "),
     ],
 )
