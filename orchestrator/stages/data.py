@@ -136,8 +136,6 @@ def split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Split
     from sklearn.model_selection import train_test_split
 
     check_one_hot(dataset.X, search.estimator.estimator, data.max_one_hot)
-
-    check_one_hot(dataset.X, search.estimator.estimator, data.max_one_hot)
     classes = dataset.classes
     if classes is not None:
         _check_metrics(classes, search)
