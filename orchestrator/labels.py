@@ -95,6 +95,9 @@ class Coding:
         many = isinstance(value, list | tuple)
         if bare in BY_LABEL and many and value and all(isinstance(each, Mapping) for each in value):
             return [_mapping(each, one) for each in value]
+        if bare in IN_ORDER and isinstance(value, Mapping):
+            labels = ", ".join(map(str, sorted(self.classes, key=sort_key)[:10]))
+            raise UnknownLabelError(f"should be a list of numbers in the order of the labels ({labels}), got a mapping")
         if bare in IN_ORDER and many:
             return order(list(value))
         if bare in ONE_LABEL and many:

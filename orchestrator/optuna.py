@@ -20,6 +20,7 @@ from orchestrator.config import checks
 from orchestrator.config.compose import plain
 from orchestrator.config.spec import one_is_a_list
 
+GRID = "model.param_grid"
 RESULTS = "optimization_results.yaml"  # the sweeper's own file
 NOTHING = (
     "search=optuna: there is nothing to choose; add values to model.param_grid, or a range such as "
@@ -44,12 +45,14 @@ class Guide(Callback):
             raise SystemExit(1)
         typed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
         swept = [override.key_or_group for override in typed if override.is_sweep_override()]
-        others = [override.input_line for override in typed if not _sets_the_grid(override)]
+        others = [override.input_line for override in typed if not (_sets_the_grid(override) or _removes_it(override))]
         if "model" in swept:
             raise SystemExit(ONE_MODEL)
-        params = {**choices_of(task["model"]["param_grid"]), **(config.hydra.sweeper.params or {})}
+        params = {**choices_of(task["model"].get("param_grid")), **(config.hydra.sweeper.params or {})}
         if not params and not swept:
             raise SystemExit(NOTHING)
+        if any(map(_removes_it, typed)):  # a choice, since only choices stand before what is chosen
+            params = {f"~{GRID}": 'choice("null")', **params}
         with flag_override(config, ["readonly", "struct"], [False, False]):
             config.hydra.sweeper.params = params
             config.hydra.overrides.task = others  # else each job would get the whole grid beside what was chosen
@@ -77,7 +80,12 @@ class Guide(Callback):
 def _sets_the_grid(override: Override) -> bool:
     """Whether a typed override only says what Optuna chooses among: then it is in the composed grid."""
     values = not override.is_sweep_override() and not override.is_delete()
-    return values and f"{override.key_or_group}.".startswith("model.param_grid.")
+    return values and f"{override.key_or_group}.".startswith(f"{GRID}.")
+
+
+def _removes_it(override: Override) -> bool:
+    """Whether a typed override removes the model's own grid as a whole."""
+    return override.is_delete() and override.key_or_group == GRID
 
 
 def choices_of(grid: Mapping[str, Any] | None) -> dict[str, str]:

@@ -63,7 +63,7 @@ def dummy_scores(scorers: Mapping[str, Any], split: Split) -> dict[str, float]:
         for name, score in scorers.items():
             try:
                 found[name] = float(score(dummy, split.X_test, split.y_test))
-            except Exception:  # noqa: BLE001, S112 - a scorer of somebody else may raise anything
+            except Exception:  # noqa: BLE001, S112 - a foreign scorer may raise anything
                 continue
     return found
 

@@ -472,8 +472,9 @@ def test_optuna_leads_a_sweep_and_its_best_is_one_command_away(tmp_path: Path) -
     [
         ["model.param_grid={max_depth:[2,7],n_estimators:[5,9],min_samples_leaf:[1,4]}"],
         ["model.param_grid.max_depth=[2,7]", "+model.param_grid.min_samples_leaf=[1,4]"],
+        ["~model.param_grid", "+model.param_grid={max_depth:[2,7],n_estimators:[5,9],min_samples_leaf:[1,4]}"],
     ],
-    ids=["mapping", "lists"],
+    ids=["mapping", "lists", "another"],
 )
 def test_a_trial_measures_one_candidate_of_a_typed_grid(elsewhere: Desk, grid: list[str]) -> None:
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")

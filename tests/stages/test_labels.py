@@ -145,6 +145,8 @@ def test_priors_have_a_number_for_each_label(kit: Kit) -> None:
         SpecError, match=r"model\.params\.priors: .* 3 labels, in their order \(high, low, middle\), got 2"
     ):
         kit.load(table(THREE), kit.search(BAYES, params={"priors": [0.5, 0.5]}))
+    with pytest.raises(SpecError, match=r"model\.params\.priors: .* of the labels \(bad, good\), got a mapping"):
+        kit.load(table(WORDS), kit.search(BAYES, params={"priors": {"good": 0.5, "bad": 0.5}}))
 
 
 @pytest.mark.parametrize(
