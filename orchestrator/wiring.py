@@ -48,6 +48,7 @@ from orchestrator.rebuilding import rebuilding
 from orchestrator.rehearsing import rehearsed
 from orchestrator.tracking import Checking, Tracker
 from orchestrator.tracking.limits import parameters
+from orchestrator.warning_filters import FILTERS
 
 
 @dataclass(frozen=True)
@@ -186,4 +187,5 @@ def execute(config: Mapping[str, Any], observers: Sequence[Observer] = ()) -> en
     Raises:
         OrchestratorError: telling what is wrong and how to mend it.
     """
-    return bind(checks.check(config), config).start(observers)
+    with FILTERS.kept():
+        return bind(checks.check(config), config).start(observers)
