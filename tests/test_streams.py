@@ -134,6 +134,7 @@ def test_an_unquoted_path_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("state", "message"),
     [
+        ("", "state_dir: should name a folder, such as state"),
         ("{tmp}/a:b", "state_dir: {tmp}/a:b holds ':', at which PYTHONPATH is split; name another folder"),
         ("{tmp}/${{x}}", "state_dir: refers to 'x', and there is no such key"),
         ('"{tmp}/a\nb"', "state_dir: '{tmp}/a\\nb' holds letters that cannot be printed; name another folder"),

@@ -112,7 +112,7 @@ def plain(config: DictConfig, **values: Any) -> Config:
     OmegaConf.set_struct(config, False)
     config = DictConfig(OmegaConf.to_container(config, resolve=False))
     with suppress(OmegaConfBaseException):  # which is found again below, with its place
-        if isinstance(config.get("state_dir"), str):
+        if isinstance(config.get("state_dir"), str) and config.state_dir.strip():  # an empty one is refused below
             absolute = (ROOT / Path(config.state_dir).expanduser()).resolve()
             config.state_dir = str(absolute).replace("${", r"\${")  # a path, and no interpolation any more
     for name, value in values.items():

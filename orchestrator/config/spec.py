@@ -557,6 +557,13 @@ class RunSpec(Section):
             parts |= section.ordered()
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
+    @field_validator("state_dir", mode="before")
+    @classmethod
+    def _named(cls, path: Any) -> Any:
+        if isinstance(path, str) and not path.strip():  # as a path it would be the repository's own folder
+            raise ValueError("should name a folder, such as state")
+        return path
+
     @field_validator("state_dir")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
