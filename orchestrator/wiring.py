@@ -93,16 +93,16 @@ class Run:
         return any(step.gives is Report or {Report, Tracker} <= set(step.takes.values()) for step in self.steps)
 
     def _make_ready(self, progress: Progress) -> None:
-        if checks.meets_azure(self.spec):
-            try:
-                auth.check(self.spec.azure.auth)
-            except auth.NoWayInError as error:  # said now, and not after the training
-                raise DeployError(str(error)) from error
         for one in (self.given[Target], self.tracker):
             if isinstance(one, Needing):
                 one.check_installed()
             if isinstance(one, Telling):
                 one.tell_to(progress)
+        if checks.meets_azure(self.spec):
+            try:
+                auth.check(self.spec.azure.auth)
+            except auth.NoWayInError as error:  # said now, and not after the training
+                raise DeployError(str(error)) from error
         target = self.given[Target]
         if isinstance(target, Preflight) and any(Rollout in step.takes.values() for step in self.steps):
             target.preflight()

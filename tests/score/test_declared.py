@@ -85,8 +85,8 @@ def test_another_coding_is_a_415_that_names_those_that_are_known(ask: Ask, path:
     [
         (b'{"data": []}', "the body is no gzip, which the header Content-Encoding declares"),
         (b"", "ends before the gzip in it does"),
-        (gzip.compress(b'{"data": []}')[:-5], "ends before the gzip in it does"),
-        (gzip.compress(b'{"data": []}') + b"more", "the body is no gzip"),
+        (gzip.compress(b'{"data": []}', mtime=0)[:-5], "ends before the gzip in it does"),
+        (gzip.compress(b'{"data": []}', mtime=0) + b"more", "the body is no gzip"),
     ],
 )
 def test_what_is_not_compressed_as_declared_is_a_400(ask: Ask, body: bytes, detail: str) -> None:

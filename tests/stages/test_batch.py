@@ -425,7 +425,7 @@ def test_a_long_cell_is_scored(score: Score, rows: pd.DataFrame) -> None:
     [
         (b"PK\x03\x04...", "batch.input: new.csv is a zip archive; unpack it"),
         ("a,b\n".encode("utf-16"), "batch.encoding: new.csv begins with the byte order mark of UTF-16; write utf-16"),
-        (gzip.compress(b"a,b\n1,2\n" * 99)[:20], "batch.input: .*new.csv cannot be read: "),
+        (gzip.compress(b"a,b\n1,2\n" * 99, mtime=0)[:20], "batch.input: .*new.csv cannot be read: "),
     ],
 )
 def test_a_file_of_another_kind_is_told(score: Score, tmp_path: Path, content: bytes, message: str) -> None:
