@@ -235,7 +235,8 @@ def _kind_of(
         few, decided = levels.judge(len(distinct), rows)
         return ("category", decided, sorted(distinct)) if few else ("string", decided, None)
     held = f"object with {' and '.join(sorted(kind.__name__ for kind in types))}" if types else dtype
-    held = "of integers beyond 64 bits" if types == {int} else held
+    if types == {int} and any(abs(value) >= 2**63 for value in (*seen, *seen_out)):
+        held = "of integers beyond 64 bits"
     raise ValueError(f"column {values.name!r} is {held}: make it numbers, booleans or text, or leave it out")
 
 

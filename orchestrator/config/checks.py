@@ -64,10 +64,10 @@ class Told:
         return (problem for problem in found if not self._follows(problem.at))
 
     def _follows(self, at: str) -> bool:
-        if any(map(self._wrong, self.sources.get(at, ()))):
-            return True
         names = at.split(".")
         above = {".".join(names[:depth]) for depth in range(1, len(names) + 1)}
+        if any(self._wrong(source) for place in above for source in self.sources.get(place, ())):
+            return True
         decisive = {f"{place}.{key}" for place in above for key in ("_target_", "estimator")}
         return bool(self.places & (above | decisive))
 

@@ -61,6 +61,7 @@ class BlueGreen(OnlineEndpoint):
             served = seen.serving(wanted) if seen else None
             if seen and served:
                 self._keep(seen, served)
+                self._label(served, wanted[aci_plan.VERSION])
             else:
                 served = self._serve(package, wanted, seen)
             number = served.number
@@ -226,6 +227,12 @@ class BlueGreen(OnlineEndpoint):
             self._move(colour, base, share)
             if base is not None:
                 self._before.append(before)
+
+    def _label(self, colour: Colour, version: str) -> None:
+        """Call a deployment that is kept by the version that its package has now."""
+        if version not in {"-", colour.tags.get(aci_plan.VERSION)}:
+            seen = self._asked(lambda _: self._there())
+            self._route(seen.labelled(colour, version))
 
     def _serve(self, package: Package, tags: Mapping[str, str], seen: Seen | None) -> Colour:
         """Make the other colour of this package, test it without traffic, and give it its share."""

@@ -34,25 +34,29 @@ def look(client: Any, name: str) -> Seen | None:
         found = list(client.online_deployments.list(name))
     except ResourceNotFoundError:
         return None
+    labels = managed_plan.labels(endpoint.tags or {})
     return Seen(
         url=endpoint.scoring_uri or "",
         auth_mode=str(endpoint.auth_mode),
         tags=dict(endpoint.tags or {}),
         traffic=dict(endpoint.traffic or {}),
-        colours={one.name: _colour(one) for one in found},
+        colours={one.name: _colour(one, labels) for one in found},
         mirror={name: share for name, share in (endpoint.mirror_traffic or {}).items() if share},
         compute=getattr(endpoint, "compute", None) or "",  # a managed one has none
     )
 
 
-def _colour(deployment: Any) -> Colour:
+def _colour(deployment: Any, labels: Mapping[str, str]) -> Colour:
+    tags = dict(deployment.tags or {})
+    if version := labels.get(tags.get(managed_plan.NUMBER, "")):
+        tags[aci_plan.VERSION] = version
     scale = deployment.scale_settings
     most = getattr(scale, "max_instances", None)
     count = f"{scale.min_instances} to {most}" if most else deployment.instance_count
     return Colour(
         deployment.name,
         _plain(deployment.provisioning_state),
-        dict(deployment.tags or {}),
+        tags,
         f"{count} x {deployment.instance_type or 'the default instance type'}",
     )
 

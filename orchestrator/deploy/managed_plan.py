@@ -20,6 +20,7 @@ COLOURS = ("blue", "green")
 # A colour is used again and again, so each deployment has a number of its own; the endpoint says which were tested, and
 # which one takes over step by step.
 NUMBER, TESTED, CANDIDATE = "deployment_number", "tested_deployment", "candidate_deployment"
+LABELS = "version_labels"  # of deployments whose package was registered again: number:version, separated by commas
 MADE = {"made_by": "sklearn-orchestrator"}  # of an endpoint: else somebody else made it, and it stays
 
 
@@ -130,6 +131,19 @@ class Seen:
         """The tag of the tested deployments, with this one among them; alone, where no other stays beside it."""
         beside = [one.number for one in self.colours.values() if one != colour and self.tested(one)]
         return ",".join([*(beside if self.candidate else []), colour.number])
+
+    def labelled(self, colour: Colour, version: str) -> Route:
+        """The requests stay as they are, and this deployment is called by another version from now on."""
+        numbers = {one.number for one in self.colours.values()}
+        kept = {number: label for number, label in labels(self.tags).items() if number in numbers}
+        text = ",".join(f"{number}:{label}" for number, label in {**kept, colour.number: version}.items())
+        return Route(self.traffic, self.mirror, {LABELS: text})
+
+
+def labels(tags: Mapping[str, str]) -> dict[str, str]:
+    """The versions that deployments are called by since their package was registered again, by their numbers."""
+    pairs = (part.partition(":") for part in tags.get(LABELS, "").split(",") if part)
+    return {number: version for number, _, version in pairs}
 
 
 def route(colour: Colour, base: Colour | None, share: Share) -> Route:

@@ -84,6 +84,7 @@ def test_each_dtype_comes_back_from_json_as_it_was(values: pd.Series) -> None:
         ([1 + 2j], "complex128"),
         (pd.Series(["a", 1], dtype=object), "object with int and str"),
         (pd.Series([1, 2], dtype=object), "object with int"),
+        (pd.Series([1, 2**70], dtype=object), "of integers beyond 64 bits"),
         (pd.Series([[1], [2]]), "object with list"),
         (pd.period_range("2020", periods=1), "period"),
         (pd.Series([1, 0], dtype="Sparse[int]"), "Sparse"),

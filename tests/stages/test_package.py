@@ -426,9 +426,9 @@ def test_a_lambda_is_refused(kit: Kit, toy: tuple[Split, Trained]) -> None:
 
 def test_a_column_without_json_is_refused(kit: Kit, toy: tuple[Split, Trained]) -> None:
     parts, trained = toy
-    dates = parts.X_train.assign(when=pd.Timestamp("2026-01-01"))
+    dates, later = (X.assign(when=pd.Timestamp("2026-01-01")) for X in (parts.X_train, parts.X_test))
     with pytest.raises(PackageError, match=r"data: column 'when' is datetime64.*make it numbers, booleans or text"):
-        kit.package(replace(parts, X_train=dates), trained)
+        kit.package(replace(parts, X_train=dates, X_test=later), trained)
 
 
 # --- the proof
