@@ -1,6 +1,6 @@
 """``python check.py``: everything that must hold, in one command: ruff, mypy, import-linter, pytest.
 
-``python check.py -k engine`` hands its arguments to pytest.
+Tests run in two processes, each file in one of them. ``python check.py -k engine`` hands its arguments to pytest.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def main() -> int:
     """Run every check, also after one that failed; the number of those that did."""
     root = Path(__file__).resolve().parent
     failed = 0
-    for command in (*CHECKS, ("-m", "pytest", *sys.argv[1:])):
+    for command in (*CHECKS, ("-m", "pytest", "-n", "2", "--dist", "loadfile", *sys.argv[1:])):
         print(f"== {' '.join(command)}", flush=True)
         failed += subprocess.run([sys.executable, *command], cwd=root, check=False).returncode != 0
     return failed
