@@ -30,10 +30,13 @@ if TYPE_CHECKING:
 BASE = "BASE_IMAGE"  # the Dockerfile's argument that names the image it starts from
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"})  # every Dockerfile takes them
 END_SECONDS = 20
+ATTEMPTS = 3
 LOG = "building.log"  # there while an image is built, and after a command that was killed just then
 REQUIREMENTS = "requirements.txt"
 _MADE = re.compile(r"^Step \d+/\d+ : (?!FROM)[^\n]*\n(?:(?!^Step ).*\n)*? ---> ([0-9a-f]{12})$", re.MULTILINE)
 _RAN = re.compile(r"^ ---> Running in ([0-9a-f]{12})$", re.MULTILINE)
+# Another command removed a layer that this build had taken from the engine's cache; the next attempt makes it anew
+_LAYER_LOST = re.compile(r"unknown parent image ID|failed to set parent|No such image: sha256")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -57,17 +60,20 @@ def build(
             ([FILE, REQUIREMENTS], {"tag": libraries(wanted.image), "target": LIBRARIES}),
             (None, {"tag": wanted.image}),
         ):
-            error = ""
-            with _context(wanted.package, files) as context:
-                steps = client.api.build(
-                    fileobj=context, custom_context=True, rm=True, forcerm=True, decode=True, **options, **extra
-                )
-                for step in steps:
-                    text = _COLOUR.sub("", str(step.get("stream") or step.get("error") or ""))
-                    error = str(step.get("error") or error)
-                    log.write(text)
-                    log.flush()  # what is made is known, also if we are killed now
-                    say.hear(text)
+            for _ in range(ATTEMPTS):
+                error = ""
+                with _context(wanted.package, files) as context:
+                    steps = client.api.build(
+                        fileobj=context, custom_context=True, rm=True, forcerm=True, decode=True, **options, **extra
+                    )
+                    for step in steps:
+                        text = _COLOUR.sub("", str(step.get("stream") or step.get("error") or ""))
+                        error = str(step.get("error") or error)
+                        log.write(text)
+                        log.flush()  # what is made is known, also if we are killed now
+                        say.hear(text)
+                if not _LAYER_LOST.search(error):
+                    break
             if error:
                 break
     text = (home.path / LOG).read_text()

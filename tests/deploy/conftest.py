@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import json
@@ -188,10 +189,13 @@ def engine() -> Iterator[DockerClient]:
 @pytest.fixture(scope="session")
 def stub_libraries(engine: DockerClient) -> Iterator[list[str]]:
     """Holds the images of the stubs' libraries, which every test's own images share, until the last test is done."""
+    from docker.errors import ImageNotFound
+
     kept: list[str] = []
     yield kept
     for tag in kept:
-        engine.images.remove(tag)
+        with contextlib.suppress(ImageNotFound):
+            engine.images.remove(tag)
 
 
 @pytest.fixture

@@ -256,6 +256,43 @@ def test_a_build_that_fails_tells_why_also_if_clearing_up_fails(
         )
 
 
+@pytest.mark.parametrize("lost", [1, image.ATTEMPTS - 1, image.ATTEMPTS])
+def test_a_layer_that_another_command_removed_is_built_again(
+    lost: int, make_package: MakePackage, tmp_path: Path
+) -> None:
+    pytest.importorskip("docker")
+    package = make_package("a")
+    wanted = SERVED.model_copy(update={"path": package.path})
+    asked: list[str] = []
+
+    class Engine:
+        images = api = property(lambda self: self)
+
+        def get(self, name: str) -> None:
+            """It is there."""
+
+        def __call__(self, **_: object) -> list[object]:
+            return []
+
+        def build(self, *, tag: str, **_: Any) -> list[dict[str, str]]:
+            asked.append(tag)
+            if len(asked) <= lost:
+                return [{"error": f"failed to set parent sha256:{'7' * 64}: unknown parent image ID sha256:{'7' * 64}"}]
+            return [{"stream": "Successfully built\n"}]
+
+    def build() -> None:
+        client = cast("DockerClient", Engine())
+        image.build(client, wanted, {"BASE_IMAGE": "b"}, None, Folder(tmp_path), Waiting(lambda _: None, ""))
+
+    if lost < image.ATTEMPTS:
+        build()
+        assert asked == [image.libraries(wanted.image)] * (lost + 1) + [wanted.image]
+    else:
+        with pytest.raises(DeployError, match="unknown parent image ID"):
+            build()
+        assert len(asked) == image.ATTEMPTS
+
+
 def test_clearing_up_removes_only_the_layers_of_the_failed_build(tmp_path: Path) -> None:
     pytest.importorskip("docker")
     made, next_one, other = "a" * 12, "b" * 12, "c" * 12
