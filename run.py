@@ -15,11 +15,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from orchestrator import cli, privacy, sweeps
+from orchestrator import privacy
+from orchestrator.cli import main as cli
+from orchestrator.cli import sweep_table
+from orchestrator.cli.streams import keep_running_without_output
 from orchestrator.config.compose import UNCOMPOSED, plain, uncomposed
 from orchestrator.config.overrides import CONF, HYDRA, SWEEP, lenient, prepared
 from orchestrator.errors import OrchestratorError, Problem
-from orchestrator.streams import keep_running_without_output
 
 SWEEP_ID = "ORCHESTRATOR_SWEEP_ID"
 mistakes: list[Problem] = []  # found before Hydra composes, told with the others
@@ -85,14 +87,14 @@ def run(arguments: Sequence[str], scratch: str) -> int:
         try:
             job()
         finally:
-            if compared := sweeps.table():
+            if compared := sweep_table.table():
                 print(f"\n{compared}", flush=True)
     except UNCOMPOSED as error:
         if cli.wants_traceback():
             raise
         return cli.tell(uncomposed(error, [a for a in sys.argv[1:] if not a.startswith("-")], mistakes))
     except ValueError as error:
-        if str(error) != sweeps.NO_TRIAL:
+        if str(error) != sweep_table.NO_TRIAL:
             raise
         sys.stderr.write("search=optuna: every trial failed, as written above\n")
         return 1

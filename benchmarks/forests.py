@@ -1,4 +1,4 @@
-"""How long ONNX Runtime walks trees, and how long their leaves are looked up: ``orchestrator.compiling.forests`` chooses by it.
+"""How long ONNX Runtime walks trees, and how long their leaves are looked up: ``orchestrator.packaging.onnx.quickscorer`` chooses by it.
 
 Run it with ``python -m benchmarks.forests``.
 """
@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator import compiling
-from orchestrator.compiling import forests
-from score.graph import Graph
+from orchestrator.packaging.onnx import quickscorer
+from orchestrator.packaging.onnx.compile import convert
+from score.models.graph import Graph
 
 ROWS = 2500  # that the server scores at a time
 ROUNDS = 15
@@ -64,7 +64,7 @@ def best(work: Callable[[], Any]) -> float:
 
 def times(graph: bytes, table: Any) -> tuple[float, float]:
     """Seconds to walk a graph's trees, and to look up their leaves."""
-    parts = forests.cut(graph, always=True)
+    parts = quickscorer.cut(graph, always=True)
     assert parts is not None
     whole, before, after = map(Graph, (graph, parts.before, parts.after))
     (values,) = before.run(table)
@@ -79,9 +79,9 @@ def main() -> None:
     print(f"{'columns':>7}  {'model':36}{'walked':>8}{'looked up':>11}{'ratio':>7}  chosen")
     for columns, rows, name in SHAPES:
         model, table = fitted(columns, rows, name)
-        graph, _ = compiling.convert(model, columns)
+        graph, _ = convert(model, columns)
         walked, looked_up = (seconds / ROWS * 1e9 for seconds in times(graph, table))
-        chosen = "walked" if forests.cut(graph) is None else "looked up"
+        chosen = "walked" if quickscorer.cut(graph) is None else "looked up"
         print(f"{columns:>7}  {name:36}{walked:>8.0f}{looked_up:>11.0f}{walked / looked_up:>7.2f}  {chosen}")
 
 

@@ -68,9 +68,9 @@ import json, logging, sys, time
 from pathlib import Path
 logging.disable(logging.CRITICAL)
 import mlflow, mlflow.models, mlflow.pyfunc
-from orchestrator.cache import Cache
+from orchestrator.caching.cache import Cache
 from orchestrator.events import RunFinished, RunStarted, StepFinished, StepPlan
-from orchestrator.tracking.mlflow import Mlflow
+from orchestrator.tracking.mlflow.tracker import Mlflow
 state, store = map(Path, sys.argv[1:])
 def kept(stage):
     cache = Cache(state / "cache")

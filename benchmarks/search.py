@@ -44,7 +44,7 @@ def pima(last: Any, grid: dict[str, Any], **options: Any) -> Search:
     from sklearn.model_selection import train_test_split
     from sklearn.pipeline import Pipeline
 
-    from orchestrator.config.locate import locate
+    from orchestrator.spec.components import locate
 
     table = pd.read_csv(ROOT / "data" / "diabetes.csv")
     y = table.pop("Outcome")
@@ -172,7 +172,7 @@ def search_of(kind: str, search: Search, n_jobs: int, **changes: Any) -> Any:
     """The unfitted search of a kind."""
     from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # scikit-learn's way in
 
-    from orchestrator.config.locate import locate
+    from orchestrator.spec.components import locate
 
     estimator, grid, _, _, options = search
     options = {"n_jobs": n_jobs, **options}

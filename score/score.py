@@ -29,7 +29,7 @@ def _claim_name() -> None:
     found = None if "score" in sys.modules else find_spec("score")
     places = (found.submodule_search_locations if found else getattr(sys.modules.get("score"), "__path__", None)) or []
     # a process that works with another copy of our code keeps it: two copies of one class would not be equal
-    if "score.contract" in sys.modules or _HERE in [Path(place).resolve() for place in places]:
+    if "score.contract.schema" in sys.modules or _HERE in [Path(place).resolve() for place in places]:
         return
     sys.modules.pop("score", None)
     sys.path.insert(0, str(_HERE.parent))
@@ -37,9 +37,9 @@ def _claim_name() -> None:
 
 _claim_name()
 
-from score import memory  # noqa: E402  # only now does the name mean this folder
-from score.problems import PROBLEM, BadRequest  # noqa: E402
-from score.scorer import InitError, Scorer, ScoringError  # noqa: E402
+from score import memory_tuning  # noqa: E402  # only now does the name mean this folder
+from score.payload.errors import PROBLEM, BadRequest  # noqa: E402
+from score.predict.predictor import InitError, Scorer, ScoringError  # noqa: E402
 
 __all__ = ["BadRequest", "InitError", "Scorer", "ScoringError", "init", "loaded", "run"]
 
@@ -52,7 +52,7 @@ def init() -> None:
     global _scorer  # noqa: PLW0603  # Azure ML's contract: init and run share a module's state
     _scorer = Scorer.load(_model_folder())
     if _AZURE in sys.modules:  # in others' processes nothing is ours to set, but that one is there to score
-        memory.settle()
+        memory_tuning.settle()
 
 
 def run(data: str | bytes | dict[str, Any]) -> Any:

@@ -1,7 +1,7 @@
 """Serves the package it lies in over HTTP: ``python -m score.server``, with the package folder on the path.
 
-A running server can be replaced without refusing a request: see :mod:`score.handover`. With ``--workers N`` the process
-only supervises: see :mod:`score.workers`.
+A running server can be replaced without refusing a request: see :mod:`score.web.handover`. With ``--workers N`` the process
+only supervises: see :mod:`score.web.workers`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ from typing import Any
 import uvicorn
 import uvloop  # noqa: F401 -- named here, it is pinned with the package
 
-from score import cors, logfile, memory, meta, metrics, workers
-from score.access import Access
-from score.admission import Admission, Limits
-from score.application import Page, application
-from score.handover import Handover, inherited, kept
-from score.protocol import KEEP_ALIVE_SECONDS, Protocol
+from score import memory_tuning
+from score.contract import deployment_info
+from score.web import cors, log_rotation, metrics, workers
+from score.web.admission import Admission, Limits
+from score.web.app import Page, application
+from score.web.connection import KEEP_ALIVE_SECONDS, Protocol
+from score.web.handover import Handover, inherited, kept
+from score.web.request_log import Access
 
 PACKAGE = Path(__file__).resolve().parent.parent
 DRAIN_SECONDS = 25  # a request that takes longer does not hold up a stop
@@ -121,7 +123,7 @@ def read_keys(path: Path) -> tuple[str, ...]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line. Its defaults are those of a target's options (orchestrator/deploy/serving.py), too."""
+    """The command line. Its defaults are those of a target's options (orchestrator/deploy/server_options.py), too."""
     made = argparse.ArgumentParser("python -m score.server", description="Serve this package over HTTP.")
     made.add_argument("--host", default="127.0.0.1")
     made.add_argument("--port", type=int, default=6789)
@@ -172,12 +174,12 @@ def configured(options: argparse.Namespace, contract: Mapping[str, Any]) -> uvic
 
     score.init()
     scorer = score.loaded()
-    about = meta.described(contract, compiled=scorer.compiled)
+    about = deployment_info.described(contract, compiled=scorer.compiled)
     limits = Limits(options.max_bytes, options.max_waiting, options.body_seconds, options.scoring_seconds)
     admission = Admission(limits, scorer.model)
     info = {key: str(about[key] or "") for key in ("model", "version", "fingerprint", "task")}
     counted = metrics.Metrics(PACKAGE, info, lambda: admission.waiting)
-    pages: dict[str, Page] = {"/metrics": counted.page, "/meta": partial(meta.page, about)}
+    pages: dict[str, Page] = {"/metrics": counted.page, "/meta": partial(deployment_info.page, about)}
     app = application(scorer, admission, read_keys(options.keys) if options.keys else (), pages)
     config = uvicorn.Config(
         Access(cors.allowing(app, options.allow_origins), counted),
@@ -193,7 +195,7 @@ def configured(options: argparse.Namespace, contract: Mapping[str, Any]) -> uvic
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     config.load()
-    memory.settle()
+    memory_tuning.settle()
     return config
 
 
@@ -219,9 +221,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Load the model, hold the port, serve until told to stop."""
     options = parser().parse_args(argv)
     logging.config.dictConfig(log_config())
-    logfile.keep_bounded(owner=options.listener_fd is None)
+    log_rotation.keep_bounded(owner=options.listener_fd is None)
     sys.setswitchinterval(SWITCH_SECONDS)
-    memory.keep()
+    memory_tuning.keep()
     os.environ.setdefault("AZUREML_MODEL_DIR", str(PACKAGE))
     contract = json.loads((PACKAGE / "contract.json").read_text())
     if options.workers > 1 and options.listener_fd is None:

@@ -19,10 +19,10 @@ from typing import Any
 
 import psutil
 
-from orchestrator.deploy.record import strays
+from orchestrator.deploy.local.state import strays
 
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS = 600  # against a hang: a rehearsal may have to build an image first
+SECONDS = 600  # against a hang: an emulator may have to build an image first
 
 
 @dataclass(frozen=True)

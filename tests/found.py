@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from orchestrator.config import checks, compose
+from orchestrator.config import compose, validate
 from orchestrator.errors import Problem, SpecError
 
 
 def found(*overrides: str) -> list[Problem]:
     """Every problem of what is typed behind ``python run.py``."""
     try:
-        return list(checks.problems(compose.compose(*overrides)))
+        return list(validate.problems(compose.compose(*overrides)))
     except SpecError as error:
         return list(error.problems)

@@ -23,7 +23,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from orchestrator import wiring
+from orchestrator import pipeline as wiring
 from tests.command import ROOT, SECONDS, Desk, Done, desk, listing
 
 pytestmark = pytest.mark.slow
@@ -547,7 +547,7 @@ def test_the_three_lines_of_the_python_api(elsewhere: Desk) -> None:
     assert len(lines) == 3
     state = f'"state_dir={elsewhere.state}", "model/param_grid=none"'
     code = "\n".join(lines).replace('"deploy=none"', f'"deploy=none", {state}')
-    show = "from orchestrator.products import Trained; print(type(products[Trained].pipeline[-1]).__name__)"
+    show = "from orchestrator.artifacts import Trained; print(type(products[Trained].pipeline[-1]).__name__)"
     process = elsewhere.popen(sys.executable, "-c", f"{code}\n{show}")
     out, err = process.communicate(timeout=SECONDS)
     assert (out.strip(), process.returncode) == ("LogisticRegression", 0), err

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 # run.py, check.py and `-m` put the root on the path, `python benchmarks/x.py` that folder, Azure ML's server score/
-PACKAGES = ["score", "orchestrator", "rehearsal", "benchmarks", "tests"]
+PACKAGES = ["score", "orchestrator", "azure_emulator", "benchmarks", "tests"]
 
 
 def modules(folder: Path) -> set[str]:

@@ -16,7 +16,7 @@ from threading import Thread
 
 import pytest
 
-from score.scorer import Scorer
+from score.predict.predictor import Scorer
 from tests.command import ROOT, SECONDS, Desk, desk
 
 pytestmark = pytest.mark.slow

@@ -148,8 +148,8 @@ def test_what_the_user_has_set_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         "from score.score import init; init()",
         "from score.pyfunc import _load_pyfunc; _load_pyfunc(os.environ['AZUREML_MODEL_DIR'])",
-        "from pathlib import Path; from score.scorer import Scorer; Scorer.load(Path(os.environ['AZUREML_MODEL_DIR']))",
-        "from pathlib import Path; from score.prove import prove; prove(Path(os.environ['AZUREML_MODEL_DIR']))",
+        "from pathlib import Path; from score.predict.predictor import Scorer; Scorer.load(Path(os.environ['AZUREML_MODEL_DIR']))",
+        "from pathlib import Path; from score.verify import prove; prove(Path(os.environ['AZUREML_MODEL_DIR']))",
     ],
 )
 def test_it_is_off_before_a_package_is_loaded(tmp_path: Path, loads: str) -> None:

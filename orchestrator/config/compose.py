@@ -1,4 +1,4 @@
-"""From overrides to plain data: Hydra's composition, with every mistake left in for :mod:`orchestrator.config.checks` to tell.
+"""From overrides to plain data: Hydra's composition, with every mistake left in for :mod:`orchestrator.config.validate` to tell.
 
 Hydra stops at the first mistake, and lets a typo in a group file pass. So what it cannot compose is told here in our
 form and the rest is composed without it; unknown keys are let in (see :mod:`orchestrator.config.overrides`).
@@ -22,12 +22,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from yaml import YAMLError
 
-from orchestrator.config import checks
+from orchestrator.config import validate
 from orchestrator.config.overrides import CONF, HYDRA, lenient
-from orchestrator.config.spec import ROOT
-from orchestrator.config.wording import near, nearest, one_line, place
-from orchestrator.deploy import valid_service_name
+from orchestrator.deploy.target import valid_service_name
 from orchestrator.errors import Problem, SpecError
+from orchestrator.spec.messages import near, nearest, one_line, place
+from orchestrator.spec.run_spec import ROOT
 
 _COMPOSING = threading.RLock()
 UNCOMPOSED = (HydraException, OmegaConfBaseException, YAMLError)  # what composing may raise
@@ -63,7 +63,7 @@ def compose(*overrides: str) -> Config:
         except UNCOMPOSED as error:
             raise SpecError(uncomposed(error, typed, found)) from error
     if found or config.problems:
-        raise SpecError(checks.problems(config, found))
+        raise SpecError(validate.problems(config, found))
     config.overrides = overrides
     return config
 
@@ -100,7 +100,7 @@ def uncomposed(error: Exception, overrides: Sequence[str], found: Sequence[Probl
         config = _composed(left)
     except UNCOMPOSED as another:
         return uncomposed(another, left, [*found, hydra_problem(error)])
-    return checks.problems(config, [*found, hydra_problem(error, _places(config))])
+    return validate.problems(config, [*found, hydra_problem(error, _places(config))])
 
 
 def plain(config: DictConfig, **values: Any) -> Config:

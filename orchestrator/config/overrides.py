@@ -17,9 +17,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 
-from orchestrator.config.spec import ROOT
-from orchestrator.config.wording import near
 from orchestrator.errors import Problem
+from orchestrator.spec.messages import near
+from orchestrator.spec.run_spec import ROOT
 
 CONF = ROOT / "conf"
 HYDRA = "1.3"  # the version whose behaviour is asked for, here and in run.py

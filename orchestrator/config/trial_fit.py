@@ -12,10 +12,10 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from orchestrator.config.wording import one_line
+from orchestrator.artifacts import format_params
 from orchestrator.errors import Problem
-from orchestrator.labels import BY_LABEL, IN_ORDER, ONE_LABEL
-from orchestrator.products import format_params
+from orchestrator.modeling.labels import BY_LABEL, IN_ORDER, ONE_LABEL
+from orchestrator.spec.messages import one_line
 
 MOST = 200  # kinds of candidates that are tried; of more, so many are drawn
 CHEAP = {"n_estimators": 2, "max_iter": 2, "n_iter": 2, "n_restarts_optimizer": 0, "n_iter_no_change": 2}

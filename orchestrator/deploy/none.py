@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NoReturn
 
-from orchestrator.deploy import Undone
+from orchestrator.artifacts import ModelVersion, Package, ServiceStatus
+from orchestrator.deploy.target import Undone
 from orchestrator.errors import DeployError
-from orchestrator.products import ModelVersion, Package, ServiceStatus
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
-from orchestrator.deploy import Target
-from orchestrator.deploy.waiting import waiting
+from orchestrator.artifacts import Endpoint, ModelVersion
+from orchestrator.deploy.target import Target
 from orchestrator.errors import DeployError
-from orchestrator.products import Endpoint, ModelVersion
+from orchestrator.progress import waiting
 
 LOCK_SECONDS = 3600  # several commands may wait, each for one that builds an image
 POLL_SECONDS = 0.05

@@ -12,8 +12,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.reading.frame import Table
-from score.cells import MISSING, TableFormat
-from score.contract import Column
+from score.contract.cells import MISSING, TableFormat
+from score.contract.schema import Column
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,7 @@ from encodings.aliases import aliases
 from pathlib import Path
 from typing import IO, Any, Literal, TextIO, TypeAlias
 
-from orchestrator.config.wording import nearest
+from orchestrator.spec.messages import nearest
 
 Kind: TypeAlias = Literal["text", "parquet", "gzip", "bzip2", "xz", "zip", "excel", "zstd"]
 

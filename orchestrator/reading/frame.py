@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.config.spec import DataSpec
-from orchestrator.config.wording import near, one_line
 from orchestrator.reading.files import Unreadable, opened
 from orchestrator.reading.header import Header, csv_header, parquet_header
 from orchestrator.reading.scan import ColumnScan, RowNumbers, scan
-from score.cells import TableFormat
+from orchestrator.spec.messages import near, one_line
+from orchestrator.spec.run_spec import DataSpec
+from score.contract.cells import TableFormat
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from orchestrator.reading.files import Unreadable, opened
 from orchestrator.reading.header import Header
 from orchestrator.reading.rows import BLANKS, rows_of
-from score.cells import TableFormat
+from score.contract.cells import TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa

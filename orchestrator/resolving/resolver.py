@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.doctor import masked
+from orchestrator.diagnostics import masked
 from orchestrator.resolving.pip_settings import as_uv, pip_settings
 from orchestrator.resolving.requirement import plain
 from orchestrator.resolving.surroundings import environment

@@ -1,4 +1,4 @@
-"""The environment in which packages are found: the command's own, also while a rehearsal leads everything to a stand-in."""
+"""The environment in which packages are found: the command's own, also while an emulator leads everything to a stand-in."""
 
 from __future__ import annotations
 

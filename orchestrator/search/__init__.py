@@ -13,7 +13,7 @@ from orchestrator.search.estimators import (
     errors_of,
     work_of,
 )
-from orchestrator.search.rules import RULES, Rule
+from orchestrator.search.reuse import RULES, Rule
 
 __all__ = [
     "RULES",

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 from sklearn import get_config, model_selection
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # scikit-learn's way in
 
-from orchestrator.search import seam
+from orchestrator.search import sklearn_private
 from orchestrator.search.progress import UPDATES, Progress
-from orchestrator.search.rules import RULES, Rule
-from orchestrator.search.running import Work, run
+from orchestrator.search.reuse import RULES, Rule
+from orchestrator.search.runner import Work, run
 
 __all__ = ["UPDATES", "SharedGridSearchCV", "SharedHalvingGridSearchCV", "SharedRandomizedSearchCV"]
 OF_THIS_PROCESS = {"on_progress", "unfinished", "before_refit"}
@@ -43,16 +43,20 @@ class _Shared:
     def _run_search(self, evaluate_candidates: Any, callback_ctx: Any = None) -> None:
         """As scikit-learn's, with the evaluation put in our hands where nothing speaks against it."""
         config = get_config()
-        special = config["enable_metadata_routing"] or config.get("array_api_dispatch") or seam.has_callbacks(self)
+        special = (
+            config["enable_metadata_routing"] or config.get("array_api_dispatch") or sklearn_private.has_callbacks(self)
+        )
         progress = Progress(self.on_progress, self.refit if isinstance(self.refit, str) else None)  # type: ignore[attr-defined]
-        ours = None if special else seam.with_parallel(evaluate_candidates, partial(self._evaluate, progress))
+        ours = (
+            None if special else sklearn_private.with_parallel(evaluate_candidates, partial(self._evaluate, progress))
+        )
         context = {} if callback_ctx is None else {"callback_ctx": callback_ctx}
         self._work, self._errors = Work(0, 0), []
         super()._run_search(evaluate_candidates if ours is None else _without_context(ours), **context)  # type: ignore[misc]
         if self.before_refit is not None:
             self.before_refit()
 
-    def _evaluate(self, progress: Progress, calls: Iterable[seam.Call]) -> list[Any]:
+    def _evaluate(self, progress: Progress, calls: Iterable[sklearn_private.Call]) -> list[Any]:
         """Called once, or once for each round of a search that goes by rounds."""
         n_jobs, pre_dispatch = self.n_jobs, self.pre_dispatch  # type: ignore[attr-defined]
         found = run(calls, self.rules, n_jobs, pre_dispatch, progress, self.unfinished)

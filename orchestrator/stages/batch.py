@@ -10,20 +10,20 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
-from orchestrator.config.header import lacking
-from orchestrator.config.spec import BatchSpec
-from orchestrator.config.wording import one_line
+from orchestrator.artifacts import ModelVersion, Scored
+from orchestrator.batch.checkpoints import Parts
+from orchestrator.batch.tables import Chunk, Columns, CsvSink, CsvSource, ParquetSink, Sink, Source, source_of
+from orchestrator.config.data_file_checks import lacking
 from orchestrator.errors import DataError, PackageError
 from orchestrator.events import Progress
-from orchestrator.parts import Parts
-from orchestrator.products import ModelVersion, Scored
 from orchestrator.reading.files import Unreadable
 from orchestrator.reading.header import other_separator
-from orchestrator.tables import Chunk, Columns, CsvSink, CsvSource, ParquetSink, Sink, Source, source_of
-from score.body import Flags, Reader
-from score.cells import TableFormat
-from score.problems import BadRequest, Problem
-from score.scorer import InitError, Scorer, ScoringError
+from orchestrator.spec.messages import one_line
+from orchestrator.spec.run_spec import BatchSpec
+from score.contract.cells import TableFormat
+from score.payload.errors import BadRequest, Problem
+from score.payload.reader import Flags, Reader
+from score.predict.predictor import InitError, Scorer, ScoringError
 
 PREDICTION = "prediction"
 Lists = Mapping[str, list[Any]]

@@ -9,17 +9,17 @@ from collections.abc import Iterator, Sequence
 from numbers import Number
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.cache import digest, pure
-from orchestrator.config.spec import DataSpec, Seed
-from orchestrator.config.wording import one_line
+from orchestrator.artifacts import Dataset, Search, Split
+from orchestrator.caching.cache import digest, pure
 from orchestrator.errors import DataError, SpecError
-from orchestrator.labels import UnknownLabelError, find_label, label_problems, sort_key
-from orchestrator.onehot import check_one_hot
-from orchestrator.products import Dataset, Search, Split
+from orchestrator.modeling.labels import UnknownLabelError, find_label, label_problems, sort_key
+from orchestrator.modeling.one_hot import check_one_hot
 from orchestrator.reading.description import alike_in_words, described, lookalikes
 from orchestrator.reading.files import Unreadable
 from orchestrator.reading.frame import Table, read_table
-from score.contract import Contract
+from orchestrator.spec.messages import one_line
+from orchestrator.spec.run_spec import DataSpec, Seed
+from score.contract.schema import Contract
 
 if TYPE_CHECKING:
     import pandas as pd

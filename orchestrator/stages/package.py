@@ -17,16 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from orchestrator import compiling, dockerfile, holdout, pickles, swagger_ui, unseen
-from orchestrator.cache import cached
-from orchestrator.config.spec import ROOT, PackageSpec, StateDir
+from orchestrator.artifacts import Evaluation, Package, Proof, Split, Trained
+from orchestrator.caching.cache import cached
 from orchestrator.errors import PackageError
 from orchestrator.events import Progress
-from orchestrator.products import Evaluation, Package, Proof, Split, Trained
-from score import about, distribution, golden, models, replies
-from score.compiled import Compilation
-from score.contract import Contract, Levels
-from score.models import FILE as PICKLE
+from orchestrator.packaging import dockerfile, holdout_check, pickling, swagger_ui, unseen_categories
+from orchestrator.packaging.onnx.compile import Twin, compiled
+from orchestrator.spec.run_spec import ROOT, PackageSpec, StateDir
+from score.contract import distribution, golden, training_info
+from score.contract.schema import Contract, Levels
+from score.models import base
+from score.models.base import FILE as PICKLE
+from score.models.onnx import Compilation
+from score.predict import response
 from score.privacy import TELEMETRY_OFF
 
 if TYPE_CHECKING:
@@ -59,8 +62,8 @@ def package(
             is required.
     """
     contract = _contract(trained.pipeline, split, spec)
-    refusals = holdout.checked(split.X_test, holdout.as_new(contract)).refusals
-    holdout.demand(refusals, spec.max_refused)
+    refusals = holdout_check.checked(split.X_test, holdout_check.as_new(contract)).refusals
+    holdout_check.demand(refusals, spec.max_refused)
     home = state_dir / "packages"
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=home, ignore_cleanup_errors=True) as scratch:
@@ -90,7 +93,7 @@ def _contract(pipeline: Any, split: Split, spec: PackageSpec) -> Contract:
         )
     except ValueError as error:  # a name, a dtype or a value that JSON does not have
         raise PackageError(f"data: {error}") from error
-    return unseen.settled(pipeline, contract, split.X_train, split.X_test, spec.unseen)
+    return unseen_categories.settled(pipeline, contract, split.X_train, split.X_test, spec.unseen)
 
 
 def _write(
@@ -98,9 +101,9 @@ def _write(
 ) -> Contract:
     shutil.copytree(SHIPS, folder / SHIPS.name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     swagger_ui.copy(folder / SHIPS.name)
-    copy, names = pickles.reloaded(pipeline)
-    pickles.refuse_local(names, SHIPS.name)
-    pickles.dump(copy, folder / PICKLE)  # the copy: the same whether the pipeline was just fitted or was cached
+    copy, names = pickling.reloaded(pipeline)
+    pickling.refuse_local(names, SHIPS.name)
+    pickling.dump(copy, folder / PICKLE)  # the copy: the same whether the pipeline was just fitted or was cached
     distribution.write(folder, split.X_train, contract)
     requests = _golden(pipeline, split, contract, spec.golden_rows)
     twin = _compile(folder, pipeline, split, contract, requests, spec, progress)
@@ -108,8 +111,8 @@ def _write(
         requests = [replace(request, tolerance=twin.tolerance) for request in requests]
     golden.write(folder, requests)
     unused = {SHIPS.name} if twin.used else {SHIPS.name, RUNTIME}
-    tops = {name.partition(".")[0] for name in names} | pickles.imports_of(SHIPS)
-    needed = pickles.pins(tops - unused)  # what ships needs no pin, also where this project is installed
+    tops = {name.partition(".")[0] for name in names} | pickling.imports_of(SHIPS)
+    needed = pickling.pins(tops - unused)  # what ships needs no pin, also where this project is installed
     _write_environment(folder, needed, spec.model_name)
     (folder / dockerfile.FILE).write_text(dockerfile.text(platform.python_version()))
     contract = replace(contract, table=split.reading.form if split.reading else None)
@@ -127,9 +130,9 @@ def _compile(
 ) -> Compilation:
     """Write the compiled twin if there is to be one, and what came of it."""
     if spec.compile == "never":
-        twin = compiling.Twin(Compilation("package.compile is never"))
+        twin = Twin(Compilation("package.compile is never"))
     else:
-        twin = compiling.compiled(pipeline, contract, (split.X_train, split.X_test), requests, progress)
+        twin = compiled(pipeline, contract, (split.X_train, split.X_test), requests, progress)
     reason = twin.compilation.reason
     if reason and spec.compile == "required":
         raise PackageError(f"package.compile: is 'required', and the pickle must serve this model: {reason}")
@@ -139,9 +142,9 @@ def _compile(
 
 def _write_about(folder: Path, trained: Trained, split: Split, evaluation: Evaluation) -> None:
     """What people are told of the training. No time and no run: the same training makes the same package."""
-    about.write(
+    training_info.write(
         folder,
-        about.About(
+        training_info.About(
             estimator=type(trained.pipeline[-1]).__name__,
             params={name: str(value) for name, value in trained.best.params.items()},
             metrics={name: float(f"{value:.6g}") for name, value in evaluation.metrics.items() if math.isfinite(value)},
@@ -167,10 +170,10 @@ def _write_environment(folder: Path, needed: dict[str, str], name: str) -> None:
 
 def _golden(pipeline: Any, split: Split, contract: Contract, rows: int) -> list[golden.Golden]:
     """Requests in every form and what the training process answers; two that must be refused."""
-    checked = holdout.checked(split.X_test, contract.columns)
+    checked = holdout_check.checked(split.X_test, contract.columns)
     chosen = checked.rows[:rows]
     if not chosen:
-        refused = holdout.told(checked.refusals)
+        refused = holdout_check.told(checked.refusals)
         raise PackageError(f"package.golden_rows: there is no row to test the endpoint with, it refuses {refused}")
     frame = split.X_test.iloc[chosen]
     records = [{name: values[row] for name, values in checked.columns.items()} for row in chosen]
@@ -178,8 +181,8 @@ def _golden(pipeline: Any, split: Split, contract: Contract, rows: int) -> list[
     table = {"columns": columns, "data": [[record[name] for name in columns] for record in records]}
     article = {"input": json.dumps(records[:1])}
     incomplete = [{name: value for name, value in records[0].items() if name != columns[0]}]
-    reply = replies.plain(*_answers(pipeline, frame, split.classes), split.classes)
-    article_reply = replies.article(*_answers(pipeline, frame.head(1), split.classes))
+    reply = response.plain(*_answers(pipeline, frame, split.classes), split.classes)
+    article_reply = response.article(*_answers(pipeline, frame.head(1), split.classes))
     return [
         golden.Golden("the article's form", json.dumps(article), 200, article_reply),
         golden.Golden(golden.RECORDS, json.dumps({"data": records}), 200, reply),
@@ -191,7 +194,7 @@ def _golden(pipeline: Any, split: Split, contract: Contract, rows: int) -> list[
 
 def _answers(pipeline: Any, frame: pd.DataFrame, classes: tuple[Any, ...] | None) -> tuple[list[Any], Any]:
     """Labels and probabilities (None without them) straight from the pipeline: what its server must give, too."""
-    predicted = models.predicted(pipeline, frame).tolist()
+    predicted = base.predicted(pipeline, frame).tolist()
     if classes is None:
         return predicted, None
     labels = [classes[code] for code in predicted]
@@ -208,7 +211,7 @@ def prove(package: Package) -> Proof:
         PackageError: naming the global, the file or the value that is at fault.
     """
     where = str(package.path)
-    code = f"import sys, runpy; sys.path.insert(0, {where!r}); runpy.run_module('score.prove', run_name='__main__')"
+    code = f"import sys, runpy; sys.path.insert(0, {where!r}); runpy.run_module('score.verify', run_name='__main__')"
     with tempfile.TemporaryDirectory() as empty:
         try:
             done = subprocess.run(

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator import registered
-from orchestrator.choosing import check_held, recalled
-from orchestrator.config.spec import PackageSpec, StateDir
-from orchestrator.deploy import Target
-from orchestrator.deploy.building import ImageCheck
+from orchestrator.artifacts import Endpoint, ModelVersion, Package, Probe, Proof, Report, TrackedRun
+from orchestrator.deploy.image_builder import ImageCheck
+from orchestrator.deploy.probe import probe_endpoint
 from orchestrator.deploy.rollout import Rollout
+from orchestrator.deploy.target import Target
 from orchestrator.errors import DeployError, PackageError, ProbeError, TrackingError
 from orchestrator.events import Progress
-from orchestrator.probing import probe_endpoint
-from orchestrator.products import Endpoint, ModelVersion, Package, Probe, Proof, Report, TrackedRun
-from orchestrator.provenance import Provenance
-from orchestrator.registered import Registered
-from orchestrator.tracking import Tracker
+from orchestrator.registry import versions
+from orchestrator.registry.selection import check_held, recalled
+from orchestrator.registry.versions import Registered
+from orchestrator.reporting.provenance import Provenance
+from orchestrator.spec.run_spec import PackageSpec, StateDir
+from orchestrator.tracking.tracker import Tracker
 
 
 def record(report: Report, tracker: Tracker) -> TrackedRun:
@@ -43,7 +43,7 @@ def register(
         raise PackageError("the proof is another package's; remove state_dir/cache and run again")
     origin = replace(provenance.origin, trained=report.trained)
     version = replace(tracker.register(package, proof, report), memory_bytes=proof.memory_bytes, origin=origin)
-    registered.add(state_dir, Registered.of(version, tracker.where, report, provenance.sweep))
+    versions.add(state_dir, Registered.of(version, tracker.where, report, provenance.sweep))
     return version
 
 
@@ -104,7 +104,7 @@ def promote(version: ModelVersion, probe: Probe, rollout: Rollout, tracker: Trac
         TrackingError: the alias cannot be moved; the text says what became of the service.
     """
     if not version.chosen:  # registered by this run: where several ran at once, the record follows what serves
-        registered.renew(state_dir, version)
+        versions.renew(state_dir, version)
     try:
         if probe.share == 100:  # else the former package serves as well, until stages=shift
             rollout.check(version)

@@ -6,14 +6,14 @@ from dataclasses import replace
 from functools import partial
 from typing import NewType
 
-from orchestrator.choosing import check_held
-from orchestrator.deploy import Rotating, Shifting, Target
+from orchestrator.artifacts import Endpoint, Keys, Probe, ServiceStatus
+from orchestrator.deploy.probe import probe_endpoint
 from orchestrator.deploy.rollout import Rollout
+from orchestrator.deploy.target import Rotating, Shifting, Target
 from orchestrator.errors import DeployError, TrackingError
 from orchestrator.events import Progress
-from orchestrator.probing import probe_endpoint
-from orchestrator.products import Endpoint, Keys, Probe, ServiceStatus
-from orchestrator.tracking import Tracker
+from orchestrator.registry.selection import check_held
+from orchestrator.tracking.tracker import Tracker
 
 Log = NewType("Log", str)
 

@@ -12,15 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from orchestrator.cache import Unfinished, cached, pure
-from orchestrator.config.constraints import ROWS, halves
-from orchestrator.config.locate import locate
-from orchestrator.config.spec import Branch, Component, DataSpec, ModelSpec, PreprocessSpec, SearchSpec, Seed
+from orchestrator.artifacts import Candidate, Evaluation, Report, Search, Split, Trained, format_params
+from orchestrator.caching.cache import Unfinished, cached, pure
+from orchestrator.config.estimator_checks import ROWS, halves
 from orchestrator.errors import OrchestratorError, TrainError
 from orchestrator.events import Progress
-from orchestrator.labels import MODEL, Coding, encode_search, speaks_of_labels
-from orchestrator.products import Candidate, Evaluation, Report, Search, Split, Trained, format_params
-from orchestrator.provenance import Provenance
+from orchestrator.modeling.labels import MODEL, Coding, encode_search, speaks_of_labels
+from orchestrator.reporting.provenance import Provenance
+from orchestrator.spec.components import locate
+from orchestrator.spec.run_spec import Branch, Component, DataSpec, ModelSpec, PreprocessSpec, SearchSpec, Seed
 
 # how scikit-learn warns of candidates that failed: at length, and they are named in our own words
 FAILURES = (
@@ -237,7 +237,7 @@ def evaluate(split: Split, trained: Trained, search: SearchSpec) -> Evaluation:
     """Score the best pipeline on the hold-out rows with every metric of the search, and draw the figures."""
     from sklearn.metrics import get_scorer
 
-    from orchestrator import figures, scores
+    from orchestrator.reporting import figures, scores
 
     with each_warning_once():
         scorers = {name: get_scorer(name) for name in search.scoring}

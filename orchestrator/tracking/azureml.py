@@ -19,18 +19,18 @@ from typing import Any, TypeVar
 
 from filelock import FileLock
 
-from orchestrator.azure.attend import attended
-from orchestrator.azure.connection import workspace
-from orchestrator.azure.talk import check_installed, talking
-from orchestrator.config.spec import AzureSpec, RunSpec
+from orchestrator.artifacts import ModelVersion, Package, Proof, Registry, Report
+from orchestrator.azure.progress import attended
+from orchestrator.azure.sdk import check_installed, talking
+from orchestrator.azure.workspace import workspace
 from orchestrator.errors import Problem, TrackingError
 from orchestrator.events import Event, RunFinished, RunStarted, StepFinished
-from orchestrator.products import ModelVersion, Package, Proof, Registry, Report
-from orchestrator.tracking import limits, models, runs
-from orchestrator.tracking.detached import SETTINGS
-from orchestrator.tracking.mlflow import Mlflow
-from orchestrator.tracking.patience import Client, Patience
-from orchestrator.tracking.store import LOCK_SECONDS, Store, experiment_id, repair_runs
+from orchestrator.spec.run_spec import AzureSpec, RunSpec
+from orchestrator.tracking.mlflow import limits, models, runs
+from orchestrator.tracking.mlflow.retries import Client, Patience
+from orchestrator.tracking.mlflow.store import LOCK_SECONDS, Store, experiment_id, repair_runs
+from orchestrator.tracking.mlflow.subprocess_tracker import SETTINGS
+from orchestrator.tracking.mlflow.tracker import Mlflow
 
 MOST_PARAMETERS = 200  # of a run in Azure ML
 FOLDER = "package"  # of the run's artifacts; the registered model has this one folder
@@ -54,7 +54,7 @@ class AzureMl(Mlflow):
     @property
     def where(self) -> str:
         """Which kind of workspace; its own name is not known before it is connected to."""
-        return f"the workspace rehearsed in {self.connection.rehearsal}" if self.connection.rehearsal else "Azure ML"
+        return f"the workspace emulated in {self.connection.emulator}" if self.connection.emulator else "Azure ML"
 
     def check_installed(self) -> None:
         """SDK v1 is an extra."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orchestrator.artifacts import ModelVersion, Package, Proof, Report
 from orchestrator.events import Event
-from orchestrator.products import ModelVersion, Package, Proof, Report
 
 
 @dataclass(frozen=True)

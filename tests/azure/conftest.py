@@ -1,4 +1,4 @@
-"""A desk with a rehearsal of Azure below its state, and what is in that Azure, read by another process."""
+"""A desk with an emulator of Azure below its state, and what is in that Azure, read by another process."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from typing import Any
 
 import pytest
 
-import rehearsal
-from orchestrator.azure.talk import missing
+import azure_emulator
+from orchestrator.azure.sdk import missing
 from tests.command import Desk, Done, desk
 
 READ = Path(__file__).with_name("read_back.py")
 
 
 @dataclass(frozen=True)
-class Rehearsed:
+class EmulatedDesk:
     """A desk whose commands meet the stand-in."""
 
     desk: Desk
 
     @property
     def folder(self) -> Path:
-        return self.desk.state / "rehearsal"
+        return self.desk.state / "emulator"
 
     @property
     def common(self) -> tuple[str, ...]:
-        images = os.environ.get("REHEARSAL_IMAGES") or self.folder / "images"
-        return "deploy=aci", "azure=rehearsal", f"azure.images={images}"
+        images = os.environ.get("EMULATOR_IMAGES") or self.folder / "images"
+        return "deploy=aci", "azure=emulator", f"azure.images={images}"
 
     def run(self, *overrides: str) -> Done:
         return self.desk.run(*self.common, *overrides)
@@ -43,7 +43,7 @@ class Rehearsed:
 
     def read(self) -> Any:
         """What is tracked and registered, as the SDK tells it."""
-        environ = {**self.desk.env, **rehearsal.environment(self.folder)}
+        environ = {**self.desk.env, **azure_emulator.environment(self.folder)}
         command = [sys.executable, "-W", "ignore", str(READ), str(self.folder / "config.json")]
         done = subprocess.run(command, env=environ, cwd=self.desk.cwd, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -51,20 +51,20 @@ class Rehearsed:
 
 
 @pytest.fixture(scope="module")
-def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedDesk]:
     if missing():
         pytest.skip("the azure extra is not installed")
     with desk(tmp_path_factory.mktemp("azure")) as made:
-        found = Rehearsed(made)
+        found = EmulatedDesk(made)
         yield found
         if found.folder.exists():
             for service in (found.folder / "services").glob("*"):
-                rehearsal.process.stop(service)
-            rehearsal.stop(found.folder)
+                azure_emulator.containers.process.stop(service)
+            azure_emulator.stop(found.folder)
 
 
 @pytest.fixture(scope="module")
-def registered(rehearsed: Rehearsed) -> Rehearsed:
+def registered(emulated: EmulatedDesk) -> EmulatedDesk:
     """A package is registered; each test deploys it."""
-    rehearsed.run("stages=package").well()
-    return rehearsed
+    emulated.run("stages=package").well()
+    return emulated

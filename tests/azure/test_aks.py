@@ -1,4 +1,4 @@
-"""deploy=aks and stages=shift as people type them, with the real azure-ai-ml and Azure as it is rehearsed here."""
+"""deploy=aks and stages=shift as people type them, with the real azure-ai-ml and Azure as it is emulated here."""
 
 from __future__ import annotations
 
@@ -10,77 +10,77 @@ from pathlib import Path
 
 import pytest
 
-import rehearsal
-from orchestrator.azure.talk import missing
+import azure_emulator
+from orchestrator.azure.sdk import missing
 from tests.command import Desk, Done, desk
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @dataclass(frozen=True)
-class Rehearsed:
-    """A desk whose commands meet the rehearsal."""
+class EmulatedDesk:
+    """A desk whose commands meet the emulator."""
 
     desk: Desk
 
     @property
     def folder(self) -> Path:
-        return self.desk.state / "rehearsal"
+        return self.desk.state / "emulator"
 
     def run(self, *overrides: str) -> Done:
-        images = os.environ.get("REHEARSAL_IMAGES") or self.folder / "images"
-        return self.desk.run("deploy=aks", "azure=rehearsal", f"azure.images={images}", *overrides)
+        images = os.environ.get("EMULATOR_IMAGES") or self.folder / "images"
+        return self.desk.run("deploy=aks", "azure=emulator", f"azure.images={images}", *overrides)
 
     def champion(self) -> str:
         return str(self.desk.mlflow().get_model_version_by_alias("diabetes_model", "champion").version)
 
 
 @pytest.fixture(scope="module")
-def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedDesk]:
     if missing("azure", "azure.ai", "azure.ai.ml", "azure.identity"):
         pytest.skip("the managed extra is not installed")
     with desk(tmp_path_factory.mktemp("aks")) as made:
-        found = Rehearsed(made)
+        found = EmulatedDesk(made)
         yield found
         if found.folder.exists():
             for running in list((found.folder / "endpoints").rglob("process.json")):
-                rehearsal.process.stop(running.parent)
-            rehearsal.stop(found.folder)
+                azure_emulator.containers.process.stop(running.parent)
+            azure_emulator.stop(found.folder)
 
 
-def test_a_package_is_deployed_and_tested_on_the_cluster(rehearsed: Rehearsed) -> None:
-    wrong = rehearsed.run("deploy.compute=asks")
+def test_a_package_is_deployed_and_tested_on_the_cluster(emulated: EmulatedDesk) -> None:
+    wrong = emulated.run("deploy.compute=asks")
     assert "deploy.compute: the workspace has no compute 'asks'; did you mean 'aks'?" in wrong.err
-    done = rehearsed.run("deploy.compute=aks").well()
+    done = emulated.run("deploy.compute=aks").well()
     assert done.result["endpoint"]["target"] == "aks"
     assert done.result["probe"]["refused_without_key"]
-    assert rehearsed.champion() == "1"
+    assert emulated.champion() == "1"
 
 
-def test_the_champion_moves_when_the_new_package_has_all_requests(rehearsed: Rehearsed) -> None:
-    done = rehearsed.run("deploy.compute=aks", "deploy.traffic=30", "seed=5").well()
+def test_the_champion_moves_when_the_new_package_has_all_requests(emulated: EmulatedDesk) -> None:
+    done = emulated.run("deploy.compute=aks", "deploy.traffic=30", "seed=5").well()
     assert done.result["probe"]["share"] == 30
     assert "it gets 30 % of the requests, so the champion stays" in done.out
-    assert rehearsed.champion() == "1"
-    status = rehearsed.run("stages=status").well().out
+    assert emulated.champion() == "1"
+    status = emulated.run("stages=status").well().out
     assert "live: blue, Succeeded, 70 % of the requests" in status
     assert "candidate: green, Succeeded, 30 % of the requests" in status
-    half = rehearsed.run("stages=shift", "deploy.traffic=50").well().out
+    half = emulated.run("stages=shift", "deploy.traffic=50").well().out
     assert "candidate: green, Succeeded, 50 % of the requests" in half
-    assert rehearsed.champion() == "1"
-    after = rehearsed.run("stages=shift").well().out
+    assert emulated.champion() == "1"
+    after = emulated.run("stages=shift").well().out
     assert "live: green, Succeeded\n" in after
     assert "candidate" not in after
-    assert rehearsed.champion() == "2"
-    rehearsed.run("stages=probe").well()
+    assert emulated.champion() == "2"
+    emulated.run("stages=probe").well()
 
 
-def test_keys_logs_and_the_end(rehearsed: Rehearsed) -> None:
-    assert "Serving package" in rehearsed.run("stages=logs").well().out
-    before = re.findall(r"(?:primary|secondary): (\S+)", rehearsed.run("stages=keys").well().out)
-    after = re.findall(r"(?:primary|secondary): (\S+)", rehearsed.run("stages=rotate_keys").well().out)
+def test_keys_logs_and_the_end(emulated: EmulatedDesk) -> None:
+    assert "Serving package" in emulated.run("stages=logs").well().out
+    before = re.findall(r"(?:primary|secondary): (\S+)", emulated.run("stages=keys").well().out)
+    after = re.findall(r"(?:primary|secondary): (\S+)", emulated.run("stages=rotate_keys").well().out)
     assert after[1] == before[0]
-    single = rehearsed.run("stages=shift", "deploy.traffic=50")
+    single = emulated.run("stages=shift", "deploy.traffic=50")
     assert "deploy.traffic: endpoint 'diabetes-prediction-service' has no second deployment" in single.err
-    rehearsed.run("stages=remove").well()
-    assert not list((rehearsed.folder / "endpoints").rglob("process.json"))
+    emulated.run("stages=remove").well()
+    assert not list((emulated.folder / "endpoints").rglob("process.json"))

@@ -94,7 +94,7 @@ HALF = (
         (["deploy=managed", "stages=status"], [HALF]),
         (["deploy=aci", "azure.auth=cli"], []),
         (["deploy=aci", "stages=train"], []),
-        (["deploy=aci", "azure=rehearsal"], []),
+        (["deploy=aci", "azure=emulator"], []),
         (["deploy=local"], []),
     ],
 )

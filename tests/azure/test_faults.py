@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.azure.conftest import Rehearsed
+from tests.azure.conftest import EmulatedDesk
 
 pytestmark = pytest.mark.slow
 
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        ("crash_loop", "RuntimeError: rehearsal: the fault crash_loop was asked for; mend it in score/"),
-        ("image_build_failure", "the package index has no rehearsal-fault-image-build-failure==1.0"),
+        ("crash_loop", "RuntimeError: emulator: the fault crash_loop was asked for; mend it in score/"),
+        ("image_build_failure", "the package index has no emulator-fault-image-build-failure==1.0"),
         ("time_out", "the service is not ready in time"),
         ("quota", "there is no quota or no room left: container group quota 'StandardCores' exceeded"),
         ("size", "more CPU or memory than one container group may have"),
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
     ],
 )
 def test_a_fault_is_told_nothing_is_left_and_the_next_run_succeeds(
-    registered: Rehearsed, fault: str, told: str
+    registered: EmulatedDesk, fault: str, told: str
 ) -> None:
     registered.run("stages=remove").well()
     done = registered.run("stages=deploy", f"azure.faults=[{fault}]")
@@ -34,11 +34,11 @@ def test_a_fault_is_told_nothing_is_left_and_the_next_run_succeeds(
     registered.run("stages=deploy").well()
 
 
-def test_a_failure_is_told_with_its_proof_and_its_raw_texts(registered: Rehearsed) -> None:
+def test_a_failure_is_told_with_its_proof_and_its_raw_texts(registered: EmulatedDesk) -> None:
     registered.run("stages=remove").well()
     done = registered.run("stages=deploy", "azure.faults=[crash_loop]")
     cause, proof, raw, left = done.err.splitlines()
-    assert cause.startswith("deploy failed: RuntimeError: rehearsal: ")
+    assert cause.startswith("deploy failed: RuntimeError: emulator: ")
     assert proof.startswith("  proof: container log, line ")
     assert left == "  the service was taken down; no former one is known"
     folder = Path(raw.removeprefix("  raw texts: "))
@@ -47,7 +47,7 @@ def test_a_failure_is_told_with_its_proof_and_its_raw_texts(registered: Rehearse
     assert proof.partition(": RuntimeError")[2] in (folder / "container.log").read_text()
 
 
-def test_ctrl_c_while_azure_works_ends_at_once_and_says_what_goes_on(registered: Rehearsed) -> None:
+def test_ctrl_c_while_azure_works_ends_at_once_and_says_what_goes_on(registered: EmulatedDesk) -> None:
     registered.run("stages=remove").well()
     process = registered.start("stages=deploy", "azure.faults=[time_out]")
     assert process.stdout
@@ -62,7 +62,7 @@ def test_ctrl_c_while_azure_works_ends_at_once_and_says_what_goes_on(registered:
     assert "is absent" in registered.run("stages=status").well().out
 
 
-def test_a_failure_puts_the_former_service_back(registered: Rehearsed) -> None:
+def test_a_failure_puts_the_former_service_back(registered: EmulatedDesk) -> None:
     before = registered.run("stages=deploy").well().result["endpoint"]
     done = registered.run("stages=deploy", "deploy.memory_gb=2", "azure.faults=[crash_loop]")
     assert done.code == 1

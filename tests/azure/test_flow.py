@@ -1,4 +1,4 @@
-"""The whole Azure path as people type it, with the real SDK and Azure as it is rehearsed on this machine."""
+"""The whole Azure path as people type it, with the real SDK and Azure as it is emulated here."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from urllib.parse import parse_qs
 
 import pytest
 
-import rehearsal
-from rehearsal.tokens import Tokens
-from score.contract import fingerprint_of
-from tests.azure.conftest import Rehearsed
+import azure_emulator
+from azure_emulator.common.tokens import Tokens
+from score.contract.schema import fingerprint_of
+from tests.azure.conftest import EmulatedDesk
 from tests.command import desk
 
 pytestmark = pytest.mark.slow
@@ -29,13 +29,13 @@ def files_of(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_bytes().hex() for path in found}
 
 
-def test_one_command_tracks_registers_deploys_and_tests(rehearsed: Rehearsed) -> None:
-    done = rehearsed.run("tracking=azureml").well()
+def test_one_command_tracks_registers_deploys_and_tests(emulated: EmulatedDesk) -> None:
+    done = emulated.run("tracking=azureml").well()
     result = done.result
     assert result["endpoint"]["target"] == "aci"
     assert result["endpoint"]["auth"]
     assert result["probe"]["refused_without_key"]
-    there = rehearsed.read()
+    there = emulated.read()
     parent = next(run for run in there["runs"] if run["parent"] is None)
     children = [run for run in there["runs"] if run["parent"] == parent["id"]]
     assert parent["id"] == result["run_id"]
@@ -50,43 +50,43 @@ def test_one_command_tracks_registers_deploys_and_tests(rehearsed: Rehearsed) ->
     assert model["tags"]["champion"] == "true"
     package = files_of(Path(result["package"]["path"]))
     assert {name: there["files"].get(name) for name in package} == package
-    assert not (rehearsed.desk.cwd / "mlflow.db").exists()
+    assert not (emulated.desk.cwd / "mlflow.db").exists()
 
 
-def test_the_same_again_changes_nothing_in_azure(rehearsed: Rehearsed) -> None:
-    before = rehearsed.run("stages=status").well().out
-    done = rehearsed.run("tracking=azureml").well()
+def test_the_same_again_changes_nothing_in_azure(emulated: EmulatedDesk) -> None:
+    before = emulated.run("stages=status").well().out
+    done = emulated.run("tracking=azureml").well()
     assert "train" not in done.ran
-    there = rehearsed.read()
+    there = emulated.read()
     assert len([run for run in there["runs"] if run["parent"] is None]) == 1
     assert len(there["models"]) == 1
     assert "since" in before
-    assert re.findall("since.*", rehearsed.run("stages=status").well().out) == re.findall("since.*", before)
+    assert re.findall("since.*", emulated.run("stages=status").well().out) == re.findall("since.*", before)
 
 
-def test_no_secret_is_written_down_or_shown(rehearsed: Rehearsed) -> None:
-    keys = rehearsed.run("stages=keys").well().out
+def test_no_secret_is_written_down_or_shown(emulated: EmulatedDesk) -> None:
+    keys = emulated.run("stages=keys").well().out
     secrets = re.findall(r"(?:primary|secondary): (\S+)", keys)
-    secrets.append(rehearsal.environment(rehearsed.folder)["AZUREML_SERVICE_PRINCIPAL_PASSWORD"])
+    secrets.append(azure_emulator.environment(emulated.folder)["AZUREML_SERVICE_PRINCIPAL_PASSWORD"])
     assert len(secrets) == 3
-    shown = rehearsed.run("stages=deploy", "tracking=azureml").well()
+    shown = emulated.run("stages=deploy", "tracking=azureml").well()
     assert not any(secret in shown.out + shown.err for secret in secrets)
-    home = rehearsed.desk.home
-    written = (path for path in home.rglob("*") if path.is_file() and rehearsed.folder not in path.parents)
+    home = emulated.desk.home
+    written = (path for path in home.rglob("*") if path.is_file() and emulated.folder not in path.parents)
     found = [path for path in written if any(secret.encode() in path.read_bytes() for secret in secrets)]
     assert found == []
-    told = json.dumps(rehearsed.read()["runs"])
+    told = json.dumps(emulated.read()["runs"])
     assert not any(secret in told for secret in secrets)
 
 
-def test_rotated_keys_open_and_the_former_primary_still_does(rehearsed: Rehearsed) -> None:
+def test_rotated_keys_open_and_the_former_primary_still_does(emulated: EmulatedDesk) -> None:
     read = r"primary: (\S+)\n +secondary: (\S+)"
-    before = re.findall(read, rehearsed.run("stages=keys").well().out)[0]
-    after = re.findall(read, rehearsed.run("stages=rotate_keys").well().out)[0]
+    before = re.findall(read, emulated.run("stages=keys").well().out)[0]
+    after = re.findall(read, emulated.run("stages=rotate_keys").well().out)[0]
     assert after[1] == before[0]
     assert after[0] not in before
-    rehearsed.run("stages=probe").well()
-    url = rehearsed.run("stages=deploy", "tracking=azureml").well().result["endpoint"]["url"]
+    emulated.run("stages=probe").well()
+    url = emulated.run("stages=deploy", "tracking=azureml").well().result["endpoint"]["url"]
     body = b'{"data": [{"Pregnancies": 2}]}'
     for key, status in ((after[0], 400), (after[1], 400), (before[1], 401)):
         request = urllib.request.Request(url, body, {"Authorization": f"Bearer {key}"})
@@ -96,19 +96,19 @@ def test_rotated_keys_open_and_the_former_primary_still_does(rehearsed: Rehearse
         assert raised.value.code == status
 
 
-def test_remove_ends_the_service_and_the_stand_in(rehearsed: Rehearsed) -> None:
-    rehearsed.run("stages=remove").well()
-    assert rehearsal.running(rehearsed.folder) is None
-    assert not list((rehearsed.folder / "services").glob("*/process.json"))
+def test_remove_ends_the_service_and_the_stand_in(emulated: EmulatedDesk) -> None:
+    emulated.run("stages=remove").well()
+    assert azure_emulator.running(emulated.folder) is None
+    assert not list((emulated.folder / "services").glob("*/process.json"))
 
 
-def test_after_deploy_local_nothing_is_trained_and_the_same_bytes_ship(rehearsed: Rehearsed) -> None:
-    local = rehearsed.desk.run().well()
-    done = rehearsed.run().well()
+def test_after_deploy_local_nothing_is_trained_and_the_same_bytes_ship(emulated: EmulatedDesk) -> None:
+    local = emulated.desk.run().well()
+    done = emulated.run().well()
     assert set(done.ran) <= {"register", "deploy", "probe", "promote"}
     package = Path(local.result["package"]["path"])
     assert done.result["package"] == local.result["package"]
-    container = rehearsed.folder / "services" / "diabetes-prediction-service" / "app"
+    container = emulated.folder / "services" / "diabetes-prediction-service" / "app"
     served = [path.parent for path in container.rglob("model.pkl")]
     assert served
     for folder in served:
@@ -119,15 +119,15 @@ def test_after_deploy_local_nothing_is_trained_and_the_same_bytes_ship(rehearsed
             assert fingerprint_of(folder) == done.result["package"]["fingerprint"]
 
 
-def test_another_machine_tests_the_live_service_with_the_package_it_finds_in_azure(rehearsed: Rehearsed) -> None:
-    package = rehearsed.run("stages=deploy").well().result["package"]
-    shutil.rmtree(rehearsed.desk.state / "packages")  # which another machine would not have
-    assert rehearsed.run("stages=probe").well().result["probe"]["refused_without_key"]
+def test_another_machine_tests_the_live_service_with_the_package_it_finds_in_azure(emulated: EmulatedDesk) -> None:
+    package = emulated.run("stages=deploy").well().result["package"]
+    shutil.rmtree(emulated.desk.state / "packages")  # which another machine would not have
+    assert emulated.run("stages=probe").well().result["probe"]["refused_without_key"]
     assert fingerprint_of(Path(package["path"])) == package["fingerprint"]
 
 
-def test_a_managed_identity_opens_the_workspace(rehearsed: Rehearsed, monkeypatch: pytest.MonkeyPatch) -> None:
-    rehearsed.run("stages=status").well()  # so that the stand-in runs, and has secrets to sign with
+def test_a_managed_identity_opens_the_workspace(emulated: EmulatedDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    emulated.run("stages=status").well()  # so that the stand-in runs, and has secrets to sign with
     asked: list[str] = []
 
     class Identity(http.server.BaseHTTPRequestHandler):
@@ -136,7 +136,7 @@ def test_a_managed_identity_opens_the_workspace(rehearsed: Rehearsed, monkeypatc
         def do_POST(self) -> None:
             audience = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())["resource"][0]
             asked.append(audience)
-            token = Tokens(rehearsed.folder).token(audience)
+            token = Tokens(emulated.folder).token(audience)
             reply = {"access_token": token, "token_type": "Bearer", "expires_on": str(int(time.time()) + 3600)}
             self.send_response(200)
             self.end_headers()
@@ -149,17 +149,16 @@ def test_a_managed_identity_opens_the_workspace(rehearsed: Rehearsed, monkeypatc
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("MSI_ENDPOINT", f"http://127.0.0.1:{server.server_port}/token")
         assert (
-            "diabetes-prediction-service is "
-            in rehearsed.run("stages=status", "azure.auth=managed_identity").well().out
+            "diabetes-prediction-service is " in emulated.run("stages=status", "azure.auth=managed_identity").well().out
         )
         server.shutdown()
     assert asked
 
 
 def test_where_nothing_authenticates_it_fails_at_once_and_says_what_would(
-    rehearsed: Rehearsed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    emulated: EmulatedDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert rehearsed  # the extra is there
+    assert emulated  # the extra is there
     for name in ("MSI_ENDPOINT", "IDENTITY_ENDPOINT", "AZURE_CLIENT_SECRET"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))

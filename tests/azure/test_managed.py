@@ -1,4 +1,4 @@
-"""deploy=managed as people type it, with the real azure-ai-ml and Azure as it is rehearsed on this machine."""
+"""deploy=managed as people type it, with the real azure-ai-ml and Azure as it is emulated here."""
 
 from __future__ import annotations
 
@@ -14,40 +14,40 @@ from typing import Any
 
 import pytest
 
-import rehearsal
-from orchestrator.azure.talk import missing
+import azure_emulator
+from orchestrator.azure.sdk import missing
 from tests.command import Desk, Done, desk
 
 pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)
-class Rehearsed:
+class EmulatedDesk:
     """A desk whose commands meet the stand-in."""
 
     desk: Desk
 
     @property
     def folder(self) -> Path:
-        return self.desk.state / "rehearsal"
+        return self.desk.state / "emulator"
 
     def run(self, *overrides: str) -> Done:
-        images = os.environ.get("REHEARSAL_IMAGES") or self.folder / "images"
+        images = os.environ.get("EMULATOR_IMAGES") or self.folder / "images"
         tracked = [] if missing() else ["tracking=azureml"]  # by the first SDK
-        return self.desk.run("deploy=managed", "azure=rehearsal", f"azure.images={images}", *tracked, *overrides)
+        return self.desk.run("deploy=managed", "azure=emulator", f"azure.images={images}", *tracked, *overrides)
 
 
 @pytest.fixture(scope="module")
-def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rehearsed]:
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedDesk]:
     if missing("azure", "azure.ai", "azure.ai.ml", "azure.identity"):
         pytest.skip("the managed extra is not installed")
     with desk(tmp_path_factory.mktemp("managed")) as made:
-        found = Rehearsed(made)
+        found = EmulatedDesk(made)
         yield found
         if found.folder.exists():
             for running in list((found.folder / "endpoints").rglob("process.json")):
-                rehearsal.process.stop(running.parent)
-            rehearsal.stop(found.folder)
+                azure_emulator.containers.process.stop(running.parent)
+            azure_emulator.stop(found.folder)
 
 
 def ask(url: str, document: Any, key: str) -> tuple[int, str, Any]:
@@ -61,9 +61,9 @@ def ask(url: str, document: Any, key: str) -> tuple[int, str, Any]:
             return refused.code, refused.headers.get_content_type(), json.loads(refused.read())
 
 
-def test_one_command_deploys_and_tests_and_no_dot_is_printed(rehearsed: Rehearsed) -> None:
-    done = rehearsed.run().well()
-    uploaded = list((rehearsed.folder / "containers" / "azureml-blobstore").rglob("model.pkl"))
+def test_one_command_deploys_and_tests_and_no_dot_is_printed(emulated: EmulatedDesk) -> None:
+    done = emulated.run().well()
+    uploaded = list((emulated.folder / "containers" / "azureml-blobstore").rglob("model.pkl"))
     assert len(uploaded) == int(missing())  # what tracking registered is deployed as it is
     assert done.result["endpoint"]["target"] == "managed"
     assert done.result["endpoint"]["auth"]
@@ -72,55 +72,55 @@ def test_one_command_deploys_and_tests_and_no_dot_is_printed(rehearsed: Rehearse
     assert "config file" not in done.out + done.err
 
 
-def test_wrong_rows_and_strangers_are_refused_as_everywhere(rehearsed: Rehearsed) -> None:
-    url = rehearsed.run("stages=status").well().out.split(" is healthy at ")[1].split()[0]
-    key = re.findall(r"primary: (\S+)", rehearsed.run("stages=keys").well().out)[0]
+def test_wrong_rows_and_strangers_are_refused_as_everywhere(emulated: EmulatedDesk) -> None:
+    url = emulated.run("stages=status").well().out.split(" is healthy at ")[1].split()[0]
+    key = re.findall(r"primary: (\S+)", emulated.run("stages=keys").well().out)[0]
     status, kind, problem = ask(url, {"data": [{"Pregnancies": 2}]}, key)
     assert (status, kind) == (400, "application/problem+json")
     assert "Glucose" in problem["detail"]
     assert ask(url, {"data": []}, "wrong")[0] == 401
 
 
-def test_the_same_again_is_left_alone_and_another_shape_is_the_other_colour(rehearsed: Rehearsed) -> None:
-    before = rehearsed.run("stages=status").well().out
+def test_the_same_again_is_left_alone_and_another_shape_is_the_other_colour(emulated: EmulatedDesk) -> None:
+    before = emulated.run("stages=status").well().out
     assert "live: blue, Succeeded" in before
     assert "tested: yes" in before
-    assert "is being made" not in rehearsed.run("stages=deploy").well().out
-    assert rehearsed.run("stages=status").well().out.partition("healthy")[2] == before.partition("healthy")[2]
-    rehearsed.run("stages=deploy", "deploy.instance_count=2").well()
-    after = rehearsed.run("stages=status").well().out
+    assert "is being made" not in emulated.run("stages=deploy").well().out
+    assert emulated.run("stages=status").well().out.partition("healthy")[2] == before.partition("healthy")[2]
+    emulated.run("stages=deploy", "deploy.instance_count=2").well()
+    after = emulated.run("stages=status").well().out
     assert "live: green, Succeeded" in after
     assert "size: 2 x Standard_DS3_v2" in after
     assert "waiting" not in after
 
 
-def test_a_failure_is_diagnosed_and_the_former_service_goes_on(rehearsed: Rehearsed) -> None:
-    done = rehearsed.run("stages=deploy", "deploy.instance_count=3", "azure.faults=[crash_loop]")
+def test_a_failure_is_diagnosed_and_the_former_service_goes_on(emulated: EmulatedDesk) -> None:
+    done = emulated.run("stages=deploy", "deploy.instance_count=3", "azure.faults=[crash_loop]")
     assert done.code == 1
     assert "proof: container log, line" in done.err
     assert "the former deployment was not touched" in done.err
-    rehearsed.run("stages=probe").well()
-    assert "waiting" not in rehearsed.run("stages=status").well().out
+    emulated.run("stages=probe").well()
+    assert "waiting" not in emulated.run("stages=status").well().out
 
 
-def test_logs_keys_and_no_secret_anywhere(rehearsed: Rehearsed) -> None:
-    assert "Serving package" in rehearsed.run("stages=logs").well().out
-    before = re.findall(r"(?:primary|secondary): (\S+)", rehearsed.run("stages=keys").well().out)
-    after = re.findall(r"(?:primary|secondary): (\S+)", rehearsed.run("stages=rotate_keys").well().out)
+def test_logs_keys_and_no_secret_anywhere(emulated: EmulatedDesk) -> None:
+    assert "Serving package" in emulated.run("stages=logs").well().out
+    before = re.findall(r"(?:primary|secondary): (\S+)", emulated.run("stages=keys").well().out)
+    after = re.findall(r"(?:primary|secondary): (\S+)", emulated.run("stages=rotate_keys").well().out)
     assert after[1] == before[0]
-    shown = rehearsed.run("stages=probe").well()
-    secrets = [*before, *after, rehearsal.environment(rehearsed.folder)["AZUREML_SERVICE_PRINCIPAL_PASSWORD"]]
+    shown = emulated.run("stages=probe").well()
+    secrets = [*before, *after, azure_emulator.environment(emulated.folder)["AZUREML_SERVICE_PRINCIPAL_PASSWORD"]]
     assert not any(secret in shown.out + shown.err for secret in secrets)
-    home = rehearsed.desk.home
-    written = (path for path in home.rglob("*") if path.is_file() and rehearsed.folder not in path.parents)
+    home = emulated.desk.home
+    written = (path for path in home.rglob("*") if path.is_file() and emulated.folder not in path.parents)
     assert [path for path in written if any(secret.encode() in path.read_bytes() for secret in secrets)] == []
 
 
-def test_remove_ends_all_of_it(rehearsed: Rehearsed) -> None:
-    rehearsed.run("stages=remove").well()
-    assert rehearsal.running(rehearsed.folder) is None
-    assert not list((rehearsed.folder / "endpoints").rglob("process.json"))
-    rehearsed.run("stages=remove").well()
+def test_remove_ends_all_of_it(emulated: EmulatedDesk) -> None:
+    emulated.run("stages=remove").well()
+    assert azure_emulator.running(emulated.folder) is None
+    assert not list((emulated.folder / "endpoints").rglob("process.json"))
+    emulated.run("stages=remove").well()
 
 
 def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.azure import attend
-from orchestrator.azure.attend import attended, spoken
-from orchestrator.azure.talk import cause, talking
+from orchestrator.azure import progress
+from orchestrator.azure.progress import attended, spoken
+from orchestrator.azure.sdk import cause, talking
 from orchestrator.errors import DeployError, TrackingError
 
 CRASHED = {
@@ -98,7 +98,7 @@ def test_lines_that_tell_something() -> None:
 
 
 def test_a_long_silence_is_filled_and_lines_come_as_they_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attend, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(progress, "SILENCE_SECONDS", 0.3)
     notes: list[str] = []
 
     def work(say: Any) -> int:

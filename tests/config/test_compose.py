@@ -20,8 +20,8 @@ from omegaconf import OmegaConf
 
 from orchestrator.config.compose import compose, plain
 from orchestrator.config.overrides import CONF, lenient, prepared
-from orchestrator.config.spec import ROOT
 from orchestrator.errors import SpecError
+from orchestrator.spec.run_spec import ROOT
 
 
 def at(config: Any, path: str) -> Any:

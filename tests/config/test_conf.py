@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.config.compose import compose
 from orchestrator.config.overrides import CONF
-from orchestrator.config.spec import RunSpec
+from orchestrator.spec.run_spec import RunSpec
 from tests.found import found
 
 FILES = sorted(CONF.rglob("*.yaml"))

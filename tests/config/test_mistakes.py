@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import pytest
 
-from orchestrator.config import checks, compose
+from orchestrator.config import compose, validate
 from orchestrator.config.overrides import CONF
 from orchestrator.errors import Problem, SpecError
 from tests.command import Desk, desk
@@ -304,13 +304,13 @@ SEARCH = [
 ]
 
 PATHS = [
-    row("tracking._target_=orchestrator.tracking.mlflow.MLflow", "tracking._target_: did you mean 'Mlflow'"),
+    row("tracking._target_=orchestrator.tracking.mlflow.tracker.MLflow", "tracking._target_: did you mean 'Mlflow'"),
     row("tracking._target_=5", "tracking._target_: a dotted path | got 5"),
     row("tracking._target_=orchestrator.deploy.none.NoTarget", "tracking._target_: NoTarget is no Tracker"),
-    row("deploy._target_=orchestrator.deploy.locl.Local", "deploy._target_: no 'locl' | did you mean 'local'"),
+    row("deploy._target_=orchestrator.deploy.target.locl.Local", "deploy._target_: no 'locl' | did you mean 'local'"),
     row("deploy._target_=orchestrator.tracking.none.NoTracking", "deploy._target_: is no Target: it lacks deploy()"),
     row("stages.load=orchestrator.stages.data.laod", "stages.load: has no 'laod'; did you mean 'load'"),
-    row("stages.load=orchestrator.products.Dataset", "stages.load: should name a function"),
+    row("stages.load=orchestrator.artifacts.Dataset", "stages.load: should name a function"),
     row("stages.load=5", "stages.load: a dotted path | got 5"),
     row("stages.mine=nowhere.stage", "stages.mine: no module 'nowhere'"),
     row("'stages.mine={_target_: 5}'", "stages.mine._target_: a dotted path | got 5"),
@@ -648,9 +648,9 @@ def test_a_dry_run_remembers_nothing(tmp_path: Path) -> None:
 
 def test_check_gives_the_spec_or_every_problem(tmp_path: Path) -> None:
     config: dict[str, Any] = dict(compose.compose(f"state_dir={tmp_path}", "stages=status"))
-    assert checks.check(config).seed == 0
+    assert validate.check(config).seed == 0
     with pytest.raises(SpecError) as caught:
-        checks.check({**config, "seed": -1, "name": ""})
+        validate.check({**config, "seed": -1, "name": ""})
     assert {problem.at for problem in caught.value.problems} >= {"seed", "name"}
 
 

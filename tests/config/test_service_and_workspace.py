@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config.compose import compose
-from orchestrator.deploy import _is_valid, valid_service_name
+from orchestrator.deploy.target import _is_valid, valid_service_name
 from tests.found import found
 
 NAMES = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME")

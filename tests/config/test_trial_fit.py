@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from orchestrator.config.locate import locate
 from orchestrator.config.trial_fit import impossible_candidates
+from orchestrator.spec.components import locate
 
 
 def problems(estimator: str, grid: dict[str, Any], params: dict[str, Any] | None = None) -> list[str]:

@@ -18,20 +18,20 @@ import pandas as pd
 import psutil
 import pytest
 
-import rehearsal
-from orchestrator import dockerfile
-from orchestrator.azure.talk import missing
-from orchestrator.config.spec import AzureSpec
-from orchestrator.deploy import dockerd
-from orchestrator.deploy.aci import Aci
-from orchestrator.deploy.aks import Aks
-from orchestrator.deploy.docker import Docker
-from orchestrator.deploy.local import Local
-from orchestrator.deploy.managed import Managed
-from orchestrator.deploy.record import strays
+import azure_emulator
+from orchestrator.artifacts import ModelVersion, Package
+from orchestrator.azure.sdk import missing
+from orchestrator.deploy.azure.aci import Aci
+from orchestrator.deploy.azure.aks import Aks
+from orchestrator.deploy.azure.managed import Managed
+from orchestrator.deploy.docker import client as dockerd
+from orchestrator.deploy.docker.target import Docker
+from orchestrator.deploy.local.state import strays
+from orchestrator.deploy.local.target import Local
+from orchestrator.emulation import emulated_azure
 from orchestrator.errors import DeployError
-from orchestrator.products import ModelVersion, Package
-from orchestrator.rehearsing import rehearsed
+from orchestrator.packaging import dockerfile
+from orchestrator.spec.run_spec import AzureSpec
 from tests.stages.conftest import Kit
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 SCORE = Path(__file__).parents[2] / "score"
 STUB = """
 import json, os, time
-from score.contract import Contract
+from score.contract.schema import Contract
 
 def init():
     {init}
@@ -51,8 +51,8 @@ def run(data):
     return {{"answer": {name!r}, "pid": os.getpid()}}
 
 def loaded():
-    from score.contract import Contract
-    from score.scorer import Answer
+    from score.contract.schema import Contract
+    from score.predict.predictor import Answer
 
     class Stub:
         contract = Contract("stub", "regression", ())
@@ -150,13 +150,13 @@ def make_local(tmp_path: Path, free_port: int) -> Iterator[MakeLocal]:
 
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureSpec]:
-    """A stand-in of Azure for all tests; REHEARSAL_IMAGES keeps what it built between test sessions."""
+    """A stand-in of Azure for all tests; EMULATOR_IMAGES keeps what it built between test sessions."""
     if importlib.util.find_spec("cryptography") is None:
         pytest.skip("neither the azure nor the managed extra is installed")
-    folder = tmp_path_factory.mktemp("rehearsal")
-    images = os.environ.get("REHEARSAL_IMAGES")
-    yield AzureSpec(rehearsal=folder, config_path=folder / "config.json", images=Path(images) if images else None)
-    rehearsal.stop(folder)
+    folder = tmp_path_factory.mktemp("emulator")
+    images = os.environ.get("EMULATOR_IMAGES")
+    yield AzureSpec(emulator=folder, config_path=folder / "config.json", images=Path(images) if images else None)
+    azure_emulator.stop(folder)
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def make_aci(tmp_path: Path, azure: AzureSpec) -> Iterator[MakeAci]:
         fields: dict[str, Any] = {"auth_enabled": False, **options}
         return Aci(service_name="svc", connection=azure, state_dir=tmp_path, **fields)
 
-    with rehearsed(azure, ends=False):
+    with emulated_azure(azure, ends=False):
         yield make
         make().remove()
 
@@ -230,7 +230,7 @@ def make_managed(tmp_path: Path, azure: AzureSpec) -> Iterator[MakeManaged]:
     def make(**options: Any) -> Managed:
         return Managed(service_name="svc", connection=azure, state_dir=tmp_path, **options)
 
-    with rehearsed(azure, ends=False):
+    with emulated_azure(azure, ends=False):
         yield make
         make().remove()
 
@@ -244,7 +244,7 @@ def make_aks(tmp_path: Path, azure: AzureSpec) -> Iterator[MakeAks]:
     def make(**options: Any) -> Aks:
         return Aks(**{"service_name": "svc", "connection": azure, "state_dir": tmp_path, "compute": "aks", **options})
 
-    with rehearsed(azure, ends=False):
+    with emulated_azure(azure, ends=False):
         yield make
         make().remove()
 

@@ -1,4 +1,4 @@
-"""What every target promises, tried on the fake, on this machine, in containers, and on Azure as it is rehearsed here."""
+"""What every target promises, tried on the fake, on this machine, in containers, and on Azure as it is emulated here."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestrator.deploy import Target, Undone
-from orchestrator.deploy.fake import Fake, Service
+from orchestrator.artifacts import ModelVersion, Package
+from orchestrator.deploy.in_memory import Fake, Service
+from orchestrator.deploy.target import Target, Undone
 from orchestrator.errors import DeployError
-from orchestrator.products import ModelVersion, Package
 from tests.deploy.conftest import ELSEWHERE
 
 Make = Callable[..., Target]

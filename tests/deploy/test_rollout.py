@@ -14,21 +14,22 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.deploy import Target, waiting
-from orchestrator.deploy.building import ImageCheck
-from orchestrator.deploy.fake import Fake
+from orchestrator import progress
+from orchestrator.artifacts import ModelVersion, Package
+from orchestrator.deploy.image_builder import ImageCheck
+from orchestrator.deploy.in_memory import Fake
 from orchestrator.deploy.rollout import Rollout, serves
+from orchestrator.deploy.target import Target
 from orchestrator.errors import DeployError
-from orchestrator.products import ModelVersion, Package
 
 ROOT = Path(__file__).parents[2]
 HOLDS = """
 import sys
 from pathlib import Path
-from orchestrator.deploy.building import ImageCheck
-from orchestrator.deploy.fake import Fake
+from orchestrator.deploy.image_builder import ImageCheck
+from orchestrator.deploy.in_memory import Fake
 from orchestrator.deploy.rollout import Rollout
-from orchestrator.products import ModelVersion, Package
+from orchestrator.artifacts import ModelVersion, Package
 
 rollout = Rollout(Fake(), Path(sys.argv[1]))
 rollout.begin(ModelVersion("m", "7", None, Package(Path("p"), "f" * 64, "m")), print)
@@ -70,7 +71,7 @@ def release(number: str, rollout: Rollout, note: Callable[[str], None] = print) 
 
 
 def test_one_waits_for_the_other_and_says_for_whom(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(progress, "SILENCE_SECONDS", 0.05)
     notes: list[str] = []
     heard = threading.Event()
 

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from orchestrator.deploy import Target
-from orchestrator.probing import probe_endpoint
-from orchestrator.products import Endpoint, ModelVersion, Package
+from orchestrator.artifacts import Endpoint, ModelVersion, Package
+from orchestrator.deploy.probe import probe_endpoint
+from orchestrator.deploy.target import Target
 from tests.deploy.conftest import ELSEWHERE
 
 ROW = {"a": 3, "b": 1.5}
@@ -36,7 +36,7 @@ def answers(endpoint: Endpoint) -> dict[str, tuple[int, Any]]:
 
 
 def _answer(endpoint: Endpoint, body: str) -> tuple[int, Any]:
-    where = urlsplit(endpoint.url)  # not by urllib, which keeps the proxies that a rehearsal had set at its first call
+    where = urlsplit(endpoint.url)  # not by urllib, which keeps the proxies that an emulator had set at its first call
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=60)
     with contextlib.closing(connection):
         connection.request("POST", where.path, body.encode(), {"Content-Type": "application/json", **endpoint.headers})

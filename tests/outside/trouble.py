@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from orchestrator.deploy.local import Local
-from orchestrator.products import Endpoint, ModelVersion, Package
+from orchestrator.artifacts import Endpoint, ModelVersion, Package
+from orchestrator.deploy.local.target import Local
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.config.spec import DataSpec
 from orchestrator.reading.description import TableReading, described
 from orchestrator.reading.frame import read_table
-from score.contract import Contract
+from orchestrator.spec.run_spec import DataSpec
+from score.contract.schema import Contract
 
 
 def read(folder: Path, *columns: list[str], **keys: Any) -> TableReading:

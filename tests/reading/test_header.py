@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from orchestrator.config import header as check
-from orchestrator.config.spec import BatchSpec, DataSpec, PreprocessSpec
+from orchestrator.batch.tables import source_of
+from orchestrator.config import data_file_checks as check
 from orchestrator.reading.frame import read_table
 from orchestrator.reading.header import Header, named
-from orchestrator.tables import source_of
-from score.cells import TableFormat
+from orchestrator.spec.run_spec import BatchSpec, DataSpec, PreprocessSpec
+from score.contract.cells import TableFormat
 
 TABLE = pd.DataFrame({"a": [3, 5, 9], "y": ["n", "p", "n"]}, index=[7, 2, 4])
 

@@ -11,7 +11,7 @@ from orchestrator.reading import scan as scanning
 from orchestrator.reading.files import Unreadable
 from orchestrator.reading.header import csv_header
 from orchestrator.reading.scan import scan
-from score.cells import TableFormat
+from score.contract.cells import TableFormat
 
 TABLE = "a,b\n1.5,x\n,NA\n007,y\n"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.resolving import Libraries, check
+from orchestrator.resolving.libraries import Libraries, check
 from tests.package_index import Index
 
 

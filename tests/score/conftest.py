@@ -29,11 +29,11 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from orchestrator import swagger_ui
-from score import v2
-from score.contract import Contract
-from score.scorer import Answer, Scorer
-from score.together import alone, at_once
+from orchestrator.packaging import swagger_ui
+from score.api import v2
+from score.contract.schema import Contract
+from score.predict.batching import alone, at_once
+from score.predict.predictor import Answer, Scorer
 from score.transforms import ToFloat, ZerosToMissing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,8 +47,8 @@ STUB = """
 import os
 from pathlib import Path
 
-from score.contract import Contract
-from score.scorer import Answer
+from score.contract.schema import Contract
+from score.predict.predictor import Answer
 
 def init():
     assert Path(os.environ["AZUREML_MODEL_DIR"], "contract.json").exists()

@@ -17,7 +17,7 @@ import joblib
 import pandas as pd
 import pytest
 
-from score import memory
+from score import memory_tuning
 from score import score as entry
 from score.score import BadRequest, InitError
 
@@ -48,7 +48,7 @@ if sys.argv[1] == "score":
     sys.modules["score"] = module
 spec.loader.exec_module(module)
 module.init()
-print(json.dumps([module.run('{"input": "[]"}'), sys.modules["score.contract"].__file__, sys.path == before]))
+print(json.dumps([module.run('{"input": "[]"}'), sys.modules["score.contract.schema"].__file__, sys.path == before]))
 """
 
 
@@ -79,7 +79,7 @@ def test_its_own_folder_is_found_whatever_comes_first_on_the_path(
     assert done.returncode == 0, done.stderr
     reply, contract, path_untouched = json.loads(done.stdout)
     assert reply == '{"proba": []}'
-    assert Path(contract) == pima / "score/contract.py"
+    assert Path(contract) == pima / "score/contract/schema.py"
     assert path_untouched == (name == "score" or first_on_path == "package")
 
 
@@ -133,7 +133,7 @@ def test_under_azure_mls_server_what_is_no_plain_200_is_its_response(
             self.told = (json.loads(message), status_code, response_headers)
 
     settled: list[bool] = []
-    monkeypatch.setattr(memory, "settle", lambda: settled.append(True))  # the whole process
+    monkeypatch.setattr(memory_tuning, "settle", lambda: settled.append(True))  # the whole process
     server = "azureml_inference_server_http"
     for name in (server, f"{server}.api", f"{server}.api.aml_response"):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))

@@ -24,11 +24,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.parallel import Parallel
 
-from orchestrator.config.spec import ROOT
 from orchestrator.errors import TrainError
-from orchestrator.search import SharedGridSearchCV, environment, work_of
+from orchestrator.search import SharedGridSearchCV, work_of, worker_versions
 from orchestrator.search import backend as backends
 from orchestrator.search.backend import missing, running_on
+from orchestrator.spec.run_spec import ROOT
 from tests.deploy.conftest import unused_port
 
 X, y = make_classification(n_samples=300, random_state=0)
@@ -157,9 +157,9 @@ def _another_scikit_learn(folder: Path) -> str:
 
 def _another_checkout(folder: Path) -> str:
     shutil.copytree(ROOT / "orchestrator", folder / "orchestrator", ignore=shutil.ignore_patterns("__pycache__"))
-    with (folder / "orchestrator" / "search" / "rules" / "forests.py").open("a") as source:
+    with (folder / "orchestrator" / "search" / "reuse" / "forests.py").open("a") as source:
         source.write("# edited\n")
-    ours = re.escape(environment.versions()["orchestrator.search"])
+    ours = re.escape(worker_versions.versions()["orchestrator.search"])
     return rf"orchestrator\.search (?!{ours})source \w+, and this machine has orchestrator\.search {ours}:"
 
 
@@ -176,8 +176,8 @@ def test_a_worker_that_is_not_as_this_machine_is_told(differing: Callable[[Path]
 
 
 def test_the_versions_of_all_that_decides_the_numbers_are_compared() -> None:
-    ours = environment.versions()
+    ours = worker_versions.versions()
     assert ours.keys() == {"Python", "scikit-learn", "numpy", "scipy", "orchestrator.search"}
-    environment.check(ours)
+    worker_versions.check(ours)
     with pytest.raises(TrainError, match=f"numpy {np.__version__}, and this machine has Python 2.7, numpy 1.0:"):
-        environment.check({**ours, "Python": "2.7", "numpy": "1.0"})
+        worker_versions.check({**ours, "Python": "2.7", "numpy": "1.0"})

@@ -27,8 +27,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils import estimator_checks
 
-from orchestrator.search import RULES, SharedGridSearchCV, SharedRandomizedSearchCV, seam, work_of
-from orchestrator.search.rules.rule import Ensemble
+from orchestrator.search import RULES, SharedGridSearchCV, SharedRandomizedSearchCV, sklearn_private, work_of
+from orchestrator.search.reuse.base import Ensemble
 
 Same = Callable[..., Any]
 
@@ -251,7 +251,7 @@ def test_a_matrix_of_distances(compare: Same) -> None:
 
 
 def test_an_unknown_scikit_learn_is_left_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seam, "_fit_and_score", None)
+    monkeypatch.setattr(sklearn_private, "_fit_and_score", None)
     found = SharedGridSearchCV(STEPS, GRID, cv=2).fit(X, y)
     assert not hasattr(found, "work_")
     assert found.best_params_ == GridSearchCV(STEPS, GRID, cv=2).fit(X, y).best_params_

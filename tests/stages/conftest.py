@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from orchestrator.cache import Unfinished
-from orchestrator.config.spec import DataSpec, ModelSpec, PackageSpec, PreprocessSpec, SearchSpec, Seed, StateDir
+from orchestrator.artifacts import Dataset, Evaluation, Package, Search, Split, Trained
+from orchestrator.caching.cache import Unfinished
 from orchestrator.events import Progress
-from orchestrator.products import Dataset, Evaluation, Package, Search, Split, Trained
+from orchestrator.spec.run_spec import DataSpec, ModelSpec, PackageSpec, PreprocessSpec, SearchSpec, Seed, StateDir
 from orchestrator.stages.data import load, split
 from orchestrator.stages.package import package
 from orchestrator.stages.train import assemble, train

@@ -18,14 +18,14 @@ import pytest
 from filelock import FileLock
 from sklearn.ensemble import RandomForestClassifier
 
-from orchestrator.config.spec import BatchSpec
+from orchestrator.artifacts import ModelVersion, Package, Scored
 from orchestrator.errors import DataError, PackageError
 from orchestrator.events import Event, Progress, StepNote, StepProgress
-from orchestrator.products import ModelVersion, Package, Scored
+from orchestrator.spec.run_spec import BatchSpec
 from orchestrator.stages.batch import batch
-from score.compiled import Compilation
-from score.replies import OUT_OF_RANGE, UNSEEN
-from score.scorer import Scorer
+from score.models.onnx import Compilation
+from score.predict.predictor import Scorer
+from score.predict.response import OUT_OF_RANGE, UNSEEN
 
 from .conftest import TABULAR, Kit
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import train_test_split
 
+from orchestrator.artifacts import Dataset
 from orchestrator.errors import DataError
-from orchestrator.products import Dataset
 
 REGRESSION: dict[str, Any] = {
     "estimator": "sklearn.linear_model.LinearRegression",

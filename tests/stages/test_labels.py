@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import GridSearchCV
 
-from orchestrator.config.locate import locate
 from orchestrator.errors import DataError, SpecError
-from orchestrator.labels import Coding
+from orchestrator.modeling.labels import Coding
+from orchestrator.spec.components import locate
 
 from .conftest import Kit
 

@@ -23,17 +23,18 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from orchestrator.cache import purity
+from orchestrator.artifacts import Package, Split, Trained
+from orchestrator.caching.cache import purity
 from orchestrator.errors import PackageError
-from orchestrator.products import Package, Split, Trained
 from orchestrator.stages import package as stage
 from orchestrator.stages.package import prove
-from score import about, docs, golden
-from score.body import Reader
-from score.compiled import Compilation
-from score.contract import Contract, fingerprint_of
-from score.models import PickledModel
-from score.scorer import Scorer
+from score.api import docs
+from score.contract import golden, training_info
+from score.contract.schema import Contract, fingerprint_of
+from score.models.base import PickledModel
+from score.models.onnx import Compilation
+from score.payload.reader import Reader
+from score.predict.predictor import Scorer
 
 from .conftest import EVALUATION, FOREST, TABULAR, Kit
 
@@ -52,8 +53,8 @@ def test_the_folder_holds_what_a_server_needs_and_nothing_else(toy_package: Pack
     wanted = {"model.pkl", "conda.yaml", "requirements.txt", "Dockerfile"}
     wanted |= {"contract.json", "golden.json", "profile.json", "compiled.json", "model.onnx"}
     assert {name for name in there if "/" not in name} == wanted
-    ships = {f"score/{path.name}" for path in stage.SHIPS.glob("*.py")}
-    ships |= {f"score/page/page.{kind}" for kind in ("html", "css", "js")}
+    ships = {f"score/{path.relative_to(stage.SHIPS).as_posix()}" for path in stage.SHIPS.rglob("*.py")}
+    ships |= {f"score/api/page/page.{kind}" for kind in ("html", "css", "js")}
     ships |= {f"score/{docs.FOLDER}/{name}" for name in (*docs.FILES, "LICENSE")}
     assert {name for name in there if "/" in name} == ships | {"about/training.json", "about/roc_curve.png"}
     assert toy_package.path.name == toy_package.fingerprint[:16]
@@ -73,7 +74,7 @@ def test_the_dockerfile_takes_all_that_the_server_reads(kit: Kit, numbers: pd.Da
 
 def test_people_are_told_of_the_training(toy_package: Package, toy: tuple[Split, Trained]) -> None:
     parts, trained = toy
-    assert about.read(toy_package.path) == {
+    assert training_info.read(toy_package.path) == {
         "estimator": "RandomForestClassifier",
         "params": {"max_depth": str(trained.best.params["max_depth"])},
         "metrics": {"accuracy": 0.912346},  # no NaN, and no digit that another machine may not have
@@ -82,7 +83,9 @@ def test_people_are_told_of_the_training(toy_package: Package, toy: tuple[Split,
         "data": parts.digest,
         "target": "y",
     }
-    assert {name: path.read_bytes() for name, path in about.figures(toy_package.path).items()} == EVALUATION.figures
+    assert {
+        name: path.read_bytes() for name, path in training_info.figures(toy_package.path).items()
+    } == EVALUATION.figures
 
 
 def test_another_version_of_whatever_is_pinned_makes_the_package_anew(toy_package: Package) -> None:
@@ -521,11 +524,11 @@ def local_import(package: Package) -> None:
 
 
 def dies(package: Package) -> None:
-    (package.path / "score" / "golden.py").write_text("import os\nos._exit(7)\n")
+    (package.path / "score" / "contract" / "golden.py").write_text("import os\nos._exit(7)\n")
 
 
 def noisy(package: Package) -> None:
-    (package.path / "score" / "golden.py").write_text("raise SystemExit('not today')\n")
+    (package.path / "score" / "contract" / "golden.py").write_text("raise SystemExit('not today')\n")
 
 
 @pytest.mark.parametrize(
@@ -582,7 +585,7 @@ def test_a_proof_goes_the_way_of_many_rows_too(kit: Kit, numbers: pd.DataFrame) 
 
 def test_a_package_that_hangs_is_given_up(toy_package: Package, copy_of: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
     package = copy_of(toy_package)
-    (package.path / "score" / "golden.py").write_text("import time\ntime.sleep(60)\n")
+    (package.path / "score" / "contract" / "golden.py").write_text("import time\ntime.sleep(60)\n")
     monkeypatch.setattr(stage, "PROOF_SECONDS", 1)
     with pytest.raises(PackageError, match="gave no answer within 1 s in a clean process"):
         prove(package)

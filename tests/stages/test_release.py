@@ -12,20 +12,20 @@ from typing import Any
 
 import pytest
 
-from orchestrator.config.spec import PackageSpec, StateDir
-from orchestrator.deploy import Target, Undone
-from orchestrator.deploy.building import ImageBuilder, ImageCheck
-from orchestrator.deploy.fake import Fake
+from orchestrator.artifacts import Endpoint, ModelVersion, Origin, Package, Probe, Proof, Registry, Report
+from orchestrator.deploy.image_builder import ImageBuilder, ImageCheck
+from orchestrator.deploy.in_memory import Fake
 from orchestrator.deploy.none import NoTarget
 from orchestrator.deploy.rollout import Rollout
+from orchestrator.deploy.target import Target, Undone
 from orchestrator.errors import DeployError, PackageError, ProbeError, TrackingError
 from orchestrator.events import Progress
-from orchestrator.products import Endpoint, ModelVersion, Origin, Package, Probe, Proof, Registry, Report
-from orchestrator.provenance import Provenance
-from orchestrator.resolving import Libraries
+from orchestrator.reporting.provenance import Provenance
+from orchestrator.resolving.libraries import Libraries
+from orchestrator.spec.run_spec import PackageSpec, StateDir
 from orchestrator.stages.release import deploy, probe, promote, recall, register
 from orchestrator.tracking.none import NoTracking
-from score import golden
+from score.contract import golden
 
 REPORT = Report({}, {}, {}, {}, (), {}, "", "2026-11-22T18:00:00+00:00")
 PROVENANCE = Provenance(Path(), "", Origin("toy.csv", spec_hash="abc", rebuild="python run.py data=toy"))

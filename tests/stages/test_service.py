@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from filelock import FileLock, Timeout
 
-from orchestrator.deploy.fake import Fake
+from orchestrator.artifacts import ModelVersion, Package, Probe, Registry
+from orchestrator.deploy.in_memory import Fake
 from orchestrator.deploy.rollout import Rollout
 from orchestrator.errors import DeployError, PackageError
 from orchestrator.events import Event, Progress
-from orchestrator.products import ModelVersion, Package, Probe, Registry
 from orchestrator.stages import service
 from orchestrator.tracking.none import NoTracking
 from tests.stages.test_release import Tracking

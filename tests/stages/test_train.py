@@ -14,12 +14,12 @@ from sklearn.base import clone
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV
 
-from orchestrator.cache import Unfinished
-from orchestrator.config.spec import ROOT, ModelSpec, PreprocessSpec, Seed
+from orchestrator.artifacts import Search
+from orchestrator.caching.cache import Unfinished
 from orchestrator.errors import TrackingError, TrainError
 from orchestrator.events import Event, Progress, StepProgress
-from orchestrator.products import Search
-from orchestrator.provenance import Provenance
+from orchestrator.reporting.provenance import Provenance
+from orchestrator.spec.run_spec import ROOT, ModelSpec, PreprocessSpec, Seed
 from orchestrator.stages.train import each_warning_once, evaluate, report, train
 
 from .conftest import TABULAR, Kit

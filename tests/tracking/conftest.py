@@ -16,10 +16,10 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from orchestrator.artifacts import Package, Proof, Report
 from orchestrator.events import StepFinished
-from orchestrator.products import Package, Proof, Report
-from orchestrator.tracking.mlflow import Mlflow
-from score.contract import Contract
+from orchestrator.tracking.mlflow.tracker import Mlflow
+from score.contract.schema import Contract
 from tests.tracking.kit import REPO, TRAIN, report_of
 
 

@@ -6,12 +6,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from orchestrator.artifacts import Candidate, ModelVersion, Package, Proof, Report
 from orchestrator.errors import OrchestratorError
 from orchestrator.events import Event, Progress, RunFinished, RunStarted, StepFinished, StepNote, StepPlan
-from orchestrator.products import Candidate, ModelVersion, Package, Proof, Report
-from orchestrator.tracking import Tracker
-from orchestrator.tracking.detached import DetachedMlflow
-from orchestrator.tracking.mlflow import Mlflow
+from orchestrator.tracking.mlflow.subprocess_tracker import DetachedMlflow
+from orchestrator.tracking.mlflow.tracker import Mlflow
+from orchestrator.tracking.tracker import Tracker
 
 REPO = Path(__file__).parents[2]
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200_000)  # four of them are more than a socket holds

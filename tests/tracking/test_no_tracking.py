@@ -1,7 +1,7 @@
+from orchestrator.artifacts import Package, Proof, Report
 from orchestrator.events import RunFinished
-from orchestrator.products import Package, Proof, Report
-from orchestrator.tracking import Tracker
 from orchestrator.tracking.none import NoTracking
+from orchestrator.tracking.tracker import Tracker
 
 
 def test_it_keeps_nothing_and_gives_the_package(package: Package, proof: Proof, report: Report) -> None:

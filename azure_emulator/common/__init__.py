@@ -1,0 +1,1 @@
+"""What all emulated services share: addresses, documents, tokens, faults, responses."""

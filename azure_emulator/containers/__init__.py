@@ -1,0 +1,1 @@
+"""Container instances: their environment, process, keys and traffic."""

@@ -1,0 +1,1 @@
+"""The HTTPS server and proxy that stand for all of Azure's hosts."""

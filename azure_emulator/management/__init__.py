@@ -1,0 +1,1 @@
+"""Azure Resource Manager and identity: the subscription, the workspace, its computes."""

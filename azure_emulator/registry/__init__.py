@@ -1,0 +1,1 @@
+"""Models and environments, as each SDK and MLflow see them."""

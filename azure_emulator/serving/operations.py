@@ -1,0 +1,93 @@
+"""Long-running operations: their state while the SDK polls, and the log they stream."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import datetime, timezone
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from azure_emulator.common import addresses
+from azure_emulator.common.responses import World, answer, management_error, world
+from azure_emulator.common.store import Document, Store, now
+from azure_emulator.storage.blobs import blob_file
+
+_LINE = re.compile(r"(\d{14}) (.*)")
+
+
+def begin(store: Store, service: str, step: str, state: str = "Running") -> Document:
+    """A new operation on ``service``; ``step`` is what Azure calls the sub-operation."""
+    operation_id = str(uuid.uuid4())
+    operation = {
+        "id": operation_id,
+        "operationType": "Service",
+        "state": state,
+        "createdTime": now(),
+        "endTime": None,
+        "error": None,
+        "resourceLocation": f"{addresses.WORKSPACE_PATH}/services/{service}",
+        "operationDetails": {"operationId": operation_id, "subOperationType": step, "subOperationState": state},
+    }
+    return store.put("operation", operation_id, operation)
+
+
+def step(store: Store, operation: Document, name: str) -> None:
+    """Go on to the next sub-operation."""
+    operation["operationDetails"]["subOperationType"] = name
+    store.put("operation", operation["id"], operation)
+
+
+def finish(store: Store, operation: Document, error: Document | None = None) -> None:
+    """Succeeded, or Failed with ``error``."""
+    state = "Failed" if error else "Succeeded"
+    operation |= {"state": state, "error": error, "endTime": now()}
+    operation["operationDetails"]["subOperationState"] = state
+    store.put("operation", operation["id"], operation)
+
+
+def accepted(operation: Document, body: Document | None = None) -> Response:
+    """202 and where to ask; the SDK takes the last part of the address only."""
+    location = f"/modelmanagement/v1.0{addresses.WORKSPACE_PATH}/operations/{operation['id']}"
+    return answer(body or {}, 202, {"Operation-Location": f"https://{addresses.SERVICES_HOST}{location}"})
+
+
+class BuildLog:
+    """The log of an image build: a blob that grows, a line with its time each."""
+
+    def __init__(self, folder: Path, operation_id: str) -> None:
+        self.path = f"ImageLogs/{operation_id}/build.log"
+        self._file = blob_file(folder, self.path)
+
+    def tell(self, line: str) -> None:
+        """One more line."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(f"{datetime.now(timezone.utc):%Y%m%d%H%M%S} {line}\n")
+
+    def stream(self, offset: int) -> str:
+        """As the SDK reads it, from ``offset`` on: ``yyyymmddHHMMSS|text#``, so neither sign may stand in the text."""
+        if not self._file.exists():
+            return ""
+        lines = filter(None, map(_LINE.fullmatch, self._file.read_text(encoding="utf-8").splitlines()))
+        return "".join(f"{line[1]}|{line[2].translate(_PLAIN)}#" for line in lines)[offset:]
+
+
+_PLAIN = str.maketrans("|#", "/ ")
+
+
+async def _get(request: Request) -> Response:
+    here: World = world(request)
+    operation = here.store.get("operation", request.path_params["operation"])
+    if operation is None:
+        return management_error(404, "NotFound", f"Operation {request.path_params['operation']} was not found")
+    log = BuildLog(here.folder, operation["id"])
+    operation["operationLog"] = here.tokens.blob_address(log.path)
+    operation["streamingOperationLog"] = log.stream(int(request.query_params.get("offset") or 0))
+    return answer(operation)
+
+
+routes = [Route("/modelmanagement/v1.0/operations/{operation}", _get)]

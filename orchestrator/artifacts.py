@@ -1,0 +1,315 @@
+"""The vocabulary: what stages give and take. Nouns, frozen; heavy libraries are named in annotations only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.base import BaseEstimator
+
+    from orchestrator.reading.description import TableReading
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The table as read: ``X`` (n_rows, n_columns), ``y`` (n_rows,), and what the labels in ``y`` stand for.
+
+    ``classes`` holds the labels as they stand in the file, in the order of their codes in ``y``; None for a
+    regression. ``reading`` says how each column was taken.
+    """
+
+    X: pd.DataFrame
+    y: pd.Series
+    classes: tuple[Any, ...] | None
+    digest: str
+    reading: TableReading | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training and hold-out rows; ``classes``, ``digest`` and ``reading`` are the Dataset's."""
+
+    X_train: pd.DataFrame
+    X_test: pd.DataFrame
+    y_train: pd.Series
+    y_test: pd.Series
+    classes: tuple[Any, ...] | None
+    digest: str
+    reading: TableReading | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """An unfitted search over ``candidates`` candidates: a scikit-learn search estimator, ready to clone and fit.
+
+    ``fits`` is None where that depends on how the candidates do.
+    """
+
+    estimator: BaseEstimator
+    candidates: int
+    fits: int | None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One candidate of the search: parameters, and mean and std over the folds of every metric.
+
+    ``resources`` is what a halving search gave it in its last round (rows, or the values of another resource).
+    ``error`` is why it has no score, where a candidate that fails is left out (``search.on_error=skip``).
+    """
+
+    params: Mapping[str, Any]
+    mean: Mapping[str, float]
+    std: Mapping[str, float]
+    rank: int
+    fit_seconds: float
+    resources: int | None = None
+    error: str = ""
+
+
+def format_params(params: Mapping[str, Any]) -> str:
+    """Return parameters as they are typed: ``max_depth=2, n_estimators=10``."""
+    return ", ".join(f"{name}={value}" for name, value in params.items())
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The best pipeline, refitted on all training rows, and how every candidate did. Parameters have bare names.
+
+    ``finished`` is when that was done (ISO 8601, in UTC), also for one that the cache has kept since.
+    """
+
+    pipeline: BaseEstimator
+    best_index: int
+    candidates: Sequence[Candidate]
+    finished: str = ""
+
+    @property
+    def best(self) -> Candidate:
+        """The candidate that ``pipeline`` was refitted with."""
+        return self.candidates[self.best_index]
+
+
+@dataclass(frozen=True)
+class ScoreNotes:
+    """What is to be known of scores: how many ``rows`` were scored, and what the dummy beside the model does.
+
+    Of two labels, ``positive`` is the positive one and ``of_positive`` are the metrics that depend on which one it is.
+    """
+
+    rows: int = 0
+    positive: str = ""
+    of_positive: Sequence[str] = ()
+    dummy: str = ""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How the best pipeline does on the hold-out rows: metrics, and the figures as PNG bytes by file name.
+
+    ``dummy`` are the metrics of what predicts without looking at the rows.
+    """
+
+    metrics: Mapping[str, float]
+    figures: Mapping[str, bytes]
+    dummy: Mapping[str, float] = field(default_factory=dict)
+    notes: ScoreNotes = ScoreNotes()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a tracker writes down, as plain data: strings, numbers and bytes, cheap to load and to send.
+
+    ``trained`` is when the training was finished.
+    """
+
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    best_params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    candidates: Sequence[Candidate]
+    figures: Mapping[str, bytes]
+    config: str
+    trained: str = ""
+    notes: ScoreNotes = ScoreNotes()
+
+
+# what a registered version has beside the package's own files, so that MLflow can load it
+MLFLOW_FILES = ("MLmodel", "input_example.json", "serving_input_example.json")
+
+
+@dataclass(frozen=True)
+class Refusals:
+    """How many of the hold-out ``rows`` the endpoint would refuse if they were new, by column and reason.
+
+    ``examples`` has a value for each column and reason.
+    """
+
+    rows: int
+    refused: int
+    reasons: Mapping[str, Mapping[str, int]]
+    examples: Mapping[str, Mapping[str, str]]
+
+    @property
+    def share(self) -> float:
+        """The share of the rows that would be refused."""
+        return self.refused / self.rows if self.rows else 0.0
+
+
+@dataclass(frozen=True)
+class Package:
+    """A self-contained folder that any target can serve; ``fingerprint`` is the digest of all its files.
+
+    ``refusals`` is known where the package was made.
+    """
+
+    path: Path
+    fingerprint: str
+    model_name: str
+    refusals: Refusals | None = field(default=None, compare=False)
+
+    def cache_files(self) -> Sequence[Path]:
+        """Every file: a package that lost or changed one is built again."""
+        return sorted(path for path in self.path.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+    def is_whole(self) -> bool:
+        """Whether the folder is there and its files are still those that the fingerprint was taken of."""
+        from score.contract.schema import FILE, Contract, fingerprint_of
+
+        try:
+            promised = Contract.from_json((self.path / FILE).read_bytes()).fingerprint
+            return promised == self.fingerprint == fingerprint_of(self.path)
+        except (OSError, ValueError):
+            return False
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A clean process loaded this package and gave the training process's answers to ``requests`` golden requests."""
+
+    fingerprint: str
+    requests: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """The run that holds a Report; ``run_id`` is None where nothing is tracked."""
+
+    run_id: str | None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a package does not hold, since two equal trainings make the same one; empty where it is not known.
+
+    ``data`` is the table's file name, ``trained`` when the training was finished, ``spec_hash`` the digest of what was
+    ordered and ``rebuild`` the command that orders it again.
+    """
+
+    data: str = ""
+    trained: str = ""
+    spec_hash: str = ""
+    rebuild: str = ""
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A version in the model registry. ``version`` is empty and ``run_id`` None where nothing is tracked.
+
+    ``memory_bytes`` is what the proof measured; 0 where that is not known. ``origin`` is of the run that registered
+    the package last. ``chosen`` says why it was taken, of a version that was registered by another run.
+    """
+
+    name: str
+    version: str
+    run_id: str | None
+    package: Package
+    memory_bytes: int = field(default=0, compare=False)
+    origin: Origin = field(default=Origin(), compare=False)
+    chosen: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Registry:
+    """What a model registry holds of one model: the package fingerprint of each version, and the champion's version."""
+
+    versions: Mapping[str, str]
+    champion: str | None = None
+
+    def holds(self, version: ModelVersion) -> bool:
+        """Return whether the version is there and is this very package: a number may have been given anew."""
+        return self.versions.get(version.version) == version.package.fingerprint
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A table whose ``rows`` rows have their predictions; ``reasons`` is the file that tells of the refused ones.
+
+    ``out_of_range`` is how many values of each column were beyond training's range, and ``unseen`` how many were levels
+    that no training row has; of columns that have some.
+    """
+
+    path: Path
+    rows: int
+    refused: int
+    reasons: Path | None
+    out_of_range: Mapping[str, int]
+    unseen: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a package is served. ``headers`` hold the key, so they are never printed or compared.
+
+    ``share`` is the percentage of the requests that the package answers; below 100 another answers the rest.
+    """
+
+    url: str
+    target: str
+    auth: bool
+    package: Package
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    share: int = 100
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The endpoint gave the package's own answers; latencies are in milliseconds, over ``requests`` requests.
+
+    ``share`` is the Endpoint's.
+    """
+
+    requests: int
+    p50_ms: float
+    p95_ms: float
+    refused_without_key: bool | None
+    share: int = 100
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A service's two keys: either opens it, so that one can be changed while the other is in use."""
+
+    primary: str = field(repr=False)
+    secondary: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """What is there now. ``state``: healthy, unhealthy or absent; ``details`` are a few more lines for people.
+
+    ``version`` and ``fingerprint`` are what the service says it serves, if it says so.
+    """
+
+    name: str
+    state: str
+    url: str = ""
+    details: Mapping[str, str] = field(default_factory=dict)
+    model: str = ""
+    version: str = ""
+    fingerprint: str = ""

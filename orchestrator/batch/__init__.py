@@ -1,0 +1,1 @@
+"""Batch scoring: tables read and written in chunks, and checkpoints of the finished parts."""

@@ -1,0 +1,235 @@
+"""Tables that are read and written in chunks: CSV and Parquet as columns of plain values, in bounded memory."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from orchestrator.reading.files import is_parquet, opened
+from orchestrator.reading.header import Header, csv_header, parquet_header
+from orchestrator.reading.rows import rows_of
+from orchestrator.reading.scan import misgrouped
+from score.contract.cells import BOOLEANS, TableFormat
+from score.contract.schema import Column
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Columns: TypeAlias = Mapping[str, Sequence[Any]]
+
+ROW_GROUP = 2**17  # rows of a Parquet file that are written, and so read, at once
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some rows: their ``numbers`` in the table, their columns, and how much of the table (0 to 1) is read with them.
+
+    ``torn`` are rows that have no columns, with what is wrong with them; ``stop`` is the number of the next row.
+    """
+
+    numbers: Sequence[int]
+    columns: Columns
+    torn: Mapping[int, str]
+    stop: int
+    share: float
+
+
+class Source(Protocol):
+    """A table to read."""
+
+    header: Header
+    schema: pa.Schema
+
+    def values(self, column: Column, cells: Sequence[Any]) -> list[Any]:
+        """Cells of a column as a request would hold them: None is a missing one."""
+        ...
+
+    def chunks(self, start: int, rows: int) -> Iterator[Chunk]:
+        """The rows from ``start`` on, so many at a time."""
+        ...
+
+
+class CsvSource:
+    """A CSV file. All is text until the contract says what it stands for: no cell decides what another one is."""
+
+    def __init__(self, path: Path, form: TableFormat) -> None:
+        import pyarrow as pa
+
+        self._path, self._form = path, form
+        self.header = csv_header(path, form.separator, form.encoding)
+        self.schema = pa.schema([(name, pa.string()) for name in self.header.names])
+
+    def values(self, column: Column, cells: Sequence[str]) -> list[Any]:
+        """Cells that are read by the column's kind; one that cannot be read so stays text, to be refused."""
+        read = _reader_of(column, self._form)
+        missing = frozenset(self._form.missing) - {each for each in column.categories or () if isinstance(each, str)}
+        values = [None if cell in missing else read(cell) for cell in cells]
+        if numbers := _numbers_in(missing) if column.kind in {"integer", "number"} else ():
+            return [None if value in numbers else value for value in values]
+        return values
+
+    def chunks(self, start: int, rows: int) -> Iterator[Chunk]:
+        """The rows from ``start`` on, so many at a time."""
+        names = self.header.names
+        size, width = max(1, self._path.stat().st_size), len(names)
+        with opened(self._path, self._form.encoding) as (text, position):
+            lines = rows_of(text, self._form.separator)
+            next(lines)
+            next(islice(lines, start, start), None)
+            while found := [row for _, row in islice(lines, rows)]:
+                torn = {
+                    number: f"the row has {len(row)} values"
+                    for number, row in enumerate(found, start)
+                    if len(row) != width
+                }
+                numbers = [number for number in range(start, start + len(found)) if number not in torn]
+                whole = [row for row in found if len(row) == width] if torn else found
+                columns = dict(zip(names, zip(*whole, strict=True), strict=True)) if whole else {}
+                start += len(found)
+                yield Chunk(numbers, columns or dict.fromkeys(names, ()), torn, start, position() / size)
+
+
+class ParquetSource:
+    """A Parquet file, which knows its types."""
+
+    def __init__(self, path: Path, text_columns: Sequence[str] = ()) -> None:
+        from pyarrow import parquet
+
+        self._path, self._text_columns = path, frozenset(text_columns)
+        self.header = parquet_header(path)
+        with parquet.ParquetFile(path) as file:
+            self.schema = file.schema_arrow
+
+    def values(self, column: Column, cells: Sequence[Any]) -> list[Any]:
+        """The cells as training's table gave them: decimals are numbers, and columns that were read as text are text."""
+        if column.name in self._text_columns:
+            return [None if cell is None else str(cell) for cell in cells]
+        return [float(cell) if isinstance(cell, Decimal) else cell for cell in cells]
+
+    def chunks(self, start: int, rows: int) -> Iterator[Chunk]:
+        """The rows from ``start`` on, so many at a time."""
+        from pyarrow import parquet
+
+        with parquet.ParquetFile(self._path) as file:
+            total, stop = max(1, file.metadata.num_rows), 0
+            for batch in file.iter_batches(rows):
+                begin, stop = max(stop, start), stop + batch.num_rows
+                left = batch.slice(batch.num_rows - (stop - begin)) if begin < stop else None
+                if left is not None:
+                    columns = {name: left[name].to_pylist() for name in batch.schema.names}
+                    yield Chunk(range(begin, stop), columns, {}, stop, stop / total)
+
+
+def source_of(path: Path, form: TableFormat) -> Source:
+    """Return the table in a file, which is Parquet or CSV by its contents; a CSV file is read in this form."""
+    return ParquetSource(path, form.text_columns) if is_parquet(path) else CsvSource(path, form)
+
+
+def _reader_of(column: Column, form: TableFormat) -> Callable[[str], Any]:
+    """What makes a value of a CSV's text for a column."""
+    kinds = {type(category) for category in column.categories or ()}
+    if column.kind == "boolean" or kinds == {bool}:
+        return lambda text: BOOLEANS.get(text, text)
+    wrong = misgrouped(form)
+    if column.kind == "integer" or (kinds and kinds <= {int}):
+        return lambda text: _number(text, form, wrong, int, float)
+    if column.kind == "number" or (kinds and kinds <= {int, float}):
+        return lambda text: _number(text, form, wrong, float)
+    return str
+
+
+def _number(text: str, form: TableFormat, wrong: re.Pattern[str] | None, *kinds: Callable[[str], float]) -> float | str:
+    """The number that a text is in this form; the text itself if it is none."""
+    plain = text
+    if wrong is not None and form.thousands in text:  # type: ignore[operator]  # there is one where groups may be wrong
+        if wrong.search(text):
+            return text
+        plain = plain.replace(form.thousands or "", "")
+    if form.decimal != ".":
+        if "." in plain:
+            return text
+        plain = plain.replace(form.decimal, ".")
+    for kind in kinds:
+        try:
+            if plain.isascii() and "_" not in plain:  # Python's own numbers may hold more than a file's
+                return kind(plain)
+        except ValueError:
+            continue
+    return text
+
+
+def _numbers_in(missing: Iterable[str]) -> frozenset[float]:
+    """The numbers that mean a missing value however they are written: -999.0 where -999 does."""
+    found = (_number(word, TableFormat(), None, float) for word in missing)
+    return frozenset(number for number in found if isinstance(number, float) and number == number)  # noqa: PLR0124  # NaN
+
+
+class Sink(Protocol):
+    """A table to write: parts of it first, then the whole."""
+
+    def write(self, path: Path, columns: Columns) -> None:
+        """Write a part."""
+        ...
+
+    def join(self, path: Path, parts: Iterable[Path]) -> None:
+        """Write the whole table of its parts."""
+        ...
+
+
+@dataclass(frozen=True)
+class CsvSink:
+    """A CSV file; its parts have no header."""
+
+    names: Sequence[str]
+
+    def write(self, path: Path, columns: Columns) -> None:
+        """Write a part."""
+        with path.open("w", encoding="utf-8", newline="") as file:
+            rows = zip(*(columns[name] for name in self.names), strict=True)
+            csv.writer(file, lineterminator="\n").writerows(rows)
+
+    def join(self, path: Path, parts: Iterable[Path]) -> None:
+        """Write the header, and the parts as they are."""
+        self.write(path, {name: [name] for name in self.names})
+        with path.open("ab") as whole:
+            for part in parts:
+                with part.open("rb") as file:
+                    shutil.copyfileobj(file, whole)
+
+
+@dataclass(frozen=True)
+class ParquetSink:
+    """A Parquet file; its parts are Parquet files, too."""
+
+    schema: pa.Schema
+
+    def write(self, path: Path, columns: Columns) -> None:
+        """Write a part."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        arrays = [pa.array(columns[field.name], field.type) for field in self.schema]
+        parquet.write_table(pa.Table.from_arrays(arrays, schema=self.schema), path)
+
+    def join(self, path: Path, parts: Iterable[Path]) -> None:
+        """Write one file, in row groups of a usual size."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        waiting: list[pa.Table] = []
+        with parquet.ParquetWriter(path, self.schema) as writer:
+            for part in parts:
+                with parquet.ParquetFile(part) as file:
+                    waiting.append(file.read())
+                if sum(table.num_rows for table in waiting) >= ROW_GROUP:
+                    writer.write_table(pa.concat_tables(waiting))
+                    waiting.clear()
+            if waiting:
+                writer.write_table(pa.concat_tables(waiting))

@@ -1,0 +1,1 @@
+"""Caching: keys of what a result depends on, and the store of results by key."""

@@ -1,0 +1,202 @@
+"""What decides what code does: the versions of installed distributions, and the sources of everything else.
+
+Nobody writes a list of dependencies: what a module of ours imports is read from its source, however deep.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import platform
+import re
+import sys
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.machinery import all_suffixes
+from pathlib import Path
+
+
+def file_digest(path: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal."""
+    sha = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            sha.update(block)
+    return sha.hexdigest()
+
+
+def versions_of(distributions: Sequence[str]) -> Mapping[str, str]:
+    """The installed version of each distribution, and Python's own."""
+    return {"python": platform.python_version(), **{name: _version(name) for name in distributions}}
+
+
+@functools.cache
+def _version(name: str) -> str:
+    try:
+        found = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+    # asking for ``version`` parses all of the metadata, long description included
+    version = re.search(r"^Version: *(.+)$", found.read_text("METADATA") or "", re.MULTILINE)
+    return version[1] if version else found.version
+
+
+def origin_of(module: str) -> Mapping[str, str]:
+    """What decides what a module does: its distribution's version, or its source where it is nobody's distribution."""
+    top = module.partition(".")[0]
+    return versions_of(_distributions(top)) if is_installed(top) else source_of(module)
+
+
+@functools.cache
+def _distributions(top: str) -> Sequence[str]:
+    """The distributions that provide a top-level module."""
+    name = {"sklearn": "scikit-learn"}.get(top, top)
+    if top in sys.stdlib_module_names or _version(name) != "not installed":
+        return [] if top in sys.stdlib_module_names else [name]
+    return sorted(providers().get(top, ()))
+
+
+@functools.cache
+def providers() -> Mapping[str, set[str]]:
+    """The distributions behind each top-level module. Slow: it reads every distribution."""
+    found = {top: set(names) for top, names in importlib.metadata.packages_distributions().items()}
+    if sys.version_info < (3, 11):  # there it reads top_level.txt alone, which newer builds do not write
+        for distribution in importlib.metadata.distributions():
+            name = distribution.metadata["Name"]  # parsed anew each time it is asked for
+            for file in distribution.files or ():
+                found.setdefault(file.parts[0].partition(".")[0], set()).add(name)
+    return found
+
+
+@functools.cache
+def is_installed(top: str) -> bool:
+    """Whether a top-level module is Python's own or lies where distributions are installed (not so: editable ones)."""
+    if top in sys.stdlib_module_names:
+        return True
+    if top == "__main__":  # the user's, whatever started it
+        return False
+    place = _place(top)
+    return any({"site-packages", "dist-packages"} & {*path.parts} for path in [place.file, *place.folders] if path)
+
+
+def source_of(module: str) -> Mapping[str, str]:
+    """Digests of a module's source and of every module of ours (not installed) that it imports, however deep."""
+    found: dict[str, _Source | None] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name and name not in found:
+            found[name] = source = _source(name)
+            # importing a module runs its packages too; and the name may be that of a class in a module
+            waiting += [name.rpartition(".")[0], *(source.imports if source else ())]
+    parts = {f"code {name}": source.now() for name, source in sorted(found.items()) if source}
+    return parts or {f"code {module}": f"unknown {uuid.uuid4()}"}  # of a notebook: never the same again
+
+
+def sources_in(package: str) -> Mapping[str, str]:
+    """The same for every module that lies in a package, and the digest of every file there that is none."""
+    folders = _place(package).folders
+    names = [path.relative_to(folder).with_suffix("") for folder in folders for path in sorted(folder.rglob("*.py"))]
+    modules = [package, *(".".join([package, *name.parts]) for name in names if name.name != "__init__")]
+    parts = {name: part for module in modules for name, part in origin_of(module).items()}
+    others = {
+        f"file {package}/{path.relative_to(folder).as_posix()}": file_digest(path)
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix not in {".py", ".pyc"}
+    }
+    return parts | others
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A module's file as it was when this process first saw it."""
+
+    file: Path
+    written: int
+    sha: str
+    imports: frozenset[str]
+
+    def now(self) -> str:
+        """The digest; one that nothing was ever kept under if the file has changed, for nobody knows what is loaded."""
+        try:
+            same = self.file.stat().st_mtime_ns == self.written or file_digest(self.file) == self.sha
+        except OSError:
+            same = False
+        return self.sha if same else f"edited while this process runs {uuid.uuid4()}"
+
+
+@functools.cache
+def _source(module: str) -> _Source | None:
+    """None for what is installed, and for a name that is no module (``from module import name``)."""
+    place = _place(module)
+    if place.file is None or not place.file.is_file() or is_installed(module.partition(".")[0]):
+        return None
+    written = place.file.stat().st_mtime_ns
+    source, is_package = place.file.read_bytes(), bool(place.folders)
+    names = imported_names(source, module, is_package=is_package) if place.file.suffix == ".py" else ()
+    return _Source(place.file, written, hashlib.sha256(source).hexdigest(), frozenset(names))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a module lies: its file, and the folders of its modules if it is a package."""
+
+    file: Path | None
+    folders: Sequence[Path] = ()
+
+
+@functools.cache
+def _place(module: str) -> _Place:
+    """Found without importing anything."""
+    package, _, name = module.rpartition(".")
+    if package:
+        places = [_place_in(folder, name) for folder in _place(package).folders]
+        found = next((place for place in places if place.file), None)
+        return found or _Place(None, [folder for place in places for folder in place.folders])
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):  # __main__, or a module made by hand
+        spec = None
+    file = (spec and spec.origin) or getattr(sys.modules.get(module), "__file__", None)
+    return _Place(Path(file) if file else None, [*map(Path, (spec and spec.submodule_search_locations) or ())])
+
+
+def _place_in(folder: Path, name: str) -> _Place:
+    files = [(folder / name / "__init__.py", [folder / name])]
+    files += [(folder / f"{name}{suffix}", []) for suffix in all_suffixes()]
+    namespace = _Place(None, [folder / name] if (folder / name).is_dir() else [])
+    return next((_Place(file, folders) for file, folders in files if file.is_file()), namespace)
+
+
+# a statement that imports, wherever one may begin
+_IMPORT = re.compile(
+    rb"(?:^|[;:])[ \t\f]*((?:import|from[ \t]*[.\w]+[ \t]*import)\b[^\n(;#]*(?:\([^)]*\))?)", re.MULTILINE
+)
+
+
+def imported_names(source: bytes, module: str, *, is_package: bool) -> Iterator[str]:
+    """Every dotted name that a module's source may import, wherever in it; relative ones made absolute."""
+    for node in _imports(source):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = module.split(".")[: None if is_package and node.level == 1 else -node.level + is_package]
+                base = ".".join([*above, base]).rstrip(".")
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _imports(source: bytes) -> Iterable[ast.AST]:
+    """The statements that import. They are cut out first, since parsing all of a source takes twenty times as long."""
+    lines = source.replace(b"\r\n", b"\n").replace(b"\\\n", b" ")
+    try:
+        return ast.parse(b"\n".join(_IMPORT.findall(lines))).body
+    except SyntaxError:  # words in a docstring, or a bracket in a comment
+        return ast.walk(ast.parse(source))

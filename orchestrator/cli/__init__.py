@@ -1,0 +1,1 @@
+"""The command: what people and scripts read, from the plan to ``result.json``."""

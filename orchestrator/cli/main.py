@@ -1,0 +1,184 @@
+"""What the command does with a composed configuration: tell mistakes, print a plan or run it, say where things are."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import shutil
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.artifacts import Endpoint, ModelVersion, Package, Report, Trained
+from orchestrator.cli.console import Console, curl_line
+from orchestrator.cli.result_file import Result
+from orchestrator.config import validate
+from orchestrator.config.estimator_checks import halves
+from orchestrator.engine.runner import Products
+from orchestrator.errors import OrchestratorError, Problem, SpecError
+from orchestrator.pipeline import Run, bind
+from orchestrator.reporting.scores import score_table
+from orchestrator.spec.messages import one_line
+from orchestrator.spec.run_spec import RunSpec
+
+if TYPE_CHECKING:
+    from orchestrator.config.compose import Config
+
+# overrides that later commands about the same service need too
+ABOUT_THE_SERVICE = (
+    "hydra.searchpath=",
+    "experiment=",
+    "name=",
+    "state_dir=",
+    "deploy=",
+    "deploy.",
+    "azure=",
+    "azure.",
+)
+TRACEBACK = "ORCHESTRATOR_TRACEBACK"  # what HYDRA_FULL_ERROR was before run.py sets it for its own sake
+RESULT = "result.json"
+FAULTS = "azure.faults="  # of an emulator: not to be asked for again
+
+
+def main(config: Config, known: Sequence[Problem], folder: Path, *, compared: bool = False) -> float | None:
+    """Run a configuration for a person; None if it failed, else the best candidate's score, 0 where nothing is trained.
+
+    ``known`` are mistakes found while composing, ``folder`` is where result.json goes. The
+    scores of jobs that are ``compared`` at the end of a sweep have no table of their own.
+    """
+    if tell(validate.problems(config, known)):
+        return None
+    result = Result()
+    run: Run | None = None
+    products: Any = {}
+    try:
+        run = bind(RunSpec.parse(config), config)
+        console = Console(verbose=run.spec.verbose)
+        if run.spec.dry_run:
+            steps = tuple(item.told for item in run.preview())
+            trains = any(step.gives == Trained.__name__ and not step.cached for step in steps)
+            console.plan(steps, _preview(run, trains=trains))
+            return 0.0
+        try:
+            products = run.start([console, result])
+        except BaseException:
+            _write_anyway(result, folder / RESULT)
+            raise
+        result.write(folder / RESULT, products)
+        if Report in products and not compared:
+            console.table(score_table(products[Report]))
+        console.where(_where(run.spec, products, folder, config.overrides))
+    except OrchestratorError as error:
+        sys.stderr.write(f"{_heading(error)}\n")
+        return None
+    except Exception as error:
+        if wants_traceback():
+            raise
+        sys.stderr.write(f"{result.failed or 'run'} failed: {one_line_of(error)}{_kept_traceback(error, folder)}\n")
+        return None
+    return products[Report].metrics[f"mean_test_{run.spec.search.refit}"] if Report in products else 0.0
+
+
+def _write_anyway(result: Result, file: Path) -> None:
+    """Write what a failed run came to; where that fails as well, the run's own error is still the one to report."""
+    try:
+        result.write(file, {})
+    except OSError as error:
+        sys.stderr.write(f"{file} could not be written: {error.strerror}\n")
+
+
+def wants_traceback() -> bool:
+    """Whether HYDRA_FULL_ERROR=1 was set where the command was typed."""
+    return os.environ.get(TRACEBACK) == "1"
+
+
+def one_line_of(error: BaseException) -> str:
+    """The kind and the text of a library's error, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return f"{type(error).__name__}: {one_line(error)}"
+
+
+def _kept_traceback(error: Exception, folder: Path) -> str:
+    """Where the traceback is, once it is written there."""
+    file = folder / "traceback.txt"
+    try:
+        file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    except OSError:
+        return " (HYDRA_FULL_ERROR=1 shows the traceback)"
+    return f"; the traceback is in {file}"
+
+
+def tell(problems: Iterable[Problem]) -> bool:
+    """Tell each mistake as soon as it is found: those that need no estimator do not wait for its import."""
+    found = False
+    for problem in problems:
+        if not found:
+            sys.stderr.write("The configuration is wrong; nothing was run:\n")
+        found = True
+        sys.stderr.write(f"  {problem}\n")
+        sys.stderr.flush()
+    return found
+
+
+def _heading(error: OrchestratorError) -> str:
+    kind = "configuration" if isinstance(error, SpecError) else type(error).__name__.removesuffix("Error").lower()
+    return f"{kind} failed: {str(error).removeprefix(f'{kind}: ')}"  # many begin with where they come from
+
+
+def _preview(run: Run, *, trains: bool) -> dict[str, str]:
+    spec = run.spec
+    candidates = spec.search.candidates(math.prod(map(len, spec.model.param_grid.values())))
+    first = "in the first round, then fewer on more rows, " if trains and halves(spec.search) else ""
+    options = spec.deploy.options
+    served = ", ".join(f"{name}={options[name]}" for name in ("service_name", "port") if name in options)
+    return {
+        "fits": f"{candidates * spec.search.cv} ({candidates} candidates × {spec.search.cv} folds) {first}and one of the best"
+        if trains
+        else "none",
+        "writes": str(spec.state_dir),
+        "tracks": run.tracker.where or "nothing",
+        "deploys": f"{spec.deploy.target.split('.')[-2]} {served}".strip() if spec.stages.get("deploy") else "nothing",
+    }
+
+
+def _where(spec: RunSpec, products: Products, folder: Path, overrides: Sequence[str]) -> dict[str, str]:
+    again = command(*filter(_about_the_service, overrides))
+    notes: dict[str, str] = {}
+    if Endpoint in products:
+        endpoint = products[Endpoint]
+        notes["scoring URI"] = endpoint.url
+        notes["try it"] = curl_line(endpoint, f"{again} stages=keys")
+        if endpoint.auth:
+            notes["keys"] = f"{again} stages=keys"
+        notes["stop it"] = f"{again} stages=remove"
+    if Package in products or ModelVersion in products:
+        package = products[Package] if Package in products else products[ModelVersion].package
+        notes["package"] = str(package.path)
+    uri = spec.tracking.options.get("tracking_uri")
+    if uri and "train" in spec.stages:
+        local = shlex.join([python(), "-m", "mlflow", "ui", "--backend-store-uri", str(uri)])
+        notes["MLflow UI"] = local if str(uri).startswith("sqlite") else str(uri)
+    if notes:
+        notes["result"] = str(folder / RESULT)
+    return notes
+
+
+def _about_the_service(override: str) -> bool:
+    return override.startswith(ABOUT_THE_SERVICE) and not override.startswith(FAULTS)
+
+
+def command(*overrides: str) -> str:
+    """The line to type for another run."""
+    return shlex.join([python(), sys.argv[0], *overrides])
+
+
+def python() -> str:
+    """How this Python is called where the command was typed."""
+    if shutil.which("python") == sys.executable:
+        return "python"
+    near = os.path.relpath(sys.executable)
+    return sys.executable if near.startswith("..") else near

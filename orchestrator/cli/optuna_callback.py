@@ -1,0 +1,120 @@
+"""Searches that Optuna leads through Hydra's sweeper: what it chooses from, and what is said of the best at the end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf, flag_override
+
+from orchestrator.cli.main import command, tell
+from orchestrator.config import validate
+from orchestrator.config.compose import plain
+from orchestrator.spec.run_spec import one_is_a_list
+
+GRID = "model.param_grid"
+RESULTS = "optimization_results.yaml"  # the sweeper's own file
+NOTHING = (
+    "search=optuna: there is nothing to choose; add values to model.param_grid, or a range such as "
+    "'model.param_grid.max_depth=range(2,20)'"
+)
+ONE_MODEL = "search=optuna: chooses parameters of one model; sweep models in commands of their own"
+
+
+class Guide(Callback):
+    """Gives the sweeper what it chooses from, and tells after the sweep how to go on with the best."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Let the sweeper choose among the values of the grid; what is typed goes before it.
+
+        Raises:
+            SystemExit: nothing can come of the sweep. Hydra lets no other exception of a callback through.
+        """
+        task = plain(OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"]))
+        if task.get("search", {}).get("on_error") == "stop":  # one impossible trial does not end the sweep
+            task["search"] = {**task["search"], "on_error": "skip"}
+        if tell(validate.problems(task)):  # once, and not in every job
+            raise SystemExit(1)
+        typed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+        swept = [override.key_or_group for override in typed if override.is_sweep_override()]
+        others = [override.input_line for override in typed if not (_sets_the_grid(override) or _removes_it(override))]
+        if "model" in swept:
+            raise SystemExit(ONE_MODEL)
+        params = {**choices_of(task["model"].get("param_grid")), **(config.hydra.sweeper.params or {})}
+        if not params and not swept:
+            raise SystemExit(NOTHING)
+        if any(map(_removes_it, typed)):  # a choice, since only choices stand before what is chosen
+            params = {f"~{GRID}": 'choice("null")', **params}
+        with flag_override(config, ["readonly", "struct"], [False, False]):
+            config.hydra.sweeper.params = params
+            config.hydra.overrides.task = others  # else each job would get the whole grid beside what was chosen
+            if config.dry_run:
+                config.hydra.sweeper.n_trials = 1  # one plan tells all
+        _quieten()
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Tell the best, and the command that does the rest with it: its training is in the cache."""
+        results = Path(config.hydra.sweep.dir, RESULTS)
+        if config.dry_run or not results.exists():
+            return
+        found = yaml.safe_load(results.read_text())
+        best = [f"{_bare(name)}={value}" for name, value in found["best_params"].items()]
+        told = {name.partition("=")[0] for name in best} | {"search", "stages"}
+        others = [_bare(override) for override in config.hydra.overrides.task if override != "deploy=none"]
+        others = [override for override in others if override.partition("=")[0] not in told]
+        where = [override for override in config.hydra.overrides.hydra if override.startswith("hydra.searchpath=")]
+        sys.stdout.write(
+            f"\nbest {config.search.refit} {found['best_value']:.4f} of {config.hydra.sweeper.n_trials} trials\n"
+            f"go on with it: {command(*where, *others, *best)}\n"
+        )
+
+
+def _sets_the_grid(override: Override) -> bool:
+    """Whether a typed override only says what Optuna chooses among: then it is in the composed grid."""
+    values = not override.is_sweep_override() and not override.is_delete()
+    return values and f"{override.key_or_group}.".startswith(f"{GRID}.")
+
+
+def _removes_it(override: Override) -> bool:
+    """Whether a typed override removes the model's own grid as a whole."""
+    return override.is_delete() and override.key_or_group == GRID
+
+
+def choices_of(grid: Mapping[str, Any] | None) -> dict[str, str]:
+    """A grid as the sweeper's ``params``: for each parameter a choice among grids of one value.
+
+    Optuna knows neither null nor lists, and writes what it chose as Python prints it: it is given text to choose from.
+    """
+    return {
+        f"++model.param_grid.{name}": f"choice({','.join(json.dumps(_typed([value])) for value in one_is_a_list(values))})"
+        for name, values in (grid or {}).items()
+    }
+
+
+def _typed(value: Any) -> str:
+    """A value as it is typed behind ``python run.py``."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_typed, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{name}:{_typed(below)}' for name, below in value.items())}}}"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _bare(override: str) -> str:
+    return override.removeprefix("++")
+
+
+def _quieten() -> None:
+    """Leave the sweeper's own lines, which name each job, and silence those of the libraries below it."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    from optuna.logging import set_verbosity
+
+    set_verbosity(logging.WARNING)

@@ -1,0 +1,82 @@
+"""result.json: what a run came to, for scripts. No secret is ever in it."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from orchestrator.artifacts import Dataset, Endpoint, ModelVersion, Package, Probe, Refusals, Report, Scored, TrackedRun
+from orchestrator.events import Event, RunFinished, StepFailed, StepFinished
+
+
+class Result:
+    """Collects the steps as an observer; writes itself when told what the run made."""
+
+    def __init__(self) -> None:
+        self._stages: list[dict[str, Any]] = []
+        self._made: dict[Any, Any] = {}  # all there is to tell of a run that fails
+        self._error: BaseException | None = None
+        self.failed = ""  # the name of the stage that raised
+
+    def __call__(self, event: Event) -> None:
+        """Note what each step took and gave, and how the run ended."""
+        if isinstance(event, StepFinished | StepFailed):
+            seconds = round(event.seconds, 4)
+            self._stages.append({"name": event.step.name, "seconds": seconds, "cached": event.step.cached})
+        if isinstance(event, StepFailed):
+            self.failed = event.step.name
+        elif isinstance(event, StepFinished):
+            self._made[type(event.product)] = event.product
+        elif isinstance(event, RunFinished):
+            self._error = event.error
+
+    def write(self, path: Path, products: Any) -> None:
+        """Write the file; ``products`` are the run's by type, and those it did not make are null."""
+        report = self._find(Report, products)
+        version = self._find(ModelVersion, products)
+        run = version or self._find(TrackedRun, products)
+        package = self._find(Package, products) or (version and version.package)
+        # a test that fails takes the endpoint down again
+        endpoint = self._find(Endpoint, products) if self._error is None else None
+        probe = self._find(Probe, products)
+        scored = self._find(Scored, products)
+        dataset = self._find(Dataset, products)
+        result = {
+            "run_id": run and run.run_id,
+            "model": version and {"name": version.name, "version": version.version},
+            "best_params": report and dict(report.best_params),
+            "positive": report and report.tags.get("positive_label"),
+            "refit": report and report.params.get("search.refit"),
+            "failed": report
+            and [{"params": dict(one.params), "error": one.error} for one in report.candidates if one.error],
+            "metrics": report and {name: value for name, value in report.metrics.items() if math.isfinite(value)},
+            "package": package and {"path": str(package.path), "fingerprint": package.fingerprint},
+            "holdout": _refusals(package.refusals if package else getattr(self._error, "refusals", None)),
+            "endpoint": endpoint and {"url": endpoint.url, "target": endpoint.target, "auth": endpoint.auth},
+            "probe": probe and {name: value for name, value in vars(probe).items() if (name, value) != ("share", 100)},
+            "data": dataset.reading.as_json() if dataset and dataset.reading else None,
+            "batch": scored and vars(scored),
+            "stages": self._stages,
+            "error": None if self._error is None else str(self._error) or type(self._error).__name__,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".part")
+        temporary.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
+        temporary.replace(path)
+
+    def _find(self, kind: Any, products: Any) -> Any:
+        return products[kind] if kind in products else self._made.get(kind)
+
+
+def _refusals(refusals: Refusals | None) -> dict[str, Any] | None:
+    """How many hold-out rows the endpoint would refuse, by column and reason."""
+    if refusals is None:
+        return None
+    reasons = [
+        {"column": column, "reason": reason, "rows": count, "example": refusals.examples[column][reason]}
+        for column, counts in refusals.reasons.items()
+        for reason, count in counts.items()
+    ]
+    return {"rows": refusals.rows, "refused": refusals.refused, "share": refusals.share, "reasons": reasons}

@@ -1,0 +1,112 @@
+"""A data file's header, read without pandas, and the names in the configuration that it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
+from pathlib import Path
+
+from orchestrator.errors import Problem
+from orchestrator.reading.files import Unreadable, is_parquet, kind_of
+from orchestrator.reading.frame import header_of, left_out
+from orchestrator.reading.header import SEPARATORS, Header, csv_header, other_separator, parquet_header
+from orchestrator.spec.messages import near, nearest
+from orchestrator.spec.run_spec import BatchSpec, DataSpec, PreprocessSpec
+
+_KEEP_COLUMNS = ("score.", "sklearn.")  # a transformer of somebody else may make columns that the file has not
+
+
+def problems(data: DataSpec, preprocess: PreprocessSpec) -> Iterator[Problem]:
+    """What is wrong with the file, and every column that is named and not there."""
+    try:
+        header = _header(data)
+    except Unreadable as error:
+        yield Problem(f"data.{error.key}", str(error))
+        return
+    if data.format == "csv" and (other := other_separator(header, [data.target])):
+        yield Problem("data.separator", f"{data.path.name} seems to be separated by {other}, not by {data.separator!r}")
+        return
+    yield from _columns(data, header)
+    dropped = {*left_out(data, header), *map(header.meant, data.drop)}
+    features = [name for name in header.names if name != data.target and name not in dropped]
+    if not features and data.target in header.names:
+        yield Problem("data.path", f"{data.path.name} has no column to learn from besides the target '{data.target}'")
+    for at, names in _named_columns(preprocess):
+        for name in names:
+            if name not in features:
+                why = "is the target" if name == data.target else f"is no column of {data.path.name}"
+                why = f"is left out by data.index={data.index}" if name in dropped else why
+                why = "is dropped by data.drop" if name in data.drop else why
+                yield Problem(at, f"'{name}' {why}{near(name, features)}")
+
+
+def kept(batch: BatchSpec) -> Iterator[Problem]:
+    """Every column to keep that the table to be scored lacks; batch scoring itself says what cannot be read."""
+    try:
+        if is_parquet(batch.input):
+            names: Sequence[str] = parquet_header(batch.input).names
+        else:
+            separators = list(SEPARATORS) if batch.separator is None else [batch.separator]
+            headers = [csv_header(batch.input, each, batch.encoding or "utf-8").names for each in separators]
+            names = max(headers, key=len)  # training's separator is the package's to say, which nobody has loaded yet
+    except Exception:  # noqa: BLE001  # whatever pyarrow, csv or a decompressor say of a damaged file
+        return
+    yield from lacking("batch.keep", batch.input.name, batch.keep or (), names)
+
+
+def lacking(at: str, file: str, wanted: Iterable[str], names: Sequence[str]) -> Iterator[Problem]:
+    """A problem at ``at`` for each wanted column that a file with these names has not, or more than once."""
+    for name in wanted:
+        if (found := names.count(name)) != 1:
+            has = f"{found} columns" if found else "no column"
+            hint = near(name, names) if not found else "; rename one"
+            yield Problem(at, f"{file} has {has} '{name}'{hint}")
+
+
+def _columns(data: DataSpec, header: Header) -> Iterator[Problem]:
+    names, file = header.names, data.path.name
+    if data.target not in names:
+        yield Problem("data.target", f"{file} has no column '{data.target}'{near(data.target, names)}")
+    elif data.target in left_out(data, header) and data.target not in data.drop:
+        yield Problem("data.index", f"the target '{data.target}' is the index of {file}; write data.index=keep")
+    if data.target in data.drop:
+        yield Problem("data.drop", f"'{data.target}' is the target, which cannot be dropped")
+    for at, wanted in (("data.drop", data.drop), ("data.text_columns", data.text_columns)):
+        for name in wanted:
+            if header.meant(name) not in names:
+                yield Problem(at, f"{file} has no column '{name}'{near(name, names)}")
+    for name in header.twice():
+        yield Problem("data.path", f"{file} has two columns '{name}'; rename one")
+
+
+def _named_columns(preprocess: PreprocessSpec) -> Iterator[tuple[str, Sequence[str]]]:
+    """The lists of columns in the configuration, as far as they must be columns of the file."""
+    kept = takewhile(lambda step: step[1].target.startswith(_KEEP_COLUMNS), preprocess.steps.items())
+    names = [name for name, _ in kept]
+    for at, component in preprocess.components():
+        columns = component.options.get("columns")
+        in_file = len(names) == len(preprocess.steps) or at.rpartition(".")[2] in names
+        if in_file and isinstance(columns, list) and all(isinstance(name, str) for name in columns):
+            yield f"{at}.columns", columns
+    if len(names) == len(preprocess.steps):
+        for name, branch in preprocess.branches.items():
+            if not isinstance(branch.columns, str):
+                yield f"preprocess.branches.{name}.columns", branch.columns
+
+
+def _header(data: DataSpec) -> Header:
+    path: Path = data.path
+    if path.is_dir():
+        raise Unreadable("path", f"{path} is a folder; name a file in it")
+    try:
+        kind = kind_of(path)
+        if data.format == "csv" and kind == "parquet":
+            raise Unreadable("format", f"{path.name} seems to be a Parquet file; use data=parquet")
+        if data.format == "parquet" and kind == "text" and not path.name.lower().endswith((".parquet", ".pq")):
+            raise Unreadable("format", f"{path.name} seems to be a CSV file; use data=csv")
+        return header_of(data)
+    except FileNotFoundError:
+        beside = (each.name for each in path.parent.iterdir()) if path.parent.is_dir() else ()
+        raise Unreadable("path", f"there is no file {path}{nearest(path.name, beside)}") from None
+    except OSError as error:
+        raise Unreadable("path", f"{path} cannot be read as {data.format}: {error.strerror}") from error

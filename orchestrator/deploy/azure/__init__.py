@@ -1,0 +1,1 @@
+"""Targets of Azure ML: container instances, managed online endpoints, Kubernetes."""

@@ -1,0 +1,117 @@
+"""What a container on Kubernetes may take, and between how many replicas it scales: checked before anything is sent.
+
+Amounts are written as Kubernetes writes them: ``cpu: 500m`` or ``0.5``, ``memory: 2Gi``, ``gpu: 1``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, model_validator
+
+from orchestrator.spec.messages import got, near
+
+_UNITS = {
+    "m": Decimal("0.001"),
+    "": Decimal(1),
+    **{unit: Decimal(1000) ** power for power, unit in enumerate(("k", "M", "G", "T", "P"), 1)},
+    **{unit: Decimal(1024) ** power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi"), 1)},
+}
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)([A-Za-z]*)")
+_LEAST_MEMORY = 64 * 2**20  # no Python process starts in less: it is a unit that was forgotten
+
+
+def amount(text: str) -> Decimal | None:
+    """Return a Kubernetes quantity as a number of cores, bytes or devices; None for what is none."""
+    found = _AMOUNT.fullmatch(text)
+    return Decimal(found[1]) * _UNITS[found[2]] if found and found[2] in _UNITS else None
+
+
+def _text(value: Any) -> str:
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+
+
+def _cpu(value: Any) -> str:
+    number = amount(_text(value))
+    if not number or not re.fullmatch(r"[\d.]+m?", _text(value)):
+        raise ValueError(f"should be a number of cores such as 0.5 or 500m{got(value)}")
+    return _text(value)
+
+
+def _memory(value: Any) -> str:
+    number = amount(_text(value))
+    if number is None or _text(value).endswith("m"):
+        raise ValueError(f"should be an amount of memory such as 512Mi or 2Gi{got(value)}")
+    if number < _LEAST_MEMORY:
+        raise ValueError(f"is less than a server needs; should have a unit, such as 512Mi or 2Gi{got(value)}")
+    return _text(value)
+
+
+def _gpu(value: Any) -> str:
+    if not re.fullmatch(r"[1-9]\d*", _text(value)):
+        raise ValueError(f"should be a whole number of GPUs, or null for none{got(value)}")
+    return _text(value)
+
+
+class _Keys(BaseModel):
+    """A mapping of known keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and (
+            unknown := next((key for key in value if key not in cls.model_fields), None)
+        ):
+            raise ValueError(f"{unknown}: there is no such key{near(str(unknown), cls.model_fields)}")
+        return value
+
+
+class Amounts(_Keys):
+    """What one container asks for, or may take at most; null: as the instance type says."""
+
+    cpu: Annotated[str, BeforeValidator(_cpu)] | None = None
+    memory: Annotated[str, BeforeValidator(_memory)] | None = None
+    gpu: Annotated[str, BeforeValidator(_gpu)] | None = None
+
+
+class Resources(_Keys):
+    """What is kept free for one container (``requests``), and what it may take at most (``limits``)."""
+
+    requests: Amounts | None = None
+    limits: Amounts | None = None
+
+    @model_validator(mode="after")
+    def _no_more_than_the_limit(self) -> Resources:
+        asked, most = self.requests or Amounts(), self.limits or Amounts()
+        for name in ("cpu", "memory"):
+            request, limit = getattr(asked, name), getattr(most, name)
+            if request and limit and (amount(request) or 0) > (amount(limit) or 0):
+                raise ValueError(f"requests.{name}: should be at most limits.{name}, which is {limit}, got {request}")
+        if asked.gpu and asked.gpu != most.gpu:
+            raise ValueError(
+                f"requests.gpu: should be the same as limits.gpu: Kubernetes shares no GPU, got {asked.gpu}"
+            )
+        return self
+
+
+class Autoscale(_Keys):
+    """Between how many replicas a deployment scales, and how busy they are kept; the names are the SDK's."""
+
+    min_instances: Annotated[StrictInt, Field(ge=1)] = 1
+    max_instances: Annotated[StrictInt, Field(ge=1)]
+    target_utilization_percentage: Annotated[StrictInt, Field(ge=1, le=100)] = 70
+    polling_interval: Annotated[StrictInt, Field(ge=1)] = 1  # seconds
+
+    @model_validator(mode="after")
+    def _no_more_than_the_most(self) -> Autoscale:
+        if self.min_instances > self.max_instances:
+            most = self.max_instances
+            raise ValueError(
+                f"min_instances: should be at most max_instances, which is {most}, got {self.min_instances}"
+            )
+        return self

@@ -1,0 +1,285 @@
+"""What is asked of Azure for an online endpoint, managed or on Kubernetes: the thin half, one SDK call after another.
+
+All functions are called inside :func:`orchestrator.azure.sdk.talking`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestrator.artifacts import Keys, Package
+from orchestrator.deploy.azure import aci_state, managed_state, registered_package
+from orchestrator.deploy.azure.managed_state import Colour, Route, Seen
+
+Say = Callable[[str], None]
+_MANAGEMENT = "https://management.azure.com"
+KUBERNETES = "kubernetes"  # the kind of compute that an endpoint can stand on
+_KEY_SECONDS = 120  # for a new key to be shown
+_BUILD_LOG = re.compile(r"storage account '([^']+)' in the container '([^']+)' at the path '([^']+)'")
+
+
+def look(client: Any, name: str) -> Seen | None:
+    """The endpoint of this name and its deployments, or None."""
+    from azure.core.exceptions import ResourceNotFoundError
+
+    try:
+        endpoint = client.online_endpoints.get(name)
+        found = list(client.online_deployments.list(name))
+    except ResourceNotFoundError:
+        return None
+    labels = managed_state.labels(endpoint.tags or {})
+    return Seen(
+        url=endpoint.scoring_uri or "",
+        auth_mode=str(endpoint.auth_mode),
+        tags=dict(endpoint.tags or {}),
+        traffic=dict(endpoint.traffic or {}),
+        colours={one.name: _colour(one, labels) for one in found},
+        mirror={name: share for name, share in (endpoint.mirror_traffic or {}).items() if share},
+        compute=getattr(endpoint, "compute", None) or "",  # a managed one has none
+    )
+
+
+def _colour(deployment: Any, labels: Mapping[str, str]) -> Colour:
+    tags = dict(deployment.tags or {})
+    if version := labels.get(tags.get(managed_state.NUMBER, "")):
+        tags[aci_state.VERSION] = version
+    scale = deployment.scale_settings
+    most = getattr(scale, "max_instances", None)
+    count = f"{scale.min_instances} to {most}" if most else deployment.instance_count
+    return Colour(
+        deployment.name,
+        _plain(deployment.provisioning_state),
+        tags,
+        f"{count} x {deployment.instance_type or 'the default instance type'}",
+    )
+
+
+def _plain(state: Any) -> str:
+    return str(getattr(state, "value", state))  # the SDK gives an enumeration or text
+
+
+def compute(client: Any, name: str) -> tuple[str, str] | None:
+    """Return the kind, in lower case, and the state of a compute of the workspace; None if there is none of this name."""
+    from azure.core.exceptions import ResourceNotFoundError
+
+    try:
+        found = client.compute.get(name)
+    except ResourceNotFoundError:
+        return None
+    return str(found.type).lower(), _plain(found.provisioning_state)
+
+
+def clusters(client: Any) -> list[str]:
+    """Return the names of the Kubernetes computes that are attached to the workspace."""
+    return [one.name for one in client.compute.list() if str(one.type).lower() == KUBERNETES]
+
+
+def create(client: Any, endpoint: Any, seconds: float) -> None:
+    """The endpoint, with nothing behind it yet."""
+    endpoint.tags = {**(endpoint.tags or {}), **managed_state.MADE}
+    _finished(client.online_endpoints.begin_create_or_update(endpoint), seconds)
+
+
+def route(client: Any, name: str, wanted: Route, own: Mapping[str, Any], seconds: float) -> None:
+    """Share the requests anew, write down what the tags say of it, and set the endpoint's own settings: one step."""
+    endpoint = client.online_endpoints.get(name)
+    endpoint.traffic, endpoint.mirror_traffic = dict(wanted.traffic), dict(wanted.mirror)
+    tags = {**(endpoint.tags or {}), **own["tags"], **wanted.tags}
+    for key, value in own.items():
+        setattr(endpoint, key, value)
+    endpoint.tags = {key: value for key, value in tags.items() if value or key not in wanted.tags}
+    _finished(client.online_endpoints.begin_create_or_update(endpoint), seconds)
+
+
+def darken(client: Any, name: str, seconds: float) -> None:
+    """No traffic to anything, so that everything can be deleted."""
+    endpoint = client.online_endpoints.get(name)
+    endpoint.traffic, endpoint.mirror_traffic = {}, {}
+    _finished(client.online_endpoints.begin_create_or_update(endpoint), seconds)
+
+
+def serve(
+    say: Say,
+    client: Any,
+    name: str,
+    colour: str,
+    package: Package,
+    settings: Mapping[str, Any],
+    new: Callable[..., Any],
+    seconds: float,
+) -> None:
+    """Register the model and the environment if they are not there; a deployment of them, without traffic.
+
+    ``new`` makes a deployment of the arguments that every kind takes.
+    """
+    from azure.ai.ml.entities import CodeConfiguration, OnlineRequestSettings
+
+    with _staged(package) as folder:
+        model = _model(client, package, folder)
+        say(f"model {model.name} version {model.version}")
+        definition = managed_state.conda(package, settings.get("allow_origins", ()))
+        environment = _environment(client, package, definition, settings["base_image"])
+        say(f"environment {environment.name} version {environment.version}")
+        deployment = new(
+            name=colour,
+            endpoint_name=name,
+            model=model.id,
+            environment=environment.id,
+            # of the package, only what runs: the model is mounted
+            code_configuration=CodeConfiguration(code=str(folder / "code"), scoring_script=aci_state.ENTRY),
+            environment_variables=dict(settings["environment_variables"]),
+            instance_type=settings["instance_type"],
+            app_insights_enabled=settings["app_insights_enabled"],
+            request_settings=OnlineRequestSettings(
+                request_timeout_ms=settings["request_timeout_ms"],
+                max_concurrent_requests_per_instance=settings["max_concurrent_requests_per_instance"],
+            ),
+            description=settings["description"],
+            tags=settings["tags"],
+        )
+        poller = client.online_deployments.begin_create_or_update(deployment)
+    say(f"deployment {colour} is being made")
+    _finished(poller, seconds)
+
+
+def delete(client: Any, name: str, colour: str, seconds: float) -> None:
+    """Delete one deployment."""
+    _finished(client.online_deployments.begin_delete(colour, name), seconds)
+
+
+def remove(client: Any, name: str, seconds: float) -> None:
+    """Delete the endpoint and all its deployments."""
+    _finished(client.online_endpoints.begin_delete(name), seconds)
+
+
+def _finished(poller: Any, seconds: float) -> None:
+    poller.wait(seconds)
+    if not poller.done():
+        raise TimeoutError(f"Azure has not finished in {seconds:g} s; raise deploy.timeout_seconds")
+    poller.result()
+
+
+@contextlib.contextmanager
+def _staged(package: Package) -> Iterator[Path]:
+    """Copies of the package's files, and of its code alone: what compiled modules lie between them stays here."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch).resolve()
+        shutil.copytree(package.path, folder / "package", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(folder / "package" / "score", folder / "code" / "score")
+        yield folder
+
+
+def _model(client: Any, package: Package, folder: Path) -> Any:
+    """The registered model that is this package, whoever registered it; else a new version, by upload."""
+    from azure.ai.ml.entities import Model
+
+    found = _registered(client, package.model_name, package.fingerprint)
+    if found is not None:
+        return found
+    tags = {aci_state.FINGERPRINT: package.fingerprint}
+    made = Model(name=package.model_name, path=str(folder / "package"), type="custom_model", tags=tags)
+    return client.models.create_or_update(made)
+
+
+def _registered(client: Any, name: str, fingerprint: str) -> Any:
+    versions = client.models.list(name=name)
+    return next((one for one in versions if (one.tags or {}).get(aci_state.FINGERPRINT) == fingerprint), None)
+
+
+def _environment(client: Any, package: Package, definition: Mapping[str, Any], image: str) -> Any:
+    """The environment of this conda definition."""
+    from azure.ai.ml.entities import Environment
+    from azure.core.exceptions import ResourceNotFoundError
+
+    version = managed_state.environment_version(definition, image)
+    try:
+        return client.environments.get(package.model_name, version)
+    except ResourceNotFoundError:
+        made = Environment(name=package.model_name, version=version, image=image, conda_file=dict(definition))
+        return client.environments.create_or_update(made)
+
+
+def download(client: Any, package: Package) -> None:
+    """The registered model that is this package, into its folder."""
+    found = _registered(client, package.model_name, package.fingerprint)
+    if found is None:
+        raise FileNotFoundError(
+            f"the workspace has no model '{package.model_name}' of package {package.fingerprint[:16]}"
+        )
+
+    def download(scratch: str) -> Path:
+        client.models.download(found.name, found.version, download_path=scratch)
+        return next(Path(scratch).rglob("contract.json")).parent
+
+    registered_package.keep(package, download)
+
+
+def token(client: Any, name: str) -> str:
+    """What opens the endpoint: its first key, or a token that lasts for a while."""
+    given = client.online_endpoints.get_keys(name)
+    return str(getattr(given, "primary_key", None) or given.access_token)
+
+
+def keys(client: Any, name: str) -> Keys:
+    """The endpoint's two keys."""
+    given = client.online_endpoints.get_keys(name)
+    return Keys(given.primary_key, given.secondary_key)
+
+
+def set_keys(client: Any, credential: Any, name: str, wanted: Keys) -> None:
+    """Change both keys, and wait until they are shown.
+
+    The SDK has only begin_regenerate_keys, which sends the key that is there as the new one: so Azure is asked itself.
+    """
+    from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
+    from azure.core.rest import HttpRequest
+    from azure.mgmt.core import ARMPipelineClient
+
+    way_in = BearerTokenCredentialPolicy(credential, f"{_MANAGEMENT}/.default")
+    address = (
+        f"{_MANAGEMENT}/subscriptions/{client.subscription_id}/resourceGroups/{client.resource_group_name}/providers/"
+        f"Microsoft.MachineLearningServices/workspaces/{client.workspace_name}/onlineEndpoints/{name}/regenerateKeys"
+    )
+    with ARMPipelineClient(_MANAGEMENT, policies=[RetryPolicy(), way_in]) as azure:
+        for kind, value in (("Secondary", wanted.secondary), ("Primary", wanted.primary)):
+            body = {"keyType": kind, "keyValue": value}
+            azure.send_request(HttpRequest("POST", f"{address}?api-version=2024-04-01", json=body)).raise_for_status()
+            _await(lambda value=value, kind=kind: value == getattr(keys(client, name), kind.lower()))  # type: ignore[misc]
+
+
+def _await(done: Callable[[], bool]) -> None:
+    until = time.monotonic() + _KEY_SECONDS
+    while not done():
+        if time.monotonic() > until:
+            raise TimeoutError("Azure did not take over the new keys; see them with stages=keys")
+        time.sleep(1)
+
+
+def log(client: Any, name: str, colour: str) -> str:
+    """The newest lines of a deployment's log."""
+    return str(client.online_deployments.get_logs(colour, name, 5000))
+
+
+def build_log(client: Any, text: str) -> str:
+    """The log of the image build that an error speaks of; empty if it speaks of none, or if it cannot be had."""
+    from azure.storage.blob import ContainerClient
+
+    if not (said := _BUILD_LOG.search(text)):
+        return ""
+    account, container, path = said.groups()
+    with contextlib.suppress(Exception):  # the deployment's own error is the news
+        for store in client.datastores.list(include_secrets=True):
+            if (getattr(store, "account_name", ""), getattr(store, "container_name", "")) == (account, container):
+                held = store.credentials
+                secret = getattr(held, "sas_token", None) or getattr(held, "account_key", None)
+                address = f"https://{account}.blob.{store.endpoint}"
+                with ContainerClient(address, container, credential=secret) as blobs:
+                    return str(blobs.download_blob(path).readall().decode(errors="replace"))
+    return ""

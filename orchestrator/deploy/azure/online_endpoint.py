@@ -1,0 +1,235 @@
+"""One online endpoint of an Azure ML workspace: look at it, route its requests, delete what is behind it.
+
+What managed endpoints and those on Kubernetes have in common; how packages take turns there is in
+:mod:`orchestrator.deploy.azure.blue_green`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import AfterValidator, Field
+
+from orchestrator.artifacts import Endpoint, Keys, Package
+from orchestrator.azure.progress import attended
+from orchestrator.azure.sdk import MANAGED, check_installed
+from orchestrator.azure.workspace import client
+from orchestrator.deploy import cors
+from orchestrator.deploy.azure import aci_state, managed_sdk, managed_state
+from orchestrator.deploy.azure.managed_state import Colour, Route, Seen
+from orchestrator.deploy.cors import Origins
+from orchestrator.deploy.image_builder import ImageBuilder, from_conda
+from orchestrator.deploy.service_dir import Folder
+from orchestrator.deploy.target import ServiceName
+from orchestrator.errors import DeployError
+from orchestrator.resolving.libraries import Libraries
+from orchestrator.spec.run_spec import AzureSpec
+from score.privacy import TELEMETRY_OFF
+
+# keys that are no settings of a deployment: with another value of these the same package is not deployed again
+APART = (
+    "service_name", "connection", "state_dir", "timeout_seconds", "auth_enabled", "traffic", "mirror", "compute",
+    "allow_origins",
+)  # fmt: skip
+DEPLOYMENT = "azureml-model-deployment"  # the header that asks for one deployment, whatever the traffic says
+T = TypeVar("T")
+Positive = Annotated[int, Field(gt=0)]
+
+
+def always(what: str) -> AfterValidator:
+    """Return the check of ``auth_enabled`` for endpoints that cannot do without."""
+
+    def check(auth_enabled: bool) -> bool:
+        if not auth_enabled:
+            raise ValueError(f"{what} always asks for a key or a token; leave it true, or use deploy=aci")
+        return auth_enabled
+
+    return AfterValidator(check)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnlineEndpoint(ImageBuilder):
+    """An online endpoint, and the keys that both kinds have. The fields are the SDK's names."""
+
+    kind: ClassVar[str]
+
+    service_name: ServiceName
+    connection: AzureSpec
+    state_dir: Path
+    timeout_seconds: Annotated[float, Field(gt=0)] = 3600
+    auth_mode: Literal["key", "aml_token"] = "key"
+    max_concurrent_requests_per_instance: Positive = 1
+    base_image: str = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"
+    environment_variables: Mapping[str, str] = field(default_factory=dict)
+    allow_origins: Origins = ()
+    app_insights_enabled: bool = False
+    description: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def check_installed(self) -> None:
+        """SDK v2 is an extra."""
+        check_installed(DeployError, "deploy", *MANAGED)
+
+    def libraries(self, package: Package) -> Libraries:
+        """Return what the environment installs; Azure's server is one of them."""
+        return from_conda(managed_state.conda(package, self.allow_origins))
+
+    def _check_place(self) -> None:
+        """Refuse what the workspace does not have, before anything is sent."""
+
+    def _new_endpoint(self) -> Any:
+        """Return the SDK's endpoint, with nothing behind it yet."""
+        raise NotImplementedError
+
+    def _new_deployment(self, **common: Any) -> Any:
+        """Return the SDK's deployment; ``common`` are the arguments that every kind takes."""
+        raise NotImplementedError
+
+    def _endpoint_settings(self) -> dict[str, Any]:
+        """Return the endpoint's own settings that change with the next deployment."""
+        return {"description": self.description}
+
+    def _settings(self) -> dict[str, Any]:
+        fields = {name: value for name, value in vars(self).items() if not name.startswith("_") and name not in APART}
+        variables = {**TELEMETRY_OFF, **cors.variables(self.allow_origins), **self.environment_variables}
+        own = {"tags": dict(self.tags), "environment_variables": variables}
+        # without origins not even the key: the same shape as a deployment has that is older than the key
+        return {**fields, **own, **({"allow_origins": list(self.allow_origins)} if self.allow_origins else {})}
+
+    @property
+    def _folder(self) -> Folder:
+        return Folder(self.state_dir / "services" / f"{self.service_name}.{self.kind}")
+
+    def _client(self) -> Any:
+        return client(self.connection)
+
+    def _note(self, text: str) -> None:
+        shown = text.replace("\x1b[39m", "").strip()  # the SDK ends its uploads with a colour, and nothing in it
+        if shown:
+            super()._note(shown)
+
+    def _asked(self, work: Callable[[Callable[[str], None]], T]) -> T:
+        """Return what Azure answers; it may take its time, which is said."""
+        return attended(work, "deploy", self._note)
+
+    def _look(self) -> Seen | None:
+        return managed_sdk.look(self._client(), self.service_name)
+
+    def _there(self) -> Seen:
+        seen = self._look()
+        if seen is None:
+            raise DeployError(f"deploy: there is no endpoint '{self.service_name}'; deploy it first")
+        return seen
+
+    def _alive(self, number: str = "") -> tuple[Seen, Colour]:
+        """Return the endpoint and its live deployment, or the one of this number."""
+        seen = self._there()
+        self._check_owner(seen)
+        colour = seen.current(number) if number else seen.live
+        if colour is None:
+            raise DeployError(f"deploy: nothing behind endpoint '{self.service_name}' gets requests; deploy it first")
+        self._check_ready(colour)
+        return seen, colour
+
+    def _check_ready(self, colour: Colour) -> None:
+        if not colour.ready:
+            raise DeployError(f"deploy: deployment '{colour.name}' is {colour.state}; see it with stages=logs")
+
+    def _keys(self) -> Keys:
+        seen = self._there()
+        self._check_owner(seen)
+        if seen.auth_mode.lower() != "key":
+            raise DeployError(
+                f"deploy.auth_mode: endpoint '{self.service_name}' takes tokens and has no keys; remove it and deploy "
+                "with deploy.auth_mode=key"
+            )
+        return managed_sdk.keys(self._client(), self.service_name)
+
+    def _check(self, seen: Seen) -> None:
+        """Refuse what Azure would refuse in words of its own, and what another has made."""
+        if seen.auth_mode.lower().replace("_", "") != self.auth_mode.replace("_", ""):
+            raise DeployError(
+                f"deploy.auth_mode: endpoint '{self.service_name}' was made with {seen.auth_mode}, and its clients "
+                "would be locked out; remove it first, or choose another deploy.service_name"
+            )
+        self._check_kind(seen)
+        if seen.colours:  # an empty endpoint may be taken into use, whoever made it
+            self._check_owner(seen)
+
+    def _check_kind(self, seen: Seen) -> None:
+        """Refuse an endpoint of the other kind."""
+        other = "aks" if seen.compute else "managed"
+        if other != self.kind:
+            what = "stands on Kubernetes" if seen.compute else "is managed by Azure"
+            raise DeployError(
+                f"deploy.service_name: endpoint '{self.service_name}' {what}; write deploy={other}, or choose another name"
+            )
+
+    def _check_owner(self, seen: Seen) -> None:
+        self._check_kind(seen)
+        if strangers := [one.name for one in seen.colours.values() if not one.number]:
+            raise DeployError(
+                f"deploy.service_name: deployment '{strangers[0]}' of endpoint '{self.service_name}' is not ours; "
+                "choose another name"
+            )
+        if not (seen.ours or seen.colours):
+            raise DeployError(f"deploy.service_name: endpoint '{self.service_name}' is not ours; choose another name")
+
+    def _endpoint(self, seen: Seen, colour: Colour) -> Endpoint:
+        """Return the endpoint of one deployment: while it shares the requests, the header asks for this one."""
+        headers = {"Authorization": f"Bearer {managed_sdk.token(self._client(), self.service_name)}"}
+        share = seen.share_of(colour).traffic
+        if share < 100:
+            headers[DEPLOYMENT] = colour.name
+        return Endpoint(
+            seen.url, self.kind, auth=True, package=self._package(colour.tags), headers=headers, share=share
+        )
+
+    def _package(self, live: Mapping[str, str]) -> Package:
+        """Return what a deployment serves: this machine's folder, or the registered model of another's."""
+        fingerprint = live[aci_state.FINGERPRINT]
+        package = Package(self.state_dir / "packages" / fingerprint[:16], fingerprint, live[aci_state.MODEL])
+        if not package.path.is_dir():
+            managed_sdk.download(self._client(), package)
+        return package
+
+    def _make(self) -> None:
+        self._note(f"endpoint {self.service_name} is being made")
+        self._asked(lambda _: managed_sdk.create(self._client(), self._new_endpoint(), self.timeout_seconds))
+
+    def _start(self, package: Package, colour: Colour) -> None:
+        """Make a deployment of this package, without traffic."""
+        settings = {**self._settings(), "tags": dict(colour.tags)}
+        self._asked(
+            lambda say: managed_sdk.serve(
+                say, self._client(), self.service_name, colour.name, package, settings, self._new_deployment,
+                self.timeout_seconds,
+            )
+        )  # fmt: skip
+
+    def _route(self, route: Route) -> None:
+        own = {**self._endpoint_settings(), "tags": dict(self.tags)}
+        self._asked(lambda _: managed_sdk.route(self._client(), self.service_name, route, own, self.timeout_seconds))
+
+    def _take_down(self, seen: Seen) -> None:
+        """Remove the endpoint, if this project made it; else the deployments behind it."""
+        if seen.ours:
+            self._asked(lambda _: managed_sdk.remove(self._client(), self.service_name, self.timeout_seconds))
+            return
+        if seen.live is not None:
+            self._asked(lambda _: managed_sdk.darken(self._client(), self.service_name, self.timeout_seconds))
+        for name in seen.colours:
+            self._delete(name)
+
+    def _delete(self, colour: str) -> None:
+        self._note(f"deleting deployment {colour}")
+        self._asked(lambda _: managed_sdk.delete(self._client(), self.service_name, colour, self.timeout_seconds))
+
+    def _delete_idle(self, colour: Colour) -> None:
+        try:
+            self._delete(colour.name)
+        except DeployError as error:  # another serves, as it should: no reason to fail, or to undo anything
+            self._note(f"warning: deployment {colour.name} is still there and costs ({error}); the next one deletes it")

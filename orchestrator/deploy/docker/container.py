@@ -1,0 +1,157 @@
+"""One service's container: how it is made, given its port, and found ill."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import tarfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.deploy.docker.labels import Served
+from orchestrator.deploy.failure import failure
+from orchestrator.deploy.service_dir import Folder
+from orchestrator.diagnostics import Evidence
+from orchestrator.errors import DeployError
+from score.contract.deployment_info import ORIGIN
+from score.privacy import TELEMETRY_OFF
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+KEYS = "/run/keys.json"
+POLL_SECONDS = 0.3  # each look at a starting container runs a process in it
+LOG_LINES = 5000
+
+
+def arguments(served: Served, image: Mapping[str, Any]) -> dict[str, Any]:
+    """What a container is created with; ``image`` is the configuration that the image brings along."""
+    [port] = image["ExposedPorts"]
+    memory = int(served.memory_gb * 2**30)
+    return {
+        "image": served.image,
+        "command": [*image["Cmd"], *(["--keys", KEYS] if served.auth else []), *served.limits.split()],
+        "labels": served.labels(),
+        "ports": {port: (served.host, served.port)},
+        "network_mode": "none",  # until it is published
+        "nano_cpus": int(served.cpu_cores * 1e9),
+        "mem_limit": memory,
+        "memswap_limit": memory,  # a service that swaps is worse than one that is restarted
+        "environment": {
+            "OMP_NUM_THREADS": str(math.ceil(served.cpu_cores)),  # libraries count the machine's instead
+            ORIGIN: served.origin,
+            **TELEMETRY_OFF,  # older packages' Dockerfiles do not set it
+        },
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "log_config": {"type": "json-file", "config": {"max-size": "10m", "max-file": "3"}},
+    }
+
+
+def start(
+    client: DockerClient, name: str, served: Served, keys: Path | None, seconds: float, home: Folder
+) -> Container:
+    """A container that serves, reachable by nobody yet.
+
+    Raises:
+        DeployError: naming the cause; the container is gone again and what it left lies in ``home``.
+    """
+    from docker.errors import APIError
+
+    image = client.images.get(served.image).attrs["Config"]
+    container = client.containers.create(name=name, **arguments(served, image))
+    try:
+        if keys is not None:
+            container.put_archive("/", _archive(KEYS, keys.read_bytes(), int(image["User"])))
+        container.start()
+        _come_up(container, image["Healthcheck"]["Test"][1:], served, seconds, home)
+    except BaseException:
+        with contextlib.suppress(APIError):  # one that stays is found by its labels
+            container.remove(force=True)
+        raise
+    return container
+
+
+def publish(client: DockerClient, container: Container) -> None:
+    """Give a running container its port. From here on this is the service, also if we are killed now."""
+    container.update(restart_policy={"Name": "unless-stopped"})
+    client.networks.get("none").disconnect(container)
+    client.networks.get("bridge").connect(container)  # the engine publishes ports as a container joins
+    container.reload()
+    if not published(container):  # an engine that does so only as it starts one
+        container.restart()
+        container.reload()
+
+
+def published(container: Container) -> bool:
+    """Whether the engine has opened a port of this machine for it."""
+    return any(container.ports.values())
+
+
+def discard(container: Container, home: Folder) -> None:
+    """Remove the container and keep its log."""
+    from docker.errors import NotFound
+
+    with contextlib.suppress(NotFound):
+        text = log_of(container)
+        if text:
+            home.new_log().write_text(text)
+        container.remove(force=True)
+
+
+def log_of(container: Container) -> str:
+    """The newest lines of what the container wrote."""
+    text: bytes = container.logs(tail=LOG_LINES)
+    return text.decode(errors="replace")
+
+
+def _come_up(container: Container, check: list[str], served: Served, seconds: float, home: Folder) -> None:
+    if not _ready(container, check, seconds):
+        raise _illness(container, served, seconds, home)
+
+
+def _ready(container: Container, check: list[str], seconds: float) -> bool:
+    """Wait until the image's own health check passes, from within, as nothing else reaches the container yet."""
+    from docker.errors import APIError
+
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        container.reload()
+        if not container.attrs["State"]["Running"]:
+            return False
+        with contextlib.suppress(APIError):  # it has ended meanwhile
+            if container.exec_run(check).exit_code == 0:
+                return True
+        time.sleep(POLL_SECONDS)
+    return False
+
+
+def _illness(container: Container, served: Served, seconds: float, home: Folder) -> DeployError:
+    """Why the container does not come up, as the doctor reads it."""
+    container.reload()
+    state = container.attrs["State"]
+    what, how, at = "the service is not ready in time", "", str(state["Status"])
+    if state["OOMKilled"]:
+        what, at = "the service died while starting", f"{at} (OOMKilled, exit code {state['ExitCode']})"
+    elif not state["Running"]:
+        what, how = "the service died while starting", f" with exit code {state['ExitCode']}"
+    settings = {**served.model_dump(include={"port", "cpu_cores", "memory_gb"}), "timeout_seconds": seconds}
+    evidence = Evidence(
+        "docker", at, what + how, container_log=log_of(container),
+        settings={"service_name": served.service, **settings},
+    )  # fmt: skip
+    return failure(evidence, what, home)
+
+
+def _archive(path: str, content: bytes, owner: int) -> bytes:
+    """One file that only its owner may read, as the engine takes it."""
+    member = tarfile.TarInfo(path.lstrip("/"))
+    member.size, member.mode, member.uid, member.gid = len(content), 0o400, owner, owner
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        archive.addfile(member, io.BytesIO(content))
+    return made.getvalue()

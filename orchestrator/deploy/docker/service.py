@@ -1,0 +1,253 @@
+"""Where one service's container lies: which of its containers serves, and how the next one takes its place."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from orchestrator.deploy import ports
+from orchestrator.deploy.docker import container as containers
+from orchestrator.deploy.docker import image as images
+from orchestrator.deploy.docker.client import refusal
+from orchestrator.deploy.docker.labels import PREFIX, Served
+from orchestrator.deploy.local.state import write_private
+from orchestrator.deploy.service_dir import Folder
+from orchestrator.errors import DeployError
+from orchestrator.progress import Waiting
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+STOP_SECONDS = 30  # longer than a server takes to drain (score.server.DRAIN_SECONDS)
+ANSWER_SECONDS = 20  # the server is loaded already; a whole restart fits in
+IN_USE = ("port is already allocated", "address already in use")
+
+
+class Wanted(Protocol):
+    """What is asked of the machine: a target's own keys, or what a container serves."""
+
+    @property
+    def host(self) -> str: ...  # noqa: D102 -- the keys of the target
+    @property
+    def port(self) -> int: ...  # noqa: D102
+    @property
+    def cpu_cores(self) -> float: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Berth:
+    """The containers of one service that this project made for ``owner``, a state folder. No other is ever touched.
+
+    ``name`` is the container's name, and what its images are called.
+    """
+
+    client: DockerClient
+    name: str
+    service: str
+    owner: str
+    home: Folder
+
+    def all(self) -> list[Container]:
+        """Every container of this service, also stopped ones and those that a killed deployment left."""
+        labels = [f"{PREFIX}service={self.service}", f"{PREFIX}owner={self.owner}"]
+        found: list[Container] = self.client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
+        return found
+
+    def current(self) -> Container | None:
+        """The container that has the port; where none has, the one that had it last."""
+        ours = self.all()
+        named = (container for container in ours if container.name == self.name)
+        return next((container for container in ours if containers.published(container)), next(named, None))
+
+    def served(self, container: Container | None) -> Served | None:
+        """What a container serves, and whether it was accepted."""
+        served = Served.of(container) if container is not None else None
+        if container is None or served is None:
+            return None
+        return served.model_copy(update={"accepted": served.accepted or self._accepted() == container.id})
+
+    def accept(self, container: Container) -> None:
+        """Remember that this container passed its test; images that only a rollback needed go.
+
+        Raises:
+            DeployError: it cannot be remembered.
+        """
+        try:
+            write_private(self._acceptance, container.id)
+        except OSError as error:
+            raise DeployError(
+                f"deploy: {self._acceptance} cannot be written ({error.strerror}), which says that the service passed its "
+                "test; make room or mend the folder's permissions, and deploy again"
+            ) from error
+        served = Served.of(container)
+        if served is not None:
+            images.prune(self.client, self.name, keep=(served.image, images.libraries(served.image)))
+
+    def settled(self) -> Container | None:
+        """The current one, with all cleared away that killed deployments left. Under the lock only.
+
+        Raises:
+            DeployError: somebody else's container has a name that this service needs.
+        """
+        self._refuse_strangers()
+        images.clear(self.client, self.home)
+        current = self.current()
+        for other in self.all():
+            if current is None or other.id != current.id:
+                containers.discard(other, self.home)
+        if current is not None and current.name != self.name:
+            current.rename(self.name)
+        return current
+
+    def check(self, current: Container | None, wanted: Wanted) -> None:
+        """Raise a DeployError if the engine lacks the processors or the address, or if somebody else holds the port."""
+        processors = self.client.info()["NCPU"]
+        if wanted.cpu_cores > processors:
+            raise DeployError(
+                f"deploy.cpu_cores: the engine's machine has {processors} processors, and {wanted.cpu_cores:g} were "
+                f"asked for; use deploy.cpu_cores={processors}"
+            )
+        before = Served.of(current) if current is not None and containers.published(current) else None
+        if before is None or before.port != wanted.port:
+            self._check_port(wanted)
+        elif before.host != wanted.host:
+            _check_host(wanted.host)
+
+    @contextlib.contextmanager
+    def outliving(self, current: Container | None, what: str) -> Iterator[None]:
+        """A failure in the block ends with what became of the current container, which is called ``what``."""
+        from docker.errors import APIError
+
+        served = Served.of(current) if current is not None and current.status == "running" else None
+        try:
+            yield
+        except (APIError, DeployError) as error:
+            if current is None or served is None:
+                raise
+            told = str(refusal(error) if isinstance(error, APIError) else error)
+            first, end, proof = told.partition("\n")
+            became = (
+                "goes on serving"
+                if served.answers()
+                else f"does not answer: `docker restart {self.name}` or deploy it again"
+            )
+            raise DeployError(f"{first}; {what} {became}{end}{proof}") from error
+
+    def replace(self, current: Container | None, wanted: Served, seconds: float, say: Waiting) -> Container:
+        """Start a container for ``wanted`` and let it take the current one's place; if it cannot, nothing changes."""
+        with contextlib.ExitStack() as undo:
+            if wanted.auth and not self.home.keys.exists():  # new ones would not open what goes on serving
+                undo.callback(self.home.keys.unlink, missing_ok=True)
+            keys = self.home.ensure_keys() if wanted.auth else None
+            new = self._started(current, wanted, keys, seconds, say)
+            undo.pop_all()
+        if current is not None:
+            containers.discard(current, self.home)
+        new.rename(self.name)
+        return new
+
+    def end(self, container: Container) -> None:
+        """Let the service finish what it is answering; keep its log and remove it."""
+        container.stop(timeout=STOP_SECONDS)
+        containers.discard(container, self.home)
+
+    def clear(self, say: Waiting) -> None:
+        """Remove everything that was made in the engine for this service."""
+        say("removing the container and its images")
+        current = self.current()
+        for container in self.all():
+            if current is not None and container.id == current.id:
+                self.end(container)
+            else:  # of a killed command: it serves nobody
+                containers.discard(container, self.home)
+        images.clear(self.client, self.home)
+        images.prune(self.client, self.name)
+        self._acceptance.unlink(missing_ok=True)
+
+    @property
+    def _acceptance(self) -> Path:
+        return self.home.path / "accepted"
+
+    def _accepted(self) -> str:
+        try:
+            return self._acceptance.read_text()
+        except OSError:
+            return ""
+
+    def _started(
+        self, current: Container | None, wanted: Served, keys: Path | None, seconds: float, say: Waiting
+    ) -> Container:
+        """A container that has the port; the current one, which had it, is stopped."""
+        say("starting the container")
+        new = containers.start(self.client, f"{self.name}-next", wanted, keys, seconds, self.home)
+        served_before = current is not None and current.status == "running"
+        try:
+            if current is not None:
+                say("stopping the former container once it has answered what it was asked")
+                current.stop(timeout=STOP_SECONDS)
+            self._publish(new, wanted)
+        except BaseException:
+            try:
+                containers.discard(new, self.home)
+            finally:
+                if current is not None and served_before:
+                    self._bring_back(current)
+            raise
+        return new
+
+    def _check_port(self, wanted: Wanted) -> None:
+        for other in self.client.containers.list():  # the engine holds their ports, so the system knows only the engine
+            if any(end["HostPort"] == str(wanted.port) for ends in other.ports.values() for end in ends or ()):
+                raise DeployError(
+                    f"deploy.port: {wanted.port} is in use by container '{other.name}'; "
+                    f"`docker stop {other.name}` or choose another deploy.port"
+                )
+        ports.check(wanted.host, wanted.port)
+
+    def _publish(self, new: Container, wanted: Served) -> None:
+        from docker.errors import APIError
+
+        try:
+            containers.publish(self.client, new)
+        except APIError as error:
+            if any(told in str(error.explanation) for told in IN_USE):
+                self._check_port(wanted)  # somebody was faster; says who
+            raise
+        if not wanted.answers_within(ANSWER_SECONDS):
+            raise DeployError(
+                f"deploy: the container is healthy, but does not answer at {ports.url(wanted.host, wanted.port)}; "
+                "the engine must be on this machine (DOCKER_HOST), and deploy.host an address of it"
+            )
+
+    def _bring_back(self, former: Container) -> None:
+        """The former service serves again, after a failure that will be told; one of this would hide it."""
+        from docker.errors import APIError
+
+        with contextlib.suppress(APIError):
+            former.start()
+            served = Served.of(former)
+            if served is not None:
+                served.answers_within(ANSWER_SECONDS)
+
+    def _refuse_strangers(self) -> None:
+        ours = {container.id for container in self.all()}
+        for other in self.client.containers.list(all=True, filters={"name": f"^/?{self.name}(-next)?$"}):
+            if other.id not in ours:
+                raise DeployError(
+                    f"deploy.service_name: this project did not make container '{other.name}', which has the name "
+                    "that this service needs; `docker rename` or remove it, or choose another deploy.service_name"
+                )
+
+
+def _check_host(host: str) -> None:
+    """Raise a DeployError if this machine has no such address; on any port, as the one in question is our own's."""
+    try:
+        ports.taken(host, 0)
+    except DeployError as error:
+        raise DeployError(
+            f"deploy.host: '{host}' is no address of this machine; use 127.0.0.1, or 0.0.0.0 to let other machines in"
+        ) from error

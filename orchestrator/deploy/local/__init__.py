@@ -1,0 +1,1 @@
+"""The local target: one service as background processes on this machine."""

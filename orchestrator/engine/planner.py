@@ -1,0 +1,178 @@
+"""What follows from stages' annotations alone: their order, and the keys their products are kept under."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.caching.cache import Parts, Unfinished, digest, has_parts, parts_of, purity
+from orchestrator.caching.fingerprints import origin_of, sources_in, versions_of
+from orchestrator.errors import PlanError
+from orchestrator.events import Progress
+
+Stages = Mapping[str, Callable[..., Any]]
+Given = Mapping[Any, Any]
+OF_THE_RUN = (Progress, Unfinished)  # what the engine itself gives to any stage; no input, and in no key
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage in its place: parameters by name with the types they take, and the type it gives (None: an effect)."""
+
+    name: str
+    stage: Callable[..., Any]
+    takes: Mapping[str, Any]
+    gives: Any
+
+
+def label(kind: Any) -> str:
+    """What a product's type is called."""
+    return "nothing" if kind is None else str(getattr(kind, "__name__", kind))
+
+
+def plan(stages: Stages, given: Given) -> tuple[Step, ...]:
+    """Order stages so that each comes after those it takes from; otherwise in the order they are listed.
+
+    Raises:
+        PlanError: every stage that does not say what it takes, every input without a source, every product with two,
+            every pure stage whose inputs are not, every circle; one line each.
+    """
+    steps, problems = [], []
+    for name, stage in stages.items():
+        try:
+            steps.append(_step(name, stage))
+        except PlanError as error:
+            problems.append(str(error))
+    if not problems:
+        problems = [*_sources(steps, given), *_impure(steps, given)]
+    if problems:
+        raise PlanError("\n".join(problems))
+    ordered: list[Step] = []
+    done = {*given, *OF_THE_RUN}
+    waiting = steps
+    while waiting:
+        ready = next((step for step in waiting if done.issuperset(step.takes.values())), None)
+        if ready is None:
+            raise PlanError(f"stages: {_circle(waiting)}: each takes what the next one gives, so none can be first")
+        ordered.append(ready)
+        done.add(ready.gives)
+        waiting = [step for step in waiting if step is not ready]
+    return tuple(ordered)
+
+
+def _step(name: str, stage: Callable[..., Any]) -> Step:
+    call = stage if inspect.isroutine(stage) else type(stage).__call__
+    try:
+        hints = typing.get_type_hints(call)
+    except NameError as error:  # imported for type checkers only
+        raise PlanError(
+            f"stages.{name}: its annotations name '{error.name}', which its module does not import"
+        ) from None
+    parameters = [p for p in inspect.signature(stage).parameters.values() if p.default is p.empty]
+    for parameter in parameters:
+        if parameter.name not in hints or parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
+            raise PlanError(f"stages.{name}: should take '{parameter}' by name, with the type of a product")
+    if "return" not in hints:
+        raise PlanError(f"stages.{name}: its return type is not annotated; say what it gives, or None")
+    gives = hints["return"]
+    takes = {parameter.name: hints[parameter.name] for parameter in parameters}
+    return Step(name, stage, takes, None if gives is type(None) else gives)
+
+
+def _sources(steps: Sequence[Step], given: Given) -> list[str]:
+    """Every product with two sources, and every input without one."""
+    problems = []
+    sources = dict.fromkeys([*given, *OF_THE_RUN], "the run itself")
+    for step in steps:
+        if step.gives in sources:
+            problems.append(f"stages.{step.name}: gives {label(step.gives)}, which {sources[step.gives]} gives already")
+        elif step.gives is not None:
+            sources[step.gives] = f"stages.{step.name}"
+    there = ", ".join(sorted(label(kind) for kind in sources if kind not in OF_THE_RUN))
+    return problems + [
+        f"stages.{step.name}: takes {label(kind)}, which nothing gives; add the stage that gives it (there are: {there})"
+        for step in steps
+        for kind in step.takes.values()
+        if kind not in sources
+    ]
+
+
+def _impure(steps: Sequence[Step], given: Given) -> list[str]:
+    """Every input of a pure stage that may differ from one run to the next without anybody knowing."""
+    effects = {step.gives: step.name for step in steps if purity(step.stage) is None}
+    values = {kind for kind, value in given.items() if not has_parts(value)}
+    return [
+        f"stages.{step.name}: is marked as pure and takes {label(kind)}, which "
+        + (
+            f"stages.{effects[kind]} gives and that is not; mark both or none"
+            if kind in effects
+            else "is no plain value"
+        )
+        for step in steps
+        if purity(step.stage) is not None
+        for kind in step.takes.values()
+        if kind in effects or kind in values
+    ]
+
+
+def _circle(waiting: Sequence[Step]) -> str:
+    """The steps of one circle: from any step that waits, on to one that gives what it waits for, until one returns."""
+    sources = {step.gives: step for step in waiting}
+    path = [waiting[0]]
+    while path[-1] not in path[:-1]:
+        path.append(next(sources[kind] for kind in path[-1].takes.values() if kind in sources))
+    return " → ".join(step.name for step in path[path.index(path[-1]) :])
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a pure step's product is kept under, if it is worth ``keep``ing, and all that decides it, upstream too."""
+
+    digest: str
+    parts: Parts
+    keep: bool
+
+
+def keys_of(steps: Sequence[Step], given: Given) -> Mapping[str, Key]:
+    """The key of every pure step, by its name; all are known before anything runs.
+
+    A key is made of the stage, its code, the versions it names, the seeds it takes and the keys of what it takes.
+    """
+    keys: dict[str, Key] = {}
+    sources = {step.gives: step.name for step in steps}
+    for step in steps:
+        how = purity(step.stage)
+        if how is None:
+            continue
+        parts = {**_identity(step), **versions_of(how.versions)}
+        for package in how.packages:
+            parts |= sources_in(package)
+        before = {}
+        for name, kind in step.takes.items():
+            if kind in given:
+                parts |= parts_of(name, given[kind])
+            elif kind not in OF_THE_RUN:
+                before[f"takes {name}"] = keys[sources[kind]]
+        key = digest({**parts, **{name: above.digest for name, above in before.items()}})
+        for above in before.values():
+            parts = {**above.parts, **parts}
+        keys[step.name] = Key(key, parts, how.keep)
+    return keys
+
+
+def _identity(step: Step) -> Parts:
+    """Which stage it is, its options and its code."""
+    kind: Any = step.stage if inspect.isroutine(step.stage) else type(step.stage)
+    options = {} if kind is step.stage else {name: getattr(step.stage, name) for name in _fields(step.stage)}
+    return {
+        f"stages.{step.name}": f"{kind.__module__}.{kind.__qualname__}",
+        **{f"stages.{step.name}.{name}": repr(value) for name, value in options.items()},
+        **origin_of(kind.__module__),
+    }
+
+
+def _fields(stage: Any) -> Sequence[str]:
+    return [*getattr(stage, "__dataclass_fields__", getattr(stage, "__dict__", ()))]

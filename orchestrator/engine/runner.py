@@ -1,0 +1,216 @@
+"""The engine: put stages in order by what they take and give, then run them and tell what happens.
+
+A stage is a callable whose annotations are its declaration: every parameter's type names a product (or a seed that
+is ``given``), the return type names the product it gives; ``None`` for a stage that is run for its effect alone.
+Order comes from data alone. :func:`plan` finds every misfit before anything runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from orchestrator.caching.cache import Cache, Damaged, Entry, Unfinished
+from orchestrator.engine.planner import OF_THE_RUN, Given, Key, Stages, Step, keys_of, label, plan
+from orchestrator.events import (
+    Event,
+    Observer,
+    Progress,
+    RunFinished,
+    RunStarted,
+    StepFailed,
+    StepFinished,
+    StepPlan,
+    StepStarted,
+)
+
+__all__ = ["Given", "Prepared", "Products", "Stages", "Step", "label", "plan", "prepare", "run"]
+
+EVERY_TIME = "every time"
+FIRST_TIME = "not in the cache yet"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A step and what is told about it; its key if it is pure, its cache entry if there is one.
+
+    ``needed``: a step that runs takes its product.
+    """
+
+    step: Step
+    told: StepPlan
+    key: Key | None
+    entry: Entry | None
+    needed: bool
+
+
+def prepare(steps: Sequence[Step], given: Given, cache: Cache | None) -> tuple[Prepared, ...]:
+    """Which steps are cached and why the others are not, without running or changing anything.
+
+    A pure step that is not kept runs only if a step that runs takes its product.
+    """
+    keys = keys_of(steps, given)
+    taken = {kind for step in steps for kind in step.takes.values()}
+    takers: dict[Any, str] = {}  # the first step that runs and takes a product
+    prepared = []
+    for step in reversed(steps):
+        key, taker = keys.get(step.name), takers.get(step.gives)
+        entry, why = _look_up(step, key, cache)
+        idle = key is not None and step.gives in taken and taker is None
+        if entry is None and idle:
+            why = "; ".join(filter(None, (why if "damaged" in why else "", "nothing that runs takes it")))
+        elif entry is None:
+            why = why or (f"{taker} takes it" if taker else EVERY_TIME)
+            takers |= dict.fromkeys(step.takes.values(), step.name)
+        takes = tuple(label(kind) for kind in step.takes.values() if kind not in OF_THE_RUN)
+        told = StepPlan(step.name, takes, label(step.gives), cached=entry is not None or idle, why=why)
+        prepared.append(Prepared(step, told, key, entry, taker is not None))
+    return tuple(reversed(prepared))
+
+
+def _look_up(step: Step, key: Key | None, cache: Cache | None) -> tuple[Entry | None, str]:
+    """The entry of a step, or why there is none; no reason for a step that is never kept."""
+    if key is None or not key.keep or cache is None:
+        return None, ""
+    try:
+        entry = cache.find(step.name, key.digest)
+    except Damaged as damage:
+        return None, f"its cache entry is damaged: {damage}"
+    if entry is not None:
+        return entry, ""
+    changes = cache.changes(step.name, key.parts)
+    return None, f"changed: {changes}" if changes else FIRST_TIME
+
+
+class Products:
+    """What a run has made, by type. A cached product that no step takes is loaded when it is first asked for."""
+
+    def __init__(self, steps: Sequence[Step], given: Given, observers: Sequence[Observer], cache: Cache | None) -> None:
+        self.prepared = prepare(steps, given, cache)
+        self._steps, self._given, self._observers, self._cache = steps, given, observers, cache
+        self._values: dict[Any, Any] = dict(given)
+        self._sources = {item.step.gives: item for item in self.prepared if item.step.gives is not None}
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in self._values or kind in self._sources
+
+    def __getitem__(self, kind: Any) -> Any:
+        if kind not in self._values:
+            item = self._sources[kind]
+            damage = self._load(item)
+            if damage:
+                logger.warning("%s: %s", item.step.name, damage)
+            if damage or item.entry is None:
+                self._execute(item, damage or "asked for after all")
+        return self._values[kind]
+
+    def make(self, item: Prepared) -> None:
+        """Run a step, or load what is kept of it if a step that runs takes that."""
+        started = time.perf_counter()
+        if item.step.gives in self._values:  # another step asked for it
+            return
+        damage = self._load(item) if item.needed else ""
+        if damage or not item.told.cached:
+            self._execute(item, damage or item.told.why)
+        else:
+            self._note(item)
+            self.tell(StepFinished(item.told, time.perf_counter() - started))
+
+    def _load(self, item: Prepared) -> str:
+        """Load what is kept of a step, if anything; the reason why it does not load."""
+        if item.entry is None or self._cache is None:
+            return ""
+        try:
+            self._values[item.step.gives] = self._cache.load(item.entry)
+        except Damaged as damage:
+            return f"its cache entry is damaged: {damage}"
+        return ""
+
+    def _execute(self, item: Prepared, why: str) -> None:
+        takes = item.step.takes
+        own = {Progress: Progress(self.tell), Unfinished: Unfinished(self._unfinished(item))}
+        arguments = {name: own[kind] if kind in own else self[kind] for name, kind in takes.items()}
+        told = replace(item.told, cached=False, why=why)
+        self.tell(StepStarted(told))
+        started = time.perf_counter()
+        try:
+            product = item.step.stage(**arguments)
+            seconds = time.perf_counter() - started
+            told = replace(told, why="; ".join(filter(None, (why, self._keep(item, product)))))
+        except BaseException as error:
+            self.tell(StepFailed(told, time.perf_counter() - started, error))
+            raise
+        if item.step.gives is not None:
+            self._values[item.step.gives] = product
+        self.tell(StepFinished(told, seconds, product))
+
+    def _unfinished(self, item: Prepared) -> Path | None:
+        if item.key is None or not item.key.keep or self._cache is None:
+            return None
+        return self._cache.unfinished(item.step.name, item.key.digest)
+
+    def _keep(self, item: Prepared, product: Any) -> str:
+        """Keep what a step made, if it is worth that; the reason why it cannot be kept, which fails no run."""
+        if item.key is None or not item.key.keep or self._cache is None:
+            return ""
+        try:
+            same = keys_of(self._steps, self._given)[item.step.name].digest == item.key.digest
+            if same:
+                self._cache.save(item.step.name, item.key.digest, item.key.parts, product)
+                self._cache.used(item.step.name, item.key.parts)
+            shutil.rmtree(self._cache.unfinished(item.step.name, item.key.digest), ignore_errors=True)
+            if not same:
+                return "not kept: its inputs or its code changed meanwhile"
+        except Exception as error:  # noqa: BLE001 - a full disk, or a product of foreign code that does not pickle
+            return f"not kept: {type(error).__name__}: {' '.join(str(error).split())}"
+        return ""
+
+    def _note(self, item: Prepared) -> None:
+        """Note a product of the cache as used, so that the next run of this name is compared with this one."""
+        if self._cache is not None and item.entry is not None and item.key is not None:
+            self._cache.used(item.step.name, item.key.parts)
+
+    def tell(self, event: Event) -> None:
+        """Tell every observer, also after one that raised: the run ends with that error, if with no other."""
+        failure: BaseException | None = None
+        for observer in self._observers:
+            try:
+                observer(event)
+            except BaseException as error:  # noqa: BLE001 - on Ctrl-C, too, the others must hear how the run ended
+                failure = failure or error
+        if failure is not None and getattr(event, "error", None) is None:
+            raise failure
+        if failure is not None:
+            logger.warning("%s: %s", type(failure).__name__, failure)
+
+    def end(self, event: RunFinished) -> None:
+        """Tell the end; nobody is told of what is made later because it is asked for."""
+        self.tell(event)
+        self._observers = ()
+
+
+def run(
+    steps: Sequence[Step], given: Given, observers: Sequence[Observer] = (), cache: Cache | None = None
+) -> Products:
+    """Run the steps in order and give what they made; steps the cache holds are skipped.
+
+    ``RunFinished`` is told however the run ends, to every observer, even where one of them raises.
+    """
+    started = time.perf_counter()
+    products = Products(steps, given, observers, cache)
+    try:
+        products.tell(RunStarted(tuple(item.told for item in products.prepared)))
+        for item in products.prepared:
+            products.make(item)
+    except BaseException as error:
+        products.end(RunFinished(time.perf_counter() - started, error))
+        raise
+    products.end(RunFinished(time.perf_counter() - started))
+    return products

@@ -1,0 +1,217 @@
+"""Labels in parameters: the configuration names the target's own labels, and estimators are fitted on their codes.
+
+Every parameter of scikit-learn's (and of what keeps its contract) that names labels or depends on their order stands in
+one of the three tables below, wherever it is in the pipeline or in the grid. :class:`Coding` turns its value into what
+the estimator needs, and back into what people read.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.errors import Problem
+from orchestrator.spec.messages import near, shown
+
+MODEL = "model"  # the pipeline step that the estimator is; its parameters are searched as model__<name>
+BY_LABEL = {"class_weight", "class_weights", "sampling_strategy"}  # a mapping with labels for keys, or a list of such
+IN_ORDER = {"priors", "class_prior", "class_weights"}  # a list of numbers, one for each label in sorted order
+ONE_LABEL = {"pos_label", "outlier_label", "constant", "sampling_strategy"}  # a label, or a list of labels
+# what these parameters may say in place of labels
+KEYWORDS = {"most_frequent", "minority", "majority", "not minority", "not majority", "all", "auto"}
+GRIDS = ("param_grid", "param_distributions")  # where a search keeps its grid
+YES_NO = {True: {"true", "yes", "on"}, False: {"false", "no", "off"}}  # YAML reads all of these as booleans
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+
+
+class UnknownLabelError(Exception):
+    """A value does not fit the labels; its text says why."""
+
+
+def find_label(written: Any, labels: Sequence[Any]) -> Any:
+    """Return the label that a value in the configuration means: 1, 1.0 and "1" mean the label 1 if there is no nearer.
+
+    Raises:
+        UnknownLabelError: there is no such label, or more than one.
+    """
+    for alike in (_is_same, _reads_same, _means_same):
+        found = [label for label in labels if alike(written, label)]
+        if len(found) == 1:
+            return found[0]
+    raise UnknownLabelError(f"{shown(written)} is no label of the target{near(str(written), map(str, labels))}")
+
+
+def _is_same(written: Any, label: Any) -> bool:
+    return isinstance(written, str) == isinstance(label, str) and bool(written == label)
+
+
+def _reads_same(written: Any, label: Any) -> bool:
+    return str(written).strip() == str(label).strip()
+
+
+def _means_same(written: Any, label: Any) -> bool:
+    if isinstance(written, bool) and isinstance(label, str):
+        return label.strip().casefold() in YES_NO[written]
+    return bool(_value(written) == _value(label))
+
+
+def _value(written: Any) -> Any:
+    """A number or a boolean, also where it is written as text."""
+    if not isinstance(written, str):
+        return written
+    text = written.strip()
+    if NUMBER.fullmatch(text):
+        return float(text) if re.search(r"[.eE]", text) else int(text)
+    return {"true": True, "false": False}.get(text.casefold(), text)
+
+
+@dataclass(frozen=True)
+class Coding:
+    """The labels of a target in the order of their codes."""
+
+    classes: tuple[Any, ...]
+
+    def encode(self, name: str, value: Any) -> Any:
+        """Return a parameter's value with codes in place of labels, and numbers in the order of codes.
+
+        Raises:
+            UnknownLabelError: it names what is no label, or one label twice, or has another length.
+        """
+        return self._translate(name, value, self._code, self._encoded_order)
+
+    def decode(self, name: str, value: Any) -> Any:
+        """Return what :meth:`encode` was given."""
+        return self._translate(name, value, self._label, self._decoded_order)
+
+    def _translate(self, name: str, value: Any, one: Callable[[Any], Any], order: Callable[[list[Any]], Any]) -> Any:
+        bare = name.rpartition("__")[2]
+        if value is None or (isinstance(value, str) and value in KEYWORDS):
+            return value
+        if bare in BY_LABEL and isinstance(value, Mapping):
+            return _mapping(value, one)
+        many = isinstance(value, list | tuple)
+        if bare in BY_LABEL and many and value and all(isinstance(each, Mapping) for each in value):
+            return [_mapping(each, one) for each in value]
+        if bare in IN_ORDER and isinstance(value, Mapping):
+            labels = ", ".join(map(str, sorted(self.classes, key=sort_key)[:10]))
+            raise UnknownLabelError(f"should be a list of numbers in the order of the labels ({labels}), got a mapping")
+        if bare in IN_ORDER and many:
+            return order(list(value))
+        if bare in ONE_LABEL and many:
+            return [self._translate(name, each, one, order) for each in value]
+        is_share = bare == "sampling_strategy" and isinstance(value, float)
+        return one(value) if bare in ONE_LABEL and not is_share else value
+
+    def _code(self, written: Any) -> int:
+        label = find_label(written, self.classes)
+        return next(code for code, each in enumerate(self.classes) if each is label)
+
+    def _label(self, code: Any) -> Any:
+        return self.classes[code]
+
+    @functools.cached_property
+    def _sorted(self) -> Sequence[int]:
+        """The codes in the order of their sorted labels, which is scikit-learn's."""
+        return sorted(range(len(self.classes)), key=lambda code: sort_key(self.classes[code]))
+
+    def _encoded_order(self, numbers: list[Any]) -> list[Any]:
+        if len(numbers) != len(self.classes):
+            labels = ", ".join(map(str, sorted(self.classes, key=sort_key)[:10]))
+            raise UnknownLabelError(
+                f"should have one number for each of the {len(self.classes)} labels, in their order ({labels}), "
+                f"got {len(numbers)}"
+            )
+        by_code = dict(zip(self._sorted, numbers, strict=True))
+        return [by_code[code] for code in range(len(numbers))]
+
+    def _decoded_order(self, numbers: list[Any]) -> list[Any]:
+        return [numbers[code] for code in self._sorted]
+
+
+def sort_key(label: Any) -> tuple[str, Any]:
+    """Order labels as scikit-learn does; labels of several types by type."""
+    return str(type(label)), label
+
+
+def _mapping(value: Mapping[Any, Any], one: Callable[[Any], Any]) -> dict[Any, Any]:
+    found: dict[Any, Any] = {}
+    for written, below in value.items():
+        key = one(written)
+        if key in found:
+            raise UnknownLabelError(f"{shown(written)} and another key mean the same label")
+        found[key] = below
+    return found
+
+
+def encode_search(search: Any, classes: tuple[Any, ...] | None) -> None:
+    """Set codes for labels in the pipeline and the grid of an unfitted search; nothing where nothing is classified."""
+    if classes is None:
+        return
+    coding = Coding(classes)
+    search.estimator.set_params(
+        **{name: coding.encode(name, value) for name, value in _parameters(search.estimator).items()}
+    )
+    for grid in _grids(search):
+        setattr(
+            search,
+            grid,
+            {
+                name: [coding.encode(name, value) for value in values] if speaks_of_labels(name) else values
+                for name, values in getattr(search, grid).items()
+            },
+        )
+
+
+def label_problems(search: Any, classes: tuple[Any, ...] | None) -> Iterator[Problem]:
+    """Yield every parameter of a search's pipeline and grid that does not fit the labels."""
+    if classes is None:
+        return
+    for name, value in _parameters(search.estimator).items():
+        yield from _problems(_place(name), name, value, classes)
+    for grid in _grids(search):
+        for name, values in getattr(search, grid).items():
+            if speaks_of_labels(name):
+                for value in values:
+                    yield from _problems(f"model.param_grid.{name.removeprefix(f'{MODEL}__')}", name, value, classes)
+
+
+def _problems(at: str, name: str, value: Any, classes: tuple[Any, ...]) -> Iterator[Problem]:
+    try:
+        Coding(classes).encode(name, value)
+    except UnknownLabelError as error:
+        yield Problem(at, str(error))
+
+
+def speaks_of_labels(name: str) -> bool:
+    """Whether a parameter names labels or depends on their order."""
+    step, _, rest = name.partition("__")
+    # a transformer may have a constant of its own
+    return rest.rpartition("__")[2] in BY_LABEL | IN_ORDER | (ONE_LABEL if step == MODEL else set())
+
+
+def _parameters(pipeline: Any) -> dict[str, Any]:
+    """Parameters of the pipeline's parts, however deep, that speak of labels."""
+    return {
+        name: value
+        for name, value in pipeline.get_params(deep=True).items()
+        if "__" in name and value is not None and speaks_of_labels(name)
+    }
+
+
+def _grids(search: Any) -> list[str]:
+    return [name for name in GRIDS if isinstance(getattr(search, name, None), Mapping)]
+
+
+def _place(name: str) -> str:
+    """Where a pipeline's parameter stands in the configuration."""
+    step, _, rest = name.partition("__")
+    if step == MODEL:
+        return f"model.params.{rest}"
+    if step == "branches":
+        branch, _, rest = rest.partition("__")
+        inner, _, rest = rest.partition("__")
+        return f"preprocess.branches.{branch}.steps.{inner}.{rest}"
+    return f"preprocess.steps.{step}.{rest}"

@@ -1,0 +1,105 @@
+"""Rows of a table against a contract: which of them an endpoint takes, and why it refuses the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.artifacts import Refusals
+from orchestrator.errors import PackageError
+from score.contract.columns import shown
+from score.contract.schema import Column, Contract
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LISTED = 5  # columns in a message; result.json has all
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A table's ``columns`` as a request holds them, and which rows ``fit`` (n_rows,); a refused cell stays as it is."""
+
+    columns: dict[str, list[Any]]
+    fit: Any
+    refusals: Refusals
+
+    @property
+    def rows(self) -> list[int]:
+        """The numbers of the rows that fit."""
+        return [row for row, fits in enumerate(self.fit) if fits]
+
+
+def checked(frame: pd.DataFrame, columns: Iterable[Column]) -> Checked:
+    """Check every row (n_rows, n_columns) as an endpoint with these columns would."""
+    import numpy as np  # heavy, and the console needs only the words of this module
+
+    from orchestrator.packaging.onnx.comparison_rows import cells
+
+    values: dict[str, list[Any]] = {}
+    fit = np.ones(len(frame), dtype=bool)
+    reasons: dict[str, dict[str, int]] = {}
+    examples: dict[str, dict[str, str]] = {}
+    for column in columns:
+        values[column.name], refused = cells(frame[column.name], column)
+        fit[list(refused)] = False
+        counts = Counter[str]()
+        for row, error in refused.items():
+            value = values[column.name][row]
+            reason = str(error).removeprefix(f"{shown(value)} ")
+            examples.setdefault(column.name, {}).setdefault(reason, shown(value))
+            counts[reason] += 1
+        if counts:
+            reasons[column.name] = dict(counts)
+    return Checked(values, fit, Refusals(len(frame), int((~fit).sum()), reasons, examples))
+
+
+def as_new(contract: Contract) -> list[Column]:
+    """The columns as a new row meets them: a level that only hold-out rows have is one that training did not see."""
+    columns = []
+    for column in contract.columns:
+        held_out = set(column.held_out)
+        left = None if column.categories is None else [level for level in column.categories if level not in held_out]
+        columns.append(replace(column, categories=left, held_out=()))
+    return columns
+
+
+def demand(refusals: Refusals, most: float) -> None:
+    """Refuse a package whose endpoint would refuse more than a share of ``most`` of rows like the hold-out rows.
+
+    Raises:
+        PackageError: by column and reason, and what to do.
+    """
+    if refusals.share <= most:
+        return
+    columns = [column for column, counts in refusals.reasons.items() if any("category" in reason for reason in counts)]
+    remedies: list[str] = []
+    if columns:
+        remedies = [
+            f"score them (package.unseen=auto, with an encoder of {shown(columns[0])} that has handle_unknown=ignore)",
+            f"leave the column out (data.drop=[{columns[0]}])",
+        ]
+    if len(columns) < len(refusals.reasons):
+        remedies.append("correct these values in the data")
+    raise PackageError(
+        f"package.max_refused: the endpoint would refuse {told(refusals)}, more than {most:g} of them, "
+        f"so nothing is registered; {', '.join(remedies)}, or raise package.max_refused",
+        refusals,
+    )
+
+
+def told(refusals: Refusals) -> str:
+    """How many hold-out rows are refused, by column and reason."""
+    head = f"{refusals.refused} of {refusals.rows} hold-out rows"
+    if not refusals.refused:
+        return head
+    parts = [
+        (count, f"column {shown(column)}, {count} rows: {refusals.examples[column][reason]} {reason}")
+        for column, counts in refusals.reasons.items()
+        for reason, count in counts.items()
+    ]
+    most: Sequence[tuple[int, str]] = sorted(parts, key=lambda part: -part[0])
+    more = [f"and {len(most) - LISTED} more"] if len(most) > LISTED else []
+    return f"{head} ({refusals.share:.1%}; {'; '.join([text for _, text in most[:LISTED]] + more)})"

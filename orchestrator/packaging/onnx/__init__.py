@@ -1,0 +1,1 @@
+"""Compile a fitted pipeline for ONNX Runtime, and test that it answers alike."""

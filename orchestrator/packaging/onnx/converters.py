@@ -1,0 +1,139 @@
+"""Our converters for skl2onnx: the transformers that ship, and the steps where its own would lose float64.
+
+Found with skl2onnx 1.20 and ONNX Runtime 1.32, on float64 input: ``Imputer`` has no kernel for float64, ``Scaler``
+keeps means and scales in float32, ``OneHotEncoder`` takes whole numbers or text only, and the outputs of
+``TreeEnsembleClassifier`` and ``TreeEnsembleRegressor`` are float32. These here compute what scikit-learn computes, in
+its order, so trees are equal to the bit and a tie of two classes is the same tie; but of some hundred trees, see
+``proving.FEW_TREES``, ONNX Runtime adds up the shares of several rows in another order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from orchestrator.packaging.onnx import tree_converters
+from orchestrator.packaging.onnx.graph_builder import Graph
+
+Converter = Callable[[Graph, Any, str], list[str]]
+
+
+def converters() -> tuple[dict[type, Any], dict[type, Any]]:
+    """Conversion functions and shape calculators by class, as ``convert_sklearn`` takes them."""
+    from sklearn import ensemble as forests
+    from sklearn import impute, preprocessing, tree
+
+    from score import transforms
+
+    steps = {
+        transforms.ToFloat: _to_float,
+        transforms.BooleansToObjects: _to_float,
+        transforms.ZerosToMissing: _zeros_to_missing,
+        impute.SimpleImputer: _imputer,
+        preprocessing.StandardScaler: _scaler,
+        preprocessing.OneHotEncoder: _one_hot,
+    }
+    classifiers = {
+        tree.DecisionTreeClassifier: tree_converters.forest_classifier,
+        forests.RandomForestClassifier: tree_converters.forest_classifier,
+        forests.ExtraTreesClassifier: tree_converters.forest_classifier,
+        forests.AdaBoostClassifier: tree_converters.adaptive_classifier,
+        forests.GradientBoostingClassifier: tree_converters.gradient_classifier,
+        forests.HistGradientBoostingClassifier: tree_converters.histogram_classifier,
+    }
+    regressors = {
+        tree.DecisionTreeRegressor: tree_converters.forest_regressor,
+        forests.RandomForestRegressor: tree_converters.forest_regressor,
+        forests.ExtraTreesRegressor: tree_converters.forest_regressor,
+        forests.GradientBoostingRegressor: tree_converters.gradient_regressor,
+        forests.HistGradientBoostingRegressor: tree_converters.histogram_regressor,
+    }
+    functions = {kind: _converting(convert) for kind, convert in (steps | classifiers | regressors).items()}
+    shapes = dict.fromkeys(steps | regressors, _table_shape) | dict.fromkeys(classifiers, _classifier_shape)
+    return functions, shapes
+
+
+def _converting(convert: Converter) -> Any:
+    from skl2onnx.common.data_types import DoubleTensorType
+
+    def converted(scope: Any, operator: Any, container: Any) -> None:
+        (given,) = operator.inputs
+        graph, table = Graph(scope, container), given.full_name
+        if not isinstance(given.type, DoubleTensorType):  # after a step of skl2onnx's own
+            table = graph.cast(table, np.float64)
+        results = convert(graph, operator.raw_operator, table)
+        for result, output in zip(results, operator.outputs, strict=True):
+            container.add_node(
+                "Identity", [result], [output.full_name], name=scope.get_unique_operator_name("Identity")
+            )
+
+    return converted
+
+
+def _table_shape(operator: Any) -> None:
+    from skl2onnx.common.data_types import DoubleTensorType
+
+    operator.outputs[0].type = DoubleTensorType([None, None])
+
+
+def _classifier_shape(operator: Any) -> None:
+    from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType
+
+    operator.outputs[0].type = Int64TensorType([None])
+    operator.outputs[1].type = DoubleTensorType([None, len(operator.raw_operator.classes_)])
+
+
+# --- steps
+
+
+def _to_float(_graph: Graph, _step: Any, table: str) -> list[str]:
+    return [table]  # the table is float64 from the start
+
+
+def _zeros_to_missing(graph: Graph, step: Any, table: str) -> list[str]:
+    chosen = np.isin(step.feature_names_in_, list(step.columns))
+    zero = graph.node("Equal", table, graph.constant(np.array([0.0])))
+    hidden = graph.node("And", zero, graph.constant(chosen[None, :]))
+    return [graph.node("Where", hidden, graph.constant(np.array([np.nan])), table)]
+
+
+def _imputer(graph: Graph, step: Any, table: str) -> list[str]:
+    if step.add_indicator:
+        raise NotImplementedError("no converter for SimpleImputer with add_indicator")
+    filled = np.asarray(step.statistics_, dtype=np.float64)
+    gap = step.missing_values
+    if isinstance(gap, float) and np.isnan(gap):
+        missing = graph.node("IsNaN", table)
+    else:
+        missing = graph.node("Equal", table, graph.constant(np.array([gap], dtype=np.float64)))
+    result = graph.node("Where", missing, graph.constant(filled[None, :]), table)
+    if np.isnan(filled).any():  # scikit-learn drops a column that training saw nothing of
+        result = graph.node("Gather", result, graph.constant(np.flatnonzero(~np.isnan(filled))), axis=1)
+    return [result]
+
+
+def _scaler(graph: Graph, step: Any, table: str) -> list[str]:
+    if step.with_mean:
+        table = graph.node("Sub", table, graph.constant(step.mean_[None, :]))
+    if step.with_std:
+        table = graph.node("Div", table, graph.constant(step.scale_[None, :]))
+    return [table]
+
+
+def _one_hot(graph: Graph, step: Any, table: str) -> list[str]:
+    if step.min_frequency is not None or step.max_categories is not None:
+        raise NotImplementedError("no converter for OneHotEncoder with infrequent categories")
+    drop = step.drop_idx_ if step.drop_idx_ is not None else [None] * len(step.categories_)
+    kept = [
+        np.delete(known, [] if left_out is None else [left_out])
+        for known, left_out in zip(step.categories_, drop, strict=True)
+    ]
+    wanted = np.concatenate(kept).astype(np.float64)
+    if np.isnan(wanted).any():  # NaN equals nothing; no request holds infinity
+        table = graph.node("Where", graph.node("IsNaN", table), graph.constant(np.array([np.inf])), table)
+        wanted = np.where(np.isnan(wanted), np.inf, wanted)
+    origin = np.repeat(np.arange(len(kept)), [len(known) for known in kept])
+    spread = graph.node("Gather", table, graph.constant(origin), axis=1)
+    return [graph.cast(graph.node("Equal", spread, graph.constant(wanted[None, :])), np.float64)]

@@ -1,0 +1,137 @@
+"""Converters for scikit-learn's models of trees: what each adds of its leaves, in its order and in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from orchestrator.packaging.onnx.graph_builder import Graph
+from orchestrator.packaging.onnx.trees import Tree, ensemble, trees_of
+
+ML = "ai.onnx.ml"
+ML_OPSET = 5  # the first whose trees add in float64; skl2onnx writes 3, so it is raised afterwards
+
+
+def forest_classifier(graph: Graph, forest: Any, table: str) -> list[str]:
+    """The mean of the shares of the classes."""
+    trees, dtype = trees_of(forest)
+    total = _added(graph, trees, [tree.value for tree in trees], table, dtype)
+    probabilities = graph.node("Div", total, graph.constant(np.array([float(len(trees))])))
+    return [_labels(graph, probabilities, forest.classes_), probabilities]
+
+
+def adaptive_classifier(graph: Graph, boosting: Any, table: str) -> list[str]:
+    """Each tree votes for a class with its weight, and with a share of it against each of the others."""
+    trees, dtype = trees_of(boosting)
+    if not trees:
+        raise NotImplementedError(f"no converter for AdaBoost of {type(boosting.estimator_).__name__}")
+    others = len(boosting.classes_) - 1
+    if not others:
+        raise NotImplementedError("no converter for AdaBoost on a single class")
+    chosen = [np.eye(others + 1, dtype=bool)[tree.value.argmax(axis=1)] for tree in trees]
+    weights = zip(chosen, boosting.estimator_weights_, strict=False)  # after an early stop there are more of them
+    votes = [np.where(choice, weight, -1 / others * weight) for choice, weight in weights]
+    total = _added(graph, trees, votes, table, dtype)
+    mean = graph.node("Div", total, graph.constant(np.array([boosting.estimator_weights_.sum()])))
+    if others > 1:
+        raw = graph.node("Div", mean, graph.constant(np.array([float(others)])))
+    else:
+        first, second = (graph.node("Gather", mean, graph.constant(np.array([place])), axis=1) for place in (0, 1))
+        raw = graph.node("Sub", second, first)
+    return _probable(graph, raw, boosting.classes_, tie=0)
+
+
+def _added(graph: Graph, trees: Sequence[Tree], rows: Sequence[Any], table: str, dtype: type[Any]) -> str:
+    """Each tree gives the number of its leaf; the leaves' ``rows[i]`` (n_nodes, n) are looked up, and then added."""
+    starts = np.cumsum([0, *(len(tree.left) for tree in trees)])[:-1]
+    numbers = [np.arange(len(tree.left)) for tree in trees]
+    if max(map(len, numbers)) >= 2**24:
+        raise NotImplementedError("no converter for trees with more nodes than float32 can number")
+    leaves = graph.node(
+        "TreeEnsemble",
+        graph.cast(table, dtype),
+        op_domain=ML,
+        op_version=3,
+        **ensemble(trees, range(len(trees)), numbers, dtype),
+    )
+    numbered = graph.node("Add", graph.cast(leaves, np.int64), graph.constant(starts))
+    found = graph.node("Gather", graph.constant(np.concatenate(rows)), numbered, axis=0)
+    return graph.node("ReduceSum", found, graph.constant(np.array([1])), keepdims=0)
+
+
+def forest_regressor(graph: Graph, forest: Any, table: str) -> list[str]:
+    """The mean of the trees."""
+    trees, dtype = trees_of(forest)
+    rounded = graph.cast(graph.cast(table, dtype), np.float64)
+    attributes = ensemble(trees, [0] * len(trees), [tree.value[:, 0] for tree in trees], np.float64)
+    total = graph.node("TreeEnsemble", rounded, op_domain=ML, op_version=3, **attributes)
+    return [graph.node("Div", total, graph.constant(np.array([float(len(trees))])))]
+
+
+def _boosted(graph: Graph, trees: Sequence[Tree], baseline: Any, table: str, rate: float = 1.0) -> str:
+    """The baseline plus the trees: added to the first leaves, since scikit-learn adds in this order, too."""
+    targets = [index % len(baseline) for index in range(len(trees))]
+    weights = [rate * tree.value[:, 0] for tree in trees]
+    weights[: len(baseline)] = [base + first for base, first in zip(baseline, weights, strict=False)]
+    attributes = ensemble(trees, targets, weights, np.float64)
+    return graph.node("TreeEnsemble", table, op_domain=ML, op_version=3, **attributes)
+
+
+def _probable(graph: Graph, raw: str, classes: Any, *, tie: int) -> list[str]:
+    """Labels and probabilities from log-odds; ``tie`` is the place of the class that is predicted at even odds of two."""
+    if len(classes) > 2:
+        return [_labels(graph, raw, classes), graph.node("Softmax", raw, axis=1)]
+    positive = graph.node("Sigmoid", raw)
+    negative = graph.node("Sub", graph.constant(np.array([1.0])), positive)
+    both = graph.node("Concat", graph.node("Neg", raw), raw, axis=1)
+    return [_labels(graph, both, classes, tie=tie), graph.node("Concat", negative, positive, axis=1)]
+
+
+def _histogram_raw(graph: Graph, boosting: Any, table: str) -> str:
+    trees, _ = trees_of(boosting)
+    return _boosted(graph, trees, np.ravel(boosting._baseline_prediction), table)  # noqa: SLF001  # no public name
+
+
+def histogram_classifier(graph: Graph, boosting: Any, table: str) -> list[str]:
+    """Log-odds, compared in float64."""
+    return _probable(graph, _histogram_raw(graph, boosting, table), boosting.classes_, tie=0)
+
+
+def histogram_regressor(graph: Graph, boosting: Any, table: str) -> list[str]:
+    """The sum, or its exponential where the loss is of counts or amounts."""
+    raw, loss = _histogram_raw(graph, boosting, table), boosting.loss
+    return [graph.node("Exp", raw) if loss in ("poisson", "gamma") else raw]
+
+
+def _gradient_raw(graph: Graph, boosting: Any, table: str) -> str:
+    from sklearn import dummy
+
+    init = boosting.init_
+    constant = isinstance(init, dummy.DummyClassifier | dummy.DummyRegressor) and init.strategy != "stratified"
+    if not constant and init != "zero":
+        raise NotImplementedError(f"no converter for gradient boosting that starts from {type(init).__name__}")
+    trees, dtype = trees_of(boosting)
+    row = np.zeros((1, boosting.n_features_in_), dtype=dtype)
+    (baseline,) = boosting._raw_predict_init(row)  # noqa: SLF001  # no public name
+    rounded = graph.cast(graph.cast(table, dtype), np.float64)
+    return _boosted(graph, trees, baseline, rounded, boosting.learning_rate)
+
+
+def gradient_classifier(graph: Graph, boosting: Any, table: str) -> list[str]:
+    """Log-odds; rows are compared in float32, as trees of their own do it."""
+    raw = _gradient_raw(graph, boosting, table)
+    if boosting.loss == "exponential":  # of half the log-odds
+        raw = graph.node("Add", raw, raw)
+    return _probable(graph, raw, boosting.classes_, tie=1)
+
+
+def gradient_regressor(graph: Graph, boosting: Any, table: str) -> list[str]:
+    """The sum, whatever the loss."""
+    return [_gradient_raw(graph, boosting, table)]
+
+
+def _labels(graph: Graph, scores: str, classes: Any, *, tie: int = 0) -> str:
+    best = graph.node("ArgMax", scores, axis=1, keepdims=0, select_last_index=tie)
+    return graph.node("Gather", graph.constant(np.asarray(classes, dtype=np.int64)), best, axis=0)

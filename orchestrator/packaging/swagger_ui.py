@@ -1,0 +1,26 @@
+"""Swagger UI's files, which a package carries for its page at /docs, so that no page asks the internet.
+
+They come from an installed Flask plug-in, of which a server needs nothing else.
+"""
+
+from __future__ import annotations
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+from score.api import docs
+
+LICENSE = "LICENSE"
+
+
+def copy(score: Path) -> None:
+    """Copy the files into the ``score`` folder of a package."""
+    plugin = find_spec("flask_swagger_ui")  # located and not imported, which would import Flask
+    assert plugin is not None, "flask-swagger-ui is not installed"
+    assert plugin.submodule_search_locations is not None
+    assets = Path(plugin.submodule_search_locations[0], "dist")
+    folder = score / docs.FOLDER
+    folder.mkdir()
+    for name in (*docs.FILES, LICENSE):
+        shutil.copyfile(assets / name, folder / name)

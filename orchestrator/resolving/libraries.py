@@ -1,0 +1,91 @@
+"""Resolve an image's libraries for the machine that it will run on, before anything is registered or sent.
+
+With wheels only. Where a requirement needs what has no wheel, pip builds it from source: if the distribution that is
+installed here holds compiled code, that is refused, since an image has no compiler; else it is warned of, left out, and
+the others are resolved without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from orchestrator.errors import DeployError
+from orchestrator.resolving.conflict import check_reachable, conflict, is_compiled
+from orchestrator.resolving.requirement import rest, wanted
+from orchestrator.resolving.resolver import Libraries, Resolver, UnknownError
+from orchestrator.resolving.surroundings import environment
+
+__all__ = ["Libraries", "check"]
+
+
+def check(libraries: Libraries, cache: Path) -> str:
+    """Resolve the libraries; a solution is kept in the folder ``cache`` by what was asked.
+
+    Returns:
+        A warning in one line: why nothing is known, or what would be built from source; else nothing.
+
+    Raises:
+        DeployError: some requirements exclude each other; the text says which, and what would free them.
+    """
+    kept = cache / "resolved" / f"{_digest(libraries)}.json"
+    try:
+        return str(json.loads(kept.read_text())["warning"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            resolve = Resolver(libraries, cache / "uv", Path(scratch))
+            versions = _resolved(resolve, libraries)
+    except UnknownError as unknown:
+        return f"warning: the image's libraries were not checked: {unknown}"
+    warning = _warning(resolve.built, libraries)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    temporary = kept.with_suffix(f".{os.getpid()}")
+    temporary.write_text(json.dumps({"warning": warning, "versions": versions}, indent=1))
+    temporary.replace(kept)
+    return warning
+
+
+def _resolved(resolve: Resolver, libraries: Libraries) -> Mapping[str, str]:
+    lines = _bounded(resolve, libraries.lines)
+    while True:
+        answer = resolve(lines)
+        if answer.versions:
+            return answer.versions
+        check_reachable(resolve, lines, answer)
+        found = conflict(resolve, lines, answer)
+        new = [name for name in found.sources if name not in resolve.built]
+        if not new or any(map(is_compiled, new)):
+            raise DeployError(f"deploy: the libraries of the image cannot be installed: {found.message(libraries)}")
+        resolve.built += new
+
+
+def _bounded(resolve: Resolver, lines: Sequence[str]) -> list[str]:
+    """Give a name without a version its newest as the least.
+
+    Releases of years ago ask for little, and so go with everything: pip walks back to them, and an image of them does
+    not build or does not serve.
+    """
+    bare = {line for line in wanted(lines) if not rest(line)}
+    newest = {line: resolve.newest(line) for line in lines if line in bare}
+    return [f"{line.strip()}>={newest[line]}" if newest.get(line) else line for line in lines]
+
+
+def _digest(libraries: Libraries) -> str:
+    own = {name: value for name, value in environment().items() if name.startswith(("PIP_", "UV_"))}
+    asked = [list(libraries.lines), libraries.python, libraries.machine, {**own, **libraries.settings}]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _warning(built: Sequence[str], libraries: Libraries) -> str:
+    if not built:
+        return ""
+    return (
+        f"warning: there is no wheel of {', '.join(built)} for Python {libraries.python} on Linux: the image's build makes "
+        "it from source"
+    )

@@ -1,0 +1,1 @@
+"""RunSpec: the configuration as one frozen, validated value, and the components it names."""

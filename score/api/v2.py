@@ -1,0 +1,219 @@
+"""The Open Inference Protocol (V2): a tensor for each column in, predictions and probabilities out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from score.api import v2_binary
+from score.contract.columns import Values, listed, shown
+from score.contract.schema import Column, Contract
+from score.payload.errors import BadRequest, Problem
+from score.payload.json_parser import NotJson, Repeated, parse
+from score.payload.numeric_reader import floats
+from score.payload.typed_reader import LONG
+from score.predict.batching import Predict
+from score.predict.predictor import Answer, Scorer, ScoringError
+from score.predict.response import encoded, flagged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BINARY = "tensors as the protocol's binary extension has them, or all as JSON"
+_INTEGERS = [f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
+SERVER = "sklearn-orchestrator"
+OUTPUTS = ("predictions", "probabilities")
+_TYPES: Mapping[str, frozenset[type]] = {
+    "BOOL": frozenset({bool}),
+    "BYTES": frozenset({str}),
+    **dict.fromkeys(_INTEGERS, frozenset({int})),
+    **dict.fromkeys(("FP16", "FP32", "FP64"), frozenset({int, float})),
+}
+DATATYPES = tuple(_TYPES)
+_KINDS = {"integer": "INT64", "number": "FP64", "boolean": "BOOL", "string": "BYTES"}
+
+
+def server(contract: Contract) -> dict[str, Any]:
+    """What ``GET /v2`` tells."""
+    return {"name": SERVER, "version": contract.fingerprint, "extensions": [v2_binary.NAME]}
+
+
+def metadata(
+    contract: Contract, *, probable: bool, compiled: bool = False, version: str | None = None
+) -> dict[str, Any]:
+    """What ``GET /v2/models/{name}`` tells: the tensors that go in and come out; any number of rows.
+
+    ``version`` is the deployed one, here and in ``infer``; None, and told to nobody, where it is not known.
+    """
+    inputs = [{"name": column.name, "datatype": _datatype(column), "shape": [-1]} for column in contract.columns]
+    outputs = [{"name": "predictions", "datatype": _datatype_of(contract.classes), "shape": [-1]}]
+    if probable:
+        outputs.append({"name": "probabilities", "datatype": "FP64", "shape": [-1, len(contract.classes or ())]})
+    platform = "onnxruntime_onnx" if compiled else "sklearn_pickle"
+    versions = {"versions": [version]} if version else {}
+    return {"name": contract.model_name, **versions, "platform": platform, "inputs": inputs, "outputs": outputs}
+
+
+async def infer(
+    scorer: Scorer, body: bytes, predict: Predict, length: str | None = None, version: str | None = None
+) -> Answer:
+    """The response to ``POST /v2/models/{name}/infer``; bad input raises nothing.
+
+    ``predict`` is the model's, ``length`` the value of the header ``v2_binary.HEADER``, None where there is none.
+    """
+    try:
+        request, rest = _request(body, length)
+        wanted = _wanted(request, OUTPUTS if scorer.probable else OUTPUTS[:1])
+        predictions, probabilities, flags = await scorer.inferred(
+            _columns(request, rest), OUTPUTS[0] in wanted, predict
+        )
+        outputs = _outputs(scorer.contract.classes, predictions, probabilities)
+    except (BadRequest, ScoringError) as error:
+        return refusal(error.status, str(error))
+    chosen, tail = [], b""
+    for name, binary in wanted.items():
+        told, data = v2_binary.packed(outputs[name]) if binary else (outputs[name], b"")
+        chosen.append(told)
+        tail += data
+    named = {"id": request["id"]} if "id" in request else {}
+    named |= {"model_name": scorer.contract.model_name} | ({"model_version": version} if version else {})
+    text = encoded(named | {"outputs": chosen})
+    kind = {"Content-Type": "application/json"}
+    if any(wanted.values()):
+        kind = {"Content-Type": "application/octet-stream", v2_binary.HEADER: str(len(text))}
+    return Answer(200, text + tail, kind | flagged(flags))
+
+
+def refusal(status: int, detail: str) -> Answer:
+    """An error in the protocol's own form."""
+    return Answer(status, json.dumps({"error": detail}).encode(), {"Content-Type": "application/json"})
+
+
+def _request(body: bytes, length: str | None) -> tuple[dict[str, Any], bytes]:
+    """The request's JSON, and the bytes of its tensors behind it."""
+    try:
+        text, rest = v2_binary.split(body, length)
+        request = parse(text)
+    except NotJson as error:
+        raise _refused(f"the body {error}", "a JSON object") from None
+    except ValueError as error:
+        raise _refused(str(error), BINARY) from None
+    if not isinstance(request, dict):
+        raise _refused(f"the body is {shown(request)}", "an object with 'inputs'")
+    if isinstance(request, Repeated):
+        raise _refused(f"key {shown(request.twice[0])} stands twice", "each key once")
+    if not isinstance(request.get("id", ""), str):
+        raise _refused(f"'id' is {shown(request['id'])}", "text")
+    return request, rest
+
+
+def _columns(request: dict[str, Any], rest: bytes) -> dict[str, Values]:
+    """The tensors' values by column; all of one length."""
+    columns: dict[str, Values] = {}
+    tensors = _objects(request.get("inputs"), "inputs")
+    try:
+        tensors = v2_binary.unpacked(tensors, rest)
+    except ValueError as error:
+        raise _refused(str(error), BINARY) from None
+    for tensor in tensors:
+        name = _name(tensor)
+        if name in columns:
+            raise _refused("the tensor stands twice", "each tensor once", name)
+        columns[name] = _values(tensor, name)
+    counts = {len(values) for values in columns.values()}
+    if len(counts) > 1:
+        raise _refused(f"the tensors have {listed(sorted(counts))} rows", "one count of rows")
+    return columns
+
+
+def _values(tensor: dict[str, Any], name: str) -> Values:
+    """The values (n_rows,) of a tensor of shape [n] or [n, 1], whose data may be nested or flat, or an array."""
+    import numpy as np
+
+    datatype, shape, data = (tensor.get(key) for key in ("datatype", "shape", "data"))
+    if not isinstance(datatype, str) or datatype not in _TYPES:
+        raise _refused(f"'datatype' is {shown(datatype)}", f"one of {', '.join(_TYPES)}", name)
+    if not isinstance(shape, list) or any(type(size) is not int or size < 0 for size in shape):
+        raise _refused(f"'shape' is {shown(shape)}", "a list of counts", name)
+    if len(shape) not in (1, 2) or shape[1:] not in ([], [1]):
+        raise _refused(f"'shape' is {shape[:3]}", "[n] or [n, 1]", name)
+    if not isinstance(data, list | np.ndarray):
+        raise _refused(f"'data' is {shown(data)}", "a list", name)
+    if isinstance(data, list) and len(shape) == 2 and all(isinstance(row, list) and len(row) == 1 for row in data):
+        data = [row[0] for row in data]
+    if len(data) != shape[0]:
+        raise _refused(f"'data' has {len(data)} values", f"{shape[0]}, as 'shape' says", name)
+    types = _TYPES[datatype] | {type(None)}  # null: a value that is missing
+    if isinstance(data, np.ndarray):
+        return data
+    if len(data) >= LONG and float in types and (array := floats(data)) is not None:
+        return array
+    if set(map(type, data)) <= types:
+        return data
+    row, value = next((row, value) for row, value in enumerate(data) if type(value) not in types)
+    raise BadRequest([Problem(row, name, f"the value is {shown(value)}", f"{datatype}, as 'datatype' says")])
+
+
+def _outputs(classes: Sequence[Any] | None, predictions: list[Any], probabilities: Any) -> dict[str, dict[str, Any]]:
+    """All tensors; that of the predictions is empty where they were not asked for."""
+    outputs = {"predictions": {"shape": [len(predictions)], "datatype": _datatype_of(classes), "data": predictions}}
+    if probabilities is not None:
+        outputs["probabilities"] = {
+            "shape": list(probabilities.shape),
+            "datatype": "FP64",
+            "data": probabilities.ravel(),
+        }
+    return {name: {"name": name} | tensor for name, tensor in outputs.items()}
+
+
+def _wanted(request: dict[str, Any], there: Iterable[str]) -> dict[str, bool]:
+    """The names of the outputs to send, all unless some are asked for, and whether in binary."""
+    binary = _parameter(request, "binary_data_output")
+    wanted = {
+        _name(output): _parameter(output, "binary_data", otherwise=binary)
+        for output in _objects(request.get("outputs", []), "outputs")
+    }
+    for name in wanted:
+        if name not in there:
+            raise _refused(f"there is no output {shown(name)}", f"one of {listed(there)}")
+    return wanted or dict.fromkeys(there, binary)
+
+
+def _parameter(held: dict[str, Any], name: str, *, otherwise: bool = False) -> bool:
+    parameters = held.get("parameters")
+    return parameters.get(name, otherwise) is True if isinstance(parameters, dict) else otherwise
+
+
+def _objects(value: Any, key: str) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise _refused(f"'{key}' is {shown(value)}", f"a list of objects under '{key}'")
+    for item in value:
+        if isinstance(item, Repeated):
+            raise _refused(f"key {shown(item.twice[0])} stands twice in '{key}'", "each key once")
+    return value
+
+
+def _name(item: dict[str, Any]) -> str:
+    name = item.get("name")
+    if not isinstance(name, str):
+        raise _refused(f"'name' is {shown(name)}", "text")
+    return name
+
+
+def _datatype(column: Column) -> str:
+    return _datatype_of(column.categories or ("",)) if column.kind == "category" else _KINDS[column.kind]
+
+
+def _datatype_of(labels: Iterable[Any] | None) -> str:
+    """The datatype that holds all labels; numbers of a regression where there are none."""
+    types = {float} if labels is None else set(map(type, labels))
+    if types == {bool}:
+        return "BOOL"
+    if types <= {int, float}:
+        return "FP64" if float in types else "INT64"
+    return "BYTES"
+
+
+def _refused(problem: str, expected: str, column: str | None = None) -> BadRequest:
+    return BadRequest([Problem(None, column, problem, expected)])

@@ -1,0 +1,140 @@
+"""What one column takes: the checks that every kind of column has in common."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from score.contract.messages import misplaced, shown
+from score.contract.schema import Column
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Values: TypeAlias = "list[Any] | npt.NDArray[Any]"  # of one column (n_rows,)
+EXACT = 2**53 - 1  # up to here a float stands for one integer only
+
+
+class Rule:
+    """What one column takes. ``plain`` judges a whole column quickly, ``convert`` one unusual cell slowly."""
+
+    noun: ClassVar[str]
+    numeric: ClassVar[bool] = False
+    types: frozenset[type]
+
+    def __init__(self, column: Column) -> None:
+        self.column = column
+        self._range: tuple[Any, Any] = column.minimum, column.maximum  # that training saw
+
+    @cached_property
+    def expected(self) -> str:
+        """What the column takes, in words."""
+        example = "" if self.column.example is None else f", such as {shown(self.column.example)}"
+        return f"{self.noun}{example}{' or null' if self.column.missing else ''}"
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """What the column takes, as JSON Schema; the range that training saw is told and not demanded."""
+        schema = self._schema()
+        if self.column.missing and "anyOf" in schema:
+            schema["anyOf"].append({"type": "null"})
+        elif self.column.missing:
+            schema |= {"enum": [*schema["enum"], None]} if "enum" in schema else {"type": [schema["type"], "null"]}
+        if self.column.minimum is not None:
+            schema["description"] = f"Training saw {self.column.minimum} to {self.column.maximum}."
+        return schema | ({} if self.column.example is None else {"examples": [self.column.example]})
+
+    def _schema(self) -> dict[str, Any]:
+        """The schema of a value that is there."""
+        raise NotImplementedError
+
+    @property
+    def json_type(self) -> Any:
+        """The type by which msgspec takes no value but those that ``plain`` takes, and null if it may be missing.
+
+        None where there is no such type.
+        """
+        of_value = self._json_type()
+        return of_value | None if of_value is not None and self.column.missing else of_value
+
+    def _json_type(self) -> Any:
+        """The type of a value that is there."""
+        raise NotImplementedError
+
+    @property
+    def array_type(self) -> Any:
+        """The type of an array that holds such values exactly; None where they are for a list."""
+        return None
+
+    def array(self, values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:  # noqa: ARG002 -- by default none are
+        """Numbers as they are to be taken, if all of them can be; None where they have to be looked at one by one."""
+        return None
+
+    def plain(self, values: list[Any]) -> bool:
+        """Whether all values can be taken as they stand."""
+        return set(map(type, values)) <= self.types and (not values or self.fits(values))
+
+    def convert(self, value: Any) -> Any:
+        """The value to take, None for a missing one; ValueError tells what is wrong with it."""
+        if value is None or (type(value) is float and value != value):  # noqa: PLR0124  # only NaN differs from itself
+            if self.column.missing:
+                return None
+            raise ValueError("the value is missing")
+        if type(value) not in self.types:  # not isinstance: to Python, True is an integer
+            raise ValueError(misplaced(value))
+        if not self.fits([value]):
+            raise ValueError(self.misfit(value))
+        return value
+
+    def fits(self, values: list[Any]) -> bool:
+        """Whether values of the right types are in range; called with at least one."""
+        raise NotImplementedError
+
+    def misfit(self, value: Any) -> str:
+        """What is wrong with a value of the right type."""
+        raise NotImplementedError
+
+    def outside(self, values: Values) -> int:
+        """How many checked values are outside of the range that training saw, in a column that has one."""
+        least, most = self._range
+        if not isinstance(values, list):
+            return int(((values < least) | (values > most)).sum())
+        count = 0
+        for value in values:
+            if value is not None and not least <= value <= most:
+                count += 1
+        return count
+
+    @property
+    def may_be_unseen(self) -> bool:
+        """Whether the column may hold a level that no training row has."""
+        return False
+
+    def unseen(self, values: Values) -> int:  # noqa: ARG002 -- by default none are
+        """How many checked values are levels that no training row has."""
+        return 0
+
+    def cells(self, values: Values) -> Any:
+        """The column (n_rows,) as training saw it, as pandas keeps it."""
+        import pandas as pd
+
+        if not isinstance(values, list) and values.dtype.name == self.column.dtype:
+            return values
+        dtype = self._dtype(values)
+        if self.column.missing_as == "nan":  # an object column keeps whatever it is given
+            values = [float("nan") if value is None else value for value in values]
+        column: pd.Series = pd.Series(values, dtype=dtype)
+        return column if dtype == "object" else column.array  # pandas looks for text in an array of objects
+
+    def _dtype(self, values: Values) -> Any:  # noqa: ARG002 -- only that of categories depends on them
+        """The dtype for these values."""
+        return self.column.dtype
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text has no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Models behind one interface: the pickled pipeline, and the compiled one on ONNX Runtime."""

@@ -1,0 +1,1 @@
+"""Request bodies: JSON to checked columns, or every problem found."""

@@ -1,0 +1,1 @@
+"""Prediction: a request in, a response out; micro-batching of requests."""

@@ -1,0 +1,80 @@
+"""``python -m score.verify``: load the package as a server would and answer its golden requests.
+
+Prints one JSON object and exits with 0 if every answer is the training process's, with 1 otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import sysconfig
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def prove(package: Path) -> dict[str, Any]:
+    """What came of it: ``requests`` answered, ``memory_bytes`` at most, or the ``failure`` and where it stands."""
+    before = set(sys.modules)
+    from score import score
+    from score.contract import golden
+    from score.payload.typed_reader import LONG
+
+    score.init()
+    requests = golden.read(package)
+    several = [request for request in requests if request.name == golden.RECORDS and score.loaded().compiled]
+    for request in [*requests, *(golden.repeated(request, LONG) for request in several)]:  # many go another way
+        difference = request.difference(*_answered(score, request.body))
+        if difference:
+            return {"failure": f"golden request '{request.name}': {difference}"}
+    strangers = foreign_modules(package, set(sys.modules) - before)
+    if strangers:
+        return {"failure": f"the package needs {', '.join(strangers)}, local code that does not ship"}
+    return {"requests": len(requests), "memory_bytes": peak_memory()}
+
+
+def _answered(score: Any, body: str) -> tuple[int, Any]:
+    try:
+        return 200, json.loads(json.dumps(score.run(body)))
+    except (score.BadRequest, score.ScoringError) as error:
+        return error.status, error.document()
+
+
+def foreign_modules(package: Path, names: Iterable[str]) -> list[str]:
+    """Those modules that came neither from the package nor from Python or an installed distribution."""
+    paths = sysconfig.get_paths()
+    homes = [package.resolve(), *(Path(paths[name]).resolve() for name in ("stdlib", "platstdlib"))]
+    found = []
+    for name in sorted(names):
+        file = Path(getattr(sys.modules[name], "__file__", None) or paths["stdlib"]).resolve()
+        installed = {"site-packages", "dist-packages"} & set(file.parts)
+        if not installed and not any(file.is_relative_to(home) for home in homes):
+            found.append(name)
+    return found
+
+
+def peak_memory() -> int:
+    """The most memory that this process took, in bytes."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    except (OSError, ValueError, IndexError):  # no Linux, whose rusage would also count the process that started us
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+def main() -> int:
+    """Prove the package that this file lies in."""
+    try:
+        result = prove(Path(__file__).resolve().parents[1])
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        result = {"failure": f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"}
+    sys.stdout.write(json.dumps(result) + "\n")
+    return 1 if "failure" in result else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

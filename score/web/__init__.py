@@ -1,0 +1,1 @@
+"""The HTTP server: routes, admission control, logging, metrics, workers."""

@@ -1,0 +1,70 @@
+"""The image has what the conda file says, nothing left out or replaced: what pip cannot install fails the build."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from azure_emulator.containers.image import ImageError, Recipe, build, read
+from orchestrator.diagnostics import Evidence, diagnose
+from tests.package_index import Index
+
+pytestmark = pytest.mark.slow
+
+
+def recipe(*pip: str, conda: tuple[str, ...] = ("pip",)) -> Recipe:
+    return read({"python": {"condaDependencies": {"dependencies": [*conda, {"pip": list(pip)}]}}})
+
+
+def failed(wanted: Recipe, images: Path) -> str:
+    """The log of a build that fails."""
+    log: list[str] = []
+    with pytest.raises(ImageError):
+        asyncio.run(build(wanted, images, log.append))
+    return "\n".join(log)
+
+
+def diagnosed(log: str) -> str:
+    found = diagnose(Evidence("aci", "Failed", '{"code": "EnvironmentBuildFailed"}', log))
+    assert found.kind == "image_build"
+    return f"{found.cause}; {found.remedy}"
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
+    """More than PyPI has; the names are of nothing there."""
+    made = Index(tmp_path / "index")
+    before = os.environ.get("PIP_EXTRA_INDEX_URL", "")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"{before} {made.url}".strip())
+    return made
+
+
+def test_azureml_defaults_beside_current_pins_fails_as_in_azure(tmp_path: Path) -> None:
+    pins = [f"{name}=={importlib.metadata.version(name)}" for name in ("numpy", "joblib")]
+    log = failed(recipe(*pins, "azureml-defaults"), tmp_path)
+    assert "Collecting azureml-defaults" in log  # not the server in its place
+    message = diagnosed(log)
+    assert "azureml-dataset-runtime" in message  # which holds numpy back
+    assert "name azureml-inference-server-http in conda.yaml in place of azureml-defaults" in message
+
+
+def test_requirements_that_exclude_each_other_fail_and_both_are_named(index: Index, tmp_path: Path) -> None:
+    index.wheel("emulator-test-base", "2.0")
+    index.wheel("emulator-test-model", "1.0", "emulator-test-base<2")
+    message = diagnosed(failed(recipe("emulator-test-base==2.0", "emulator-test-model==1.0"), tmp_path / "images"))
+    assert "emulator-test-model 1.0 depends on emulator-test-base<2" in message
+    assert "The user requested emulator-test-base==2.0" in message
+
+
+def test_pip_is_of_the_version_that_the_conda_file_names(index: Index, tmp_path: Path) -> None:
+    index.wheel("emulator-test-base", "2.0")
+    folder = asyncio.run(build(recipe("emulator-test-base", conda=("pip=24.0",)), tmp_path / "images", lambda _: None))
+    done = subprocess.run([folder / "bin" / "python", "-m", "pip", "list"], capture_output=True, text=True, check=True)
+    installed = dict(line.split() for line in done.stdout.splitlines()[2:])
+    assert installed["pip"] == "24.0"
+    assert installed["emulator-test-base"] == "2.0"

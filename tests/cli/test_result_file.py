@@ -1,0 +1,132 @@
+"""result.json: complete, readable by any JSON parser, without secrets, also after a failure."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.artifacts import Candidate, Endpoint, Keys, ModelVersion, Package, Probe, Refusals, Report
+from orchestrator.cli.result_file import Result
+from orchestrator.errors import PackageError
+from orchestrator.events import RunFinished, StepFailed, StepFinished, StepPlan
+
+PACKAGE = Package(Path("/state/packages/abc"), "abcdef", "toy_model")
+VERSION = ModelVersion("toy_model", "3", "run-1", PACKAGE)
+ENDPOINT = Endpoint("http://localhost:1/score", "local", True, PACKAGE, {"Authorization": "Bearer secret"})
+REPORT = Report(
+    {"search.refit": "f1"},
+    {"positive_label": "good"},
+    {"max_depth": None},
+    {"holdout_f1": 0.5, "mean_test_f1": float("nan")},
+    (
+        Candidate({"max_depth": None}, {}, {}, 1, 0.1),
+        Candidate({"max_depth": -1}, {}, {}, 2, 0.1, error="ValueError: no"),
+    ),
+    {},
+    "",
+)
+PRODUCTS: dict[Any, Any] = {
+    Package: PACKAGE,
+    ModelVersion: VERSION,
+    Endpoint: ENDPOINT,
+    Report: REPORT,
+    Probe: Probe(5, 1.5, 2.5, True),
+}
+
+
+def step(name: str, *, cached: bool = False) -> StepPlan:
+    return StepPlan(name, (), "", cached=cached)
+
+
+def written(result: Result, products: Any, folder: Path) -> dict[str, Any]:
+    result.write(folder / "result.json", products)
+    text = (folder / "result.json").read_text()
+    assert "secret" not in text
+    assert [path.name for path in folder.iterdir()] == ["result.json"]
+    found: dict[str, Any] = json.loads(text, parse_constant=pytest.fail)
+    return found
+
+
+def test_a_run_is_told_as_the_readme_says(tmp_path: Path) -> None:
+    result = Result()
+    for event in (
+        StepFinished(step("train", cached=True), 0.0),
+        StepFinished(step("keys"), 0.123456, Keys("secret", "secret")),
+        RunFinished(1.0),
+    ):
+        result(event)
+    assert written(result, PRODUCTS, tmp_path) == {
+        "run_id": "run-1",
+        "model": {"name": "toy_model", "version": "3"},
+        "best_params": {"max_depth": None},
+        "positive": "good",
+        "refit": "f1",
+        "failed": [{"params": {"max_depth": -1}, "error": "ValueError: no"}],
+        "metrics": {"holdout_f1": 0.5},
+        "package": {"path": "/state/packages/abc", "fingerprint": "abcdef"},
+        "holdout": None,
+        "endpoint": {"url": "http://localhost:1/score", "target": "local", "auth": True},
+        "probe": {"requests": 5, "p50_ms": 1.5, "p95_ms": 2.5, "refused_without_key": True},
+        "data": None,
+        "batch": None,
+        "stages": [
+            {"name": "train", "seconds": 0.0, "cached": True},
+            {"name": "keys", "seconds": 0.1235, "cached": False},
+        ],
+        "error": None,
+    }
+
+
+def test_what_a_run_did_not_make_is_null(tmp_path: Path) -> None:
+    found = written(Result(), {}, tmp_path / "new folder")
+    assert found.pop("stages") == []
+    assert set(found.values()) == {None}
+    only_deployed = {ModelVersion: VERSION}
+    assert written(Result(), only_deployed, tmp_path / "other")["package"]["fingerprint"] == "abcdef"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(ValueError("burnt"), "burnt"), (KeyboardInterrupt(), "KeyboardInterrupt")]
+)
+def test_a_failed_run_tells_what_it_made_and_no_endpoint(error: BaseException, told: str, tmp_path: Path) -> None:
+    result = Result()
+    for event in (
+        StepFinished(step("register"), 1.0, VERSION),
+        StepFinished(step("deploy"), 1.0, ENDPOINT),
+        StepFailed(step("probe"), 1.0, error),
+        RunFinished(3.0, error),
+    ):
+        result(event)
+    found = written(result, {}, tmp_path)
+    assert found["error"] == told
+    assert found["model"] == {"name": "toy_model", "version": "3"}
+    assert found["endpoint"] is None  # it was taken down again
+    assert [stage["name"] for stage in found["stages"]] == ["register", "deploy", "probe"]
+
+
+@pytest.mark.parametrize(("share", "written_share"), [(100, None), (20, 20), (0, 0)])
+def test_a_share_of_the_requests_is_written_where_it_is_not_all(
+    share: int, written_share: int | None, tmp_path: Path
+) -> None:
+    found = written(Result(), {**PRODUCTS, Probe: Probe(5, 1.5, 2.5, True, share)}, tmp_path)
+    assert found["probe"].get("share") == written_share
+
+
+def test_refused_hold_out_rows_are_told_by_column_and_reason_whether_or_not_there_is_a_package(tmp_path: Path) -> None:
+    refusals = Refusals(80, 4, {"city": {"is no category": 3}, "age": {"is not finite": 1}},
+                        {"city": {"is no category": '"c95"'}, "age": {"is not finite": "Infinity"}})  # fmt: skip
+    reasons = [
+        {"column": "city", "reason": "is no category", "rows": 3, "example": '"c95"'},
+        {"column": "age", "reason": "is not finite", "rows": 1, "example": "Infinity"},
+    ]
+    told = {"rows": 80, "refused": 4, "share": 0.05, "reasons": reasons}
+    made = replace(PACKAGE, refusals=refusals)
+    assert written(Result(), {Package: made}, tmp_path)["holdout"] == told
+    failed = Result()
+    failed(RunFinished(1.0, pickle.loads(pickle.dumps(PackageError("too many", refusals)))))
+    assert written(failed, {}, tmp_path)["holdout"] == told

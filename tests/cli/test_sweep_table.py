@@ -1,0 +1,70 @@
+"""The table at the end of a sweep."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from orchestrator.cli import sweep_table
+
+
+def job(folder: Path, number: int, overrides: list[str], **result: Any) -> None:
+    path = folder / str(number)
+    (path / ".hydra").mkdir(parents=True)
+    (path / ".hydra" / "overrides.yaml").write_text(json.dumps(overrides))
+    (path / "result.json").write_text(json.dumps({"error": None, "refit": None, "metrics": None, **result}))
+
+
+def scored(mean: float, held_out: float = 0.5) -> dict[str, Any]:
+    metrics = {"mean_test_f1": mean, "std_test_f1": 0.01, "holdout_f1": held_out}
+    return {"refit": "f1", "metrics": metrics}
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    started = OmegaConf.create({"dry_run": False, "hydra": {"sweep": {"dir": str(tmp_path)}}})
+    sweep_table.RememberFolder().on_multirun_start(started)
+    return tmp_path
+
+
+def test_jobs_are_best_first_with_what_differs(sweep: Path) -> None:
+    job(sweep, 0, ["++seed=1", "++name=x"], **scored(0.6))
+    job(sweep, 1, ["++seed=2", "++name=x"], **scored(0.8, 0.75))
+    job(sweep, 2, ["++seed=3", "++name=x"], error="train: burnt")
+    job(sweep, 10, ["++seed=4", "++name=x"], **scored(0.7))
+    (sweep / "3").mkdir()  # its configuration was wrong
+    assert sweep_table.table().splitlines() == [
+        "jobs, best first:",
+        "   job  metric  cross-validated  hold-out  overrides",
+        "1  1    f1      0.8000 ± 0.0100  0.7500    seed=2 name=x",
+        "2  10   f1      0.7000 ± 0.0100  0.5000    seed=4 name=x",
+        "3  0    f1      0.6000 ± 0.0100  0.5000    seed=1 name=x",
+        "   2    failed                             seed=3 name=x",
+        "   3    failed",
+    ]
+
+
+def test_what_all_jobs_have_is_left_out(sweep: Path) -> None:
+    for number in range(40):
+        job(sweep, number, [f"++seed={number}", "++name=x"], **scored(number / 100))
+    lines = sweep_table.table().splitlines()
+    assert lines[2].endswith("seed=39")
+    assert lines[-1] == f"and 10 more in {sweep}"
+
+
+def test_jobs_of_an_earlier_sweep_are_left_out(sweep: Path) -> None:
+    job(sweep, 0, ["++seed=1"], **scored(0.6))
+    job(sweep, 1, ["++seed=2"], **scored(0.9))
+    os.utime(sweep / "1", (0, 0))
+    assert "seed=2" not in sweep_table.table()
+
+
+def test_jobs_that_train_nothing_have_no_table(sweep: Path) -> None:
+    job(sweep, 0, ["++seed=1"])
+    job(sweep, 1, ["++seed=2"])
+    assert sweep_table.table() == ""

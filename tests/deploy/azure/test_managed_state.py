@@ -1,0 +1,125 @@
+"""What a managed endpoint is made of and which deployment is which, without asking Azure anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from orchestrator.artifacts import ModelVersion, Package
+from orchestrator.config.compose import compose
+from orchestrator.deploy.azure import aci_state, managed_state
+from orchestrator.deploy.azure.managed import Managed
+from orchestrator.deploy.azure.managed_state import NUMBER, TESTED, Colour, Seen
+from orchestrator.deploy.target import Rotating, Target
+from orchestrator.events import Telling
+from orchestrator.spec.components import build
+from orchestrator.spec.run_spec import RunSpec
+from tests.found import found
+
+CONDA = {"name": "m", "channels": ["conda-forge"], "dependencies": ["python=3.11.7", "pip", {"pip": ["numpy==1"]}]}
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Package:
+    (tmp_path / "conda.yaml").write_text(yaml.safe_dump(CONDA))
+    return Package(tmp_path, "f" * 64, "model")
+
+
+def managed(*overrides: str) -> Managed:
+    spec = RunSpec.parse(compose("deploy=managed", *overrides))
+    made: Managed = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
+    return made
+
+
+def colour(name: str, state: str = "Succeeded") -> Colour:
+    return Colour(name, state, {NUMBER: f"number of {name}"})
+
+
+def seen(*colours: Colour, live: str = "", tested: str = "") -> Seen:
+    tags = {TESTED: f"number of {tested}"} if tested else {}
+    return Seen("https://x/score", "Key", tags, {live: 100} if live else {}, {one.name: one for one in colours})
+
+
+def test_it_tells_and_rotates() -> None:
+    assert isinstance(managed(), Telling)
+    assert isinstance(managed(), Rotating)
+
+
+def test_what_gets_requests_is_live_and_the_other_colour_is_next() -> None:
+    blue, green = colour("blue"), colour("green")
+    assert seen().live is None
+    assert seen(blue).live is None
+    assert seen(blue).others == (blue,)
+    assert managed_state.next_colour(seen(blue)) == "blue"
+    both = seen(blue, green, live="blue")
+    assert (both.live, both.former) == (blue, green)
+    assert managed_state.next_colour(both) == "green"
+    assert managed_state.next_colour(seen(blue, green, live="green")) == "blue"
+
+
+def test_what_failed_or_is_not_ours_is_nothing_to_go_back_to() -> None:
+    assert seen(colour("blue"), colour("green", "Failed"), live="blue").former is None
+    assert seen(colour("blue"), Colour("green", "Succeeded", {}), live="blue").former is None
+    assert not seen(Colour("blue", "Succeeded", {}), live="blue").tested(Colour("blue", "Succeeded", {}))
+
+
+def test_an_untested_one_beside_a_tested_one_was_abandoned() -> None:
+    both = (colour("blue"), colour("green"))
+    assert seen(*both, live="green", tested="blue").abandoned
+    assert not seen(*both, live="green", tested="green").abandoned
+    assert not seen(*both, live="green").abandoned
+    assert not seen(colour("green"), live="green", tested="blue").abandoned
+
+
+def test_the_environment_is_the_packages_and_azures_server_without_the_retired_sdk(package: Package) -> None:
+    wanted = ["python=3.11.7", "pip", {"pip": ["numpy==1", aci_state.SERVER]}]
+    made = managed_state.conda(package)
+    assert made["dependencies"] == wanted
+    (package.path / "conda.yaml").write_text(yaml.safe_dump(made))
+    assert managed_state.conda(package) == made  # one that names the server keeps its own
+    own = {**CONDA, "dependencies": [*CONDA["dependencies"][:2], {"pip": ["numpy==1", "azureml_defaults~=1.62"]}]}
+    (package.path / "conda.yaml").write_text(yaml.safe_dump(own))
+    assert managed_state.conda(package) == own  # which brings the server along
+
+
+def test_pages_of_other_hosts_are_let_in_by_the_library_that_azures_server_needs_for_it(package: Package) -> None:
+    target = managed("deploy.allow_origins=['*']")
+    assert target._settings()["environment_variables"] == {"ORT_DISABLE_TELEMETRY": "1", "AML_CORS_ORIGINS": "*"}
+    assert target.libraries(package).lines == ["numpy==1", aci_state.SERVER, "flask-cors"]
+    assert "allow_origins" not in managed()._settings()  # deployments that are older than the key keep their shape
+
+
+def test_an_environment_is_registered_once(package: Package) -> None:
+    definition = managed_state.conda(package)
+    assert managed_state.environment_version(definition, "a") == managed_state.environment_version(
+        dict(definition), "a"
+    )
+    assert managed_state.environment_version(definition, "a") != managed_state.environment_version(definition, "b")
+
+
+def test_each_deployment_has_a_number_and_the_same_package_the_same_name(package: Package) -> None:
+    version = ModelVersion("model", "1", None, package)
+    one, two = (managed_state.tags(package, version, managed()._settings()) for _ in range(2))
+    assert one[NUMBER] != two[NUMBER]
+    assert aci_state.serves_like(one, two)
+    more = managed_state.tags(package, version, managed("deploy.instance_count=2")._settings())
+    assert not aci_state.serves_like(one, more)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("deploy.instance_typ=x", "deploy.instance_typ: Managed has no such option; did you mean 'instance_type'?"),
+        ("deploy.instance_count=0", "deploy.instance_count: should be"),
+        ("deploy.auth_mode=none", "deploy.auth_mode: "),
+        ("deploy.auth_enabled=false", "deploy.auth_enabled: a managed endpoint always asks for a key or a token"),
+        ("deploy.request_timeout_ms=200000", "deploy.request_timeout_ms: should be"),
+        ("deploy.service_name=UPPER", "deploy.service_name: should be 3 to 32"),
+    ],
+)
+def test_a_mistake_is_told_once(override: str, told: str, tmp_path: Path) -> None:
+    problems = [str(one) for one in found(f"state_dir={tmp_path}", "deploy=managed", override)]
+    assert len(problems) == 1, problems
+    assert problems[0].startswith(told)

@@ -1,0 +1,78 @@
+"""Raw texts are kept whole, without secrets, for their owner only."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from orchestrator.diagnostics import Evidence, masked, save
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("Authorization: Bearer Zm9vYmFyYmF6cXV4", "Zm9vYmFyYmF6cXV4"),
+        ("GET https://a.blob.example/x?sv=2018&sr=b&sig=hU6HX%2BEex%3D&se=2019", "hU6HX%2BEex%3D"),
+        ("client_id=1&client_secret=x~Y.z8&grant_type=client_credentials", "x~Y.z8"),
+        ('{"primaryKey": "abcd1234EFGH", "secondaryKey": "ijkl5678MNOP"}', "abcd1234EFGH"),
+        ('{"primaryKey": "abcd1234EFGH", "secondaryKey": "ijkl5678MNOP"}', "ijkl5678MNOP"),
+        (r'"message": "{\"clientSecret\": \"x~Y.z8\"}"', "x~Y.z8"),
+        ("AZUREML_SERVICE_PRINCIPAL_PASSWORD=x~Y.z8 is set", "x~Y.z8"),
+        ("DefaultEndpointsProtocol=https;AccountKey=q1w2e3r4==;EndpointSuffix=x", "q1w2e3r4"),
+        ("docker login --password s3cret! registry.example", "s3cret!"),
+        ("https://user:s3cret@index.example/simple", "s3cret"),
+        ("token eyJhbGciOi.eyJzdWIiOiIx.c2lnbmF0dXJl ended", "eyJzdWIiOiIx"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----", "MIIEow"),
+        ("InstrumentationKey=0000-1111;IngestionEndpoint=x", "0000-1111"),
+    ],
+)
+def test_secrets_are_masked(text: str, secret: str) -> None:
+    assert secret not in masked(text)
+    assert "***" in masked(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Content-Type: application/json; x-ms-client-request-id: 12",
+        "ModuleNotFoundError: No module named 'secrets_of_life'",
+        "AADSTS7000215: Invalid client secret provided. Ensure the secret being sent is the value",
+        'File "/app/score.py", line 3, in init',
+    ],
+)
+def test_other_words_stay(text: str) -> None:
+    assert masked(text) == text
+
+
+def test_all_texts_are_kept_and_only_for_their_owner(tmp_path: Path) -> None:
+    evidence = Evidence(
+        "aci",
+        "Failed",
+        "client_secret=x~Y.z8",
+        "Step 1/2\nsig=\n",
+        "Bearer Zm9vYmFyYmF6cXV4\n",
+        409,
+        {"memory_gb": 2, "ssl_key": "MIIEow", "tags": {"team": "a", "api_key": "k1"}, "state_dir": Path("state")},
+    )
+    folder = tmp_path / "failures" / "one"
+    save(evidence, folder)
+    save(evidence, folder)  # a second failure in the same place
+    assert {path.name for path in folder.iterdir()} == {"build.log", "container.log", "error.txt", "state.json"}
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in folder.iterdir())
+    assert (folder / "build.log").read_text() == "Step 1/2\nsig=\n"
+    assert (folder / "container.log").read_text() == "Bearer ***\n"
+    assert (folder / "error.txt").read_text() == "client_secret=***"
+    assert json.loads((folder / "state.json").read_text()) == {
+        "target": "aci",
+        "service_state": "Failed",
+        "http_status": 409,
+        "settings": {
+            "memory_gb": 2,
+            "ssl_key": "***",
+            "tags": {"team": "a", "api_key": "***"},
+            "state_dir": "state",
+        },
+    }

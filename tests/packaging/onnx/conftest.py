@@ -1,0 +1,94 @@
+"""Tables of every kind of column, and pipelines fitted on them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from orchestrator.packaging.onnx.compile import Twin, compiled
+from score.contract.schema import Contract
+from score.models.onnx import CompiledModel
+from score.transforms import ToFloat, ZerosToMissing
+
+ZEROS = ["Glucose", "BloodPressure", "SkinThickness", "Insulin", "BMI"]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted pipeline, its contract, and the rows that a proof asks."""
+
+    pipeline: Any
+    contract: Contract
+    tables: tuple[pd.DataFrame, ...]
+
+    def compiled(self) -> Twin:
+        return compiled(self.pipeline, self.contract, self.tables, [])
+
+    def twin(self) -> CompiledModel:
+        found = self.compiled()
+        assert found.compilation.used, found.compilation.reason
+        return found.models(self.contract)[-1]
+
+
+Fit = Callable[..., Fitted]
+
+
+@pytest.fixture(scope="session")
+def fit() -> Fit:
+    """Fits steps and an estimator to the first three quarters of a table."""
+
+    def fit(steps: list[Any], estimator: Any, X: pd.DataFrame, y: Any) -> Fitted:
+        known = len(X) * 3 // 4
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a linear model that has not converged is good enough
+            pipeline = make_pipeline(*steps, estimator).fit(X[:known], y[:known])
+        labels = [int(code) for code in np.unique(y)] if hasattr(pipeline, "classes_") else None
+        task = "regression" if labels is None else "classification"
+        contract = Contract.describe(X[:known], model_name="m", task=task, classes=labels)
+        return Fitted(pipeline, contract, (X[:known], X[known:]))
+
+    return fit
+
+
+@pytest.fixture(scope="session")
+def mixed(X: pd.DataFrame) -> pd.DataFrame:
+    """The same with text, booleans, free text and gaps."""
+    rng, n = np.random.default_rng(0), len(X)
+    city = pd.Series(rng.choice(["Oslo", "Rome", "Kyiv"], n)).where(rng.random(n) > 0.1)
+    free = [f"note {index % 150}" for index in range(n)]
+    return X.assign(
+        city=city, member=rng.random(n) > 0.5, free=free, BMI=X["BMI"].where(rng.random(n) > 0.1), level=X["Age"] % 3
+    )
+
+
+@pytest.fixture(scope="session")
+def targets(diabetes: pd.DataFrame) -> dict[str, Any]:
+    """Two classes, three, and numbers."""
+    noise = np.random.default_rng(0).normal(0, 20, len(diabetes))
+    three = np.digitize(diabetes["Glucose"] + noise, [100, 140])
+    return {"two": diabetes["Outcome"], "three": three, "numbers": diabetes["Age"] * 2.5 + 1e6}
+
+
+def pima() -> list[Any]:
+    return [ToFloat(["Pregnancies", "Age"]), ZerosToMissing(ZEROS), SimpleImputer()]
+
+
+def tabular() -> list[Any]:
+    numeric = Pipeline([("impute", SimpleImputer(strategy="median")), ("scale", StandardScaler())])
+    encode = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    categorical = Pipeline([("impute", SimpleImputer(strategy="most_frequent")), ("encode", encode)])
+    branches = [
+        ("numeric", numeric, make_column_selector(dtype_include="number")),
+        ("categorical", categorical, make_column_selector(dtype_exclude="number")),
+    ]
+    return [ColumnTransformer(branches)]

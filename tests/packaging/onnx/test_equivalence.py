@@ -1,0 +1,376 @@
+"""A proof that catches what is wrong: each test here breaks one thing about a twin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from onnx import numpy_helper
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LogisticRegression
+
+from orchestrator.packaging.onnx import compile as module
+from orchestrator.packaging.onnx import edge_cases, trees
+from orchestrator.packaging.onnx.comparison_rows import Rows, accepted
+from orchestrator.packaging.onnx.edge_cases import edge_rows, split_rows
+from orchestrator.packaging.onnx.equivalence import MAX_FAILURES, Comparison, Unequal, columns_of, same_together
+from score.contract.schema import Contract
+from score.models.base import PickledModel
+from score.models.onnx import Compilation
+from score.payload.reader import Reader
+
+from .conftest import Fit, Fitted, pima, tabular
+
+Spoil = Callable[[onnx.ModelProto], None]
+
+
+@pytest.fixture
+def forest(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> Fitted:
+    return fit(pima(), RandomForestClassifier(5, max_depth=5, random_state=0), X, targets["two"])
+
+
+@pytest.fixture
+def boosting(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> Fitted:
+    return fit([], HistGradientBoostingClassifier(max_iter=5), X, targets["two"])
+
+
+@pytest.fixture
+def spoiled(monkeypatch: pytest.MonkeyPatch) -> Callable[[Fitted, Spoil], Compilation]:
+    """What comes of compiling when the graph is changed before it is proved."""
+
+    def spoiled(fitted: Fitted, spoil: Spoil) -> Compilation:
+        graph, codes = module.convert(fitted.pipeline, len(fitted.contract.columns))
+        model = onnx.load_from_string(graph)
+        spoil(model)
+        assert model.SerializeToString() != graph
+        monkeypatch.setattr(module, "convert", lambda *_given: (model.SerializeToString(), codes))
+        return fitted.compiled().compilation
+
+    return spoiled
+
+
+def attribute(model: onnx.ModelProto, name: str) -> Any:
+    (node,) = (node for node in model.graph.node if node.op_type == "TreeEnsemble")
+    return next(attribute for attribute in node.attribute if attribute.name == name)
+
+
+def change_splits(model: onnx.ModelProto, change: Callable[[Any], Any]) -> None:
+    splits = attribute(model, "nodes_splits")
+    splits.t.CopyFrom(numpy_helper.from_array(change(numpy_helper.to_array(splits.t))))
+
+
+def one_ulp_up(model: onnx.ModelProto) -> None:
+    def change(splits: Any) -> Any:
+        changed = splits.copy()
+        changed[1] = np.nextafter(changed[1], splits.dtype.type(np.inf))
+        return changed
+
+    change_splits(model, change)
+
+
+def one_ulp_down(model: onnx.ModelProto) -> None:
+    def change(splits: Any) -> Any:
+        changed = splits.copy()
+        changed[1] = np.nextafter(changed[1], splits.dtype.type(-np.inf))
+        return changed
+
+    change_splits(model, change)
+
+
+def rounded(model: onnx.ModelProto) -> None:
+    change_splits(model, lambda splits: splits.astype(np.float32).astype(splits.dtype))
+
+
+def less_instead_of_at_most(model: onnx.ModelProto) -> None:
+    modes = attribute(model, "nodes_modes")
+    modes.t.CopyFrom(numpy_helper.from_array(np.ones_like(numpy_helper.to_array(modes.t))))
+
+
+def input_in_float32(model: onnx.ModelProto) -> None:
+    (node,) = (node for node in model.graph.node if node.op_type == "TreeEnsemble")
+    casts = [
+        onnx.helper.make_node("Cast", [node.input[0]], ["narrow"], to=onnx.TensorProto.FLOAT),
+        onnx.helper.make_node("Cast", ["narrow"], ["wide"], to=onnx.TensorProto.DOUBLE),
+    ]
+    node.input[0] = "wide"
+    at = list(model.graph.node).index(node)
+    for cast in reversed(casts):
+        model.graph.node.insert(at, cast)
+
+
+def missing_to_the_other_side(model: onnx.ModelProto) -> None:
+    sides = attribute(model, "nodes_missing_value_tracks_true")
+    sides.ints[:] = [1 - side for side in sides.ints]
+
+
+@pytest.mark.parametrize("spoil", [one_ulp_up, one_ulp_down])
+def test_a_threshold_one_ulp_off_is_caught(
+    fit: Fit, X: pd.DataFrame, targets: dict[str, Any], spoiled: Callable[[Fitted, Spoil], Compilation], spoil: Spoil
+) -> None:
+    broken = X[["BMI", "DiabetesPedigreeFunction"]]  # between whole numbers an ulp changes no answer
+    fitted = fit([], RandomForestClassifier(5, max_depth=5, random_state=0), broken, targets["two"])
+    assert " rows differ: " in spoiled(fitted, spoil).reason
+
+
+@pytest.mark.parametrize("spoil", [one_ulp_up, one_ulp_down, rounded, less_instead_of_at_most, input_in_float32])
+def test_float64_that_boosting_needs_is_not_lost(
+    boosting: Fitted, spoiled: Callable[[Fitted, Spoil], Compilation], spoil: Spoil
+) -> None:
+    assert " rows differ: " in spoiled(boosting, spoil).reason
+
+
+def test_boosting_behind_a_scaler_is_tried_beside_its_thresholds_too(
+    fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any], spoiled: Callable[[Fitted, Spoil], Compilation]
+) -> None:
+    fitted = fit(tabular(), HistGradientBoostingClassifier(max_iter=5), mixed, targets["two"])
+    assert " rows differ: " in spoiled(fitted, input_in_float32).reason
+
+
+def test_a_gap_that_goes_the_other_way_is_caught(
+    fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any], spoiled: Callable[[Fitted, Spoil], Compilation]
+) -> None:
+    fitted = fit([], HistGradientBoostingClassifier(max_iter=5), mixed[["BMI", "Age"]], targets["two"])
+    assert " rows differ: " in spoiled(fitted, missing_to_the_other_side).reason
+
+
+def test_forests_compare_in_float32_as_scikit_learns(forest: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = trees.trees_of
+
+    def in_float64(estimator: Any) -> Any:
+        return found(estimator)[0], np.float64
+
+    monkeypatch.setattr("orchestrator.packaging.onnx.tree_converters.trees_of", in_float64)
+    assert " rows differ: " in forest.compiled().compilation.reason
+
+
+def test_both_sides_of_every_threshold_are_tried(forest: Fitted) -> None:
+    made, count = split_rows(forest.pipeline, forest.contract, accepted(forest.tables, forest.contract))
+    found = [row for each in made for row in each.records()]
+    inner = {
+        (int(feature), float(threshold))
+        for tree in forest.pipeline[-1].estimators_
+        for feature, threshold in zip(tree.tree_.feature, tree.tree_.threshold, strict=True)
+        if feature >= 0
+    }
+    table = forest.pipeline[:-1].transform(Reader(forest.contract).frame(columns_of(found)))
+    for feature, threshold in inner:
+        values = table[:, feature].astype(np.float32)
+        assert (values <= threshold).any()
+        assert (values > threshold).any()
+        gap = values[values > threshold].min() - values[values <= threshold].max()
+        whole = forest.contract.columns[feature].kind == "integer"
+        assert gap <= (1 if whole else 2 * np.spacing(np.float32(abs(threshold))))
+    assert count >= len(inner)
+
+
+def test_more_thresholds_than_can_be_tried_are_drawn_from(forest: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge_cases, "MAX_SPLITS", 7)
+    assert forest.compiled().compilation.splits == 7
+
+
+def test_edges_are_what_the_contract_lets_in(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
+    fitted = fit(tabular(), LogisticRegression(), mixed, targets["two"])
+    rows = [row for each in edge_rows(fitted.contract, accepted([mixed], fitted.contract)) for row in each.records()]
+    columns = columns_of(rows)
+    assert Reader(fitted.contract).frame(columns).shape == (len(rows), len(fitted.contract.columns))
+    assert {"Oslo", "Rome", "Kyiv", None} == set(columns["city"])
+    assert None in columns["BMI"]
+    assert None not in columns["Age"]
+    assert {0, 1, -1, 2**63 - 1, -(2**63)} <= set(columns["Age"])
+    assert {True, False} == set(columns["member"])
+    assert max(value for value in columns["BMI"] if value is not None) > 3e38
+
+
+def test_rows_that_requests_cannot_hold_are_left_out(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
+    fitted = fit(tabular(), LogisticRegression(), mixed, targets["two"])
+    strange = mixed.head(4).copy()
+    strange.loc[1, "city"] = "Paris"
+    strange["BMI"] = [1.0, 2.0, np.inf, None]
+    assert [row["BMI"] for row in accepted([strange], fitted.contract).records()] == [1.0, None]
+
+
+class Fixed:
+    """A model with the answers that it is given."""
+
+    together = False
+    classes: tuple[int, ...] | None = (0, 1)
+
+    def __init__(self, labels: Any, probabilities: Any) -> None:
+        self.labels, self.probabilities = (
+            np.asarray(labels),
+            None if probabilities is None else np.asarray(probabilities),
+        )
+
+    def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:  # noqa: ARG002
+        rows = np.asarray(columns["row"])
+        return self.labels[rows], None if self.probabilities is None else self.probabilities[rows]
+
+
+ROWS = Rows.of({"row": [0, 1, 2]})
+NAN = float("nan")
+
+
+def largest_difference(wanted: Any, given: list[Any], rows: Rows = ROWS) -> float:
+    comparison = Comparison(wanted, given)
+    comparison.add([rows])
+    return comparison.largest
+
+
+def test_the_largest_difference_is_told() -> None:
+    wanted, given = Fixed([0, 1, 1], [[0.5], [0.25], [NAN]]), Fixed([0, 1, 1], [[0.5], [0.25 + 1e-9], [NAN]])
+    assert largest_difference(wanted, [given]) == pytest.approx(1e-9)
+    assert largest_difference(Fixed([1e9, 1.0, 2.0], None), [Fixed([1e9 + 1, 1.0, 2.0], None)]) == 1e-9
+    assert largest_difference(Fixed(["a", "b", "c"], None), [Fixed(["a", "b", "c"], None)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (Fixed([0, 0, 1], [[0.5], [0.25], [1.0]]), r'1 of 3 rows differ: label 0 instead of 1 for \{"row": 1\}'),
+        (Fixed([0, 1, 1], [[0.5], [0.25], [1.1]]), r"probability \[1\.1\] instead of \[1\.0\] for .*2"),
+        (Fixed([0, 1, 1], [[0.5], [NAN], [1.0]]), r"probability \[nan\] instead of \[0\.25\]"),
+    ],
+)
+def test_a_difference_names_the_row(given: Any, told: str) -> None:
+    with pytest.raises(Unequal, match=told):
+        largest_difference(Fixed([0, 1, 1], [[0.5], [0.25], [1.0]]), [given])
+
+
+class Alone(Fixed):
+    """Right in company, wrong alone."""
+
+    def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:
+        found, _ = super().predict(columns, labels=labels)
+        return (found, None) if len(found) > 1 else (1 - found, None)
+
+
+class Company(Fixed):
+    """One row in so many comes with another last bit, where it comes among others."""
+
+    def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:
+        codes, shares = super().predict(columns, labels=labels)
+        if len(codes) == 27:
+            shares[3] = np.nextafter(shares[3], 1)
+        return codes, shares
+
+
+def test_rows_that_company_changes_are_not_predicted_together() -> None:
+    rows = [Rows.of({"row": list(range(1000))})]
+    shares = np.random.default_rng(0).random((1000, 2))
+    shares[500] = np.nan
+    codes = shares.argmax(axis=1)
+    assert same_together(Fixed(codes, shares), rows)
+    assert same_together(Fixed(codes, None), [rows[0].take([0])])
+    assert not same_together(Company(codes, shares), rows)
+    assert not same_together(Fixed(codes, None), [])
+    assert not same_together(Fixed(codes[:900], None), rows)  # which it fails on
+
+
+@pytest.mark.parametrize(
+    ("model", "target", "found"),
+    [
+        (RandomForestClassifier(3, random_state=0), "two", True),
+        (RandomForestClassifier(3, random_state=0), "three", True),
+        (RandomForestClassifier(128, max_depth=2, random_state=0), "three", True),
+        (RandomForestClassifier(129, max_depth=2, random_state=0), "three", False),  # see FEW_TREES
+        (RandomForestRegressor(129, max_depth=2, random_state=0), "numbers", True),  # without ReduceSum
+        (GradientBoostingRegressor(n_estimators=3, random_state=0), "numbers", True),
+        (GradientBoostingClassifier(n_estimators=3, random_state=0), "two", False),  # Sigmoid
+        (LogisticRegression(max_iter=300), "three", False),  # Softmax
+    ],
+    ids=str,
+)
+def test_what_company_may_change_is_told_from_the_graph(
+    model: Any, target: str, found: bool, fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]
+) -> None:
+    assert fit(tabular(), model, mixed, targets[target]).compiled().compilation.together == found
+
+
+def test_rows_are_asked_alone_too() -> None:
+    with pytest.raises(Unequal, match="label 1 instead of 0"):
+        largest_difference(Fixed([0, 1, 1], None), [Alone([0, 1, 1], None)])
+
+
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
+def test_rows_that_the_pickle_fails_on_are_not_compared(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
+    fitted = fit(tabular(), RandomForestClassifier(3, random_state=0), mixed, targets["two"])
+    pickle = PickledModel(fitted.pipeline, Reader(fitted.contract))
+    row = accepted([mixed.dropna().head(1)], fitted.contract)
+    place = list(row.table).index("DiabetesPedigreeFunction")
+    rows = row.changed([0] * 64, [place] * 64, [0.5, 3e38] * 32)  # the greater one, scaled, is beyond float32
+    with pytest.raises(ValueError, match="too large"):
+        pickle.predict(rows.take([1]).columns())
+    comparison = Comparison(pickle, [fitted.twin()])
+    comparison.add([rows])
+    assert (comparison.largest, comparison.count) == (0, 32)
+
+
+@pytest.mark.parametrize("width", [100, 300, 1000, 3000])
+def test_a_wide_table_has_no_more_cells_to_compare_than_a_narrow_one(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge_cases, "CELLS", 200_000)
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(20, width)), columns=[f"c{i}" for i in range(width)])
+    contract = Contract.describe(X, model_name="m", task="regression")
+    made = edge_rows(contract, accepted([X], contract))
+    assert 100_000 < sum(map(len, made)) * width <= 200_000 + 20 * width
+    changed = {int(place) for place in made[0].places}
+    assert len(changed) >= min(width, 200_000 // width - 20)
+    assert [rows.at.tolist() for rows in made] == [
+        rows.at.tolist() for rows in edge_rows(contract, accepted([X], contract))
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
+@pytest.mark.parametrize("spread", [0.5, 2.0, 100.0])
+def test_values_that_overflow_behind_a_scaler_are_set_apart_at_once(fit: Fit, spread: float) -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(0, spread, (64, 40)), columns=[f"c{i}" for i in range(40)])
+    fitted = fit(tabular(), RandomForestClassifier(3, random_state=0), X, rng.integers(0, 2, 64))
+    pickle, asked = PickledModel(fitted.pipeline, Reader(fitted.contract)), []
+
+    class Counted(PickledModel):
+        def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:
+            asked.append(len(columns["c0"]))
+            return super().predict(columns, labels=labels)
+
+    rows = edge_rows(fitted.contract, accepted(fitted.tables, fitted.contract))
+    comparison = Comparison(Counted(pickle.pipeline, Reader(fitted.contract)), [fitted.twin()])
+    comparison.add(rows)
+    total = sum(map(len, rows))
+    assert len(asked) <= 2 * MAX_FAILURES + 10
+    assert sum(asked) <= 8 * total
+    assert comparison.count >= 0.6 * total
+
+
+def test_unseen_levels_are_among_the_edges_and_answered_alike(
+    fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]
+) -> None:
+    fitted = fit(tabular(), RandomForestClassifier(5, random_state=0), mixed, targets["two"])
+    columns = [replace(c, unseen="accept") if c.kind == "category" else c for c in fitted.contract.columns]
+    opened = replace(fitted, contract=replace(fitted.contract, columns=columns))
+    rows = edge_rows(opened.contract, accepted([mixed], opened.contract))
+    assert {"unseen text", ""} <= {row["city"] for each in rows for row in each.records()}
+    compilation = opened.compiled().compilation
+    assert (compilation.reason, compilation.tolerance) == ("", 1e-12)
+
+
+def test_an_unseen_level_that_is_answered_otherwise_is_caught(
+    fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = fit(tabular(), LogisticRegression(max_iter=300), mixed[["Age", "city"]], targets["two"])
+    columns = [replace(c, unseen="accept") if c.kind == "category" else c for c in fitted.contract.columns]
+    opened = replace(fitted, contract=replace(fitted.contract, columns=columns))
+    monkeypatch.setattr("score.models.onnx.UNKNOWN", 0.0)  # the code of the first level
+    assert " rows differ: " in opened.compiled().compilation.reason

@@ -1,0 +1,236 @@
+"""Which version an act takes: a table of what is registered, what is live and what the registry holds."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.artifacts import ModelVersion, Package, Registry, Report
+from orchestrator.deploy.in_memory import Fake
+from orchestrator.deploy.none import NoTarget
+from orchestrator.deploy.target import Target
+from orchestrator.errors import PackageError
+from orchestrator.registry import versions
+from orchestrator.registry.selection import Choice
+from orchestrator.registry.versions import Registered
+from orchestrator.tracking.none import NoTracking
+
+DEPLOY, BATCH = ("newest",), ("live", "champion")
+ALL = Registry({number: number * 3 for number in "1234"}, champion="2")
+
+
+def version(number: str, model: str = "m") -> ModelVersion:
+    return ModelVersion(model, number, f"run-{number}", Package(Path(number), number * 3, model))
+
+
+def one(
+    number: str, score: float | None = None, sweep: str = "", refit: str = "roc_auc", data: str = "d"
+) -> Registered:
+    return Registered(version(number), "here", refit, score, data, sweep)
+
+
+SINGLE = [one("1", 0.7), one("2", 0.9), one("3", 0.8)]
+SWEEP = [one("1", 0.95), one("2", 0.7, "s"), one("3", 0.8, "s"), one("4", 0.75, "s")]
+
+
+@dataclass(frozen=True)
+class Tracking(NoTracking):
+    held: Registry | None = ALL
+
+    def look_up(self, model: str) -> Registry | None:  # type: ignore[override]  # noqa: ARG002 -- NoTracking gives none
+        return self.held
+
+
+def serving(number: str, model: str = "m") -> Fake:
+    target = Fake(service_name="svc")
+    target.deploy(version(number, model).package, version(number, model))
+    return target
+
+
+def choose(
+    held: Sequence[Registered],
+    wanted: str | Sequence[str],
+    registry: Registry | None = ALL,
+    target: Target | None = None,
+) -> tuple[str, str]:
+    choice = Choice("m", held, Tracking(registry), target or NoTarget())
+    found = choice.named(wanted) if isinstance(wanted, str) else choice.first(wanted)
+    return found.version, found.chosen
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "number", "why"),
+    [
+        (SINGLE, DEPLOY, "3", "registered last"),
+        (SINGLE, "last", "3", "registered last"),
+        (SINGLE, "best", "2", "best roc_auc (0.9000) of 3 versions trained on the same data"),
+        (
+            [*SINGLE, one("4", 0.5, data="other")],
+            "best",
+            "4",
+            "best roc_auc (0.5000) of 1 version trained on the same data",
+        ),
+        (SINGLE, "champion", "2", "the champion"),
+        (SINGLE, "1", "1", "as package.version says"),
+        (SWEEP, DEPLOY, "3", "best roc_auc (0.8000) of 3 versions of the last sweep"),
+        (SWEEP, "last", "4", "registered last"),
+        ([*SWEEP, one("1", 0.95)], DEPLOY, "1", "registered last"),  # alone, after the sweep
+        (
+            [one("1", 0.9, "s"), one("2", 0.9, "s")],
+            DEPLOY,
+            "1",
+            "best roc_auc (0.9000) of 2 versions of the last sweep",
+        ),
+        (
+            [one("1", None, "s"), one("2", 0.1, "s")],
+            DEPLOY,
+            "2",
+            "best roc_auc (0.1000) of 2 versions of the last sweep",
+        ),
+        ([one("2", 0.1), one("3", 0.5, "s")], DEPLOY, "3", "registered last"),  # a sweep of one version
+        (SINGLE, BATCH, "2", "the champion; no service '(deploy=none)' is running"),
+    ],
+)
+def test_what_is_taken_and_why(held: Sequence[Registered], wanted: str | Sequence[str], number: str, why: str) -> None:
+    assert choose(held, wanted) == (number, why)
+
+
+def test_batch_takes_what_is_live_and_deploy_does_not() -> None:
+    assert choose(SINGLE, BATCH, target=serving("1")) == ("1", "live for service 'svc'")
+    assert choose(SINGLE, "live", target=serving("1")) == ("1", "live for service 'svc'")
+    assert choose(SINGLE, DEPLOY, target=serving("1")) == ("3", "registered last")
+    assert choose([], BATCH, target=serving("1")) == ("", "live for service 'svc'")  # another machine has registered it
+    other = "the champion; service 'svc' serves another model, 'other'"
+    assert choose(SINGLE, BATCH, target=serving("1", "other")) == ("2", other)
+
+
+def test_a_live_version_that_is_gone_gives_its_package_and_not_its_number() -> None:
+    left = replace(ALL, versions={"2": "222"})
+    message = "live for service 'svc', not in the registry any more"
+    assert choose(SINGLE, BATCH, left, serving("1")) == ("", message)
+    again = [*SINGLE, replace(one("4"), version=replace(version("4"), package=version("1").package))]
+    assert choose(again, BATCH, Registry({"4": "111"}), serving("1"))[0] == "4"  # registered again
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "registry", "message"),
+    [
+        ([], DEPLOY, ALL, "package.model_name: no package of 'm' was registered on this machine; make one with"),
+        ([], "last", ALL, "package.model_name: no package of 'm' was registered on this machine; make one with"),
+        (
+            SINGLE,
+            BATCH,
+            Registry(ALL.versions),
+            (
+                "package.version: no service '(deploy=none)' is running; 'm' has no champion; "
+                "choose package.version=last or a number (3, 2, 1)"
+            ),
+        ),
+        (
+            SINGLE,
+            BATCH,
+            None,
+            "without tracking there is no champion; choose package.version=last or a number (3, 2, 1)",
+        ),
+        (SINGLE, "live", ALL, "package.version: no service '(deploy=none)' is running; choose package.version=last"),
+        (
+            SINGLE,
+            "4",
+            ALL,
+            "package.version: version 4 was not registered from this machine; choose package.version=last",
+        ),
+        (
+            SINGLE,
+            "champion",
+            Registry(ALL.versions, "4"),
+            "the champion, version 4, was not registered from this machine",
+        ),
+        # deleted, or given anew to another package
+        (
+            SINGLE,
+            DEPLOY,
+            Registry({"1": "111"}),
+            "version 3 (registered last) is no longer in the registry: it was deleted",
+        ),
+        (
+            SINGLE,
+            "3",
+            Registry({"3": "999", "1": "111"}),
+            "no longer in the registry: it was deleted, or the model renamed",
+        ),
+        (SINGLE, DEPLOY, Registry({"1": "111"}), "choose package.version=a number (1)"),
+        (SINGLE, DEPLOY, Registry({}), "or the model renamed; register one with stages=package"),
+        (SWEEP, DEPLOY, Registry({"1": "111"}), "no version of the last sweep has a score and is in the registry"),
+        (
+            [one("1", 0.1, "s", "f1"), one("2", 0.2, "s")],
+            DEPLOY,
+            ALL,
+            "the versions of the last sweep were chosen by different metrics (f1, roc_auc) and cannot be compared",
+        ),
+    ],
+)
+def test_a_refusal_names_what_could_be_taken(
+    held: Sequence[Registered], wanted: str | Sequence[str], registry: Registry | None, message: str
+) -> None:
+    with pytest.raises(PackageError) as caught:
+        choose(held, wanted, registry)
+    assert message in str(caught.value)
+
+
+def test_a_better_version_that_is_gone_is_no_longer_the_best() -> None:
+    assert choose(SWEEP, DEPLOY, Registry({"2": "222", "4": "444"}))[0] == "4"
+
+
+# The record on this machine
+
+
+def report(params: Mapping[str, str], metrics: Mapping[str, float]) -> Report:
+    return Report(params, {"data_fingerprint": "d"}, {}, metrics, (), {}, "")
+
+
+def test_the_record_holds_every_version_the_last_one_last(tmp_path: Path) -> None:
+    done = report({"search.refit": "f1"}, {"mean_test_f1": 0.5, "mean_test_roc_auc": 0.9})
+    first = Registered.of(version("1"), "here", done, "s")
+    assert (first.refit, first.score, first.data, first.sweep) == ("f1", 0.5, "d", "s")
+    failed = Registered.of(version("2"), "here", report({"search.refit": "f1"}, {"mean_test_f1": float("nan")}), "")
+    assert failed.score is None
+    for each in (first, failed, replace(first, where="there")):
+        versions.add(tmp_path, each)
+    assert versions.versions(tmp_path, "m") == [first, failed, replace(first, where="there")]
+    versions.add(tmp_path, replace(first, sweep="another"))
+    assert versions.versions(tmp_path, "m") == [
+        failed,
+        replace(first, where="there"),
+        replace(first, sweep="another"),
+    ]
+    versions.renew(tmp_path, failed.version)
+    assert versions.versions(tmp_path, "m")[-1] == failed
+    assert versions.versions(tmp_path, "other") == []
+
+
+def test_the_one_version_that_was_kept_once_is_still_found(tmp_path: Path) -> None:
+    (tmp_path / "registered").mkdir()
+    (tmp_path / "registered" / "m.json").write_text(
+        '{"path": "1", "fingerprint": "111", "version": "1", "run_id": "run-1", "where": "here"}'
+    )
+    assert versions.versions(tmp_path, "m") == [Registered(version("1"), "here")]
+
+
+def add(state: Path, numbers: Sequence[int]) -> None:
+    for number in numbers:
+        versions.add(state, one(str(number)))
+
+
+def test_processes_that_register_at_once_lose_no_version(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=add, args=(tmp_path, range(start, 40, 4))) for start in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    found = versions.versions(tmp_path, "m")
+    assert sorted(int(each.version.version) for each in found) == [*range(40)]

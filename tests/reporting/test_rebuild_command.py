@@ -1,0 +1,65 @@
+"""The command that is told to make a package again."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from orchestrator.caching.fingerprints import origin_of
+from orchestrator.reporting.rebuild_command import LENGTH, rebuilding
+
+
+def overrides_of(command: str) -> list[str]:
+    program, script, *overrides, last = shlex.split(command)
+    assert (program, script, last) == ("python", "run.py", "deploy=none")
+    return overrides
+
+
+def test_what_decides_a_package_is_told_as_it_was_typed() -> None:
+    typed = [
+        "hydra.searchpath=[pkg://acme.conf]", "experiment=article", "name=churn", "seed=3", "~model.param_grid.max_depth",
+        "model.param_grid.n_estimators=[50,100]", "data.missing_values=['it's $HOME','-']", "package.compile=never",
+        "stages.load=acme.load",
+    ]  # fmt: skip
+    assert overrides_of(rebuilding(typed)) == typed
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "deploy=aci", "deploy.port=7000", "++deploy.build_args.INDEX=https://me:word@host", "+deploy.tags.a=b",
+        "~deploy.description", "tracking=server", "azure.faults=[crash_loop]", "state_dir=/home/me/state", "dry_run=true",
+        "batch.input=a.csv", "'deploy.key'=a", "+azure@deploy=a", "hydra.run.dir=/tmp/x", "hydra/launcher=joblib", "search=optuna",
+    ],
+)  # fmt: skip
+def test_what_says_where_things_go_is_not(override: str) -> None:
+    assert overrides_of(rebuilding(["seed=3", override])) == ["seed=3"]
+
+
+def test_a_name_that_only_begins_like_a_section_stays() -> None:
+    assert overrides_of(rebuilding(["deployment=x", "search=halving"])) == ["deployment=x", "search=halving"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("model.params.api_key=abc123", "model.params.api_key=***"),
+        ("+data.token='a b&c'", "+data.token=***"),
+        ("model.params={n: 3, sas: abc}", "model.params=***"),
+        ("data.path=https://host/a.csv?sig=abc", "data.path=https://host/a.csv?sig=***"),
+    ],
+)
+def test_a_secret_is_masked_wherever_it_stands(typed: str, told: str) -> None:
+    assert overrides_of(rebuilding([typed])) == [told]
+
+
+def test_what_no_environment_should_hold_is_not_told() -> None:
+    assert len(rebuilding(["seed=3", f"data.target={'x' * (LENGTH - 100)}"])) <= LENGTH
+    assert rebuilding([f"data.target={'x' * LENGTH}"]) == ""
+
+
+def test_no_training_is_done_again_because_a_secret_is_masked_otherwise() -> None:
+    code = origin_of("orchestrator.stages.train")
+    assert "code orchestrator.reporting.provenance" in code
+    assert not any("doctor" in name or "rebuilding" in name for name in code)

@@ -1,0 +1,88 @@
+"""Scores with the label they are of, a dummy's beside them, and as many digits as the rows bear."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.metrics import get_scorer
+
+from orchestrator.artifacts import Report, ScoreNotes, Split
+from orchestrator.reporting.scores import dummy_scores, format_score, notes_of, score_table
+
+
+def split(y: list[Any], classes: tuple[Any, ...] | None, held_out: int = 10) -> Split:
+    X, labels = pd.DataFrame({"text": ["a"] * len(y)}), pd.Series(y)
+    parts = X[:-held_out], X[-held_out:], labels[:-held_out], labels[-held_out:]
+    return Split(*parts, classes, "")
+
+
+CODES = [0] * 20 + [1] * 5 + [0, 1] * 5
+
+
+@pytest.mark.parametrize(
+    ("metrics", "dependent"),
+    [
+        (["precision", "recall", "f1", "average_precision", "jaccard"], True),
+        (["accuracy", "roc_auc", "balanced_accuracy", "f1_macro", "neg_log_loss", "matthews_corrcoef"], False),
+        (["precision_weighted", "neg_brier_score", "recall_micro"], False),
+    ],
+)
+def test_the_positive_label_is_named_beside_what_depends_on_it(metrics: list[str], dependent: bool) -> None:
+    notes = notes_of(split(CODES, ("bad", "good")), metrics)
+    assert notes == ScoreNotes(10, "good", tuple(metrics) if dependent else (), "always bad")
+
+
+def test_three_classes_and_numbers_have_no_positive_label() -> None:
+    three = notes_of(split([0, 1, 2, 2, 2] * 8, ("a", "b", "c")), ["f1_macro"])
+    assert three == ScoreNotes(10, "", (), "always c")
+    assert notes_of(split([0.5] * 30, None), ["r2"]) == ScoreNotes(10, "", (), "mean")
+
+
+def test_a_dummy_is_scikit_learns_own() -> None:
+    parts = split(CODES, ("bad", "good"))
+    names = ["accuracy", "roc_auc", "average_precision", "f1_macro", "neg_log_loss"]
+    scorers = {name: get_scorer(name) for name in names}
+    plain = DummyClassifier(strategy="prior").fit(parts.X_train, parts.y_train)
+    assert dummy_scores(scorers, parts) == {
+        name: pytest.approx(score(plain, parts.X_test, parts.y_test)) for name, score in scorers.items()
+    }
+    numbers = split(np.linspace(0, 1, 30).tolist(), None)
+    mean = DummyRegressor().fit(numbers.X_train, numbers.y_train)
+    wanted = get_scorer("r2")(mean, numbers.X_test, numbers.y_test)
+    assert dummy_scores({"r2": get_scorer("r2")}, numbers) == {"r2": wanted}
+
+
+@pytest.mark.parametrize(
+    ("value", "rows", "text"),
+    [
+        (0.84512, 154, "0.845"),
+        (0.84512, 9, "0.85"),
+        (0.84512, 1540, "0.8451"),
+        (0.84512, 1_000_000, "0.8451"),
+        (0.84512, 0, "0.845"),
+        (-52341.7, 154, "-52342"),
+        (12.3456, 154, "12.35"),
+        (0.0000123, 154, "0.00001230"),
+        (0.0, 154, "0.000"),
+        (float("nan"), 154, "nan"),
+    ],
+)
+def test_digits_go_by_the_hold_out_rows(value: float, rows: int, text: str) -> None:
+    assert format_score(value, rows) == text
+
+
+def test_a_table_has_hold_out_cross_validation_and_dummy() -> None:
+    metrics = {"mean_test_recall": 0.9, "std_test_recall": 0.0123, "holdout_recall": 0.943, "dummy_recall": 1.0}
+    metrics |= {"holdout_accuracy": 0.75}  # of a halving search, which knows one metric only
+    notes = ScoreNotes(80, "good", ("recall",), "always good")
+    report = Report({}, {}, {}, metrics, (), {}, "", notes=notes)
+    assert score_table(report) == [
+        "                hold-out (80 rows)  cross-validated  dummy (always good)",
+        "recall of good                0.94      0.90 ± 0.01                 1.00",
+        "accuracy                      0.75",
+    ]
+    assert score_table(Report({}, {}, {}, metrics, (), {}, "")) == []

@@ -1,0 +1,131 @@
+"""Several processes on one port: shared, counted together, replaced when one dies, and gone when they are to go."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.score.conftest import Serve, port_of
+
+WHO = """
+import os
+
+from score.contract.schema import Contract
+from score.predict.predictor import Answer
+
+def init():
+    if os.path.exists("broken"):
+        raise RuntimeError("broken")
+
+def loaded():
+    return Who()
+
+class Who:
+    contract = Contract("who", "regression", ())
+    probable = compiled = False
+    model = None
+
+    async def answered(self, body, predict):
+        if body == b"die":
+            os._exit(3)
+        return Answer(200, b"%d" % os.getpid(), {"Content-Type": "application/json"})
+"""
+
+
+@pytest.fixture
+def who(make_stub: Callable[[str], Path]) -> Path:
+    return make_stub(WHO)
+
+
+def asked(ask: Any) -> int:
+    return int(ask("POST", "/score", b"")[2])
+
+
+def both(ask: Any, but: int = 0) -> set[int]:
+    """The numbers of two workers that answer, and none of which is ``but``."""
+    found: set[int] = set()
+    while len(found) < 2:
+        found |= {asked(ask)} - {but}
+    return found
+
+
+def test_two_share_the_port_and_count_together(who: Path, serve: Serve) -> None:
+    with serve(who, "--workers", "2") as (ask, process):
+        assert both(ask) == {child.pid for child in psutil.Process(process.pid).children()}
+        told = [ask("GET", "/metrics")[2].decode() for _ in range(10)]
+        counts = [
+            float(text.partition('score_requests_total{path="/score",status="200"} ')[2].split()[0]) for text in told
+        ]
+        assert len(set(counts)) == 1  # whoever was asked
+
+
+def test_one_that_dies_is_replaced_while_the_other_serves(who: Path, serve: Serve) -> None:
+    with serve(who, "--workers", "2") as (ask, _):
+        both(ask)
+        dead = asked(ask)
+        os.kill(dead, signal.SIGKILL)
+        assert dead not in both(ask, but=dead)
+        told = ask("GET", "/metrics")[2].decode()
+        assert "score_requests_in_flight 1.0" in told  # this one, and nothing of the dead
+
+
+def test_a_stop_ends_all_and_leaves_nothing(
+    who: Path, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with serve(who, "--workers", "2") as (ask, process):
+        workers = psutil.Process(process.pid).children()
+        both(ask)
+        assert list(tmp_path.glob("score-metrics-*"))
+        process.terminate()
+        assert process.wait(20) == -15
+        assert not any(worker.is_running() for worker in workers)
+        assert not list(tmp_path.glob("score-metrics-*"))
+
+
+def test_workers_leave_with_a_supervisor_that_is_killed(
+    who: Path, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with serve(who, "--workers", "2") as (_, process):
+        workers = psutil.Process(process.pid).children()
+        process.kill()
+        _, alive = psutil.wait_procs(workers, timeout=20)
+        assert not alive
+        assert not list(tmp_path.glob("score-metrics-*"))
+
+
+def test_a_package_that_does_not_load_ends_the_start(who: Path, serve: Serve) -> None:
+    (who / "broken").touch()
+    with pytest.raises(pytest.fail.Exception, match="ended before it served"), serve(who, "--workers", "2"):
+        pass
+
+
+def test_a_successor_takes_over_without_refusing_anybody(who: Path, serve: Serve) -> None:
+    with serve(who, "--workers", "2", "--control", "control.sock") as (ask, old):
+        before, over = both(ask), threading.Event()
+        statuses: set[int] = set()
+
+        def client() -> None:
+            while not over.is_set():
+                statuses.add(ask("POST", "/score", b"")[0])
+
+        clients = [threading.Thread(target=client) for _ in range(4)]
+        for thread in clients:
+            thread.start()
+        with serve(who, "--workers", "2", "--control", "control.sock", "--port", str(port_of(old))) as (_, new):
+            old.wait(20)
+            after = both(ask)
+            over.set()
+            for thread in clients:
+                thread.join()
+            assert after == {child.pid for child in psutil.Process(new.pid).children()}
+            assert not before & after
+            assert statuses == {200}

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from orchestrator.artifacts import Package, Proof
+from orchestrator.errors import TrackingError
+from orchestrator.events import RunFinished, StepFinished
+from orchestrator.tracking.mlflow import migration
+from orchestrator.tracking.mlflow.tracker import Mlflow
+from tests.tracking.kit import notes_of, top_runs, whole_run
+
+Make = Callable[..., Mlflow]
+OLDER = "0584bdc529eb"  # of MLflow 2.x, before logged models
+
+
+def revision(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as connection:
+        return str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
+
+
+@pytest.fixture
+def older(tracker: Make) -> Path:
+    """A store as an MLflow before this one makes it: its own migrations, up to there."""
+    from alembic import command
+    from mlflow.store.db import utils
+    from mlflow.store.tracking.dbmodels.initial_models import Base
+
+    path = tracker().state_dir / "mlflow.db"
+    path.parent.mkdir()
+    engine = utils.create_sqlalchemy_engine(f"sqlite:///{path}")
+    Base.metadata.create_all(engine)
+    config = utils._get_alembic_config(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, OLDER)
+    engine.dispose()
+    assert revision(path) == OLDER
+    return path
+
+
+def test_an_older_store_is_copied_then_migrated_and_it_is_said(
+    older: Path, tracker: Make, package: Package, proof: Proof, reported: StepFinished
+) -> None:
+    before = older.read_bytes()
+    mlflow = tracker()
+    notes = notes_of(mlflow)
+    version = whole_run(mlflow, package, proof, reported)
+    copy = older.with_name(f"mlflow.db.{OLDER}.backup")
+    with closing(sqlite3.connect(copy)) as kept, closing(sqlite3.connect(":memory:")) as wanted:
+        wanted.deserialize(before)
+        assert list(kept.iterdump()) == list(wanted.iterdump())
+    assert revision(older) != OLDER
+    assert [run.info.run_id for run in top_runs(mlflow)] == [version.run_id]
+    (note,) = notes
+    assert f"the store as it was is {copy}" in note
+    whole_run(tracker(), package, proof, reported)
+    assert len(list(older.parent.glob("*.backup"))) == 1
+
+
+def test_a_migration_that_fails_leaves_the_store_as_it_was(
+    older: Path, tracker: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.store.db import utils
+
+    def half(engine: object) -> None:
+        with closing(sqlite3.connect(older)) as connection, connection:
+            connection.execute("CREATE TABLE half_done (x)")
+        raise OSError(f"disk full: {engine}")
+
+    monkeypatch.setattr(utils, "_upgrade_db", half)
+    monkeypatch.setattr(utils, "_safe_initialize_tables", half)
+    with pytest.raises(TrackingError, match=r"migrating it to MLflow .* failed \(disk full.*it is as it was"):
+        tracker()._opened()
+    with closing(sqlite3.connect(older)) as connection:
+        assert not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'half_done'").fetchone()
+    assert revision(older) == OLDER
+
+
+def test_a_newer_store_is_left_alone(tracker: Make) -> None:
+    mlflow = tracker()
+    mlflow._opened()
+    mlflow(RunFinished(1.0))
+    path = mlflow.state_dir / "mlflow.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+    with pytest.raises(TrackingError, match=r"a newer MLflow wrote it \(schema ffffffffffff, unknown to "):
+        tracker()._opened()
+    assert not list(path.parent.glob("*.backup"))
+
+
+def test_a_store_of_this_mlflow_is_not_copied(tracker: Make) -> None:
+    tracker()._opened()
+    path = tracker().state_dir / "mlflow.db"
+    migration.migrate(path, f"sqlite:///{path}", pytest.fail)
+    assert not list(path.parent.glob("*.backup"))

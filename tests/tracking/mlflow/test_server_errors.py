@@ -1,0 +1,173 @@
+"""Each failure of a tracking server, provoked by a real server and MLflow's own client, and the line that is said of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import TrackingError
+from orchestrator.tracking.mlflow.tracker import Mlflow
+from tests.tracking.kit import notes_of
+from tests.tracking.servers import Quiet, answering, certificate, free_port, serving, silent
+
+Make = Callable[..., Mlflow]
+HTML = "<html><head><title>Grafana</title></head></html>"
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def said(make: Make, uri: str, seconds: float = 6) -> str:
+    with pytest.raises(TrackingError) as failure:
+        make(tracking_uri=uri, timeout_seconds=seconds).check({})
+    text = str(failure.value)
+    assert text.startswith(f"tracking store {uri}: ")
+    assert "\n" not in text
+    assert len(text) < 500
+    return text
+
+
+def api(status: int, body: str = "") -> Callable[[str, str], tuple[int, str]]:
+    """An MLflow 3 whose API answers this."""
+    return lambda _, path: (200, "3.17.2") if path == "/version" else (status, body)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (lambda *_: (200, HTML), "there is no MLflow server here: a page 'Grafana' is answered"),
+        (
+            lambda *_: (404, '{"detail": "Not Found"}'),
+            'there is no MLflow server here: something \'{"detail": "Not Found"}\'',
+        ),
+        (lambda *_: (200, "Healthy"), "there is no MLflow server here: something 'Healthy'"),
+        (lambda *_: (404, ""), "there is no MLflow server here: nothing is answered"),
+        (lambda *_: (502, "<html>Bad Gateway</html>"), "a gateway answers 502 in place of the MLflow server behind it"),
+        (lambda *_: (503, ""), "a gateway answers 503"),
+        (lambda *_: (504, ""), "a gateway answers 504"),
+        (lambda *_: (500, "Oops"), "the server answers 500; look at the log"),
+        (lambda *_: (401, "You are not authenticated"), "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
+        (lambda *_: (403, "Forbidden"), "the server refuses this user (403)"),
+        (api(401), "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
+        (
+            api(403, json.dumps({"error_code": "PERMISSION_DENIED", "message": "no"})),
+            "the server refuses this user (403)",
+        ),
+        (api(404, HTML), "the server has no such path (404)"),
+        (api(429), "the server is asked too often (429)"),
+        (
+            api(400, json.dumps({"error_code": "BAD_REQUEST", "message": "the quota is used up"})),
+            "the quota is used up",
+        ),
+        (lambda *_: (200, "2.22.1"), "the server is MLflow 2.22.1, which has no logged models; start it with MLflow 3"),
+        (
+            lambda _, path: (200, '{"experiments": []}') if "experiments/search" in path else (404, ""),
+            "the server is MLflow 2, which has no logged models",
+        ),
+    ],
+)
+def test_what_answers_in_place_of_mlflow(
+    tracker: Make, answer: Callable[[str, str], tuple[int, str]], expected: str
+) -> None:
+    with answering(answer) as uri:
+        assert expected in said(tracker, uri)
+
+
+def test_a_server_that_sends_requests_on_is_no_address_to_write_to(tracker: Make) -> None:
+    with answering(api(200)) as there, answering(lambda _, path: (308, f"{there}{path}")) as uri:
+        assert f"requests are sent on to {there}; correct" in said(tracker, uri)
+
+
+def test_a_certificate_that_is_not_trusted(tracker: Make, tmp_path: Path) -> None:
+    with answering(api(200), certificate(tmp_path)) as uri:
+        text = said(tracker, uri)
+    assert (
+        "the TLS certificate of 127.0.0.1 is not trusted: self-signed certificate; set MLFLOW_TRACKING_SERVER" in text
+    )
+
+
+def test_a_certificate_of_another_name(tracker: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = certificate(tmp_path, "mlflow.example.com")
+    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(tmp_path / "certificate.pem"))
+    with answering(api(200), context) as uri:
+        assert "is not trusted: IP address mismatch, certificate is not valid for '127.0.0.1'" in said(tracker, uri)
+
+
+def test_https_is_written_for_a_server_without_it(tracker: Make) -> None:
+    with answering(api(200)) as uri:
+        assert "127.0.0.1 speaks no TLS at this port; write http://" in said(tracker, uri.replace("http:", "https:"))
+
+
+def test_http_is_written_for_a_server_with_tls(tracker: Make, tmp_path: Path) -> None:
+    with answering(api(200), certificate(tmp_path)) as uri:
+        assert "the server closed the connection without an answer (does it speak https?)" in said(
+            tracker, uri.replace("https:", "http:")
+        )
+
+
+def test_nothing_is_there(tracker: Make) -> None:
+    assert "the server does not answer; start it, or correct tracking.tracking_uri" in said(
+        tracker, f"http://127.0.0.1:{free_port()}"
+    )
+    assert "there is no host 'nowhere.invalid'" in said(tracker, "http://nowhere.invalid")
+
+
+def test_a_server_that_hangs_up(tracker: Make) -> None:
+    class Handler(Quiet):
+        def every(self) -> None:
+            self.close_connection = True
+
+    with serving(Handler) as uri:
+        assert "the server closed the connection without an answer" in said(tracker, uri)
+
+
+@pytest.mark.parametrize("uri", ["http://mlflow.example.com:5000", "https://mlflow.example.com"])
+def test_a_proxy_that_is_down_is_named(tracker: Make, monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    name, proxy = f"{uri.partition(':')[0]}_proxy", f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv(name, f"http://me:s3cr3t@{proxy}")
+    text = said(tracker, uri)
+    assert f"the proxy http://{proxy} ({name} in the environment) cannot be used" in text
+    assert "add mlflow.example.com to NO_PROXY" in text
+    assert "s3cr3t" not in text
+
+
+@pytest.mark.parametrize(("status", "expected"), [(502, "cannot be used"), (407, "asks for a user and a password")])
+def test_a_proxy_that_refuses_is_named(
+    tracker: Make, monkeypatch: pytest.MonkeyPatch, status: int, expected: str
+) -> None:
+    class Handler(Quiet):
+        def every(self) -> None:
+            self.reply(status, b"")
+
+    with serving(Handler) as proxy:
+        monkeypatch.setenv("https_proxy", proxy)
+        assert f"the proxy {proxy} (https_proxy in the environment) {expected}" in said(
+            tracker, "https://mlflow.example.com"
+        )
+
+
+def test_a_gateway_is_named_with_the_proxy_before_it(tracker: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering(lambda *_: (504, "")) as proxy:
+        monkeypatch.setenv("http_proxy", proxy)
+        text = said(tracker, "http://mlflow.example.com")
+    assert "a gateway answers 504" in text
+    assert f"(asked through http_proxy={proxy})" in text
+
+
+def test_a_server_that_never_answers_has_one_budget(tracker: Make) -> None:
+    with silent() as uri:
+        mlflow = tracker(tracking_uri=uri, timeout_seconds=3)
+        notes = notes_of(mlflow)
+        with pytest.raises(
+            TrackingError, match=r"within 3 s \(tracking\.timeout_seconds\): the server does not answer, th"
+        ):
+            mlflow.check({})
+    assert len(notes) == 1, "the first failure is said at once, the others within the next seconds are not"
+    assert "the server does not answer, though it takes connections" in notes[0]

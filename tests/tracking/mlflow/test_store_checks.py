@@ -1,0 +1,137 @@
+"""What is found out about a store on this machine, and said, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from orchestrator.config.compose import compose
+from orchestrator.errors import TrackingError
+from orchestrator.events import RunFinished
+from orchestrator.spec.run_spec import RunSpec
+from orchestrator.tracking.azureml import AzureMl
+from orchestrator.tracking.mlflow import limits, runs
+from orchestrator.tracking.mlflow.tracker import Mlflow
+from tests.tracking.kit import STARTED, client_of, detached, notes_of, report_of
+
+Make = Callable[..., Mlflow]
+
+
+def said(mlflow: Mlflow, **params: str) -> list[str]:
+    notes = notes_of(mlflow)
+    mlflow.check(params)
+    return notes
+
+
+def test_a_place_that_is_not_there_yet_is_fine_and_nothing_is_made(tracker: Make) -> None:
+    beside = detached(tracker())
+    assert said(beside) == []
+    assert beside._child is None
+    assert not tracker().state_dir.exists()
+
+
+@pytest.mark.parametrize("location", ["{0}/file", "{0}/file/below", "file://{0}/file/below", "/proc/nowhere"])
+def test_artifacts_that_cannot_be_written(tracker: Make, tmp_path: Path, location: str) -> None:
+    (tmp_path / "file").touch()
+    mlflow = detached(tracker(artifact_location=location.format(tmp_path)))
+    with pytest.raises(
+        TrackingError, match=r"the artifacts of this experiment cannot be written to .*artifact_location"
+    ):
+        mlflow.check({})
+
+
+def test_the_location_that_the_experiment_has_counts(tracker: Make, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    mlflow = tracker(artifact_location=f"{tmp_path}/artifacts")
+    mlflow._opened()
+    client_of(mlflow).create_experiment("other", artifact_location=f"{tmp_path}/file/artifacts")
+    mlflow(RunFinished(1.0))
+    mlflow.check({})
+    with pytest.raises(TrackingError, match="file is no folder"):
+        tracker(experiment_name="other").check({})
+    tracker(artifact_location=f"{tmp_path}/file/artifacts").check({})
+
+
+def test_a_store_that_is_a_folder(tracker: Make, tmp_path: Path) -> None:
+    (tmp_path / "state/mlflow.db").mkdir(parents=True)
+    with pytest.raises(TrackingError, match=r"mlflow\.db is a folder; name a file in it"):
+        detached(tracker()).check({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("MLFLOW_TRACKING_URI", "http://me:s3cr3t@mlflow:5000", "is set and not used: this run has sqlite:///"),
+        ("MLFLOW_REGISTRY_URI", "http://registry", "versions are registered where runs are tracked"),
+        ("MLFLOW_EXPERIMENT_NAME", "churn", "this run has diabetes; set tracking.experiment_name to use it"),
+    ],
+)
+def test_a_variable_that_is_not_used_is_reported(
+    tracker: Make, monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    (note,) = said(detached(tracker()))
+    assert note.startswith(name)
+    assert expected in note
+    assert "s3cr3t" not in note
+    monkeypatch.setenv(name, "diabetes" if "EXPERIMENT" in name else tracker().tracking_uri)
+    assert said(detached(tracker())) == []
+
+
+def test_a_value_that_mlflow_cuts_is_reported_and_says_so_itself(tracker: Make) -> None:
+    (note,) = said(detached(tracker()), **{"data.drop": "x" * 7000, "seed": "0"})
+    assert note == "data.drop has 7,000 characters; MLflow keeps 6,000 of them, the run's config.yaml all"
+    kept = limits.texts({"data.drop": "x" * 7000, "columns": "y" * 6000})
+    assert [len(value) for value in kept.values()] == [6000, 6000]
+    assert kept["data.drop"].endswith("… (cut; the run's config.yaml has all of it)")
+    assert kept["columns"] == "y" * 6000
+
+
+def test_every_name_that_passes_is_one_that_mlflow_takes(tracker: Make) -> None:
+    spec = RunSpec.parse(compose("preprocess=tabular"))
+    assert list(Mlflow.problems(spec)) == []
+    mlflow = tracker()
+    mlflow(STARTED)
+    assert mlflow._store
+    assert mlflow._run_id
+    runs._log(mlflow._store, mlflow._run_id, params=limits.parameters(spec))
+    assert client_of(mlflow).get_run(mlflow._run_id).data.params == limits.parameters(spec)
+    mlflow(RunFinished(1.0))
+
+
+@pytest.mark.parametrize("name", ["a (%)", "a/../b", "/a", "a//b", "ü%", "x" * 251])
+def test_every_name_that_is_refused_is_one_that_mlflow_refuses(tracker: Make, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    assert limits._refused(name)
+    mlflow = tracker()
+    mlflow(STARTED)
+    assert mlflow._store
+    with pytest.raises(MlflowException):
+        runs._log(mlflow._store, str(mlflow._run_id), params={name: "1"})
+
+
+def test_azure_ml_takes_any_model_name_and_200_parameters() -> None:
+    typed = ("tracking=azureml", "deploy=none", "package.model_name=my.model")
+    spec = RunSpec.parse(compose(*typed))
+    assert list(AzureMl.problems(spec)) == []
+    wide = ",".join(f"p{number}:1" for number in range(200))
+    spec = spec.model_copy(
+        update={"model": spec.model.model_copy(update={"params": dict.fromkeys(wide.split(","), 1)})}
+    )
+    (problem,) = AzureMl.problems(spec)
+    assert problem.at == "tracking"
+    assert "the server takes 200" in problem.message
+
+
+def test_a_long_search_has_no_candidate_in_two_runs(tracker: Make) -> None:
+    mlflow = tracker()
+    mlflow(STARTED)
+    assert mlflow._store
+    runs.log_report(mlflow._store, str(mlflow._run_id), report_of(3))
+    client, experiment = client_of(mlflow), mlflow._store.experiment_id
+    keys = [run.data.tags["orchestrator.key"] for run in client.search_runs([experiment])]
+    assert len(set(keys)) == 4
+    mlflow(RunFinished(1.0))

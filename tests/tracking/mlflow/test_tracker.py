@@ -1,0 +1,361 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from orchestrator.artifacts import Package, Proof, Report
+from orchestrator.errors import TrackingError
+from orchestrator.events import RunFinished, StepFinished
+from orchestrator.tracking.mlflow.snapshot import stamp_of
+from orchestrator.tracking.mlflow.tracker import Mlflow
+from tests.tracking.kit import CACHED, REPO, STARTED, client_of, failed_run, report_of, runs_of, top_runs, whole_run
+
+Make = Callable[..., Mlflow]
+
+
+def test_a_run_holds_the_report(tracker: Make, reported: StepFinished, report: Report) -> None:
+    mlflow = tracker()
+    mlflow(STARTED)
+    assert [run.info.status for run in runs_of(mlflow)] == ["RUNNING"]
+    mlflow(reported)
+    mlflow(RunFinished(1.0))
+
+    (run,) = top_runs(mlflow)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {**report.params, "best_n_estimators": "0", "best_max_depth": "7"}
+    assert run.data.metrics == report.metrics
+    assert run.data.tags["git_commit"] == "abc"
+    assert run.info.run_name == "RandomForestClassifier seed=0"
+    client = client_of(mlflow)
+    assert {one.path for one in client.list_artifacts(run.info.run_id)} == {"config.yaml", "figures"}
+    assert {one.path for one in client.list_artifacts(run.info.run_id, "figures")} == {
+        f"figures/{name}" for name in report.figures
+    }
+
+
+def test_every_candidate_is_a_child_run(tracker: Make, reported: StepFinished) -> None:
+    mlflow = tracker()
+    mlflow(STARTED)
+    mlflow(reported)
+    mlflow(RunFinished(1.0))
+
+    (run,) = top_runs(mlflow)
+    children = runs_of(mlflow, f"tags.mlflow.parentRunId = '{run.info.run_id}'")
+    best = next(child for child in children if child.data.metrics["rank"] == 1)
+    assert len(children) == 9
+    assert {child.info.status for child in children} == {"FINISHED"}
+    assert best.data.params == {"n_estimators": "0", "max_depth": "7"}
+    assert best.info.run_name == "n_estimators=0, max_depth=7"
+    assert best.data.metrics == {
+        "mean_test_roc_auc": 0.8,
+        "std_test_roc_auc": 0.02,
+        "mean_test_f1": 0.6,
+        "std_test_f1": 0.1,
+        "rank": 1,
+        "fit_seconds": 0.25,
+    }
+
+
+def test_a_candidate_that_failed_is_a_failed_child_run(tracker: Make, report: Report) -> None:
+    nan = float("nan")
+    failed = replace(
+        report.candidates[1], params={"monotonic_cst": {"Age (years)": 1}}, mean={"f1": nan}, std={"f1": nan}
+    )
+    failed = replace(failed, error="ValueError: no such thing")
+    mlflow = tracker()
+    mlflow(STARTED)
+    mlflow(StepFinished(STARTED.steps[0], 1.0, replace(report, candidates=(report.candidates[0], failed))))
+    mlflow(RunFinished(1.0))
+    (run,) = top_runs(mlflow)
+    children = runs_of(mlflow, f"tags.mlflow.parentRunId = '{run.info.run_id}'")
+    (child,) = [child for child in children if child.info.status == "FAILED"]
+    assert child.data.tags["error"] == "ValueError: no such thing"
+    assert child.data.params == {"monotonic_cst": '{"Age (years)": 1}'}
+    assert set(child.data.metrics) == {"rank", "fit_seconds"}
+
+
+def test_more_parameters_than_one_batch_takes_are_all_there(tracker: Make, report: Report) -> None:
+    mlflow, many = tracker(), {f"p{i}": str(i) for i in range(120)}
+    mlflow(STARTED)
+    mlflow(StepFinished(STARTED.steps[0], 1.0, replace(report, params=many, best_params={}, candidates=())))
+    mlflow(RunFinished(1.0))
+    assert top_runs(mlflow)[0].data.params == many
+
+
+def test_a_failed_run_ends_failed_and_says_why(tracker: Make) -> None:
+    mlflow = tracker()
+    mlflow(STARTED)
+    mlflow(RunFinished(1.0, ValueError("no such column")))
+    (run,) = runs_of(mlflow)
+    assert (run.info.status, run.data.tags["error"]) == ("FAILED", "ValueError: no such column")
+
+
+def test_the_registered_model_predicts_with_pyfunc_as_the_package_does(
+    tracker: Make,
+    package: Package,
+    proof: Proof,
+    reported: StepFinished,
+    frame: pd.DataFrame,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://nowhere.invalid")  # only our own URI counts
+    mlflow = tracker()
+    version = whole_run(mlflow, package, proof, reported)
+    assert os.environ["MLFLOW_TRACKING_URI"] == "http://nowhere.invalid"
+
+    held = client_of(mlflow).get_model_version_by_alias("diabetes_model", "champion")
+    assert (str(held.version), held.run_id, held.status) == (version.version, version.run_id, "READY")
+    assert held.tags["package_fingerprint"] == package.fingerprint
+    # a fresh process: `score` must come from the model's own folder
+    code = (
+        "import sys, json, mlflow, pandas as pd; uri, data = sys.argv[1:]; mlflow.set_tracking_uri(uri)\n"
+        "model = mlflow.pyfunc.load_model('models:/diabetes_model@champion')\n"
+        "frame = pd.DataFrame(json.loads(data)); import score\n"
+        "example = list(model.predict(model.input_example))\n"
+        "kinds = {c.name: [c.type.name, c.required] for c in model.metadata.signature.inputs}\n"
+        "print(json.dumps([list(model.predict(frame)), example, kinds, score.__file__]))"
+    )
+    records = json.dumps(json.loads(frame.to_json(orient="records")))
+    environment = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "MLFLOW_TRACKING_URI"}}
+    done = subprocess.run(
+        [sys.executable, "-c", code, mlflow.tracking_uri, records],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        cwd=mlflow.state_dir,
+    )
+    assert done.returncode == 0, done.stderr
+    predicted, example, kinds, where = json.loads(done.stdout.splitlines()[-1])
+
+    import joblib
+
+    assert predicted == [["no", "yes"][code] for code in joblib.load(package.path / "model.pkl").predict(frame)]
+    assert example == predicted[:1]
+    assert kinds == {
+        "age": ["long", True],
+        "mass": ["double", True],
+        "gap": ["double", False],
+        "flag": ["boolean", True],
+    }
+    assert not where.startswith(str(REPO))
+    for file in package.path.rglob("*"):
+        if file.is_file() and "__pycache__" not in file.parts:
+            kept = next(mlflow.state_dir.glob("artifacts/models/*/artifacts")) / file.relative_to(package.path)
+            assert kept.read_bytes() == file.read_bytes()
+
+
+def test_the_same_package_is_the_same_version(
+    tracker: Make, package: Package, proof: Proof, reported: StepFinished
+) -> None:
+    first = whole_run(tracker(), package, proof, reported)
+    again = whole_run(tracker(), package, proof, reported)
+    assert again == first
+    assert len(client_of(tracker()).search_model_versions("name = 'diabetes_model'")) == 1
+
+
+def test_the_alias_moves_and_comes_back(tracker: Make, package: Package, proof: Proof, reported: StepFinished) -> None:
+    first = whole_run(tracker(), package, proof, reported)
+    other = replace(package, fingerprint="f" * 64)
+    second = whole_run(tracker(), other, proof, replace(reported, product=report_of(2)))
+    assert (first.version, second.version) == ("1", "2")
+    assert not tracker().is_champion(first)
+    back = tracker()
+    assert back.known(package) == first
+    back.promote(first)
+    back(RunFinished(1.0))
+    assert tracker().is_champion(first)
+
+
+def test_an_unchanged_run_does_not_import_mlflow(
+    tracker: Make, package: Package, proof: Proof, reported: StepFinished, report: Report
+) -> None:
+    mlflow = tracker()
+    first = whole_run(mlflow, package, proof, reported)
+    before = stamp_of(mlflow.tracking_uri)
+    code = (
+        "import sys, pickle; from pathlib import Path; from tests.tracking.kit import detached\n"
+        "mlflow, package, proof, report, cached, end = pickle.loads(bytes.fromhex(sys.stdin.read()))\n"
+        "for tracker in (mlflow, detached(mlflow)):\n"
+        "    tracker(cached); version = tracker.register(package, proof, report); tracker.promote(version); tracker(end)\n"
+        "print(version.version, version.run_id, 'mlflow' in sys.modules, tracker._child)"
+    )
+    import pickle
+
+    sent = pickle.dumps((tracker(), package, proof, report, CACHED, RunFinished(1.0))).hex()
+    environment = os.environ | {"PYTHONPATH": str(REPO)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=sent, capture_output=True, text=True, check=False, env=environment
+    )
+    assert done.stdout.split() == [first.version, first.run_id, "False", "None"], done.stderr
+    assert stamp_of(mlflow.tracking_uri) == before
+
+
+def test_a_store_that_somebody_wrote_to_is_asked_again(
+    tracker: Make, package: Package, proof: Proof, reported: StepFinished, report: Report
+) -> None:
+    mlflow = tracker()
+    first = whole_run(mlflow, package, proof, reported)
+    assert tracker().known(package) == first
+    client_of(mlflow).delete_registered_model("diabetes_model")
+    assert tracker().known(package) is None
+
+    again = tracker()
+    again(CACHED)
+    second = again.register(package, proof, report)
+    again(RunFinished(1.0))
+    assert second.run_id == first.run_id, "the run that holds this report is still there"
+    assert len(top_runs(mlflow)) == 1
+
+
+def test_a_deleted_run_is_made_anew(
+    tracker: Make, package: Package, proof: Proof, reported: StepFinished, report: Report
+) -> None:
+    mlflow = tracker()
+    first = whole_run(mlflow, package, proof, reported)
+    client_of(mlflow).delete_run(first.run_id)
+    again = tracker()
+    again(CACHED)
+    second = again.register(package, proof, report)
+    again(RunFinished(1.0))
+    (run,) = [one for one in top_runs(mlflow) if one.info.run_id == second.run_id]
+    assert (second.version, run.info.status, run.data.metrics) == ("2", "FINISHED", report.metrics)
+
+
+def test_a_champions_run_is_no_failure(
+    tracker: Make, package: Package, proof: Proof, reported: StepFinished, report: Report
+) -> None:
+    mlflow = tracker()
+    first = failed_run(mlflow, package, proof, reported)
+    (failed,) = top_runs(mlflow)
+    assert (failed.info.status, failed.data.tags["error"]) == ("FAILED", "port 8000 is taken")
+
+    again = tracker()
+    again(CACHED)
+    again.promote(again.register(package, proof, report))
+    again(RunFinished(1.0))
+    (run,) = top_runs(mlflow)
+    assert (run.info.run_id, run.info.status, run.info.end_time) == (first.run_id, "FINISHED", failed.info.end_time)
+    assert "error" not in run.data.tags
+    assert tracker().is_champion(first)
+
+
+def test_a_run_that_fails_after_its_model_was_promoted_is_looked_at_again(
+    tracker: Make, package: Package, proof: Proof, reported: StepFinished
+) -> None:
+    mlflow = tracker()
+    for event in (STARTED, reported):
+        mlflow(event)
+    version = mlflow.register(package, proof, reported.product)
+    mlflow.promote(version)
+    mlflow(RunFinished(1.0, KeyboardInterrupt()))
+    assert mlflow.known(package) == version
+    assert not mlflow.is_champion(version), "not certain: the run is to be cleared"
+    mlflow.promote(version)
+    mlflow(RunFinished(1.0))
+    assert [run.info.status for run in top_runs(mlflow)] == ["FINISHED"]
+    assert mlflow.is_champion(version)
+
+
+def test_only_a_whole_run_is_cleared(tracker: Make, package: Package, proof: Proof, reported: StepFinished) -> None:
+    mlflow = tracker()
+    version = failed_run(mlflow, package, proof, reported)
+    client_of(mlflow).delete_tag(version.run_id, "orchestrator.report")
+    mlflow.promote(version)
+    mlflow(RunFinished(1.0))
+    (run,) = top_runs(mlflow)
+    assert (run.info.status, run.data.tags["error"]) == ("FAILED", "port 8000 is taken")
+
+
+def test_what_a_killed_process_left_open_is_ended_by_the_next(tracker: Make) -> None:
+    mlflow = tracker()
+    mlflow(STARTED)
+    client, (run,) = client_of(mlflow), runs_of(mlflow)
+    model = client.create_logged_model(run.info.experiment_id, tags=run.data.tags)
+    child = client.create_run(run.info.experiment_id, tags={"mlflow.parentRunId": run.info.run_id})
+
+    tracker()._opened()
+    assert client.get_run(run.info.run_id).info.status == "RUNNING", "its process, this one, lives"
+    started = ("orchestrator.started", "1.0")  # the process's number was given to another
+    client.set_tag(run.info.run_id, *started)
+    client.set_logged_model_tags(model.model_id, dict([started]))
+    tracker()._opened()
+    assert client.get_run(run.info.run_id).info.status == "FAILED"
+    assert client.get_run(child.info.run_id).info.status == "KILLED"
+    assert client.get_logged_model(model.model_id).status == "FAILED"
+
+
+def test_a_model_that_cannot_be_written_is_no_version(
+    tracker: Make, package: Package, proof: Proof, report: Report, tmp_path: Path
+) -> None:
+    mlflow = tracker()
+    with pytest.raises(TrackingError):
+        mlflow.register(replace(package, path=tmp_path / "gone"), proof, report)
+    mlflow(RunFinished(1.0, TrackingError("no package")))
+    client = client_of(mlflow)
+    assert client.search_model_versions("name = 'diabetes_model'") == []
+    experiment = client.get_experiment_by_name("diabetes").experiment_id
+    assert [model.status for model in client.search_logged_models([experiment])] == ["FAILED"]
+    assert [run.info.status for run in top_runs(mlflow)] == ["FAILED"]
+
+
+def test_a_file_that_is_no_store_is_told_at_once(tracker: Make, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/mlflow.db").write_text("no database" * 100)
+    with pytest.raises(TrackingError, match=r"no readable sqlite store .*; move it away"):
+        tracker()(STARTED)
+
+
+def test_a_deleted_experiment_is_told_with_the_remedy(tracker: Make) -> None:
+    mlflow = tracker()
+    experiment = mlflow._opened().experiment_id
+    client_of(mlflow).delete_experiment(experiment)
+    with pytest.raises(TrackingError, match=f"was deleted.*restore --experiment-id {experiment}"):
+        tracker()(STARTED)
+
+
+def test_a_damaged_memo_asks_the_store(tracker: Make, package: Package, proof: Proof, reported: StepFinished) -> None:
+    mlflow = tracker()
+    whole_run(mlflow, package, proof, reported)
+    (memo,) = mlflow.state_dir.glob("tracking/*.json")
+    memo.write_text("{")
+    assert mlflow.known(package) is None
+
+
+def test_a_recorded_run_that_failed_is_not_known(tracker: Make, reported: StepFinished, report: Report) -> None:
+    mlflow = tracker()
+    for event in (STARTED, reported):
+        mlflow(event)
+    failed = mlflow.record(report)
+    mlflow(RunFinished(1.0, KeyboardInterrupt()))
+    assert mlflow.known_run(report) is None
+    assert mlflow.record(report) != failed
+    mlflow(RunFinished(1.0))
+    assert mlflow.known_run(report)
+
+
+def test_a_report_without_a_model_is_one_run_and_is_known_without_the_store(
+    tracker: Make, reported: StepFinished, report: Report
+) -> None:
+    mlflow = tracker()
+    for event in (STARTED, reported):
+        mlflow(event)
+    run_id = mlflow.record(report)
+    mlflow(RunFinished(1.0))
+    assert [run.info.run_id for run in top_runs(mlflow)] == [run_id]
+    assert tracker().known_run(report) == run_id
+
+    client_of(mlflow).set_tag(run_id, "note", "somebody wrote to the store")
+    again = tracker()
+    assert again.known_run(report) is None
+    assert again.record(report) == run_id
+    again(RunFinished(1.0))
+    assert [run.info.run_id for run in top_runs(mlflow)] == [run_id]
