@@ -13,7 +13,7 @@ import numpy as np
 
 from orchestrator.packaging.onnx import quickscorer
 from orchestrator.packaging.onnx.compile import convert
-from score.models.graph import Graph
+from score.models.graph import OnnxGraph
 
 ROWS = 2500  # that the server scores at a time
 ROUNDS = 15
@@ -66,7 +66,7 @@ def times(graph: bytes, table: Any) -> tuple[float, float]:
     """Seconds to walk a graph's trees, and to look up their leaves."""
     parts = quickscorer.cut(graph, always=True)
     assert parts is not None
-    whole, before, after = map(Graph, (graph, parts.before, parts.after))
+    whole, before, after = map(OnnxGraph, (graph, parts.before, parts.after))
     (values,) = before.run(table)
     for wanted, given in zip(whole.run(table), after.run(parts.forest.sums(values)), strict=True):
         np.testing.assert_array_equal(given, wanted)

@@ -204,7 +204,7 @@ class TrackedRun:
 
 
 @dataclass(frozen=True)
-class Origin:
+class PackageProvenance:
     """What a package does not hold, since two equal trainings make the same one; empty where it is not known.
 
     ``data`` is the table's file name, ``trained`` when the training was finished, ``spec_hash`` the digest of what was
@@ -230,7 +230,7 @@ class ModelVersion:
     run_id: str | None
     package: Package
     memory_bytes: int = field(default=0, compare=False)
-    origin: Origin = field(default=Origin(), compare=False)
+    origin: PackageProvenance = field(default=PackageProvenance(), compare=False)
     chosen: str = field(default="", compare=False)
 
 
@@ -247,7 +247,7 @@ class Registry:
 
 
 @dataclass(frozen=True)
-class Scored:
+class BatchResult:
     """A table whose ``rows`` rows have their predictions; ``reasons`` is the file that tells of the refused ones.
 
     ``out_of_range`` is how many values of each column were beyond training's range, and ``unseen`` how many were levels

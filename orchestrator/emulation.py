@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from orchestrator.azure.sdk import INSTALL, MANAGED, missing, talking
+from orchestrator.azure.sdk import INSTALL, MANAGED, missing, translate_sdk_errors
 from orchestrator.azure.workspace import forget
 from orchestrator.errors import DeployError
 from orchestrator.resolving.surroundings import kept
@@ -35,7 +35,7 @@ def emulated_azure(spec: AzureSpec, *, ends: bool) -> Iterator[None]:
     forget()
     try:
         if not missing():  # deploy=managed does without SDK v1
-            with talking(DeployError, "azure"):
+            with translate_sdk_errors(DeployError, "azure"):
                 importlib.import_module("azureml.core")  # it looks where HOME is now, and never again
         os.environ.update(
             {name: before[name] for name in ("HOME", "USERPROFILE") if name in before}

@@ -101,16 +101,16 @@ class Progress:
 
 
 @runtime_checkable
-class Telling(Protocol):
+class ReportsProgress(Protocol):
     """A target or a tracker that may take minutes and says meanwhile what it waits for."""
 
-    def tell_to(self, progress: Progress) -> None:
+    def report_to(self, progress: Progress) -> None:
         """Tell notes here from now on."""
         ...
 
 
 @runtime_checkable
-class Needing(Protocol):
+class HasOptionalDependencies(Protocol):
     """A target or a tracker that needs what may not be installed."""
 
     def check_installed(self) -> None:
@@ -118,12 +118,12 @@ class Needing(Protocol):
         ...
 
 
-class Notes:
-    """What makes a target or a tracker :class:`Telling`: ``_note`` tells a line to whoever listens, at first nobody."""
+class ProgressMixin:
+    """What makes a target or a tracker :class:`ReportsProgress`: ``_note`` tells a line to whoever listens, at first nobody."""
 
     _progress = Progress()
 
-    def tell_to(self, progress: Progress) -> None:
+    def report_to(self, progress: Progress) -> None:
         """Tell notes here from now on."""
         object.__setattr__(self, "_progress", progress)  # a target is frozen, and this is none of its keys
 

@@ -18,19 +18,27 @@ from typing import Any
 import yaml
 
 from orchestrator import privacy
-from orchestrator.artifacts import Origin, Report
+from orchestrator.artifacts import PackageProvenance, Report
 from orchestrator.azure import auth
 from orchestrator.caching.cache import Cache, digest
 from orchestrator.config import validate
 from orchestrator.deploy.image_builder import ImageCheck
 from orchestrator.deploy.none import NoTarget
 from orchestrator.deploy.rollout import Rollout, serves
-from orchestrator.deploy.target import Preflight, Target, valid_service_name
+from orchestrator.deploy.target import SupportsPreflight, Target, valid_service_name
 from orchestrator.emulation import emulated_azure
 from orchestrator.engine import runner
 from orchestrator.errors import DeployError, OrchestratorError
-from orchestrator.events import Event, Needing, Observer, Progress, RunFinished, StepNote, Telling
-from orchestrator.reporting.provenance import Provenance
+from orchestrator.events import (
+    Event,
+    HasOptionalDependencies,
+    Observer,
+    Progress,
+    ReportsProgress,
+    RunFinished,
+    StepNote,
+)
+from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.reporting.rebuild_command import rebuilding
 from orchestrator.spec.components import build, locate
 from orchestrator.spec.run_spec import (
@@ -48,7 +56,7 @@ from orchestrator.spec.run_spec import (
     StateDir,
 )
 from orchestrator.tracking.mlflow.limits import parameters
-from orchestrator.tracking.tracker import Checking, Tracker
+from orchestrator.tracking.tracker import SupportsStoreCheck, Tracker
 from orchestrator.warning_filters import FILTERS
 
 
@@ -63,7 +71,7 @@ class Run:
     cache: Cache
     notes: Sequence[str] = ()
 
-    def start(self, observers: Sequence[Observer] = ()) -> runner.Products:
+    def start(self, observers: Sequence[Observer] = ()) -> runner.Artifacts:
         """Run it. The tracker observes too, last: what people see does not wait for it."""
 
         def tell(event: Event) -> None:
@@ -77,16 +85,16 @@ class Run:
                     tell(StepNote(note))
                 self._make_ready(Progress(tell))
                 stack.enter_context(emulated_azure(_azure(self.spec), ends="remove" in self.spec.stages))
-                if self._records and isinstance(self.tracker, Checking):
+                if self._records and isinstance(self.tracker, SupportsStoreCheck):
                     self.tracker.check(parameters(self.spec))
             except OrchestratorError as error:
                 tell(RunFinished(0.0, error))
                 raise
             rollout = stack.enter_context(self.given[Rollout])
-            products = runner.run(self.steps, self.given, [*observers, self.tracker], self.cache)
+            artifacts = runner.run(self.steps, self.given, [*observers, self.tracker], self.cache)
         if later := rollout.superseded():
             tell(StepNote(later))
-        return products
+        return artifacts
 
     @property
     def _records(self) -> bool:
@@ -95,20 +103,20 @@ class Run:
 
     def _make_ready(self, progress: Progress) -> None:
         for one in (self.given[Target], self.tracker):
-            if isinstance(one, Needing):
+            if isinstance(one, HasOptionalDependencies):
                 one.check_installed()
-            if isinstance(one, Telling):
-                one.tell_to(progress)
+            if isinstance(one, ReportsProgress):
+                one.report_to(progress)
         if validate.meets_azure(self.spec):
             try:
                 auth.check(self.spec.azure.auth)
             except auth.NoWayInError as error:  # said now, and not after the training
                 raise DeployError(str(error)) from error
         target = self.given[Target]
-        if isinstance(target, Preflight) and any(Rollout in step.takes.values() for step in self.steps):
+        if isinstance(target, SupportsPreflight) and any(Rollout in step.takes.values() for step in self.steps):
             target.preflight()
 
-    def preview(self) -> tuple[runner.Prepared, ...]:
+    def preview(self) -> tuple[runner.StepDecision, ...]:
         """What would run and what is cached, changing nothing."""
         return runner.prepare(self.steps, self.given, self.cache)
 
@@ -134,7 +142,7 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
         ImageCheck: ImageCheck(NoTarget()),
         Rollout: Rollout(NoTarget(), _rollout_file(spec)),
         Tracker: tracker,
-        Provenance: _provenance(spec, config),
+        RunProvenance: _provenance(spec, config),
     }
     if spec.batch is not None:
         given[BatchSpec] = spec.batch
@@ -160,12 +168,12 @@ def _rollout_file(spec: RunSpec) -> Path:
     return spec.state_dir / "services" / f"{name}.rollout.json"
 
 
-def _provenance(spec: RunSpec, config: Mapping[str, Any]) -> Provenance:
+def _provenance(spec: RunSpec, config: Mapping[str, Any]) -> RunProvenance:
     """What is known before anything runs; a configuration that nobody composed has no command."""
     text, overrides = getattr(config, "text", ""), getattr(config, "overrides", None)
     rebuild = "" if overrides is None else rebuilding(overrides)
-    origin = Origin(data=spec.data.path.name, spec_hash=spec.digest, rebuild=rebuild)
-    return Provenance(ROOT, text or yaml.safe_dump(dict(config)), origin, getattr(config, "sweep", ""))
+    origin = PackageProvenance(data=spec.data.path.name, spec_hash=spec.digest, rebuild=rebuild)
+    return RunProvenance(ROOT, text or yaml.safe_dump(dict(config)), origin, getattr(config, "sweep", ""))
 
 
 def _azure(spec: RunSpec) -> AzureSpec:
@@ -182,7 +190,7 @@ def _stage(name: str, stage: str | Component) -> Callable[..., Any]:
     return built
 
 
-def execute(config: Mapping[str, Any], observers: Sequence[Observer] = ()) -> runner.Products:
+def execute(config: Mapping[str, Any], observers: Sequence[Observer] = ()) -> runner.Artifacts:
     """Run a configuration and give what its stages made, by type: ``execute(...)[Trained].pipeline``.
 
     Raises:

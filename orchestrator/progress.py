@@ -11,7 +11,7 @@ SILENCE_SECONDS = 8.0
 SHOWN_CHARACTERS = 100  # of a line that says how far something is
 
 
-class Waiting:
+class Heartbeat:
     """What is being done now, and the last that was heard of it."""
 
     def __init__(self, note: Callable[[str], None], doing: str) -> None:
@@ -43,9 +43,9 @@ class Waiting:
 
 
 @contextmanager
-def waiting(note: Callable[[str], None], doing: str) -> Iterator[Waiting]:
+def waiting(note: Callable[[str], None], doing: str) -> Iterator[Heartbeat]:
     """As long as the block lasts, ``note`` hears at least every few seconds what is going on; ``doing`` at first."""
-    told = Waiting(note, doing)
+    told = Heartbeat(note, doing)
     done = threading.Event()
 
     def remind() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from score.score import Scorer
+from score.score import Predictor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class PackageModel:
     """A loaded package that predicts frames; a row goes the way of a request, and gets its checks and its answer."""
 
-    def __init__(self, scorer: Scorer) -> None:
+    def __init__(self, scorer: Predictor) -> None:
         self._scorer = scorer
 
     def predict(self, frame: pd.DataFrame) -> Any:
@@ -28,4 +28,4 @@ class PackageModel:
 
 def _load_pyfunc(data_path: str) -> PackageModel:
     """MLflow's name for a loader, called with the package's folder."""
-    return PackageModel(Scorer.load(Path(data_path)))
+    return PackageModel(Predictor.load(Path(data_path)))

@@ -39,18 +39,18 @@ _claim_name()
 
 from score import memory_tuning  # noqa: E402  # only now does the name mean this folder
 from score.payload.errors import PROBLEM, BadRequest  # noqa: E402
-from score.predict.predictor import InitError, Scorer, ScoringError  # noqa: E402
+from score.predict.predictor import InitError, Predictor, ScoringError  # noqa: E402
 
-__all__ = ["BadRequest", "InitError", "Scorer", "ScoringError", "init", "loaded", "run"]
+__all__ = ["BadRequest", "InitError", "Predictor", "ScoringError", "init", "loaded", "run"]
 
 _AZURE = "azureml_inference_server_http"  # Azure ML's server, if we run under it
-_scorer: Scorer | None = None
+_scorer: Predictor | None = None
 
 
 def init() -> None:
     """Load the package: the one below ``AZUREML_MODEL_DIR`` if that is set, else the folder that holds ``score/``."""
     global _scorer  # noqa: PLW0603  # Azure ML's contract: init and run share a module's state
-    _scorer = Scorer.load(_model_folder())
+    _scorer = Predictor.load(_model_folder())
     if _AZURE in sys.modules:  # in others' processes nothing is ours to set, but that one is there to score
         memory_tuning.settle()
 
@@ -72,7 +72,7 @@ def run(data: str | bytes | dict[str, Any]) -> Any:
     return _response(payload, 200, {"Content-Type": "application/json"} | headers) if azure and headers else payload
 
 
-def loaded() -> Scorer:
+def loaded() -> Predictor:
     """The package that ``init`` loaded."""
     if _scorer is None:
         raise InitError("no model is loaded: call init() first")

@@ -33,7 +33,7 @@ from score.web.admission import Admission, Limits
 from score.web.app import Page, application
 from score.web.connection import KEEP_ALIVE_SECONDS, Protocol
 from score.web.handover import Handover, inherited, kept
-from score.web.request_log import Access
+from score.web.request_log import AccessLogMiddleware
 
 PACKAGE = Path(__file__).resolve().parent.parent
 DRAIN_SECONDS = 25  # a request that takes longer does not hold up a stop
@@ -139,21 +139,21 @@ def parser() -> argparse.ArgumentParser:
         "--max-bytes", type=int, default=Limits.max_bytes, help="the longest request that is read; else 413"
     )
     made.add_argument(
-        "--max-waiting",
+        "--max-queued-requests",
         type=int,
-        default=Limits.max_waiting,
+        default=Limits.max_queued_requests,
         help="so many requests wait or are scored; others get a 503",
     )
     made.add_argument(
-        "--body-seconds",
+        "--body-timeout-seconds",
         type=float,
-        default=Limits.body_seconds,
+        default=Limits.body_timeout_seconds,
         help="how long a client may send a body, and 1 s more for each 10 kB; else 408",
     )
     made.add_argument(
-        "--scoring-seconds",
+        "--scoring-timeout-seconds",
         type=float,
-        default=Limits.scoring_seconds,
+        default=Limits.scoring_timeout_seconds,
         help="how long scoring may take; else 504. A request that waits as long for its turn gets a 503",
     )
     made.add_argument(
@@ -175,14 +175,16 @@ def configured(options: argparse.Namespace, contract: Mapping[str, Any]) -> uvic
     score.init()
     scorer = score.loaded()
     about = deployment_info.described(contract, compiled=scorer.compiled)
-    limits = Limits(options.max_bytes, options.max_waiting, options.body_seconds, options.scoring_seconds)
+    limits = Limits(
+        options.max_bytes, options.max_queued_requests, options.body_timeout_seconds, options.scoring_timeout_seconds
+    )
     admission = Admission(limits, scorer.model)
     info = {key: str(about[key] or "") for key in ("model", "version", "fingerprint", "task")}
     counted = metrics.Metrics(PACKAGE, info, lambda: admission.waiting)
     pages: dict[str, Page] = {"/metrics": counted.page, "/meta": partial(deployment_info.page, about)}
     app = application(scorer, admission, read_keys(options.keys) if options.keys else (), pages)
     config = uvicorn.Config(
-        Access(cors.allowing(app, options.allow_origins), counted),
+        AccessLogMiddleware(cors.allowing(app, options.allow_origins), counted),
         http=Protocol,
         loop="uvloop",  # a quarter more small requests in a second than with asyncio's own
         ws="none",

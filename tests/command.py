@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from orchestrator.deploy.local.state import strays
+from orchestrator.deploy.local.state import find_server_processes
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 600  # against a hang: an emulator may have to build an image first
@@ -142,7 +142,11 @@ def desk(home: Path, modules: Path | None = None) -> Iterator[Desk]:
     try:
         yield made
     finally:
-        left = [process for folder in (made.state / "services").glob("*") for process in strays(folder.resolve())]
+        left = [
+            process
+            for folder in (made.state / "services").glob("*")
+            for process in find_server_processes(folder.resolve())
+        ]
         for process in left:
             process.kill()
         psutil.wait_procs(left, timeout=10)

@@ -164,7 +164,7 @@ def test_when_it_was_trained_is_told_however_often_it_is_deployed(here: Desk, fi
     told = meta(here)
     (run,) = here.top_runs()
     assert datetime.fromisoformat(told["trained"]).timestamp() < run.info.end_time / 1000
-    done = here.run("deploy.max_waiting=100", "search.n_jobs=2").well()
+    done = here.run("deploy.max_queued_requests=100", "search.n_jobs=2").well()
     assert "train" not in done.ran
     assert meta(here) == told | {"rebuild": "python run.py search.n_jobs=2 deploy=none"}
     assert done.result["model"] == first.result["model"]

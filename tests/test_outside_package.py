@@ -16,7 +16,7 @@ from threading import Thread
 
 import pytest
 
-from score.predict.predictor import Scorer
+from score.predict.predictor import Predictor
 from tests.command import ROOT, SECONDS, Desk, desk
 
 pytestmark = pytest.mark.slow
@@ -48,7 +48,7 @@ class Host:
     def __init__(self, link: Path) -> None:
         host = self
         self.works = True
-        load = lru_cache(Scorer.load)
+        load = lru_cache(Predictor.load)
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:

@@ -20,7 +20,7 @@ from azure_emulator.common.tokens import Tokens
 
 
 @dataclass(frozen=True)
-class World:
+class EmulatorState:
     """All that the services stand on."""
 
     folder: Path
@@ -32,9 +32,9 @@ class World:
     building: asyncio.Lock = field(default_factory=asyncio.Lock)  # two services of one definition share an image
 
 
-def world(request: Request) -> World:
+def world(request: Request) -> EmulatorState:
     """The world of the request."""
-    found: World = request.app.state.world
+    found: EmulatorState = request.app.state.world
     return found
 
 

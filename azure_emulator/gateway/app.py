@@ -19,11 +19,11 @@ from starlette.routing import Host, Route, Router
 
 from azure_emulator.common import addresses
 from azure_emulator.common.faults import Faults
-from azure_emulator.common.responses import World, answer, service_error
+from azure_emulator.common.responses import EmulatorState, answer, service_error
 from azure_emulator.common.store import Store
 from azure_emulator.common.tokens import Tokens
 from azure_emulator.gateway.certificates import Certificates
-from azure_emulator.gateway.middleware import Gate
+from azure_emulator.gateway.middleware import AuthAndFaults
 from azure_emulator.gateway.proxy import Proxy
 from azure_emulator.management import computes, identity, resource_manager, workspace
 from azure_emulator.registry import assets_v2, environments, mlflow_models, models
@@ -49,7 +49,7 @@ _SECOND = (
 )  # the second SDK's, all below the workspace
 
 
-def application(world: World, proxy: Proxy) -> Starlette:
+def application(world: EmulatorState, proxy: Proxy) -> Starlette:
     """Every service under its host name; anything else is 404."""
 
     @contextlib.asynccontextmanager
@@ -68,7 +68,7 @@ def application(world: World, proxy: Proxy) -> Starlette:
             Host(addresses.BLOB_HOST, Router([*blobs.routes, *blob_containers.routes])),
             Host(addresses.CONTROL_HOST, Router([Route("/faults", _faults, methods=["GET", "PUT"])])),
         ],
-        middleware=[Middleware(Gate, world=world, cut=proxy.cut)],
+        middleware=[Middleware(AuthAndFaults, world=world, cut=proxy.cut)],
         exception_handlers={404: _unknown, 405: _unknown},
         lifespan=lifespan,
     )
@@ -85,7 +85,7 @@ async def _unknown(request: Request, _: Exception) -> Response:
 
 
 async def _faults(request: Request) -> Response:
-    here: World = request.app.state.world
+    here: EmulatorState = request.app.state.world
     if request.method == "PUT":
         try:
             here.faults.ask((await request.json())["faults"])
@@ -97,7 +97,7 @@ async def _faults(request: Request) -> Response:
 async def serve(folder: Path, images: Path) -> None:
     """Run until told to stop; ``ready.json`` appears when it listens, and says where."""
     store = Store(folder / "store.sqlite")
-    world = World(folder, images, store, Faults(store), Tokens(folder))
+    world = EmulatorState(folder, images, store, Faults(store), Tokens(folder))
     certificates = Certificates(folder / "certificates")
     with socket.socket() as backend:
         backend.bind(("127.0.0.1", 0))

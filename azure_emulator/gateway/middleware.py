@@ -11,13 +11,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from azure_emulator.common import addresses
 from azure_emulator.common.errors import service_exists, size_text
-from azure_emulator.common.responses import World, management_error, refusal, service_error
+from azure_emulator.common.responses import EmulatorState, management_error, refusal, service_error
 from azure_emulator.common.tokens import TokenError
 
 _log = logging.getLogger("emulator")
 
 
-class Gate:
+class AuthAndFaults:
     """Stands before the routes: writes the log, checks bearer tokens, lets faults strike, shortens the path.
 
     Behind it ``/history/v1.0/subscriptions/.../workspaces/emulator/experiments`` is ``/history/v1.0/experiments``.
@@ -27,7 +27,7 @@ class Gate:
     _GUARDED = frozenset({addresses.MANAGEMENT_HOST, addresses.SERVICES_HOST, addresses.CONTROL_HOST})
     _PUBLIC = re.compile(r"/(discovery|metadata/endpoints)")
 
-    def __init__(self, app: ASGIApp, world: World, cut: Callable[[int], None]) -> None:
+    def __init__(self, app: ASGIApp, world: EmulatorState, cut: Callable[[int], None]) -> None:
         self._app = app
         self._world = world
         self._cut = cut

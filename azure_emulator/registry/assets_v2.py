@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from azure_emulator.common import addresses
-from azure_emulator.common.responses import World, answer, service_error, store, world
+from azure_emulator.common.responses import EmulatorState, answer, service_error, store, world
 from azure_emulator.common.store import Document, Store
 from azure_emulator.management import resource_manager
 from azure_emulator.registry.models import number_taken, register, take_number
@@ -28,14 +28,14 @@ _STORES = (
 _DATASTORES = {"workspaceblobstore": "azureml-blobstore", "workspaceartifactstore": ARTIFACTS}
 
 
-def model_files(here: World, model: Document) -> dict[str, Path]:
+def model_files(here: EmulatorState, model: Document) -> dict[str, Path]:
     """Path below the model's folder -> file: a registered folder keeps its own name, as in Azure."""
     container, prefix = _place(here.store, model)
     parent = prefix.rpartition("/")[0]
     return {path.removeprefix(f"{parent}/"): file for path, file in contents(here.folder, container, prefix).items()}
 
 
-def code_files(here: World, code: Document) -> dict[str, Path]:
+def code_files(here: EmulatorState, code: Document) -> dict[str, Path]:
     """Path below the code's folder -> file."""
     container, _, prefix = code["codeUri"].removeprefix(f"https://{addresses.BLOB_HOST}/").partition("/")
     found = contents(here.folder, container, prefix)

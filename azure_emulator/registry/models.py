@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from azure_emulator.common import addresses
-from azure_emulator.common.responses import World, answer, management_error, store
+from azure_emulator.common.responses import EmulatorState, answer, management_error, store
 from azure_emulator.common.store import Document, Store, now
 from azure_emulator.storage.artifacts import under
 
@@ -84,7 +84,7 @@ def versions(store: Store, name: str | None = None) -> list[Document]:
     return store.all("model", prefix)[::-1]
 
 
-def files(here: World, model: Document) -> dict[str, str]:
+def files(here: EmulatorState, model: Document) -> dict[str, str]:
     """Path below the model's folder -> artifact: a registered file or folder keeps its own name, as in Azure."""
     asset = here.store.get("asset", model["url"].removeprefix("aml://asset/")) or {"artifacts": []}
     found = {}

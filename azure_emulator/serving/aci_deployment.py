@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from azure_emulator.common import errors
-from azure_emulator.common.responses import World
+from azure_emulator.common.responses import EmulatorState
 from azure_emulator.common.store import Document, now
 from azure_emulator.containers import image, process
 from azure_emulator.containers.image import ImageError
@@ -37,7 +37,7 @@ class DeploymentError(Exception):
         super().__init__(document["message"])
 
 
-def resume(here: World) -> None:
+def resume(here: EmulatorState) -> None:
     """After a restart: go on with what was interrupted, and start the instances that are gone."""
     for service in here.store.all("service"):
         operation = here.store.get("operation", service["operationId"])
@@ -48,11 +48,11 @@ def resume(here: World) -> None:
             start(folder)
 
 
-def _in_background(here: World, name: str, operation: Document) -> None:
+def _in_background(here: EmulatorState, name: str, operation: Document) -> None:
     here.deployments[name] = asyncio.create_task(_run(here, name, operation))
 
 
-async def give_up(here: World, service: Document) -> None:
+async def give_up(here: EmulatorState, service: Document) -> None:
     """End what is under way for the service, since something else is asked for now."""
     task = here.deployments.pop(service["name"], None)
     if task and not task.done():
@@ -62,7 +62,7 @@ async def give_up(here: World, service: Document) -> None:
             operations.finish(here.store, operation, errors.failure(409, "Cancelled", "Another request took its place"))
 
 
-def begin(here: World, service: Document) -> Document:
+def begin(here: EmulatorState, service: Document) -> Document:
     """Deploy ``service`` in the background; the operation tells how it goes."""
     operation = operations.begin(here.store, service["name"], "BuildEnvironment")
     service |= {"state": "Transitioning", "error": None, "operationId": operation["id"], "updatedTime": now()}
@@ -71,7 +71,7 @@ def begin(here: World, service: Document) -> Document:
     return operation
 
 
-async def _run(here: World, name: str, operation: Document) -> None:
+async def _run(here: EmulatorState, name: str, operation: Document) -> None:
     """Build the image, start the instance, and write down how it went."""
     try:
         await _deploy(here, name, operation)
@@ -84,14 +84,14 @@ async def _run(here: World, name: str, operation: Document) -> None:
         _end(here, name, operation, "Healthy", None)
 
 
-def _end(here: World, name: str, operation: Document, state: str, error: Document | None) -> None:
+def _end(here: EmulatorState, name: str, operation: Document, state: str, error: Document | None) -> None:
     service = here.store.get("service", name)
     if service and service["operationId"] == operation["id"]:  # or it was deleted or replaced meanwhile
         here.store.put("service", name, service | {"state": state, "error": error, "updatedTime": now()})
     operations.finish(here.store, operation, error)
 
 
-async def _deploy(here: World, name: str, operation: Document) -> None:
+async def _deploy(here: EmulatorState, name: str, operation: Document) -> None:
     service = here.store.get("service", name)
     assert service is not None
     log = operations.BuildLog(here.folder, operation["id"])
@@ -128,7 +128,7 @@ async def _wait(instance: Instance, seconds: float) -> None:
     raise DeploymentError("Unhealthy", errors.timed_out())
 
 
-def instance_folder(here: World, name: str) -> Path:
+def instance_folder(here: EmulatorState, name: str) -> Path:
     """Where the instance of a service lives."""
     return here.folder / "services" / name
 
@@ -140,7 +140,7 @@ def start(folder: Path) -> None:
     process.start(folder, "azure_emulator.containers.supervisor", str(folder))
 
 
-def lay_out(here: World, service: Document, folder: Path, built: Path, before_driver: str = "") -> None:
+def lay_out(here: EmulatorState, service: Document, folder: Path, built: Path, before_driver: str = "") -> None:
     """Write the files of an instance as Azure lays them out in a container; the log starts anew."""
     shutil.rmtree(folder, ignore_errors=True)
     app = folder / "app"
@@ -177,7 +177,7 @@ def lay_out(here: World, service: Document, folder: Path, built: Path, before_dr
     instance.write("keys.json", service["keys"])
 
 
-def _put_model(here: World, app: Path, model: Document) -> str:
+def _put_model(here: EmulatorState, app: Path, model: Document) -> str:
     home = f"azureml-models/{model['name']}/{model['version']}"
     for path, artifact in files(here, model).items():
         target = app / home / path

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from azure_emulator.common.addresses import LOCATION
 from azure_emulator.common.errors import service_exists
-from azure_emulator.common.responses import World, answer, management_error, refusal, store, world
+from azure_emulator.common.responses import EmulatorState, answer, management_error, refusal, store, world
 from azure_emulator.common.store import Document, now
 from azure_emulator.containers import process
 from azure_emulator.containers.instance import Instance
@@ -73,14 +73,14 @@ def _keys(given: Document) -> Document:
     return {name: given.get(name) or token_urlsafe(24) for name in ("primaryKey", "secondaryKey")}
 
 
-def _shown(here: World, service: Document) -> Document:
+def _shown(here: EmulatorState, service: Document) -> Document:
     """A service as Azure shows it: without keys, with its models in full."""
     models = [here.store.get("model", one) for one in service["environmentImageRequest"]["modelIds"]]
     shown = {key: value for key, value in service.items() if key not in {"keys", "port", "sslKey"}}
     return shown | {"state": _state(here, service), "sslKey": "", "models": [model for model in models if model]}
 
 
-def _state(here: World, service: Document) -> str:
+def _state(here: EmulatorState, service: Document) -> str:
     """What was written down when it was deployed, unless the container fell over since then."""
     instance = Instance(instance_folder(here, service["name"]))
     if service["state"] == "Healthy" and not (process.find(instance.folder) and instance.state.state == "Healthy"):

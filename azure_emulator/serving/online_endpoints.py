@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from azure_emulator.common import addresses
-from azure_emulator.common.responses import World, answer, service_error, store, world
+from azure_emulator.common.responses import EmulatorState, answer, service_error, store, world
 from azure_emulator.common.store import Document
 from azure_emulator.containers import process
 from azure_emulator.containers.instance import Instance
@@ -55,7 +55,7 @@ async def _put(request: Request) -> Response:
     return resource_manager.accepted(number, _shown(endpoint) if before else _creating(endpoint))
 
 
-def _problem(here: World, name: str, properties: Document) -> str | None:
+def _problem(here: EmulatorState, name: str, properties: Document) -> str | None:
     if properties["authMode"].lower() not in _AUTH_MODES:
         return f"The auth mode {properties['authMode']} is not imitated."
     traffic, mirror = properties.get("traffic") or {}, properties.get("mirrorTraffic") or {}
@@ -79,7 +79,7 @@ def _problem_with_mirror(traffic: Document, mirror: Document, *, on_kubernetes: 
     return None
 
 
-def _problem_with_compute(here: World, before: Document | None, wanted: str | None) -> str | None:
+def _problem_with_compute(here: EmulatorState, before: Document | None, wanted: str | None) -> str | None:
     """Why an endpoint cannot stand there: an endpoint does not move."""
     if before and (before["properties"].get("compute") or "").lower() != (wanted or "").lower():
         return "The compute of an endpoint cannot be changed."

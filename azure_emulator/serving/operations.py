@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from azure_emulator.common import addresses
-from azure_emulator.common.responses import World, answer, management_error, world
+from azure_emulator.common.responses import EmulatorState, answer, management_error, world
 from azure_emulator.common.store import Document, Store, now
 from azure_emulator.storage.blobs import blob_file
 
@@ -80,7 +80,7 @@ _PLAIN = str.maketrans("|#", "/ ")
 
 
 async def _get(request: Request) -> Response:
-    here: World = world(request)
+    here: EmulatorState = world(request)
     operation = here.store.get("operation", request.path_params["operation"])
     if operation is None:
         return management_error(404, "NotFound", f"Operation {request.path_params['operation']} was not found")

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from azure_emulator.common import addresses
-from azure_emulator.common.responses import World
+from azure_emulator.common.responses import EmulatorState
 from azure_emulator.common.store import Document, Store
 from azure_emulator.containers import image, process
 from azure_emulator.containers.image import ImageError
@@ -49,17 +49,17 @@ def deployments(store: Store, endpoint: str) -> list[Document]:
     return store.all("deployment", key(endpoint, ""))
 
 
-def endpoint_folder(here: World, name: str) -> Path:
+def endpoint_folder(here: EmulatorState, name: str) -> Path:
     """Where the entrance of an endpoint lives, and below it the instances of its deployments."""
     return here.folder / "endpoints" / name
 
 
-def instance_folder(here: World, deployment: Document) -> Path:
+def instance_folder(here: EmulatorState, deployment: Document) -> Path:
     """Where the instance of a deployment lives; however many were asked for, here it is one."""
     return endpoint_folder(here, deployment["endpoint"]) / str(deployment["name"])
 
 
-def open_entrance(here: World, endpoint: Document) -> None:
+def open_entrance(here: EmulatorState, endpoint: Document) -> None:
     """Write down who may enter and where each request goes; start the entrance if it does not run."""
     folder = endpoint_folder(here, endpoint["name"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def open_entrance(here: World, endpoint: Document) -> None:
         process.start(folder, "azure_emulator.containers.traffic_router", str(folder), str(here.folder))
 
 
-def resume(here: World) -> None:
+def resume(here: EmulatorState) -> None:
     """After a restart: go on with what was interrupted, and start what is gone."""
     for endpoint in here.store.all("endpoint"):
         open_entrance(here, endpoint)
@@ -84,7 +84,7 @@ def resume(here: World) -> None:
             start(folder)
 
 
-def begin(here: World, deployment: Document) -> str:
+def begin(here: EmulatorState, deployment: Document) -> str:
     """Roll it out in the background; the operation tells how it goes."""
     deployment["operation"] = number = resource_manager.begin(here.store)
     here.store.put("deployment", key(deployment["endpoint"], deployment["name"]), deployment)
@@ -92,12 +92,12 @@ def begin(here: World, deployment: Document) -> str:
     return number
 
 
-def _in_background(here: World, deployment: Document) -> None:
+def _in_background(here: EmulatorState, deployment: Document) -> None:
     name = key(deployment["endpoint"], deployment["name"])
     here.deployments[name] = asyncio.create_task(_run(here, deployment))
 
 
-async def give_up(here: World, deployment: Document) -> None:
+async def give_up(here: EmulatorState, deployment: Document) -> None:
     """End what is under way for the deployment, since something else is asked for now."""
     task = here.deployments.pop(key(deployment["endpoint"], deployment["name"]), None)
     if task and not task.done():
@@ -108,7 +108,7 @@ async def give_up(here: World, deployment: Document) -> None:
     )
 
 
-async def end(here: World, deployment: Document) -> None:
+async def end(here: EmulatorState, deployment: Document) -> None:
     """Nothing is left of it."""
     await give_up(here, deployment)
     folder = instance_folder(here, deployment)
@@ -117,7 +117,7 @@ async def end(here: World, deployment: Document) -> None:
     here.store.delete("deployment", key(deployment["endpoint"], deployment["name"]))
 
 
-async def _run(here: World, deployment: Document) -> None:
+async def _run(here: EmulatorState, deployment: Document) -> None:
     error = None
     try:
         await _roll_out(here, deployment)
@@ -133,7 +133,7 @@ async def _run(here: World, deployment: Document) -> None:
     resource_manager.finish(here.store, deployment["operation"], error)
 
 
-async def _roll_out(here: World, deployment: Document) -> None:
+async def _roll_out(here: EmulatorState, deployment: Document) -> None:
     properties = deployment["properties"]
     if here.faults.strike("quota"):
         if properties["endpointComputeType"] == "Kubernetes":
@@ -178,7 +178,7 @@ async def _wait(instance: Instance, seconds: float) -> None:
     raise RolloutError("ResourceNotReady", f"{text}. {_GUIDE}#error-resourcenotready")
 
 
-def _lay_out(here: World, deployment: Document, built: Path, before_script: str) -> None:
+def _lay_out(here: EmulatorState, deployment: Document, built: Path, before_script: str) -> None:
     """Write the files of an instance as Azure lays them out in a container; the log starts anew."""
     folder = instance_folder(here, deployment)
     shutil.rmtree(folder, ignore_errors=True)

@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from azure_emulator.common.responses import World, answer, service_error, world
+from azure_emulator.common.responses import EmulatorState, answer, service_error, world
 from azure_emulator.common.store import Document, now
 from azure_emulator.storage.blobs import blob_file
 
 
-def under(here: World, prefix: str) -> list[Document]:
+def under(here: EmulatorState, prefix: str) -> list[Document]:
     """Every file at or below ``prefix``: a whole path, or a folder."""
     prefix = prefix.strip("/")
     exact = here.store.get("artifact", prefix)
@@ -74,7 +74,7 @@ async def _metadata(request: Request) -> Response:
     return answer(found) if found else service_error(404, "UserError", f"Could not find artifact {key}")
 
 
-def _content(here: World, artifact: Document) -> Document:
+def _content(here: EmulatorState, artifact: Document) -> Document:
     names = {name: artifact[name] for name in ("origin", "container", "path")}
     return names | {"contentUri": here.tokens.blob_address(artifact["artifactId"])}
 

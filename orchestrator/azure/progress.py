@@ -9,7 +9,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from orchestrator.azure.sdk import talking
+from orchestrator.azure.sdk import translate_sdk_errors
 from orchestrator.errors import DeployError, OrchestratorError
 
 SILENCE_SECONDS = 8.0
@@ -20,13 +20,13 @@ STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d ")
 T = TypeVar("T")
 
 
-def attended(
+def run_with_progress(
     work: Callable[[Callable[[str], None]], T],
     at: str,
     note: Callable[[str], None],
     error: type[OrchestratorError] = DeployError,
 ) -> T:
-    """Do the work in a thread, in :func:`talking`, and tell meanwhile what the SDK prints, or how long it has been.
+    """Do the work in a thread, in :func:`translate_sdk_errors`, and tell meanwhile what the SDK prints, or how long it has been.
 
     The work takes a function that tells a line of its own.
 
@@ -38,7 +38,7 @@ def attended(
 
     def run() -> None:
         try:
-            with talking(error, at, said.put):
+            with translate_sdk_errors(error, at, said.put):
                 done["value"] = work(lambda line: said.put(f"{line}\n"))
         except BaseException as raised:  # noqa: BLE001 - raised where somebody waits for it
             done["error"] = raised

@@ -15,8 +15,9 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-from orchestrator.diagnostics import Evidence, diagnose, masked
+from orchestrator.diagnostics import Evidence, diagnose
 from orchestrator.errors import OrchestratorError
+from orchestrator.redaction import redact
 
 INSTALL = "needs the Azure ML SDK; install it with: pip install -e '.[{extra}]'"
 EXTRAS = {"azureml": "azure", "azure": "managed"}  # where the modules of SDK v1 and of azure-ai-ml come from
@@ -25,7 +26,9 @@ FOREIGN = {"azureml", "azure", "requests", "urllib3", "msrest", "msal", "adal", 
 
 
 @contextlib.contextmanager
-def talking(error: type[OrchestratorError], at: str, take: Callable[[str], Any] = lambda _: None) -> Iterator[None]:
+def translate_sdk_errors(
+    error: type[OrchestratorError], at: str, take: Callable[[str], Any] = lambda _: None
+) -> Iterator[None]:
     """Call the SDK in here: what it prints goes to ``take``, what it raises becomes ``error`` with ``at`` before it."""
     try:
         with _aside(take):
@@ -63,7 +66,7 @@ def missing(*modules: str) -> bool:
 
 def cause(raised: BaseException) -> str:
     """What the SDK's error says in one line: the service's own code and words where there are some, and no secret."""
-    return masked(_said(raised))
+    return redact(_said(raised))
 
 
 def _said(raised: BaseException) -> str:

@@ -22,7 +22,7 @@ REMEDY = (
 
 
 def workspace(spec: AzureSpec) -> Any:
-    """The ``azureml.core.Workspace`` of this section; call it inside :func:`~orchestrator.azure.sdk.talking`.
+    """The ``azureml.core.Workspace`` of this section; call it inside :func:`~orchestrator.azure.sdk.translate_sdk_errors`.
 
     Raises:
         NoWorkspaceError: nothing says which workspace, nothing authenticates, or Azure does not let us in.

@@ -20,7 +20,7 @@ from score.payload.reader import Flags
 REASONS = CsvSink(("row", "column", "problem", "expected"))
 
 
-class Parts:
+class Checkpoints:
     """The parts that ``folder`` holds of one job; those of another ``identity`` are removed.
 
     ``stop`` is the number of the first row that no part was made of, ``refused`` how many rows were refused so far, and

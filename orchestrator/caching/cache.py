@@ -22,13 +22,13 @@ from orchestrator.caching.fingerprints import file_digest, imported_names, origi
 
 __all__ = [
     "Cache",
-    "Damaged",
+    "CachePolicy",
+    "CheckpointDir",
+    "CorruptEntryError",
     "Entry",
     "HasFiles",
     "HasParts",
     "Parts",
-    "Purity",
-    "Unfinished",
     "cached",
     "digest",
     "file_digest",
@@ -68,7 +68,7 @@ class HasFiles(Protocol):
 
 
 @dataclass(frozen=True)
-class Purity:
+class CachePolicy:
     """How a pure stage may be skipped: whether its product is kept, and what decides it besides what it takes.
 
     Its own code, and all that its module imports of ours, count anyhow. ``versions`` are distributions, ``packages``
@@ -81,21 +81,21 @@ class Purity:
 
 
 def cached(*versions: str, packages: Sequence[str] = ()) -> Callable[[F], F]:
-    """Mark a stage as pure and its product as worth keeping; see :class:`Purity`."""
-    return _mark(Purity(keep=True, versions=versions, packages=tuple(packages)))
+    """Mark a stage as pure and its product as worth keeping; see :class:`CachePolicy`."""
+    return _mark(CachePolicy(keep=True, versions=versions, packages=tuple(packages)))
 
 
 def pure(*versions: str) -> Callable[[F], F]:
     """Mark a stage as pure but not worth keeping: it is skipped only where nothing needs its product."""
-    return _mark(Purity(keep=False, versions=versions))
+    return _mark(CachePolicy(keep=False, versions=versions))
 
 
-def purity(stage: Callable[..., Any]) -> Purity | None:
+def purity(stage: Callable[..., Any]) -> CachePolicy | None:
     """How a stage was marked; None for one that has effects and always runs."""
     return getattr(stage, "__purity__", None)
 
 
-def _mark(how: Purity) -> Callable[[F], F]:
+def _mark(how: CachePolicy) -> Callable[[F], F]:
     def mark(stage: F) -> F:
         stage.__purity__ = how  # type: ignore[attr-defined]
         return stage
@@ -126,7 +126,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Unfinished:
+class CheckpointDir:
     """What a long stage may take: a folder for what it has done so far.
 
     It is there again when the stage is run again with the same key, after a kill, and is gone once the product is
@@ -136,7 +136,7 @@ class Unfinished:
     folder: Path | None = None
 
 
-class Damaged(Exception):  # noqa: N818 - a finding, not an error: the product is made anew
+class CorruptEntryError(Exception):
     """An entry is there and is not what was written."""
 
 
@@ -162,9 +162,9 @@ class Cache:
             path = folder / name  # an absolute name stays what it is
             try:
                 if file_digest(path) != sha:
-                    raise Damaged(f"{path.name} is not what was written")
+                    raise CorruptEntryError(f"{path.name} is not what was written")
             except OSError as error:
-                raise Damaged(f"{path.name} cannot be read ({error.strerror})") from error
+                raise CorruptEntryError(f"{path.name} cannot be read ({error.strerror})") from error
         return Entry(folder)
 
     def load(self, entry: Entry) -> Any:
@@ -177,7 +177,7 @@ class Cache:
             return pickle.loads((entry.folder / "product.pkl").read_bytes())
         except Exception as error:  # unpickling may raise anything; the product is made anew
             text = " ".join(str(error).split())
-            raise Damaged(f"it does not load ({type(error).__name__}: {text})") from error
+            raise CorruptEntryError(f"it does not load ({type(error).__name__}: {text})") from error
 
     def save(self, stage: str, key: str, parts: Parts, product: Any) -> None:
         """Keep a product. Where a sound one is kept already, by somebody faster, that one stays."""
@@ -191,7 +191,7 @@ class Cache:
             if isinstance(product, HasFiles):
                 files |= {str(path): file_digest(path) for path in product.cache_files()}
             (new / "manifest.json").write_text(json.dumps({"parts": dict(parts), "files": files}, indent=1))
-            with contextlib.suppress(Damaged):
+            with contextlib.suppress(CorruptEntryError):
                 if self.find(stage, key) is not None:
                     return
             with contextlib.suppress(OSError):  # aside with what is damaged, if nobody else did it
@@ -248,9 +248,9 @@ def _manifest(folder: Path) -> Mapping[str, Mapping[str, str]]:
         held = json.loads((folder / "manifest.json").read_bytes())
         parts, files = dict(held["parts"]), dict(held["files"])
     except OSError as error:
-        raise Damaged(f"its manifest cannot be read ({error.strerror})") from error
+        raise CorruptEntryError(f"its manifest cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise Damaged("its manifest is not what was written") from error
+        raise CorruptEntryError("its manifest is not what was written") from error
     if "product.pkl" not in files:
-        raise Damaged("its manifest is not what was written")
+        raise CorruptEntryError("its manifest is not what was written")
     return {"parts": parts, "files": files}

@@ -28,6 +28,7 @@ from rich.progress import (
 from rich.text import Text
 
 from orchestrator.artifacts import (
+    BatchResult,
     Dataset,
     Endpoint,
     Evaluation,
@@ -36,7 +37,6 @@ from orchestrator.artifacts import (
     Package,
     Probe,
     Proof,
-    Scored,
     Search,
     ServiceStatus,
     Split,
@@ -269,8 +269,8 @@ def _run(run: TrackedRun) -> str:
     return f"run {run.run_id}" if run.run_id else "not tracked"
 
 
-@_describes(Scored)
-def _scored(scored: Scored) -> str:
+@_describes(BatchResult)
+def _scored(scored: BatchResult) -> str:
     refused = f"; {scored.refused:,} refused, see {scored.reasons}" if scored.reasons else ""
     outside = _counts("values beyond training's range", scored.out_of_range)
     unseen = _counts("levels that training did not see", scored.unseen)

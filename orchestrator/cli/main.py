@@ -17,7 +17,7 @@ from orchestrator.cli.console import Console, curl_line
 from orchestrator.cli.result_file import Result
 from orchestrator.config import validate
 from orchestrator.config.estimator_checks import halves
-from orchestrator.engine.runner import Products
+from orchestrator.engine.runner import Artifacts
 from orchestrator.errors import OrchestratorError, Problem, SpecError
 from orchestrator.pipeline import Run, bind
 from orchestrator.reporting.scores import score_table
@@ -53,7 +53,7 @@ def main(config: Config, known: Sequence[Problem], folder: Path, *, compared: bo
         return None
     result = Result()
     run: Run | None = None
-    products: Any = {}
+    artifacts: Any = {}
     try:
         run = bind(RunSpec.parse(config), config)
         console = Console(verbose=run.spec.verbose)
@@ -63,14 +63,14 @@ def main(config: Config, known: Sequence[Problem], folder: Path, *, compared: bo
             console.plan(steps, _preview(run, trains=trains))
             return 0.0
         try:
-            products = run.start([console, result])
+            artifacts = run.start([console, result])
         except BaseException:
             _write_anyway(result, folder / RESULT)
             raise
-        result.write(folder / RESULT, products)
-        if Report in products and not compared:
-            console.table(score_table(products[Report]))
-        console.where(_where(run.spec, products, folder, config.overrides))
+        result.write(folder / RESULT, artifacts)
+        if Report in artifacts and not compared:
+            console.table(score_table(artifacts[Report]))
+        console.where(_where(run.spec, artifacts, folder, config.overrides))
     except OrchestratorError as error:
         sys.stderr.write(f"{_heading(error)}\n")
         return None
@@ -79,7 +79,7 @@ def main(config: Config, known: Sequence[Problem], folder: Path, *, compared: bo
             raise
         sys.stderr.write(f"{result.failed or 'run'} failed: {one_line_of(error)}{_kept_traceback(error, folder)}\n")
         return None
-    return products[Report].metrics[f"mean_test_{run.spec.search.refit}"] if Report in products else 0.0
+    return artifacts[Report].metrics[f"mean_test_{run.spec.search.refit}"] if Report in artifacts else 0.0
 
 
 def _write_anyway(result: Result, file: Path) -> None:
@@ -145,18 +145,18 @@ def _preview(run: Run, *, trains: bool) -> dict[str, str]:
     }
 
 
-def _where(spec: RunSpec, products: Products, folder: Path, overrides: Sequence[str]) -> dict[str, str]:
+def _where(spec: RunSpec, artifacts: Artifacts, folder: Path, overrides: Sequence[str]) -> dict[str, str]:
     again = command(*filter(_about_the_service, overrides))
     notes: dict[str, str] = {}
-    if Endpoint in products:
-        endpoint = products[Endpoint]
+    if Endpoint in artifacts:
+        endpoint = artifacts[Endpoint]
         notes["scoring URI"] = endpoint.url
         notes["try it"] = curl_line(endpoint, f"{again} stages=keys")
         if endpoint.auth:
             notes["keys"] = f"{again} stages=keys"
         notes["stop it"] = f"{again} stages=remove"
-    if Package in products or ModelVersion in products:
-        package = products[Package] if Package in products else products[ModelVersion].package
+    if Package in artifacts or ModelVersion in artifacts:
+        package = artifacts[Package] if Package in artifacts else artifacts[ModelVersion].package
         notes["package"] = str(package.path)
     uri = spec.tracking.options.get("tracking_uri")
     if uri and "train" in spec.stages:

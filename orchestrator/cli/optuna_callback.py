@@ -29,7 +29,7 @@ NOTHING = (
 ONE_MODEL = "search=optuna: chooses parameters of one model; sweep models in commands of their own"
 
 
-class Guide(Callback):
+class OptunaCallback(Callback):
     """Gives the sweeper what it chooses from, and tells after the sweep how to go on with the best."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:

@@ -7,7 +7,17 @@ import math
 from pathlib import Path
 from typing import Any
 
-from orchestrator.artifacts import Dataset, Endpoint, ModelVersion, Package, Probe, Refusals, Report, Scored, TrackedRun
+from orchestrator.artifacts import (
+    BatchResult,
+    Dataset,
+    Endpoint,
+    ModelVersion,
+    Package,
+    Probe,
+    Refusals,
+    Report,
+    TrackedRun,
+)
 from orchestrator.events import Event, RunFinished, StepFailed, StepFinished
 
 
@@ -32,17 +42,17 @@ class Result:
         elif isinstance(event, RunFinished):
             self._error = event.error
 
-    def write(self, path: Path, products: Any) -> None:
-        """Write the file; ``products`` are the run's by type, and those it did not make are null."""
-        report = self._find(Report, products)
-        version = self._find(ModelVersion, products)
-        run = version or self._find(TrackedRun, products)
-        package = self._find(Package, products) or (version and version.package)
+    def write(self, path: Path, artifacts: Any) -> None:
+        """Write the file; ``artifacts`` are the run's by type, and those it did not make are null."""
+        report = self._find(Report, artifacts)
+        version = self._find(ModelVersion, artifacts)
+        run = version or self._find(TrackedRun, artifacts)
+        package = self._find(Package, artifacts) or (version and version.package)
         # a test that fails takes the endpoint down again
-        endpoint = self._find(Endpoint, products) if self._error is None else None
-        probe = self._find(Probe, products)
-        scored = self._find(Scored, products)
-        dataset = self._find(Dataset, products)
+        endpoint = self._find(Endpoint, artifacts) if self._error is None else None
+        probe = self._find(Probe, artifacts)
+        scored = self._find(BatchResult, artifacts)
+        dataset = self._find(Dataset, artifacts)
         result = {
             "run_id": run and run.run_id,
             "model": version and {"name": version.name, "version": version.version},
@@ -66,8 +76,8 @@ class Result:
         temporary.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
         temporary.replace(path)
 
-    def _find(self, kind: Any, products: Any) -> Any:
-        return products[kind] if kind in products else self._made.get(kind)
+    def _find(self, kind: Any, artifacts: Any) -> Any:
+        return artifacts[kind] if kind in artifacts else self._made.get(kind)
 
 
 def _refusals(refusals: Refusals | None) -> dict[str, Any] | None:

@@ -30,7 +30,7 @@ class RememberFolder(Callback):
 
 
 @dataclass(frozen=True)
-class Job:
+class SweepJob:
     """One job of a sweep; ``score`` is the winner's cross-validated mean and deviation, and the hold-out's figure."""
 
     number: str
@@ -70,7 +70,7 @@ def _job_folders(sweep: Path) -> list[Path]:
     return sorted(numbered, key=lambda path: int(path.name))
 
 
-def _read(folder: Path) -> Job:
+def _read(folder: Path) -> SweepJob:
     """One job's result; a job whose configuration is wrong has none."""
     overrides, result = folder / ".hydra" / "overrides.yaml", folder / "result.json"
     typed = yaml.safe_load(overrides.read_text()) if overrides.exists() else []
@@ -79,4 +79,4 @@ def _read(folder: Path) -> Job:
     )
     metric, metrics = found.get("refit") or "", found.get("metrics") or {}
     score = tuple(metrics.get(f"{kind}_{metric}", math.nan) for kind in ("mean_test", "std_test", "holdout"))
-    return Job(folder.name, [each.removeprefix("++") for each in typed], metric, score, found.get("error") or "")
+    return SweepJob(folder.name, [each.removeprefix("++") for each in typed], metric, score, found.get("error") or "")

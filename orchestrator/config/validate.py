@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.azure.auth import half_principal
-from orchestrator.caching.cache import Cache, Damaged, digest, source_of, versions_of
+from orchestrator.caching.cache import Cache, CorruptEntryError, digest, source_of, versions_of
 from orchestrator.config import azure_checks, data_file_checks, estimator_checks
 from orchestrator.deploy.rollout import serves
 from orchestrator.deploy.target import Target
@@ -26,7 +26,7 @@ from orchestrator.errors import Problem, SpecError
 from orchestrator.spec.components import component_problems, locate
 from orchestrator.spec.messages import nearest
 from orchestrator.spec.run_spec import BatchSpec, Component, RunSpec
-from orchestrator.tracking.tracker import Checking, Tracker
+from orchestrator.tracking.tracker import SupportsStoreCheck, Tracker
 
 
 class Stage:
@@ -37,14 +37,14 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Checked:
+class PassedChecks:
     """What is remembered of an estimator, transformers and scorers that were found right."""
 
     key: str
 
 
 @dataclass
-class Told:
+class ReportedPaths:
     """The places that are known to be wrong. What only follows from them is not told again.
 
     ``sources`` says which keys the value at a place was made from: ``${seed}`` in one makes it follow from ``seed``.
@@ -82,7 +82,7 @@ class Told:
 
 def problems(config: Mapping[str, Any], known: Iterable[Problem] = ()) -> Iterator[Problem]:
     """Every mistake in a composed configuration, those that need no estimator first; ``known`` ones were found before."""
-    told = Told(getattr(config, "sources", {}))
+    told = ReportedPaths(getattr(config, "sources", {}))
     spec, broken, found = _parsed(config)
     unresolved = {problem.at: problem for problem in getattr(config, "problems", ())}
     known = list(known)
@@ -292,7 +292,7 @@ def _unwritable(spec: RunSpec) -> Iterable[Problem]:
         found = locate(spec.tracking.target, "tracking._target_")
     except SpecError:  # it is known already
         return []
-    writes = "train" in spec.stages and isinstance(found, type) and issubclass(found, Checking)
+    writes = "train" in spec.stages and isinstance(found, type) and issubclass(found, SupportsStoreCheck)
     return found.problems(spec) if writes else []
 
 
@@ -308,7 +308,7 @@ def _estimator(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Probl
     """What needs the estimator's import, unless the very same was found right before."""
     parts = _parts(spec)
     key = digest(parts)
-    with contextlib.suppress(Damaged):  # a damaged memory is no memory
+    with contextlib.suppress(CorruptEntryError):  # a damaged memory is no memory
         if parts and cache.find("checks", key):
             return
     found = False
@@ -317,7 +317,7 @@ def _estimator(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Probl
         yield problem
     if parts and remember and not found:
         with contextlib.suppress(OSError):
-            cache.save("checks", key, parts, Checked(key))
+            cache.save("checks", key, parts, PassedChecks(key))
 
 
 def _parts(spec: RunSpec) -> Mapping[str, str]:

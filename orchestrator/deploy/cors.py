@@ -31,8 +31,8 @@ def _as_sent(text: str) -> str:
     return host if usual else f"{host}:{port}"
 
 
-Origin = Annotated[str, AfterValidator(_as_sent)]
-Origins = tuple[Origin, ...]
+PackageProvenance = Annotated[str, AfterValidator(_as_sent)]
+Origins = tuple[PackageProvenance, ...]
 
 
 def variables(origins: Sequence[str]) -> Mapping[str, str]:

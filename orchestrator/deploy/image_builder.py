@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.artifacts import Package
-from orchestrator.deploy.target import Building, Target
-from orchestrator.events import Notes
+from orchestrator.deploy.target import BuildsImage, Target
+from orchestrator.events import ProgressMixin
 from orchestrator.resolving.libraries import Libraries, check
 
 
-class ImageBuilder(Notes):
-    """Makes a target :class:`~orchestrator.deploy.target.Building`; it says what its image installs."""
+class ImageBuilder(ProgressMixin):
+    """Makes a target :class:`~orchestrator.deploy.target.BuildsImage`; it says what its image installs."""
 
     state_dir: Path
 
@@ -40,7 +40,7 @@ class ImageCheck:
 
     def __call__(self, package: Package) -> None:
         """Raise a DeployError if the package's libraries cannot be installed together."""
-        if isinstance(self.target, Building):
+        if isinstance(self.target, BuildsImage):
             self.target.check_image(package)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from orchestrator.artifacts import Endpoint, Keys, ModelVersion, Package, ServiceStatus
-from orchestrator.deploy.target import Undone
+from orchestrator.deploy.target import RollbackResult
 from orchestrator.errors import DeployError
 
 
@@ -19,7 +19,7 @@ class Service:
 
 
 @dataclass(frozen=True)
-class Fake:
+class InMemoryTarget:
     """A service in ``services``, which several fakes may share as commands share a machine.
 
     ``fails`` makes every deployment fail with that text; ``calls`` lists the methods called that change something.
@@ -48,17 +48,17 @@ class Fake:
             self._deployed.append(old)
         return new
 
-    def rollback(self) -> Undone:
+    def rollback(self) -> RollbackResult:
         """Put back what the last deployment replaced."""
         self.calls.append("rollback")
         if not self._is_mine():
-            return Undone.NOTHING
+            return RollbackResult.NOTHING
         former = self._deployed.pop().former
         if former is None:
             del self.services[self.service_name]
-            return Undone.REMOVED
+            return RollbackResult.REMOVED
         self.services[self.service_name] = replace(former, former=None)
-        return Undone.FORMER
+        return RollbackResult.FORMER
 
     def accept(self) -> None:
         """Keep what the last deployment put there."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from orchestrator.artifacts import ModelVersion, Package, ServiceStatus
-from orchestrator.deploy.target import Undone
+from orchestrator.deploy.target import RollbackResult
 from orchestrator.errors import DeployError
 
 
@@ -18,9 +18,9 @@ class NoTarget:
         """Refuse: there is nowhere to deploy to."""
         self._refuse()
 
-    def rollback(self) -> Undone:
+    def rollback(self) -> RollbackResult:
         """Nothing was changed."""
-        return Undone.NOTHING
+        return RollbackResult.NOTHING
 
     def accept(self) -> None:
         """Nothing was deployed."""

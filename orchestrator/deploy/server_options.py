@@ -13,24 +13,24 @@ from orchestrator.deploy.cors import Origins
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serving:
+class ServerOptions:
     """Each of these is an option of the server, which has the same defaults; its ``--help`` tells what they mean."""
 
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     max_bytes: Annotated[int, Field(ge=1)] = 64 * 2**20
-    max_waiting: Annotated[int, Field(ge=1)] = 128
-    body_seconds: Annotated[float, Field(gt=0)] = 20
-    scoring_seconds: Annotated[float, Field(gt=0)] = 60
+    max_queued_requests: Annotated[int, Field(ge=1)] = 128
+    body_timeout_seconds: Annotated[float, Field(gt=0)] = 20
+    scoring_timeout_seconds: Annotated[float, Field(gt=0)] = 60
     allow_origins: Origins = ()
 
     @property
     def limits(self) -> str:
         """The command line of those that are not the default: a server of an older package may not know them."""
-        chosen = {field.name: getattr(self, field.name) for field in fields(Serving)}
+        chosen = {field.name: getattr(self, field.name) for field in fields(ServerOptions)}
         chosen["allow_origins"] = ",".join(self.allow_origins)
         return " ".join(
             f"--{field.name.replace('_', '-')} {chosen[field.name]}"
-            for field in fields(Serving)
+            for field in fields(ServerOptions)
             if chosen[field.name] != (field.default or "")
         )
 

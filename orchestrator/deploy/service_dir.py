@@ -15,14 +15,14 @@ import psutil
 
 from orchestrator.artifacts import Keys
 from orchestrator.deploy.local.process import CONTROL
-from orchestrator.deploy.local.state import strays, write_private
+from orchestrator.deploy.local.state import find_server_processes, write_private
 from orchestrator.errors import DeployError
 
 LOCK_SECONDS = 600  # parallel jobs of a sweep may queue for one service
 KEPT_LOGS = 10
 
 
-class Folder:
+class ServiceDirectory:
     """Where one service keeps what lasts; only its owner may look in."""
 
     def __init__(self, path: Path) -> None:
@@ -45,9 +45,9 @@ class Folder:
                 "wait for it or end it"
             ) from None
 
-    def strays(self) -> list[psutil.Process]:
+    def find_server_processes(self) -> list[psutil.Process]:
         """Servers of this service that run, whatever the record says."""
-        return strays(self.path)
+        return find_server_processes(self.path)
 
     def forget(self) -> None:
         """Nothing runs here any more. The logs stay: they may tell why."""

@@ -50,7 +50,7 @@ def valid_service_name(name: str) -> str:
 ServiceName = Annotated[str, AfterValidator(_service_name)]
 
 
-class Undone(Enum):
+class RollbackResult(Enum):
     """What a rollback did, in the words of the error that made it necessary."""
 
     FORMER = "the former service was put back"
@@ -68,7 +68,7 @@ class Target(Protocol):
         """Make it so: serve this package and answer once it is ready; the same package alive is left alone."""
         ...
 
-    def rollback(self) -> Undone:
+    def rollback(self) -> RollbackResult:
         """Undo the last :meth:`deploy` of this object: the former service is back, or none is. Tell which.
 
         A service that was never accepted counts as deployed by whoever deploys it again: its own command was killed
@@ -102,7 +102,7 @@ class Target(Protocol):
 
 
 @runtime_checkable
-class Building(Protocol):
+class BuildsImage(Protocol):
     """A target that builds an image of the package's libraries."""
 
     def check_image(self, package: Package) -> None:
@@ -111,7 +111,7 @@ class Building(Protocol):
 
 
 @runtime_checkable
-class Rotating(Protocol):
+class SupportsKeyRotation(Protocol):
     """A target whose keys can be changed while the service runs."""
 
     def rotate_keys(self) -> Keys:
@@ -120,7 +120,7 @@ class Rotating(Protocol):
 
 
 @runtime_checkable
-class Shifting(Protocol):
+class SupportsTrafficShift(Protocol):
     """A target that can serve two packages at once and share the requests between them."""
 
     def shift(self, check: Callable[[ModelVersion], None]) -> ModelVersion | None:
@@ -133,7 +133,7 @@ class Shifting(Protocol):
 
 
 @runtime_checkable
-class Preflight(Protocol):
+class SupportsPreflight(Protocol):
     """A target that can find out early what would make a deployment fail."""
 
     def preflight(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from orchestrator.diagnostics.diagnose import diagnose
 from orchestrator.diagnostics.evidence import Diagnosis, Evidence, Kind
-from orchestrator.diagnostics.keeping import masked, save
+from orchestrator.diagnostics.keeping import save
 from orchestrator.diagnostics.report import tell
 
-__all__ = ["Diagnosis", "Evidence", "Kind", "diagnose", "masked", "save", "tell"]
+__all__ = ["Diagnosis", "Evidence", "Kind", "diagnose", "save", "tell"]

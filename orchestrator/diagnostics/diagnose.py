@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 
 from orchestrator.diagnostics.evidence import Diagnosis, Evidence, Source
-from orchestrator.diagnostics.keeping import masked
 from orchestrator.diagnostics.log_parser import Line, read
 from orchestrator.diagnostics.matcher import TABLES, findings
 from orchestrator.diagnostics.remedies import words
-from orchestrator.diagnostics.rules import Finding, Weight
+from orchestrator.diagnostics.rules import Confidence, Finding
+from orchestrator.redaction import redact
 
 SHOWN = 5
 _WELL = {"healthy", "running", "succeeded"}
@@ -26,16 +26,16 @@ _FRAME = re.compile(r"^\s*\w+:$|Service deployment polling|InnerException|ErrorR
 
 def diagnose(evidence: Evidence) -> Diagnosis:
     """The one cause that the evidence proves, or "unknown" with the first error lines."""
-    texts = {source: read(source, masked(text)) for source, text in evidence.texts().items()}
+    texts = {source: read(source, redact(text)) for source, text in evidence.texts().items()}
     lines = [line for found in texts.values() for line in found]
     if _nothing_failed(evidence):
         return _unknown("Unknown: nothing says that anything failed", lines)
     found = findings(evidence, texts)
-    heaviest = max((finding.rule.weight for finding in found), default=Weight.SYMPTOM)
+    heaviest = max((finding.rule.weight for finding in found), default=Confidence.SYMPTOM)
     counting = [finding for finding in found if finding.rule.weight == heaviest]
     if not counting:
         return _unknown("Unknown, here are the first error lines", lines)
-    if heaviest > Weight.SYMPTOM and len({finding.rule.kind for finding in counting}) > 1:
+    if heaviest > Confidence.SYMPTOM and len({finding.rule.kind for finding in counting}) > 1:
         both = [finding.line for finding in counting]
         return _unknown("Unknown (more than one cause fits), here are the first error lines", lines, both)
     chosen = min(counting, key=_importance)

@@ -46,7 +46,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Raised:
+class LoggedException:
     """An exception at the end of a traceback. ``handled``: another one came while this one was dealt with."""
 
     line: Line
@@ -60,7 +60,7 @@ class Raised:
         return bool(found and _WRAPPERS.search(found["type"]))
 
 
-Chain = tuple[Raised, ...]  # exceptions that led from one to the next
+Chain = tuple[LoggedException, ...]  # exceptions that led from one to the next
 
 
 def read(source: Source, text: str) -> list[Line]:
@@ -78,12 +78,12 @@ def chains(lines: Sequence[Line]) -> list[Chain]:
     """Every chain of tracebacks, or else the lone last lines of tracebacks whose heads were cut off."""
     found = [tuple(chain) for chain in _chains(lines) if not all(raised.wraps for raised in chain)]
     if not any(_HEAD in line.text for line in lines):
-        found = [(Raised(line, ""),) for line in lines if not line.quiet and _NAMED.match(line.text.strip())]
+        found = [(LoggedException(line, ""),) for line in lines if not line.quiet and _NAMED.match(line.text.strip())]
     return found
 
 
-def _chains(lines: Sequence[Line]) -> Iterator[list[Raised]]:
-    chain: list[Raised] = []
+def _chains(lines: Sequence[Line]) -> Iterator[list[LoggedException]]:
+    chain: list[LoggedException] = []
     joined = harmless = False
     rest = iter(lines)
     for line in rest:
@@ -108,14 +108,14 @@ def _chains(lines: Sequence[Line]) -> Iterator[list[Raised]]:
         yield chain
 
 
-def _raised(rest: Iterator[Line]) -> Raised | None:
+def _raised(rest: Iterator[Line]) -> LoggedException | None:
     """The exception that ends the traceback whose head was just read."""
     frames = []
     for line in rest:
         if line.text[:1].isspace() or line.text.startswith("File ") or not _EXCEPTION.match(line.text):
             frames.append(line.text)
         else:
-            return Raised(line, "\n".join(frames))
+            return LoggedException(line, "\n".join(frames))
     return None
 
 

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.diagnostics.evidence import Evidence, Source
-from orchestrator.diagnostics.log_parser import Chain, Line, Raised, after, chains
-from orchestrator.diagnostics.rules import Finding, Rule, Weight
+from orchestrator.diagnostics.log_parser import Chain, Line, LoggedException, after, chains
+from orchestrator.diagnostics.rules import Confidence, FailureRule, Finding
 from orchestrator.diagnostics.tables import image_build, platform_refusals, startup
 
 TABLES = (*startup.EXCEPTIONS, *startup.WRITTEN, *image_build.RULES, *platform_refusals.RULES)
-RAISED = Rule("crash_loop", re.compile(r".*"), "{quoted}", "{mend}", Weight.EXCEPTION)
+RAISED = FailureRule("crash_loop", re.compile(r".*"), "{quoted}", "{mend}", Confidence.EXCEPTION)
 _STARTED = re.compile(
     r"CrashLoopBackOff|Error in entry script|container application crashed|died while starting|"
     r"[Ee]xited with (?:exit )?code"
@@ -53,15 +53,17 @@ def findings(evidence: Evidence, texts: Mapping[Source, Sequence[Line]]) -> list
     if _BUILT.search(evidence.error):
         return building
     refused = _in_lines(requests, [*error, *state])
-    if any(found.rule.weight == Weight.CAUSE for found in refused):
+    if any(found.rule.weight == Confidence.CAUSE for found in refused):
         return refused
     both = [*refused, *building, *starting]
     # a state alone says little next to an answer that no rule knows
-    return [found for found in both if found.line.source != "state" or found.rule.weight > Weight.SYMPTOM or not error]
+    return [
+        found for found in both if found.line.source != "state" or found.rule.weight > Confidence.SYMPTOM or not error
+    ]
 
 
 def _is_an_end(finding: Finding) -> bool:
-    return finding.rule.weight <= Weight.HINT and finding.rule.kind != "timeout_unhealthy"
+    return finding.rule.weight <= Confidence.HINT and finding.rule.kind != "timeout_unhealthy"
 
 
 def _quoted(error: Sequence[Line]) -> list[Line]:
@@ -69,7 +71,7 @@ def _quoted(error: Sequence[Line]) -> list[Line]:
     return [replace(line, text=match["said"]) for line in error if (match := _QUOTED.search(line.text))]
 
 
-def _in_lines(rules: Iterable[Rule], lines: Sequence[Line]) -> list[Finding]:
+def _in_lines(rules: Iterable[FailureRule], lines: Sequence[Line]) -> list[Finding]:
     return [
         Finding(rule, line, match)
         for rule in rules
@@ -89,24 +91,24 @@ def _first_of_each(found: Iterable[Finding]) -> list[Finding]:
     return list(first.values())
 
 
-def _also(rule: Rule, lines: Sequence[Line]) -> bool:
+def _also(rule: FailureRule, lines: Sequence[Line]) -> bool:
     return rule.also is None or any(rule.also.search(line.text) for line in lines)
 
 
-def _outlived(rule: Rule, line: Line, lines: Sequence[Line]) -> bool:
+def _outlived(rule: FailureRule, line: Line, lines: Sequence[Line]) -> bool:
     later = (other for other in lines if other.source == line.source and other.number > line.number)
     return rule.outlived is not None and any(rule.outlived.search(other.text) for other in later)
 
 
-def _in_chains(rules: Sequence[Rule], traces: Sequence[Chain], log: Sequence[Line]) -> list[Finding]:
+def _in_chains(rules: Sequence[FailureRule], traces: Sequence[Chain], log: Sequence[Line]) -> list[Finding]:
     """What ended the process: the last chain. An earlier one of another kind makes it doubtful, and so counts too."""
     found = [_in_chain(rules, chain, log) for chain in traces]
-    if any(finding.rule.weight == Weight.CAUSE for finding in found):
-        found[-1] = replace(found[-1], rule=replace(found[-1].rule, weight=Weight.CAUSE))
+    if any(finding.rule.weight == Confidence.CAUSE for finding in found):
+        found[-1] = replace(found[-1], rule=replace(found[-1].rule, weight=Confidence.CAUSE))
     return found
 
 
-def _in_chain(rules: Sequence[Rule], chain: Chain, log: Sequence[Line]) -> Finding:
+def _in_chain(rules: Sequence[FailureRule], chain: Chain, log: Sequence[Line]) -> Finding:
     """The first rule that fits the last exception that was not handled, or one that led to it."""
     own = [raised for raised in chain if not raised.wraps] or list(chain)
     for raised in reversed([raised for raised in own if not raised.handled]):
@@ -118,7 +120,7 @@ def _in_chain(rules: Sequence[Rule], chain: Chain, log: Sequence[Line]) -> Findi
     return Finding(RAISED, line, match)
 
 
-def _in_raised(rules: Sequence[Rule], raised: Raised, log: Sequence[Line]) -> Iterator[Finding]:
+def _in_raised(rules: Sequence[FailureRule], raised: LoggedException, log: Sequence[Line]) -> Iterator[Finding]:
     for rule in rules:
         match = rule.pattern.search(raised.line.text.strip())
         if match and (rule.frames is None or rule.frames.search(raised.frames)) and _also(rule, log):

@@ -13,7 +13,7 @@ from orchestrator.diagnostics.log_parser import Line
 CLOUD = ("aci", "managed", "aks")  # the targets behind a cloud's door
 
 
-class Weight(IntEnum):
+class Confidence(IntEnum):
     """How much a line proves. Only the heaviest lines found count."""
 
     SYMPTOM = 0  # what follows from any cause: the container crashed, the image is not there
@@ -23,7 +23,7 @@ class Weight(IntEnum):
 
 
 @dataclass(frozen=True)
-class Rule:
+class FailureRule:
     """``cause`` and ``remedy`` are templates over the pattern's groups and the words of :mod:`.wording`.
 
     ``also`` must be found somewhere in the same text, ``frames`` in an exception's traceback; a later line that fits
@@ -34,7 +34,7 @@ class Rule:
     pattern: re.Pattern[str]
     cause: str
     remedy: str
-    weight: Weight = Weight.CAUSE
+    weight: Confidence = Confidence.CAUSE
     quiet: bool = False
     frames: re.Pattern[str] | None = None
     also: re.Pattern[str] | None = None
@@ -46,7 +46,7 @@ class Rule:
 class Finding:
     """A rule, the line that it was found in, and the frames of the traceback that ends with it."""
 
-    rule: Rule
+    rule: FailureRule
     line: Line
     match: re.Match[str]
     frames: str = ""
@@ -58,14 +58,14 @@ def line(
     cause: str,
     remedy: str,
     *,
-    weight: Weight = Weight.CAUSE,
+    weight: Confidence = Confidence.CAUSE,
     quiet: bool = False,
     also: str = "",
     outlived: str = "",
     targets: Sequence[str] = (),
-) -> Rule:
+) -> FailureRule:
     """A rule for a line that somebody wrote."""
-    return Rule(
+    return FailureRule(
         kind,
         re.compile(pattern),
         cause,
@@ -87,7 +87,7 @@ def raised(
     frames: str = "",
     also: str = "",
     targets: Sequence[str] = (),
-) -> Rule:
+) -> FailureRule:
     """A rule for an exception that ended a process."""
     return replace(line(kind, pattern, cause, remedy, also=also, targets=targets), frames=_pattern(frames))
 

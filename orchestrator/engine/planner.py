@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.caching.cache import Parts, Unfinished, digest, has_parts, parts_of, purity
+from orchestrator.caching.cache import CheckpointDir, Parts, digest, has_parts, parts_of, purity
 from orchestrator.caching.fingerprints import origin_of, sources_in, versions_of
 from orchestrator.errors import PlanError
 from orchestrator.events import Progress
 
 Stages = Mapping[str, Callable[..., Any]]
 Given = Mapping[Any, Any]
-OF_THE_RUN = (Progress, Unfinished)  # what the engine itself gives to any stage; no input, and in no key
+OF_THE_RUN = (Progress, CheckpointDir)  # what the engine itself gives to any stage; no input, and in no key
 
 
 @dataclass(frozen=True)

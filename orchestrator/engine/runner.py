@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.caching.cache import Cache, Damaged, Entry, Unfinished
+from orchestrator.caching.cache import Cache, CheckpointDir, CorruptEntryError, Entry
 from orchestrator.engine.planner import OF_THE_RUN, Given, Key, Stages, Step, keys_of, label, plan
 from orchestrator.events import (
     Event,
@@ -29,7 +29,7 @@ from orchestrator.events import (
     StepStarted,
 )
 
-__all__ = ["Given", "Prepared", "Products", "Stages", "Step", "label", "plan", "prepare", "run"]
+__all__ = ["Artifacts", "Given", "Stages", "Step", "StepDecision", "label", "plan", "prepare", "run"]
 
 EVERY_TIME = "every time"
 FIRST_TIME = "not in the cache yet"
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Prepared:
+class StepDecision:
     """A step and what is told about it; its key if it is pure, its cache entry if there is one.
 
     ``needed``: a step that runs takes its product.
@@ -51,7 +51,7 @@ class Prepared:
     needed: bool
 
 
-def prepare(steps: Sequence[Step], given: Given, cache: Cache | None) -> tuple[Prepared, ...]:
+def prepare(steps: Sequence[Step], given: Given, cache: Cache | None) -> tuple[StepDecision, ...]:
     """Which steps are cached and why the others are not, without running or changing anything.
 
     A pure step that is not kept runs only if a step that runs takes its product.
@@ -71,7 +71,7 @@ def prepare(steps: Sequence[Step], given: Given, cache: Cache | None) -> tuple[P
             takers |= dict.fromkeys(step.takes.values(), step.name)
         takes = tuple(label(kind) for kind in step.takes.values() if kind not in OF_THE_RUN)
         told = StepPlan(step.name, takes, label(step.gives), cached=entry is not None or idle, why=why)
-        prepared.append(Prepared(step, told, key, entry, taker is not None))
+        prepared.append(StepDecision(step, told, key, entry, taker is not None))
     return tuple(reversed(prepared))
 
 
@@ -81,7 +81,7 @@ def _look_up(step: Step, key: Key | None, cache: Cache | None) -> tuple[Entry | 
         return None, ""
     try:
         entry = cache.find(step.name, key.digest)
-    except Damaged as damage:
+    except CorruptEntryError as damage:
         return None, f"its cache entry is damaged: {damage}"
     if entry is not None:
         return entry, ""
@@ -89,7 +89,7 @@ def _look_up(step: Step, key: Key | None, cache: Cache | None) -> tuple[Entry | 
     return None, f"changed: {changes}" if changes else FIRST_TIME
 
 
-class Products:
+class Artifacts:
     """What a run has made, by type. A cached product that no step takes is loaded when it is first asked for."""
 
     def __init__(self, steps: Sequence[Step], given: Given, observers: Sequence[Observer], cache: Cache | None) -> None:
@@ -111,7 +111,7 @@ class Products:
                 self._execute(item, damage or "asked for after all")
         return self._values[kind]
 
-    def make(self, item: Prepared) -> None:
+    def make(self, item: StepDecision) -> None:
         """Run a step, or load what is kept of it if a step that runs takes that."""
         started = time.perf_counter()
         if item.step.gives in self._values:  # another step asked for it
@@ -123,19 +123,19 @@ class Products:
             self._note(item)
             self.tell(StepFinished(item.told, time.perf_counter() - started))
 
-    def _load(self, item: Prepared) -> str:
+    def _load(self, item: StepDecision) -> str:
         """Load what is kept of a step, if anything; the reason why it does not load."""
         if item.entry is None or self._cache is None:
             return ""
         try:
             self._values[item.step.gives] = self._cache.load(item.entry)
-        except Damaged as damage:
+        except CorruptEntryError as damage:
             return f"its cache entry is damaged: {damage}"
         return ""
 
-    def _execute(self, item: Prepared, why: str) -> None:
+    def _execute(self, item: StepDecision, why: str) -> None:
         takes = item.step.takes
-        own = {Progress: Progress(self.tell), Unfinished: Unfinished(self._unfinished(item))}
+        own = {Progress: Progress(self.tell), CheckpointDir: CheckpointDir(self._unfinished(item))}
         arguments = {name: own[kind] if kind in own else self[kind] for name, kind in takes.items()}
         told = replace(item.told, cached=False, why=why)
         self.tell(StepStarted(told))
@@ -151,12 +151,12 @@ class Products:
             self._values[item.step.gives] = product
         self.tell(StepFinished(told, seconds, product))
 
-    def _unfinished(self, item: Prepared) -> Path | None:
+    def _unfinished(self, item: StepDecision) -> Path | None:
         if item.key is None or not item.key.keep or self._cache is None:
             return None
         return self._cache.unfinished(item.step.name, item.key.digest)
 
-    def _keep(self, item: Prepared, product: Any) -> str:
+    def _keep(self, item: StepDecision, product: Any) -> str:
         """Keep what a step made, if it is worth that; the reason why it cannot be kept, which fails no run."""
         if item.key is None or not item.key.keep or self._cache is None:
             return ""
@@ -172,7 +172,7 @@ class Products:
             return f"not kept: {type(error).__name__}: {' '.join(str(error).split())}"
         return ""
 
-    def _note(self, item: Prepared) -> None:
+    def _note(self, item: StepDecision) -> None:
         """Note a product of the cache as used, so that the next run of this name is compared with this one."""
         if self._cache is not None and item.entry is not None and item.key is not None:
             self._cache.used(item.step.name, item.key.parts)
@@ -198,19 +198,19 @@ class Products:
 
 def run(
     steps: Sequence[Step], given: Given, observers: Sequence[Observer] = (), cache: Cache | None = None
-) -> Products:
+) -> Artifacts:
     """Run the steps in order and give what they made; steps the cache holds are skipped.
 
     ``RunFinished`` is told however the run ends, to every observer, even where one of them raises.
     """
     started = time.perf_counter()
-    products = Products(steps, given, observers, cache)
+    artifacts = Artifacts(steps, given, observers, cache)
     try:
-        products.tell(RunStarted(tuple(item.told for item in products.prepared)))
-        for item in products.prepared:
-            products.make(item)
+        artifacts.tell(RunStarted(tuple(item.told for item in artifacts.prepared)))
+        for item in artifacts.prepared:
+            artifacts.make(item)
     except BaseException as error:
-        products.end(RunFinished(time.perf_counter() - started, error))
+        artifacts.end(RunFinished(time.perf_counter() - started, error))
         raise
-    products.end(RunFinished(time.perf_counter() - started))
-    return products
+    artifacts.end(RunFinished(time.perf_counter() - started))
+    return artifacts

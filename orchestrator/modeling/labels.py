@@ -1,7 +1,7 @@
 """Labels in parameters: the configuration names the target's own labels, and estimators are fitted on their codes.
 
 Every parameter of scikit-learn's (and of what keeps its contract) that names labels or depends on their order stands in
-one of the three tables below, wherever it is in the pipeline or in the grid. :class:`Coding` turns its value into what
+one of the three tables below, wherever it is in the pipeline or in the grid. :class:`LabelEncoding` turns its value into what
 the estimator needs, and back into what people read.
 """
 
@@ -69,7 +69,7 @@ def _value(written: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Coding:
+class LabelEncoding:
     """The labels of a target in the order of their codes."""
 
     classes: tuple[Any, ...]
@@ -150,7 +150,7 @@ def encode_search(search: Any, classes: tuple[Any, ...] | None) -> None:
     """Set codes for labels in the pipeline and the grid of an unfitted search; nothing where nothing is classified."""
     if classes is None:
         return
-    coding = Coding(classes)
+    coding = LabelEncoding(classes)
     search.estimator.set_params(
         **{name: coding.encode(name, value) for name, value in _parameters(search.estimator).items()}
     )
@@ -180,7 +180,7 @@ def label_problems(search: Any, classes: tuple[Any, ...] | None) -> Iterator[Pro
 
 def _problems(at: str, name: str, value: Any, classes: tuple[Any, ...]) -> Iterator[Problem]:
     try:
-        Coding(classes).encode(name, value)
+        LabelEncoding(classes).encode(name, value)
     except UnknownLabelError as error:
         yield Problem(at, str(error))
 

@@ -19,7 +19,7 @@ LISTED = 5  # columns in a message; result.json has all
 
 
 @dataclass(frozen=True)
-class Checked:
+class HoldoutCheck:
     """A table's ``columns`` as a request holds them, and which rows ``fit`` (n_rows,); a refused cell stays as it is."""
 
     columns: dict[str, list[Any]]
@@ -32,7 +32,7 @@ class Checked:
         return [row for row, fits in enumerate(self.fit) if fits]
 
 
-def checked(frame: pd.DataFrame, columns: Iterable[Column]) -> Checked:
+def checked(frame: pd.DataFrame, columns: Iterable[Column]) -> HoldoutCheck:
     """Check every row (n_rows, n_columns) as an endpoint with these columns would."""
     import numpy as np  # heavy, and the console needs only the words of this module
 
@@ -53,7 +53,7 @@ def checked(frame: pd.DataFrame, columns: Iterable[Column]) -> Checked:
             counts[reason] += 1
         if counts:
             reasons[column.name] = dict(counts)
-    return Checked(values, fit, Refusals(len(frame), int((~fit).sum()), reasons, examples))
+    return HoldoutCheck(values, fit, Refusals(len(frame), int((~fit).sum()), reasons, examples))
 
 
 def as_new(contract: Contract) -> list[Column]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from orchestrator.artifacts import ModelVersion, Origin, Package, Report
+from orchestrator.artifacts import ModelVersion, Package, PackageProvenance, Report
 
 KEPT = 1000  # versions of one model
 LOCK_SECONDS = 60  # a record is written in milliseconds
@@ -85,7 +85,7 @@ def _file(state_dir: Path, model: str) -> Path:
 
 def _read(model: str, held: Mapping[str, Any]) -> Registered:
     package = Package(Path(held["path"]), held["fingerprint"], model)
-    origin, memory = Origin(**held.get("origin", {})), int(held.get("memory_bytes", 0))
+    origin, memory = PackageProvenance(**held.get("origin", {})), int(held.get("memory_bytes", 0))
     version = ModelVersion(model, held["version"], held["run_id"], package, memory, origin)
     known = {name: held[name] for name in ("refit", "score", "data", "sweep") if name in held}
     return Registered(version, held.get("where", ""), **known)

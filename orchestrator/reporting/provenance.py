@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.artifacts import Origin
+from orchestrator.artifacts import PackageProvenance
 
 
 @dataclass(frozen=True)
-class Provenance:
+class RunProvenance:
     """Notes beside a result: the checkout it was made in, the configuration as YAML, and what a package is told to come of.
 
     They decide nothing of it, so no cached product depends on them. ``sweep`` names the sweep that the run is a job of.
@@ -19,7 +19,7 @@ class Provenance:
 
     checkout: Path
     config: str
-    origin: Origin = field(default_factory=Origin)
+    origin: PackageProvenance = field(default_factory=PackageProvenance)
     sweep: str = ""
 
     @property

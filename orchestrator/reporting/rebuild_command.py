@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterable
 
-from orchestrator.diagnostics.keeping import MASK, masked, names_a_secret
+from orchestrator.redaction import MASK, is_secret_name, redact
 
 # sections of the configuration that say where things go and not what they are
 ELSEWHERE = {"state_dir", "dry_run", "verbose", "batch", "azure", "tracking", "deploy", "hydra"}
@@ -27,7 +27,7 @@ def rebuilding(overrides: Iterable[str]) -> str:
 def _shown(override: str) -> str:
     key, equals, _ = override.partition("=")
     names = re.findall(r"\w+(?=\W*[:=])", override)  # of mappings in the value, too
-    return f"{key}{equals}{MASK}" if any(map(names_a_secret, names)) else masked(override)
+    return f"{key}{equals}{MASK}" if any(map(is_secret_name, names)) else redact(override)
 
 
 def _decides(override: str) -> bool:

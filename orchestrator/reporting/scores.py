@@ -30,7 +30,7 @@ def _of_positive(metrics: Iterable[str]) -> Iterator[str]:
     from sklearn.base import BaseEstimator, ClassifierMixin
     from sklearn.metrics import get_scorer
 
-    class Given(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    class ScoreContext(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Takes its one column for the probability of label 1."""
 
         classes_ = np.array([0, 1])
@@ -44,7 +44,7 @@ def _of_positive(metrics: Iterable[str]) -> Iterator[str]:
     X, y = np.array([[0.1], [0.45], [0.6], [0.35], [0.8]]), np.array([0, 0, 0, 1, 1])
     for name in metrics:
         score = get_scorer(name)
-        if not math.isclose(score(Given(), X, y), score(Given(), 1 - X, 1 - y), rel_tol=1e-9):
+        if not math.isclose(score(ScoreContext(), X, y), score(ScoreContext(), 1 - X, 1 - y), rel_tol=1e-9):
             yield name
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.resolving.requirement import options, pinned, plain, unpinned, wanted
-from orchestrator.resolving.resolver import Answer, Libraries, Resolver, UnknownError
+from orchestrator.resolving.resolver import Libraries, Resolution, Resolver, UnknownError
 
 LONGEST = 700  # of the resolver's explanation
 CHOOSE = "install versions here that go together (`pip install`), then run again: the package pins what is installed"
@@ -59,7 +59,7 @@ class Conflict:
         return f"{what}; {remedy}\n  resolver: {shown}"
 
 
-def conflict(resolve: Resolver, lines: Sequence[str], answer: Answer) -> Conflict:
+def conflict(resolve: Resolver, lines: Sequence[str], answer: Resolution) -> Conflict:
     """Return the conflict in lines that have no solution; what needs an index that no longer answers is left out."""
     clash: list[str] = []
     text = answer.text
@@ -80,7 +80,7 @@ def is_compiled(name: str) -> bool:
     return any(file.suffix in {".so", ".pyd", ".dylib"} for file in files)
 
 
-def check_reachable(resolve: Resolver, lines: Sequence[str], answer: Answer) -> None:
+def check_reachable(resolve: Resolver, lines: Sequence[str], answer: Resolution) -> None:
     """Tell an index that refuses to answer, which looks empty, from one without the package.
 
     Raises:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.diagnostics import masked
+from orchestrator.redaction import redact
 from orchestrator.resolving.pip_settings import as_uv, pip_settings
 from orchestrator.resolving.requirement import plain
 from orchestrator.resolving.surroundings import environment
@@ -38,7 +38,7 @@ class UnknownError(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class Resolution:
     """The versions by plain name, or ``text``, which says why there are none."""
 
     versions: Mapping[str, str]
@@ -61,7 +61,7 @@ class Resolver:
         others = {name: value for name, value in libraries.settings.items() if not name.startswith("PIP_")}
         self._environment = {**defaults, **as_uv(pip_settings()), **environment(), **of_build, **others}
 
-    def __call__(self, lines: Sequence[str], *extra: str) -> Answer:
+    def __call__(self, lines: Sequence[str], *extra: str) -> Resolution:
         """Return the versions that these lines come to; ``extra`` are options of uv.
 
         Raises:
@@ -69,14 +69,14 @@ class Resolver:
         """
         code, out, text = self._run(lines, extra)
         if code == 0:
-            return Answer({plain(name): version for name, version in _RESOLVED.findall(out)} or {"": ""})
+            return Resolution({plain(name): version for name, version in _RESOLVED.findall(out)} or {"": ""})
         if self._environment.get("UV_OFFLINE", "").lower() not in {"", "0", "false"}:
             raise UnknownError("UV_OFFLINE is set")
         if code != 1:
             causes = [line.partition(": ")[2].strip() for line in text.splitlines() if ": " in line]
             raise UnknownError("; ".join(dict.fromkeys([*causes[1:2], *causes[-1:]])) or "uv failed")
         reasons = text[max(text.find("Because"), 0) :].partition("\nhint:")[0]
-        return Answer({}, " ".join(re.sub(r"[╰─▶│×]", " ", reasons).split()))
+        return Resolution({}, " ".join(re.sub(r"[╰─▶│×]", " ", reasons).split()))
 
     def fits(self, lines: Sequence[str]) -> bool:
         """Return whether there is any solution: at first of what earlier questions have fetched."""
@@ -99,7 +99,7 @@ class Resolver:
             raise UnknownError(f"uv has not answered within {SECONDS} s") from None
         except OSError as error:
             raise UnknownError(f"uv cannot be run: {error}") from error
-        return done.returncode, done.stdout, masked(done.stderr)
+        return done.returncode, done.stdout, redact(done.stderr)
 
 
 def _uv() -> str:

@@ -13,12 +13,12 @@ from orchestrator.search.estimators import (
     errors_of,
     work_of,
 )
-from orchestrator.search.reuse import RULES, Rule
+from orchestrator.search.reuse import RULES, ReuseRule
 
 __all__ = [
     "RULES",
     "UPDATES",
-    "Rule",
+    "ReuseRule",
     "SharedGridSearchCV",
     "SharedHalvingGridSearchCV",
     "SharedRandomizedSearchCV",

@@ -11,8 +11,8 @@ from sklearn import get_config, model_selection
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # scikit-learn's way in
 
 from orchestrator.search import sklearn_private
-from orchestrator.search.progress import UPDATES, Progress
-from orchestrator.search.reuse import RULES, Rule
+from orchestrator.search.progress import UPDATES, SearchProgress
+from orchestrator.search.reuse import RULES, ReuseRule
 from orchestrator.search.runner import Work, run
 
 __all__ = ["UPDATES", "SharedGridSearchCV", "SharedHalvingGridSearchCV", "SharedRandomizedSearchCV"]
@@ -30,7 +30,7 @@ class _Shared:
     scikit-learn's own.
     """
 
-    rules: ClassVar[Sequence[Rule]] = RULES
+    rules: ClassVar[Sequence[ReuseRule]] = RULES
     on_progress: Callable[[int, int, str], None] | None = None
     unfinished: Path | None = None
     before_refit: Callable[[], Any] | None = None
@@ -46,7 +46,7 @@ class _Shared:
         special = (
             config["enable_metadata_routing"] or config.get("array_api_dispatch") or sklearn_private.has_callbacks(self)
         )
-        progress = Progress(self.on_progress, self.refit if isinstance(self.refit, str) else None)  # type: ignore[attr-defined]
+        progress = SearchProgress(self.on_progress, self.refit if isinstance(self.refit, str) else None)  # type: ignore[attr-defined]
         ours = (
             None if special else sklearn_private.with_parallel(evaluate_candidates, partial(self._evaluate, progress))
         )
@@ -56,7 +56,7 @@ class _Shared:
         if self.before_refit is not None:
             self.before_refit()
 
-    def _evaluate(self, progress: Progress, calls: Iterable[sklearn_private.Call]) -> list[Any]:
+    def _evaluate(self, progress: SearchProgress, calls: Iterable[sklearn_private.Call]) -> list[Any]:
         """Called once, or once for each round of a search that goes by rounds."""
         n_jobs, pre_dispatch = self.n_jobs, self.pre_dispatch  # type: ignore[attr-defined]
         found = run(calls, self.rules, n_jobs, pre_dispatch, progress, self.unfinished)

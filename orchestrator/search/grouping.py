@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from orchestrator.search import sklearn_private
-from orchestrator.search.reuse.base import Rule
+from orchestrator.search.reuse.base import ReuseRule
 
 Key = tuple[Any, ...]
 _OF_THE_PIPELINE = {"steps", "memory", "verbose", "transform_input"}  # a grid over one of these is left alone
@@ -26,7 +26,7 @@ class Group:
 
     path: tuple[Key, ...]  # what the grid says of each preprocessing step: groups with like beginnings go together
     members: tuple[int, ...]
-    rule: Rule | None = None
+    rule: ReuseRule | None = None
     shares: bool = False
 
 
@@ -84,7 +84,7 @@ def key(value: Any) -> Key:
     return type(value), id(value)
 
 
-def groups(tasks: sklearn_private.Tasks, rules: Sequence[Rule]) -> list[Group]:
+def groups(tasks: sklearn_private.Tasks, rules: Sequence[ReuseRule]) -> list[Group]:
     """Every candidate in exactly one group."""
     layout = Layout.of(tasks.job.estimator) if tasks.sharable else None
     if layout is None or (layout.before and not _only_for_the_last(tasks.job.options["fit_params"], layout)):
@@ -109,7 +109,7 @@ def _by_rule(
     layout: Layout,
     members: Sequence[int],
     nested: frozenset[str],
-    rules: Sequence[Rule],
+    rules: Sequence[ReuseRule],
     rows: int,
     path: tuple[Key, ...],
     *,
@@ -127,8 +127,8 @@ def _by_rule(
 
 
 def _rule_for(
-    tasks: sklearn_private.Tasks, layout: Layout, member: int, rules: Sequence[Rule], rows: int
-) -> Rule | None:
+    tasks: sklearn_private.Tasks, layout: Layout, member: int, rules: Sequence[ReuseRule], rows: int
+) -> ReuseRule | None:
     try:
         last = layout.last_of(tasks.job.estimator, tasks.candidates[member])
         with parallel_config(backend="loky", n_jobs=1):  # as in a worker; each unit asks again where it runs

@@ -17,11 +17,11 @@ from sklearn.base import clone
 
 from orchestrator.search import random_state
 from orchestrator.search.grouping import Group
-from orchestrator.search.shared_data import Unshareable, lend, lend_writable, untouched
+from orchestrator.search.shared_data import Unshareable, is_unmodified, read_only_view, tracked_copy
 
 
 @dataclass(frozen=True)
-class Prepared:
+class FoldData:
     """One fold's data before some step."""
 
     fit: Any  # what the step is fitted on
@@ -32,8 +32,8 @@ class Prepared:
 
 
 def leaves(
-    estimator: Any, candidates: Any, groups: Sequence[Group], data: Prepared, depth: int = 0
-) -> Iterator[tuple[Sequence[Group], Prepared | None]]:
+    estimator: Any, candidates: Any, groups: Sequence[Group], data: FoldData, depth: int = 0
+) -> Iterator[tuple[Sequence[Group], FoldData | None]]:
     """Groups with the data that their last step gets; None where preprocessing is not to be shared after all."""
     steps = len(groups[0].path)
     while depth < steps:
@@ -53,17 +53,17 @@ def leaves(
     yield groups, data
 
 
-def _through(step: Any, data: Prepared, members: int) -> Prepared:
+def _through(step: Any, data: FoldData, members: int) -> FoldData:
     if step is None or step == "passthrough":
         return data
     started, state = time.perf_counter(), random_state.state()
-    lent, y = lend_writable(data.fit), lend(data.y)
+    lent, y = tracked_copy(data.fit), read_only_view(data.y)
     fit = step.fit_transform(lent, y) if hasattr(step, "fit_transform") else step.fit(lent, y).transform(lent)
-    given, spoiled = [], not (untouched(lent, data.fit) and untouched(y, data.y))
+    given, spoiled = [], not (is_unmodified(lent, data.fit) and is_unmodified(y, data.y))
     for rows in (data.test, data.train):
-        lent = lend_writable(rows)
+        lent = tracked_copy(rows)
         given.append(None if rows is None else step.transform(lent))
-        spoiled |= not untouched(lent, rows)
+        spoiled |= not is_unmodified(lent, rows)
     if spoiled or random_state.has_moved(state):
         raise Unshareable("the step changes its input or draws random numbers")
     seconds = data.seconds + (time.perf_counter() - started) / members

@@ -12,7 +12,7 @@ UPDATES = 50  # at most, after the first
 
 
 @dataclass
-class Progress:
+class SearchProgress:
     """Counts fits and keeps the best mean score of the folds done so far."""
 
     tell: Callable[[int, int, str], None] | None

@@ -13,8 +13,8 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from orchestrator.search import grouping, random_state, sklearn_private, worker_versions
 from orchestrator.search.checkpoint import Journal, Place
-from orchestrator.search.progress import UPDATES, Progress
-from orchestrator.search.reuse.base import Rule
+from orchestrator.search.progress import UPDATES, SearchProgress
+from orchestrator.search.reuse.base import ReuseRule
 from orchestrator.search.worker import Result, work
 
 PER_PROCESS = 3  # units, or one a fold: enough that nobody waits long for the last, few enough to share much
@@ -41,10 +41,10 @@ class Outcome(NamedTuple):
 
 def run(
     calls: Iterable[sklearn_private.Call],
-    rules: Sequence[Rule],
+    rules: Sequence[ReuseRule],
     n_jobs: Any,
     pre_dispatch: Any,
-    progress: Progress,
+    progress: SearchProgress,
     folder: Path | None = None,
 ) -> Outcome:
     """Do all calls. ``folder`` holds the results that an earlier try has finished, and gets the others."""
@@ -96,7 +96,7 @@ def _in_order(tasks: sklearn_private.Tasks, kept: Container[Place] = ()) -> Gene
 
 
 def _here(
-    tasks: sklearn_private.Tasks, groups: Sequence[grouping.Group], progress: Progress, kept: Container[Place]
+    tasks: sklearn_private.Tasks, groups: Sequence[grouping.Group], progress: SearchProgress, kept: Container[Place]
 ) -> Generator[Found, None, None]:
     before = random_state.state()
     for unit in grouping.without(grouping.units(groups, len(tasks.folds), 1), kept):

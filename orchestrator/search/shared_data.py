@@ -14,7 +14,7 @@ class Unshareable(Exception):  # noqa: N818 - no error: the way back to plain fi
     """Equality cannot be promised here: the fits concerned are done plainly."""
 
 
-def lend(value: Any) -> Any:
+def read_only_view(value: Any) -> Any:
     """The same values in the same layout, with nothing that is done to them coming back.
 
     Arrays are lent read-only: who writes into one raises, and is then fitted plainly. What has copy-on-write is lent
@@ -38,8 +38,8 @@ def lend(value: Any) -> Any:
     raise Unshareable(f"data of {type(value).__name__}")
 
 
-def lend_writable(value: Any) -> Any:
-    """The same, for borrowers that ``untouched`` will look after: arrays are copied, in a layout that can be kept.
+def tracked_copy(value: Any) -> Any:
+    """The same, for borrowers that ``is_unmodified`` will look after: arrays are copied, in a layout that can be kept.
 
     A step of preprocessing may write into its input, or copy it first if it must not: the next to look at that input
     would see the difference.
@@ -48,7 +48,7 @@ def lend_writable(value: Any) -> Any:
         Unshareable: nothing is known of such data.
     """
     if type(value) not in (np.ndarray, np.memmap):
-        return lend(value)
+        return read_only_view(value)
     if not (value.flags.c_contiguous or value.flags.f_contiguous):
         raise Unshareable("a view of parts of an array")
     return value.copy(order="K")
@@ -60,7 +60,7 @@ def is_of(library: str, value: Any, *names: str) -> bool:
     return module is not None and type(value) in [getattr(module, name) for name in names]
 
 
-def untouched(lent: Any, original: Any) -> bool:
+def is_unmodified(lent: Any, original: Any) -> bool:
     """Whether a borrower left its loan as it was: plain fitting would have changed the next one's data too."""
     if lent is None or (isinstance(lent, np.ndarray) and not lent.flags.writeable):
         return True

@@ -10,8 +10,8 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
-from orchestrator.artifacts import ModelVersion, Scored
-from orchestrator.batch.checkpoints import Parts
+from orchestrator.artifacts import BatchResult, ModelVersion
+from orchestrator.batch.checkpoints import Checkpoints
 from orchestrator.batch.tables import Chunk, Columns, CsvSink, CsvSource, ParquetSink, Sink, Source, source_of
 from orchestrator.config.data_file_checks import lacking
 from orchestrator.errors import DataError, PackageError
@@ -23,13 +23,13 @@ from orchestrator.spec.run_spec import BatchSpec
 from score.contract.cells import TableFormat
 from score.payload.errors import BadRequest, Problem
 from score.payload.reader import Flags, Reader
-from score.predict.predictor import InitError, Scorer, ScoringError
+from score.predict.predictor import InitError, Predictor, ScoringError
 
 PREDICTION = "prediction"
 Lists = Mapping[str, list[Any]]
 
 
-def batch(version: ModelVersion, spec: BatchSpec, progress: Progress) -> Scored:
+def batch(version: ModelVersion, spec: BatchSpec, progress: Progress) -> BatchResult:
     """Score a table as the package's endpoint would; refused rows go with their reasons to a file of their own.
 
     What a killed run has finished is kept beside the output, and the next one goes on behind it.
@@ -41,7 +41,7 @@ def batch(version: ModelVersion, spec: BatchSpec, progress: Progress) -> Scored:
     from filelock import FileLock, Timeout
 
     try:
-        scorer = Scorer.load(version.package.path)
+        scorer = Predictor.load(version.package.path)
     except InitError as error:
         raise PackageError(f"batch: {error}") from error
     form = spec.table_format(scorer.contract.table)
@@ -52,7 +52,7 @@ def batch(version: ModelVersion, spec: BatchSpec, progress: Progress) -> Scored:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / "lock", timeout=0):
-            parts = Parts(folder, _identity(spec, version), table.sink())
+            parts = Checkpoints(folder, _identity(spec, version), table.sink())
             if parts.stop:
                 progress.note(f"the first {parts.stop:,} rows are done already; going on behind them")
             for chunk in _chunks(source, spec, form, parts.stop):
@@ -62,7 +62,7 @@ def batch(version: ModelVersion, spec: BatchSpec, progress: Progress) -> Scored:
     except Timeout:
         raise DataError(f"batch.output: another run is writing {spec.output}; wait for it, or name another") from None
     names = [column.name for column in scorer.contract.columns]
-    return Scored(
+    return BatchResult(
         spec.output,
         parts.stop - parts.refused,
         parts.refused,
@@ -75,7 +75,7 @@ def batch(version: ModelVersion, spec: BatchSpec, progress: Progress) -> Scored:
 class _Table:
     """The columns that the package takes from the input, and those that the output gets."""
 
-    def __init__(self, spec: BatchSpec, source: Source, scorer: Scorer) -> None:
+    def __init__(self, spec: BatchSpec, source: Source, scorer: Predictor) -> None:
         self._spec, self._source, self._scorer = spec, source, scorer
         self._taken = scorer.contract.columns
         self._reader = Reader(scorer.contract, max_problems=sys.maxsize)  # a reason for every row

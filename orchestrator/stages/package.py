@@ -22,7 +22,7 @@ from orchestrator.caching.cache import cached
 from orchestrator.errors import PackageError
 from orchestrator.events import Progress
 from orchestrator.packaging import dockerfile, holdout_check, pickling, swagger_ui, unseen_categories
-from orchestrator.packaging.onnx.compile import Twin, compiled
+from orchestrator.packaging.onnx.compile import CompiledPipeline, compiled
 from orchestrator.spec.run_spec import ROOT, PackageSpec, StateDir
 from score.contract import distribution, golden, training_info
 from score.contract.schema import Contract, Levels
@@ -130,7 +130,7 @@ def _compile(
 ) -> Compilation:
     """Write the compiled twin if there is to be one, and what came of it."""
     if spec.compile == "never":
-        twin = Twin(Compilation("package.compile is never"))
+        twin = CompiledPipeline(Compilation("package.compile is never"))
     else:
         twin = compiled(pipeline, contract, (split.X_train, split.X_test), requests, progress)
     reason = twin.compilation.reason

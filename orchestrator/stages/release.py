@@ -14,7 +14,7 @@ from orchestrator.events import Progress
 from orchestrator.registry import versions
 from orchestrator.registry.selection import check_held, recalled
 from orchestrator.registry.versions import Registered
-from orchestrator.reporting.provenance import Provenance
+from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.run_spec import PackageSpec, StateDir
 from orchestrator.tracking.tracker import Tracker
 
@@ -30,7 +30,7 @@ def register(
     report: Report,
     tracker: Tracker,
     state_dir: StateDir,
-    provenance: Provenance,
+    provenance: RunProvenance,
     check_image: ImageCheck,
 ) -> ModelVersion:
     """The package's version in the model registry; ``stages=deploy`` finds it again without data or training.

@@ -9,7 +9,7 @@ from typing import NewType
 from orchestrator.artifacts import Endpoint, Keys, Probe, ServiceStatus
 from orchestrator.deploy.probe import probe_endpoint
 from orchestrator.deploy.rollout import Rollout
-from orchestrator.deploy.target import Rotating, Shifting, Target
+from orchestrator.deploy.target import SupportsKeyRotation, SupportsTrafficShift, Target
 from orchestrator.errors import DeployError, TrackingError
 from orchestrator.events import Progress
 from orchestrator.registry.selection import check_held
@@ -45,7 +45,7 @@ def keys(target: Target) -> Keys:
 
 def rotate_keys(target: Target) -> Keys:
     """A new primary key; the former one goes on opening as the secondary. Twice, and both are new."""
-    if not isinstance(target, Rotating):
+    if not isinstance(target, SupportsKeyRotation):
         raise DeployError("deploy: the keys of this target cannot be changed while it runs; remove it and deploy again")
     return target.rotate_keys()
 
@@ -58,7 +58,7 @@ def shift(target: Target, tracker: Tracker, rollout: Rollout, progress: Progress
     Raises:
         PackageError: the registry does not hold the version any more; it is not given more requests.
     """
-    if not isinstance(target, Shifting):
+    if not isinstance(target, SupportsTrafficShift):
         raise DeployError(
             "deploy: this target serves one package at a time; deploy=managed and deploy=aks can share requests"
         )

@@ -13,12 +13,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 from orchestrator.artifacts import Candidate, Evaluation, Report, Search, Split, Trained, format_params
-from orchestrator.caching.cache import Unfinished, cached, pure
+from orchestrator.caching.cache import CheckpointDir, cached, pure
 from orchestrator.config.estimator_checks import ROWS, halves
 from orchestrator.errors import OrchestratorError, TrainError
 from orchestrator.events import Progress
-from orchestrator.modeling.labels import MODEL, Coding, encode_search, speaks_of_labels
-from orchestrator.reporting.provenance import Provenance
+from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search, speaks_of_labels
+from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.components import locate
 from orchestrator.spec.run_spec import Branch, Component, DataSpec, ModelSpec, PreprocessSpec, SearchSpec, Seed
 
@@ -97,7 +97,7 @@ def _lists(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cached("scikit-learn", "numpy", "scipy", "pandas", "joblib")
-def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, unfinished: Unfinished) -> Trained:
+def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, unfinished: CheckpointDir) -> Trained:
     """Run the search and keep the best pipeline, fitted again on all training rows; one that was killed goes on.
 
     Raises:
@@ -110,7 +110,7 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
     estimator = clone(search.estimator)
     encode_search(estimator, split.classes)
     estimator.on_progress, estimator.unfinished = progress, unfinished.folder
-    coding = Coding(split.classes or ())
+    coding = LabelEncoding(split.classes or ())
     with each_warning_once(), contextlib.ExitStack() as stack:
         for message in FAILURES if spec.on_error == "skip" else ():
             warnings.filterwarnings("ignore", message)
@@ -142,7 +142,7 @@ def each_warning_once() -> Iterator[None]:
         warnings.warn(text, category, stacklevel=3)
 
 
-def _fit_error(error: Exception, search: Any, coding: Coding) -> TrainError:
+def _fit_error(error: Exception, search: Any, coding: LabelEncoding) -> TrainError:
     """Say which candidate failed and why, in one line."""
     from orchestrator.search import errors_of
 
@@ -174,7 +174,7 @@ def _remedy(said: str) -> str:
     return "; ".join([text.rstrip("."), *(remedy for sign, remedy in advice.items() if sign in text)])
 
 
-def _trained(search: Any, coding: Coding) -> Trained:
+def _trained(search: Any, coding: LabelEncoding) -> Trained:
     from orchestrator.search import errors_of
 
     results, errors = search.cv_results_, errors_of(search)
@@ -208,7 +208,7 @@ def _reason(trace: str, results: Mapping[str, Any], names: Mapping[str, str], in
     return f"{', '.join(lost)} could not be computed" if lost else ""
 
 
-def _as_written(params: Mapping[str, Any], coding: Coding) -> dict[str, Any]:
+def _as_written(params: Mapping[str, Any], coding: LabelEncoding) -> dict[str, Any]:
     """A candidate's parameters as the configuration has them: bare names, and labels in place of codes."""
     return {
         name.removeprefix(f"{MODEL}__"): coding.decode(name, value)
@@ -256,7 +256,7 @@ def report(
     split: Split,
     trained: Trained,
     evaluation: Evaluation,
-    provenance: Provenance,
+    provenance: RunProvenance,
 ) -> Report:
     """Everything a tracker writes down about this training, as plain data."""
     best = trained.best

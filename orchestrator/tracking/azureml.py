@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 from filelock import FileLock
 
 from orchestrator.artifacts import ModelVersion, Package, Proof, Registry, Report
-from orchestrator.azure.progress import attended
-from orchestrator.azure.sdk import check_installed, talking
+from orchestrator.azure.progress import run_with_progress
+from orchestrator.azure.sdk import check_installed, translate_sdk_errors
 from orchestrator.azure.workspace import workspace
 from orchestrator.errors import Problem, TrackingError
 from orchestrator.events import Event, RunFinished, RunStarted, StepFinished
@@ -128,10 +128,10 @@ class AzureMl(Mlflow):
         """What Azure answers; it may take its time, which is told. What MLflow prints is not."""
 
         def silently(_: object) -> T:
-            with talking(TrackingError, "tracking"):
+            with translate_sdk_errors(TrackingError, "tracking"):
                 return work()
 
-        return attended(silently, "tracking", self._note, TrackingError)
+        return run_with_progress(silently, "tracking", self._note, TrackingError)
 
     def _opened(self) -> Store:
         if self._store is None:

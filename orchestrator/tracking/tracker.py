@@ -44,7 +44,7 @@ class Tracker(Protocol):
 
 
 @runtime_checkable
-class Checking(Protocol):
+class SupportsStoreCheck(Protocol):
     """A Tracker that finds out before anything is trained what would make writing fail."""
 
     @classmethod

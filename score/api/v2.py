@@ -10,11 +10,11 @@ from score.api import v2_binary
 from score.contract.columns import Values, listed, shown
 from score.contract.schema import Column, Contract
 from score.payload.errors import BadRequest, Problem
-from score.payload.json_parser import NotJson, Repeated, parse
+from score.payload.json_parser import DuplicateKeys, InvalidJson, parse
 from score.payload.numeric_reader import floats
 from score.payload.typed_reader import LONG
 from score.predict.batching import Predict
-from score.predict.predictor import Answer, Scorer, ScoringError
+from score.predict.predictor import HttpReply, Predictor, ScoringError
 from score.predict.response import encoded, flagged
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ def metadata(
 
 
 async def infer(
-    scorer: Scorer, body: bytes, predict: Predict, length: str | None = None, version: str | None = None
-) -> Answer:
+    scorer: Predictor, body: bytes, predict: Predict, length: str | None = None, version: str | None = None
+) -> HttpReply:
     """The response to ``POST /v2/models/{name}/infer``; bad input raises nothing.
 
     ``predict`` is the model's, ``length`` the value of the header ``v2_binary.HEADER``, None where there is none.
@@ -82,12 +82,12 @@ async def infer(
     kind = {"Content-Type": "application/json"}
     if any(wanted.values()):
         kind = {"Content-Type": "application/octet-stream", v2_binary.HEADER: str(len(text))}
-    return Answer(200, text + tail, kind | flagged(flags))
+    return HttpReply(200, text + tail, kind | flagged(flags))
 
 
-def refusal(status: int, detail: str) -> Answer:
+def refusal(status: int, detail: str) -> HttpReply:
     """An error in the protocol's own form."""
-    return Answer(status, json.dumps({"error": detail}).encode(), {"Content-Type": "application/json"})
+    return HttpReply(status, json.dumps({"error": detail}).encode(), {"Content-Type": "application/json"})
 
 
 def _request(body: bytes, length: str | None) -> tuple[dict[str, Any], bytes]:
@@ -95,13 +95,13 @@ def _request(body: bytes, length: str | None) -> tuple[dict[str, Any], bytes]:
     try:
         text, rest = v2_binary.split(body, length)
         request = parse(text)
-    except NotJson as error:
+    except InvalidJson as error:
         raise _refused(f"the body {error}", "a JSON object") from None
     except ValueError as error:
         raise _refused(str(error), BINARY) from None
     if not isinstance(request, dict):
         raise _refused(f"the body is {shown(request)}", "an object with 'inputs'")
-    if isinstance(request, Repeated):
+    if isinstance(request, DuplicateKeys):
         raise _refused(f"key {shown(request.twice[0])} stands twice", "each key once")
     if not isinstance(request.get("id", ""), str):
         raise _refused(f"'id' is {shown(request['id'])}", "text")
@@ -189,7 +189,7 @@ def _objects(value: Any, key: str) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise _refused(f"'{key}' is {shown(value)}", f"a list of objects under '{key}'")
     for item in value:
-        if isinstance(item, Repeated):
+        if isinstance(item, DuplicateKeys):
             raise _refused(f"key {shown(item.twice[0])} stands twice in '{key}'", "each key once")
     return value
 

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from score.contract.messages import listed, shown
-from score.contract.rule import EXACT, Rule, Values, is_unicode
+from score.contract.rule import EXACT, ColumnValidator, Values, is_unicode
 from score.contract.schema import Column
 
 ANOTHER = "Another value is scored, too, and named in the header X-Unseen-Values."
 
 
-class CategoryRule(Rule):
+class CategoryValidator(ColumnValidator):
     """A column of categories. An unseen level is one that no training row has, whether or not it is accepted."""
 
     noun = ""

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
-from score.contract.category import CategoryRule
+from score.contract.category import CategoryValidator
 from score.contract.messages import listed, shown
-from score.contract.rule import EXACT, Rule, Values, is_unicode
+from score.contract.rule import EXACT, ColumnValidator, Values, is_unicode
 from score.contract.schema import Column
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["Rule", "Values", "listed", "rule_for", "shown"]
+__all__ = ["ColumnValidator", "Values", "listed", "rule_for", "shown"]
 
 
-class _Integer(Rule):
+class _Integer(ColumnValidator):
     noun = "an integer"
     numeric = True
     types = frozenset({int})
@@ -63,7 +63,7 @@ class _Integer(Rule):
         return f"{shown(value)} does not fit {self.column.dtype}"
 
 
-class _Number(Rule):
+class _Number(ColumnValidator):
     noun = "a number"
     numeric = True
     types = frozenset({int, float})
@@ -111,7 +111,7 @@ class _Number(Rule):
         return f"{shown(value)} is {'too large for the model' if finite else 'not finite'}"
 
 
-class _Boolean(Rule):
+class _Boolean(ColumnValidator):
     noun = "true or false"
     types = frozenset({bool})
 
@@ -125,7 +125,7 @@ class _Boolean(Rule):
         return True
 
 
-class _String(Rule):
+class _String(ColumnValidator):
     noun = "text"
     types = frozenset({str})
 
@@ -151,15 +151,15 @@ def _rounded_to(number: Any, towards: float) -> float:
         return middle if number.dtype.type(middle) == number else math.nextafter(middle, -towards)
 
 
-_RULES: dict[str, type[Rule]] = {
+_RULES: dict[str, type[ColumnValidator]] = {
     "integer": _Integer,
     "number": _Number,
     "boolean": _Boolean,
-    "category": CategoryRule,
+    "category": CategoryValidator,
     "string": _String,
 }
 
 
-def rule_for(column: Column) -> Rule:
+def rule_for(column: Column) -> ColumnValidator:
     """The rule for a column's kind."""
     return _RULES[column.kind](column)

@@ -15,7 +15,7 @@ Values: TypeAlias = "list[Any] | npt.NDArray[Any]"  # of one column (n_rows,)
 EXACT = 2**53 - 1  # up to here a float stands for one integer only
 
 
-class Rule:
+class ColumnValidator:
     """What one column takes. ``plain`` judges a whole column quickly, ``convert`` one unusual cell slowly."""
 
     noun: ClassVar[str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-class Graph:
+class OnnxGraph:
     """A loaded graph, which threads may share; raises whatever ONNX Runtime raises for one that it cannot run."""
 
     def __init__(self, graph: bytes) -> None:

@@ -17,8 +17,8 @@ from typing import Any
 
 from score.contract.schema import Column, Contract
 from score.models.base import Columns
-from score.models.graph import Graph
-from score.models.quickscorer import Parts
+from score.models.graph import OnnxGraph
+from score.models.quickscorer import SplitGraph
 from score.payload.typed_reader import LONG
 
 FILE = "compiled.json"
@@ -72,10 +72,10 @@ class CompiledModel:
         graph: bytes,
         contract: Contract,
         compilation: Compilation,
-        parts: Parts | None = None,
+        parts: SplitGraph | None = None,
         long: int = LONG,
     ) -> None:
-        self._graph = Graph(graph)
+        self._graph = OnnxGraph(graph)
         self._forest = None if parts is None else _Forest(parts)
         self._long = long
         self._threads = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1), "compiled")
@@ -87,8 +87,8 @@ class CompiledModel:
 
     @classmethod
     def load(cls, folder: Path, contract: Contract, compilation: Compilation) -> CompiledModel:
-        """Load a package's graph; raises whatever ONNX Runtime raises for one that it cannot run, and as ``Parts.read``."""
-        parts = Parts.read(folder / PARTS) if compilation.forest else None
+        """Load a package's graph; raises whatever ONNX Runtime raises for one that it cannot run, and as ``SplitGraph.read``."""
+        parts = SplitGraph.read(folder / PARTS) if compilation.forest else None
         return cls((folder / GRAPH).read_bytes(), contract, compilation, parts)
 
     def predict(self, columns: Columns, *, labels: bool = True) -> tuple[Any, Any]:
@@ -128,13 +128,13 @@ class CompiledModel:
 class _Forest:
     """A graph that was cut at its trees, put together again."""
 
-    def __init__(self, parts: Parts) -> None:
-        self._before = Graph(parts.before) if parts.before else None
-        self._forest, self._after = parts.forest, Graph(parts.after)
+    def __init__(self, parts: SplitGraph) -> None:
+        self._before = OnnxGraph(parts.before) if parts.before else None
+        self._forest, self._after = parts.forest, OnnxGraph(parts.after)
         self.rows = max(1, LOOKED_UP * 2 // max(2, parts.forest.outputs))  # at a time, since each class takes memory
 
     def run(self, table: Any, first: int) -> list[Any]:
-        """The same as :meth:`score.models.graph.Graph.run` of the whole."""
+        """The same as :meth:`score.models.graph.OnnxGraph.run` of the whole."""
         values = table if self._before is None else self._before.run(table)[0]
         return self._after.run(self._forest.sums(values), first)
 

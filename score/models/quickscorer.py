@@ -27,7 +27,7 @@ UPPER = 2**16  # what half of a float32 can be
 
 
 @dataclass(frozen=True)
-class Places:
+class ThresholdIndex:
     """How the columns that trees ask for are divided by all their thresholds.
 
     A column has a place below each threshold, one beyond them all, and one for a missing value.
@@ -94,7 +94,7 @@ def _upper(values: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Block:
+class TreeBlock:
     """Some of the trees, so few that their arrays stay near the processor.
 
     Attributes:
@@ -110,7 +110,7 @@ class Block:
     values: np.ndarray
 
     def add(self, places: Any, sums: Any, space: Workspace) -> None:
-        """Add to ``sums`` (n_rows, n_outputs) what the trees give, one after the other, for :meth:`Places.find`'s."""
+        """Add to ``sums`` (n_rows, n_outputs) what the trees give, one after the other, for :meth:`ThresholdIndex.find`'s."""
         import numpy as np
 
         rows, words = places.shape[1], self.leaves.shape[1]
@@ -151,17 +151,17 @@ class Workspace(threading.local):
 class Forest:
     """Trees whose leaves are added up, for each of one or more outputs."""
 
-    def __init__(self, places: Places, blocks: Sequence[Block]) -> None:
+    def __init__(self, places: ThresholdIndex, blocks: Sequence[TreeBlock]) -> None:
         self._places, self._blocks, self._space = places, blocks, Workspace()
         self.outputs = 1 + max(int(block.outputs.max()) for block in blocks)
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> Forest:
         """From what :meth:`arrays` gave."""
-        places = Places(*(arrays[field.name] for field in fields(Places)))
-        names = [field.name for field in fields(Block)]
+        places = ThresholdIndex(*(arrays[field.name] for field in fields(ThresholdIndex)))
+        names = [field.name for field in fields(TreeBlock)]
         numbers = range(int(arrays["blocks"]))
-        return cls(places, [Block(*(arrays[f"{number}.{name}"] for name in names)) for number in numbers])
+        return cls(places, [TreeBlock(*(arrays[f"{number}.{name}"] for name in names)) for number in numbers])
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All arrays, each under a name of its own."""
@@ -184,7 +184,7 @@ class Forest:
 
 
 @dataclass(frozen=True)
-class Parts:
+class SplitGraph:
     """A graph cut at its trees: the graphs before (empty where there is nothing) and after them, serialized."""
 
     before: bytes
@@ -192,7 +192,7 @@ class Parts:
     forest: Forest
 
     @classmethod
-    def read(cls, path: Path) -> Parts:
+    def read(cls, path: Path) -> SplitGraph:
         """From a file that :meth:`write` made.
 
         Raises:

@@ -15,18 +15,18 @@ import orjson
 LEVELS = 6  # of objects and lists in each other, as the Open Inference Protocol has them
 
 
-class NotJson(ValueError):  # noqa: N818  # as one says it
+class InvalidJson(ValueError):  # noqa: N818  # as one says it
     """A text that is no JSON: what is wrong, and where."""
 
 
-class Repeated(dict[str, Any]):
+class DuplicateKeys(dict[str, Any]):
     """A JSON object in which the keys ``twice`` stand more than once: Python would keep the last and say nothing."""
 
     twice: list[str]
 
 
 def parse(text: bytes | str) -> Any:
-    """JSON as Python, with NaN and Infinity let through; an object with a key that stands twice is a ``Repeated``.
+    """JSON as Python, with NaN and Infinity let through; an object with a key that stands twice is a ``DuplicateKeys``.
 
     Raises:
         NotJson: it is none, or cannot be read.
@@ -76,18 +76,18 @@ def _parse_slowly(text: bytes | str) -> Any:
         held = text.decode("utf-8") if isinstance(text, bytes | bytearray) else text
         return json.loads(held, object_pairs_hook=_object)
     except UnicodeDecodeError as error:
-        raise NotJson(f"is not UTF-8 at byte {error.start}") from None
+        raise InvalidJson(f"is not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
-        raise NotJson(f"is not JSON ({error.msg}: line {error.lineno}, column {error.colno})") from None
+        raise InvalidJson(f"is not JSON ({error.msg}: line {error.lineno}, column {error.colno})") from None
     except RecursionError:
-        raise NotJson("is nested too deeply") from None
+        raise InvalidJson("is nested too deeply") from None
     except (TypeError, ValueError) as error:  # no text at all, or more digits than Python reads in one number
-        raise NotJson(f"cannot be read ({str(error).partition(';')[0]})") from None
+        raise InvalidJson(f"cannot be read ({str(error).partition(';')[0]})") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     held = dict(pairs)
     if len(held) < len(pairs):
-        held = Repeated(held)
+        held = DuplicateKeys(held)
         held.twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
     return held

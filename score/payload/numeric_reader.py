@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 
-from score.contract.columns import Rule
+from score.contract.columns import ColumnValidator
 from score.payload.typed_reader import LONG, row_type
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class NumericReader:
             JSON escapes.
     """
 
-    def __init__(self, rules: Mapping[str, Rule]) -> None:
+    def __init__(self, rules: Mapping[str, ColumnValidator]) -> None:
         if not rules or ":" in "".join(rules) or not all(rule.numeric for rule in rules.values()):
             raise ValueError("a column for another reader")
         row: Any = row_type(dict.fromkeys(rules, float))

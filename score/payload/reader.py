@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from score.contract.columns import Rule, Values, listed, rule_for, shown
+from score.contract.columns import ColumnValidator, Values, listed, rule_for, shown
 from score.contract.schema import Contract
 from score.payload.errors import MAX_PROBLEMS, BadRequest, Problem, Problems
-from score.payload.json_parser import NotJson, Repeated, parse
+from score.payload.json_parser import DuplicateKeys, InvalidJson, parse
 from score.payload.numeric_reader import NumericReader
 from score.payload.typed_reader import LONG, TypedReader
 
@@ -42,7 +42,7 @@ def read(body: bytes | str | dict[str, Any]) -> Request:
         BadRequest: it is no JSON, or has another form.
     """
     held = body if isinstance(body, dict) else _parsed(body, "the body")
-    if isinstance(held, Repeated):
+    if isinstance(held, DuplicateKeys):
         raise _refused(f"key {shown(held.twice[0])} stands twice", "each key once")
     keys = set(held) if isinstance(held, dict) else set()
     if keys == {"input"}:
@@ -78,7 +78,7 @@ class Reader:
 
     def __init__(self, contract: Contract, max_problems: int = MAX_PROBLEMS) -> None:
         self._max_problems = max_problems
-        self._rules: dict[str, Rule] = {column.name: rule_for(column) for column in contract.columns}
+        self._rules: dict[str, ColumnValidator] = {column.name: rule_for(column) for column in contract.columns}
         self._ranges = {name: rule for name, rule in self._rules.items() if rule.column.minimum is not None}
         self._levels = {name: rule for name, rule in self._rules.items() if rule.may_be_unseen}
         self._strict = contract.extra_columns == "forbid"
@@ -197,7 +197,7 @@ class Reader:
                 found.add(row, str(name), "unknown column", hint)
 
 
-def _converted(rule: Rule, values: Values, found: Problems) -> Values:
+def _converted(rule: ColumnValidator, values: Values, found: Problems) -> Values:
     """The column's values as ``rule.series`` takes them; cell by cell only where something is unusual."""
     if not isinstance(values, list):
         taken = rule.array(values)
@@ -224,7 +224,7 @@ def _converted(rule: Rule, values: Values, found: Problems) -> Values:
 def _parsed(text: bytes | str, what: str) -> Any:
     try:
         return parse(text)
-    except NotJson as error:
+    except InvalidJson as error:
         raise _refused(f"{what} {error}", "JSON in UTF-8" if "UTF-8" in str(error) else FORMS) from None
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from score.contract.columns import Rule
+from score.contract.columns import ColumnValidator
 
 if TYPE_CHECKING:
     from score.models.base import Columns
@@ -37,7 +37,7 @@ class TypedReader:
         ValueError: msgspec cannot check one of the columns.
     """
 
-    def __init__(self, rules: Mapping[str, Rule]) -> None:
+    def __init__(self, rules: Mapping[str, ColumnValidator]) -> None:
         types = {name: rule.json_type for name, rule in rules.items()}
         if not types or None in types.values() or ":" in "".join(types):
             raise ValueError("a column that msgspec cannot check")

@@ -41,7 +41,7 @@ def at_once(steps: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("waits for something")
 
 
-class Together:
+class MicroBatcher:
     """Asks a model for all rows that were asked for in one turn of the event loop, of which it is to be used alone.
 
     Only a model that says so of itself (``together``) is asked for several requests at once. ``took`` is told how many
@@ -50,7 +50,7 @@ class Together:
 
     def __init__(self, model: Model, took: Callable[[float], None]) -> None:
         self._model, self._took = model, took
-        self._asked: list[_Asked] = []
+        self._asked: list[_PendingRequest] = []
 
     async def predict(self, columns: Columns, *, labels: bool = True) -> tuple[Any, Any]:
         """What the model predicts, once all that have come by now have asked, too."""
@@ -58,7 +58,7 @@ class Together:
         if not self._asked:
             loop.call_soon(self._answer)
         answer: asyncio.Future[tuple[Any, Any]] = loop.create_future()
-        self._asked.append(_Asked(columns, labels, len(next(iter(columns.values()))), answer))
+        self._asked.append(_PendingRequest(columns, labels, len(next(iter(columns.values()))), answer))
         return await answer
 
     def _answer(self) -> None:
@@ -68,7 +68,7 @@ class Together:
             self._run(some)
         self._took((time.perf_counter() - began) / len(asked))
 
-    def _run(self, asked: Sequence[_Asked]) -> None:
+    def _run(self, asked: Sequence[_PendingRequest]) -> None:
         if len(asked) > 1:
             with suppress(Exception):  # then each is told of its own
                 columns = {name: [value for one in asked for value in one.columns[name]] for name in asked[0].columns}
@@ -85,7 +85,7 @@ class Together:
                 one.fail(error)
 
 
-class _Asked(NamedTuple):
+class _PendingRequest(NamedTuple):
     columns: Columns
     labels: bool
     rows: int
@@ -101,9 +101,9 @@ class _Asked(NamedTuple):
             self.answer.set_exception(RuntimeError(str(error)) if isinstance(error, StopIteration) else error)
 
 
-def _runs(asked: Sequence[_Asked]) -> Iterator[list[_Asked]]:
+def _runs(asked: Sequence[_PendingRequest]) -> Iterator[list[_PendingRequest]]:
     """The requests in groups of at most ``MOST`` rows; one that has more is a group of its own."""
-    some: list[_Asked] = []
+    some: list[_PendingRequest] = []
     rows = 0
     for one in asked:
         if some and rows + one.rows > MOST:

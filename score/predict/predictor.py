@@ -43,7 +43,7 @@ class ScoringError(RuntimeError):
         return problem_document(self.status, "Internal Server Error", str(self))
 
 
-class Answer(NamedTuple):
+class HttpReply(NamedTuple):
     """What a request gets over HTTP."""
 
     status: int
@@ -51,7 +51,7 @@ class Answer(NamedTuple):
     headers: dict[str, str]
 
 
-class Scored(NamedTuple):
+class ScoreResult(NamedTuple):
     """A payload, ready for JSON, and the headers that say more about it."""
 
     payload: Any
@@ -75,7 +75,7 @@ def _our_fault(method: Callable[..., Awaitable[T]]) -> Callable[..., Coroutine[A
 
 
 @dataclass(frozen=True)
-class Scorer:
+class Predictor:
     """A loaded package; nothing in it changes, so that threads may share it."""
 
     contract: Contract
@@ -83,7 +83,7 @@ class Scorer:
     reader: Reader
 
     @classmethod
-    def load(cls, folder: Path) -> Scorer:
+    def load(cls, folder: Path) -> Predictor:
         """Load the package in ``folder``, after a look at the versions it needs.
 
         Raises:
@@ -98,7 +98,7 @@ class Scorer:
         reader = Reader(contract)
         return cls(contract, _model(folder, contract, reader), reader)
 
-    def score(self, body: bytes | str | dict[str, Any]) -> Scored:
+    def score(self, body: bytes | str | dict[str, Any]) -> ScoreResult:
         """What answers a body.
 
         Raises:
@@ -137,23 +137,23 @@ class Scorer:
         """The payload alone that answers a body; raises as ``score`` does."""
         return self.score(body).payload
 
-    def answer(self, body: bytes | str) -> Answer:
+    def answer(self, body: bytes | str) -> HttpReply:
         """The HTTP response to a request; bad input raises nothing."""
         return at_once(self.answered(body, alone(self.model)))
 
-    async def answered(self, body: bytes | str, predict: Predict) -> Answer:
+    async def answered(self, body: bytes | str, predict: Predict) -> HttpReply:
         """The same, with a ``predict`` that may have to be waited for."""
         try:
             payload, headers = await self._scored(body, predict)
         except (BadRequest, ScoringError) as error:
-            return Answer(error.status, json.dumps(error.document()).encode(), {"Content-Type": PROBLEM})
-        return Answer(200, response.encoded(payload), {"Content-Type": "application/json"} | headers)
+            return HttpReply(error.status, json.dumps(error.document()).encode(), {"Content-Type": PROBLEM})
+        return HttpReply(200, response.encoded(payload), {"Content-Type": "application/json"} | headers)
 
     @_our_fault
-    async def _scored(self, body: bytes | str | dict[str, Any], predict: Predict) -> Scored:
+    async def _scored(self, body: bytes | str | dict[str, Any], predict: Predict) -> ScoreResult:
         form, columns = self.reader.read(body)
         seen(columns)
-        return Scored(await self._payload(form, columns, predict), response.flagged(self.reader.flags(columns)))
+        return ScoreResult(await self._payload(form, columns, predict), response.flagged(self.reader.flags(columns)))
 
     async def _payload(self, form: Form, columns: Columns, predict: Predict) -> Any:
         if form == "input":

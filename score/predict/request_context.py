@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Note:
+class RequestContext:
     """``rows`` is None as long as no checked row was seen; ``watch`` gets the columns of those that were."""
 
     watch: Callable[[Columns], None] | None = None
     rows: int | None = None
 
 
-CURRENT: ContextVar[Note | None] = ContextVar("note", default=None)  # None where no server of ours asks
+CURRENT: ContextVar[RequestContext | None] = ContextVar("note", default=None)  # None where no server of ours asks
 
 
 def seen(columns: Columns) -> None:

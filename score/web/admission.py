@@ -22,15 +22,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from anyio import fail_after
 from starlette.exceptions import HTTPException
 
-from score.predict.batching import Predict, Together, alone, at_once
+from score.predict.batching import MicroBatcher, Predict, alone, at_once
 from score.web.content_encoding import Declared, declared
 
 if TYPE_CHECKING:
     from score.models.base import Columns, Model
-    from score.predict.predictor import Answer
-    from score.web.request_body import Incoming
+    from score.predict.predictor import HttpReply
+    from score.web.request_body import RequestBody
 
-    Answered = Callable[[bytes, Predict], Coroutine[Any, Any, Answer]]
+    Answered = Callable[[bytes, Predict], Coroutine[Any, Any, HttpReply]]
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ LOOP_SECONDS = 0.002  # nor does any, once one took longer there, for
 LOOP_SHARE = 20  # times as long as that one took: the slow ones get a twentieth of the loop's time
 RETRY_SECONDS = 1
 REFUSAL_SECONDS = 0.5
-BYTES_A_SECOND = 10_000  # a body may take so much longer than body_seconds
+BYTES_A_SECOND = 10_000  # a body may take so much longer than body_timeout_seconds
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ class Limits:
     """What one process takes on. ``python -m score.server --help`` tells what each of them means."""
 
     max_bytes: int = 64 * 2**20
-    max_waiting: int = 128
-    body_seconds: float = 20
-    scoring_seconds: float = 60
+    max_queued_requests: int = 128
+    body_timeout_seconds: float = 20
+    scoring_timeout_seconds: float = 60
 
 
-class Lane:
+class BoundedExecutor:
     """Some threads with a bounded queue before them; what takes room in it is for the caller to say."""
 
     def __init__(self, name: str, threads: int, room: int, seconds: float) -> None:
@@ -100,10 +100,12 @@ class Admission:
 
     def __init__(self, limits: Limits, model: Model) -> None:
         self.limits = limits
-        self._alone, self._together = alone(model), Together(model, self._took).predict
-        self.small = Lane("small", min(4, os.cpu_count() or 1), limits.max_waiting, limits.scoring_seconds)
+        self._alone, self._together = alone(model), MicroBatcher(model, self._took).predict
+        self.small = BoundedExecutor(
+            "small", min(4, os.cpu_count() or 1), limits.max_queued_requests, limits.scoring_timeout_seconds
+        )
         # Parsed, a body takes many times its length: so large ones one after another, and few in memory
-        self.large = Lane("large", 1, 2 * limits.max_bytes, limits.scoring_seconds)
+        self.large = BoundedExecutor("large", 1, 2 * limits.max_bytes, limits.scoring_timeout_seconds)
         self._quick = False  # whether small requests take next to no time
         self._doubted = 0.0  # until when none is taken for a sign of it
 
@@ -112,7 +114,7 @@ class Admission:
         """How many requests wait for a thread."""
         return self.small.waiting + self.large.waiting
 
-    async def answer(self, incoming: Incoming, answered: Answered) -> Answer:
+    async def answer(self, incoming: RequestBody, answered: Answered) -> HttpReply:
         """What ``answered`` gives for the body.
 
         Raises:
@@ -148,7 +150,7 @@ class Admission:
             raise self._too_long()
         return plain
 
-    async def _small(self, body: bytes, answered: Answered) -> Answer:
+    async def _small(self, body: bytes, answered: Answered) -> HttpReply:
         if not self._quick or len(body) > LOOP_BYTES:
             return await self.small.run(lambda: self._apart(body, answered))
         waited = 0.0
@@ -167,7 +169,7 @@ class Admission:
         finally:
             self._took(time.perf_counter() - began - waited)
 
-    def _apart(self, body: bytes, answered: Answered) -> Answer:
+    def _apart(self, body: bytes, answered: Answered) -> HttpReply:
         began = time.perf_counter()
         given = at_once(answered(body, self._alone))
         took = time.perf_counter() - began
@@ -182,14 +184,14 @@ class Admission:
             self._quick = False
             self._doubted = max(self._doubted, time.perf_counter() + LOOP_SHARE * seconds)
 
-    async def _read(self, incoming: Incoming, body: bytearray, enough: int) -> None:
+    async def _read(self, incoming: RequestBody, body: bytearray, enough: int) -> None:
         """Add to the body until it ends or is longer than ``enough``; 408 and 413 for what takes or is too long."""
-        until = incoming.loop.time() + self.limits.body_seconds
+        until = incoming.loop.time() + self.limits.body_timeout_seconds
         while not incoming.ended and len(body) <= enough:
             try:
                 body += await incoming.chunk(until + len(body) / BYTES_A_SECOND)
             except TimeoutError:
-                detail = f"the body did not come within {self.limits.body_seconds:g} s; send it faster"
+                detail = f"the body did not come within {self.limits.body_timeout_seconds:g} s; send it faster"
                 raise HTTPException(408, detail, {"Connection": "close"}) from None
             if len(body) > self.limits.max_bytes:
                 raise self._too_long()

@@ -22,13 +22,13 @@ from score.contract.columns import shown
 from score.payload.errors import PROBLEM, problem_document
 from score.predict.response import encoded
 from score.web.admission import Admission
-from score.web.direct import Direct
-from score.web.request_body import Incoming
+from score.web.direct import ScoreEndpoint
+from score.web.request_body import RequestBody
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from score.predict.predictor import Answer, Scorer
+    from score.predict.predictor import HttpReply, Predictor
 
 JSON = "application/json"
 MODEL = "/v2/models/{name}"
@@ -40,16 +40,16 @@ Page = Callable[[], tuple[bytes, str]]  # a body and its media type
 class Application(Starlette):
     """Starlette, with one route before its own: the one that is asked for most."""
 
-    direct: Direct
+    direct: ScoreEndpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         scored = scope["path"] == self.direct.path and scope["method"] == "POST"
-        await (self.direct if scored else super().__call__)(scope, Incoming(scope, receive), send)
+        await (self.direct if scored else super().__call__)(scope, RequestBody(scope, receive), send)
 
 
 def application(
-    scorer: Scorer, admission: Admission, keys: Sequence[str] = (), pages: Mapping[str, Page] | None = None
+    scorer: Predictor, admission: Admission, keys: Sequence[str] = (), pages: Mapping[str, Page] | None = None
 ) -> Application:
     """The routes; scoring goes through ``admission``, so that ``GET /`` answers while it is busy.
 
@@ -57,7 +57,7 @@ def application(
     """
     version = deployment_info.deployed()["version"]
 
-    async def scored(incoming: Incoming) -> Answer:
+    async def scored(incoming: RequestBody) -> HttpReply:
         check_key(incoming.headers.get(b"authorization", b"").decode("latin-1"), keys)
         return await admission.answer(incoming, scorer.answered)
 
@@ -68,7 +68,7 @@ def application(
         return Response(body, status, headers)
 
     handlers = {HTTPException: refused, ClientDisconnect: gone, Exception: failed}
-    direct = Direct("/score", scored, handlers)
+    direct = ScoreEndpoint("/score", scored, handlers)
     infer = of_model(scorer.contract.model_name, version, inferred)
     posts: dict[str, Endpoint] = {f"{MODEL}/infer": infer, f"{VERSION}/infer": infer}
     gets: dict[str, Endpoint] = {
@@ -97,7 +97,7 @@ def application(
     return app
 
 
-def documents(scorer: Scorer, version: str | None, *, keyed: bool) -> dict[str, Endpoint]:
+def documents(scorer: Predictor, version: str | None, *, keyed: bool) -> dict[str, Endpoint]:
     """The routes that tell about the model and about the service; what they tell is made once."""
     contract = scorer.contract
     described = encoded(openapi.document(contract, probable=scorer.probable, keyed=keyed, version=version))
@@ -219,7 +219,7 @@ def permitted(header: str, keys: Sequence[str]) -> bool:
     return scheme.lower() == "bearer" and any(matches)
 
 
-def _incoming(request: Request) -> Incoming:
+def _incoming(request: Request) -> RequestBody:
     receive = request.receive
-    assert isinstance(receive, Incoming)
+    assert isinstance(receive, RequestBody)
     return receive

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import Response
 
-from score.web.request_body import Incoming
+from score.web.request_body import RequestBody
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from score.predict.predictor import Answer
+    from score.predict.predictor import HttpReply
 
-    Answering = Callable[[Incoming], Awaitable[Answer]]
+    Answering = Callable[[RequestBody], Awaitable[HttpReply]]
     Handlers = Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]]
 
 
-class Direct:
+class ScoreEndpoint:
     """A route's endpoint that is given no more of a request than its body, whether or not Starlette has routed it.
 
     ``handlers`` are those of the application, for what ``answer`` raises.
@@ -31,7 +31,7 @@ class Direct:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         scope["route"] = self  # as Starlette does, for the log
-        assert isinstance(receive, Incoming)
+        assert isinstance(receive, RequestBody)
         try:
             status, body, more = await self._answer(receive)
         except Exception as error:

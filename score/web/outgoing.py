@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 
-class Outgoing:
+class CoalescingTransport:
     """A transport that keeps what is written, such as an answer's head and its body, until the next turn.
 
     What was to be called then before the first of it was written is called before it leaves.

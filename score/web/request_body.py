@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DISCARD_BYTES, DISCARD_SECONDS = 2**28, 5
 
 
-class Incoming:
+class RequestBody:
     """An ASGI ``receive`` that knows its request's head, and whether the body has ``ended``; made in the event loop."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:

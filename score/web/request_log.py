@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from score.predict.request_context import CURRENT, Note
+from score.predict.request_context import CURRENT, RequestContext
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -47,7 +47,7 @@ def log(lines: Sequence[bytes]) -> None:
     os.write(sys.stdout.fileno(), piece)
 
 
-class Access:
+class AccessLogMiddleware:
     """The outermost layer of the application."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Access:
         ids = [(b"x-request-id", own), (b"x-ms-request-id", client or own)]
         if client:
             ids.append((b"x-ms-client-request-id", client))
-        note = Note(self.metrics.watch if self.metrics else None)
+        note = RequestContext(self.metrics.watch if self.metrics else None)
         CURRENT.set(note)  # each request is a task, and so has a context of its own
         status, sent, told = 0, 0, False  # 0: the connection was lost before there was an answer
         head: Message | None = None

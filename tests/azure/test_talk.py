@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from orchestrator.azure import progress
-from orchestrator.azure.progress import attended, spoken
-from orchestrator.azure.sdk import cause, talking
+from orchestrator.azure.progress import run_with_progress, spoken
+from orchestrator.azure.sdk import cause, translate_sdk_errors
 from orchestrator.errors import DeployError, TrackingError
 
 CRASHED = {
@@ -33,15 +33,15 @@ def test_without_the_extra_one_line_says_what_to_install(
     module: str, extra: str, error: type[DeployError | TrackingError]
 ) -> None:
     told = rf"^deploy needs the Azure ML SDK; install it with: pip install -e '\.\[{extra}\]'$"
-    with pytest.raises(error, match=told), talking(error, "deploy"):
+    with pytest.raises(error, match=told), translate_sdk_errors(error, "deploy"):
         raise ModuleNotFoundError(f"No module named '{module}'", name=module)
-    with pytest.raises(ModuleNotFoundError), talking(error, "deploy"):
+    with pytest.raises(ModuleNotFoundError), translate_sdk_errors(error, "deploy"):
         raise ModuleNotFoundError("No module named 'numpy'", name="numpy")
 
 
 def test_chatter_goes_aside_and_other_threads_are_heard(capsys: pytest.CaptureFixture[str]) -> None:
     heard: list[str] = []
-    with talking(DeployError, "deploy", heard.append):
+    with translate_sdk_errors(DeployError, "deploy", heard.append):
         sys.stdout.write("Registering model")
         sys.stderr.write("Warning")
         warnings.warn("old", FutureWarning, stacklevel=1)
@@ -55,11 +55,11 @@ def test_chatter_goes_aside_and_other_threads_are_heard(capsys: pytest.CaptureFi
 
 
 def test_our_own_errors_and_mistakes_of_ours_pass_as_they_are() -> None:
-    with pytest.raises(TrackingError, match=r"^as it is$"), talking(DeployError, "deploy"):
+    with pytest.raises(TrackingError, match=r"^as it is$"), translate_sdk_errors(DeployError, "deploy"):
         raise TrackingError("as it is")
-    with pytest.raises(ZeroDivisionError), talking(DeployError, "deploy"):
+    with pytest.raises(ZeroDivisionError), translate_sdk_errors(DeployError, "deploy"):
         raise ZeroDivisionError
-    with pytest.raises(DeployError, match=r"^deploy: refused$"), talking(DeployError, "deploy"):
+    with pytest.raises(DeployError, match=r"^deploy: refused$"), translate_sdk_errors(DeployError, "deploy"):
         raise ConnectionError("refused")
 
 
@@ -107,7 +107,7 @@ def test_a_long_silence_is_filled_and_lines_come_as_they_are_said(monkeypatch: p
         sys.stdout.write("done.\n")
         return 7
 
-    assert attended(work, "deploy", notes.append) == 7
+    assert run_with_progress(work, "deploy", notes.append) == 7
     assert notes[0] == "uploaded"
     assert notes[-1] == "done"
     assert any(note.startswith("still waiting for Azure, ") for note in notes)
@@ -119,4 +119,4 @@ def test_what_fails_in_the_thread_is_raised_here() -> None:
         raise ConnectionError("cut")
 
     with pytest.raises(DeployError, match=r"^deploy: cut$"):
-        attended(work, "deploy", lambda _: None)
+        run_with_progress(work, "deploy", lambda _: None)

@@ -19,10 +19,10 @@ import pytest
 
 from orchestrator.artifacts import Package, Split, Trained
 from orchestrator.caching import fingerprints
-from orchestrator.caching.cache import Cache, Damaged, digest, has_parts, parts_of
+from orchestrator.caching.cache import Cache, CorruptEntryError, digest, has_parts, parts_of
 from orchestrator.caching.fingerprints import imported_names, is_installed, origin_of, source_of, sources_in
 from orchestrator.config.compose import compose
-from orchestrator.engine.runner import Products
+from orchestrator.engine.runner import Artifacts
 from orchestrator.events import Event, StepFinished
 from orchestrator.pipeline import bind, execute
 
@@ -39,7 +39,7 @@ KEPT = {*LEARN, "package"}
 
 
 @dataclass(frozen=True)
-class Folder:
+class ServiceDirectory:
     path: Path
 
     def cache_files(self) -> list[Path]:
@@ -69,13 +69,13 @@ def test_files_of_a_product_are_checked_with_it(cache: Cache, tmp_path: Path) ->
     folder = tmp_path / "made"
     folder.mkdir()
     (folder / "a").write_text("1")
-    cache.save("bake", "k", {}, Folder(folder))
-    assert load(cache, "bake", "k") == Folder(folder)
+    cache.save("bake", "k", {}, ServiceDirectory(folder))
+    assert load(cache, "bake", "k") == ServiceDirectory(folder)
     (folder / "a").write_text("2")
-    with pytest.raises(Damaged, match="a is not what was written"):
+    with pytest.raises(CorruptEntryError, match="a is not what was written"):
         cache.find("bake", "k")
     (folder / "a").unlink()
-    with pytest.raises(Damaged, match="a cannot be read"):
+    with pytest.raises(CorruptEntryError, match="a cannot be read"):
         cache.find("bake", "k")
 
 
@@ -290,13 +290,13 @@ class Run:
 
     def __call__(self, *overrides: str) -> dict[str, str]:
         """Names of the steps that learn or package and ran, and why."""
-        return self.products(*overrides)[1]
+        return self.artifacts(*overrides)[1]
 
-    def products(self, *overrides: str) -> tuple[Products, dict[str, str]]:
+    def artifacts(self, *overrides: str) -> tuple[Artifacts, dict[str, str]]:
         events: list[Event] = []
-        products = execute(self.config(*overrides), [events.append])
+        artifacts = execute(self.config(*overrides), [events.append])
         finished = [event.step for event in events if isinstance(event, StepFinished)]
-        return products, {step.name: step.why for step in finished if not step.cached and step.name in KEPT}
+        return artifacts, {step.name: step.why for step in finished if not step.cached and step.name in KEPT}
 
     def preview(self, *overrides: str) -> dict[str, str]:
         """The same of a run that is not started."""
@@ -363,9 +363,9 @@ def test_what_decides_a_result_trains_and_is_named(again: Run, override: str, wh
 
 
 def test_a_changed_grid_really_trains_and_is_then_kept(again: Run) -> None:
-    products, ran = again.products("stages=train", "model.param_grid.n_estimators=[4]")
+    artifacts, ran = again.artifacts("stages=train", "model.param_grid.n_estimators=[4]")
     assert set(ran) == LEARN
-    assert products[Trained].best.params == {"max_depth": 2, "n_estimators": 4}
+    assert artifacts[Trained].best.params == {"max_depth": 2, "n_estimators": 4}
     assert again("stages=train", "model.param_grid.n_estimators=[4]") == {}
     assert again("stages=train") == {}  # the former one is still there
 
@@ -405,18 +405,18 @@ def test_a_product_of_another_stage_is_not_taken(again: Run, outside: Path) -> N
 
 
 def test_a_product_that_is_asked_for_comes_from_the_cache_or_is_made(again: Run) -> None:
-    products, ran = again.products("stages=train")
+    artifacts, ran = again.artifacts("stages=train")
     assert ran == {}
-    assert products[Trained].best.params["max_depth"] == 2
-    assert len(products[Split].y_train) == 614
+    assert artifacts[Trained].best.params["max_depth"] == 2
+    assert len(artifacts[Split].y_train) == 614
 
 
 # --- the package
 
 
 def packaged(run: Run) -> tuple[Package, dict[str, str]]:
-    products, ran = run.products("stages=package", "stages.prove=null", "stages.register=null")
-    return products[Package], ran
+    artifacts, ran = run.artifacts("stages=package", "stages.prove=null", "stages.register=null")
+    return artifacts[Package], ran
 
 
 @pytest.mark.parametrize("damage", ["deleted", "changed", "all gone"])

@@ -43,8 +43,8 @@ def step(name: str, *, cached: bool = False) -> StepPlan:
     return StepPlan(name, (), "", cached=cached)
 
 
-def written(result: Result, products: Any, folder: Path) -> dict[str, Any]:
-    result.write(folder / "result.json", products)
+def written(result: Result, artifacts: Any, folder: Path) -> dict[str, Any]:
+    result.write(folder / "result.json", artifacts)
     text = (folder / "result.json").read_text()
     assert "secret" not in text
     assert [path.name for path in folder.iterdir()] == ["result.json"]

@@ -26,7 +26,7 @@ from orchestrator.deploy.azure.aks import Aks
 from orchestrator.deploy.azure.managed import Managed
 from orchestrator.deploy.docker import client as dockerd
 from orchestrator.deploy.docker.target import Docker
-from orchestrator.deploy.local.state import strays
+from orchestrator.deploy.local.state import find_server_processes
 from orchestrator.deploy.local.target import Local
 from orchestrator.emulation import emulated_azure
 from orchestrator.errors import DeployError
@@ -142,7 +142,7 @@ def make_local(tmp_path: Path, free_port: int) -> Iterator[MakeLocal]:
         return Local(**{"service_name": "svc", "state_dir": state, "port": free_port, **options})  # type: ignore[arg-type]
 
     yield make
-    left = strays((state / "services" / "svc").resolve())
+    left = find_server_processes((state / "services" / "svc").resolve())
     for process in left:
         process.kill()
     psutil.wait_procs(left, timeout=10)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from orchestrator.artifacts import ModelVersion, Package
-from orchestrator.deploy.in_memory import Fake, Service
-from orchestrator.deploy.target import Target, Undone
+from orchestrator.deploy.in_memory import InMemoryTarget, Service
+from orchestrator.deploy.target import RollbackResult, Target
 from orchestrator.errors import DeployError
 from tests.deploy.conftest import ELSEWHERE
 
@@ -22,7 +22,7 @@ def make(request: pytest.FixtureRequest) -> Make:
     """A fresh target object onto the same world each time, as each command makes its own."""
     services: dict[str, Service] = {}
     if request.param == "fake":
-        return lambda **options: Fake(services=services, **options)
+        return lambda **options: InMemoryTarget(services=services, **options)
     made: Make = request.getfixturevalue(f"make_{request.param}")
     return made
 
@@ -60,7 +60,7 @@ def test_the_same_package_again_changes_nothing(make: Make, make_package: MakePa
     again = make()
     assert again.deploy(package, version(package)) == first
     assert make().status() == status
-    assert again.rollback() is Undone.NOTHING
+    assert again.rollback() is RollbackResult.NOTHING
     assert make().status() == status
 
 
@@ -86,7 +86,7 @@ def test_what_was_accepted_stays(make: Make, make_package: MakePackage, version:
     target = make()
     target.deploy(a, version(a))
     target.accept()
-    assert target.rollback() is Undone.NOTHING
+    assert target.rollback() is RollbackResult.NOTHING
     assert make().endpoint().package == a
 
 
@@ -97,7 +97,7 @@ def test_accept_without_a_deployment_accepts_nothing(make: Make, make_package: M
     make().accept()
     again = make()
     again.deploy(a, version(a))
-    assert again.rollback() is Undone.REMOVED
+    assert again.rollback() is RollbackResult.REMOVED
 
 
 # A command that is killed between its deployment and its test: another object carries on
@@ -116,11 +116,11 @@ def test_what_a_killed_command_left_untested_is_rolled_back_by_the_next(
     make().deploy(bad, version(bad))
     target = make()
     target.deploy(bad, version(bad))
-    assert target.rollback() is Undone.FORMER
+    assert target.rollback() is RollbackResult.FORMER
     assert make().endpoint().package == a
     again = make()
     again.deploy(a, version(a))
-    assert again.rollback() is Undone.NOTHING  # it was accepted before it was put back
+    assert again.rollback() is RollbackResult.NOTHING  # it was accepted before it was put back
     assert make().endpoint().package == a
 
 
@@ -131,7 +131,7 @@ def test_an_untested_first_deployment_is_taken_down_by_the_next(
     make().deploy(bad, version(bad))
     target = make()
     target.deploy(bad, version(bad))
-    assert target.rollback() is Undone.REMOVED
+    assert target.rollback() is RollbackResult.REMOVED
     assert make().status().state == "absent"
 
 
@@ -144,7 +144,7 @@ def test_an_untested_service_that_is_tested_later_stays(
     accepted(make(), b, version)
     target = make()
     target.deploy(b, version(b))
-    assert target.rollback() is Undone.NOTHING
+    assert target.rollback() is RollbackResult.NOTHING
     assert make().endpoint().package == b
 
 
@@ -155,7 +155,7 @@ def test_what_another_command_has_accepted_is_not_rolled_back(
     mine, other = make(), make()
     mine.deploy(a, version(a))
     accepted(other, a, version)
-    assert mine.rollback() is Undone.NOTHING
+    assert mine.rollback() is RollbackResult.NOTHING
     assert make().endpoint().package == a
 
 
@@ -166,7 +166,7 @@ def test_rollback_passes_over_what_was_never_tested(make: Make, make_package: Ma
     make().deploy(worse, version(worse))
     target = make()
     target.deploy(worst, version(worst))
-    assert target.rollback() is Undone.FORMER
+    assert target.rollback() is RollbackResult.FORMER
     assert make().endpoint().package == a
 
 
@@ -178,11 +178,11 @@ def test_where_none_was_tested_the_one_before_comes_back(
     make().deploy(b, version(b))
     target = make()
     target.deploy(bad, version(bad))
-    assert target.rollback() is Undone.FORMER
+    assert target.rollback() is RollbackResult.FORMER
     assert make().endpoint().package == b
     again = make()
     again.deploy(b, version(b))
-    assert again.rollback() is Undone.REMOVED  # and never back to what has failed
+    assert again.rollback() is RollbackResult.REMOVED  # and never back to what has failed
 
 
 def test_another_package_takes_its_place(make: Make, make_package: MakePackage, version: Version) -> None:
@@ -198,10 +198,10 @@ def test_rollback_brings_the_former_package_back(make: Make, make_package: MakeP
     make().deploy(a, version(a))
     target = make()
     target.deploy(b, version(b))
-    assert target.rollback() is Undone.FORMER
+    assert target.rollback() is RollbackResult.FORMER
     assert make().endpoint().package == a
     assert make().status().state == "healthy"
-    assert target.rollback() is Undone.NOTHING
+    assert target.rollback() is RollbackResult.NOTHING
     assert make().endpoint().package == a
 
 
@@ -211,7 +211,7 @@ def test_rollback_of_the_first_deployment_leaves_nothing(
     a = make_package("a")
     target = make()
     target.deploy(a, version(a))
-    assert target.rollback() is Undone.REMOVED
+    assert target.rollback() is RollbackResult.REMOVED
     assert make().status().state == "absent"
 
 
@@ -220,7 +220,7 @@ def test_rollback_before_any_deployment_changes_nothing(
 ) -> None:
     a = make_package("a")
     make().deploy(a, version(a))
-    assert make().rollback() is Undone.NOTHING
+    assert make().rollback() is RollbackResult.NOTHING
     assert make().endpoint().package == a
 
 
@@ -247,7 +247,7 @@ def test_logs_name_the_package(make: Make, make_package: MakePackage, version: V
     make().deploy(a, version(a))
     logs = make().logs()
     assert "Serving package a" in logs
-    if not isinstance(make(), Fake):
+    if not isinstance(make(), InMemoryTarget):
         assert "the model of a is loaded" in logs  # what the service itself has written
 
 

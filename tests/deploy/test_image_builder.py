@@ -12,7 +12,7 @@ import yaml
 from orchestrator.config.compose import compose
 from orchestrator.deploy.azure import aci_state
 from orchestrator.deploy.image_builder import ImageBuilder, from_conda
-from orchestrator.deploy.target import Building, Target
+from orchestrator.deploy.target import BuildsImage, Target
 from orchestrator.errors import DeployError
 from orchestrator.events import Progress, StepNote
 from orchestrator.spec.components import build
@@ -30,7 +30,7 @@ def target(kind: str, state_dir: Path, *overrides: str) -> ImageBuilder:
 
 @pytest.mark.parametrize(("kind", "builds"), [("aci", 1), ("managed", 1), ("docker", 1), ("local", 0), ("none", 0)])
 def test_who_builds_an_image(kind: str, builds: int, tmp_path: Path) -> None:
-    assert isinstance(target(kind, tmp_path), Building) == bool(builds)
+    assert isinstance(target(kind, tmp_path), BuildsImage) == bool(builds)
 
 
 @pytest.mark.parametrize("kind", CLOUD)
@@ -107,7 +107,7 @@ def test_what_is_not_known_is_a_note(
     monkeypatch.setenv("UV_OFFLINE", "1")
     notes: list[str] = []
     asked = target("docker", tmp_path)
-    asked.tell_to(Progress(lambda event: notes.append(event.text) if isinstance(event, StepNote) else None))
+    asked.report_to(Progress(lambda event: notes.append(event.text) if isinstance(event, StepNote) else None))
     asked.check_image(make_package("a"))
     assert len(notes) == 1
     assert notes[0].startswith("warning: the image's libraries were not checked: ")

@@ -17,7 +17,7 @@ import pytest
 from orchestrator import progress
 from orchestrator.artifacts import ModelVersion, Package
 from orchestrator.deploy.image_builder import ImageCheck
-from orchestrator.deploy.in_memory import Fake
+from orchestrator.deploy.in_memory import InMemoryTarget
 from orchestrator.deploy.rollout import Rollout, serves
 from orchestrator.deploy.target import Target
 from orchestrator.errors import DeployError
@@ -79,7 +79,7 @@ def test_one_waits_for_the_other_and_says_for_whom(file: Path, monkeypatch: pyte
         notes.append(text)
         heard.set()
 
-    mine = Rollout(Fake(), file)
+    mine = Rollout(InMemoryTarget(), file)
     with another(file) as process:
         begun = threading.Thread(target=release, args=("8", mine, note))
         begun.start()
@@ -96,12 +96,12 @@ def test_a_command_that_is_killed_leaves_no_command_waiting(file: Path) -> None:
     with another(file) as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
-        release("8", Rollout(Fake(), file))
+        release("8", Rollout(InMemoryTarget(), file))
     assert json.loads(file.read_text())["committed"] is True
 
 
 def test_who_came_later_is_told(file: Path) -> None:
-    mine, other = Rollout(Fake(), file), Rollout(Fake(), file)
+    mine, other = Rollout(InMemoryTarget(), file), Rollout(InMemoryTarget(), file)
     release("1", mine)
     assert mine.superseded() == ""
     other.begin(version("2"), print)
@@ -114,7 +114,7 @@ def test_who_came_later_is_told(file: Path) -> None:
 
 @pytest.mark.parametrize("fails", ["", "no room"])
 def test_a_rollout_that_comes_to_nothing_takes_no_place(file: Path, fails: str) -> None:
-    mine, other = Rollout(Fake(), file), Rollout(Fake(fails=fails), file)
+    mine, other = Rollout(InMemoryTarget(), file), Rollout(InMemoryTarget(fails=fails), file)
     release("1", mine)
 
     def broken() -> None:
@@ -128,11 +128,11 @@ def test_a_rollout_that_comes_to_nothing_takes_no_place(file: Path, fails: str) 
     assert mine.superseded() == other.superseded() == ""
     assert json.loads(file.read_text())["version"] == "1"
     assert other.target.calls == (["deploy"] if fails else ["deploy", "rollback"])  # type: ignore[attr-defined]  # a Fake's
-    release("3", Rollout(Fake(), file))  # and no lock is held
+    release("3", Rollout(InMemoryTarget(), file))  # and no lock is held
 
 
 def test_what_was_never_begun_is_neither_accepted_nor_undone(file: Path) -> None:
-    target = Fake()
+    target = InMemoryTarget()
     with Rollout(target, file):
         pass
     assert target.calls == []

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.diagnostics import Evidence, masked, save
+from orchestrator.diagnostics import Evidence, save
+from orchestrator.redaction import redact
 
 
 @pytest.mark.parametrize(
@@ -30,8 +31,8 @@ from orchestrator.diagnostics import Evidence, masked, save
     ],
 )
 def test_secrets_are_masked(text: str, secret: str) -> None:
-    assert secret not in masked(text)
-    assert "***" in masked(text)
+    assert secret not in redact(text)
+    assert "***" in redact(text)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_secrets_are_masked(text: str, secret: str) -> None:
     ],
 )
 def test_other_words_stay(text: str) -> None:
-    assert masked(text) == text
+    assert redact(text) == text
 
 
 def test_all_texts_are_kept_and_only_for_their_owner(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NewType
 import pytest
 
 from orchestrator.caching.cache import Cache, Entry, cached, pure
-from orchestrator.engine.runner import Products, plan, prepare, run
+from orchestrator.engine.runner import Artifacts, plan, prepare, run
 from orchestrator.errors import PlanError
 from orchestrator.events import (
     Event,
@@ -114,7 +114,7 @@ def go(
     stages: dict[str, Callable[..., Any]] | None = None,
     given: dict[Any, Any] | None = None,
     observers: tuple[Callable[[Event], None], ...] = (record,),
-) -> Products:
+) -> Artifacts:
     given = given or GIVEN
     return run(plan(stages or STAGES, given), given, observers, cache)
 
@@ -159,8 +159,8 @@ def test_a_parameter_with_a_default_is_no_input() -> None:
 
 
 def test_a_stage_may_be_an_object_with_options_or_a_method() -> None:
-    products = go(stages={**STAGES, "weigh": Weigh("kg")})
-    assert products[str] == "5 kg"
+    artifacts = go(stages={**STAGES, "weigh": Weigh("kg")})
+    assert artifacts[str] == "5 kg"
     assert go(stages={**STAGES, "weigh": Weigh("t").__call__})[str] == "5 t"
 
 
@@ -242,10 +242,10 @@ def test_all_misfits_are_told_at_once() -> None:
 
 
 def test_events_of_a_run_come_in_order() -> None:
-    products = go()
-    assert products[Bread] == Bread(5)
-    assert products[Seed] == 3
-    assert Oven not in products
+    artifacts = go()
+    assert artifacts[Bread] == Bread(5)
+    assert artifacts[Seed] == 3
+    assert Oven not in artifacts
     assert calls == ["mill", "knead", "bake", "sell 5"]
     assert seen == [
         "RunStarted",
@@ -360,19 +360,19 @@ def test_a_kept_product_is_loaded_only_when_it_is_asked_for(cache: Cache, monkey
         return original(self, entry)
 
     monkeypatch.setattr(Cache, "load", load)
-    products = go(cache)
+    artifacts = go(cache)
     assert loaded == ["bake"]
-    assert products[Dough] == Dough(6)
-    assert products[Dough] == Dough(6)
+    assert artifacts[Dough] == Dough(6)
+    assert artifacts[Dough] == Dough(6)
     assert loaded == ["bake", "knead"]
 
 
 def test_what_was_not_needed_is_made_quietly_when_it_is_asked_for_later(cache: Cache) -> None:
     go(cache)
-    products = go(cache)
+    artifacts = go(cache)
     seen.clear()
     calls.clear()
-    assert products[Flour] == Flour(3)
+    assert artifacts[Flour] == Flour(3)
     assert calls == ["mill"]
     assert seen == []  # RunFinished was told: nothing comes after it
 
@@ -505,9 +505,9 @@ def test_a_damage_found_after_the_run_is_logged_and_mended(
     cache: Cache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     go(cache)
-    products = go(cache)
+    artifacts = go(cache)
     monkeypatch.setattr("orchestrator.caching.cache.pickle.loads", _loader({Dough}))
-    assert products[Dough] == Dough(6)
+    assert artifacts[Dough] == Dough(6)
     assert "knead: its cache entry is damaged: it does not load" in caplog.text
 
 
@@ -518,8 +518,8 @@ def unpicklable(seed: Seed) -> Callable[[], int]:
 
 def test_what_cannot_be_kept_fails_no_run(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[Event] = []
-    products = go(cache, {"stage": unpicklable}, observers=(events.append,))
-    assert products[Callable[[], int]]() == 3
+    artifacts = go(cache, {"stage": unpicklable}, observers=(events.append,))
+    assert artifacts[Callable[[], int]]() == 3
     finished = next(event for event in events if isinstance(event, StepFinished))
     assert "not in the cache yet; not kept: " in finished.step.why
 

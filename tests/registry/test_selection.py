@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.artifacts import ModelVersion, Package, Registry, Report
-from orchestrator.deploy.in_memory import Fake
+from orchestrator.deploy.in_memory import InMemoryTarget
 from orchestrator.deploy.none import NoTarget
 from orchestrator.deploy.target import Target
 from orchestrator.errors import PackageError
@@ -45,8 +45,8 @@ class Tracking(NoTracking):
         return self.held
 
 
-def serving(number: str, model: str = "m") -> Fake:
-    target = Fake(service_name="svc")
+def serving(number: str, model: str = "m") -> InMemoryTarget:
+    target = InMemoryTarget(service_name="svc")
     target.deploy(version(number, model).package, version(number, model))
     return target
 

@@ -33,7 +33,7 @@ from orchestrator.packaging import swagger_ui
 from score.api import v2
 from score.contract.schema import Contract
 from score.predict.batching import alone, at_once
-from score.predict.predictor import Answer, Scorer
+from score.predict.predictor import HttpReply, Predictor
 from score.transforms import ToFloat, ZerosToMissing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,13 +130,13 @@ def line(make_package: MakePackage, X: pd.DataFrame) -> Path:
 
 
 @pytest.fixture(scope="session")
-def pima_scorer(pima: Path) -> Scorer:
-    return Scorer.load(pima)
+def pima_scorer(pima: Path) -> Predictor:
+    return Predictor.load(pima)
 
 
 @pytest.fixture(scope="session")
-def survey_scorer(survey: Path) -> Scorer:
-    return Scorer.load(survey)
+def survey_scorer(survey: Path) -> Predictor:
+    return Predictor.load(survey)
 
 
 @pytest.fixture
@@ -160,17 +160,17 @@ def entry_module(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], M
 
 
 @pytest.fixture(scope="session")
-def ask() -> Callable[[Scorer, Any], tuple[int, Any]]:
+def ask() -> Callable[[Predictor, Any], tuple[int, Any]]:
     """Status and decoded answer to a body; anything but bytes and text is encoded as JSON first."""
 
-    def ask(scorer: Scorer, body: Any) -> tuple[int, Any]:
+    def ask(scorer: Predictor, body: Any) -> tuple[int, Any]:
         status, reply, _ = scorer.answer(body if isinstance(body, bytes | str) else json.dumps(body))
         return status, json.loads(reply, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
     return ask
 
 
-def inferred(scorer: Scorer, body: bytes, length: str | None = None) -> Answer:
+def inferred(scorer: Predictor, body: bytes, length: str | None = None) -> HttpReply:
     """The answer to a request in V2, outside of a server."""
     return at_once(v2.infer(scorer, body, alone(scorer.model), length))
 

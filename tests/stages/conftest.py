@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from orchestrator.artifacts import Dataset, Evaluation, Package, Search, Split, Trained
-from orchestrator.caching.cache import Unfinished
+from orchestrator.caching.cache import CheckpointDir
 from orchestrator.events import Progress
 from orchestrator.spec.run_spec import DataSpec, ModelSpec, PackageSpec, PreprocessSpec, SearchSpec, Seed, StateDir
 from orchestrator.stages.data import load, split
@@ -95,7 +95,7 @@ class Kit:
 
     def train(self, table: pd.DataFrame, search: Search, **keys: Any) -> tuple[Split, Trained]:
         parts = self.split(table, search, **keys)
-        return parts, train(parts, search, self.search_spec(), Progress(), Unfinished())
+        return parts, train(parts, search, self.search_spec(), Progress(), CheckpointDir())
 
     def package(self, parts: Split, trained: Trained, **keys: Any) -> Package:
         spec = PackageSpec(**{"model_name": "toy_model", "golden_rows": 3, **keys})

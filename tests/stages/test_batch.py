@@ -18,18 +18,18 @@ import pytest
 from filelock import FileLock
 from sklearn.ensemble import RandomForestClassifier
 
-from orchestrator.artifacts import ModelVersion, Package, Scored
+from orchestrator.artifacts import BatchResult, ModelVersion, Package
 from orchestrator.errors import DataError, PackageError
 from orchestrator.events import Event, Progress, StepNote, StepProgress
 from orchestrator.spec.run_spec import BatchSpec
 from orchestrator.stages.batch import batch
 from score.models.onnx import Compilation
-from score.predict.predictor import Scorer
+from score.predict.predictor import Predictor
 from score.predict.response import OUT_OF_RANGE, UNSEEN
 
 from .conftest import TABULAR, Kit
 
-Score = Callable[..., Scored]
+Score = Callable[..., BatchResult]
 ANSWERS = ["prediction", "probability_no", "probability_yes"]
 
 
@@ -58,7 +58,7 @@ def score(tmp_path: Path, version: ModelVersion) -> Score:
 
     def run(
         table: pd.DataFrame | str | None, observer: Callable[[Event], None] = lambda _: None, **keys: Any
-    ) -> Scored:
+    ) -> BatchResult:
         path = tmp_path / keys.pop("input", "new.csv")
         if table is None:
             assert path.exists()
@@ -76,7 +76,7 @@ def score(tmp_path: Path, version: ModelVersion) -> Score:
 
 def asked(version: ModelVersion, rows: pd.DataFrame) -> pd.DataFrame:
     """What the endpoint answers for the same rows, each in a request of its own."""
-    scorer, answers = Scorer.load(version.package.path), []
+    scorer, answers = Predictor.load(version.package.path), []
     for row in json.loads(rows.drop(columns="key").to_json(orient="records", double_precision=15)):
         status, reply, _ = scorer.answer(json.dumps({"data": [row]}))
         assert status == 200, reply
@@ -180,7 +180,7 @@ def test_values_beyond_training_are_counted_where_the_endpoint_flags_them(
     far = rows.assign(a=rows["a"].where(rows.index % 3 > 0, 1e9), whole=rows["whole"].where(rows.index % 10 > 0, -1))
     far.loc[20, "b"] = np.inf  # which is refused, and so not counted
     far.loc[[20, 33, 50], "city"] = "Bonn"  # which the encoder ignores
-    scorer, flagged, unseen = Scorer.load(version.package.path), Counter[str](), Counter[str]()
+    scorer, flagged, unseen = Predictor.load(version.package.path), Counter[str](), Counter[str]()
     for cells in far.drop(columns="key").astype(object).to_dict("records"):
         row = {name: None if pd.isna(value) else value for name, value in cells.items()}
         status, _, headers = scorer.answer(json.dumps({"data": [row]}))
@@ -349,7 +349,7 @@ def test_the_table_that_was_trained_on_is_scored_as_it_is(tmp_path: Path, people
     assert set(rows["country"].dropna()) == {"NA", "DE"}
     expected = trained.pipeline.predict_proba(rows)
     assert found[["probability_0", "probability_1"]].to_numpy() == pytest.approx(expected, abs=1e-12)
-    scorer = Scorer.load(package.path)
+    scorer = Predictor.load(package.path)
     records = rows.astype(object).where(rows.notna(), "").to_dict("records")
     records = [{**record, "price": record["price"] or None} for record in records]
     status, reply, _ = scorer.answer(json.dumps({"data": records}))  # the empty text means missing here, too
@@ -369,7 +369,7 @@ def test_words_that_training_took_for_missing_are_missing_everywhere(tmp_path: P
     assert (scored.rows, scored.refused) == (16, 0)
     probabilities = pd.read_csv(scored.path)["probability_1"]
     assert set(probabilities) == {probabilities[0]}
-    scorer = Scorer.load(package.path)
+    scorer = Predictor.load(package.path)
     for word in ("NA", "-", "None", "", None):
         for rows in (1, 300):
             status, reply, _ = scorer.answer(json.dumps({"data": [{"price": None, "country": word, "zip": 1}] * rows}))

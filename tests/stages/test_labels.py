@@ -10,7 +10,7 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 
 from orchestrator.errors import DataError, SpecError
-from orchestrator.modeling.labels import Coding
+from orchestrator.modeling.labels import LabelEncoding
 from orchestrator.spec.components import locate
 
 from .conftest import Kit
@@ -166,7 +166,7 @@ def test_priors_have_a_number_for_each_label(kit: Kit) -> None:
     ],
 )
 def test_what_is_encoded_is_decoded_again(classes: tuple[Any, ...], name: str, value: Any, encoded: Any) -> None:
-    coding = Coding(classes)
+    coding = LabelEncoding(classes)
     assert coding.encode(name, value) == encoded
     assert coding.decode(name, encoded) == value
 

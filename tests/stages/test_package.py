@@ -34,7 +34,7 @@ from score.contract.schema import Contract, fingerprint_of
 from score.models.base import PickledModel
 from score.models.onnx import Compilation
 from score.payload.reader import Reader
-from score.predict.predictor import Scorer
+from score.predict.predictor import Predictor
 
 from .conftest import EVALUATION, FOREST, TABULAR, Kit
 
@@ -221,7 +221,7 @@ def test_an_unseen_level_is_scored_where_the_pipeline_predicts_it(
             kit.package(parts, trained, unseen=unseen)
         return
     made = kit.package(parts, trained, unseen=unseen)
-    scorer = Scorer.load(made.path)
+    scorer = Predictor.load(made.path)
     (city,) = (column for column in scorer.contract.columns if column.name == "city")
     row = json.loads(asked(made)["records"].body)["data"][0] | {"city": "Bonn"}
     answer = scorer.answer(json.dumps({"data": [row]}))
@@ -245,7 +245,7 @@ def test_a_table_of_identifiers_takes_new_ones(kit: Kit, ids: int) -> None:
     table = pd.DataFrame({"shop": [f"s{i}" for i in range(ids)], "sales": y + rng.normal(0, 0.4, ids), "y": y})
     made = kit.package(*kit.train(table, kit.search(preprocess=TABULAR)))
     assert (made.refusals and made.refusals.refused) == 0
-    scorer = Scorer.load(made.path)
+    scorer = Predictor.load(made.path)
     assert [column.kind for column in scorer.contract.columns] == ["string", "number"]
     assert scorer.answer('{"data": [{"shop": "a new one", "sales": 0.5}]}').status == 200
 
@@ -271,7 +271,7 @@ def test_above_max_refused_there_is_no_package_and_the_error_says_by_column_and_
     made = kit.package(parts, trained, unseen="refuse", max_refused=rows / 20)
     assert made.refusals is not None
     assert made.refusals.reasons == {"town": {"is no category that training saw": rows}}
-    (town,) = (column for column in Scorer.load(made.path).contract.columns if column.name == "town")
+    (town,) = (column for column in Predictor.load(made.path).contract.columns if column.name == "town")
     assert new == set(town.held_out) <= set(town.categories or ())  # the contract is made of all rows
     made = kit.package(parts, trained)
     assert (made.refusals and made.refusals.share) == 0
@@ -287,7 +287,7 @@ def test_text_that_the_pipeline_fails_on_is_a_category_however_many_levels_it_ha
     }
     parts, trained = kit.train(table, kit.search(preprocess=preprocess))
     made = kit.package(parts, trained, max_refused=1.0, category_share=0.1)
-    town = Scorer.load(made.path).contract.columns[-1]
+    town = Predictor.load(made.path).contract.columns[-1]
     assert (town.kind, town.unseen) == ("category", "refuse")
     assert made.refusals is not None
     assert made.refusals.refused > 0
@@ -303,7 +303,7 @@ def test_a_branch_of_booleans_alone_is_imputed_and_encoded(
     branches["categorical"] = {**TABULAR["branches"]["categorical"], "columns": columns}
     parts, trained = kit.train(table, kit.search(preprocess={"branches": branches}))
     made = kit.package(parts, trained, compile="required")
-    assert [column.kind for column in Scorer.load(made.path).contract.columns[-2:]] == ["boolean", "boolean"]
+    assert [column.kind for column in Predictor.load(made.path).contract.columns[-2:]] == ["boolean", "boolean"]
     assert prove(made).requests == 5
 
 
@@ -320,7 +320,7 @@ def test_an_estimator_whose_predictions_are_a_column_is_answered_as_others(numbe
     contract = Contract.describe(X, model_name="m", task="classification", classes=[f"c{i}" for i in range(classes)])
     reader = Reader(contract)
     wanted, given = (
-        Scorer(contract, PickledModel(kind().fit(X, y), reader), reader) for kind in (LogisticRegression, InAColumn)
+        Predictor(contract, PickledModel(kind().fit(X, y), reader), reader) for kind in (LogisticRegression, InAColumn)
     )
     body = json.dumps({"data": X.to_dict("records")})
     assert given.answer(body) == wanted.answer(body)
@@ -354,7 +354,7 @@ def test_a_compiled_twin_answers_labels_of_text(
     parts, trained = kit.train(table, kit.search(estimator, preprocess=TABULAR), format="parquet", positive=positive)
     made = kit.package(parts, trained, compile="required")
     assert prove(made).requests == 5
-    scorer = Scorer.load(made.path)
+    scorer = Predictor.load(made.path)
     assert scorer.compiled
     assert set(scorer.contract.classes or ()) == set(labels)
     if positive:

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from orchestrator.artifacts import Endpoint, ModelVersion, Origin, Package, Probe, Proof, Registry, Report
+from orchestrator.artifacts import Endpoint, ModelVersion, Package, PackageProvenance, Probe, Proof, Registry, Report
 from orchestrator.deploy.image_builder import ImageBuilder, ImageCheck
-from orchestrator.deploy.in_memory import Fake
+from orchestrator.deploy.in_memory import InMemoryTarget
 from orchestrator.deploy.none import NoTarget
 from orchestrator.deploy.rollout import Rollout
-from orchestrator.deploy.target import Target, Undone
+from orchestrator.deploy.target import RollbackResult, Target
 from orchestrator.errors import DeployError, PackageError, ProbeError, TrackingError
 from orchestrator.events import Progress
-from orchestrator.reporting.provenance import Provenance
+from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.resolving.libraries import Libraries
 from orchestrator.spec.run_spec import PackageSpec, StateDir
 from orchestrator.stages.release import deploy, probe, promote, recall, register
@@ -28,7 +28,7 @@ from orchestrator.tracking.none import NoTracking
 from score.contract import golden
 
 REPORT = Report({}, {}, {}, {}, (), {}, "", "2026-11-22T18:00:00+00:00")
-PROVENANCE = Provenance(Path(), "", Origin("toy.csv", spec_hash="abc", rebuild="python run.py data=toy"))
+PROVENANCE = RunProvenance(Path(), "", PackageProvenance("toy.csv", spec_hash="abc", rebuild="python run.py data=toy"))
 
 NO_IMAGE = ImageCheck(NoTarget())
 
@@ -102,7 +102,7 @@ def released(version: ModelVersion, rollout: Rollout, state_dir: StateDir, track
 
 
 def test_what_is_registered_is_recalled(registered: ModelVersion, state_dir: StateDir) -> None:
-    found = recall(SPEC, state_dir, Tracking(), Fake())
+    found = recall(SPEC, state_dir, Tracking(), InMemoryTarget())
     assert found == registered
     assert (found.version, found.run_id) == ("7", "run-1")
     assert found.origin == replace(PROVENANCE.origin, trained=REPORT.trained)
@@ -111,8 +111,8 @@ def test_what_is_registered_is_recalled(registered: ModelVersion, state_dir: Sta
 def test_another_registry_is_told_before_anything_is_deployed(registered: ModelVersion, state_dir: StateDir) -> None:
     told = r"'toy_model' was registered in here, and this run's tracking is there; say `tracking=` as it was then"
     with pytest.raises(PackageError, match=told):
-        recall(SPEC, state_dir, Tracking(name="there"), Fake())
-    assert recall(SPEC, state_dir, NoTracking(), Fake()) == registered
+        recall(SPEC, state_dir, Tracking(name="there"), InMemoryTarget())
+    assert recall(SPEC, state_dir, NoTracking(), InMemoryTarget()) == registered
 
 
 def test_a_proof_of_another_package_registers_nothing(toy_package: Package, state_dir: StateDir) -> None:
@@ -143,16 +143,16 @@ def test_libraries_that_cannot_be_installed_are_found_before_anything_is_registe
     with pytest.raises(DeployError, match=told):
         put(registered, rollout_of(target))
     assert sorted(state_dir.rglob("*.json")) == before
-    assert recall(SPEC, state_dir, Tracking(), Fake()) == registered
+    assert recall(SPEC, state_dir, Tracking(), InMemoryTarget()) == registered
 
 
 def test_without_a_registration_there_is_nothing_to_recall(registered: ModelVersion, state_dir: StateDir) -> None:
     for spec, where in ((PackageSpec(model_name="other"), state_dir), (SPEC, StateDir(state_dir / "elsewhere"))):
         with pytest.raises(PackageError, match=r"no package of '\w+' was registered on this machine; make one with"):
-            recall(spec, where, Tracking(), Fake())
+            recall(spec, where, Tracking(), InMemoryTarget())
     (state_dir / "registered" / "toy_model.json").write_text("{")
     with pytest.raises(PackageError, match="was registered on this machine; make one with stages=package"):
-        recall(SPEC, state_dir, Tracking(), Fake())
+        recall(SPEC, state_dir, Tracking(), InMemoryTarget())
     assert registered.package.is_whole()
 
 
@@ -165,11 +165,11 @@ def test_a_package_that_was_changed_since_is_not_recalled(
     with pytest.raises(
         PackageError, match=r"copy is not what was registered as 'toy_model'; make it again with stages"
     ):
-        recall(SPEC, state_dir, Tracking(), Fake())
+        recall(SPEC, state_dir, Tracking(), InMemoryTarget())
 
 
 def test_deploy_and_promote_hand_on(registered: ModelVersion, state_dir: StateDir, rollout_of: RolloutOf) -> None:
-    target, tracker = Fake(), Tracking()
+    target, tracker = InMemoryTarget(), Tracking()
     with rollout_of(target) as rollout:
         endpoint = put(registered, rollout, tracker)
         assert endpoint.package == registered.package
@@ -183,7 +183,7 @@ def test_deploy_and_promote_hand_on(registered: ModelVersion, state_dir: StateDi
 def test_a_version_that_answers_a_share_of_the_requests_is_no_champion(
     registered: ModelVersion, state_dir: StateDir, rollout_of: RolloutOf, share: int
 ) -> None:
-    target, tracker = Fake(), Tracking()
+    target, tracker = InMemoryTarget(), Tracking()
     with rollout_of(target) as rollout:
         put(registered, rollout, tracker)
         promote(registered, replace(PASSED, share=share), rollout, tracker, state_dir)
@@ -193,19 +193,19 @@ def test_a_version_that_answers_a_share_of_the_requests_is_no_champion(
 
 def test_what_the_registry_does_not_hold_is_not_deployed(registered: ModelVersion, rollout_of: RolloutOf) -> None:
     for held in ({}, {"8": registered.package.fingerprint}, {"7": "another package"}):
-        target = Fake()
+        target = InMemoryTarget()
         told = r"version 7 of 'toy_model' is no longer in the registry .*; nothing was changed"
         with pytest.raises(PackageError, match=told), rollout_of(target) as rollout:
             put(registered, rollout, Tracking(held=Registry(held)))
         assert target.calls == []
-    with rollout_of(Fake()) as rollout:
+    with rollout_of(InMemoryTarget()) as rollout:
         put(registered, rollout, Tracking(held=Registry({"7": registered.package.fingerprint})))
 
 
 def test_a_version_that_cannot_be_promoted_is_rolled_back(
     registered: ModelVersion, state_dir: StateDir, rollout_of: RolloutOf
 ) -> None:
-    target, tracker = Fake(), Tracking(down="tracking: the alias cannot be moved")
+    target, tracker = InMemoryTarget(), Tracking(down="tracking: the alias cannot be moved")
     old = replace(registered, package=replace(registered.package, fingerprint="old"))
     released(old, rollout_of(target), state_dir)
     with pytest.raises(TrackingError, match="cannot be moved; the former service was put back"):
@@ -216,12 +216,12 @@ def test_a_version_that_cannot_be_promoted_is_rolled_back(
 def test_a_service_that_another_machine_has_replaced_is_not_promoted(
     registered: ModelVersion, state_dir: StateDir, rollout_of: RolloutOf
 ) -> None:
-    target, tracker = Fake(), Tracking()
+    target, tracker = InMemoryTarget(), Tracking()
     other = replace(registered.package, fingerprint="another's")
     told = r"another command has deployed 'toy_model', package another's, meanwhile.*; the service was left as it is"
     rollout = rollout_of(target)
     put(registered, rollout)
-    Fake(services=target.services).deploy(other, registered)
+    InMemoryTarget(services=target.services).deploy(other, registered)
     with pytest.raises(DeployError, match=told):
         promote(registered, PASSED, rollout, tracker, state_dir)
     assert tracker.promoted == []
@@ -237,7 +237,7 @@ def test_a_run_that_fails_between_test_and_promotion_is_rolled_back(
             probe(serve()[1], rollout)
             raise KeyboardInterrupt
 
-    target = Fake()
+    target = InMemoryTarget()
     with pytest.raises(KeyboardInterrupt):
         interrupted(rollout_of(target))
     assert target.status().state == "absent"
@@ -246,7 +246,7 @@ def test_a_run_that_fails_between_test_and_promotion_is_rolled_back(
 def test_without_a_promotion_what_passed_its_test_is_accepted(
     registered: ModelVersion, rollout_of: RolloutOf, serve: Serve
 ) -> None:
-    target = Fake()
+    target = InMemoryTarget()
     tried(registered, rollout_of(target), serve()[1])
     assert target.calls == ["deploy", "accept"]
 
@@ -259,13 +259,15 @@ def test_the_record_follows_what_is_deployed_by_the_run_that_registered_it(
         register(toy_package, proof, REPORT, Tracking(number=number), state_dir, PROVENANCE, NO_IMAGE)
         for number in "12"
     )
-    assert recall(SPEC, state_dir, Tracking(), Fake()).version == "2"
-    released(first, rollout_of(Fake()), state_dir)
-    assert recall(SPEC, state_dir, Tracking(), Fake()).version == "1"
-    again = recall(PackageSpec(model_name="toy_model", version="2"), state_dir, Tracking(), Fake())
+    assert recall(SPEC, state_dir, Tracking(), InMemoryTarget()).version == "2"
+    released(first, rollout_of(InMemoryTarget()), state_dir)
+    assert recall(SPEC, state_dir, Tracking(), InMemoryTarget()).version == "1"
+    again = recall(PackageSpec(model_name="toy_model", version="2"), state_dir, Tracking(), InMemoryTarget())
     assert again == second
-    released(again, rollout_of(Fake()), state_dir)
-    assert recall(SPEC, state_dir, Tracking(), Fake()).version == "1"  # it was chosen, and not registered by this run
+    released(again, rollout_of(InMemoryTarget()), state_dir)
+    assert (
+        recall(SPEC, state_dir, Tracking(), InMemoryTarget()).version == "1"
+    )  # it was chosen, and not registered by this run
 
 
 # --- the endpoint test
@@ -333,7 +335,7 @@ Serve = Callable[..., tuple[Server, Endpoint]]
 
 
 def test_an_endpoint_that_answers_alike_passes(serve: Serve, rollout_of: RolloutOf) -> None:
-    target = Fake()
+    target = InMemoryTarget()
     server, endpoint = serve()
     result = probe(endpoint, rollout_of(target))
     assert result.requests == 5
@@ -345,9 +347,9 @@ def test_an_endpoint_that_answers_alike_passes(serve: Serve, rollout_of: Rollout
 
 def test_with_keys_it_must_refuse_requests_without_one(serve: Serve, rollout_of: RolloutOf) -> None:
     _, endpoint = serve(key="k")
-    assert probe(endpoint, rollout_of(Fake())).refused_without_key
+    assert probe(endpoint, rollout_of(InMemoryTarget())).refused_without_key
     _, endpoint = serve(key="k", asks_for_the_key=False)
-    target = Fake()
+    target = InMemoryTarget()
     with pytest.raises(
         ProbeError, match=r"answers a request without a key with 200 instead of 401; the service was left"
     ):
@@ -369,7 +371,7 @@ def test_with_keys_it_must_refuse_requests_without_one(serve: Serve, rollout_of:
 def test_an_endpoint_that_answers_differently_is_taken_down(
     serve: Serve, rollout_of: RolloutOf, options: dict[str, Any], message: str
 ) -> None:
-    target = Fake()
+    target = InMemoryTarget()
     _, endpoint = serve(**options)
     with pytest.raises(ProbeError, match=message) as caught:
         tried(ModelVersion("toy_model", "1", None, endpoint.package), rollout_of(target), endpoint)
@@ -378,7 +380,7 @@ def test_an_endpoint_that_answers_differently_is_taken_down(
 
 
 def test_the_error_tells_what_became_of_the_service(serve: Serve, rollout_of: RolloutOf, state_dir: StateDir) -> None:
-    target = Fake()
+    target = InMemoryTarget()
     server, endpoint = serve()
     old = ModelVersion("toy_model", "1", None, replace(endpoint.package, fingerprint="old"))
     released(old, rollout_of(target), state_dir)
@@ -391,17 +393,17 @@ def test_the_error_tells_what_became_of_the_service(serve: Serve, rollout_of: Ro
 
 
 def test_an_endpoint_that_is_not_there_is_taken_down(serve: Serve, rollout_of: RolloutOf) -> None:
-    target = Fake()
+    target = InMemoryTarget()
     _, endpoint = serve()
     with pytest.raises(ProbeError, match="does not answer: ConnectionRefusedError"):
         probe(replace(endpoint, url="http://127.0.0.1:9/score"), rollout_of(target))
     assert target.calls == ["rollback"]
 
 
-class Stuck(Fake):
+class Stuck(InMemoryTarget):
     """Its rollback fails."""
 
-    def rollback(self) -> Undone:
+    def rollback(self) -> RollbackResult:
         super().rollback()
         raise DeployError("the disk is full")
 
@@ -421,7 +423,7 @@ def test_ctrl_c_takes_down_what_was_not_tested(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("orchestrator.stages.release.probe_endpoint", interrupted)
-    target = Fake()
+    target = InMemoryTarget()
     with pytest.raises(KeyboardInterrupt):
         probe(serve()[1], rollout_of(target))
     assert target.calls == ["rollback"]

@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from orchestrator.artifacts import ModelVersion, Package, Probe, Registry
-from orchestrator.deploy.in_memory import Fake
+from orchestrator.deploy.in_memory import InMemoryTarget
 from orchestrator.deploy.rollout import Rollout
 from orchestrator.errors import DeployError, PackageError
 from orchestrator.events import Event, Progress
@@ -20,13 +20,13 @@ from tests.stages.test_release import Tracking
 
 
 @pytest.fixture
-def target(toy_package: Package) -> Fake:
-    target = Fake(auth_enabled=True)
+def target(toy_package: Package) -> InMemoryTarget:
+    target = InMemoryTarget(auth_enabled=True)
     target.deploy(toy_package, ModelVersion("toy_model", "1", None, toy_package))
     return target
 
 
-def test_what_is_there_is_told(target: Fake) -> None:
+def test_what_is_there_is_told(target: InMemoryTarget) -> None:
     assert service.status(target, NoTracking()).state == "healthy"
     assert service.endpoint(target).package == service.endpoint(target).package
     assert service.logs(target).startswith("Serving package")
@@ -34,7 +34,7 @@ def test_what_is_there_is_told(target: Fake) -> None:
     assert "fake-primary" not in repr(service.keys(target))
 
 
-def test_what_is_removed_is_gone(target: Fake) -> None:
+def test_what_is_removed_is_gone(target: InMemoryTarget) -> None:
     service.remove(target)
     service.remove(target)  # taking down nothing is fine
     assert service.status(target, NoTracking()).state == "absent"
@@ -42,14 +42,14 @@ def test_what_is_removed_is_gone(target: Fake) -> None:
         service.endpoint(target)
 
 
-def test_a_check_leaves_the_service_as_it_is(target: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_leaves_the_service_as_it_is(target: InMemoryTarget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "probe_endpoint", lambda endpoint: Probe(5, 1, 2, endpoint.auth))
     assert service.check(service.endpoint(target)).refused_without_key
     assert target.calls == ["deploy"]
 
 
 @dataclass(frozen=True)
-class Shared(Fake):
+class Shared(InMemoryTarget):
     """A fake that shares requests: what shifting gives is what it was made with."""
 
     shifted: list[ModelVersion | None] = field(default_factory=list)
@@ -96,6 +96,6 @@ def test_other_commands_wait_for_a_shift(toy_package: Package, tmp_path: Path) -
     other.release()
 
 
-def test_a_target_of_one_package_has_nothing_to_shift(target: Fake, tmp_path: Path) -> None:
+def test_a_target_of_one_package_has_nothing_to_shift(target: InMemoryTarget, tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="serves one package at a time; deploy=managed and deploy=aks can share"):
         service.shift(target, Tracking(), Rollout(target, tmp_path / "svc.rollout.json"), Progress())

@@ -15,10 +15,10 @@ from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV
 
 from orchestrator.artifacts import Search
-from orchestrator.caching.cache import Unfinished
+from orchestrator.caching.cache import CheckpointDir
 from orchestrator.errors import TrackingError, TrainError
 from orchestrator.events import Event, Progress, StepProgress
-from orchestrator.reporting.provenance import Provenance
+from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.run_spec import ROOT, ModelSpec, PreprocessSpec, Seed
 from orchestrator.stages.train import each_warning_once, evaluate, report, train
 
@@ -128,7 +128,7 @@ def test_the_search_is_not_fitted_itself(kit: Kit, numbers: pd.DataFrame) -> Non
 def test_progress_starts_at_nothing_and_reaches_all_fits(kit: Kit, numbers: pd.DataFrame) -> None:
     events: list[Event] = []
     search = kit.search(grid=GRID)
-    train(kit.split(numbers, search), search, kit.search_spec(), Progress(events.append), Unfinished())
+    train(kit.split(numbers, search), search, kit.search_spec(), Progress(events.append), CheckpointDir())
     told = [event for event in events if isinstance(event, StepProgress)]
     assert [(event.done, event.total) for event in told] == [(done, 8) for done in range(9)]
     assert told[-1].note.startswith("best accuracy 0.")
@@ -166,7 +166,7 @@ def test_candidates_that_fail_are_left_out_and_named(kit: Kit, numbers: pd.DataF
     spec = kit.search_spec(on_error="skip", scoring=SCORING, refit="roc_auc")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        trained = train(parts, search, spec, Progress(), Unfinished())
+        trained = train(parts, search, spec, Progress(), CheckpointDir())
     assert not [each for each in caught if "fits failed" in str(each.message) or "non-finite" in str(each.message)]
     failed = [one for one in trained.candidates if one.error]
     assert [one.params for one in failed] == [{"dual": True, "solver": name} for name in ("lbfgs", "newton-cg")]
@@ -183,7 +183,7 @@ def test_a_halving_search_leaves_candidates_out_too(kit: Kit, numbers: pd.DataFr
     target = "orchestrator.search.SharedHalvingGridSearchCV"
     halving: dict[str, Any] = {"_target_": target, "random_state": 0, "factor": 2, "on_error": "skip"}
     search = kit.search(LOGISTIC, SOLVERS, **halving)
-    trained = train(kit.split(numbers, search), search, kit.search_spec(**halving), Progress(), Unfinished())
+    trained = train(kit.split(numbers, search), search, kit.search_spec(**halving), Progress(), CheckpointDir())
     failed = [one for one in trained.candidates if one.error]
     assert {(one.params["solver"], one.params["dual"]) for one in failed} == {("lbfgs", True), ("newton-cg", True)}
     assert min(one.rank for one in failed) > max(one.rank for one in trained.candidates if not one.error)
@@ -201,7 +201,7 @@ def test_a_score_that_cannot_be_computed_leaves_a_candidate_out(
 ) -> None:
     keys: dict[str, Any] = {"scoring": ["neg_log_loss", *others], "refit": "neg_log_loss", "on_error": "skip"}
     search = kit.search("sklearn.linear_model.SGDClassifier", {"loss": ["hinge", "log_loss"]}, **keys)
-    trained = train(kit.split(numbers, search), search, kit.search_spec(**keys), Progress(), Unfinished())
+    trained = train(kit.split(numbers, search), search, kit.search_spec(**keys), Progress(), CheckpointDir())
     assert [one.error for one in trained.candidates] == [error, ""]
     assert trained.best.params == {"loss": "log_loss"}
 
@@ -219,7 +219,7 @@ def test_the_candidate_that_ends_a_search_is_named(kit: Kit, numbers: pd.DataFra
 def test_a_search_in_which_every_candidate_fails_says_why(kit: Kit, numbers: pd.DataFrame) -> None:
     search = kit.search(LOGISTIC, {"solver": ["lbfgs", "newton-cg"], "dual": [True]}, on_error="skip")
     with pytest.raises(TrainError, match=r"failed for every candidate, first with ValueError: Solver lbfgs supports"):
-        train(kit.split(numbers, search), search, kit.search_spec(on_error="skip"), Progress(), Unfinished())
+        train(kit.split(numbers, search), search, kit.search_spec(on_error="skip"), Progress(), CheckpointDir())
 
 
 def test_an_observers_error_is_not_the_estimators(kit: Kit, numbers: pd.DataFrame) -> None:
@@ -229,7 +229,7 @@ def test_an_observers_error_is_not_the_estimators(kit: Kit, numbers: pd.DataFram
             kit.search(),
             kit.search_spec(),
             Progress(Moody(TrackingError("the store is full"))),
-            Unfinished(),
+            CheckpointDir(),
         )
 
 
@@ -296,7 +296,7 @@ def test_the_report_is_plain_and_complete(kit: Kit, numbers: pd.DataFrame) -> No
     spec = kit.search_spec(scoring=SCORING, refit="roc_auc")
     evaluation = evaluate(parts, trained, spec)
     model = ModelSpec(estimator="sklearn.dummy.DummyClassifier", params={"strategy": "prior"})
-    where = Provenance(ROOT, "name: toy\n")
+    where = RunProvenance(ROOT, "name: toy\n")
     found = report(kit.data(numbers), PreprocessSpec(), model, spec, Seed(5), parts, trained, evaluation, where)
     assert found.params["seed"] == "5"
     assert found.params["model.params.strategy"] == "prior"

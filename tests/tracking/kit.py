@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.artifacts import Candidate, ModelVersion, Package, Proof, Report
 from orchestrator.errors import OrchestratorError
 from orchestrator.events import Event, Progress, RunFinished, RunStarted, StepFinished, StepNote, StepPlan
-from orchestrator.tracking.mlflow.subprocess_tracker import DetachedMlflow
+from orchestrator.tracking.mlflow.subprocess_tracker import SubprocessMlflow
 from orchestrator.tracking.mlflow.tracker import Mlflow
 from orchestrator.tracking.tracker import Tracker
 
@@ -42,9 +42,9 @@ def report_of(candidates: int) -> Report:
     )
 
 
-def detached(mlflow: Mlflow) -> DetachedMlflow:
+def detached(mlflow: Mlflow) -> SubprocessMlflow:
     """The same tracker, detached."""
-    return DetachedMlflow(**{key.name: getattr(mlflow, key.name) for key in fields(mlflow) if key.init})
+    return SubprocessMlflow(**{key.name: getattr(mlflow, key.name) for key in fields(mlflow) if key.init})
 
 
 def notes_of(tracker: Mlflow) -> list[str]:
@@ -55,7 +55,7 @@ def notes_of(tracker: Mlflow) -> list[str]:
         if isinstance(event, StepNote):
             notes.append(event.text)
 
-    tracker.tell_to(Progress(listen))
+    tracker.report_to(Progress(listen))
     return notes
 
 

@@ -15,16 +15,16 @@ from uuid import uuid4
 from pydantic import Field
 
 from orchestrator.artifacts import Endpoint, Keys, ModelVersion, Package, ServiceStatus
-from orchestrator.azure.progress import attended
+from orchestrator.azure.progress import run_with_progress
 from orchestrator.azure.sdk import check_installed
 from orchestrator.azure.workspace import forget, workspace
 from orchestrator.deploy.azure import aci_sdk, aci_state
-from orchestrator.deploy.azure.aci_state import Former
+from orchestrator.deploy.azure.aci_state import PreviousDeployment
 from orchestrator.deploy.cors import Origins
 from orchestrator.deploy.failure import failure
 from orchestrator.deploy.image_builder import ImageBuilder, from_conda
-from orchestrator.deploy.service_dir import Folder
-from orchestrator.deploy.target import ServiceName, Undone
+from orchestrator.deploy.service_dir import ServiceDirectory
+from orchestrator.deploy.target import RollbackResult, ServiceName
 from orchestrator.errors import DeployError
 from orchestrator.resolving.libraries import Libraries
 from orchestrator.spec.run_spec import AzureSpec
@@ -96,12 +96,12 @@ class Aci(ImageBuilder):
             self._deployed.append(tags.get(aci_state.DEPLOYMENT, ""))
         return self._asked(lambda _: self._endpoint(live))
 
-    def rollback(self) -> Undone:
+    def rollback(self) -> RollbackResult:
         """What was serving before this object's last deployment serves again; nothing if nothing was."""
         with self._folder.locked():
             service = self._mine()
             self._deployed.clear()
-            return Undone.NOTHING if service is None else self._put_back(service.tags)
+            return RollbackResult.NOTHING if service is None else self._put_back(service.tags)
 
     def accept(self) -> None:
         """The service's tags remember the test, so that no later command takes it for an untested one."""
@@ -198,8 +198,8 @@ class Aci(ImageBuilder):
         return keys
 
     @property
-    def _folder(self) -> Folder:
-        return Folder(self.state_dir / "services" / f"{self.service_name}.aci")
+    def _folder(self) -> ServiceDirectory:
+        return ServiceDirectory(self.state_dir / "services" / f"{self.service_name}.aci")
 
     def _remove(self) -> None:
         def work(_: Callable[[str], None]) -> None:
@@ -239,7 +239,7 @@ class Aci(ImageBuilder):
 
     def _asked(self, work: Callable[[Callable[[str], None]], T]) -> T:
         """What Azure answers; it may take its time, which is told."""
-        return attended(work, "deploy", self._note)
+        return run_with_progress(work, "deploy", self._note)
 
     def _mine(self) -> Any:
         """The service, if it is still this object's last deployment and nobody has tested it; else None."""
@@ -261,7 +261,7 @@ class Aci(ImageBuilder):
                 aci_sdk.retag(service, alike, self.timeout_seconds)
             return True, alike
         self._check_ours(service)
-        former = aci_state.worth_going_back_to(aci_sdk.served(service), service.tags, healthy=healthy)
+        former = aci_state.rollback_candidate(aci_sdk.served(service), service.tags, healthy=healthy)
         return False, {**tags, **({aci_state.FORMER: former.tag()} if former else {})}
 
     def _serve(self, package: Package, settings: Mapping[str, Any]) -> None:
@@ -289,18 +289,18 @@ class Aci(ImageBuilder):
         forget()
         return self._find()
 
-    def _put_back(self, tags: Mapping[str, str]) -> Undone:
+    def _put_back(self, tags: Mapping[str, str]) -> RollbackResult:
         """What a deployment with these tags replaced."""
-        former = Former.read(tags.get(aci_state.FORMER, ""))
+        former = PreviousDeployment.read(tags.get(aci_state.FORMER, ""))
         if former is None:
             self._remove()
-            return Undone.REMOVED
+            return RollbackResult.REMOVED
         self._note("putting the former service back")
         package = self._asked(lambda _: self._package(former.fingerprint, former.model))
         settings = aci_state.recall(self._folder.path, former, self._settings())
         settings["tags"] = {**settings["tags"], aci_state.DEPLOYMENT: uuid4().hex}
         self._asked(lambda say: self._deploy(say, package, settings))
-        return Undone.FORMER
+        return RollbackResult.FORMER
 
     def _undone(self, error: DeployError, settings: Mapping[str, Any]) -> str:
         """What a failure was, in words, once its texts are kept and what was there before is back."""

@@ -1,6 +1,6 @@
 """What is asked of Azure for a deployment to ACI: the thin half, one SDK call after another.
 
-All functions are called inside :func:`orchestrator.azure.sdk.talking`.
+All functions are called inside :func:`orchestrator.azure.sdk.translate_sdk_errors`.
 """
 
 from __future__ import annotations
@@ -174,10 +174,12 @@ def download(workspace: Any, package: Package) -> None:
     registered_package.keep(package, lambda scratch: Path(found[0].download(scratch, exist_ok=True)))
 
 
-def served(service: Any) -> aci_state.Former:
+def served(service: Any) -> aci_state.PreviousDeployment:
     """What a service of ours is."""
     size = service.container_resource_requirements
-    return aci_state.Former.of(service.tags, size.cpu, size.memory_in_gb, auth_enabled=bool(service.auth_enabled))
+    return aci_state.PreviousDeployment.of(
+        service.tags, size.cpu, size.memory_in_gb, auth_enabled=bool(service.auth_enabled)
+    )
 
 
 def keys(service: Any) -> Keys | None:

@@ -31,7 +31,7 @@ CMK = ("cmk_vault_base_url", "cmk_key_name", "cmk_key_version")
 SERVER_BYTES = 150 * 10**6  # gunicorn and azureml-inference-server-http, beside what the proof measured
 
 
-class Former(NamedTuple):
+class PreviousDeployment(NamedTuple):
     """A service of ours as its successor remembers it: all that is needed to put it back, short enough for one tag."""
 
     fingerprint: str
@@ -44,13 +44,15 @@ class Former(NamedTuple):
     tested: bool
 
     @classmethod
-    def of(cls, live: Mapping[str, str], cpu_cores: float, memory_gb: float, *, auth_enabled: bool) -> Former:
+    def of(
+        cls, live: Mapping[str, str], cpu_cores: float, memory_gb: float, *, auth_enabled: bool
+    ) -> PreviousDeployment:
         """A service with the tags ``live``."""
         named = (live[FINGERPRINT], live[MODEL], live.get(VERSION, "-"), live.get(SHAPE, ""))
         return cls(*named, cpu_cores, memory_gb, auth_enabled, is_tested(live))
 
     @classmethod
-    def read(cls, tag: str) -> Former | None:
+    def read(cls, tag: str) -> PreviousDeployment | None:
         """What :meth:`tag` wrote; None for anything else."""
         with contextlib.suppress(ValueError, TypeError):
             return cls(*json.loads(tag))
@@ -103,7 +105,7 @@ def remember(folder: Path, settings: Mapping[str, Any]) -> None:
     write_private(file, json.dumps(settings))
 
 
-def recall(folder: Path, former: Former, now: Mapping[str, Any]) -> dict[str, Any]:
+def recall(folder: Path, former: PreviousDeployment, now: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that a former service had; as far as its tag tells, where another machine deployed it.
 
     Then the rest is as it is ``now``, and the shape is what that comes to.
@@ -129,9 +131,11 @@ def is_untested(live: Mapping[str, str], deployment: str) -> bool:
     return live.get(DEPLOYMENT) == deployment and not is_tested(live)
 
 
-def worth_going_back_to(service: Former, live: Mapping[str, str], *, healthy: bool) -> Former | None:
+def rollback_candidate(
+    service: PreviousDeployment, live: Mapping[str, str], *, healthy: bool
+) -> PreviousDeployment | None:
     """What a successor is to remember of this service: the last one that was tested, else the last that was healthy."""
-    before = Former.read(live.get(FORMER, ""))
+    before = PreviousDeployment.read(live.get(FORMER, ""))
     if service.tested or (healthy and not (before and before.tested)):
         return service
     return before

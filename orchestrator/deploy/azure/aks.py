@@ -13,7 +13,7 @@ from orchestrator.deploy.azure import managed_sdk
 from orchestrator.deploy.azure.aks_options import Amounts, Autoscale, Resources
 from orchestrator.deploy.azure.blue_green import BlueGreen
 from orchestrator.deploy.azure.managed_sdk import KUBERNETES
-from orchestrator.deploy.azure.managed_state import Seen
+from orchestrator.deploy.azure.managed_state import EndpointState
 from orchestrator.deploy.azure.online_endpoint import Positive, always
 from orchestrator.errors import DeployError
 from orchestrator.spec.messages import near
@@ -72,7 +72,7 @@ class Aks(BlueGreen):
             raise DeployError(f"deploy.compute: '{self.compute}' is of the kind {kind}, not {KUBERNETES}{choice}")
         raise DeployError(f"deploy.compute: the workspace has no compute '{self.compute}'{choice}")
 
-    def _check(self, seen: Seen) -> None:
+    def _check(self, seen: EndpointState) -> None:
         super()._check(seen)
         there = seen.compute.rpartition("/")[2]
         if there.casefold() != str(self.compute).casefold():  # Azure's names have no case

@@ -19,11 +19,11 @@ from orchestrator.artifacts import Endpoint, Keys, ModelVersion, Package, Servic
 from orchestrator.azure.auth import credential
 from orchestrator.deploy import cors
 from orchestrator.deploy.azure import aci_state, managed_failure, managed_sdk, managed_state
-from orchestrator.deploy.azure.managed_state import Colour, Route, Seen
+from orchestrator.deploy.azure.managed_state import EndpointState, OnlineDeployment, Route
 from orchestrator.deploy.azure.online_endpoint import DEPLOYMENT, OnlineEndpoint
 from orchestrator.deploy.azure.traffic import ALL, Mirror, Share, Traffic, contradictions, share_of
 from orchestrator.deploy.probe import probe_endpoint
-from orchestrator.deploy.target import Undone
+from orchestrator.deploy.target import RollbackResult
 from orchestrator.errors import DeployError, ProbeError
 from score.contract import golden
 
@@ -75,36 +75,36 @@ class BlueGreen(OnlineEndpoint):
                     self._rolled_back()
                 raise
 
-    def rollback(self) -> Undone:
+    def rollback(self) -> RollbackResult:
         """The traffic goes back to the former deployment at once; without one, nothing is left."""
         with self._folder.locked():
             return self._rolled_back()
 
-    def _rolled_back(self) -> Undone:
+    def _rolled_back(self) -> RollbackResult:
         if not self._mine:
-            return Undone.NOTHING
+            return RollbackResult.NOTHING
         seen = self._asked(lambda _: self._look())
         colour = seen.current(self._mine[0]) if seen else None
         if seen is None or colour is None:
-            undone = Undone.NOTHING  # another command has deployed since
+            undone = RollbackResult.NOTHING  # another command has deployed since
         elif seen.tested(colour):
             undone = self._share_back(seen, colour)
         elif (base := seen.base_of(colour)) is None:
             self._take_down(seen)
-            undone = Undone.REMOVED
+            undone = RollbackResult.REMOVED
         else:
             self._go_back(colour, base)
-            undone = Undone.FORMER
+            undone = RollbackResult.FORMER
         self._mine.clear()  # only now: what fails before can be tried again
         return undone
 
-    def _share_back(self, seen: Seen, colour: Colour) -> Undone:
+    def _share_back(self, seen: EndpointState, colour: OnlineDeployment) -> RollbackResult:
         """Return a deployment that passed its test before to the share that it had then."""
         base = seen.live if seen.live != colour else seen.former
         if not self._before or base is None:
-            return Undone.NOTHING
+            return RollbackResult.NOTHING
         self._move(colour, base, self._before[0])
-        return Undone.FORMER
+        return RollbackResult.FORMER
 
     def accept(self) -> None:
         """Write down in Azure that what this object deployed passed its test; with all traffic, delete the former one."""
@@ -206,18 +206,18 @@ class BlueGreen(OnlineEndpoint):
 
         return self._asked(work)
 
-    def _move(self, colour: Colour, base: Colour | None, share: Share, passed: str = "") -> None:
+    def _move(self, colour: OnlineDeployment, base: OnlineDeployment | None, share: Share, passed: str = "") -> None:
         """Give a deployment its share of the requests, and the base the rest; ``passed`` are the tested ones from now on."""
         route = managed_state.route(colour, base, share)
         self._note(managed_state.describe_route(route, colour, base))
         self._route(replace(route, tags={**route.tags, **({managed_state.TESTED: passed} if passed else {})}))
 
-    def _go_back(self, colour: Colour, base: Colour) -> None:
+    def _go_back(self, colour: OnlineDeployment, base: OnlineDeployment) -> None:
         self._note(f"the traffic goes back to {base.name}")
         self._route(managed_state.route(base, None, ALL))
         self._delete_idle(colour)
 
-    def _keep(self, seen: Seen, colour: Colour) -> None:
+    def _keep(self, seen: EndpointState, colour: OnlineDeployment) -> None:
         """Leave a deployment that serves this package as it is, but for its share of the requests."""
         base = seen.base_of(colour)
         if base is None and self._share != ALL:
@@ -230,13 +230,13 @@ class BlueGreen(OnlineEndpoint):
             if base is not None:
                 self._before.append(before)
 
-    def _label(self, colour: Colour, version: str) -> None:
+    def _label(self, colour: OnlineDeployment, version: str) -> None:
         """Call a deployment that is kept by the version that its package has now."""
         if version not in {"-", colour.tags.get(aci_state.VERSION)}:
             seen = self._asked(lambda _: self._there())
             self._route(seen.labelled(colour, version))
 
-    def _serve(self, package: Package, tags: Mapping[str, str], seen: Seen | None) -> Colour:
+    def _serve(self, package: Package, tags: Mapping[str, str], seen: EndpointState | None) -> OnlineDeployment:
         """Make the other colour of this package, test it without traffic, and give it its share."""
         if seen is None:
             self._make()
@@ -245,7 +245,7 @@ class BlueGreen(OnlineEndpoint):
         elif seen.live and seen.former and seen.abandoned:
             self._go_back(seen.live, seen.former)  # or the next free colour would be the one that was tested
         seen = self._asked(lambda _: self._there())
-        colour = Colour(managed_state.next_colour(seen), "Succeeded", tags)
+        colour = OnlineDeployment(managed_state.next_colour(seen), "Succeeded", tags)
         if colour.name in seen.colours:
             self._delete(colour.name)
         if seen.live is None and self._share != ALL:
@@ -258,7 +258,7 @@ class BlueGreen(OnlineEndpoint):
             raise DeployError(f"{self._diagnosed(error, colour)}\n  {self._cleared(colour)}") from error
         return colour
 
-    def _test(self, package: Package, seen: Seen, colour: Colour) -> None:
+    def _test(self, package: Package, seen: EndpointState, colour: OnlineDeployment) -> None:
         """Send the golden requests before users' requests go there; a package without any is tested by its own stage alone."""
         if not golden.read(package.path):
             return
@@ -269,12 +269,12 @@ class BlueGreen(OnlineEndpoint):
             when = "and keeps its share" if seen.share_of(colour).traffic else "before it had traffic"
             raise DeployError(f"deployment {colour.name} failed its test {when}: {error}") from error
 
-    def _diagnosed(self, error: DeployError, colour: Colour) -> str:
+    def _diagnosed(self, error: DeployError, colour: OnlineDeployment) -> str:
         settings = {**self._settings(), "service_name": self.service_name, "timeout_seconds": self.timeout_seconds}
         place = (self.kind, self.service_name, colour.name)
         return managed_failure.told(self._client(), place, error, settings, self._folder)
 
-    def _cleared(self, colour: Colour) -> str:
+    def _cleared(self, colour: OnlineDeployment) -> str:
         """Leave nothing of a deployment that failed; say what serves now."""
         try:
             seen = self._asked(lambda _: self._look())

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from orchestrator.azure.sdk import talking
+from orchestrator.azure.sdk import translate_sdk_errors
 from orchestrator.deploy.azure import managed_sdk
 from orchestrator.deploy.failure import failure
-from orchestrator.deploy.service_dir import Folder
+from orchestrator.deploy.service_dir import ServiceDirectory
 from orchestrator.diagnostics import Evidence
 from orchestrator.errors import DeployError
 
 
 def told(
-    client: Any, place: tuple[str, str, str], error: DeployError, settings: Mapping[str, Any], home: Folder
+    client: Any, place: tuple[str, str, str], error: DeployError, settings: Mapping[str, Any], home: ServiceDirectory
 ) -> str:
     """Keep what Azure says about the failure in ``home``, and say what it comes to.
 
@@ -23,7 +23,7 @@ def told(
     """
     kind, name, colour = place
     state, log, built = "", "", ""
-    with suppress(DeployError), talking(DeployError, "deploy"):  # the deployment's own error is the news
+    with suppress(DeployError), translate_sdk_errors(DeployError, "deploy"):  # the deployment's own error is the news
         built = managed_sdk.build_log(client, str(error))
         seen = managed_sdk.look(client, name)
         state = seen.colours[colour].state if seen and colour in seen.colours else "absent"

@@ -1,6 +1,6 @@
 """What is asked of Azure for an online endpoint, managed or on Kubernetes: the thin half, one SDK call after another.
 
-All functions are called inside :func:`orchestrator.azure.sdk.talking`.
+All functions are called inside :func:`orchestrator.azure.sdk.translate_sdk_errors`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from orchestrator.artifacts import Keys, Package
 from orchestrator.deploy.azure import aci_state, managed_state, registered_package
-from orchestrator.deploy.azure.managed_state import Colour, Route, Seen
+from orchestrator.deploy.azure.managed_state import EndpointState, OnlineDeployment, Route
 
 Say = Callable[[str], None]
 _MANAGEMENT = "https://management.azure.com"
@@ -25,7 +25,7 @@ _KEY_SECONDS = 120  # for a new key to be shown
 _BUILD_LOG = re.compile(r"storage account '([^']+)' in the container '([^']+)' at the path '([^']+)'")
 
 
-def look(client: Any, name: str) -> Seen | None:
+def look(client: Any, name: str) -> EndpointState | None:
     """The endpoint of this name and its deployments, or None."""
     from azure.core.exceptions import ResourceNotFoundError
 
@@ -35,7 +35,7 @@ def look(client: Any, name: str) -> Seen | None:
     except ResourceNotFoundError:
         return None
     labels = managed_state.labels(endpoint.tags or {})
-    return Seen(
+    return EndpointState(
         url=endpoint.scoring_uri or "",
         auth_mode=str(endpoint.auth_mode),
         tags=dict(endpoint.tags or {}),
@@ -46,14 +46,14 @@ def look(client: Any, name: str) -> Seen | None:
     )
 
 
-def _colour(deployment: Any, labels: Mapping[str, str]) -> Colour:
+def _colour(deployment: Any, labels: Mapping[str, str]) -> OnlineDeployment:
     tags = dict(deployment.tags or {})
     if version := labels.get(tags.get(managed_state.NUMBER, "")):
         tags[aci_state.VERSION] = version
     scale = deployment.scale_settings
     most = getattr(scale, "max_instances", None)
     count = f"{scale.min_instances} to {most}" if most else deployment.instance_count
-    return Colour(
+    return OnlineDeployment(
         deployment.name,
         _plain(deployment.provisioning_state),
         tags,

@@ -25,7 +25,7 @@ MADE = {"made_by": "sklearn-orchestrator"}  # of an endpoint: else somebody else
 
 
 @dataclass(frozen=True)
-class Colour:
+class OnlineDeployment:
     """One deployment of the endpoint."""
 
     name: str
@@ -54,14 +54,14 @@ class Route:
 
 
 @dataclass(frozen=True)
-class Seen:
+class EndpointState:
     """The endpoint as it was found; ``compute`` is the identifier of its Kubernetes compute, empty if it has none."""
 
     url: str
     auth_mode: str
     tags: Mapping[str, str]
     traffic: Mapping[str, int]
-    colours: Mapping[str, Colour]
+    colours: Mapping[str, OnlineDeployment]
     mirror: Mapping[str, int] = field(default_factory=dict)
     compute: str = ""
 
@@ -71,18 +71,18 @@ class Seen:
         return MADE.items() <= self.tags.items()
 
     @property
-    def candidate(self) -> Colour | None:
+    def candidate(self) -> OnlineDeployment | None:
         """The deployment that takes over step by step, whatever share it has by now; None once it has all."""
         wanted = self.tags.get(CANDIDATE)
         return next(
             (one for one in self.colours.values() if wanted and one.number == wanted and not self._alone(one)), None
         )
 
-    def _alone(self, colour: Colour) -> bool:
+    def _alone(self, colour: OnlineDeployment) -> bool:
         return self.traffic.get(colour.name, 0) == ALL.traffic
 
     @property
-    def live(self) -> Colour | None:
+    def live(self) -> OnlineDeployment | None:
         """The deployment that requests go to; of two, the one that the candidate takes over from."""
         shares = {name: share for name, share in self.traffic.items() if share and name in self.colours}
         candidate = self.candidate
@@ -90,16 +90,16 @@ class Seen:
         return self.colours[max(steady or shares, key=shares.__getitem__)] if shares else None
 
     @property
-    def others(self) -> tuple[Colour, ...]:
+    def others(self) -> tuple[OnlineDeployment, ...]:
         """All deployments but the live one."""
         return tuple(one for one in self.colours.values() if one != self.live)
 
     @property
-    def former(self) -> Colour | None:
+    def former(self) -> OnlineDeployment | None:
         """The deployment that the traffic can go back to."""
         return next((one for one in self.others if one.ready and one.number), None)
 
-    def tested(self, colour: Colour | None) -> bool:
+    def tested(self, colour: OnlineDeployment | None) -> bool:
         """Whether this deployment passed its test."""
         return colour is not None and bool(colour.number) and colour.number in self.tags.get(TESTED, "").split(",")
 
@@ -108,31 +108,31 @@ class Seen:
         """Whether a command was killed between its deployment and its test, with a tested one still beside it."""
         return self.live is not None and not self.tested(self.live) and self.tested(self.former)
 
-    def current(self, number: str) -> Colour | None:
+    def current(self, number: str) -> OnlineDeployment | None:
         """The live deployment or the candidate, if it has this number."""
         return next((one for one in (self.live, self.candidate) if one and one.number == number), None)
 
-    def serving(self, wanted: Mapping[str, str]) -> Colour | None:
+    def serving(self, wanted: Mapping[str, str]) -> OnlineDeployment | None:
         """The live deployment or the candidate, if it is ready and is what these tags describe."""
         found = (one for one in (self.live, self.candidate) if one and one.ready)
         return next((one for one in found if aci_state.serves_like(one.tags, wanted)), None)
 
-    def base_of(self, colour: Colour) -> Colour | None:
+    def base_of(self, colour: OnlineDeployment) -> OnlineDeployment | None:
         """The deployment that serves the rest beside this one, and again if this one fails; None for a settled one."""
         if colour == self.candidate:
             return self.live
         return self.former if colour == self.live and not self.tested(colour) else None
 
-    def share_of(self, colour: Colour) -> Share:
+    def share_of(self, colour: OnlineDeployment) -> Share:
         """The percentages of the requests that this deployment answers, and that it gets a copy of."""
         return Share(self.traffic.get(colour.name, 0), self.mirror.get(colour.name, 0))
 
-    def passed(self, colour: Colour) -> str:
+    def passed(self, colour: OnlineDeployment) -> str:
         """The tag of the tested deployments, with this one among them; alone, where no other stays beside it."""
         beside = [one.number for one in self.colours.values() if one != colour and self.tested(one)]
         return ",".join([*(beside if self.candidate else []), colour.number])
 
-    def labelled(self, colour: Colour, version: str) -> Route:
+    def labelled(self, colour: OnlineDeployment, version: str) -> Route:
         """The requests stay as they are, and this deployment is called by another version from now on."""
         numbers = {one.number for one in self.colours.values()}
         kept = {number: label for number, label in labels(self.tags).items() if number in numbers}
@@ -146,7 +146,7 @@ def labels(tags: Mapping[str, str]) -> dict[str, str]:
     return {number: version for number, _, version in pairs}
 
 
-def route(colour: Colour, base: Colour | None, share: Share) -> Route:
+def route(colour: OnlineDeployment, base: OnlineDeployment | None, share: Share) -> Route:
     """Give this deployment its share and the base the rest; without a base, all."""
     if base is None or share == ALL:
         return Route({colour.name: ALL.traffic}, {}, {CANDIDATE: ""})
@@ -155,7 +155,7 @@ def route(colour: Colour, base: Colour | None, share: Share) -> Route:
     return Route({name: part for name, part in traffic.items() if part}, mirror, {CANDIDATE: colour.number})
 
 
-def describe_route(route: Route, colour: Colour, base: Colour | None) -> str:
+def describe_route(route: Route, colour: OnlineDeployment, base: OnlineDeployment | None) -> str:
     """Return what people read when the requests are shared anew."""
     if base is None or not route.tags[CANDIDATE]:
         return f"the traffic goes to {colour.name}"
@@ -167,7 +167,7 @@ def describe_route(route: Route, colour: Colour, base: Colour | None) -> str:
     )
 
 
-def describe(seen: Seen) -> dict[str, str]:
+def describe(seen: EndpointState) -> dict[str, str]:
     """Return what people read about the endpoint's deployments."""
     live, candidate = seen.live, seen.candidate
     tags = live.tags if live else {}
@@ -186,13 +186,13 @@ def describe(seen: Seen) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text}
 
 
-def _described(seen: Seen, colour: Colour, *, alone: bool) -> str:
+def _described(seen: EndpointState, colour: OnlineDeployment, *, alone: bool) -> str:
     share = seen.share_of(colour)
     copies = f", a copy of {share.mirror} %" if share.mirror else ""
     return f"{colour.name}, {colour.state}" + ("" if alone else f", {share.traffic} % of the requests{copies}")
 
 
-def next_colour(seen: Seen) -> str:
+def next_colour(seen: EndpointState) -> str:
     """The colour that is not live."""
     live = seen.live
     return next(name for name in COLOURS if live is None or name != live.name)

@@ -14,15 +14,15 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from pydantic import AfterValidator, Field
 
 from orchestrator.artifacts import Endpoint, Keys, Package
-from orchestrator.azure.progress import attended
+from orchestrator.azure.progress import run_with_progress
 from orchestrator.azure.sdk import MANAGED, check_installed
 from orchestrator.azure.workspace import client
 from orchestrator.deploy import cors
 from orchestrator.deploy.azure import aci_state, managed_sdk, managed_state
-from orchestrator.deploy.azure.managed_state import Colour, Route, Seen
+from orchestrator.deploy.azure.managed_state import EndpointState, OnlineDeployment, Route
 from orchestrator.deploy.cors import Origins
 from orchestrator.deploy.image_builder import ImageBuilder, from_conda
-from orchestrator.deploy.service_dir import Folder
+from orchestrator.deploy.service_dir import ServiceDirectory
 from orchestrator.deploy.target import ServiceName
 from orchestrator.errors import DeployError
 from orchestrator.resolving.libraries import Libraries
@@ -100,8 +100,8 @@ class OnlineEndpoint(ImageBuilder):
         return {**fields, **own, **({"allow_origins": list(self.allow_origins)} if self.allow_origins else {})}
 
     @property
-    def _folder(self) -> Folder:
-        return Folder(self.state_dir / "services" / f"{self.service_name}.{self.kind}")
+    def _folder(self) -> ServiceDirectory:
+        return ServiceDirectory(self.state_dir / "services" / f"{self.service_name}.{self.kind}")
 
     def _client(self) -> Any:
         return client(self.connection)
@@ -113,18 +113,18 @@ class OnlineEndpoint(ImageBuilder):
 
     def _asked(self, work: Callable[[Callable[[str], None]], T]) -> T:
         """Return what Azure answers; it may take its time, which is said."""
-        return attended(work, "deploy", self._note)
+        return run_with_progress(work, "deploy", self._note)
 
-    def _look(self) -> Seen | None:
+    def _look(self) -> EndpointState | None:
         return managed_sdk.look(self._client(), self.service_name)
 
-    def _there(self) -> Seen:
+    def _there(self) -> EndpointState:
         seen = self._look()
         if seen is None:
             raise DeployError(f"deploy: there is no endpoint '{self.service_name}'; deploy it first")
         return seen
 
-    def _alive(self, number: str = "") -> tuple[Seen, Colour]:
+    def _alive(self, number: str = "") -> tuple[EndpointState, OnlineDeployment]:
         """Return the endpoint and its live deployment, or the one of this number."""
         seen = self._there()
         self._check_owner(seen)
@@ -134,7 +134,7 @@ class OnlineEndpoint(ImageBuilder):
         self._check_ready(colour)
         return seen, colour
 
-    def _check_ready(self, colour: Colour) -> None:
+    def _check_ready(self, colour: OnlineDeployment) -> None:
         if not colour.ready:
             raise DeployError(f"deploy: deployment '{colour.name}' is {colour.state}; see it with stages=logs")
 
@@ -148,7 +148,7 @@ class OnlineEndpoint(ImageBuilder):
             )
         return managed_sdk.keys(self._client(), self.service_name)
 
-    def _check(self, seen: Seen) -> None:
+    def _check(self, seen: EndpointState) -> None:
         """Refuse what Azure would refuse in words of its own, and what another has made."""
         if seen.auth_mode.lower().replace("_", "") != self.auth_mode.replace("_", ""):
             raise DeployError(
@@ -159,7 +159,7 @@ class OnlineEndpoint(ImageBuilder):
         if seen.colours:  # an empty endpoint may be taken into use, whoever made it
             self._check_owner(seen)
 
-    def _check_kind(self, seen: Seen) -> None:
+    def _check_kind(self, seen: EndpointState) -> None:
         """Refuse an endpoint of the other kind."""
         other = "aks" if seen.compute else "managed"
         if other != self.kind:
@@ -168,7 +168,7 @@ class OnlineEndpoint(ImageBuilder):
                 f"deploy.service_name: endpoint '{self.service_name}' {what}; write deploy={other}, or choose another name"
             )
 
-    def _check_owner(self, seen: Seen) -> None:
+    def _check_owner(self, seen: EndpointState) -> None:
         self._check_kind(seen)
         if strangers := [one.name for one in seen.colours.values() if not one.number]:
             raise DeployError(
@@ -178,7 +178,7 @@ class OnlineEndpoint(ImageBuilder):
         if not (seen.ours or seen.colours):
             raise DeployError(f"deploy.service_name: endpoint '{self.service_name}' is not ours; choose another name")
 
-    def _endpoint(self, seen: Seen, colour: Colour) -> Endpoint:
+    def _endpoint(self, seen: EndpointState, colour: OnlineDeployment) -> Endpoint:
         """Return the endpoint of one deployment: while it shares the requests, the header asks for this one."""
         headers = {"Authorization": f"Bearer {managed_sdk.token(self._client(), self.service_name)}"}
         share = seen.share_of(colour).traffic
@@ -200,7 +200,7 @@ class OnlineEndpoint(ImageBuilder):
         self._note(f"endpoint {self.service_name} is being made")
         self._asked(lambda _: managed_sdk.create(self._client(), self._new_endpoint(), self.timeout_seconds))
 
-    def _start(self, package: Package, colour: Colour) -> None:
+    def _start(self, package: Package, colour: OnlineDeployment) -> None:
         """Make a deployment of this package, without traffic."""
         settings = {**self._settings(), "tags": dict(colour.tags)}
         self._asked(
@@ -214,7 +214,7 @@ class OnlineEndpoint(ImageBuilder):
         own = {**self._endpoint_settings(), "tags": dict(self.tags)}
         self._asked(lambda _: managed_sdk.route(self._client(), self.service_name, route, own, self.timeout_seconds))
 
-    def _take_down(self, seen: Seen) -> None:
+    def _take_down(self, seen: EndpointState) -> None:
         """Remove the endpoint, if this project made it; else the deployments behind it."""
         if seen.ours:
             self._asked(lambda _: managed_sdk.remove(self._client(), self.service_name, self.timeout_seconds))
@@ -228,7 +228,7 @@ class OnlineEndpoint(ImageBuilder):
         self._note(f"deleting deployment {colour}")
         self._asked(lambda _: managed_sdk.delete(self._client(), self.service_name, colour, self.timeout_seconds))
 
-    def _delete_idle(self, colour: Colour) -> None:
+    def _delete_idle(self, colour: OnlineDeployment) -> None:
         try:
             self._delete(colour.name)
         except DeployError as error:  # another serves, as it should: no reason to fail, or to undo anything

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.deploy.docker.labels import Served
+from orchestrator.deploy.docker.labels import ContainerLabels
 from orchestrator.deploy.failure import failure
-from orchestrator.deploy.service_dir import Folder
+from orchestrator.deploy.service_dir import ServiceDirectory
 from orchestrator.diagnostics import Evidence
 from orchestrator.errors import DeployError
 from score.contract.deployment_info import ORIGIN
@@ -28,7 +28,7 @@ POLL_SECONDS = 0.3  # each look at a starting container runs a process in it
 LOG_LINES = 5000
 
 
-def arguments(served: Served, image: Mapping[str, Any]) -> dict[str, Any]:
+def arguments(served: ContainerLabels, image: Mapping[str, Any]) -> dict[str, Any]:
     """What a container is created with; ``image`` is the configuration that the image brings along."""
     [port] = image["ExposedPorts"]
     memory = int(served.memory_gb * 2**30)
@@ -53,7 +53,7 @@ def arguments(served: Served, image: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def start(
-    client: DockerClient, name: str, served: Served, keys: Path | None, seconds: float, home: Folder
+    client: DockerClient, name: str, served: ContainerLabels, keys: Path | None, seconds: float, home: ServiceDirectory
 ) -> Container:
     """A container that serves, reachable by nobody yet.
 
@@ -92,7 +92,7 @@ def published(container: Container) -> bool:
     return any(container.ports.values())
 
 
-def discard(container: Container, home: Folder) -> None:
+def discard(container: Container, home: ServiceDirectory) -> None:
     """Remove the container and keep its log."""
     from docker.errors import NotFound
 
@@ -109,7 +109,9 @@ def log_of(container: Container) -> str:
     return text.decode(errors="replace")
 
 
-def _come_up(container: Container, check: list[str], served: Served, seconds: float, home: Folder) -> None:
+def _come_up(
+    container: Container, check: list[str], served: ContainerLabels, seconds: float, home: ServiceDirectory
+) -> None:
     if not _ready(container, check, seconds):
         raise _illness(container, served, seconds, home)
 
@@ -130,7 +132,7 @@ def _ready(container: Container, check: list[str], seconds: float) -> bool:
     return False
 
 
-def _illness(container: Container, served: Served, seconds: float, home: Folder) -> DeployError:
+def _illness(container: Container, served: ContainerLabels, seconds: float, home: ServiceDirectory) -> DeployError:
     """Why the container does not come up, as the doctor reads it."""
     container.reload()
     state = container.attrs["State"]

@@ -15,13 +15,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 from orchestrator.artifacts import Package
 from orchestrator.deploy.docker.client import one_line
-from orchestrator.deploy.docker.labels import PREFIX, Served
+from orchestrator.deploy.docker.labels import PREFIX, ContainerLabels
 from orchestrator.deploy.failure import failure
-from orchestrator.deploy.service_dir import Folder
+from orchestrator.deploy.service_dir import ServiceDirectory
 from orchestrator.diagnostics import Evidence
 from orchestrator.errors import DeployError
 from orchestrator.packaging.dockerfile import FILE, LIBRARIES
-from orchestrator.progress import Waiting
+from orchestrator.progress import Heartbeat
 from orchestrator.resolving.libraries import Libraries
 
 if TYPE_CHECKING:
@@ -41,7 +41,12 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def build(
-    client: DockerClient, wanted: Served, args: Mapping[str, str], network: str | None, home: Folder, say: Waiting
+    client: DockerClient,
+    wanted: ContainerLabels,
+    args: Mapping[str, str],
+    network: str | None,
+    home: ServiceDirectory,
+    say: Heartbeat,
 ) -> None:
     """Make the image, the libraries first; layers that are there already are taken as they are.
 
@@ -88,7 +93,7 @@ def build(
     raise told
 
 
-def clear(client: DockerClient, home: Folder) -> None:
+def clear(client: DockerClient, home: ServiceDirectory) -> None:
     """Remove what a build that failed or was killed has left: layers with no name that are part of no image."""
     from docker.errors import APIError
 
@@ -185,13 +190,13 @@ def _end(client: DockerClient, container: str) -> None:
             time.sleep(0.2)
 
 
-def _labels(wanted: Served) -> dict[str, str]:
+def _labels(wanted: ContainerLabels) -> dict[str, str]:
     """Nothing of this machine: an image may be pushed. The name ends with a digest of the state folder."""
     told = {"name": wanted.image.partition(":")[0], "fingerprint": wanted.fingerprint, "model_name": wanted.model_name}
     return {f"{PREFIX}{name}": value for name, value in told.items()}
 
 
-def _have(client: DockerClient, name: str, say: Waiting) -> None:
+def _have(client: DockerClient, name: str, say: Heartbeat) -> None:
     """See to it that the engine has the base image: asked for by itself, so that its absence is told as just that."""
     from docker.errors import APIError
 

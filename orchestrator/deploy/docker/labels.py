@@ -23,11 +23,11 @@ HEALTH_SECONDS = 10
 BESIDE = {"path", "model_name", "model_version", "origin", "accepted", "former"}  # what a client cannot tell apart
 
 
-class Served(BaseModel):
+class ContainerLabels(BaseModel):
     """What a container serves. ``owner`` is the state folder that it belongs to.
 
     ``former`` is what to go back to should this one fail its test. Labels never change, so ``accepted`` there says only
-    that it had passed its test when it was put back; :class:`~orchestrator.deploy.docker.service.Berth` knows the rest.
+    that it had passed its test when it was put back; :class:`~orchestrator.deploy.docker.service.DockerService` knows the rest.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
@@ -48,7 +48,7 @@ class Served(BaseModel):
     origin: str = ""
     limits: str = ""
     accepted: bool = False
-    former: Served | None = None
+    former: ContainerLabels | None = None
 
     @field_validator("former", mode="before")
     @classmethod
@@ -63,7 +63,7 @@ class Served(BaseModel):
         return {f"{PREFIX}{name}": value for name, value in told.items()}
 
     @classmethod
-    def of(cls, container: Container) -> Served | None:
+    def of(cls, container: Container) -> ContainerLabels | None:
         """What a container's labels say; None if they are not ours."""
         told = {name.removeprefix(PREFIX): value for name, value in container.labels.items() if name.startswith(PREFIX)}
         try:
@@ -71,7 +71,7 @@ class Served(BaseModel):
         except ValidationError:
             return None
 
-    def after(self, before: Served | None, *, alive: bool) -> Served:
+    def after(self, before: ContainerLabels | None, *, alive: bool) -> ContainerLabels:
         """This in the place of ``before``: rollback goes to the last that was accepted, else to what this replaces.
 
         What died untested is nothing to go back to, but what it replaced is.
@@ -87,7 +87,7 @@ class Served(BaseModel):
         """The package that is served."""
         return Package(self.path, self.fingerprint, self.model_name)
 
-    def is_what(self, wanted: Served) -> bool:
+    def is_what(self, wanted: ContainerLabels) -> bool:
         """Whether there is nothing to do: the same package in another folder is the same service.
 
         One that names another version is not: labels and environment of a container never change.

@@ -12,11 +12,11 @@ from orchestrator.deploy import ports
 from orchestrator.deploy.docker import container as containers
 from orchestrator.deploy.docker import image as images
 from orchestrator.deploy.docker.client import refusal
-from orchestrator.deploy.docker.labels import PREFIX, Served
+from orchestrator.deploy.docker.labels import PREFIX, ContainerLabels
 from orchestrator.deploy.local.state import write_private
-from orchestrator.deploy.service_dir import Folder
+from orchestrator.deploy.service_dir import ServiceDirectory
 from orchestrator.errors import DeployError
-from orchestrator.progress import Waiting
+from orchestrator.progress import Heartbeat
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -39,7 +39,7 @@ class Wanted(Protocol):
 
 
 @dataclass(frozen=True)
-class Berth:
+class DockerService:
     """The containers of one service that this project made for ``owner``, a state folder. No other is ever touched.
 
     ``name`` is the container's name, and what its images are called.
@@ -49,7 +49,7 @@ class Berth:
     name: str
     service: str
     owner: str
-    home: Folder
+    home: ServiceDirectory
 
     def all(self) -> list[Container]:
         """Every container of this service, also stopped ones and those that a killed deployment left."""
@@ -63,9 +63,9 @@ class Berth:
         named = (container for container in ours if container.name == self.name)
         return next((container for container in ours if containers.published(container)), next(named, None))
 
-    def served(self, container: Container | None) -> Served | None:
+    def served(self, container: Container | None) -> ContainerLabels | None:
         """What a container serves, and whether it was accepted."""
-        served = Served.of(container) if container is not None else None
+        served = ContainerLabels.of(container) if container is not None else None
         if container is None or served is None:
             return None
         return served.model_copy(update={"accepted": served.accepted or self._accepted() == container.id})
@@ -83,7 +83,7 @@ class Berth:
                 f"deploy: {self._acceptance} cannot be written ({error.strerror}), which says that the service passed its "
                 "test; make room or mend the folder's permissions, and deploy again"
             ) from error
-        served = Served.of(container)
+        served = ContainerLabels.of(container)
         if served is not None:
             images.prune(self.client, self.name, keep=(served.image, images.libraries(served.image)))
 
@@ -111,18 +111,18 @@ class Berth:
                 f"deploy.cpu_cores: the engine's machine has {processors} processors, and {wanted.cpu_cores:g} were "
                 f"asked for; use deploy.cpu_cores={processors}"
             )
-        before = Served.of(current) if current is not None and containers.published(current) else None
+        before = ContainerLabels.of(current) if current is not None and containers.published(current) else None
         if before is None or before.port != wanted.port:
             self._check_port(wanted)
         elif before.host != wanted.host:
             _check_host(wanted.host)
 
     @contextlib.contextmanager
-    def outliving(self, current: Container | None, what: str) -> Iterator[None]:
+    def report_surviving_service(self, current: Container | None, what: str) -> Iterator[None]:
         """A failure in the block ends with what became of the current container, which is called ``what``."""
         from docker.errors import APIError
 
-        served = Served.of(current) if current is not None and current.status == "running" else None
+        served = ContainerLabels.of(current) if current is not None and current.status == "running" else None
         try:
             yield
         except (APIError, DeployError) as error:
@@ -137,7 +137,7 @@ class Berth:
             )
             raise DeployError(f"{first}; {what} {became}{end}{proof}") from error
 
-    def replace(self, current: Container | None, wanted: Served, seconds: float, say: Waiting) -> Container:
+    def replace(self, current: Container | None, wanted: ContainerLabels, seconds: float, say: Heartbeat) -> Container:
         """Start a container for ``wanted`` and let it take the current one's place; if it cannot, nothing changes."""
         with contextlib.ExitStack() as undo:
             if wanted.auth and not self.home.keys.exists():  # new ones would not open what goes on serving
@@ -155,7 +155,7 @@ class Berth:
         container.stop(timeout=STOP_SECONDS)
         containers.discard(container, self.home)
 
-    def clear(self, say: Waiting) -> None:
+    def clear(self, say: Heartbeat) -> None:
         """Remove everything that was made in the engine for this service."""
         say("removing the container and its images")
         current = self.current()
@@ -179,7 +179,7 @@ class Berth:
             return ""
 
     def _started(
-        self, current: Container | None, wanted: Served, keys: Path | None, seconds: float, say: Waiting
+        self, current: Container | None, wanted: ContainerLabels, keys: Path | None, seconds: float, say: Heartbeat
     ) -> Container:
         """A container that has the port; the current one, which had it, is stopped."""
         say("starting the container")
@@ -208,7 +208,7 @@ class Berth:
                 )
         ports.check(wanted.host, wanted.port)
 
-    def _publish(self, new: Container, wanted: Served) -> None:
+    def _publish(self, new: Container, wanted: ContainerLabels) -> None:
         from docker.errors import APIError
 
         try:
@@ -229,7 +229,7 @@ class Berth:
 
         with contextlib.suppress(APIError):
             former.start()
-            served = Served.of(former)
+            served = ContainerLabels.of(former)
             if served is not None:
                 served.answers_within(ANSWER_SECONDS)
 

@@ -28,14 +28,14 @@ from orchestrator.deploy import ports
 from orchestrator.deploy.docker import container as containers
 from orchestrator.deploy.docker import image as images
 from orchestrator.deploy.docker.client import connected
-from orchestrator.deploy.docker.labels import Served
-from orchestrator.deploy.docker.service import Berth
+from orchestrator.deploy.docker.labels import ContainerLabels
+from orchestrator.deploy.docker.service import DockerService
 from orchestrator.deploy.image_builder import ImageBuilder
-from orchestrator.deploy.server_options import Serving, origin
-from orchestrator.deploy.service_dir import Folder
-from orchestrator.deploy.target import ServiceName, Undone
+from orchestrator.deploy.server_options import ServerOptions, origin
+from orchestrator.deploy.service_dir import ServiceDirectory
+from orchestrator.deploy.target import RollbackResult, ServiceName
 from orchestrator.errors import DeployError
-from orchestrator.progress import Waiting, waiting
+from orchestrator.progress import Heartbeat, waiting
 from orchestrator.resolving.libraries import Libraries
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Docker(ImageBuilder, Serving):
+class Docker(ImageBuilder, ServerOptions):
     """A service in a container. ``rollback`` undoes only what this object did: ``_deployed`` remembers that."""
 
     service_name: ServiceName
@@ -79,7 +79,7 @@ class Docker(ImageBuilder, Serving):
             if current is not None and before is not None and before.is_what(wanted) and self._well(before):
                 accepted = before.accepted
             else:
-                with berth.outliving(current, "the former service"):
+                with berth.report_surviving_service(current, "the former service"):
                     berth.check(current, wanted)
                     self._warn(version)
                     images.build(berth.client, wanted, args, self.network_mode, self._folder, say)
@@ -96,27 +96,27 @@ class Docker(ImageBuilder, Serving):
             berth = self._berth(client)
             berth.check(berth.current(), self)
 
-    def rollback(self) -> Undone:
+    def rollback(self) -> RollbackResult:
         """What was serving before this object's last deployment serves again; nothing if nothing was."""
         if not self._deployed:
-            return Undone.NOTHING
+            return RollbackResult.NOTHING
         with self._working("looking at what is to be undone") as (berth, say):
             current = berth.settled()
             served, mine = berth.served(current), self._deployed.pop()
             if current is None or served is None or current.id != mine or served.accepted:
-                return Undone.NOTHING  # somebody else has deployed since, or has tested it: not ours to undo
+                return RollbackResult.NOTHING  # somebody else has deployed since, or has tested it: not ours to undo
             if served.former is None:
                 say("removing the container")
                 berth.end(current)  # the keys stay: they may be older than this deployment, and clients hold them
-                return Undone.REMOVED
+                return RollbackResult.REMOVED
             say("putting the former service back")
-            with berth.outliving(current, "what was to be undone"):
+            with berth.report_surviving_service(current, "what was to be undone"):
                 berth.check(current, served.former)
                 if not images.there(berth.client, served.former.image):
                     args = images.arguments(served.former.package, served.former.base_image, self.build_args)
                     images.build(berth.client, served.former, args, self.network_mode, self._folder, say)
                 berth.replace(current, served.former, self.timeout_seconds, say)
-            return Undone.FORMER
+            return RollbackResult.FORMER
 
     def accept(self) -> None:
         """Take note that the container passed its test, so that no later command takes it for an untested one."""
@@ -141,7 +141,7 @@ class Docker(ImageBuilder, Serving):
         """Healthy if the container is, and answers where it is published; absent if there is none."""
         with connected() as client:
             current = self._berth(client).current()
-            served = Served.of(current) if current else None
+            served = ContainerLabels.of(current) if current else None
         if current is None or served is None:
             return ServiceStatus(self.service_name, "absent")
         details = {
@@ -180,8 +180,8 @@ class Docker(ImageBuilder, Serving):
         return self._folder.read_keys()
 
     @property
-    def _folder(self) -> Folder:
-        return Folder(self.state_dir / "services" / f"{self.service_name}.docker")
+    def _folder(self) -> ServiceDirectory:
+        return ServiceDirectory(self.state_dir / "services" / f"{self.service_name}.docker")
 
     @property
     def _name(self) -> str:
@@ -196,11 +196,11 @@ class Docker(ImageBuilder, Serving):
                 f"deploy.memory_gb={self.memory_gb:g} is too little"
             )
 
-    def _berth(self, client: DockerClient) -> Berth:
-        return Berth(client, self._name, self.service_name, str(self.state_dir), self._folder)
+    def _berth(self, client: DockerClient) -> DockerService:
+        return DockerService(client, self._name, self.service_name, str(self.state_dir), self._folder)
 
     @contextlib.contextmanager
-    def _working(self, doing: str) -> Iterator[tuple[Berth, Waiting]]:
+    def _working(self, doing: str) -> Iterator[tuple[DockerService, Heartbeat]]:
         """The service as this command alone may change it, and what people hear meanwhile: ``doing`` at first."""
         with waiting(self._note, "waiting for the Docker engine") as say, connected() as client:
             say.quietly("waiting for another command on this service")
@@ -208,22 +208,22 @@ class Docker(ImageBuilder, Serving):
                 say.quietly(doing)
                 yield self._berth(client), say
 
-    def _well(self, served: Served) -> bool:
+    def _well(self, served: ContainerLabels) -> bool:
         """Whether it answers, and we have the keys that it asks for: they cannot be read back from the container."""
         return served.answers() and (not served.auth or self._folder.keys.exists())
 
-    def _alive(self) -> Served:
+    def _alive(self) -> ContainerLabels:
         with connected() as client:
             current = self._berth(client).current()
-        served = Served.of(current) if current and current.status == "running" else None
+        served = ContainerLabels.of(current) if current and current.status == "running" else None
         if served is None:
             raise DeployError(f"deploy: no service '{self.service_name}' is running; deploy it first")
         return served
 
-    def _wanted(self, package: Package, version: ModelVersion, base_image: str) -> Served:
+    def _wanted(self, package: Package, version: ModelVersion, base_image: str) -> ContainerLabels:
         # another base image makes another image, so that a rollback finds the former one
         other = f"-{hashlib.sha256(base_image.encode()).hexdigest()[:8]}" if self.base_image else ""
-        return Served(
+        return ContainerLabels(
             service=self.service_name,
             owner=str(self.state_dir),
             image=f"{self._name}:{package.fingerprint[:12]}{other}",
@@ -241,6 +241,6 @@ class Docker(ImageBuilder, Serving):
             limits=self.limits,
         )
 
-    def _endpoint(self, served: Served) -> Endpoint:
+    def _endpoint(self, served: ContainerLabels) -> Endpoint:
         headers = {"Authorization": f"Bearer {self._folder.read_keys().primary}"} if served.auth else {}
         return Endpoint(ports.url(served.host, served.port), "docker", served.auth, served.package, headers)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.deploy.local.state import Record, mark
+from orchestrator.deploy.local.state import ServiceState, mark
 from orchestrator.diagnostics import Evidence, diagnose, tell
 from orchestrator.errors import DeployError
 from score.contract.deployment_info import ORIGIN
@@ -71,7 +71,7 @@ class Server:
 
 
 @contextmanager
-def started(folder: Path, wanted: Record, keys: Path | None, log: Path, seconds: float) -> Iterator[Server]:
+def started(folder: Path, wanted: ServiceState, keys: Path | None, log: Path, seconds: float) -> Iterator[Server]:
     """A server for ``wanted`` that is loaded; ended if the block raises a DeployError or before it is kept."""
     ours, theirs = socket.socketpair()
     with ours:

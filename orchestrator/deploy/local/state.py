@@ -17,7 +17,7 @@ STOP_SECONDS = 30  # longer than a server takes to drain (score.server.DRAIN_SEC
 CLOCK_SECONDS = 2  # Linux tells start times relative to a boot time that moves when the clock is set
 
 
-class Record(BaseModel):
+class ServiceState(BaseModel):
     """One server: what it was asked to serve, and once it is started, its process.
 
     ``kept`` is False from the moment the record is written until its server serves: a record left so belongs
@@ -43,12 +43,12 @@ class Record(BaseModel):
     log: str = ""
     kept: bool = False
     accepted: bool = False
-    previous: Record | None = None
+    previous: ServiceState | None = None
 
     @classmethod
     def wanted(
         cls, host: str, port: int, auth: bool, version: ModelVersion, package: Package, limits: str = ""
-    ) -> Record:
+    ) -> ServiceState:
         """A record of what shall be served, before there is a process."""
         return cls(
             host=host,
@@ -63,7 +63,7 @@ class Record(BaseModel):
         )
 
     @classmethod
-    def read(cls, file: Path) -> Record | None:
+    def read(cls, file: Path) -> ServiceState | None:
         """The record in this file; None where there is none or it is damaged."""
         try:
             return cls.model_validate_json(file.read_bytes())
@@ -75,11 +75,11 @@ class Record(BaseModel):
         write_private(file, self.model_dump_json(indent=2))
 
     @property
-    def former(self) -> Record | None:
+    def former(self) -> ServiceState | None:
         """What to go back to should this one fail its test: the last that was accepted, else what it replaced."""
         return (self.previous and self.previous.previous) or self.previous
 
-    def as_previous(self) -> Record:
+    def as_previous(self) -> ServiceState:
         """This record as its successor's holds it."""
         worth = not self.accepted and self.former and self.former.accepted
         return self.model_copy(update={"previous": self.former if worth else None})
@@ -89,7 +89,7 @@ class Record(BaseModel):
         """The package that is served."""
         return Package(self.path, self.fingerprint, self.model_name)
 
-    def is_what(self, wanted: Record) -> bool:
+    def is_what(self, wanted: ServiceState) -> bool:
         """Whether a client could not tell the two apart, and this one names the version that is wanted."""
         serves, asked = ((r.fingerprint, r.host, r.port, r.auth, r.limits) for r in (self, wanted))
         return serves == asked and not mislabelled(self.origin, wanted.origin)
@@ -151,7 +151,7 @@ def mark(folder: Path) -> str:
     return f"service={folder}"
 
 
-def strays(folder: Path) -> list[psutil.Process]:
+def find_server_processes(folder: Path) -> list[psutil.Process]:
     """All servers of this service, whatever is written in its folder and even if that is gone: what repairs a loss."""
     return [process for process in psutil.process_iter() if _serves_for(folder, process)]
 

@@ -21,10 +21,10 @@ from pydantic import Field
 from orchestrator.artifacts import Endpoint, Keys, ModelVersion, Package, ServiceStatus
 from orchestrator.deploy import ports
 from orchestrator.deploy.local.process import started
-from orchestrator.deploy.local.state import Record, gone, stop, write_private
-from orchestrator.deploy.server_options import Serving
-from orchestrator.deploy.service_dir import Folder
-from orchestrator.deploy.target import ServiceName, Undone
+from orchestrator.deploy.local.state import ServiceState, gone, stop, write_private
+from orchestrator.deploy.server_options import ServerOptions
+from orchestrator.deploy.service_dir import ServiceDirectory
+from orchestrator.deploy.target import RollbackResult, ServiceName
 from orchestrator.errors import DeployError
 from score.web import log_rotation
 
@@ -34,7 +34,7 @@ UNBOUND = "Cannot listen on"  # what score/server.py writes when the port is tak
 
 
 @dataclass(frozen=True)
-class Local(Serving):
+class Local(ServerOptions):
     """A service on this machine. ``rollback`` undoes only what this object deployed: ``_deployed`` remembers that."""
 
     service_name: ServiceName
@@ -55,7 +55,7 @@ class Local(Serving):
         One that names another version is replaced, which refuses no request: ``/meta`` must name the one there is.
         """
         self._deployed.clear()
-        wanted = Record.wanted(self.host, self.port, self.auth_enabled, version, package, self.limits)
+        wanted = ServiceState.wanted(self.host, self.port, self.auth_enabled, version, package, self.limits)
         with self._folder.locked():
             current = self._current()
             if current is None or not current.is_what(wanted) or not _healthy(current):
@@ -66,26 +66,26 @@ class Local(Serving):
 
     def preflight(self) -> None:
         """Raise a DeployError if others hold the port; a server of this service hands its own over."""
-        current = _living(Record.read(self._folder.record))
+        current = _living(ServiceState.read(self._folder.record))
         moves = current is not None and (current.host, current.port) != (self.host, self.port)
-        if ports.taken(self.host, self.port) and (moves or not (current or self._folder.strays())):
+        if ports.taken(self.host, self.port) and (moves or not (current or self._folder.find_server_processes())):
             ports.check(self.host, self.port)
 
-    def rollback(self) -> Undone:
+    def rollback(self) -> RollbackResult:
         """What was serving before this object's last deployment serves again; nothing if nothing was."""
         if not self._deployed:
-            return Undone.NOTHING
+            return RollbackResult.NOTHING
         with self._folder.locked():
             record = self._mine()
             if record is None:
-                return Undone.NOTHING
+                return RollbackResult.NOTHING
             if record.former is None:
                 self._stop_all()
                 self._folder.forget()  # not the keys: they may be older than this deployment, and clients hold them
-                return Undone.REMOVED
+                return RollbackResult.REMOVED
             back = self._replace(self._current(), record.former)
             back.model_copy(update={"previous": None}).write(self._folder.record)  # never back to what failed
-            return Undone.FORMER
+            return RollbackResult.FORMER
 
     def accept(self) -> None:
         """The record remembers the test, so that no later command takes the service for an untested one."""
@@ -101,7 +101,7 @@ class Local(Serving):
 
     def remove(self) -> None:
         """Stop the service and forget its record and keys. Its logs stay: they may tell why it was removed."""
-        if self._folder.path.exists() or self._folder.strays():
+        if self._folder.path.exists() or self._folder.find_server_processes():
             with self._folder.locked():
                 self._stop_all()
                 self._folder.forget()
@@ -109,7 +109,7 @@ class Local(Serving):
 
     def status(self) -> ServiceStatus:
         """Healthy if the process lives and answers; absent if nothing is deployed; unhealthy between the two."""
-        written = Record.read(self._folder.record)
+        written = ServiceState.read(self._folder.record)
         record = _living(written) or written
         if record is None:
             return self._unrecorded()
@@ -129,7 +129,7 @@ class Local(Serving):
 
     def logs(self) -> str:
         """The newest lines of the service's log; of the last one's, if none is there now."""
-        record = Record.read(self._folder.record)
+        record = ServiceState.read(self._folder.record)
         newest = Path(record.log) if record else next(iter(self._folder.logs()), None)
         if newest is None or not newest.exists():
             raise DeployError(f"deploy: service '{self.service_name}' has no log yet; deploy it first")
@@ -146,39 +146,39 @@ class Local(Serving):
         return self._folder.read_keys()
 
     @property
-    def _folder(self) -> Folder:
-        return Folder(self.state_dir / "services" / self.service_name)
+    def _folder(self) -> ServiceDirectory:
+        return ServiceDirectory(self.state_dir / "services" / self.service_name)
 
-    def _mine(self) -> Record | None:
+    def _mine(self) -> ServiceState | None:
         """The record of this object's deployment; None if another command has deployed since, or tested this one."""
-        record, mine = Record.read(self._folder.record), self._deployed.pop()
+        record, mine = ServiceState.read(self._folder.record), self._deployed.pop()
         return record if record is not None and record.id == mine and not record.accepted else None
 
     def _unrecorded(self) -> ServiceStatus:
         """The status without a record, which may be because it was deleted under the living service."""
-        pids = ", ".join(str(process.pid) for process in self._folder.strays())
+        pids = ", ".join(str(process.pid) for process in self._folder.find_server_processes())
         if not pids:
             return ServiceStatus(self.service_name, "absent")
         told = f"{pids} (its record is lost, or it is just starting; deploy again or remove it)"
         return ServiceStatus(self.service_name, "unhealthy", details={"pid": told})
 
-    def _current(self) -> Record | None:
+    def _current(self) -> ServiceState | None:
         """The living service. Under the lock only, where an unkept record is a killed deployment's."""
-        record = Record.read(self._folder.record)
+        record = ServiceState.read(self._folder.record)
         process = record.process() if record and not record.kept else None
         if process is not None:
             gone(process, 3)  # it leaves as soon as it notices; what stays was told to, just before the kill
         return _living(record)
 
-    def _alive(self) -> Record:
-        record = _living(Record.read(self._folder.record))
+    def _alive(self) -> ServiceState:
+        record = _living(ServiceState.read(self._folder.record))
         if record is None:
             raise DeployError(f"deploy: no service '{self.service_name}' is running; deploy it first")
         return record
 
-    def _replace(self, current: Record | None, wanted: Record) -> Record:
+    def _replace(self, current: ServiceState | None, wanted: ServiceState) -> ServiceState:
         """Start a server for ``wanted`` and let it take the current one's place."""
-        serving = self._folder.strays() if current is None else [p for p in [current.process()] if p]
+        serving = self._folder.find_server_processes() if current is None else [p for p in [current.process()] if p]
         if not self._folder.control.exists() or (current and not _healthy(current)):
             while serving:
                 stop(serving.pop())  # deaf or without its socket, it cannot hand over its port
@@ -190,13 +190,13 @@ class Local(Serving):
             stop(process)
         return record
 
-    def _start(self, current: Record | None, wanted: Record) -> Record:
+    def _start(self, current: ServiceState | None, wanted: ServiceState) -> ServiceState:
         keys = self._folder.ensure_keys() if wanted.auth else None
         log = self._folder.new_log()
         before = self._folder.record.read_bytes() if self._folder.record.exists() else None
-        written = Record.read(self._folder.record)
+        written = ServiceState.read(self._folder.record)
         if current is not None:
-            previous: Record | None = current.as_previous()
+            previous: ServiceState | None = current.as_previous()
         else:  # what died untested is nothing to go back to, but what it replaced is
             previous = written.former if written and not written.accepted else None
         try:
@@ -216,7 +216,7 @@ class Local(Serving):
                 server.keep()
                 server.hear("serving")
         except BaseException as error:
-            attempt = Record.read(self._folder.record)
+            attempt = ServiceState.read(self._folder.record)
             if attempt is not None and attempt.process() is None:  # after Ctrl-C a kept server may live: it stays
                 _put_back(self._folder.record, before)
             if isinstance(error, DeployError) and UNBOUND in log.read_text(errors="replace"):
@@ -227,18 +227,18 @@ class Local(Serving):
         return record
 
     def _stop_all(self) -> None:
-        record = Record.read(self._folder.record)
+        record = ServiceState.read(self._folder.record)
         named = [r.process() for r in (record, record and record.previous) if r]
-        for process in [*named, *self._folder.strays()]:
+        for process in [*named, *self._folder.find_server_processes()]:
             if process is not None:
                 stop(process)
 
-    def _endpoint(self, record: Record) -> Endpoint:
+    def _endpoint(self, record: ServiceState) -> Endpoint:
         headers = {"Authorization": f"Bearer {self._folder.read_keys().primary}"} if record.auth else {}
         return Endpoint(ports.url(record.host, record.port), "local", record.auth, record.package, headers)
 
 
-def _living(record: Record | None) -> Record | None:
+def _living(record: ServiceState | None) -> ServiceState | None:
     """The record or, where its server has never been kept or has died since, the one it was to replace."""
     return next((r for r in (record, record and record.previous) if r and r.process()), None)
 
@@ -250,7 +250,7 @@ def _put_back(file: Path, before: bytes | None) -> None:
         write_private(file, before.decode(errors="replace"))
 
 
-def _healthy(record: Record) -> bool:
+def _healthy(record: ServiceState) -> bool:
     connection = http.client.HTTPConnection(ports.reachable(record.host), record.port, timeout=HEALTH_SECONDS)
     with contextlib.closing(connection):
         try:

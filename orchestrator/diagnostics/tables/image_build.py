@@ -5,7 +5,7 @@ All but one are of kind "image_build"; the first rule that fits is told, so what
 
 from __future__ import annotations
 
-from orchestrator.diagnostics.rules import Weight, line
+from orchestrator.diagnostics.rules import Confidence, line
 
 _NETWORK = "{network}, then run the same command again"
 _CHOOSE = "install versions here that go together (`pip install`), then run again: the package pins what is installed"
@@ -103,13 +103,13 @@ RULES = (
     ),
     line(
         "image_build", r"CondaValueError|YAMLException|Invalid yaml|InvalidMatchSpec|CondaHTTPError",
-        "pip or conda could not prepare a distribution: {quoted}", _CHOOSE, weight=Weight.HINT,
+        "pip or conda could not prepare a distribution: {quoted}", _CHOOSE, weight=Confidence.HINT,
     ),
     line(
         "image_build", r"EnvironmentBuildFailed|ImageBuildFailed|[Ff]ailed building the Environment|[Ii]mage build failed|"
         r"failed to run step ID|returned a non-zero code|failed to solve: process|did not complete successfully: exit code|"
         r"pip returned an error|Pip failed",
         "the image could not be built, and its log does not say why in words that we know",
-        "read the build log; `python run.py deploy=local` serves the same package without an image", weight=Weight.SYMPTOM,
+        "read the build log; `python run.py deploy=local` serves the same package without an image", weight=Confidence.SYMPTOM,
     ),
 )  # fmt: skip

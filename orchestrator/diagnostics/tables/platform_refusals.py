@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.diagnostics.rules import CLOUD, Weight, line
+from orchestrator.diagnostics.rules import CLOUD, Confidence, line
 
 _PRINCIPAL = "AZUREML_SERVICE_PRINCIPAL_TENANT_ID, AZUREML_SERVICE_PRINCIPAL_ID and AZUREML_SERVICE_PRINCIPAL_PASSWORD"
 _LOGIN = f"run `az login`, or set {_PRINCIPAL}"
@@ -124,11 +124,11 @@ RULES = (
         r"DefaultAzureCredential failed|Interactive authentication (?:timed out|is needed)",
         "nobody is signed in, or the sign-in has ended: {quoted}", _LOGIN,
     ),
-    line("auth_permission", r"HTTP status: 401|Response Code: 401", "Azure does not accept the sign-in (401)", _LOGIN, weight=Weight.HINT, targets=CLOUD),
-    line("auth_permission", r"HTTP status: 403|Response Code: 403", "the identity may not do this (403)", _ROLE, weight=Weight.HINT, targets=CLOUD),
+    line("auth_permission", r"HTTP status: 401|Response Code: 401", "Azure does not accept the sign-in (401)", _LOGIN, weight=Confidence.HINT, targets=CLOUD),
+    line("auth_permission", r"HTTP status: 403|Response Code: 403", "the identity may not do this (403)", _ROLE, weight=Confidence.HINT, targets=CLOUD),
     line(
         "name_conflict", r"HTTP status: 409|Response Code: 409", "something of that name is in the way: {quoted}",
-        "deploy.service_name={other_name}", weight=Weight.HINT, targets=CLOUD,
+        "deploy.service_name={other_name}", weight=Confidence.HINT, targets=CLOUD,
     ),
     # the machine below
     line(
@@ -137,16 +137,16 @@ RULES = (
     ),
     line(
         "throttled_or_server", r"TooManyRequests|Too Many Requests|Response Code: 429|HTTP status: 429|too many 5\d\d error",
-        "Azure asks for fewer calls: {quoted}", "wait a few minutes and run the same command again", weight=Weight.HINT, targets=CLOUD,
+        "Azure asks for fewer calls: {quoted}", "wait a few minutes and run the same command again", weight=Confidence.HINT, targets=CLOUD,
     ),
     line(
         "throttled_or_server", r"Response Code: 5\d\d|HTTP status: 5\d\d|InternalServerError|ServiceUnavailable|BadGateway|GatewayTimeout",
-        "Azure failed itself: {quoted}", "run the same command again: what is done already is found again", weight=Weight.HINT, targets=CLOUD,
+        "Azure failed itself: {quoted}", "run the same command again: what is done already is found again", weight=Confidence.HINT, targets=CLOUD,
     ),
     line(
         "throttled_or_server", r"(?P<what>host='(?P<host>[\w.-]+)'.{0,20}Max retries exceeded|Max retries exceeded|ConnectionResetError|Connection aborted|"
         r"Temporary failure in name resolution|Read timed out|Failed to establish a new connection|Connection broken|Remote end closed connection|RemoteDisconnected|Unable to connect to proxy)",
         "Azure could not be reached from here: {what}",
-        "check the network and HTTPS_PROXY, then run the same command again", weight=Weight.HINT, targets=CLOUD,
+        "check the network and HTTPS_PROXY, then run the same command again", weight=Confidence.HINT, targets=CLOUD,
     ),
 )  # fmt: skip

@@ -5,7 +5,7 @@ The first rule that fits an exception has it, so the more special one stands fir
 
 from __future__ import annotations
 
-from orchestrator.diagnostics.rules import CLOUD, Weight, line, raised
+from orchestrator.diagnostics.rules import CLOUD, Confidence, line, raised
 
 _LACKS = r"(?:ModuleNotFoundError: No module named|ImportError: No module named|InitError: .*needs module)"
 _LIBRARIES = (
@@ -166,25 +166,25 @@ WRITTEN = (
     ),
     line(
         "out_of_memory", r"killed by SIGKILL|sent SIGKILL|due to signal 9\b|[Ee]xit(?:ed)?(?: with)?(?: \w+)* ?[:(]?(?: ?code)? ?:? ?137\b",
-        "killed by SIGKILL, out of memory?", "{more_memory}", weight=Weight.HINT,
+        "killed by SIGKILL, out of memory?", "{more_memory}", weight=Confidence.HINT,
     ),
     line(
         "crash_loop", r"(?P<what>killed by SIG(?!KILL)[A-Z]+|exit code:? (?:132|134|139)\b)",
         "{what}: a compiled library crashed",
-        "train again with other versions of the libraries, or serve on another machine", weight=Weight.EXCEPTION,
+        "train again with other versions of the libraries, or serve on another machine", weight=Confidence.EXCEPTION,
     ),
     line(
         "crash_loop", r"Error in entry script, (?P<what>.+?)(?:, please run|\\n|\"|$)",
-        "{what}", "{mend}", weight=Weight.EXCEPTION,
+        "{what}", "{mend}", weight=Confidence.EXCEPTION,
     ),
     line(
         "crash_loop", r"CrashLoopBackOff|container application crashed|container .*crash|died while starting|"
         r"[Ee]xited with (?:exit )?code [1-9]|Worker failed to boot",
-        "{ending}", "{look}", weight=Weight.SYMPTOM,
+        "{ending}", "{look}", weight=Confidence.SYMPTOM,
     ),
     line(
         "timeout_unhealthy", r"DeploymentTimedOut|not ready in time|polling has TimedOut|Timed out waiting|"
         r"service state: (?:Unhealthy|unhealthy|Transitioning|TimedOut)|[Rr]eadiness probe failed",
-        "the service is not ready in time{loading}", "{more_time}", weight=Weight.SYMPTOM,
+        "the service is not ready in time{loading}", "{more_time}", weight=Confidence.SYMPTOM,
     ),
 )  # fmt: skip

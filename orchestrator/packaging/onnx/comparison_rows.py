@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from score.contract.columns import Rule, rule_for
+from score.contract.columns import ColumnValidator, rule_for
 from score.contract.schema import Column, Contract
 from score.models.base import Columns
 
@@ -33,7 +33,7 @@ class Rows:
     values: Any = None
 
     @classmethod
-    def of(cls, columns: Columns, rules: Mapping[str, Rule] | None = None) -> Rows:
+    def of(cls, columns: Columns, rules: Mapping[str, ColumnValidator] | None = None) -> Rows:
         """All rows of columns (n_rows,) in which None is a missing value; numbers become arrays where ``rules`` say so."""
         kinds = {name: rule.array_type for name, rule in (rules or {}).items()}
         table = {name: _array(values, kinds.get(name)) for name, values in columns.items()}

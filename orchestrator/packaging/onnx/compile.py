@@ -17,7 +17,7 @@ from score.contract.golden import TOLERANCE, Golden
 from score.contract.schema import Contract
 from score.models.base import PickledModel
 from score.models.onnx import GRAPH, PARTS, Compilation, CompiledModel
-from score.models.quickscorer import Parts
+from score.models.quickscorer import SplitGraph
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ OPSETS = {"": 18, "ai.onnx.ml": 3}  # the most that skl2onnx knows
 
 
 @dataclass(frozen=True)
-class Twin:
+class CompiledPipeline:
     """What came of compiling: the graph and, where requests of many rows are quicker so, its parts.
 
     Without a twin the graph is empty and the compilation has the reason.
@@ -34,7 +34,7 @@ class Twin:
 
     compilation: Compilation
     graph: bytes = b""
-    parts: Parts | None = None
+    parts: SplitGraph | None = None
 
     def write(self, folder: Path) -> None:
         """Keep it with a package."""
@@ -58,9 +58,9 @@ def compiled(
     tables: Sequence[pd.DataFrame],
     requests: Sequence[Golden],
     progress: Progress | None = None,
-) -> Twin:
+) -> CompiledPipeline:
     """The twin, once it has answered every row of ``tables``, edge rows and golden requests as the pipeline does."""
-    from orchestrator.packaging.onnx.equivalence import Unequal
+    from orchestrator.packaging.onnx.equivalence import EquivalenceError
     from orchestrator.packaging.onnx.quickscorer import cut
 
     with warnings.catch_warnings():
@@ -68,9 +68,9 @@ def compiled(
         try:
             graph, codes = convert(pipeline, len(contract.columns))
         except Exception as error:  # noqa: BLE001  # foreign code: whatever it is, it is the reason
-            return Twin(Compilation(_told(error)))
+            return CompiledPipeline(Compilation(_told(error)))
         classes = [int(code) for code in pipeline.classes_] if hasattr(pipeline, "predict_proba") else None
-        twin = Twin(Compilation(classes=classes, codes=codes), graph)
+        twin = CompiledPipeline(Compilation(classes=classes, codes=codes), graph)
         with suppress(Exception):  # without it the twin is slower, and no worse
             parts = cut(graph)
             twin = proved(pipeline, replace(twin, parts=parts), contract, tables, requests, progress) if parts else twin
@@ -78,10 +78,10 @@ def compiled(
             return twin
         try:
             return proved(pipeline, twin, contract, tables, requests, progress)
-        except Unequal as error:
-            return Twin(Compilation(str(error)))
+        except EquivalenceError as error:
+            return CompiledPipeline(Compilation(str(error)))
         except Exception as error:  # noqa: BLE001  # ONNX Runtime's, for a graph that it cannot run
-            return Twin(Compilation(f"ONNX Runtime cannot run it: {_told(error)}"))
+            return CompiledPipeline(Compilation(f"ONNX Runtime cannot run it: {_told(error)}"))
 
 
 def convert(pipeline: Any, width: int) -> tuple[bytes, dict[str, int]]:
@@ -121,12 +121,12 @@ def convert(pipeline: Any, width: int) -> tuple[bytes, dict[str, int]]:
 
 def proved(
     pipeline: Any,
-    twin: Twin,
+    twin: CompiledPipeline,
     contract: Contract,
     tables: Sequence[pd.DataFrame],
     requests: Sequence[Golden],
     progress: Progress | None = None,
-) -> Twin:
+) -> CompiledPipeline:
     """The twin with what was tried; see :func:`compiled`.
 
     Raises:
@@ -135,9 +135,9 @@ def proved(
     from orchestrator.packaging.onnx.comparison_rows import accepted
     from orchestrator.packaging.onnx.edge_cases import edge_rows, split_rows
     from orchestrator.packaging.onnx.equivalence import TOLERANCE as MOST
-    from orchestrator.packaging.onnx.equivalence import Comparison, Unequal, rowwise, same_together
+    from orchestrator.packaging.onnx.equivalence import Comparison, EquivalenceError, rowwise, same_together
     from score.payload.reader import Reader
-    from score.predict.predictor import Scorer
+    from score.predict.predictor import Predictor
 
     reader = Reader(contract)
     pickle, models = PickledModel(pipeline, reader), twin.models(contract)
@@ -152,9 +152,9 @@ def proved(
     comparison.add(edges)
     tolerance = min(max(TOLERANCE, 10 * comparison.largest), MOST)
     for model, request in product(models, requests):
-        answer = Scorer(contract, model, reader).answer(request.body)
+        answer = Predictor(contract, model, reader).answer(request.body)
         if different := replace(request, tolerance=tolerance).difference(answer.status, json.loads(answer.body)):
-            raise Unequal(f"golden request '{request.name}': {different}")
+            raise EquivalenceError(f"golden request '{request.name}': {different}")
     found = replace(
         twin.compilation,
         tolerance=tolerance,

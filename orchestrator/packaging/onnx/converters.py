@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from orchestrator.packaging.onnx import tree_converters
-from orchestrator.packaging.onnx.graph_builder import Graph
+from orchestrator.packaging.onnx.graph_builder import GraphBuilder
 
-Converter = Callable[[Graph, Any, str], list[str]]
+Converter = Callable[[GraphBuilder, Any, str], list[str]]
 
 
 def converters() -> tuple[dict[type, Any], dict[type, Any]]:
@@ -60,7 +60,7 @@ def _converting(convert: Converter) -> Any:
 
     def converted(scope: Any, operator: Any, container: Any) -> None:
         (given,) = operator.inputs
-        graph, table = Graph(scope, container), given.full_name
+        graph, table = GraphBuilder(scope, container), given.full_name
         if not isinstance(given.type, DoubleTensorType):  # after a step of skl2onnx's own
             table = graph.cast(table, np.float64)
         results = convert(graph, operator.raw_operator, table)
@@ -88,18 +88,18 @@ def _classifier_shape(operator: Any) -> None:
 # --- steps
 
 
-def _to_float(_graph: Graph, _step: Any, table: str) -> list[str]:
+def _to_float(_graph: GraphBuilder, _step: Any, table: str) -> list[str]:
     return [table]  # the table is float64 from the start
 
 
-def _zeros_to_missing(graph: Graph, step: Any, table: str) -> list[str]:
+def _zeros_to_missing(graph: GraphBuilder, step: Any, table: str) -> list[str]:
     chosen = np.isin(step.feature_names_in_, list(step.columns))
     zero = graph.node("Equal", table, graph.constant(np.array([0.0])))
     hidden = graph.node("And", zero, graph.constant(chosen[None, :]))
     return [graph.node("Where", hidden, graph.constant(np.array([np.nan])), table)]
 
 
-def _imputer(graph: Graph, step: Any, table: str) -> list[str]:
+def _imputer(graph: GraphBuilder, step: Any, table: str) -> list[str]:
     if step.add_indicator:
         raise NotImplementedError("no converter for SimpleImputer with add_indicator")
     filled = np.asarray(step.statistics_, dtype=np.float64)
@@ -114,7 +114,7 @@ def _imputer(graph: Graph, step: Any, table: str) -> list[str]:
     return [result]
 
 
-def _scaler(graph: Graph, step: Any, table: str) -> list[str]:
+def _scaler(graph: GraphBuilder, step: Any, table: str) -> list[str]:
     if step.with_mean:
         table = graph.node("Sub", table, graph.constant(step.mean_[None, :]))
     if step.with_std:
@@ -122,7 +122,7 @@ def _scaler(graph: Graph, step: Any, table: str) -> list[str]:
     return [table]
 
 
-def _one_hot(graph: Graph, step: Any, table: str) -> list[str]:
+def _one_hot(graph: GraphBuilder, step: Any, table: str) -> list[str]:
     if step.min_frequency is not None or step.max_categories is not None:
         raise NotImplementedError("no converter for OneHotEncoder with infrequent categories")
     drop = step.drop_idx_ if step.drop_idx_ is not None else [None] * len(step.categories_)

@@ -35,7 +35,7 @@ Row = dict[str, Any]
 Answers = tuple[Any, Any]  # codes or numbers, and probabilities or None
 
 
-class Unequal(Exception):  # noqa: N818  # a finding, and no error of ours
+class EquivalenceError(Exception):  # a finding, and no error of ours
     """The twin answers a row differently: the text says which, and how."""
 
 
@@ -169,4 +169,6 @@ def _refuse(wrong: Any, what: str, wanted: Any, given: Any, rows: Rows) -> None:
     told = json.dumps(rows.take([first]).records()[0], default=str)
     found, right = (np.asarray(values[first]).tolist() for values in (given, wanted))
     where = f"{told[:300]}..." if len(told) > 300 else told
-    raise Unequal(f"{int(wrong.sum())} of {len(rows)} rows differ: {what} {found} instead of {right} for {where}")
+    raise EquivalenceError(
+        f"{int(wrong.sum())} of {len(rows)} rows differ: {what} {found} instead of {right} for {where}"
+    )

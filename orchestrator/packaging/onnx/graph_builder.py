@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 
-class Graph:
+class GraphBuilder:
     """Adds nodes and constants to skl2onnx's container, each under a name of its own."""
 
     def __init__(self, scope: Any, container: Any) -> None:

@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from score.models.quickscorer import BITS, FIRST, SLOTS, Block, Forest, Parts, Places
+from score.models.quickscorer import BITS, FIRST, SLOTS, Forest, SplitGraph, ThresholdIndex, TreeBlock
 
 WORDS = 32  # of a block: so its arrays stay near the processor
 MOST = 2**26  # bytes, of a forest in memory
 ALL = ~np.uint64(0)
 
 
-_Child = tuple[int, int]  # its number, and whether it is a leaf's
+_TrackerProcess = tuple[int, int]  # its number, and whether it is a leaf's
 
 
 @dataclass(frozen=True)
-class _Word:
+class _LeafWord:
     """Up to ``BITS`` leaves of a tree, side by side, and what leads to them.
 
     Attributes:
@@ -42,7 +42,7 @@ class _Word:
     values: Any
 
 
-def cut(graph: bytes, *, always: bool = False) -> Parts | None:
+def cut(graph: bytes, *, always: bool = False) -> SplitGraph | None:
     """The parts of a graph; None for one without a forest, or one that is as quick to walk.
 
     Raises:
@@ -72,7 +72,7 @@ def cut(graph: bytes, *, always: bool = False) -> Parts | None:
     forest = _forest(trees, list(_words(trees, added)))
     if sum(array.nbytes for array in forest.arrays().values()) > MOST:
         return None
-    return Parts(before, after.SerializeToString(), forest)
+    return SplitGraph(before, after.SerializeToString(), forest)
 
 
 def _attributes(node: Any) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def _looked_up(graph: Any, output: str, trees: dict[str, Any]) -> tuple[str, Any
     return output, rows[starts[trees["leaf_targetids"]] + trees["leaf_weights"].astype(np.int64)]
 
 
-def _words(trees: dict[str, Any], added: Any) -> Iterator[_Word]:
+def _words(trees: dict[str, Any], added: Any) -> Iterator[_LeafWord]:
     """The words of all trees; ``added`` (n_leaves, n_outputs) is None where a leaf holds the one number that it adds."""
     children = [
         list(zip(trees[f"nodes_{side}nodeids"].tolist(), trees[f"nodes_{side}leafs"].tolist(), strict=True))
@@ -125,10 +125,10 @@ def _words(trees: dict[str, Any], added: Any) -> Iterator[_Word]:
             slots[FIRST : FIRST + len(held)] = values
             outputs = range(slots.shape[1]) if added is not None else [int(trees["leaf_targetids"][held[0]])]
             left, right = _bits(first[here], middle[here]), _bits(middle[here], end[here])
-            yield _Word(len(held), nodes[here], left, right, tuple(outputs), slots)
+            yield _LeafWord(len(held), nodes[here], left, right, tuple(outputs), slots)
 
 
-def _walked(root: int, left: Sequence[_Child], right: Sequence[_Child]) -> tuple[Any, list[int], Any]:
+def _walked(root: int, left: Sequence[_TrackerProcess], right: Sequence[_TrackerProcess]) -> tuple[Any, list[int], Any]:
     """The nodes of a tree, its leaves from left to right, and where each node's (3, n_nodes) start, part and end."""
     nodes, first, leaves, ahead = [], [], [], [(root, 0)]
     while ahead:
@@ -155,7 +155,7 @@ def _bits(start: Any, stop: Any) -> Any:
     )
 
 
-def _forest(trees: dict[str, Any], words: Sequence[_Word]) -> Forest:
+def _forest(trees: dict[str, Any], words: Sequence[_LeafWord]) -> Forest:
     """Words that add to the same outputs, in the order of the trees: so the sums are added up as the library does."""
     splits, asked = trees["nodes_splits"] + 0.0, trees["nodes_featureids"]  # no -0.0, whose bits are not those of 0
     columns = np.unique(asked)
@@ -167,10 +167,10 @@ def _forest(trees: dict[str, Any], words: Sequence[_Word]) -> Forest:
         together = [word for word in words if word.outputs == outputs]
         starts = range(0, len(together), WORDS)
         blocks += [_block(trees, together[start : start + WORDS], columns, thresholds) for start in starts]
-    return Forest(Places(columns, filled, counts), blocks)
+    return Forest(ThresholdIndex(columns, filled, counts), blocks)
 
 
-def _block(trees: dict[str, Any], words: Sequence[_Word], columns: Any, thresholds: Sequence[Any]) -> Block:
+def _block(trees: dict[str, Any], words: Sequence[_LeafWord], columns: Any, thresholds: Sequence[Any]) -> TreeBlock:
     questions = np.concatenate([word.questions for word in words])
     number = np.repeat(np.arange(len(words)), [len(word.questions) for word in words])
     left, right = (np.concatenate([getattr(word, side) for word in words]) for side in ("left", "right"))
@@ -188,7 +188,7 @@ def _block(trees: dict[str, Any], words: Sequence[_Word], columns: Any, threshol
         rows += [start + np.searchsorted(own, np.append(known, np.inf)), [start + len(own) + 1]]
         leaves.append(table)
         start += len(table)
-    return Block(
+    return TreeBlock(
         rows=np.concatenate(rows).astype(np.min_scalar_type(start)),
         leaves=np.concatenate(leaves),
         outputs=np.array(words[0].outputs),
@@ -196,7 +196,7 @@ def _block(trees: dict[str, Any], words: Sequence[_Word], columns: Any, threshol
     )
 
 
-def _reachable(words: Sequence[_Word], place: Any, count: int, word: Any, left: Any, right: Any) -> Any:
+def _reachable(words: Sequence[_LeafWord], place: Any, count: int, word: Any, left: Any, right: Any) -> Any:
     """The leaves (count + 2, n_words) that are left at each place among thresholds; at the last one still all of them."""
     every = np.array([ALL >> np.uint64(BITS - each.leaves) for each in words])
     beyond, upto = np.tile(every, (2, count + 2, 1))

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.packaging.onnx.graph_builder import Graph
+from orchestrator.packaging.onnx.graph_builder import GraphBuilder
 from orchestrator.packaging.onnx.trees import Tree, ensemble, trees_of
 
 ML = "ai.onnx.ml"
 ML_OPSET = 5  # the first whose trees add in float64; skl2onnx writes 3, so it is raised afterwards
 
 
-def forest_classifier(graph: Graph, forest: Any, table: str) -> list[str]:
+def forest_classifier(graph: GraphBuilder, forest: Any, table: str) -> list[str]:
     """The mean of the shares of the classes."""
     trees, dtype = trees_of(forest)
     total = _added(graph, trees, [tree.value for tree in trees], table, dtype)
@@ -22,7 +22,7 @@ def forest_classifier(graph: Graph, forest: Any, table: str) -> list[str]:
     return [_labels(graph, probabilities, forest.classes_), probabilities]
 
 
-def adaptive_classifier(graph: Graph, boosting: Any, table: str) -> list[str]:
+def adaptive_classifier(graph: GraphBuilder, boosting: Any, table: str) -> list[str]:
     """Each tree votes for a class with its weight, and with a share of it against each of the others."""
     trees, dtype = trees_of(boosting)
     if not trees:
@@ -43,7 +43,7 @@ def adaptive_classifier(graph: Graph, boosting: Any, table: str) -> list[str]:
     return _probable(graph, raw, boosting.classes_, tie=0)
 
 
-def _added(graph: Graph, trees: Sequence[Tree], rows: Sequence[Any], table: str, dtype: type[Any]) -> str:
+def _added(graph: GraphBuilder, trees: Sequence[Tree], rows: Sequence[Any], table: str, dtype: type[Any]) -> str:
     """Each tree gives the number of its leaf; the leaves' ``rows[i]`` (n_nodes, n) are looked up, and then added."""
     starts = np.cumsum([0, *(len(tree.left) for tree in trees)])[:-1]
     numbers = [np.arange(len(tree.left)) for tree in trees]
@@ -61,7 +61,7 @@ def _added(graph: Graph, trees: Sequence[Tree], rows: Sequence[Any], table: str,
     return graph.node("ReduceSum", found, graph.constant(np.array([1])), keepdims=0)
 
 
-def forest_regressor(graph: Graph, forest: Any, table: str) -> list[str]:
+def forest_regressor(graph: GraphBuilder, forest: Any, table: str) -> list[str]:
     """The mean of the trees."""
     trees, dtype = trees_of(forest)
     rounded = graph.cast(graph.cast(table, dtype), np.float64)
@@ -70,7 +70,7 @@ def forest_regressor(graph: Graph, forest: Any, table: str) -> list[str]:
     return [graph.node("Div", total, graph.constant(np.array([float(len(trees))])))]
 
 
-def _boosted(graph: Graph, trees: Sequence[Tree], baseline: Any, table: str, rate: float = 1.0) -> str:
+def _boosted(graph: GraphBuilder, trees: Sequence[Tree], baseline: Any, table: str, rate: float = 1.0) -> str:
     """The baseline plus the trees: added to the first leaves, since scikit-learn adds in this order, too."""
     targets = [index % len(baseline) for index in range(len(trees))]
     weights = [rate * tree.value[:, 0] for tree in trees]
@@ -79,7 +79,7 @@ def _boosted(graph: Graph, trees: Sequence[Tree], baseline: Any, table: str, rat
     return graph.node("TreeEnsemble", table, op_domain=ML, op_version=3, **attributes)
 
 
-def _probable(graph: Graph, raw: str, classes: Any, *, tie: int) -> list[str]:
+def _probable(graph: GraphBuilder, raw: str, classes: Any, *, tie: int) -> list[str]:
     """Labels and probabilities from log-odds; ``tie`` is the place of the class that is predicted at even odds of two."""
     if len(classes) > 2:
         return [_labels(graph, raw, classes), graph.node("Softmax", raw, axis=1)]
@@ -89,23 +89,23 @@ def _probable(graph: Graph, raw: str, classes: Any, *, tie: int) -> list[str]:
     return [_labels(graph, both, classes, tie=tie), graph.node("Concat", negative, positive, axis=1)]
 
 
-def _histogram_raw(graph: Graph, boosting: Any, table: str) -> str:
+def _histogram_raw(graph: GraphBuilder, boosting: Any, table: str) -> str:
     trees, _ = trees_of(boosting)
     return _boosted(graph, trees, np.ravel(boosting._baseline_prediction), table)  # noqa: SLF001  # no public name
 
 
-def histogram_classifier(graph: Graph, boosting: Any, table: str) -> list[str]:
+def histogram_classifier(graph: GraphBuilder, boosting: Any, table: str) -> list[str]:
     """Log-odds, compared in float64."""
     return _probable(graph, _histogram_raw(graph, boosting, table), boosting.classes_, tie=0)
 
 
-def histogram_regressor(graph: Graph, boosting: Any, table: str) -> list[str]:
+def histogram_regressor(graph: GraphBuilder, boosting: Any, table: str) -> list[str]:
     """The sum, or its exponential where the loss is of counts or amounts."""
     raw, loss = _histogram_raw(graph, boosting, table), boosting.loss
     return [graph.node("Exp", raw) if loss in ("poisson", "gamma") else raw]
 
 
-def _gradient_raw(graph: Graph, boosting: Any, table: str) -> str:
+def _gradient_raw(graph: GraphBuilder, boosting: Any, table: str) -> str:
     from sklearn import dummy
 
     init = boosting.init_
@@ -119,7 +119,7 @@ def _gradient_raw(graph: Graph, boosting: Any, table: str) -> str:
     return _boosted(graph, trees, baseline, rounded, boosting.learning_rate)
 
 
-def gradient_classifier(graph: Graph, boosting: Any, table: str) -> list[str]:
+def gradient_classifier(graph: GraphBuilder, boosting: Any, table: str) -> list[str]:
     """Log-odds; rows are compared in float32, as trees of their own do it."""
     raw = _gradient_raw(graph, boosting, table)
     if boosting.loss == "exponential":  # of half the log-odds
@@ -127,11 +127,11 @@ def gradient_classifier(graph: Graph, boosting: Any, table: str) -> list[str]:
     return _probable(graph, raw, boosting.classes_, tie=1)
 
 
-def gradient_regressor(graph: Graph, boosting: Any, table: str) -> list[str]:
+def gradient_regressor(graph: GraphBuilder, boosting: Any, table: str) -> list[str]:
     """The sum, whatever the loss."""
     return [_gradient_raw(graph, boosting, table)]
 
 
-def _labels(graph: Graph, scores: str, classes: Any, *, tie: int = 0) -> str:
+def _labels(graph: GraphBuilder, scores: str, classes: Any, *, tie: int = 0) -> str:
     best = graph.node("ArgMax", scores, axis=1, keepdims=0, select_last_index=tie)
     return graph.node("Gather", graph.constant(np.asarray(classes, dtype=np.int64)), best, axis=0)

@@ -8,13 +8,13 @@
 
 from orchestrator.search.reuse.adaboost import AdaBoosts
 from orchestrator.search.reuse.bagging import Baggings
-from orchestrator.search.reuse.base import Rule
+from orchestrator.search.reuse.base import ReuseRule
 from orchestrator.search.reuse.forests import Forests
 from orchestrator.search.reuse.gradient_boosting import GradientBoostings
 from orchestrator.search.reuse.hist_gradient_boosting import HistGradientBoostings
 from orchestrator.search.reuse.neighbors import KDTrees
 
-RULES: tuple[Rule, ...] = (
+RULES: tuple[ReuseRule, ...] = (
     Forests(),
     GradientBoostings(),
     HistGradientBoostings(),
@@ -23,4 +23,4 @@ RULES: tuple[Rule, ...] = (
     KDTrees(),
 )
 
-__all__ = ["RULES", "Rule"]
+__all__ = ["RULES", "ReuseRule"]

@@ -8,7 +8,7 @@ from numbers import Integral
 from typing import Any, Protocol
 
 
-class Rule(Protocol):
+class ReuseRule(Protocol):
     """A family of estimators in which the fit of the largest serves all that differ along some parameters only.
 
     A rule promises that scores are those of separate fits, bit for bit; where it cannot, ``applies`` says no.
@@ -27,7 +27,7 @@ class Rule(Protocol):
     def cut(self, largest: Any, member: Any) -> Any:
         """The fitted estimator that the unfitted ``member`` would have become; ``largest`` is fitted and stays."""
 
-    def foretell(self, largest: Any, members: Sequence[Any], X: Any) -> None:
+    def memoize_prediction(self, largest: Any, members: Sequence[Any], X: Any) -> None:
         """Have all that ``cut`` gave answer for exactly this ``X`` from work done once, if that is possible."""
 
 
@@ -58,7 +58,7 @@ class Ensemble:
         """The fitted attributes that depend on how many there are."""
         return {"estimators_": largest.estimators_[:size]}
 
-    def foretell(self, largest: Any, members: Sequence[Any], X: Any) -> None:
+    def memoize_prediction(self, largest: Any, members: Sequence[Any], X: Any) -> None:
         """Nothing: each member predicts by itself."""
 
 
@@ -74,7 +74,7 @@ def is_seeded(estimator: Any) -> bool:
     return isinstance(seed, Integral) and not isinstance(seed, bool)
 
 
-class Foretold:
+class MemoizedMethod:
     """A method with its answer for one object (not its equals); for any other it computes."""
 
     def __init__(self, method: Callable[..., Any], X: Any, answer: Any) -> None:
@@ -88,6 +88,6 @@ class Foretold:
         return self._method(X, *args, **options)
 
 
-def foretell(member: Any, name: str, X: Any, answer: Any) -> None:
+def memoize_prediction(member: Any, name: str, X: Any, answer: Any) -> None:
     """Have a fitted estimator's method answer at once for ``X``; all else, such as ``score``, builds on it as ever."""
-    setattr(member, name, Foretold(getattr(member, name), X, answer))
+    setattr(member, name, MemoizedMethod(getattr(member, name), X, answer))

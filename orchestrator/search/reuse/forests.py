@@ -18,7 +18,7 @@ from joblib import effective_n_jobs
 from sklearn.base import is_classifier
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
 
-from orchestrator.search.reuse.base import Ensemble, foretell, is_seeded
+from orchestrator.search.reuse.base import Ensemble, is_seeded, memoize_prediction
 
 KINDS = (RandomForestClassifier, RandomForestRegressor, ExtraTreesClassifier, ExtraTreesRegressor)
 
@@ -35,7 +35,7 @@ class Forests(Ensemble):
             and bool(effective_n_jobs(estimator.n_jobs) == 1)
         )
 
-    def foretell(self, largest: Any, members: Sequence[Any], X: Any) -> None:
+    def memoize_prediction(self, largest: Any, members: Sequence[Any], X: Any) -> None:
         """Add up the trees once, as ``predict`` and ``predict_proba`` do, and stop by at each member's size."""
         if largest.n_outputs_ != 1:
             return
@@ -48,4 +48,4 @@ class Forests(Ensemble):
             while waiting and waiting[-1].n_estimators == grown:
                 answer = total.copy()
                 answer /= grown
-                foretell(waiting.pop(), method, X, answer)
+                memoize_prediction(waiting.pop(), method, X, answer)

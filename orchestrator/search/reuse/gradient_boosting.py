@@ -15,7 +15,7 @@ from typing import Any
 from sklearn.base import is_classifier
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
-from orchestrator.search.reuse.base import Ensemble, foretell, is_seeded
+from orchestrator.search.reuse.base import Ensemble, is_seeded, memoize_prediction
 
 
 class GradientBoostings(Ensemble):
@@ -38,7 +38,7 @@ class GradientBoostings(Ensemble):
         last = {"oob_score_": found["oob_scores_"][-1]} if "oob_scores_" in found else {}
         return {**found, **last, "n_estimators_": size}
 
-    def foretell(self, largest: Any, members: Sequence[Any], X: Any) -> None:
+    def memoize_prediction(self, largest: Any, members: Sequence[Any], X: Any) -> None:
         """Go through the stages once and stop by at each member's size."""
         method = "decision_function" if is_classifier(largest) else "predict"
         by_size: dict[int, list[Any]] = {}
@@ -47,4 +47,4 @@ class GradientBoostings(Ensemble):
         for size, answer in enumerate(getattr(largest, f"staged_{method}")(X), 1):
             for member in by_size.get(size, ()):
                 raveled = answer.ravel() if answer.ndim == 2 and answer.shape[1] == 1 else answer
-                foretell(member, method, X, raveled)
+                memoize_prediction(member, method, X, raveled)

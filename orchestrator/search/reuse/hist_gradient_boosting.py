@@ -14,7 +14,7 @@ from typing import Any
 
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from orchestrator.search.reuse.base import Ensemble, foretell, is_seeded
+from orchestrator.search.reuse.base import Ensemble, is_seeded, memoize_prediction
 
 STOPS_EARLY_ABOVE = 10_000  # rows, for early_stopping="auto"
 
@@ -43,11 +43,11 @@ class HistGradientBoostings(Ensemble):
             "validation_score_": largest.validation_score_[: size + 1],
         }
 
-    def foretell(self, largest: Any, members: Sequence[Any], X: Any) -> None:
+    def memoize_prediction(self, largest: Any, members: Sequence[Any], X: Any) -> None:
         """Go through the iterations once and stop by at each member's size."""
         by_size: dict[int, list[Any]] = {}
         for member in members:
             by_size.setdefault(len(member._predictors), []).append(member)  # noqa: SLF001
         for size, answer in enumerate(largest._staged_raw_predict(X), 1):  # noqa: SLF001
             for member in by_size.get(size, ()):
-                foretell(member, "_raw_predict", X, answer)
+                memoize_prediction(member, "_raw_predict", X, answer)

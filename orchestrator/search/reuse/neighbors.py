@@ -54,7 +54,7 @@ class KDTrees:
         fitted.n_neighbors, fitted.weights = member.n_neighbors, member.weights
         return fitted
 
-    def foretell(self, largest: Any, members: Sequence[Any], X: Any) -> None:
+    def memoize_prediction(self, largest: Any, members: Sequence[Any], X: Any) -> None:
         """One query for all, and one more for the rows where that does not settle it."""
         most = max(member.n_neighbors for member in members)
         if largest._fit_method != "kd_tree" or len({member.n_neighbors for member in members}) < 2:  # noqa: SLF001

@@ -40,14 +40,14 @@ def stamp_of(uri: str) -> list[int] | None:
 
 
 @dataclass(frozen=True)
-class Memo:
+class StoreSnapshot:
     """The file that remembers one registered model, or the runs, of one experiment in one store."""
 
     path: Path
     uri: str
 
     @classmethod
-    def at(cls, folder: Path, uri: str, experiment: str, model: str | None = None) -> Memo:
+    def at(cls, folder: Path, uri: str, experiment: str, model: str | None = None) -> StoreSnapshot:
         """The memo of this store, experiment and model; without a model that of its runs."""
         name = hashlib.sha256(f"{uri}\n{experiment}\n{model or ''}".encode()).hexdigest()[:16]
         return cls(folder / f"{name}.json", uri)

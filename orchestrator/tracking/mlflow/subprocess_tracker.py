@@ -47,13 +47,13 @@ SETTINGS = {
 
 
 @dataclass
-class DetachedMlflow(Mlflow):
+class SubprocessMlflow(Mlflow):
     """Mlflow in a child process, started when there is something to write and ended with the run.
 
     Its YAML keys are Mlflow's, and so are the answers that need no store: those are given without the process.
     """
 
-    _child: _Child | None = field(default=None, init=False, repr=False, compare=False)
+    _child: _TrackerProcess | None = field(default=None, init=False, repr=False, compare=False)
 
     def check_store(self) -> None:
         """Let the process ask a server; look at files on this machine without it."""
@@ -100,11 +100,11 @@ class DetachedMlflow(Mlflow):
         if self._child is not None or not self.is_champion(version):
             self._started().call("promote", version)
 
-    def _started(self) -> _Child:
+    def _started(self) -> _TrackerProcess:
         if self._child is None:
             keys = {key.name: getattr(self, key.name) for key in fields(self) if key.init}
             log = self.state_dir / "logs" / "tracking.log"
-            self._child = _Child(Mlflow(**keys), log, self._note)
+            self._child = _TrackerProcess(Mlflow(**keys), log, self._note)
         return self._child
 
     def _hang_up(self, event: RunFinished) -> None:
@@ -124,7 +124,7 @@ class DetachedMlflow(Mlflow):
             child.end()
 
 
-class _Child:
+class _TrackerProcess:
     """The pipeline's end: the process and what was asked of it."""
 
     def __init__(self, tracker: Mlflow, log: Path, note: Callable[[str], None]) -> None:
@@ -233,7 +233,7 @@ def main(handle: int) -> None:
         if isinstance(event, StepNote):
             _answer(connection, NOTE, True, event.text)
 
-    tracker.tell_to(Progress(pass_on))
+    tracker.report_to(Progress(pass_on))
     inbox: SimpleQueue[tuple[int, str, tuple[Any, ...]] | None] = SimpleQueue()
     Thread(target=_read, args=(connection, inbox), daemon=True).start()
     finished = False

@@ -12,11 +12,11 @@ from pydantic import Field
 
 from orchestrator.artifacts import ModelVersion, Package, Proof, Registry, Report
 from orchestrator.errors import OrchestratorError, Problem
-from orchestrator.events import Event, Notes, RunFinished, RunStarted, StepFinished
+from orchestrator.events import Event, ProgressMixin, RunFinished, RunStarted, StepFinished
 from orchestrator.spec.run_spec import RunSpec
 from orchestrator.tracking.mlflow import limits, models, runs, store_checks
 from orchestrator.tracking.mlflow.retries import Patience
-from orchestrator.tracking.mlflow.snapshot import Memo, stamp_of
+from orchestrator.tracking.mlflow.snapshot import StoreSnapshot, stamp_of
 from orchestrator.tracking.mlflow.store import ERROR, Store, end_children, open_store, writing
 from orchestrator.tracking.mlflow.uri import StoreUri, sqlite_path, store_uri
 
@@ -34,7 +34,7 @@ def told(error: BaseException) -> str:
 
 
 @dataclass
-class Mlflow(Notes):
+class Mlflow(ProgressMixin):
     """One MLflow run per training result, one registered version per package; what is there is left alone.
 
     Its fields are its YAML keys. ``tracking_uri`` is an absolute sqlite store (``sqlite:////abs/mlflow.db``) or a
@@ -164,8 +164,8 @@ class Mlflow(Notes):
         same = memo.get("registry", {}).get(version.version) == version.package.fingerprint
         return bool(same and memo["champion"] == version.version)
 
-    def _memo(self, model: str | None = None) -> Memo:
-        return Memo.at(self.state_dir / "tracking", self.tracking_uri, self.experiment_name, model)
+    def _memo(self, model: str | None = None) -> StoreSnapshot:
+        return StoreSnapshot.at(self.state_dir / "tracking", self.tracking_uri, self.experiment_name, model)
 
     def _opened(self) -> Store:
         if self._store is None:

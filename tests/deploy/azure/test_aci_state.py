@@ -13,10 +13,10 @@ from orchestrator.config.compose import compose
 from orchestrator.deploy import cors
 from orchestrator.deploy.azure import aci_state
 from orchestrator.deploy.azure.aci import Aci
-from orchestrator.deploy.azure.aci_state import Former
-from orchestrator.deploy.target import Rotating, Target
+from orchestrator.deploy.azure.aci_state import PreviousDeployment
+from orchestrator.deploy.target import SupportsKeyRotation, Target
 from orchestrator.errors import SpecError
-from orchestrator.events import Telling
+from orchestrator.events import ReportsProgress
 from orchestrator.spec.components import build
 from orchestrator.spec.run_spec import RunSpec
 from tests.found import found
@@ -45,8 +45,8 @@ def test_every_key_is_one_that_the_sdk_takes_and_every_one_it_takes_is_a_key() -
 
 
 def test_it_tells_and_rotates() -> None:
-    assert isinstance(aci(), Telling)
-    assert isinstance(aci(), Rotating)
+    assert isinstance(aci(), ReportsProgress)
+    assert isinstance(aci(), SupportsKeyRotation)
 
 
 def test_the_environment_is_the_packages_and_azures_server(package: Package) -> None:
@@ -74,7 +74,7 @@ def test_the_variable_is_what_azures_server_reads() -> None:
     app = flask.Flask(__name__)
     flask_cors.CORS(app, origins=cors.variables(asked)["AML_CORS_ORIGINS"].split(","))  # as that server does
     for origin in (*asked, "http://[::1]:8", "http://[::1]:811", "https://other.example"):
-        answered = app.test_client().get("/", headers={"Origin": origin}).headers
+        answered = app.test_client().get("/", headers={"PackageProvenance": origin}).headers
         assert answered.get("Access-Control-Allow-Origin") == (origin if origin in asked else None)
 
 
@@ -95,20 +95,20 @@ def test_a_service_is_told_apart_by_package_and_shape(package: Package) -> None:
     assert not aci_state.serves_like(before, tags(ssl_cert_pem_file=str(certificate)))
 
 
-def service(package: str, *, tested: bool, former: Former | None = None) -> dict[str, str]:
+def service(package: str, *, tested: bool, former: PreviousDeployment | None = None) -> dict[str, str]:
     own = {aci_state.FINGERPRINT: package, aci_state.MODEL: "model", **(aci_state.PASSED if tested else {})}
     return {**own, **({aci_state.FORMER: former.tag()} if former else {})}
 
 
-def of(live: dict[str, str]) -> Former:
-    return Former.of(live, 1, 1.5, auth_enabled=True)
+def of(live: dict[str, str]) -> PreviousDeployment:
+    return PreviousDeployment.of(live, 1, 1.5, auth_enabled=True)
 
 
 def test_what_is_worth_going_back_to() -> None:
     good, bad = of(service("good", tested=True)), of(service("bad", tested=False))
 
     def worth(live: dict[str, str], *, healthy: bool = True) -> str | None:
-        found = aci_state.worth_going_back_to(of(live), live, healthy=healthy)
+        found = aci_state.rollback_candidate(of(live), live, healthy=healthy)
         return found.fingerprint if found else None
 
     assert worth(service("new", tested=True, former=good)) == "new"
@@ -123,10 +123,10 @@ def test_what_is_worth_going_back_to() -> None:
 def test_a_former_service_fits_into_a_tag_and_comes_back_as_it_was() -> None:
     former = of({**service("f" * 64, tested=True), aci_state.VERSION: "12", aci_state.SHAPE: "0" * 16})
     assert len(former.tag()) < 256  # what Azure allows for a tag of a resource
-    assert Former.read(former.tag()) == former
+    assert PreviousDeployment.read(former.tag()) == former
     assert aci_state.is_tested(former.tags())
-    assert Former.read("") is None
-    assert Former.read("[1]") is None
+    assert PreviousDeployment.read("") is None
+    assert PreviousDeployment.read("[1]") is None
 
 
 def test_the_settings_of_a_former_service_come_back_whole_where_they_are_known(tmp_path: Path) -> None:

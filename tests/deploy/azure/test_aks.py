@@ -13,7 +13,7 @@ from orchestrator.artifacts import ModelVersion, Package
 from orchestrator.config.compose import compose
 from orchestrator.deploy.azure.aks import Aks
 from orchestrator.deploy.azure.aks_options import Autoscale, Resources, amount
-from orchestrator.deploy.target import Rotating, Shifting, Target
+from orchestrator.deploy.target import SupportsKeyRotation, SupportsTrafficShift, Target
 from orchestrator.errors import DeployError
 from orchestrator.spec.components import build
 from orchestrator.spec.run_spec import AzureSpec, RunSpec
@@ -32,8 +32,8 @@ def aks(*overrides: str) -> Aks:
 
 
 def test_it_rotates_and_shifts() -> None:
-    assert isinstance(aks(), Rotating)
-    assert isinstance(aks(), Shifting)
+    assert isinstance(aks(), SupportsKeyRotation)
+    assert isinstance(aks(), SupportsTrafficShift)
 
 
 @pytest.mark.parametrize(

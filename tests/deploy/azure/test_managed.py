@@ -18,7 +18,7 @@ import azure_emulator
 from orchestrator.artifacts import Endpoint, ModelVersion, Package
 from orchestrator.deploy.azure import managed_sdk
 from orchestrator.deploy.azure.managed import DEPLOYMENT, Managed
-from orchestrator.deploy.target import Undone
+from orchestrator.deploy.target import RollbackResult
 from orchestrator.errors import DeployError
 from orchestrator.spec.run_spec import AzureSpec
 from score.contract import golden
@@ -30,7 +30,7 @@ MakePackage = Callable[..., Package]
 Version = Callable[..., ModelVersion]
 
 
-class Notes(list[str]):
+class ProgressMixin(list[str]):
     """What a target tells meanwhile."""
 
     def note(self, text: str) -> None:
@@ -75,8 +75,8 @@ def test_nobody_is_refused_while_the_traffic_moves(
     with asking(first.deploy(a, version(a))) as told:
         first.accept()
         target = make_managed()
-        notes = Notes()
-        target.tell_to(notes)  # type: ignore[arg-type]
+        notes = ProgressMixin()
+        target.report_to(notes)  # type: ignore[arg-type]
         target.deploy(b, version(b))
         assert set(make_managed().status().details["waiting"].split(", ")) == {"blue", "Succeeded"}
         target.accept()
@@ -148,7 +148,7 @@ def test_what_a_killed_command_left_in_the_dark_gives_way(
     managed_sdk.serve(lambda _: None, target._client(), "svc", "green", dead, settings, target._new_deployment, 100)
     again = make_managed()
     assert ask(again.deploy(b, version(b))) == (200, "b")
-    assert again.rollback() is Undone.FORMER
+    assert again.rollback() is RollbackResult.FORMER
     assert ask(make_managed().endpoint()) == (200, "a")
 
 
@@ -180,7 +180,7 @@ def test_of_an_endpoint_of_somebody_else_only_our_deployments_go(
         with pytest.raises(DeployError, match="is not ours"):
             target.remove()
         target.deploy(a, version(a))
-        assert target.rollback() is Undone.REMOVED
+        assert target.rollback() is RollbackResult.REMOVED
         assert client.online_endpoints.get("svc").name == "svc"
         assert list(client.online_deployments.list("svc")) == []
     finally:
@@ -282,7 +282,7 @@ def test_a_failure_is_diagnosed_and_nothing_is_left(
     assert told in str(raised.value)
     assert str(raised.value).endswith("nothing of it is left in Azure")
     assert make_managed().status().state == "absent"
-    assert target.rollback() is Undone.NOTHING
+    assert target.rollback() is RollbackResult.NOTHING
     kept = next(line for line in str(raised.value).splitlines() if "raw texts: " in line).rpartition(": ")[2]
     state = json.loads(Path(kept, "state.json").read_text())
     assert (state["target"], state["settings"]["service_name"]) == ("managed", "svc")

@@ -11,9 +11,9 @@ from orchestrator.artifacts import ModelVersion, Package
 from orchestrator.config.compose import compose
 from orchestrator.deploy.azure import aci_state, managed_state
 from orchestrator.deploy.azure.managed import Managed
-from orchestrator.deploy.azure.managed_state import NUMBER, TESTED, Colour, Seen
-from orchestrator.deploy.target import Rotating, Target
-from orchestrator.events import Telling
+from orchestrator.deploy.azure.managed_state import NUMBER, TESTED, EndpointState, OnlineDeployment
+from orchestrator.deploy.target import SupportsKeyRotation, Target
+from orchestrator.events import ReportsProgress
 from orchestrator.spec.components import build
 from orchestrator.spec.run_spec import RunSpec
 from tests.found import found
@@ -33,18 +33,20 @@ def managed(*overrides: str) -> Managed:
     return made
 
 
-def colour(name: str, state: str = "Succeeded") -> Colour:
-    return Colour(name, state, {NUMBER: f"number of {name}"})
+def colour(name: str, state: str = "Succeeded") -> OnlineDeployment:
+    return OnlineDeployment(name, state, {NUMBER: f"number of {name}"})
 
 
-def seen(*colours: Colour, live: str = "", tested: str = "") -> Seen:
+def seen(*colours: OnlineDeployment, live: str = "", tested: str = "") -> EndpointState:
     tags = {TESTED: f"number of {tested}"} if tested else {}
-    return Seen("https://x/score", "Key", tags, {live: 100} if live else {}, {one.name: one for one in colours})
+    return EndpointState(
+        "https://x/score", "Key", tags, {live: 100} if live else {}, {one.name: one for one in colours}
+    )
 
 
 def test_it_tells_and_rotates() -> None:
-    assert isinstance(managed(), Telling)
-    assert isinstance(managed(), Rotating)
+    assert isinstance(managed(), ReportsProgress)
+    assert isinstance(managed(), SupportsKeyRotation)
 
 
 def test_what_gets_requests_is_live_and_the_other_colour_is_next() -> None:
@@ -61,8 +63,10 @@ def test_what_gets_requests_is_live_and_the_other_colour_is_next() -> None:
 
 def test_what_failed_or_is_not_ours_is_nothing_to_go_back_to() -> None:
     assert seen(colour("blue"), colour("green", "Failed"), live="blue").former is None
-    assert seen(colour("blue"), Colour("green", "Succeeded", {}), live="blue").former is None
-    assert not seen(Colour("blue", "Succeeded", {}), live="blue").tested(Colour("blue", "Succeeded", {}))
+    assert seen(colour("blue"), OnlineDeployment("green", "Succeeded", {}), live="blue").former is None
+    assert not seen(OnlineDeployment("blue", "Succeeded", {}), live="blue").tested(
+        OnlineDeployment("blue", "Succeeded", {})
+    )
 
 
 def test_an_untested_one_beside_a_tested_one_was_abandoned() -> None:

@@ -13,7 +13,7 @@ import pytest
 from orchestrator.artifacts import Endpoint, ModelVersion, Package
 from orchestrator.deploy.azure.blue_green import BlueGreen
 from orchestrator.deploy.azure.online_endpoint import DEPLOYMENT
-from orchestrator.deploy.target import Shifting, Undone
+from orchestrator.deploy.target import RollbackResult, SupportsTrafficShift
 from orchestrator.errors import DeployError
 from score.contract import golden
 
@@ -64,7 +64,7 @@ def test_a_share_goes_to_the_new_package_until_it_has_all(
     assert all(f"the model of {name} is loaded" in make().logs() for name in "ab")
 
     target = make(traffic=70)
-    assert isinstance(target, Shifting)
+    assert isinstance(target, SupportsTrafficShift)
     assert target.shift(print) is None
     assert make().status().details["candidate"].endswith("70 % of the requests")
     assert make().shift(print) == ModelVersion("model", "7", None, b)
@@ -83,18 +83,18 @@ def test_a_rollback_sets_the_traffic_back(make_managed: Make, make_package: Make
     accepted(make_managed(), a, version(a))
     target = make_managed(traffic=30)
     endpoint = target.deploy(b, version(b))
-    assert target.rollback() is Undone.FORMER
+    assert target.rollback() is RollbackResult.FORMER
     assert answers(endpoint, 10) == {"a": 10}
     assert not {"candidate", "waiting"} & set(make_managed().status().details)
 
     accepted(make_managed(traffic=30), b, version(b))
     target = make_managed(traffic=90)
     assert target.deploy(b, version(b)).share == 90  # the same package again, with another share
-    assert target.rollback() is Undone.FORMER
+    assert target.rollback() is RollbackResult.FORMER
     assert make_managed().status().details["candidate"].endswith("30 % of the requests")
     again = make_managed(traffic=30)
     again.deploy(b, version(b))
-    assert again.rollback() is Undone.NOTHING  # nothing was changed
+    assert again.rollback() is RollbackResult.NOTHING  # nothing was changed
 
     golden.write(b.path, [golden.Golden("one row", "{}", 200, {"answer": "right"})])
     with pytest.raises(DeployError, match="failed its test and keeps its share"):
@@ -108,7 +108,7 @@ def test_a_killed_command_and_a_newer_package_give_way(
     a, b, c = (make_package(name) for name in "abc")
     notes: list[str] = []
     first = make_managed(traffic=10)
-    first.tell_to(type("Notes", (), {"note": lambda _, text: notes.append(text)})())
+    first.report_to(type("ProgressMixin", (), {"note": lambda _, text: notes.append(text)})())
     assert accepted(first, a, version(a)).share == 100
     assert "there is no former deployment to share the requests with: this one gets them all" in notes
     make_managed(traffic=10).deploy(b, version(b))  # killed before its test
@@ -116,7 +116,7 @@ def test_a_killed_command_and_a_newer_package_give_way(
     target = make_managed(traffic=40)
     endpoint = target.deploy(c, version(c))
     assert make_managed().status().details["candidate fingerprint"] == "c"
-    assert target.rollback() is Undone.FORMER
+    assert target.rollback() is RollbackResult.FORMER
     assert answers(endpoint, 5) == {"a": 5}
 
     accepted(make_managed(traffic=0), c, version(c))

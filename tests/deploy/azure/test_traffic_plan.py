@@ -7,20 +7,20 @@ from collections.abc import Mapping
 import pytest
 
 from orchestrator.deploy.azure import managed_state
-from orchestrator.deploy.azure.managed_state import CANDIDATE, NUMBER, TESTED, Colour, Route, Seen
+from orchestrator.deploy.azure.managed_state import CANDIDATE, NUMBER, TESTED, EndpointState, OnlineDeployment, Route
 from orchestrator.deploy.azure.traffic import ALL, Share, share_of
 
-BLUE, GREEN = (Colour(name, "Succeeded", {NUMBER: f"number of {name}"}) for name in ("blue", "green"))
+BLUE, GREEN = (OnlineDeployment(name, "Succeeded", {NUMBER: f"number of {name}"}) for name in ("blue", "green"))
 
 
 def seen(
     traffic: Mapping[str, int], candidate: str = "", *tested: str, mirror: Mapping[str, int] | None = None
-) -> Seen:
+) -> EndpointState:
     tags = {
         **({CANDIDATE: f"number of {candidate}"} if candidate else {}),
         **({TESTED: ",".join(f"number of {name}" for name in tested)} if tested else {}),
     }
-    return Seen("https://x/score", "Key", tags, traffic, {"blue": BLUE, "green": GREEN}, mirror or {})
+    return EndpointState("https://x/score", "Key", tags, traffic, {"blue": BLUE, "green": GREEN}, mirror or {})
 
 
 @pytest.mark.parametrize(

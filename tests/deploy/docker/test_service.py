@@ -22,9 +22,9 @@ import pytest
 from orchestrator import progress
 from orchestrator.artifacts import ModelVersion, Package
 from orchestrator.deploy.docker import container as containers
-from orchestrator.deploy.docker.labels import Served
+from orchestrator.deploy.docker.labels import ContainerLabels
 from orchestrator.deploy.docker.target import Docker
-from orchestrator.deploy.target import Undone
+from orchestrator.deploy.target import RollbackResult
 from orchestrator.errors import DeployError
 from orchestrator.events import Event, Progress, StepNote
 from orchestrator.packaging import dockerfile
@@ -115,7 +115,7 @@ def test_while_the_image_is_built_people_hear_of_it(
     with (a.path / dockerfile.FILE).open("a") as text:
         text.write("RUN echo so far && sleep 2\n")
     target = make_docker()
-    target.tell_to(Progress(heard.append))
+    target.report_to(Progress(heard.append))
     target.deploy(a, version(a))
     notes = [event.text for event in heard if isinstance(event, StepNote)]
     assert f"building image {target._name}:a" in notes
@@ -338,14 +338,14 @@ def test_what_could_not_be_accepted_can_be_rolled_back(
     with pytest.raises(DeployError, match=rf"{noted} cannot be written \(Is a directory\)"):
         target.accept()
     noted.rmdir()
-    assert target.rollback() is Undone.REMOVED
+    assert target.rollback() is RollbackResult.REMOVED
 
 
 @slow
 def test_removing_says_what_it_does(make_docker: MakeDocker) -> None:
     heard: list[Event] = []
     target = make_docker()
-    target.tell_to(Progress(heard.append))
+    target.report_to(Progress(heard.append))
     target.remove()
     assert [event.text for event in heard if isinstance(event, StepNote)] == ["removing the container and its images"]
 
@@ -380,7 +380,7 @@ def test_a_server_that_dies_is_started_again_and_one_that_hangs_is_replaced(
     target.deploy(a, version(a))
     container = only(engine, target)
     psutil.Process(container.attrs["State"]["Pid"]).kill()
-    served = Served.of(container)
+    served = ContainerLabels.of(container)
     assert served is not None
     assert served.answers_within(20)
     container.reload()
@@ -487,7 +487,7 @@ def test_an_image_that_somebody_removed_is_built_again_to_go_back_to_it(
     target = make_docker()
     target.deploy(b, version(b))
     engine.images.remove(f"{target._name}:a")
-    assert target.rollback() is Undone.FORMER
+    assert target.rollback() is RollbackResult.FORMER
     assert ask(free_port)["answer"] == "a"
 
 

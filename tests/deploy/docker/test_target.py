@@ -21,14 +21,14 @@ from orchestrator.deploy.docker import client as dockerd
 from orchestrator.deploy.docker import container as containers
 from orchestrator.deploy.docker import image
 from orchestrator.deploy.docker.container import KEYS
-from orchestrator.deploy.docker.labels import PREFIX, Served
+from orchestrator.deploy.docker.labels import PREFIX, ContainerLabels
 from orchestrator.deploy.docker.target import Docker
 from orchestrator.deploy.probe import probe_endpoint
-from orchestrator.deploy.service_dir import Folder
+from orchestrator.deploy.service_dir import ServiceDirectory
 from orchestrator.errors import DeployError
 from orchestrator.events import Event, Progress, StepNote
 from orchestrator.packaging import dockerfile
-from orchestrator.progress import Waiting
+from orchestrator.progress import Heartbeat
 from score.contract.schema import fingerprint_of
 from tests.deploy.docker.engine_queries import only
 from tests.stages.conftest import Kit
@@ -40,7 +40,7 @@ MakePackage = Callable[..., Package]
 MakeDocker = Callable[..., Docker]
 Version = Callable[..., ModelVersion]
 
-SERVED = Served(
+SERVED = ContainerLabels(
     service="svc", owner="/state", image="svc:0123", base_image="python:3.11-slim", host="127.0.0.1", port=7000,
     auth=True, cpu_cores=1.5, memory_gb=0.5, path=Path("/packages/a"), fingerprint="0123", model_name="model",
     model_version="7", origin='{"version": "7"}',
@@ -94,8 +94,8 @@ def test_a_container_is_created_as_asked() -> None:
 
 def test_labels_are_the_record() -> None:
     for served in (SERVED, SERVED.model_copy(update={"origin": "", "auth": False, "former": SERVED})):
-        assert Served.of(type("Any", (), {"labels": {**served.labels(), "theirs": "1"}})) == served
-    assert Served.of(type("Any", (), {"labels": {"theirs": "1"}})) is None
+        assert ContainerLabels.of(type("Any", (), {"labels": {**served.labels(), "theirs": "1"}})) == served
+    assert ContainerLabels.of(type("Any", (), {"labels": {"theirs": "1"}})) is None
 
 
 def test_what_a_rollback_goes_back_to() -> None:
@@ -195,7 +195,7 @@ def test_an_engine_that_says_nothing_is_given_up_soon(tmp_path: Path, monkeypatc
     monkeypatch.setattr(progress, "SILENCE_SECONDS", 0.2)
     heard: list[Event] = []
     target = Docker("svc", tmp_path)
-    target.tell_to(Progress(heard.append))
+    target.report_to(Progress(heard.append))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{silent.getsockname()[1]}")
         for ask_it in (target.status, target.remove):
@@ -253,8 +253,8 @@ def test_a_build_that_fails_tells_why_also_if_clearing_up_fails(
             wanted,
             {"BASE_IMAGE": "b"},
             None,
-            Folder(tmp_path),
-            Waiting(lambda _: None, ""),
+            ServiceDirectory(tmp_path),
+            Heartbeat(lambda _: None, ""),
         )
 
 
@@ -284,7 +284,9 @@ def test_a_layer_that_another_command_removed_is_built_again(
 
     def build() -> None:
         client = cast("DockerClient", Engine())
-        image.build(client, wanted, {"BASE_IMAGE": "b"}, None, Folder(tmp_path), Waiting(lambda _: None, ""))
+        image.build(
+            client, wanted, {"BASE_IMAGE": "b"}, None, ServiceDirectory(tmp_path), Heartbeat(lambda _: None, "")
+        )
 
     if lost < image.ATTEMPTS:
         build()
@@ -315,7 +317,7 @@ def test_clearing_up_removes_only_the_layers_of_the_failed_build(tmp_path: Path)
         def remove(self, name: str) -> None:
             removed.append(name[7:19])
 
-    image.clear(cast("DockerClient", Engine()), Folder(tmp_path))
+    image.clear(cast("DockerClient", Engine()), ServiceDirectory(tmp_path))
     assert removed == [made, next_one]
     assert not (tmp_path / image.LOG).exists()
 

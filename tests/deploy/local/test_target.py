@@ -22,8 +22,8 @@ import pytest
 from orchestrator.artifacts import Endpoint, ModelVersion, Package
 from orchestrator.deploy.local import state
 from orchestrator.deploy.local.target import Local
-from orchestrator.deploy.service_dir import KEPT_LOGS, Folder
-from orchestrator.deploy.target import Undone
+from orchestrator.deploy.service_dir import KEPT_LOGS, ServiceDirectory
+from orchestrator.deploy.target import RollbackResult
 from orchestrator.errors import DeployError
 from score.predict.response import FLAGS
 from score.web import log_rotation
@@ -117,9 +117,9 @@ def test_another_limit_is_another_service(make_local: MakeLocal, make_package: M
     a = make_package("a")
     make_local().deploy(a, version(a))
     before = pid_of(make_local())
-    make_local(max_waiting=128, scoring_seconds=60.0).deploy(a, version(a))
+    make_local(max_queued_requests=128, scoring_timeout_seconds=60.0).deploy(a, version(a))
     assert pid_of(make_local()) == before
-    make_local(max_bytes=1, scoring_seconds=1.5).deploy(a, version(a))
+    make_local(max_bytes=1, scoring_timeout_seconds=1.5).deploy(a, version(a))
     assert pid_of(make_local()) != before
     assert ask(make_local().port)[0] == 413
 
@@ -132,7 +132,7 @@ def test_pages_of_other_hosts_may_ask_where_they_are_allowed(
     target.deploy(a, version(a))
     for origin, allowed in (("http://two:81", "http://two:81"), ("http://two", None)):
         connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=20)
-        connection.request("GET", "/", headers={"Origin": origin})
+        connection.request("GET", "/", headers={"PackageProvenance": origin})
         response = connection.getresponse()
         assert response.getheader("access-control-allow-origin") == allowed
         readable = (response.getheader("access-control-expose-headers") or "").split(", ")
@@ -285,7 +285,7 @@ def test_a_start_that_fails_tells_the_cause_and_leaves_the_old(
     assert told in str(raised.value).splitlines()[0]
     assert make_local().status() == before
     assert ask(free_port)[1]["answer"] == "a"
-    assert len(state.strays(make_local().state_dir / "services" / "svc")) == 1
+    assert len(state.find_server_processes(make_local().state_dir / "services" / "svc")) == 1
 
 
 def test_a_first_start_that_fails_leaves_nothing(
@@ -427,7 +427,7 @@ def test_the_tested_service_comes_back_after_an_untested_one_that_died(
     assert state.gone(server, 10)
     target = make_local()
     target.deploy(bad, version(bad))
-    assert target.rollback() is Undone.FORMER
+    assert target.rollback() is RollbackResult.FORMER
     assert ask(free_port)[1]["answer"] == "a"
 
 
@@ -439,7 +439,7 @@ def test_an_acceptance_is_not_given_to_a_later_deployment(
     mine.deploy(a, version(a))
     later.deploy(b, version(b))
     mine.accept()
-    assert later.rollback() is Undone.FORMER
+    assert later.rollback() is RollbackResult.FORMER
     assert make_local().endpoint().package == a
 
 
@@ -496,15 +496,17 @@ def test_a_killed_deployment_leaves_one_service_and_the_next_command_works(
     expected = 1 if before == "a service" or serves == "b" else 0
     deadline = threading.Event()
     for _ in range(200):  # the server that was not kept leaves by itself, the one that was replaced too
-        if len(state.strays(folder)) == expected and (not expected or ask(free_port)[1]["answer"] == serves):
+        if len(state.find_server_processes(folder)) == expected and (
+            not expected or ask(free_port)[1]["answer"] == serves
+        ):
             break
         deadline.wait(0.05)
-    assert len(state.strays(folder)) == expected
+    assert len(state.find_server_processes(folder)) == expected
     make_local().deploy(c, version(c))
     assert ask(free_port)[1]["answer"] == "c"
-    assert len(state.strays(folder)) == 1
+    assert len(state.find_server_processes(folder)) == 1
     make_local().remove()
-    assert state.strays(folder) == []
+    assert state.find_server_processes(folder) == []
 
 
 def test_remove_keeps_only_logs(make_local: MakeLocal, make_package: MakePackage, version: Version) -> None:
@@ -534,7 +536,7 @@ def test_a_log_that_is_full_is_put_aside_and_still_told(
 
 
 def test_logs_of_old_servers_go_whole(tmp_path: Path) -> None:
-    folder = Folder(tmp_path)
+    folder = ServiceDirectory(tmp_path)
     for _ in range(KEPT_LOGS + 2):
         log_rotation.former(folder.new_log(), 1).touch()
     kept = folder.logs()
@@ -580,7 +582,7 @@ def test_parallel_deployments_take_turns(
     for thread in threads:
         thread.join()
     assert ask(free_port)[1]["answer"] == make_local().endpoint().package.fingerprint
-    assert len(state.strays(make_local().state_dir / "services" / "svc")) == 1
+    assert len(state.find_server_processes(make_local().state_dir / "services" / "svc")) == 1
 
 
 def test_an_interrupted_start_leaves_nothing(
@@ -590,11 +592,11 @@ def test_an_interrupted_start_leaves_nothing(
         raise KeyboardInterrupt
 
     a = make_package("a")
-    monkeypatch.setattr(state.Record, "write", interrupt)
+    monkeypatch.setattr(state.ServiceState, "write", interrupt)
     with pytest.raises(KeyboardInterrupt):
         make_local().deploy(a, version(a))
     assert make_local().status().state == "absent"
-    for server in state.strays(make_local().state_dir / "services" / "svc"):
+    for server in state.find_server_processes(make_local().state_dir / "services" / "svc"):
         assert state.gone(server, 10)
 
 

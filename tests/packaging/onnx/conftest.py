@@ -15,7 +15,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from orchestrator.packaging.onnx.compile import Twin, compiled
+from orchestrator.packaging.onnx.compile import CompiledPipeline, compiled
 from score.contract.schema import Contract
 from score.models.onnx import CompiledModel
 from score.transforms import ToFloat, ZerosToMissing
@@ -31,7 +31,7 @@ class Fitted:
     contract: Contract
     tables: tuple[pd.DataFrame, ...]
 
-    def compiled(self) -> Twin:
+    def compiled(self) -> CompiledPipeline:
         return compiled(self.pipeline, self.contract, self.tables, [])
 
     def twin(self) -> CompiledModel:

@@ -24,7 +24,13 @@ from orchestrator.packaging.onnx import compile as module
 from orchestrator.packaging.onnx import edge_cases, trees
 from orchestrator.packaging.onnx.comparison_rows import Rows, accepted
 from orchestrator.packaging.onnx.edge_cases import edge_rows, split_rows
-from orchestrator.packaging.onnx.equivalence import MAX_FAILURES, Comparison, Unequal, columns_of, same_together
+from orchestrator.packaging.onnx.equivalence import (
+    MAX_FAILURES,
+    Comparison,
+    EquivalenceError,
+    columns_of,
+    same_together,
+)
 from score.contract.schema import Contract
 from score.models.base import PickledModel
 from score.models.onnx import Compilation
@@ -243,7 +249,7 @@ def test_the_largest_difference_is_told() -> None:
     ],
 )
 def test_a_difference_names_the_row(given: Any, told: str) -> None:
-    with pytest.raises(Unequal, match=told):
+    with pytest.raises(EquivalenceError, match=told):
         largest_difference(Fixed([0, 1, 1], [[0.5], [0.25], [1.0]]), [given])
 
 
@@ -298,7 +304,7 @@ def test_what_company_may_change_is_told_from_the_graph(
 
 
 def test_rows_are_asked_alone_too() -> None:
-    with pytest.raises(Unequal, match="label 1 instead of 0"):
+    with pytest.raises(EquivalenceError, match="label 1 instead of 0"):
         largest_difference(Fixed([0, 1, 1], None), [Alone([0, 1, 1], None)])
 
 

@@ -29,9 +29,9 @@ from sklearn.tree import DecisionTreeClassifier
 from orchestrator.packaging.onnx import quickscorer
 from orchestrator.packaging.onnx.compile import convert
 from orchestrator.packaging.onnx.trees import Tree, ensemble
-from score.models.graph import Graph
+from score.models.graph import OnnxGraph
 from score.models.onnx import LOOKED_UP, Compilation, CompiledModel
-from score.models.quickscorer import BITS, Forest, Parts
+from score.models.quickscorer import BITS, Forest, SplitGraph
 from score.payload.typed_reader import LONG
 
 from .conftest import Fit, pima
@@ -69,8 +69,8 @@ def both(graph: bytes, table: Any) -> tuple[list[Any], list[Any]]:
     """The outputs of a graph, and of its parts."""
     parts = quickscorer.cut(graph, always=True)
     assert parts is not None
-    values = Graph(parts.before).run(table)[0] if parts.before else table
-    return Graph(graph).run(table), Graph(parts.after).run(parts.forest.sums(values))
+    values = OnnxGraph(parts.before).run(table)[0] if parts.before else table
+    return OnnxGraph(graph).run(table), OnnxGraph(parts.after).run(parts.forest.sums(values))
 
 
 @pytest.mark.parametrize("name", FORESTS)
@@ -148,9 +148,9 @@ def test_parts_are_kept_in_the_same_bytes(fit: Fit, X: pd.DataFrame, targets: di
     parts.write(tmp_path / "one.npz")
     again.write(tmp_path / "other.npz")
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "other.npz").read_bytes()
-    kept = Parts.read(tmp_path / "one.npz")
+    kept = SplitGraph.read(tmp_path / "one.npz")
     assert (kept.before, kept.after) == (parts.before, parts.after)
-    values = Graph(kept.before).run(X.to_numpy(float))[0]
+    values = OnnxGraph(kept.before).run(X.to_numpy(float))[0]
     np.testing.assert_array_equal(kept.forest.sums(values), parts.forest.sums(values))
 
 
@@ -184,7 +184,7 @@ def test_a_wrong_forest_is_caught(
     fitted = fit(pima(), RandomForestClassifier(20, max_depth=5, **SEED), X, targets["two"])
     assert fitted.compiled().parts is not None
 
-    def wrong(graph: bytes) -> Parts | None:
+    def wrong(graph: bytes) -> SplitGraph | None:
         parts = cut(graph)
         assert parts is not None
         arrays = parts.forest.arrays()
@@ -217,7 +217,7 @@ def test_one_row_alone_is_added_up_as_in_company(fit: Fit, X: pd.DataFrame, targ
     graph, _ = convert(fit([], model, X, targets["numbers"]).pipeline, X.shape[1])
     parts = quickscorer.cut(graph, always=True)
     assert parts is not None
-    values = Graph(parts.before).run(X.to_numpy(float))[0]
+    values = OnnxGraph(parts.before).run(X.to_numpy(float))[0]
     together = parts.forest.sums(values)
     np.testing.assert_array_equal(np.concatenate([parts.forest.sums(values[[row]]) for row in range(len(X))]), together)
 

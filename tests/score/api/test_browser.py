@@ -25,7 +25,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from score.contract import training_info
 from score.contract.cells import BOOLEANS, MISSING
-from score.predict.predictor import Scorer
+from score.predict.predictor import Predictor
 from tests.score.conftest import Serve
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -144,7 +144,7 @@ def survey_url(survey: Path, serve: Serve, tmp_path_factory: pytest.TempPathFact
         yield url
 
 
-def test_the_form_gives_the_number_that_the_api_gives(page: Page, diabetes_url: str, pima_scorer: Scorer) -> None:
+def test_the_form_gives_the_number_that_the_api_gives(page: Page, diabetes_url: str, pima_scorer: Predictor) -> None:
     page.open(diabetes_url)
     assert page.text("h1") == "m"
     example = {column.name: column.example for column in pima_scorer.contract.columns}
@@ -242,7 +242,7 @@ def test_a_regression_has_a_number_and_no_bars(page: Page, line: Path, serve: Se
 
 
 def test_a_file_is_scored_to_a_file(
-    page: Page, diabetes_url: str, pima_scorer: Scorer, X: pd.DataFrame, downloads: Path, tmp_path: Path
+    page: Page, diabetes_url: str, pima_scorer: Predictor, X: pd.DataFrame, downloads: Path, tmp_path: Path
 ) -> None:
     rows = pd.concat([X, X]).reset_index(drop=True).astype(object)  # several requests
     rows.insert(0, "who", [f'Ann, "{i}"\nof X' for i in range(len(rows))])
@@ -341,7 +341,7 @@ def test_a_key_is_asked_for_and_kept_nowhere(page: Page, survey_url: str) -> Non
     page.until(lambda: page.text("#summary") == "This service needs a key.")
 
 
-def test_each_kind_of_column_has_its_field(page: Page, survey_url: str, survey_scorer: Scorer) -> None:
+def test_each_kind_of_column_has_its_field(page: Page, survey_url: str, survey_scorer: Predictor) -> None:
     page.open(survey_url)
     page.until(lambda: page.text("#summary") == "This service needs a key.")
     page.find("#key").send_keys("one", Keys.ENTER)

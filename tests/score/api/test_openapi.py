@@ -16,20 +16,20 @@ from score.api import openapi, swagger
 from score.contract.cells import TableFormat
 from score.contract.deployment_info import ORIGIN
 from score.payload.reader import Reader
-from score.predict.predictor import Scorer
+from score.predict.predictor import Predictor
 from score.web.admission import Admission, Limits
 from score.web.app import application
 from tests.score.conftest import inferred
 
 
 @pytest.fixture(params=["pima", "survey", "line"])
-def scorer(request: pytest.FixtureRequest) -> Scorer:
+def scorer(request: pytest.FixtureRequest) -> Predictor:
     folder: Path = request.getfixturevalue(request.param)
-    return Scorer.load(folder)
+    return Predictor.load(folder)
 
 
 @pytest.fixture
-def described(scorer: Scorer) -> dict[str, Any]:
+def described(scorer: Predictor) -> dict[str, Any]:
     return openapi.document(scorer.contract, probable=scorer.probable, keyed=False)
 
 
@@ -38,12 +38,12 @@ def checker(described: dict[str, Any], name: str) -> Any:
 
 
 @pytest.mark.parametrize("keyed", [False, True])
-def test_they_are_valid(scorer: Scorer, keyed: bool) -> None:
+def test_they_are_valid(scorer: Predictor, keyed: bool) -> None:
     OpenAPIV31SpecValidator(openapi.document(scorer.contract, probable=scorer.probable, keyed=keyed)).validate()
     OpenAPIV2SpecValidator(swagger.document(scorer.contract, keyed=keyed)).validate()
 
 
-def test_all_routes_are_there(scorer: Scorer, described: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_routes_are_there(scorer: Predictor, described: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ORIGIN, '{"version": "7"}')
     routes = [
         route for route in application(scorer, Admission(Limits(), scorer.model)).routes if isinstance(route, Route)
@@ -54,12 +54,12 @@ def test_all_routes_are_there(scorer: Scorer, described: dict[str, Any], monkeyp
     assert {path for path in there if "/versions/" not in path} == described["paths"].keys()
 
 
-def test_keys_are_asked_for_where_they_are_needed(scorer: Scorer) -> None:
+def test_keys_are_asked_for_where_they_are_needed(scorer: Predictor) -> None:
     paths = openapi.document(scorer.contract, probable=True, keyed=True)["paths"]
     assert {path for path, item in paths.items() if "security" not in next(iter(item.values()))} == openapi.OPEN
 
 
-def test_its_examples_are_answered_as_it_says(scorer: Scorer, described: dict[str, Any]) -> None:
+def test_its_examples_are_answered_as_it_says(scorer: Predictor, described: dict[str, Any]) -> None:
     for path, answer, request, reply in [
         ("/score", scorer.answer, "Request", "Reply"),
         ("/v2/models/m/infer", lambda body: inferred(scorer, body), "InferenceRequest", "InferenceReply"),
@@ -74,7 +74,7 @@ def test_its_examples_are_answered_as_it_says(scorer: Scorer, described: dict[st
     assert scorer.answer(json.dumps({"data": [row]})).status == 200
 
 
-def test_refusals_are_as_it_says(scorer: Scorer, described: dict[str, Any]) -> None:
+def test_refusals_are_as_it_says(scorer: Predictor, described: dict[str, Any]) -> None:
     for body in (b"", b'{"data": [1]}', json.dumps({"data": [{}] * 500}).encode()):
         status, told, _ = scorer.answer(body)
         assert status == 400
@@ -92,14 +92,14 @@ def test_refusals_are_as_it_says(scorer: Scorer, described: dict[str, Any]) -> N
         ("level", 2, True), ("level", 4, False), ("note", "x", True), ("note", 1, False), ("more", 1, False),
     ],
 )  # fmt: skip
-def test_a_rows_schema_and_the_rules_agree(survey_scorer: Scorer, column: str, value: Any, right: bool) -> None:
+def test_a_rows_schema_and_the_rules_agree(survey_scorer: Predictor, column: str, value: Any, right: bool) -> None:
     described = openapi.document(survey_scorer.contract, probable=True, keyed=False)
     body = {"data": [openapi.example(survey_scorer.contract) | {column: value}]}
     assert checker(described, "Request").is_valid(body) is right
     assert (survey_scorer.answer(json.dumps(body)).status == 200) is right
 
 
-def test_text_that_means_missing_is_no_text_where_none_may_be_missing(survey_scorer: Scorer) -> None:
+def test_text_that_means_missing_is_no_text_where_none_may_be_missing(survey_scorer: Predictor) -> None:
     contract = dataclasses.replace(survey_scorer.contract, table=TableFormat())
     scorer = dataclasses.replace(survey_scorer, contract=contract, reader=Reader(contract))
     described = openapi.document(contract, probable=True, keyed=False)

@@ -17,7 +17,7 @@ from tritonclient.utils import InferenceServerException
 from score.api import v2
 from score.contract.deployment_info import ORIGIN
 from score.payload.typed_reader import LONG
-from score.predict.predictor import Scorer
+from score.predict.predictor import Predictor
 from tests.score.conftest import Serve, inferred, port_of
 
 MIXED = {"age": "INT64", "income": "FP64", "member": "BOOL", "city": "BYTES", "grade": "BYTES", "level": "INT64", "note": "BYTES"}  # fmt: skip
@@ -31,24 +31,24 @@ def tensors(frame: pd.DataFrame, datatypes: dict[str, str]) -> list[dict[str, An
     ]
 
 
-def infer(scorer: Scorer, body: Any) -> tuple[int, dict[str, Any]]:
+def infer(scorer: Predictor, body: Any) -> tuple[int, dict[str, Any]]:
     answer = inferred(scorer, body if isinstance(body, bytes) else json.dumps(body).encode())
     held: dict[str, Any] = json.loads(answer.body)
     return answer.status, held
 
 
-def test_metadata_names_the_tensors(survey_scorer: Scorer, line: Path) -> None:
+def test_metadata_names_the_tensors(survey_scorer: Predictor, line: Path) -> None:
     told = v2.metadata(survey_scorer.contract, probable=True)
     assert {tensor["name"]: tensor["datatype"] for tensor in told["inputs"]} == MIXED
     assert told["outputs"] == [
         {"name": "predictions", "datatype": "BYTES", "shape": [-1]},
         {"name": "probabilities", "datatype": "FP64", "shape": [-1, 3]},
     ]
-    (output,) = v2.metadata(Scorer.load(line).contract, probable=False)["outputs"]
+    (output,) = v2.metadata(Predictor.load(line).contract, probable=False)["outputs"]
     assert output == {"name": "predictions", "datatype": "FP64", "shape": [-1]}
 
 
-def test_tensors_get_the_answers_that_rows_get(survey_scorer: Scorer, mixed: pd.DataFrame) -> None:
+def test_tensors_get_the_answers_that_rows_get(survey_scorer: Predictor, mixed: pd.DataFrame) -> None:
     rows = mixed.head(50)
     status, reply = infer(survey_scorer, {"id": "a", "inputs": tensors(rows, MIXED)})
     assert status == 200, reply
@@ -62,7 +62,7 @@ def test_tensors_get_the_answers_that_rows_get(survey_scorer: Scorer, mixed: pd.
     assert np.reshape(probabilities["data"], (50, 3)).tolist() == expected["probabilities"]
 
 
-def test_nested_data_of_one_column_is_the_same(survey_scorer: Scorer, mixed: pd.DataFrame) -> None:
+def test_nested_data_of_one_column_is_the_same(survey_scorer: Predictor, mixed: pd.DataFrame) -> None:
     inputs = tensors(mixed.head(3), MIXED)
     flat = infer(survey_scorer, {"inputs": inputs})
     standing = [tensor | {"shape": [3, 1]} for tensor in inputs]
@@ -71,7 +71,7 @@ def test_nested_data_of_one_column_is_the_same(survey_scorer: Scorer, mixed: pd.
     assert flat[0] == 200
 
 
-def test_many_rows_get_the_answers_that_few_get(survey_scorer: Scorer, mixed: pd.DataFrame) -> None:
+def test_many_rows_get_the_answers_that_few_get(survey_scorer: Predictor, mixed: pd.DataFrame) -> None:
     few = mixed.head(3)
     many = pd.concat([few] * LONG, ignore_index=True)
     datatypes = MIXED | {"age": "FP64"}  # as clients send numbers that are whole
@@ -94,7 +94,7 @@ def test_many_rows_get_the_answers_that_few_get(survey_scorer: Scorer, mixed: pd
 
 
 @pytest.mark.parametrize("wrong", ['"\\ud800"', "1" * 400, "NaN, " + "1" * 31, "[" * 900 + "]" * 900])
-def test_what_no_array_holds_is_refused(survey_scorer: Scorer, mixed: pd.DataFrame, wrong: str) -> None:
+def test_what_no_array_holds_is_refused(survey_scorer: Predictor, mixed: pd.DataFrame, wrong: str) -> None:
     count = LONG + 1 + wrong.count(",")
     (income,) = tensors(mixed.head(1), {"income": "FP64"})
     body = json.dumps({"inputs": [income | {"shape": [count], "data": [0.5] * LONG}]})
@@ -102,7 +102,7 @@ def test_what_no_array_holds_is_refused(survey_scorer: Scorer, mixed: pd.DataFra
     assert status == 400, reply
 
 
-def test_outputs_may_be_chosen(survey_scorer: Scorer, mixed: pd.DataFrame) -> None:
+def test_outputs_may_be_chosen(survey_scorer: Predictor, mixed: pd.DataFrame) -> None:
     inputs = tensors(mixed.head(1), MIXED)
     _, reply = infer(survey_scorer, {"inputs": inputs, "outputs": [{"name": "probabilities"}]})
     _, every = infer(survey_scorer, {"inputs": inputs})
@@ -136,7 +136,7 @@ def test_outputs_may_be_chosen(survey_scorer: Scorer, mixed: pd.DataFrame) -> No
     ],
 )
 def test_a_wrong_tensor_is_refused(
-    survey_scorer: Scorer, mixed: pd.DataFrame, changed: dict[str, Any], told: str
+    survey_scorer: Predictor, mixed: pd.DataFrame, changed: dict[str, Any], told: str
 ) -> None:
     age, *others = tensors(mixed.head(1).assign(age=30), MIXED)
     status, reply = infer(survey_scorer, {"inputs": [age | changed, *others]})
@@ -145,11 +145,11 @@ def test_a_wrong_tensor_is_refused(
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"inputs": 1}', b'{"inputs": [1]}', b'{"inputs": [], "id": 1}'])
-def test_a_body_that_is_no_inference_request(survey_scorer: Scorer, body: bytes) -> None:
+def test_a_body_that_is_no_inference_request(survey_scorer: Predictor, body: bytes) -> None:
     assert infer(survey_scorer, body)[0] == 400
 
 
-def test_keys_that_stand_twice_are_refused(survey_scorer: Scorer) -> None:
+def test_keys_that_stand_twice_are_refused(survey_scorer: Predictor) -> None:
     for body in (b'{"inputs": [], "inputs": []}', b'{"inputs": [{"name": "age", "name": "income"}]}'):
         status, reply = infer(survey_scorer, body)
         assert status == 400
@@ -252,7 +252,7 @@ def test_nan_in_a_binary_tensor_is_a_missing_value(
     ],
 )
 def test_bytes_that_are_no_tensors_are_refused(
-    length: str | None, tensor: dict[str, Any], rest: bytes, told: str, *, survey_scorer: Scorer, mixed: pd.DataFrame
+    length: str | None, tensor: dict[str, Any], rest: bytes, told: str, *, survey_scorer: Predictor, mixed: pd.DataFrame
 ) -> None:
     age, *others = tensors(mixed.head(1), MIXED)
     text = json.dumps({"inputs": [age | tensor, *others]}).encode()

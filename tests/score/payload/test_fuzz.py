@@ -21,7 +21,7 @@ from score.contract.deployment_info import ORIGIN
 from score.contract.schema import Contract
 from score.models.base import PickledModel
 from score.payload.reader import Reader
-from score.predict.predictor import Scorer
+from score.predict.predictor import Predictor
 from tests.score.conftest import Serve, inferred, port_of
 
 GOOD = {"age": 30, "income": 1.5, "member": True, "city": "Oslo", "grade": "low", "level": 1, "note": "a"}
@@ -53,10 +53,10 @@ class Echo:
 
 
 @pytest.fixture(scope="module", params=["forbid", "ignore"])
-def scorer(request: pytest.FixtureRequest, mixed: pd.DataFrame) -> Scorer:
+def scorer(request: pytest.FixtureRequest, mixed: pd.DataFrame) -> Predictor:
     contract = Contract.describe(mixed, model_name="m", task="regression", extra_columns=request.param)
     reader = Reader(contract)
-    return Scorer(contract, PickledModel(Echo(), reader), reader)
+    return Predictor(contract, PickledModel(Echo(), reader), reader)
 
 
 @st.composite
@@ -69,7 +69,7 @@ def rows(draw: st.DrawFn) -> Any:
     return row
 
 
-def answered(scorer: Scorer, body: bytes) -> tuple[int, Any]:
+def answered(scorer: Predictor, body: bytes) -> tuple[int, Any]:
     status, reply, _ = scorer.answer(body)
     return status, json.loads(reply, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
@@ -85,7 +85,9 @@ def without_nan(value: Any) -> Any:
 
 @settings(max_examples=1000, deadline=None)
 @given(table=st.lists(rows() | VALUES, max_size=3), form=st.sampled_from(["data", "input", "text"]))
-def test_what_the_schema_takes_is_answered_right_and_nothing_else(scorer: Scorer, table: list[Any], form: str) -> None:
+def test_what_the_schema_takes_is_answered_right_and_nothing_else(
+    scorer: Predictor, table: list[Any], form: str
+) -> None:
     described = openapi.document(scorer.contract, probable=False, keyed=False)
     schema = {"type": "array", "items": {"$ref": "#/components/schemas/Row"}, "components": described["components"]}
     body = {"data": table} if form == "data" else {"input": table if form == "input" else json.dumps(table)}
@@ -101,7 +103,7 @@ def test_what_the_schema_takes_is_answered_right_and_nothing_else(scorer: Scorer
 
 @settings(max_examples=1000, deadline=None)
 @given(data=st.data(), form=st.integers(0, 3))
-def test_a_damaged_body_is_refused_or_answered(scorer: Scorer, data: st.DataObject, form: int) -> None:
+def test_a_damaged_body_is_refused_or_answered(scorer: Predictor, data: st.DataObject, form: int) -> None:
     tensors = [{"name": key, "datatype": "BYTES", "shape": [1], "data": [value]} for key, value in GOOD.items()]
     bodies = [{"data": [GOOD]}, {"input": json.dumps([GOOD])}, {"columns": list(GOOD), "data": [list(GOOD.values())]}]
     body = json.dumps([*bodies, {"inputs": tensors}][form]).encode()
@@ -118,7 +120,7 @@ def test_a_damaged_body_is_refused_or_answered(scorer: Scorer, data: st.DataObje
 
 @settings(max_examples=500, deadline=None)
 @given(body=VALUES | st.fixed_dictionaries({}, optional=dict.fromkeys(["data", "columns", "index", "input"], VALUES)))
-def test_no_value_as_a_body_makes_it_fail(scorer: Scorer, body: Any) -> None:
+def test_no_value_as_a_body_makes_it_fail(scorer: Predictor, body: Any) -> None:
     assert answered(scorer, json.dumps(body).encode())[0] in (200, 400)
     assert inferred(scorer, json.dumps({"inputs": body}).encode()).status in (200, 400)
 
@@ -131,7 +133,7 @@ def test_no_value_as_a_body_makes_it_fail(scorer: Scorer, body: Any) -> None:
     shift=st.integers(-2, 2),
 )
 def test_no_bytes_as_tensors_make_it_fail(
-    scorer: Scorer, rest: bytes, sizes: list[Any], datatype: Any, shift: int
+    scorer: Predictor, rest: bytes, sizes: list[Any], datatype: Any, shift: int
 ) -> None:
     inputs = [
         {"name": name, "shape": [1], "datatype": datatype, "parameters": {"binary_data_size": size}}

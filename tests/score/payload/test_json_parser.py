@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from score.payload import json_parser
-from score.payload.json_parser import NotJson, Repeated, parse
+from score.payload.json_parser import DuplicateKeys, InvalidJson, parse
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(st.characters(codec="utf-8")),
@@ -41,12 +41,12 @@ def test_no_key_that_stands_twice_is_missed(row: dict[str, str], ascii_only: boo
     for text in (twice, twice.replace(":", "\\u003a", data.draw(st.integers(0, 1)))):
         try:
             held = parse(text)
-        except NotJson:
+        except InvalidJson:
             continue  # the colon between a key and its value was the one that was written otherwise
-        assert isinstance(held, Repeated)
+        assert isinstance(held, DuplicateKeys)
         assert held.twice == [key]
-        assert isinstance(parse(f'{{"data": [{text}]}}')["data"][0], Repeated)
-        assert isinstance(parse(f'{{"inputs": [{{"parameters": {text}}}]}}')["inputs"][0]["parameters"], Repeated)
+        assert isinstance(parse(f'{{"data": [{text}]}}')["data"][0], DuplicateKeys)
+        assert isinstance(parse(f'{{"inputs": [{{"parameters": {text}}}]}}')["inputs"][0]["parameters"], DuplicateKeys)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_no_key_that_stands_twice_is_missed(row: dict[str, str], ascii_only: boo
 )
 def test_a_colon_in_a_text_hides_no_key(text: str) -> None:
     held = parse(text)
-    assert isinstance(held, Repeated) or isinstance(held["data"][0], Repeated)
+    assert isinstance(held, DuplicateKeys) or isinstance(held["data"][0], DuplicateKeys)
 
 
 @pytest.mark.parametrize(
@@ -88,5 +88,5 @@ def test_nesting_is_read_as_deep_as_the_fast_way_goes_and_refused_beyond() -> No
     for _ in range(999):
         (held,) = held
     assert held == []
-    with pytest.raises(NotJson, match=r"^is nested too deeply$"):
+    with pytest.raises(InvalidJson, match=r"^is nested too deeply$"):
         parse("[" * 100_000 + "]" * 100_000)

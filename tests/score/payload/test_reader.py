@@ -18,18 +18,18 @@ from score.contract.cells import TableFormat
 from score.contract.schema import Contract
 from score.payload.errors import BadRequest
 from score.payload.reader import FORMS, Reader, read
-from score.predict.predictor import Scorer
+from score.predict.predictor import Predictor
 
 GOOD = {"age": 30, "income": 1.5, "member": True, "city": "Oslo", "grade": "low", "level": 1, "note": "a"}
 NAN, INF = float("nan"), float("inf")
 LOST = object()
-Ask = Callable[[Scorer, Any], tuple[int, Any]]
-Errors = Callable[[Scorer, Any], list[dict[str, Any]]]
+Ask = Callable[[Predictor, Any], tuple[int, Any]]
+Errors = Callable[[Predictor, Any], list[dict[str, Any]]]
 
 
 @pytest.fixture
 def errors(ask: Ask) -> Errors:
-    def refused(scorer: Scorer, body: Any) -> list[dict[str, Any]]:
+    def refused(scorer: Predictor, body: Any) -> list[dict[str, Any]]:
         status, reply = ask(scorer, body)
         assert status == 400, reply
         assert (reply["type"], reply["title"], reply["status"]) == ("about:blank", "Bad Request", 400)
@@ -80,7 +80,7 @@ def errors(ask: Ask) -> Errors:
     ],
 )
 def test_a_wrong_value_is_named_in_every_form(
-    column: str, value: Any, problem: str, expected: str, *, survey_scorer: Scorer, errors: Errors
+    column: str, value: Any, problem: str, expected: str, *, survey_scorer: Predictor, errors: Errors
 ) -> None:
     bad = {key: held for key, held in (GOOD | {column: value}).items() if held is not LOST}
     bodies: list[Any] = [{"data": [GOOD, bad]}, {"input": json.dumps([GOOD, bad])}, {"input": [GOOD, bad]}]
@@ -100,7 +100,7 @@ def test_a_wrong_value_is_named_in_every_form(
         ("city", None), ("city", NAN), ("level", 2.0), ("note", "é\U0001f600"), ("age", -(2**63)),
     ],
 )  # fmt: skip
-def test_an_unusual_right_value_is_taken(column: str, value: Any, survey_scorer: Scorer, ask: Ask) -> None:
+def test_an_unusual_right_value_is_taken(column: str, value: Any, survey_scorer: Predictor, ask: Ask) -> None:
     usual = {"age": 30, "income": 1.0, "level": 2, "note": "a"}
     status, reply = ask(survey_scorer, {"data": [GOOD | {column: value}, GOOD]})
     assert status == 200, reply
@@ -108,7 +108,7 @@ def test_an_unusual_right_value_is_taken(column: str, value: Any, survey_scorer:
         assert reply == ask(survey_scorer, {"data": [GOOD | {column: usual[column]}, GOOD]})[1]
 
 
-def test_null_and_nan_mean_the_same(survey_scorer: Scorer, ask: Ask) -> None:
+def test_null_and_nan_mean_the_same(survey_scorer: Predictor, ask: Ask) -> None:
     replies = [ask(survey_scorer, {"data": [GOOD | {"income": gap, "city": gap}]}) for gap in (None, NAN)]
     assert replies[0] == replies[1]
     assert replies[0][0] == 200
@@ -132,7 +132,7 @@ def test_strings_that_meant_missing_in_training_are_missing_values(mixed: pd.Dat
             Reader(other).read(json.dumps({"data": [GOOD | {"city": "NA"}]}))
 
 
-def test_an_unknown_column_gets_the_near_name(survey_scorer: Scorer, errors: Errors) -> None:
+def test_an_unknown_column_gets_the_near_name(survey_scorer: Predictor, errors: Errors) -> None:
     first, second = errors(survey_scorer, {"data": [GOOD | {"incme": 1, "zzz": 1}]})
     assert (first["row"], first["column"], first["problem"]) == (0, "incme", "unknown column")
     assert first["expected"] == 'did you mean "income"?'
@@ -152,13 +152,13 @@ def test_extra_columns_may_be_ignored(mixed: pd.DataFrame) -> None:
         reader.columns(read({"data": [{"x": 1} | {key: GOOD[key] for key in list(GOOD)[1:]}]}))
 
 
-def test_a_row_that_is_no_object(survey_scorer: Scorer, errors: Errors) -> None:
+def test_a_row_that_is_no_object(survey_scorer: Predictor, errors: Errors) -> None:
     found = errors(survey_scorer, {"data": [GOOD, 1, [1], None, "x"]})
     assert [(error["row"], error["column"]) for error in found] == [(1, None), (2, None), (3, None), (4, None)]
     assert [error["problem"].removeprefix("the row is ") for error in found] == ["1", "a list", "null", '"x"']
 
 
-def test_split_rows_of_the_wrong_length_or_form(survey_scorer: Scorer, errors: Errors) -> None:
+def test_split_rows_of_the_wrong_length_or_form(survey_scorer: Predictor, errors: Errors) -> None:
     values = list(GOOD.values())
     found = errors(survey_scorer, {"columns": list(GOOD), "data": [values, values[1:], [*values, 1], GOOD, 7]})
     assert [error["row"] for error in found] == [1, 2, 3, 4]
@@ -166,7 +166,7 @@ def test_split_rows_of_the_wrong_length_or_form(survey_scorer: Scorer, errors: E
     assert found[0]["expected"] == "a list of 7 values"
 
 
-def test_split_columns_that_stand_twice_are_missing_or_no_names(survey_scorer: Scorer, errors: Errors) -> None:
+def test_split_columns_that_stand_twice_are_missing_or_no_names(survey_scorer: Predictor, errors: Errors) -> None:
     (twice,) = errors(survey_scorer, {"columns": [*GOOD, "age"], "data": [[*GOOD.values(), 1]]})
     assert (twice["row"], twice["column"], twice["problem"]) == (None, "age", "the column stands twice")
     (missing,) = errors(survey_scorer, {"columns": list(GOOD)[1:], "data": []})
@@ -175,7 +175,7 @@ def test_split_columns_that_stand_twice_are_missing_or_no_names(survey_scorer: S
     assert (number["row"], number["column"], number["problem"]) == (None, None, "'columns' holds 7")
 
 
-def test_keys_that_stand_twice(survey_scorer: Scorer, errors: Errors) -> None:
+def test_keys_that_stand_twice(survey_scorer: Predictor, errors: Errors) -> None:
     row = json.dumps(GOOD)[:-1] + ', "age": 31}'
     (error,) = errors(survey_scorer, '{"data": [' + json.dumps(GOOD) + "," + row + "]}")
     assert (error["row"], error["column"], error["problem"]) == (1, "age", "the column stands twice")
@@ -205,26 +205,26 @@ def test_keys_that_stand_twice(survey_scorer: Scorer, errors: Errors) -> None:
         ('{"columns": [], "data": [], "index": [1]}', "'index' has 1 entries for 0 rows"),
     ],
 )
-def test_a_body_of_no_known_form(body: bytes | str, problem: str, survey_scorer: Scorer, errors: Errors) -> None:
+def test_a_body_of_no_known_form(body: bytes | str, problem: str, survey_scorer: Predictor, errors: Errors) -> None:
     (error,) = errors(survey_scorer, body)
     assert error["problem"].startswith(problem)
     assert (error["row"], error["column"]) == (None, None)
     assert FORMS in error["expected"] or "UTF-8" in error["expected"] or "index" in error["expected"]
 
 
-def test_all_problems_are_told_at_once_in_the_order_of_rows(survey_scorer: Scorer, errors: Errors) -> None:
+def test_all_problems_are_told_at_once_in_the_order_of_rows(survey_scorer: Predictor, errors: Errors) -> None:
     found = errors(survey_scorer, {"data": [GOOD | {"note": 1}, 5, GOOD | {"age": "x", "city": "Rom"}]})
     assert [(e["row"], e["column"]) for e in found] == [(0, "note"), (1, None), (2, "age"), (2, "city")]
 
 
-def test_the_hundred_and_first_problem_is_counted(survey_scorer: Scorer, ask: Ask) -> None:
+def test_the_hundred_and_first_problem_is_counted(survey_scorer: Predictor, ask: Ask) -> None:
     reply = ask(survey_scorer, {"data": [GOOD | {"age": None}] * 250})[1]
     assert [problem["row"] for problem in reply["problems"]] == list(range(100))
     assert reply["more"] == 150
     assert "more" not in ask(survey_scorer, {"data": [GOOD | {"age": None}] * 100})[1]
 
 
-def test_an_integer_too_long_for_64_bits_is_not_rounded_into_them(survey_scorer: Scorer, errors: Errors) -> None:
+def test_an_integer_too_long_for_64_bits_is_not_rounded_into_them(survey_scorer: Predictor, errors: Errors) -> None:
     for text in (f"{-(2**63) - 1}", f"{-(2**63)}.0", "9007199254740993.0"):
         body = json.dumps({"data": [GOOD | {"age": "here"}]}).replace('"here"', text)
         (error,) = errors(survey_scorer, body.encode())
@@ -276,7 +276,7 @@ def make_contract_of_letters() -> Contract:
     return Contract.describe(frame, model_name="m", task="regression")
 
 
-def test_hostile_bodies_take_no_time_beyond_their_length(survey_scorer: Scorer, errors: Errors) -> None:
+def test_hostile_bodies_take_no_time_beyond_their_length(survey_scorer: Predictor, errors: Errors) -> None:
     names = [f"incom{i}" for i in range(30_000)]
     started = time.process_time()
     errors(survey_scorer, {"columns": names * 2, "data": []})
@@ -285,7 +285,7 @@ def test_hostile_bodies_take_no_time_beyond_their_length(survey_scorer: Scorer, 
     assert time.process_time() - started < 5
 
 
-def test_large_requests_are_quick(pima_scorer: Scorer, X: pd.DataFrame) -> None:
+def test_large_requests_are_quick(pima_scorer: Predictor, X: pd.DataFrame) -> None:
     body = json.dumps({"data": X.to_dict(orient="records") * 130})
     started = time.process_time()
     frame = pima_scorer.reader.frame(pima_scorer.reader.columns(read(body)))

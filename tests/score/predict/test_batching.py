@@ -18,8 +18,8 @@ import pytest
 from orchestrator.packaging.onnx.compile import compiled
 from score.models.base import PickledModel
 from score.models.onnx import CompiledModel
-from score.predict.batching import MOST, Together, alone, at_once
-from score.predict.predictor import Scorer
+from score.predict.batching import MOST, MicroBatcher, alone, at_once
+from score.predict.predictor import Predictor
 from tests.score.conftest import Serve, port_of
 
 
@@ -45,7 +45,7 @@ def asked(model: Doubles, *requests: list[float], labels: Sequence[bool] = (), t
     took: list[float] = []
 
     async def ask() -> list[Any]:
-        predict = Together(model, took.append).predict
+        predict = MicroBatcher(model, took.append).predict
         wanted = [*labels, *[True] * len(requests)]
         calls = [predict({"a": values}, labels=label) for values, label in zip(requests, wanted, strict=False)]
         found: list[Any] = []
@@ -122,7 +122,7 @@ def test_what_a_request_took_is_its_share_of_the_turn() -> None:
     took: list[float] = []
 
     async def ask() -> None:
-        predict = Together(Slow(), took.append).predict
+        predict = MicroBatcher(Slow(), took.append).predict
         await asyncio.gather(*(predict({"a": [1.0]}) for _ in range(4)))
 
     began = time.perf_counter()
@@ -141,7 +141,7 @@ def test_who_has_gone_stops_nobody() -> None:
     model = Doubles()
 
     async def ask() -> Any:
-        predict = Together(model, lambda _: None).predict
+        predict = MicroBatcher(model, lambda _: None).predict
         gone, bad, stays = (asyncio.create_task(predict({"a": [value]})) for value in (1.0, 13.0, 2.0))
         await asyncio.sleep(0)
         gone.cancel()
@@ -168,7 +168,7 @@ def test_outside_of_a_loop_nobody_waits() -> None:
 def twin(pima: Path, X: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package with its compiled twin."""
     folder = shutil.copytree(pima, tmp_path_factory.mktemp("twin") / "package")
-    scorer = Scorer.load(folder)
+    scorer = Predictor.load(folder)
     assert isinstance(scorer.model, PickledModel)
     compiled(scorer.model.pipeline, scorer.contract, [X], []).write(folder)
     return folder
@@ -194,7 +194,7 @@ async def burst(port: int, bodies: Sequence[str], connections: int = 16) -> list
 
 
 def test_a_server_answers_many_at_once_as_it_answers_each(twin: Path, X: pd.DataFrame, serve: Serve) -> None:
-    scorer = Scorer.load(twin)
+    scorer = Predictor.load(twin)
     assert isinstance(scorer.model, CompiledModel)
     assert scorer.model.together
     rows = X.to_dict("records")

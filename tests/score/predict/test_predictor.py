@@ -23,9 +23,9 @@ from sklearn.linear_model import RidgeClassifier
 from score.contract.schema import FILE, Contract
 from score.models.base import PickledModel
 from score.payload.reader import read
-from score.predict.predictor import InitError, Scorer
+from score.predict.predictor import InitError, Predictor
 
-Ask = Callable[[Scorer, Any], tuple[int, Any]]
+Ask = Callable[[Predictor, Any], tuple[int, Any]]
 MakePackage = Callable[..., Path]
 Rewrite = Callable[..., Path]
 
@@ -53,7 +53,7 @@ def rewritten(pima: Path, tmp_path: Path) -> Rewrite:
     return rewrite
 
 
-def pipeline_of(scorer: Scorer) -> Any:
+def pipeline_of(scorer: Predictor) -> Any:
     assert isinstance(scorer.model, PickledModel)
     return scorer.model.pipeline
 
@@ -63,14 +63,16 @@ def split(frame: pd.DataFrame) -> dict[str, Any]:
     return held
 
 
-def test_the_articles_request_gives_the_articles_answer(pima_scorer: Scorer, X: pd.DataFrame) -> None:
+def test_the_articles_request_gives_the_articles_answer(pima_scorer: Predictor, X: pd.DataFrame) -> None:
     body = json.dumps({"input": X.head(1).to_json(orient="records")})
     status, reply, _ = pima_scorer.answer(body)
     expected = pipeline_of(pima_scorer).predict_proba(X.head(1))[0, 1]
     assert (status, reply) == (200, json.dumps(json.dumps({"proba": [expected]})).encode())
 
 
-def test_all_rows_equal_the_pipeline_to_the_bit_in_every_form(pima_scorer: Scorer, X: pd.DataFrame, ask: Ask) -> None:
+def test_all_rows_equal_the_pipeline_to_the_bit_in_every_form(
+    pima_scorer: Predictor, X: pd.DataFrame, ask: Ask
+) -> None:
     proba, labels = pipeline_of(pima_scorer).predict_proba(X), pipeline_of(pima_scorer).predict(X).tolist()
     records = X.to_dict(orient="records")
     for rows in (X.to_json(orient="records"), records):
@@ -82,13 +84,13 @@ def test_all_rows_equal_the_pipeline_to_the_bit_in_every_form(pima_scorer: Score
         )
 
 
-def test_columns_in_another_order_give_the_same_answer(pima_scorer: Scorer, X: pd.DataFrame, ask: Ask) -> None:
+def test_columns_in_another_order_give_the_same_answer(pima_scorer: Predictor, X: pd.DataFrame, ask: Ask) -> None:
     turned = X[X.columns[::-1]]
     assert ask(pima_scorer, {"data": turned.to_dict(orient="records")}) == ask(pima_scorer, split(X))
     assert ask(pima_scorer, split(turned)) == ask(pima_scorer, split(X))
 
 
-def test_mixed_columns_get_their_training_dtypes_back(survey_scorer: Scorer, mixed: pd.DataFrame, ask: Ask) -> None:
+def test_mixed_columns_get_their_training_dtypes_back(survey_scorer: Predictor, mixed: pd.DataFrame, ask: Ask) -> None:
     records = json.loads(mixed.to_json(orient="records", double_precision=15))
     for row, exact in zip(records, mixed["income"], strict=True):
         row["income"] = None if np.isnan(exact) else exact  # pandas writes 15 digits, Python all
@@ -100,14 +102,14 @@ def test_mixed_columns_get_their_training_dtypes_back(survey_scorer: Scorer, mix
 
 
 def test_a_regression_answers_numbers(line: Path, X: pd.DataFrame, ask: Ask) -> None:
-    scorer = Scorer.load(line)
+    scorer = Predictor.load(line)
     expected = pipeline_of(scorer).predict(X).tolist()
     assert ask(scorer, split(X)) == (200, {"predictions": expected})
     assert json.loads(ask(scorer, {"input": X.to_json(orient="records")})[1]) == {"prediction": expected}
 
 
 def test_a_classifier_without_probabilities(make_package: MakePackage, X: pd.DataFrame, ask: Ask) -> None:
-    scorer = Scorer.load(make_package(RidgeClassifier().fit(X, X["Age"] > 40), X, classes=["no", "yes"]))
+    scorer = Predictor.load(make_package(RidgeClassifier().fit(X, X["Age"] > 40), X, classes=["no", "yes"]))
     labels = np.array(["no", "yes"])[pipeline_of(scorer).predict(X).astype(int)].tolist()
     assert ask(scorer, split(X)) == (200, {"predictions": labels, "classes": ["no", "yes"]})
     assert json.loads(ask(scorer, {"input": X.to_json(orient="records")})[1]) == {"prediction": labels}
@@ -117,14 +119,14 @@ def test_a_class_that_training_rows_lacked_has_probability_zero(
     make_package: MakePackage, X: pd.DataFrame, ask: Ask
 ) -> None:
     forest = RandomForestClassifier(5, random_state=0).fit(X, 2 * (X["Age"] > 40))
-    scorer = Scorer.load(make_package(forest, X, classes=["a", "b", "c"]))
+    scorer = Predictor.load(make_package(forest, X, classes=["a", "b", "c"]))
     reply = ask(scorer, split(X))[1]
     assert np.array(reply["probabilities"])[:, [0, 2]].tolist() == forest.predict_proba(X).tolist()
     assert {row[1] for row in reply["probabilities"]} == {0}
     assert set(reply["predictions"]) == {"a", "c"}
 
 
-def test_no_rows_give_empty_lists(pima_scorer: Scorer, X: pd.DataFrame, ask: Ask) -> None:
+def test_no_rows_give_empty_lists(pima_scorer: Predictor, X: pd.DataFrame, ask: Ask) -> None:
     nothing = {"predictions": [], "probabilities": [], "classes": [0, 1]}
     assert ask(pima_scorer, {"data": []}) == (200, nothing)
     assert ask(pima_scorer, {"columns": list(X), "data": []}) == (200, nothing)
@@ -132,7 +134,7 @@ def test_no_rows_give_empty_lists(pima_scorer: Scorer, X: pd.DataFrame, ask: Ask
 
 
 def test_values_outside_of_the_training_range_are_scored_and_flagged(
-    survey_scorer: Scorer, mixed: pd.DataFrame
+    survey_scorer: Predictor, mixed: pd.DataFrame
 ) -> None:
     row = json.loads(mixed.to_json(orient="records"))[0]
     low, high = int(mixed["age"].min()), int(mixed["age"].max())
@@ -168,7 +170,7 @@ def test_a_pipeline_that_fails_is_our_fault(
 ) -> None:
     if known and isinstance(given, int):
         given = [given, float("nan")]  # a number alone is a good answer there
-    loaded = Scorer.load(make_package(None, X, **known))
+    loaded = Predictor.load(make_package(None, X, **known))
     scorer = dataclasses.replace(loaded, model=PickledModel(Broken(given), loaded.reader))
     status, reply = ask(scorer, split(X.head(rows)))
     assert (status, reply["status"], reply["title"]) == (500, 500, "Internal Server Error")
@@ -180,7 +182,7 @@ def test_another_scikit_learn_is_refused_before_unpickling(rewritten: Rewrite) -
     folder = rewritten(versions={"scikit-learn": "1.2.3", "python": "3.99"})
     (folder / "model.pkl").write_bytes(b"never read")
     with pytest.raises(InitError, match=r"trained with scikit-learn 1\.2\.3 \(here: [0-9.]+\): install .*requirements"):
-        Scorer.load(folder)
+        Predictor.load(folder)
 
 
 @pytest.mark.parametrize(
@@ -193,12 +195,12 @@ def test_another_scikit_learn_is_refused_before_unpickling(rewritten: Rewrite) -
 )
 def test_another_major_version_is_refused(name: str, wanted: str, told: str, rewritten: Rewrite) -> None:
     with pytest.raises(InitError, match=told):
-        Scorer.load(rewritten(versions={name: wanted}))
+        Predictor.load(rewritten(versions={name: wanted}))
 
 
 def test_another_minor_version_of_the_others_is_fine(rewritten: Rewrite) -> None:
     major = pd.__version__.split(".")[0]
-    Scorer.load(rewritten(versions={"pandas": f"{major}.99.0", "python": "3.5.0"}))
+    Predictor.load(rewritten(versions={"pandas": f"{major}.99.0", "python": "3.5.0"}))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"format": 2}', '{"format": 1, "columns": 1}'])
@@ -206,19 +208,19 @@ def test_a_damaged_contract_is_refused(text: str, rewritten: Rewrite) -> None:
     folder = rewritten()
     (folder / FILE).write_text(text)
     with pytest.raises(InitError, match=r"contract.json is damaged or of another version .*build the package again"):
-        Scorer.load(folder)
+        Predictor.load(folder)
 
 
 def test_a_missing_contract_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InitError, match="no readable contract"):
-        Scorer.load(tmp_path)
+        Predictor.load(tmp_path)
 
 
 def test_a_damaged_pickle_is_refused(rewritten: Rewrite) -> None:
     folder = rewritten()
     (folder / "model.pkl").write_bytes(b"\x80\x04rubbish")
     with pytest.raises(InitError, match=r"model.pkl does not load"):
-        Scorer.load(folder)
+        Predictor.load(folder)
 
 
 def test_a_missing_module_or_global_is_named(rewritten: Rewrite, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,10 +230,10 @@ def test_a_missing_module_or_global_is_named(rewritten: Rewrite, monkeypatch: py
     joblib.dump(module.Thing(), folder / "model.pkl")
     del module.Thing
     with pytest.raises(InitError, match=r"model.pkl does not load: .*'Thing'.*my_module"):
-        Scorer.load(folder)
+        Predictor.load(folder)
     monkeypatch.delitem(sys.modules, "my_module")
     with pytest.raises(InitError, match=r"model.pkl needs module 'my_module'"):
-        Scorer.load(folder)
+        Predictor.load(folder)
 
 
 def test_a_pickle_of_another_scikit_learn_than_the_contracts_is_refused(
@@ -243,7 +245,7 @@ def test_a_pickle_of_another_scikit_learn_than_the_contracts_is_refused(
         patched.setattr(RidgeClassifier, "__getstate__", lambda self: original(self) | {"_sklearn_version": "1.0"})
         joblib.dump(RidgeClassifier().fit(X, X["Age"] > 40), folder / "model.pkl")
     with pytest.raises(InitError, match=r"model.pkl does not load: .*1\.0"):
-        Scorer.load(folder)
+        Predictor.load(folder)
 
 
 def odd_bodies(X: pd.DataFrame) -> list[bytes]:
@@ -302,7 +304,7 @@ def odd_bodies(X: pd.DataFrame) -> list[bytes]:
     return texts
 
 
-def test_no_body_makes_it_fail(pima_scorer: Scorer, survey_scorer: Scorer, X: pd.DataFrame, ask: Ask) -> None:
+def test_no_body_makes_it_fail(pima_scorer: Predictor, survey_scorer: Predictor, X: pd.DataFrame, ask: Ask) -> None:
     bodies = odd_bodies(X)
     assert len(bodies) > 1000
     for body in bodies:

@@ -17,9 +17,9 @@ import psutil
 import pytest
 
 from score.predict.batching import Predict
-from score.predict.predictor import Answer
+from score.predict.predictor import HttpReply
 from score.web.admission import LOOP_BYTES, LOOP_SECONDS, LOOP_SHARE, Admission, Limits
-from score.web.request_body import Incoming
+from score.web.request_body import RequestBody
 from tests.score.conftest import Serve, port_of
 
 SLOW = """
@@ -87,7 +87,7 @@ def begun(package: Path, *names: str) -> None:
 
 
 def test_twice_what_it_can_do(slow: Path, serve: Serve) -> None:
-    with serve(slow, "--max-waiting", "8") as (ask, process):
+    with serve(slow, "--max-queued-requests", "8") as (ask, process):
         answers: Counter[tuple[int, bytes]] = Counter()
         over = threading.Event()
 
@@ -146,7 +146,7 @@ def test_the_metrics_tell_how_many_wait(slow: Path, serve: Serve) -> None:
 
 
 def test_scoring_that_takes_too_long_is_told_and_its_thread_comes_back(slow: Path, serve: Serve) -> None:
-    with serve(slow, "--scoring-seconds", "0.5") as (ask, _):
+    with serve(slow, "--scoring-timeout-seconds", "0.5") as (ask, _):
         threads = [Asking(ask, f"gate-{n}".encode()) for n in range(4)]  # no server has more of them
         assert {one.status() for one in threads} <= {503, 504}
         assert 504 in {one.status() for one in threads}
@@ -173,16 +173,16 @@ def where(*bodies: bytes) -> list[str]:
     """Where one request after the other is scored."""
     found: list[str] = []
 
-    async def answered(body: bytes, predict: Predict) -> Answer:
+    async def answered(body: bytes, predict: Predict) -> HttpReply:
         found.append("loop" if threading.current_thread() is threading.main_thread() else "thread")
         if b"refused" in body:
             if b"slow" in body:
                 time.sleep(3 * LOOP_SECONDS)  # noqa: ASYNC251  # what holds up the loop is meant
-            return Answer(400, b"", {})
+            return HttpReply(400, b"", {})
         await predict({"word": [body]})
         if body.startswith(b"slow answer"):
             time.sleep(3 * LOOP_SECONDS)  # noqa: ASYNC251
-        return Answer(200, body, {})
+        return HttpReply(200, body, {})
 
     async def run() -> None:
         admission = Admission(Limits(), Doubles())
@@ -194,7 +194,7 @@ def where(*bodies: bytes) -> list[str]:
             async def receive(body: bytes = body) -> dict[str, Any]:
                 return {"type": "http.request", "body": body}
 
-            await admission.answer(Incoming({"type": "http", "headers": []}, receive), answered)
+            await admission.answer(RequestBody({"type": "http", "headers": []}, receive), answered)
 
     asyncio.run(run())
     return found
@@ -226,9 +226,9 @@ def test_what_is_slow_in_a_thread_holds_up_nobody() -> None:
 
 
 def test_a_request_is_not_slow_for_waiting_for_others() -> None:
-    async def answered(body: bytes, predict: Predict) -> Answer:
+    async def answered(body: bytes, predict: Predict) -> HttpReply:
         await predict({"word": [body]})
-        return Answer(200, body, {})
+        return HttpReply(200, body, {})
 
     async def waits(columns: Any, *, labels: bool = True) -> tuple[Any, Any]:  # noqa: ARG001
         await asyncio.sleep(3 * LOOP_SECONDS)
@@ -245,7 +245,7 @@ def test_a_request_is_not_slow_for_waiting_for_others() -> None:
 
 @pytest.mark.parametrize("head", ["Content-Length: 10", "Transfer-Encoding: chunked"])
 def test_a_body_that_dribbles_is_given_up(stub: Path, serve: Serve, head: str) -> None:
-    with serve(stub, "--body-seconds", "0.3") as (ask, process):
+    with serve(stub, "--body-timeout-seconds", "0.3") as (ask, process):
         with socket.create_connection(("127.0.0.1", port_of(process)), 20) as client:
             client.sendall(f"POST /score HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n1".encode())
             response = http.client.HTTPResponse(client)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from score.web.outgoing import Outgoing
+from score.web.outgoing import CoalescingTransport
 from tests.score.conftest import Serve, port_of
 
 
@@ -35,12 +35,12 @@ class Wire(asyncio.Transport):
         self.happened.append("resumed")
 
 
-def happened(*turns: Callable[[Outgoing, Wire], None]) -> list[Any]:
+def happened(*turns: Callable[[CoalescingTransport, Wire], None]) -> list[Any]:
     """What reaches the wire, turn by turn; ``None`` stands between two turns."""
 
     async def run() -> list[Any]:
         wire = Wire()
-        out = Outgoing(wire, asyncio.get_running_loop())
+        out = CoalescingTransport(wire, asyncio.get_running_loop())
         for turn in turns:
             turn(out, wire)
             await asyncio.sleep(0)
@@ -51,7 +51,7 @@ def happened(*turns: Callable[[Outgoing, Wire], None]) -> list[Any]:
 
 
 def test_what_is_written_in_a_turn_leaves_in_one_piece() -> None:
-    def answer(out: Outgoing, _: Wire) -> None:
+    def answer(out: CoalescingTransport, _: Wire) -> None:
         out.write(b"head ")
         out.write(b"body")
 
@@ -59,7 +59,7 @@ def test_what_is_written_in_a_turn_leaves_in_one_piece() -> None:
 
 
 def test_what_was_to_be_done_is_done_first() -> None:
-    def answer(out: Outgoing, wire: Wire) -> None:
+    def answer(out: CoalescingTransport, wire: Wire) -> None:
         asyncio.get_running_loop().call_soon(wire.happened.append, "told")
         out.write(b"answer")
 
@@ -67,7 +67,7 @@ def test_what_was_to_be_done_is_done_first() -> None:
 
 
 def test_it_closes_behind_what_it_keeps_and_at_once_without() -> None:
-    def answer(out: Outgoing, wire: Wire) -> None:
+    def answer(out: CoalescingTransport, wire: Wire) -> None:
         out.write(b"answer")
         out.close()
         assert out.is_closing()
@@ -78,7 +78,7 @@ def test_it_closes_behind_what_it_keeps_and_at_once_without() -> None:
 
 
 def test_nothing_is_read_any_more_that_comes_behind_a_close() -> None:
-    def answer(out: Outgoing, _: Wire) -> None:
+    def answer(out: CoalescingTransport, _: Wire) -> None:
         out.write(b"answer")
         out.close()
         out.resume_reading()
@@ -87,7 +87,7 @@ def test_nothing_is_read_any_more_that_comes_behind_a_close() -> None:
 
 
 def test_nothing_is_written_to_what_is_closed() -> None:
-    def answer(out: Outgoing, wire: Wire) -> None:
+    def answer(out: CoalescingTransport, wire: Wire) -> None:
         out.write(b"answer")
         wire.close()
 
@@ -95,7 +95,7 @@ def test_nothing_is_written_to_what_is_closed() -> None:
 
 
 def test_all_else_is_the_transports() -> None:
-    def pause(out: Outgoing, _: Wire) -> None:
+    def pause(out: CoalescingTransport, _: Wire) -> None:
         out.pause_reading()
         out.resume_reading()
         assert out.get_extra_info("peername", "nobody") == "nobody"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from score.web.request_log import Access, log
+from score.web.request_log import AccessLogMiddleware, log
 from tests.score.conftest import LOG, Serve
 
 
@@ -109,7 +109,7 @@ def test_a_log_that_cannot_be_written_stops_no_answer_and_keeps_no_line(caplog: 
             await access({"method": "GET", "path": "/", "headers": []}, receive, send)
         return len(sent)
 
-    access = Access(app, log=log)
+    access = AccessLogMiddleware(app, log=log)
     assert asyncio.run(asked(3)) == 6
     full = False
     assert asyncio.run(asked(2)) == 4

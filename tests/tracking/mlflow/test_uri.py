@@ -7,12 +7,12 @@ import pytest
 from orchestrator.errors import SpecError
 from orchestrator.spec.components import build, component_problems
 from orchestrator.tracking.mlflow import uri
-from orchestrator.tracking.mlflow.subprocess_tracker import DetachedMlflow
+from orchestrator.tracking.mlflow.subprocess_tracker import SubprocessMlflow
 from orchestrator.tracking.mlflow.tracker import Mlflow
 from orchestrator.tracking.mlflow.uri import store_uri
 from orchestrator.tracking.tracker import Tracker
 
-TARGET = f"{DetachedMlflow.__module__}.{DetachedMlflow.__name__}"
+TARGET = f"{SubprocessMlflow.__module__}.{SubprocessMlflow.__name__}"
 HIDDEN = "s3cr3tpw"
 REFUSED = "holds a password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
 
@@ -35,7 +35,7 @@ def options(tracking_uri: str) -> dict[str, str]:
 )
 def test_a_store_without_a_secret_is_taken_as_it_is(fine: str) -> None:
     assert store_uri(fine) == fine
-    assert component_problems(DetachedMlflow, options(fine), "tracking", Tracker) == []
+    assert component_problems(SubprocessMlflow, options(fine), "tracking", Tracker) == []
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_store_without_a_secret_is_taken_as_it_is(fine: str) -> None:
     ],
 )
 def test_what_is_no_store_or_holds_a_secret_is_told_by_the_checks_in_one_line(wrong: str, told: str) -> None:
-    (problem,) = component_problems(DetachedMlflow, options(wrong), "tracking", Tracker)
+    (problem,) = component_problems(SubprocessMlflow, options(wrong), "tracking", Tracker)
     with pytest.raises(SpecError) as built:
         build(TARGET, options(wrong), "tracking", Tracker)
     assert str(built.value) == str(problem)
