@@ -332,7 +332,7 @@ PATHS = [
     row("tracking=server tracking.timeout_seconds=0", "tracking.timeout_seconds: should be"),
     row("state_dir={tmp}/a%41b", "tracking.tracking_uri: '%41' in a path means something else | state_dir"),
     row("'state_dir={tmp}/why?'", "tracking.tracking_uri: '?' in a path means something else | state_dir"),
-    row("~tracking.tracking_uri", "tracking.tracking_uri: is missing; DetachedMlflow needs this option"),
+    row("~tracking.tracking_uri", "tracking.tracking_uri: is missing; SubprocessMlflow needs this option"),
 ]
 
 DEPLOY = [

@@ -1,4 +1,4 @@
-"""DetachedMlflow: Mlflow in a process of its own, so that importing mlflow and writing runs stand in nobody's way.
+"""SubprocessMlflow: Mlflow in a process of its own, so that importing mlflow and writing runs stand in nobody's way.
 
 Both ends talk over one socket: the pipeline sends ``(number, method, arguments)`` and the process answers each with
 ``(number, whether it went well, result or the error's text)``; lines for people come between, under the number NOTE.
