@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from orchestrator.caching.fingerprints import file_digest, imported_names, origin_of, source_of, versions_of
+from orchestrator.files import write_atomic
 
 __all__ = [
     "Cache",
@@ -213,9 +214,7 @@ class Cache:
         with contextlib.suppress(OSError):  # without a note the next miss has less to say, and nothing is wrong
             if not note.exists() or note.read_text() != text:
                 note.parent.mkdir(parents=True, exist_ok=True)
-                with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as fresh:
-                    fresh.write(text)
-                Path(fresh.name).replace(note)
+                write_atomic(note, text)
 
     def changes(self, stage: str, parts: Parts) -> str:
         """List what differs from what the last run of this name used, for people; "" if there was none."""
