@@ -19,8 +19,8 @@ from orchestrator import privacy
 from orchestrator.cli import main as cli
 from orchestrator.cli import sweep_table
 from orchestrator.cli.streams import keep_running_without_output
-from orchestrator.config.compose import UNCOMPOSED, plain, uncomposed
-from orchestrator.config.overrides import CONF, HYDRA, SWEEP, lenient, prepared
+from orchestrator.config.compose import UNCOMPOSED, composition_problems, to_plain_data
+from orchestrator.config.overrides import CONF, HYDRA, SWEEP, build_argv, parse_leniently
 from orchestrator.errors import OrchestratorError, Problem
 
 SWEEP_ID = "ORCHESTRATOR_SWEEP_ID"
@@ -36,7 +36,7 @@ def job(config: DictConfig) -> float:
     sweep = os.environ.get(SWEEP_ID) if context.mode == RunMode.MULTIRUN else None
     overrides: Any = OmegaConf.to_container(context.overrides)  # as they were typed, interpolations and all
     typed = [override.removeprefix("++") for override in overrides["task"]]
-    values = plain(config, tracking__sweep_id=sweep)
+    values = to_plain_data(config, tracking__sweep_id=sweep)
     values.overrides, values.sweep = [*overrides["hydra"], *typed], sweep or ""
     score = cli.main(values, mistakes, Path(context.runtime.output_dir), compared=sweep is not None)
     if score is not None:
@@ -76,9 +76,9 @@ def main() -> int:
 
 def run(arguments: Sequence[str], scratch: str) -> int:
     """Prepare the arguments, let Hydra take over, and report what it could not compose."""
-    readable, found = lenient(arguments)
+    readable, found = parse_leniently(arguments)
     mistakes.extend(found)
-    sys.argv[1:], undeployed = prepared(readable, scratch)
+    sys.argv[1:], undeployed = build_argv(readable, scratch)
     if found and {*SWEEP} & {*readable}:
         return cli.tell(found)
     if undeployed:
@@ -92,7 +92,7 @@ def run(arguments: Sequence[str], scratch: str) -> int:
     except UNCOMPOSED as error:
         if cli.wants_traceback():
             raise
-        return cli.tell(uncomposed(error, [a for a in sys.argv[1:] if not a.startswith("-")], mistakes))
+        return cli.tell(composition_problems(error, [a for a in sys.argv[1:] if not a.startswith("-")], mistakes))
     except ValueError as error:
         if str(error) != sweep_table.NO_TRIAL:
             raise

@@ -27,7 +27,7 @@ from orchestrator.deploy.none import NoTarget
 from orchestrator.deploy.rollout import Rollout, serves
 from orchestrator.deploy.target import SupportsPreflight, Target, valid_service_name
 from orchestrator.emulation import emulated_azure
-from orchestrator.engine import runner
+from orchestrator.engine import planner, runner
 from orchestrator.errors import DeployError, OrchestratorError
 from orchestrator.events import (
     Event,
@@ -65,7 +65,7 @@ class Run:
     """A run that is bound and planned and has not started."""
 
     spec: RunSpec
-    steps: tuple[runner.Step, ...]
+    steps: tuple[planner.Step, ...]
     given: Mapping[Any, Any]
     tracker: Tracker
     cache: Cache
@@ -118,7 +118,7 @@ class Run:
 
     def preview(self) -> tuple[runner.StepDecision, ...]:
         """What would run and what is cached, changing nothing."""
-        return runner.prepare(self.steps, self.given, self.cache)
+        return runner.decide(self.steps, self.given, self.cache)
 
 
 def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
@@ -147,7 +147,7 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
     if spec.batch is not None:
         given[BatchSpec] = spec.batch
     stages = {name: _stage(name, stage) for name, stage in spec.stages.items() if stage is not None}
-    steps = runner.plan(stages, given)
+    steps = planner.plan(stages, given)
     served = any(serves(step.stage) for step in steps)
     if any(kind in (Target, Rollout, ImageCheck) for step in steps for kind in step.takes.values()):
         options = dict(spec.deploy.options)

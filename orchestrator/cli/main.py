@@ -16,7 +16,7 @@ from orchestrator.artifacts import Endpoint, ModelVersion, Package, Report, Trai
 from orchestrator.cli.console import Console, curl_line
 from orchestrator.cli.result_file import Result
 from orchestrator.config import validate
-from orchestrator.config.estimator_checks import halves
+from orchestrator.config.estimator_checks import is_halving
 from orchestrator.engine.runner import Artifacts
 from orchestrator.errors import OrchestratorError, Problem, SpecError
 from orchestrator.pipeline import Run, bind
@@ -58,7 +58,7 @@ def main(config: Config, known: Sequence[Problem], folder: Path, *, compared: bo
         run = bind(RunSpec.parse(config), config)
         console = Console(verbose=run.spec.verbose)
         if run.spec.dry_run:
-            steps = tuple(item.told for item in run.preview())
+            steps = tuple(item.plan for item in run.preview())
             trains = any(step.gives == Trained.__name__ and not step.cached for step in steps)
             console.plan(steps, _preview(run, trains=trains))
             return 0.0
@@ -132,7 +132,7 @@ def _heading(error: OrchestratorError) -> str:
 def _preview(run: Run, *, trains: bool) -> dict[str, str]:
     spec = run.spec
     candidates = spec.search.candidates(math.prod(map(len, spec.model.param_grid.values())))
-    first = "in the first round, then fewer on more rows, " if trains and halves(spec.search) else ""
+    first = "in the first round, then fewer on more rows, " if trains and is_halving(spec.search) else ""
     options = spec.deploy.options
     served = ", ".join(f"{name}={options[name]}" for name in ("service_name", "port") if name in options)
     return {

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 
 from orchestrator.cli.main import command, tell
 from orchestrator.config import validate
-from orchestrator.config.compose import plain
+from orchestrator.config.compose import to_plain_data
 from orchestrator.spec.run_spec import one_is_a_list
 
 GRID = "model.param_grid"
@@ -38,7 +38,7 @@ class OptunaCallback(Callback):
         Raises:
             SystemExit: nothing can come of the sweep. Hydra lets no other exception of a callback through.
         """
-        task = plain(OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"]))
+        task = to_plain_data(OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"]))
         if task.get("search", {}).get("on_error") == "stop":  # one impossible trial does not end the sweep
             task["search"] = {**task["search"], "on_error": "skip"}
         if tell(validate.problems(task)):  # once, and not in every job

@@ -23,10 +23,10 @@ from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from yaml import YAMLError
 
 from orchestrator.config import validate
-from orchestrator.config.overrides import CONF, HYDRA, lenient
+from orchestrator.config.overrides import CONF, HYDRA, parse_leniently
 from orchestrator.deploy.target import valid_service_name
 from orchestrator.errors import Problem, SpecError
-from orchestrator.spec.messages import near, nearest, one_line, place
+from orchestrator.spec.messages import format_path, one_line, suggest, suggest_or_list
 from orchestrator.spec.run_spec import ROOT
 
 _COMPOSING = threading.RLock()
@@ -57,11 +57,11 @@ def compose(*overrides: str) -> Config:
         SpecError: an option that does not exist or a value that cannot be read, with every other mistake there is.
     """
     with _own_hydra():
-        typed, found = lenient(overrides)
+        typed, found = parse_leniently(overrides)
         try:
             config = _composed(typed)
         except UNCOMPOSED as error:
-            raise SpecError(uncomposed(error, typed, found)) from error
+            raise SpecError(composition_problems(error, typed, found)) from error
     if found or config.problems:
         raise SpecError(validate.problems(config, found))
     config.overrides = overrides
@@ -87,10 +87,10 @@ def _own_hydra() -> Iterator[None]:
 
 def _composed(overrides: Sequence[str]) -> Config:
     with _own_hydra(), initialize_config_dir(str(CONF), version_base=HYDRA):
-        return plain(hydra_compose("config", list(overrides)))
+        return to_plain_data(hydra_compose("config", list(overrides)))
 
 
-def uncomposed(error: Exception, overrides: Sequence[str], found: Sequence[Problem]) -> Iterator[Problem]:
+def composition_problems(error: Exception, overrides: Sequence[str], found: Sequence[Problem]) -> Iterator[Problem]:
     """What Hydra stopped at, with the mistakes found before and those in what is left without that override."""
     at = hydra_problem(error).at
     left = [override for override in overrides if override.partition("=")[0].lstrip("+~") != at]
@@ -99,11 +99,11 @@ def uncomposed(error: Exception, overrides: Sequence[str], found: Sequence[Probl
     try:
         config = _composed(left)
     except UNCOMPOSED as another:
-        return uncomposed(another, left, [*found, hydra_problem(error)])
+        return composition_problems(another, left, [*found, hydra_problem(error)])
     return validate.problems(config, [*found, hydra_problem(error, _places(config))])
 
 
-def plain(config: DictConfig, **values: Any) -> Config:
+def to_plain_data(config: DictConfig, **values: Any) -> Config:
     """Plain data: interpolations resolved, ``state_dir`` absolute first so that all that is below it is absolute too.
 
     ``values`` are dotted keys (with ``__`` for a dot) that are set if they are there. A value that is still missing
@@ -129,12 +129,12 @@ def plain(config: DictConfig, **values: Any) -> Config:
             problems.append(_unresolved(at, error, config))
     for problem in problems:  # only now: another value may be made from this one
         OmegaConf.update(config, problem.at, "???")
-    plain = Config(_given(OmegaConf.to_container(config, resolve=True, throw_on_missing=False)))
-    plain.sources = {at: _all_sources(at, sources) for at in sources}
-    plain.problems = problems
-    plain.text = text
-    plain.notes = _with_a_valid_service_name(plain)
-    return plain
+    to_plain_data = Config(_given(OmegaConf.to_container(config, resolve=True, throw_on_missing=False)))
+    to_plain_data.sources = {at: _all_sources(at, sources) for at in sources}
+    to_plain_data.problems = problems
+    to_plain_data.text = text
+    to_plain_data.notes = _with_a_valid_service_name(to_plain_data)
+    return to_plain_data
 
 
 def _with_a_valid_service_name(config: Config) -> Sequence[str]:
@@ -160,7 +160,7 @@ def _unresolved(at: str, error: OmegaConfBaseException, config: DictConfig) -> P
     if isinstance(error, InterpolationKeyError) and missing:
         return Problem(
             at,
-            f"refers to '{missing[1]}', and there is no such key{nearest(missing[1], _places(OmegaConf.to_container(config)))}",
+            f"refers to '{missing[1]}', and there is no such key{suggest(missing[1], _places(OmegaConf.to_container(config)))}",
         )
     return Problem(at, str(error).splitlines()[0])
 
@@ -168,7 +168,7 @@ def _unresolved(at: str, error: OmegaConfBaseException, config: DictConfig) -> P
 def _places(config: Any, *path: str) -> Iterator[str]:
     """Every key, however deep."""
     for name, below in config.items() if isinstance(config, dict) else ():
-        yield place(*path, str(name))
+        yield format_path(*path, str(name))
         yield from _places(below, *path, str(name))
 
 
@@ -178,7 +178,7 @@ def _interpolated(value: Any, *path: str | int) -> Iterator[tuple[str, Sequence[
         for name, below in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _interpolated(below, *path, name)
     elif isinstance(value, str) and "${" in value:
-        yield place(*path), re.findall(r"\$\{([\w.]+)\}", value)
+        yield format_path(*path), re.findall(r"\$\{([\w.]+)\}", value)
 
 
 def _all_sources(at: str, direct: Mapping[str, Iterable[str]]) -> frozenset[str]:
@@ -205,9 +205,9 @@ def hydra_problem(error: Exception, known: Iterable[str] = ()) -> Problem:
         group, _, option = error.missing_cfg_file.rpartition("/")
         kind = group.removeprefix("hydra/")  # Hydra's plugins are called after what they bring
         plugin = f"; is its plugin installed? pip install hydra-{option}-{kind}" if kind != group else ""
-        return Problem(group, f"there is no option '{option}'{near(option, error.options)}{plugin}")
+        return Problem(group, f"there is no option '{option}'{suggest_or_list(option, error.options)}{plugin}")
     if removed := re.search(r"Could not delete from config\. '(.+?)' does not exist", text):
-        return Problem(removed[1], f"cannot be removed: there is no such key{nearest(removed[1], known)}")
+        return Problem(removed[1], f"cannot be removed: there is no such key{suggest(removed[1], known)}")
     if unknown := re.search(r"Could not (?:override|append to config)[^']*'(.+?)'", text):
         return Problem(unknown[1], "Hydra has no such key")
     if merged := re.search(r"Error merging override \+*(.+?)=(.*)", text):

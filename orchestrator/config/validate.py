@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.azure.auth import half_principal
-from orchestrator.caching.cache import Cache, CorruptEntryError, digest, source_of, versions_of
+from orchestrator.caching.cache import Cache, CorruptEntryError, digest
+from orchestrator.caching.fingerprints import source_digests, versions_of
 from orchestrator.config import azure_checks, data_file_checks, estimator_checks
 from orchestrator.deploy.rollout import serves
 from orchestrator.deploy.target import Target
 from orchestrator.errors import Problem, SpecError
 from orchestrator.spec.components import component_problems, locate
-from orchestrator.spec.messages import nearest
+from orchestrator.spec.messages import suggest
 from orchestrator.spec.run_spec import BatchSpec, Component, RunSpec
 from orchestrator.tracking.tracker import SupportsStoreCheck, Tracker
 
@@ -265,7 +266,7 @@ def _batch(batch: BatchSpec, stages: Iterable[str]) -> Iterator[Problem]:
         yield Problem("batch", "none of the stages scores a table; write stages=batch")
     if not batch.input.is_file():
         beside = (each.name for each in batch.input.parent.iterdir()) if batch.input.parent.is_dir() else ()
-        yield Problem("batch.input", f"there is no file {batch.input}{nearest(batch.input.name, beside)}")
+        yield Problem("batch.input", f"there is no file {batch.input}{suggest(batch.input.name, beside)}")
     elif batch.keep is not None:
         yield from data_file_checks.kept(batch)
     if batch.output.exists():
@@ -322,7 +323,7 @@ def _estimator(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Probl
 
 def _parts(spec: RunSpec) -> Mapping[str, str]:
     """What the outcome of the estimator's checks depends on; nothing if that cannot be told."""
-    rules = source_of(estimator_checks.__name__)
+    rules = source_digests(estimator_checks.__name__)
     sections = (spec.model, spec.preprocess, spec.search)
     try:
         taken = [section.cache_parts() for section in sections]

@@ -18,8 +18,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.version import getbase as hydra_version
 from omegaconf import OmegaConf
 
-from orchestrator.config.compose import compose, plain
-from orchestrator.config.overrides import CONF, lenient, prepared
+from orchestrator.config.compose import compose, to_plain_data
+from orchestrator.config.overrides import CONF, build_argv, parse_leniently
 from orchestrator.errors import SpecError
 from orchestrator.spec.run_spec import ROOT
 
@@ -56,11 +56,11 @@ def at(config: Any, path: str) -> Any:
     ],
 )
 def test_what_hydra_is_given(typed: str, passed: str) -> None:
-    assert lenient([typed]) == ([passed], [])
+    assert parse_leniently([typed]) == ([passed], [])
 
 
 def test_what_hydra_cannot_read_is_told_with_the_quotes_it_needs() -> None:
-    passed, problems = lenient(["data.target=a=(b", "data.path='x", "+model.params={a: [1}", "seed=1"])
+    passed, problems = parse_leniently(["data.target=a=(b", "data.path='x", "+model.params={a: [1}", "seed=1"])
     assert passed == ["++seed=1"]
     assert [problem.at for problem in problems] == ["data.target", "data.path", "model.params"]
     assert problems[0].message.endswith("""put other text in quotes: 'data.target="..."'""")
@@ -71,7 +71,7 @@ def test_what_hydra_cannot_read_is_told_with_the_quotes_it_needs() -> None:
     ["käufer.csv", "a=b", "x (1).csv", "a & b", "O'Hara", 'say "no"', "end\\", 'ö\\"', "~/x", "日本", ";", "a{1}"],
 )
 def test_text_that_hydra_cannot_read_is_quoted(text: str) -> None:
-    passed, problems = lenient([f"data.target={text}"])
+    passed, problems = parse_leniently([f"data.target={text}"])
     assert problems == []
     assert OverridesParser.create().parse_override(passed[0]).value() == text
 
@@ -79,7 +79,7 @@ def test_text_that_hydra_cannot_read_is_quoted(text: str) -> None:
 def test_the_path_of_a_file_with_a_comma_is_no_sweep(tmp_path: Path) -> None:
     file = tmp_path / "a,b.csv"
     file.touch()
-    assert lenient([f"data.path={file}", f"data.target={file}.x"])[0] == [
+    assert parse_leniently([f"data.path={file}", f"data.target={file}.x"])[0] == [
         f'++data.path="{file}"',
         f"++data.target={file}.x",
     ]
@@ -87,7 +87,7 @@ def test_the_path_of_a_file_with_a_comma_is_no_sweep(tmp_path: Path) -> None:
 
 def test_what_belongs_to_a_flag_is_left_alone() -> None:
     typed = ["--cfg", "job", "-p", "model", "seed=1"]
-    assert lenient(typed) == ([*typed[:-1], "++seed=1"], [])
+    assert parse_leniently(typed) == ([*typed[:-1], "++seed=1"], [])
 
 
 @pytest.mark.parametrize(
@@ -141,21 +141,21 @@ def test_options_that_do_not_exist_are_told_with_every_other_mistake() -> None:
 
 def test_values_are_set_where_they_have_a_place() -> None:
     config = OmegaConf.create({"tracking": {"sweep_id": None}, "other": 1})
-    assert plain(config, tracking__sweep_id="s", tracking__more="x", nowhere__key="x") == {
+    assert to_plain_data(config, tracking__sweep_id="s", tracking__more="x", nowhere__key="x") == {
         "tracking": {"sweep_id": "s"},
         "other": 1,
     }
 
 
 def test_sources_say_what_a_value_was_made_from() -> None:
-    config = plain(OmegaConf.create({"a": 1, "b": "${a}x", "c": {"d": ["${b}", 2]}, "e": "${nowhere}"}))
+    config = to_plain_data(OmegaConf.create({"a": 1, "b": "${a}x", "c": {"d": ["${b}", 2]}, "e": "${nowhere}"}))
     assert config == {"a": 1, "b": "1x", "c": {"d": ["1x", 2]}}
     assert config.sources == {"b": {"a"}, "c.d[0]": {"a", "b"}, "e": {"nowhere"}}
     assert [problem.at for problem in config.problems] == ["e"]
 
 
 def test_values_that_refer_to_each_other_in_a_circle_are_told() -> None:
-    config = plain(OmegaConf.create({"a": "${b}", "b": "${a}", "c": 1}))
+    config = to_plain_data(OmegaConf.create({"a": "${b}", "b": "${a}", "c": 1}))
     assert config == {"c": 1}
     assert {problem.at for problem in config.problems} == {"a", "b"}
 
@@ -183,26 +183,28 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_options_of_an_outside_package_are_known(form: str, outside: Path) -> None:
     path = f"hydra.searchpath={form.replace('{conf}', str(outside))}"
-    assert lenient([path, "model=mine"]) == ([path, "model=mine"], [])
-    assert lenient([path, "model=min"])[1][0].message == "there is no option 'min'; did you mean 'mine'?"
+    assert parse_leniently([path, "model=mine"]) == ([path, "model=mine"], [])
+    assert parse_leniently([path, "model=min"])[1][0].message == "there is no option 'min'; did you mean 'mine'?"
     assert at(compose(path, "model=mine"), "model.estimator").endswith("RandomForestClassifier")
 
 
 def test_a_search_path_that_is_not_there_is_told(tmp_path: Path) -> None:
-    passed, problems = lenient([f"hydra.searchpath=[pkg://nowhere.conf,pkg://nowhere,file://{tmp_path}/nowhere]"])
+    passed, problems = parse_leniently(
+        [f"hydra.searchpath=[pkg://nowhere.conf,pkg://nowhere,file://{tmp_path}/nowhere]"]
+    )
     assert passed == []
     assert [problem.at for problem in problems] == ["hydra.searchpath"] * 3
 
 
 def test_a_sweep_that_does_not_say_where_deploys_nothing() -> None:
-    assert prepared(["++seed=1,2", "-m"], "/scratch") == (["-m", "++seed=1,2", "deploy=none"], True)
-    assert prepared(["-m", "deploy=local"], "/scratch") == (["-m", "deploy=local"], False)
-    assert prepared(["--multirun", "stages=train"], "/scratch") == (["--multirun", "stages=train"], False)
-    assert prepared(["++seed=1"], "/scratch") == (["++seed=1"], False)
+    assert build_argv(["++seed=1,2", "-m"], "/scratch") == (["-m", "++seed=1,2", "deploy=none"], True)
+    assert build_argv(["-m", "deploy=local"], "/scratch") == (["-m", "deploy=local"], False)
+    assert build_argv(["--multirun", "stages=train"], "/scratch") == (["--multirun", "stages=train"], False)
+    assert build_argv(["++seed=1"], "/scratch") == (["++seed=1"], False)
 
 
 def test_a_dry_run_leaves_its_run_folder_in_the_scratch() -> None:
-    arguments, _ = prepared(["++dry_run=true"], "/scratch")
+    arguments, _ = build_argv(["++dry_run=true"], "/scratch")
     assert {"hydra.run.dir=/scratch", "hydra.sweep.dir=/scratch", "hydra.output_subdir=null"} <= {*arguments}
 
 
