@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from orchestrator.errors import Problem
 from orchestrator.reading.files import Unreadable, is_parquet, kind_of
 from orchestrator.reading.frame import header_of, left_out
 from orchestrator.reading.header import SEPARATORS, Header, csv_header, other_separator, parquet_header
-from orchestrator.spec.messages import suggest, suggest_or_list
+from orchestrator.spec.messages import missing_columns, suggest, suggest_or_list
 from orchestrator.spec.run_spec import BatchSpec, DataSpec, PreprocessSpec
 
 _KEEP_COLUMNS = ("score.", "sklearn.")  # a transformer of somebody else may make columns that the file has not
@@ -40,7 +40,7 @@ def problems(data: DataSpec, preprocess: PreprocessSpec) -> Iterator[Problem]:
                 yield Problem(at, f"'{name}' {why}{suggest_or_list(name, features)}")
 
 
-def kept(batch: BatchSpec) -> Iterator[Problem]:
+def batch_problems(batch: BatchSpec) -> Iterator[Problem]:
     """Every column to keep that the table to be scored lacks; batch scoring itself says what cannot be read."""
     try:
         if is_parquet(batch.input):
@@ -51,16 +51,7 @@ def kept(batch: BatchSpec) -> Iterator[Problem]:
             names = max(headers, key=len)  # training's separator is the package's to say, which nobody has loaded yet
     except Exception:  # noqa: BLE001  # whatever pyarrow, csv or a decompressor say of a damaged file
         return
-    yield from lacking("batch.keep", batch.input.name, batch.keep or (), names)
-
-
-def lacking(at: str, file: str, wanted: Iterable[str], names: Sequence[str]) -> Iterator[Problem]:
-    """A problem at ``at`` for each wanted column that a file with these names has not, or more than once."""
-    for name in wanted:
-        if (found := names.count(name)) != 1:
-            has = f"{found} columns" if found else "no column"
-            hint = suggest_or_list(name, names) if not found else "; rename one"
-            yield Problem(at, f"{file} has {has} '{name}'{hint}")
+    yield from missing_columns("batch.keep", batch.input.name, batch.keep or (), names)
 
 
 def _columns(data: DataSpec, header: Header) -> Iterator[Problem]:

@@ -13,11 +13,11 @@ from typing import Any
 
 from orchestrator.config.trial_fit import NO_OBJECT, impossible_candidates
 from orchestrator.errors import Problem, SpecError
+from orchestrator.modeling.halving import ROWS, is_halving
 from orchestrator.spec.components import locate, missing_problems, parameters_of
 from orchestrator.spec.messages import format_input, format_value, one_line, suggest, suggest_or_list
 from orchestrator.spec.run_spec import ModelSpec, PreprocessSpec, SearchSpec
 
-ROWS = "n_samples"  # what a halving search gives out, unless it is a parameter
 # parameters of a search that are told elsewhere in the configuration
 DECIDED = {
     "estimator": "model and preprocess",
@@ -197,7 +197,7 @@ def _search(search: SearchSpec, kind: type | None) -> Iterator[Problem]:
             yield Problem("search._target_", text)
         else:
             yield from _search_options(found, search)
-            if is_halving(search):
+            if is_halving(search.target):
                 yield from _rounds(search, kind)
     if module := missing(search.backend):
         yield Problem(
@@ -207,15 +207,6 @@ def _search(search: SearchSpec, kind: type | None) -> Iterator[Problem]:
     for name in search.scoring:
         if name not in known:
             yield Problem("search.scoring", f"scikit-learn has no scorer '{name}'{suggest_or_list(name, known)}")
-
-
-def is_halving(search: SearchSpec) -> bool:
-    """Whether the worse candidates are left behind after each round, so that nobody knows the fits beforehand."""
-    from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # scikit-learn's way in
-    from sklearn.model_selection import HalvingGridSearchCV, HalvingRandomSearchCV
-
-    found = locate(search.target, "search._target_")
-    return isinstance(found, type) and issubclass(found, (HalvingGridSearchCV, HalvingRandomSearchCV))
 
 
 def _rounds(search: SearchSpec, estimator: type | None) -> Iterator[Problem]:

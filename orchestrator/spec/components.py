@@ -165,17 +165,26 @@ def build(target: str, options: Mapping[str, Any], at: str, kind: type) -> Any:
     Raises:
         SpecError: every problem found; nothing has been called then.
     """
-    found = locate(target, f"{at}._target_")
-    problems = component_problems(found, options, at, kind)
+    located = locate(target, f"{at}._target_")
+    problems = component_problems(located, options, at, kind)
     if problems:
         raise SpecError(problems)
-    hints = _hints(found)
+    return construct(located, options, at)
+
+
+def construct(target: Any, options: Mapping[str, Any], at: str) -> Any:
+    """Make an object of a class in which :func:`component_problems` found nothing.
+
+    Raises:
+        SpecError: the constructor refuses the options.
+    """
+    hints = _hints(target)
     try:
-        return found(**{name: _as_hinted(hints.get(name, Any), value) for name, value in options.items()})
+        return target(**{name: _as_hinted(hints.get(name, Any), value) for name, value in options.items()})
     except OrchestratorError:
         raise
     except Exception as error:  # the options have the right types, and the class refuses them all the same
-        raise SpecError([Problem(at, f"{found.__name__} refuses these options: {one_line(error)}")]) from error
+        raise SpecError([Problem(at, f"{target.__name__} refuses these options: {one_line(error)}")]) from error
 
 
 def _as_hinted(hint: Any, value: Any) -> Any:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from orchestrator.errors import Problem
 
 LONGEST_LIST = 16  # known names that are listed where none is near
 
@@ -23,6 +25,16 @@ def suggest(name: str, known: Iterable[str]) -> str:
     spelled = {option.casefold(): option for option in known}
     close = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.6)
     return f"; did you mean '{spelled[close[0]]}'?" if close else ""
+
+
+def missing_columns(at: str, file: str, wanted: Iterable[str], names: Sequence[str]) -> Iterator[Problem]:
+    """Yield a problem at ``at`` for each wanted column that a file with these names has not, or more than once."""
+    for name in wanted:
+        if (count := names.count(name)) != 1:
+            has = f"{count} columns" if count else "no column"
+            yield Problem(
+                at, f"{file} has {has} '{name}'{suggest_or_list(name, names) if not count else '; rename one'}"
+            )
 
 
 def format_value(value: Any) -> str:

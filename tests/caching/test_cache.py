@@ -28,6 +28,8 @@ from orchestrator.caching.fingerprints import (
     source_digests,
 )
 from orchestrator.config.compose import compose
+from orchestrator.config.composed import Composed
+from orchestrator.config.validate import validate
 from orchestrator.engine.runner import Artifacts
 from orchestrator.events import Event, StepFinished
 from orchestrator.pipeline import bind, execute
@@ -291,7 +293,7 @@ class Run:
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
 
-    def config(self, *overrides: str) -> dict[str, Any]:
+    def config(self, *overrides: str) -> Composed:
         return compose(*SMALL, f"state_dir={self.state_dir}", *overrides)
 
     def __call__(self, *overrides: str) -> dict[str, str]:
@@ -306,10 +308,7 @@ class Run:
 
     def preview(self, *overrides: str) -> dict[str, str]:
         """The same of a run that is not started."""
-        from orchestrator.config.validate import check
-
-        config = self.config(*overrides)
-        told = [item.plan for item in bind(check(config), config).preview()]
+        told = [item.plan for item in bind(validate(self.config(*overrides))).preview()]
         return {step.name: step.why for step in told if not step.cached}
 
 
@@ -448,9 +447,7 @@ def test_a_damaged_package_is_built_again_alike_without_training(tmp_path: Path,
 
 FINGERPRINT = """
 import sys
-from orchestrator.config.compose import compose
-from orchestrator.artifacts import Package
-from orchestrator.pipeline import execute
+from orchestrator import Package, compose, execute
 print(execute(compose(*sys.argv[1:]))[Package].fingerprint)
 """
 
@@ -480,11 +477,11 @@ def test_the_fingerprint_is_the_same_in_every_process(tmp_path: Path, kept: Path
 
 PREVIEW = """
 import json, sys
-from orchestrator.config.validate import check
-from orchestrator.config.compose import compose
+from orchestrator import compose
+from orchestrator.config.validate import validate
 from orchestrator.pipeline import bind
-config = compose(*sys.argv[1:])
-print(json.dumps({item.step.name: item.plan.why for item in bind(check(config), config).preview() if not item.plan.cached}))
+run = bind(validate(compose(*sys.argv[1:])))
+print(json.dumps({item.step.name: item.plan.why for item in run.preview() if not item.plan.cached}))
 """
 
 
