@@ -12,7 +12,7 @@ from orchestrator.azure.sdk import INSTALL, MANAGED, missing, translate_sdk_erro
 from orchestrator.azure.workspace import forget
 from orchestrator.errors import DeployError
 from orchestrator.resolving.surroundings import kept
-from orchestrator.spec.run_spec import AzureSpec
+from orchestrator.spec.azure import AzureSpec
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.azure.auth import NoWayInError, authentication, credential
 from orchestrator.azure.sdk import cause
-from orchestrator.spec.run_spec import AzureSpec
+from orchestrator.spec.azure import AzureSpec
 
 # by value: tracking and deployment name the same section
 _made: dict[tuple[AzureSpec, Callable[[AzureSpec], Any]], Any] = {}

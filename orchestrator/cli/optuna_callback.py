@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 
 from orchestrator.cli.main import command, validate_or_report
 from orchestrator.config.compose import to_composed
-from orchestrator.spec.run_spec import one_is_a_list
+from orchestrator.spec.field_types import one_is_a_list
 
 GRID = "model.param_grid"
 RESULTS = "optimization_results.yaml"  # the sweeper's own file

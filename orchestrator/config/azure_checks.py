@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 
 from orchestrator.errors import Problem
-from orchestrator.spec.run_spec import AzureSpec
+from orchestrator.spec.azure import AzureSpec
 
 NAMES = {
     "subscription_id": "AZURE_SUBSCRIPTION_ID",

@@ -10,8 +10,9 @@ from orchestrator.errors import Problem
 from orchestrator.reading.files import Unreadable, is_parquet, kind_of
 from orchestrator.reading.frame import header_of, left_out
 from orchestrator.reading.header import SEPARATORS, Header, csv_header, other_separator, parquet_header
+from orchestrator.spec.data import BatchSpec, DataSpec
 from orchestrator.spec.messages import missing_columns, suggest, suggest_or_list
-from orchestrator.spec.run_spec import BatchSpec, DataSpec, PreprocessSpec
+from orchestrator.spec.model import PreprocessSpec
 
 _KEEP_COLUMNS = ("score.", "sklearn.")  # a transformer of somebody else may make columns that the file has not
 

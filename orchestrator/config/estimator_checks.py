@@ -16,7 +16,8 @@ from orchestrator.errors import Problem, SpecError
 from orchestrator.modeling.halving import ROWS, is_halving
 from orchestrator.spec.components import locate, missing_problems, parameters_of
 from orchestrator.spec.messages import format_input, format_value, one_line, suggest, suggest_or_list
-from orchestrator.spec.run_spec import ModelSpec, PreprocessSpec, SearchSpec
+from orchestrator.spec.model import ModelSpec, PreprocessSpec
+from orchestrator.spec.search import SearchSpec
 
 # parameters of a search that are told elsewhere in the configuration
 DECIDED = {

@@ -18,8 +18,8 @@ from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 
 from orchestrator.errors import Problem
+from orchestrator.spec.field_types import ROOT
 from orchestrator.spec.messages import suggest_or_list
-from orchestrator.spec.run_spec import ROOT
 
 CONF = ROOT / "conf"
 HYDRA = "1.3"  # the version whose behaviour is asked for, here and in run.py

@@ -402,7 +402,7 @@ def test_another_scikit_learn_trains(again: Run, monkeypatch: pytest.MonkeyPatch
 def test_a_product_of_another_stage_is_not_taken(again: Run, outside: Path) -> None:
     (outside / "acme_load.py").write_text(
         "from orchestrator.stages.data import load as theirs\nfrom orchestrator.caching.cache import pure\n"
-        "from orchestrator.artifacts import Dataset, Search\nfrom orchestrator.spec.run_spec import DataSpec\n"
+        "from orchestrator.artifacts import Dataset, Search\nfrom orchestrator.spec.data import DataSpec\n"
         "@pure()\ndef load(data: DataSpec, search: Search) -> Dataset:\n    return theirs(data, search)\n"
     )
     importlib.invalidate_caches()

@@ -28,7 +28,7 @@ from orchestrator.errors import TrainError
 from orchestrator.search import SharedGridSearchCV, work_of, worker_versions
 from orchestrator.search import backend as backends
 from orchestrator.search.backend import missing, running_on
-from orchestrator.spec.run_spec import ROOT
+from orchestrator.spec.field_types import ROOT
 from tests.deploy.conftest import unused_port
 
 X, y = make_classification(n_samples=300, random_state=0)
