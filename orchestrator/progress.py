@@ -1,4 +1,4 @@
-"""Notes while something takes long: what is being done, and how long already, so that there is no long silence."""
+"""Heartbeat: while something takes long, report every few seconds what is being done and for how long."""
 
 from __future__ import annotations
 
@@ -8,54 +8,54 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 SILENCE_SECONDS = 8.0
-SHOWN_CHARACTERS = 100  # of a line that says how far something is
+SHOWN_CHARACTERS = 100  # of the last output line
 
 
 class Heartbeat:
-    """What is being done now, and the last that was heard of it."""
+    """Knows the current activity and its last output line, and repeats them after a silence."""
 
     def __init__(self, note: Callable[[str], None], doing: str) -> None:
         self._note = note
         self._doing = doing
-        self._heard = ""
-        self._begun = self._told = time.monotonic()
+        self._last_line = ""
+        self._begun = self._reported = time.monotonic()
 
     def __call__(self, doing: str) -> None:
-        """Tell what is done from now on."""
+        """Start another activity and report it."""
         self.quietly(doing)
         self._note(doing)
 
     def quietly(self, doing: str) -> None:
-        """This is done from now on, as people hear only if it takes a while."""
-        self._doing, self._heard = doing, ""
-        self._begun = self._told = time.monotonic()
+        """Start another activity, which is reported only if it takes a while."""
+        self._doing, self._last_line = doing, ""
+        self._begun = self._reported = time.monotonic()
 
     def hear(self, line: str) -> None:
-        """A line that says how far it is; told if it is the last one when it is time to tell something."""
-        self._heard = line.strip()[:SHOWN_CHARACTERS] or self._heard
+        """Take a line of output; the last one is what the next heartbeat reports."""
+        self._last_line = line.strip()[:SHOWN_CHARACTERS] or self._last_line
 
     def remind(self) -> None:
-        """Tell that it is still going on, if nothing was told for a while."""
+        """Report that the activity goes on, if nothing was reported for a while."""
         now = time.monotonic()
-        if now - self._told >= SILENCE_SECONDS:
-            self._told = now
-            self._note(f"{now - self._begun:.0f} s: {self._heard or self._doing}")
+        if now - self._reported >= SILENCE_SECONDS:
+            self._reported = now
+            self._note(f"{now - self._begun:.0f} s: {self._last_line or self._doing}")
 
 
 @contextmanager
 def heartbeat(note: Callable[[str], None], doing: str) -> Iterator[Heartbeat]:
-    """As long as the block lasts, ``note`` hears at least every few seconds what is going on; ``doing`` at first."""
-    told = Heartbeat(note, doing)
+    """Report ``doing`` and then a heartbeat to ``note`` for as long as the block lasts."""
+    beat = Heartbeat(note, doing)
     done = threading.Event()
 
     def remind() -> None:
         while not done.wait(0.2):
-            told.remind()
+            beat.remind()
 
-    thread = threading.Thread(target=remind, name="waiting", daemon=True)
+    thread = threading.Thread(target=remind, name="heartbeat", daemon=True)
     thread.start()
     try:
-        yield told
+        yield beat
     finally:
         done.set()
         thread.join()

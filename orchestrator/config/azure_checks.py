@@ -1,4 +1,4 @@
-"""Whether a run that meets Azure names one workspace: by all three names, or by a ``config.json``."""
+"""Check that a run on Azure names one workspace: by all three names, or by a ``config.json``."""
 
 from __future__ import annotations
 

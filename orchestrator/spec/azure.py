@@ -11,7 +11,7 @@ from orchestrator.spec.section import Section
 
 
 class Workspace(NamedTuple):
-    """What names a workspace."""
+    """The three names of a workspace."""
 
     subscription_id: str
     resource_group: str
@@ -19,9 +19,9 @@ class Workspace(NamedTuple):
 
 
 class AzureSpec(Section):
-    """Which Azure ML workspace, and how to get in: all three names, or a ``config.json``. Never a secret.
+    """Which Azure ML workspace, and how to authenticate: all three names, or a ``config.json``. Never a secret.
 
-    ``emulator`` is the folder of a stand-in on this machine that is met instead of Azure.
+    ``emulator`` is the folder of an emulator on this machine that replaces Azure.
     """
 
     section = "azure"
@@ -36,7 +36,7 @@ class AzureSpec(Section):
     faults: tuple[StrictStr, ...] = ()
 
     def ids(self) -> Workspace | None:
-        """The three names; None: a ``config.json`` has them, also where the environment has only some."""
+        """Return the three names; None: a ``config.json`` has them, also where the environment has only some."""
         if self.subscription_id and self.resource_group and self.workspace_name:
             return Workspace(self.subscription_id, self.resource_group, self.workspace_name)
         return None

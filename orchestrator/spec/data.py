@@ -50,7 +50,7 @@ class DataSpec(Section):
     max_one_hot: StrictInt = Field(default=2000, ge=1)
 
     def table_format(self) -> TableFormat:
-        """How the table is written, for others of its kind."""
+        """Return the format of the table, for other tables of the same kind."""
         if self.format == "parquet":
             return TableFormat(format="parquet", missing=(), text_columns=self.text_columns)
         return TableFormat(
@@ -63,11 +63,11 @@ class DataSpec(Section):
         )
 
     def ordered(self) -> dict[str, str]:
-        """Not where the file lies, nor how many columns it may become."""
+        """Leave out the file's path and the limit of columns."""
         return self.parts("path", "max_one_hot")
 
     def cache_parts(self) -> Mapping[str, str]:
-        """The file's contents count, too."""
+        """Add the digest of the file's contents."""
         found = self.path.stat()
         return {**self.ordered(), "data file": _file_digest(self.path, found.st_size, found.st_mtime_ns)}
 
@@ -127,7 +127,7 @@ class BatchSpec(Section):
     keep_default_na: StrictBool | None = None
 
     def table_format(self, trained: TableFormat | None) -> TableFormat:
-        """How the input is written, where it is a CSV file; ``trained`` is how training's table was."""
+        """Return the format of the input, if it is a CSV file; ``trained`` is the format of training's table."""
         form = trained if trained is not None and trained.format == "csv" else TableFormat()
         more = tuple(set(form.missing) - MISSING) if self.missing_values is None else self.missing_values
         default = set(form.missing) >= MISSING if self.keep_default_na is None else self.keep_default_na
@@ -144,7 +144,7 @@ class BatchSpec(Section):
 
     @property
     def rejected(self) -> Path:
-        """Where the reasons of rows that the package refuses go."""
+        """The file for the reasons of rows that the package refuses."""
         return self.output.with_suffix(".rejected.csv")
 
     @field_validator("input")

@@ -19,7 +19,7 @@ StateDir = NewType("StateDir", Path)
 
 
 def matches(pattern: str, said: str) -> AfterValidator:
-    """Text of a pattern; ``said`` is the pattern in words, since people read no regular expressions."""
+    """Return a validator for text of a pattern; ``said`` describes the pattern in an error."""
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -29,18 +29,18 @@ def matches(pattern: str, said: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _dotted(path: Any) -> Any:
+def _check_dotted_path(path: Any) -> Any:
     if not isinstance(path, str) or not is_dotted(path):
         raise ValueError(f"{NOT_A_PATH}, got {format_value(path)}")
     return path
 
 
 def one_is_a_list(value: Any) -> Any:
-    """One value may be written without brackets."""
+    """Return a tuple; one value may be written without brackets."""
     return (value,) if isinstance(value, str | int | float | None) else value
 
 
-def _no_value_twice(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def _refuse_duplicates(values: tuple[Any, ...]) -> tuple[Any, ...]:
     seen: set[str] = set()
     for value in values:
         if (text := f"{type(value)} {value!r}") in seen:
@@ -49,33 +49,33 @@ def _no_value_twice(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-def _free(name: str) -> str:
+def _refuse_reserved_name(name: str) -> str:
     if name in {"model", "branches"}:
         raise ValueError("the pipeline has a step of this name already; choose another")
     return name
 
 
-def _separates(typed: str) -> str:
+def _read_separator(typed: str) -> str:
     if not typed:
         raise ValueError("should not be empty")
     return separator_of(typed)
 
 
-Separator = Annotated[StrictStr, AfterValidator(_separates)]
+Separator = Annotated[StrictStr, AfterValidator(_read_separator)]
 Decimal = Literal[".", ","]
 Thousands = Literal[",", ".", "'", " ", "_"]
 Name = Annotated[
     StrictStr, matches(r"[A-Za-z][A-Za-z0-9_-]*", "a name of letters, digits, - and _, beginning with a letter")
 ]
-StepName = Annotated[Name, AfterValidator(_free)]
+StepName = Annotated[Name, AfterValidator(_refuse_reserved_name)]
 Values = Annotated[
-    tuple[Any, ...], Field(min_length=1), BeforeValidator(one_is_a_list), AfterValidator(_no_value_twice)
+    tuple[Any, ...], Field(min_length=1), BeforeValidator(one_is_a_list), AfterValidator(_refuse_duplicates)
 ]
-DottedPath = Annotated[StrictStr, BeforeValidator(_dotted)]
+DottedPath = Annotated[StrictStr, BeforeValidator(_check_dotted_path)]
 
 
 def resolve_input(path: Path) -> Path:
-    """A relative path is looked for from where the command runs, then from the repository."""
+    """Resolve a relative path from the working directory, then from the repository."""
     path = path.expanduser()
     beside = not path.is_absolute() and not path.exists() and (ROOT / path).exists()
     return (ROOT / path).resolve() if beside else path.resolve()

@@ -33,15 +33,15 @@ class PreprocessSpec(Section):
     remainder: Literal["drop", "passthrough"] = "drop"
 
     def ordered(self) -> dict[str, str]:
-        """The order in which the transformers stand counts, too."""
+        """Add the order of the transformers."""
         return {**self.parts(), "preprocess order": " ".join([*self.steps, *self.branches])}
 
     def cache_parts(self) -> Mapping[str, str]:
-        """The transformers' own code counts too."""
+        """Add the transformers' code."""
         return {**self.ordered(), **code_fingerprints(*(found.target for _, found in self.components()))}
 
     def components(self) -> Iterator[tuple[str, Component]]:
-        """Every transformer with its place in the configuration."""
+        """Yield every transformer with its path in the configuration."""
         for name, step in self.steps.items():
             yield f"preprocess.steps.{name}", step
         for branch_name, branch in self.branches.items():
@@ -59,5 +59,5 @@ class ModelSpec(Section):
     param_grid: Mapping[StrictStr, Values] = {}
 
     def cache_parts(self) -> Mapping[str, str]:
-        """The estimator's own code counts too."""
+        """Add the estimator's code."""
         return {**self.ordered(), **code_fingerprints(self.estimator)}

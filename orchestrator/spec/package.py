@@ -41,5 +41,5 @@ class PackageSpec(Section):
     version: Annotated[StrictStr, BeforeValidator(_which)] = "auto"
 
     def ordered(self) -> dict[str, str]:
-        """Not which of the versions an act takes."""
+        """Leave out which registered version is selected."""
         return self.parts("version")

@@ -42,7 +42,7 @@ Stage = Annotated[
 
 
 class RunSpec(Section):
-    """Everything a run is told."""
+    """Everything that configures a run."""
 
     name: Annotated[
         StrictStr,
@@ -65,7 +65,7 @@ class RunSpec(Section):
 
     @property
     def digest(self) -> str:
-        """Of what is ordered: the same on any machine, wherever it is tracked and served."""
+        """The digest of what is made: the same on any machine, wherever it is tracked and served."""
         sections = (self.data, self.preprocess, self.model, self.search, self.package)
         parts = {"seed": str(self.seed)}
         for section in sections:
@@ -119,7 +119,7 @@ def _problem(found: Mapping[str, Any]) -> Problem:
 
 
 def _owner(path: tuple[str | int, ...]) -> type[BaseModel]:
-    """The section that forbids an unknown key."""
+    """Return the section that forbids an unknown key."""
     if len(path) == 1:
         return RunSpec
     return Branch if path[:2] == ("preprocess", "branches") else _SECTIONS[str(path[0])]

@@ -28,25 +28,25 @@ class SearchSpec(Section):
     refit: StrictStr
     n_jobs: StrictInt | None = None
     backend: Literal["loky", "threading", "dask", "ray"] | None = None  # joblib's
-    scheduler: StrictStr | None = None  # of a cluster that is there
-    on_error: Literal["stop", "skip"] = "stop"  # what a candidate that fails does to the search
+    scheduler: StrictStr | None = None  # the address of a running cluster
+    on_error: Literal["stop", "skip"] = "stop"  # what a failed candidate does to the search
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """What this search takes and others do not, such as how many candidates are drawn."""
+        """The options of this search estimator, such as how many candidates are sampled."""
         return self.model_extra or {}
 
     def candidates(self, grid: int) -> int:
-        """How many of a grid's candidates are looked at."""
+        """Return how many of a grid's candidates are evaluated."""
         drawn = self.options.get("n_iter")
         return min(grid, drawn) if isinstance(drawn, int) else grid
 
     def ordered(self) -> dict[str, str]:
-        """Where, in how many processes and how loudly it runs changes no result."""
+        """Leave out where, in how many processes and how verbosely it runs."""
         return self.parts("n_jobs", "backend", "scheduler", "pre_dispatch", "verbose")
 
     def cache_parts(self) -> Mapping[str, str]:
-        """The search's own code counts too."""
+        """Add the search's code."""
         return {**self.ordered(), **code_fingerprints(self.target)}
 
     @field_validator("scoring", mode="before")

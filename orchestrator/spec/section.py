@@ -20,11 +20,11 @@ class Section(BaseModel):
     section: ClassVar[str] = ""
 
     def leaves(self, *without: str) -> dict[str, Any]:
-        """Every value that holds no others, by its dotted path in the configuration."""
+        """Return every value that holds no others, by its dotted path in the configuration."""
         return dict(_leaves(self.section, self.model_dump(mode="json", by_alias=True, exclude=set(without))))
 
     def flat(self) -> dict[str, str]:
-        """The values as people read them, by their keys; a mapping that is a value of a user's own is one JSON text.
+        """Return the values as readable text, by the keys of the schema; a mapping that is one value becomes one JSON text.
 
         Keys of such a mapping may be columns or labels, and MLflow takes few characters in a name.
         """
@@ -32,15 +32,15 @@ class Section(BaseModel):
         return {at: value if isinstance(value, str) else json.dumps(value) for at, value in found}
 
     def parts(self, *without: str) -> dict[str, str]:
-        """The leaves as text that tells the number 1 from the text "1"."""
+        """Return the leaves as JSON, in which the number 1 differs from the text "1"."""
         return {at: json.dumps(value) for at, value in self.leaves(*without).items()}
 
     def ordered(self) -> dict[str, str]:
-        """Of these parts, those that have a say in what is made."""
+        """Return the parts that decide what is made."""
         return self.parts()
 
     def cache_parts(self) -> Mapping[str, str]:
-        """What decides a result (see :mod:`orchestrator.caching.cache`): what is ordered, and what of this machine counts."""
+        """Return what decides a result, files and code on this machine included (see :mod:`orchestrator.caching.cache`)."""
         return self.ordered()
 
 
@@ -53,21 +53,21 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _entries(path: str, model: BaseModel, dumped: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Values by the keys that the schema knows: fields, their names below mappings, and a component's options."""
+    """Yield values by the keys of the schema: fields, names below mappings, and a component's options."""
     for name, field in type(model).model_fields.items():
         key = field.alias or name
         at, value, text = f"{path}.{key}", getattr(model, name), dumped[key]
         below = value.items() if isinstance(value, Mapping) and value else [("", value)]
         for entry, each in below:
-            format_path = f"{at}.{entry}" if entry else at
+            path_of = f"{at}.{entry}" if entry else at
             written = text[entry] if entry else text
-            yield from _entries(format_path, each, written) if isinstance(each, BaseModel) else [(format_path, written)]
+            yield from _entries(path_of, each, written) if isinstance(each, BaseModel) else [(path_of, written)]
     for name in model.model_extra or {}:
         yield f"{path}.{name}", dumped[name]
 
 
 def code_fingerprints(*targets: str) -> dict[str, str]:
-    """What decides what the classes named by dotted paths do: versions, or digests of local sources."""
+    """Return what decides the behaviour of classes named by dotted paths: versions, or digests of local sources."""
     return {k: v for target in targets for k, v in code_fingerprint(target.rpartition(".")[0]).items()}
 
 
