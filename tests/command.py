@@ -1,4 +1,4 @@
-"""Commands as people type them: subprocesses with a folder, a state and a port of their own."""
+"""Run commands as subprocesses, each with a folder, a state and a port of its own."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Desk:
     def mlflow(self) -> Any:
         """A client of this desk's store."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # mlflow's own dependencies tell of deprecations
+            warnings.simplefilter("ignore")  # mlflow's own dependencies warn of deprecations
             from mlflow import MlflowClient
 
             return MlflowClient(f"sqlite:///{self.state}/mlflow.db")
@@ -128,7 +128,7 @@ class Desk:
 
 
 def listen_to_ctrl_c() -> None:
-    """As in a terminal: whoever runs the tests in the background has had Ctrl-C ignored, for all below."""
+    """Restore SIGINT as in a terminal: tests in the background inherit that it is ignored."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 

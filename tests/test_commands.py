@@ -1,4 +1,4 @@
-"""The commands, as people type them. The first tests share one main job; each takes the service as it finds it."""
+"""End-to-end tests of commands. The first tests share one main job; each takes the service as it finds it."""
 
 from __future__ import annotations
 
@@ -122,8 +122,8 @@ def test_a_table_is_scored_as_the_service_answers(here: Desk, first: Done) -> No
     rows(3).assign(Age=[50, 31, "old"]).to_csv(here.cwd / "new.csv", index=False)
     done = here.run("stages=batch", "batch.input=new.csv", "batch.output=scored.csv").well()
     output, reasons = here.cwd / "scored.csv", here.cwd / "scored.rejected.csv"
-    told = {"path": str(output), "rows": 2, "refused": 1, "reasons": str(reasons), "out_of_range": {}, "unseen": {}}
-    assert done.result["batch"] == told
+    expected = {"path": str(output), "rows": 2, "refused": 1, "reasons": str(reasons), "out_of_range": {}, "unseen": {}}
+    assert done.result["batch"] == expected
     assert f"2 rows in {output}; 1 refused, see {reasons}" in done.out
     _, answer = score(first.shown("scoring URI"))
     scored = pd.read_csv(output)
@@ -153,23 +153,23 @@ def test_a_killed_batch_goes_on_where_it_was(here: Desk, first: Done) -> None:
 
 
 def test_the_service_tells_the_command_that_makes_its_package_again(here: Desk, first: Done, tmp_path: Path) -> None:
-    told = meta(here)
-    assert (told["run_id"], told["version"], told["data"]) == (first.result["run_id"], "1", "diabetes.csv")
-    assert told["rebuild"] == "python run.py deploy=none"
-    here.bash(f"cd {ROOT} && {told['rebuild']} state_dir={tmp_path}/state hydra.run.dir={tmp_path}").well()
-    assert json.loads((tmp_path / "result.json").read_text())["package"]["fingerprint"] == told["fingerprint"]
+    info = meta(here)
+    assert (info["run_id"], info["version"], info["data"]) == (first.result["run_id"], "1", "diabetes.csv")
+    assert info["rebuild"] == "python run.py deploy=none"
+    here.bash(f"cd {ROOT} && {info['rebuild']} state_dir={tmp_path}/state hydra.run.dir={tmp_path}").well()
+    assert json.loads((tmp_path / "result.json").read_text())["package"]["fingerprint"] == info["fingerprint"]
 
 
-def test_when_it_was_trained_is_told_however_often_it_is_deployed(here: Desk, first: Done) -> None:
-    told = meta(here)
+def test_the_time_of_training_stays_through_later_deployments(here: Desk, first: Done) -> None:
+    info = meta(here)
     (run,) = here.top_runs()
-    assert datetime.fromisoformat(told["trained"]).timestamp() < run.info.end_time / 1000
+    assert datetime.fromisoformat(info["trained"]).timestamp() < run.info.end_time / 1000
     done = here.run("deploy.max_queued_requests=100", "search.n_jobs=2").well()
     assert "train" not in done.ran
-    assert meta(here) == told | {"rebuild": "python run.py search.n_jobs=2 deploy=none"}
+    assert meta(here) == info | {"rebuild": "python run.py search.n_jobs=2 deploy=none"}
     assert done.result["model"] == first.result["model"]
     here.run("stages=deploy").well()
-    assert meta(here)["trained"] == told["trained"]
+    assert meta(here)["trained"] == info["trained"]
 
 
 def test_the_curl_line_works_when_pasted(here: Desk, first: Done) -> None:
@@ -292,8 +292,8 @@ def test_keys_are_needed_and_are_in_no_file_but_their_own(here: Desk, first: Don
     assert done.result["probe"]["refused_without_key"] is True
     url, body = done.shown("scoring URI"), {"data": json.loads(rows().to_json(orient="records"))}
     assert post(url, body)[0] == post(url, body, "wrong")[0] == 401
-    told = here.bash(done.shown("keys")).well().out
-    keys = [re.search(rf"{name}: (\S+)", told)[1] for name in ("primary", "secondary")]  # type: ignore[index]
+    printed = here.bash(done.shown("keys")).well().out
+    keys = [re.search(rf"{name}: (\S+)", printed)[1] for name in ("primary", "secondary")]  # type: ignore[index]
     assert len(set(keys)) == 2
     assert [post(url, body, key)[0] for key in keys] == [200, 200]
     probed = here.run("stages=probe", "deploy.auth_enabled=true").well()
@@ -308,7 +308,7 @@ def test_keys_are_needed_and_are_in_no_file_but_their_own(here: Desk, first: Don
     assert json.loads(here.bash(done.shown("try it")).well().out)["classes"] == [0, 1], "it asks for the key itself"
 
 
-def test_status_logs_and_probe_tell_about_the_service(here: Desk, first: Done) -> None:
+def test_status_logs_and_probe_report_on_the_service(here: Desk, first: Done) -> None:
     here.run("deploy.auth_enabled=false").well()
     status = here.run("stages=status").well().out
     assert re.search(rf"diabetes-prediction-service is healthy at http://localhost:{here.port}/score", status)
@@ -377,7 +377,7 @@ def test_a_killed_run_is_failed_and_the_next_one_completes(elsewhere: Desk) -> N
     wait_for(lambda: len(statuses(elsewhere, "FAILED")) == failed + 1)
 
     process = searching(elsewhere)
-    for child in psutil.Process(process.pid).children(recursive=True):  # nobody is left to write it down
+    for child in psutil.Process(process.pid).children(recursive=True):  # no process is left to record it
         child.kill()
     process.kill()
     process.communicate()
@@ -459,10 +459,10 @@ def test_optuna_leads_a_sweep_and_its_best_is_one_command_away(tmp_path: Path) -
         assert {run.info.run_id for run in jobs} == {result["run_id"] for result in results}
         scores = [run.data.metrics["mean_test_roc_auc"] for run in jobs]
         assert f"best roc_auc {max(scores):.4f} of 3 trials" in done.out
-        told = done.shown("go on with it:")
+        shown = done.shown("go on with it:")
         best = max(jobs, key=lambda run: run.data.metrics["mean_test_roc_auc"]).data.params
-        assert f"model.param_grid.max_iter={best['best_max_iter']}" in told
-        after = at.bash(f"{told} deploy=none hydra.run.dir={tmp_path}/after").well()
+        assert f"model.param_grid.max_iter={best['best_max_iter']}" in shown
+        after = at.bash(f"{shown} deploy=none hydra.run.dir={tmp_path}/after").well()
         assert re.search(r"train +(cached|not needed)", after.out)
         assert json.loads((tmp_path / "after" / "result.json").read_text())["model"]["version"] == "1"
 
@@ -484,9 +484,9 @@ def test_a_trial_measures_one_candidate_of_a_typed_grid(elsewhere: Desk, grid: l
     assert "candidates, 20 fits" not in done.out
     best = max(results, key=lambda result: result["metrics"]["mean_test_roc_auc"])
     assert f"best roc_auc {best['metrics']['mean_test_roc_auc']:.4f} of 3 trials" in done.out
-    told = done.shown("go on with it:")
+    shown = done.shown("go on with it:")
     assert set(best["best_params"]) == {"max_depth", "n_estimators", "min_samples_leaf"}
-    assert all(f"'model.param_grid.{name}=[{value}]'" in told for name, value in best["best_params"].items())
+    assert all(f"'model.param_grid.{name}=[{value}]'" in shown for name, value in best["best_params"].items())
 
 
 def test_a_trial_that_fails_leaves_the_sweep_alone(elsewhere: Desk) -> None:
@@ -505,7 +505,7 @@ def test_a_trial_that_fails_leaves_the_sweep_alone(elsewhere: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("typed", "message"),
     [
         (["search=optuna"], "search: Optuna leads a sweep of jobs: write python run.py -m"),
         (["-m", "search=optuna", "model/param_grid=none"], "there is nothing to choose"),
@@ -513,11 +513,11 @@ def test_a_trial_that_fails_leaves_the_sweep_alone(elsewhere: Desk) -> None:
         (["-m", "search=optuna", "search.cv=1"], "search.cv: should be at least 2"),
     ],
 )
-def test_what_optuna_cannot_do_is_told(elsewhere: Desk, typed: list[str], told: str) -> None:
+def test_what_optuna_cannot_do_is_reported(elsewhere: Desk, typed: list[str], message: str) -> None:
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     done = elsewhere.run(*typed)
     assert done.code == 1
-    assert told in done.err
+    assert message in done.err
     assert "plan:" not in done.out
 
 

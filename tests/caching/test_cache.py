@@ -122,7 +122,7 @@ def test_writers_of_one_key_do_not_disturb_each_other_or_readers(cache: Cache) -
     def watched(work: Callable[[], None]) -> None:
         try:
             work()
-        except BaseException as error:  # noqa: BLE001 - a thread's error is told by the assertion below
+        except BaseException as error:  # noqa: BLE001 - the assertion below reports a thread's error
             wrong.append(error)
 
     threads = [threading.Thread(target=watched, args=(work,)) for work in [write] * 4 + [read] * 2]
@@ -135,7 +135,7 @@ def test_writers_of_one_key_do_not_disturb_each_other_or_readers(cache: Cache) -
     assert [path.name for path in (cache.root / "bake").iterdir()] == ["k"]
 
 
-def test_changes_are_told_against_the_last_run_of_the_same_name(tmp_path: Path) -> None:
+def test_changes_are_relative_to_the_last_run_of_the_same_name(tmp_path: Path) -> None:
     cakes, breads = Cache(tmp_path, "cakes"), Cache(tmp_path, "breads")
     assert cakes.changes("bake", {"seed": "1"}) == ""
     cakes.record_use("bake", {"seed": "1", "heat": "9"})
@@ -206,7 +206,7 @@ match y:
 
 @pytest.fixture
 def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of modules that are nobody's distribution: a package, one without __init__, a module both import."""
+    """A folder of modules without a distribution: a package, one without __init__, a module both import."""
     files = {
         "acme_pack/__init__.py": "x = 1",
         "acme_pack/steps.py": "from acme_bare.very.deep import helper\nclass Step:\n    class Inner: ...\n",
@@ -262,7 +262,7 @@ def test_the_source_of_a_module_is_all_that_it_imports_of_ours(outside: Path) ->
     assert outside.exists()
     assert not [
         name for name in sys.modules if name.startswith(("acme_pack", "acme_bare", "acme_common"))
-    ]  # looking runs nobody's code
+    ]  # nothing is imported
 
 
 def test_the_origin_of_an_installed_module_is_its_distributions_version() -> None:
@@ -274,7 +274,7 @@ def test_the_origin_of_an_installed_module_is_its_distributions_version() -> Non
 def test_a_source_that_is_edited_while_the_process_runs_matches_nothing(outside: Path) -> None:
     before = source_digests("acme_common")
     assert source_digests("acme_common") == before
-    (outside / "acme_common.py").write_text("value = 2")  # which of the two is loaded, nobody knows
+    (outside / "acme_common.py").write_text("value = 2")  # which of the two is loaded is unknown
     assert source_digests("acme_common") != source_digests("acme_common") != before
     (outside / "acme_common.py").unlink()
     assert source_digests("acme_common") != source_digests("acme_common") != before
@@ -288,7 +288,7 @@ def test_code_without_a_source_matches_nothing() -> None:
 
 
 class Run:
-    """Executes small runs on one state folder and tells what ran, and why."""
+    """Executes small runs on one state folder and returns what ran, and why."""
 
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
@@ -308,8 +308,8 @@ class Run:
 
     def preview(self, *overrides: str) -> dict[str, str]:
         """The same of a run that is not started."""
-        told = [item.plan for item in bind(validate(self.config(*overrides))).preview()]
-        return {step.name: step.why for step in told if not step.cached}
+        planned = [item.plan for item in bind(validate(self.config(*overrides))).preview()]
+        return {step.name: step.why for step in planned if not step.cached}
 
 
 @pytest.fixture(scope="module")
@@ -401,9 +401,9 @@ def test_another_scikit_learn_trains(again: Run, monkeypatch: pytest.MonkeyPatch
 
 def test_a_product_of_another_stage_is_not_taken(again: Run, outside: Path) -> None:
     (outside / "acme_load.py").write_text(
-        "from orchestrator.stages.data import load as theirs\nfrom orchestrator.caching.cache import pure\n"
+        "from orchestrator.stages.data import load as original\nfrom orchestrator.caching.cache import pure\n"
         "from orchestrator.artifacts import Dataset, Search\nfrom orchestrator.spec.data import DataSpec\n"
-        "@pure()\ndef load(data: DataSpec, search: Search) -> Dataset:\n    return theirs(data, search)\n"
+        "@pure()\ndef load(data: DataSpec, search: Search) -> Dataset:\n    return original(data, search)\n"
     )
     importlib.invalidate_caches()
     assert again.preview("stages=train", "stages.load=acme_load.load")["train"] == "changed: pyarrow, stages.load"
@@ -495,8 +495,8 @@ def test_a_changed_source_trains_or_packages_again(tmp_path: Path) -> None:
     first = in_a_process(FINGERPRINT, *overrides, **here)  # type: ignore[arg-type]
 
     def preview() -> dict[str, str]:
-        told: dict[str, str] = json.loads(in_a_process(PREVIEW, *overrides, **here))  # type: ignore[arg-type]
-        return told
+        reasons: dict[str, str] = json.loads(in_a_process(PREVIEW, *overrides, **here))  # type: ignore[arg-type]
+        return reasons
 
     assert not KEPT & set(preview())
     with (copy / "score" / "server.py").open("a") as file:

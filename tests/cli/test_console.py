@@ -1,4 +1,4 @@
-"""What people see: a live line on a terminal, one plain line a step in a pipe."""
+"""Console output: a live line on a terminal, one plain line a step in a pipe."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ TRAIN = StepPlan("train", ("Split", "Search"), "Trained", why="changed: seed")
 BEST = Trained(None, 0, [Candidate({"max_depth": 2, "n": None}, {}, {}, 1, 0.1)])
 
 
-def told(*events: Event, terminal: bool = False, verbose: bool = False) -> str:
+def output(*events: Event, terminal: bool = False, verbose: bool = False) -> str:
     out = io.StringIO()
     screen = Terminal(file=out, force_terminal=terminal, width=200, highlight=False, soft_wrap=True)
     console = Console(screen, verbose=verbose)
@@ -71,8 +71,8 @@ def test_load_says_how_the_table_was_read() -> None:
     reading = TableReading(12, columns, {"id": "data.drop"}, ["column 'city': look"], TableFormat())
     event = finished("load", Dataset(None, None, None, "", reading))  # type: ignore[arg-type]  # no frame is needed here
     line = "✓ load         1.23 s  12 rows; 1 number, 1 category (4 levels); missing: 3 cells in 1 column (empty 2, 'NA' 1)"
-    assert told(event).splitlines() == [line, "  column 'city': look"]
-    assert told(event, verbose=True).splitlines() == [
+    assert output(event).splitlines() == [line, "  column 'city': look"]
+    assert output(event, verbose=True).splitlines() == [
         line,
         "  age   numbers (float64), 3 missing (empty 2, 'NA' 1)",
         "  city  categories (str), 4 distinct values",
@@ -82,7 +82,7 @@ def test_load_says_how_the_table_was_read() -> None:
 
 
 def test_a_pipe_gets_one_plain_line_a_step() -> None:
-    out = told(
+    out = output(
         RunStarted((TRAIN, StepPlan("load", (), "Dataset"))),
         StepStarted(TRAIN),
         *(StepProgress(done, 45, "best 0.8") for done in range(46)),
@@ -127,8 +127,8 @@ def test_a_pipe_gets_one_plain_line_a_step() -> None:
         (object(), ""),
     ],
 )
-def test_products_are_told_in_a_few_words(product: Any, text: str) -> None:
-    out = told(finished("stage", product))
+def test_artifacts_are_described_in_a_few_words(product: Any, text: str) -> None:
+    out = output(finished("stage", product))
     assert out.startswith("✓ stage        1.23 s")
     assert text in out
     assert "secret" not in out
@@ -149,17 +149,17 @@ def test_products_are_told_in_a_few_words(product: Any, text: str) -> None:
     ],
 )
 def test_only_reasons_that_are_news_are_shown_when_a_step_has_run(why: str, shown: bool) -> None:
-    assert (why in told(finished("stage", None, why))) == shown
+    assert (why in output(finished("stage", None, why))) == shown
 
 
-def test_a_failed_step_is_told_once() -> None:
-    error = ValueError("told elsewhere")
-    out = told(StepStarted(TRAIN), StepFailed(TRAIN, 0.5, error), RunFinished(0.5, error))
+def test_a_failed_step_is_printed_once() -> None:
+    error = ValueError("printed elsewhere")
+    out = output(StepStarted(TRAIN), StepFailed(TRAIN, 0.5, error), RunFinished(0.5, error))
     assert out.splitlines() == ["✗ train        0.50 s  failed"]
 
 
 def test_a_terminal_shows_fits_done_the_best_score_and_the_time_left() -> None:
-    out = told(
+    out = output(
         StepStarted(TRAIN),
         StepProgress(0, 45),
         StepProgress(15, 45, "best roc_auc 0.8123"),
@@ -177,7 +177,7 @@ def test_a_terminal_shows_fits_done_the_best_score_and_the_time_left() -> None:
 
 
 def test_nothing_stays_on_the_terminal_after_a_failure() -> None:
-    out = told(StepStarted(TRAIN), StepFailed(TRAIN, 0.1, ValueError()), RunFinished(0.1), terminal=True)
+    out = output(StepStarted(TRAIN), StepFailed(TRAIN, 0.1, ValueError()), RunFinished(0.1), terminal=True)
     assert out.endswith("\x1b[31m✗ train        0.10 s  failed\x1b[0m\n")
 
 
@@ -191,7 +191,7 @@ def test_the_time_left_follows_from_the_time_taken() -> None:
     clock[0] = 60.0
     progress.update(task, completed=4, then=60.0)
     assert str(TimeLeft().render(progress.tasks[0])) == "0:01:30 left"
-    clock[0] = 80.0  # nothing was told meanwhile
+    clock[0] = 80.0  # no event in between
     assert str(TimeLeft().render(progress.tasks[0])) == "0:01:10 left"
     clock[0] = 800.0
     assert str(TimeLeft().render(progress.tasks[0])) == "0:00:00 left"

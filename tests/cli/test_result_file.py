@@ -52,7 +52,7 @@ def written(result: Result, artifacts: Any, folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_a_run_is_told_as_the_readme_says(tmp_path: Path) -> None:
+def test_a_run_is_written_as_the_readme_says(tmp_path: Path) -> None:
     result = Result()
     for event in (
         StepFinished(step("train", cached=True), 0.0),
@@ -91,9 +91,9 @@ def test_what_a_run_did_not_make_is_null(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"), [(ValueError("burnt"), "burnt"), (KeyboardInterrupt(), "KeyboardInterrupt")]
+    ("error", "expected"), [(ValueError("burnt"), "burnt"), (KeyboardInterrupt(), "KeyboardInterrupt")]
 )
-def test_a_failed_run_tells_what_it_made_and_no_endpoint(error: BaseException, told: str, tmp_path: Path) -> None:
+def test_a_failed_run_lists_what_it_made_and_no_endpoint(error: BaseException, expected: str, tmp_path: Path) -> None:
     result = Result()
     for event in (
         StepFinished(step("register"), 1.0, VERSION),
@@ -103,7 +103,7 @@ def test_a_failed_run_tells_what_it_made_and_no_endpoint(error: BaseException, t
     ):
         result(event)
     found = written(result, {}, tmp_path)
-    assert found["error"] == told
+    assert found["error"] == expected
     assert found["model"] == {"name": "toy_model", "version": "3"}
     assert found["endpoint"] is None  # it was taken down again
     assert [stage["name"] for stage in found["stages"]] == ["register", "deploy", "probe"]
@@ -117,16 +117,18 @@ def test_a_share_of_the_requests_is_written_where_it_is_not_all(
     assert found["probe"].get("share") == written_share
 
 
-def test_refused_hold_out_rows_are_told_by_column_and_reason_whether_or_not_there_is_a_package(tmp_path: Path) -> None:
+def test_refused_hold_out_rows_are_reported_by_column_and_reason_whether_or_not_there_is_a_package(
+    tmp_path: Path,
+) -> None:
     refusals = Refusals(80, 4, {"city": {"is no category": 3}, "age": {"is not finite": 1}},
                         {"city": {"is no category": '"c95"'}, "age": {"is not finite": "Infinity"}})  # fmt: skip
     reasons = [
         {"column": "city", "reason": "is no category", "rows": 3, "example": '"c95"'},
         {"column": "age", "reason": "is not finite", "rows": 1, "example": "Infinity"},
     ]
-    told = {"rows": 80, "refused": 4, "share": 0.05, "reasons": reasons}
+    expected = {"rows": 80, "refused": 4, "share": 0.05, "reasons": reasons}
     made = replace(PACKAGE, refusals=refusals)
-    assert written(Result(), {Package: made}, tmp_path)["holdout"] == told
+    assert written(Result(), {Package: made}, tmp_path)["holdout"] == expected
     failed = Result()
     failed(RunFinished(1.0, pickle.loads(pickle.dumps(PackageError("too many", refusals)))))
-    assert written(failed, {}, tmp_path)["holdout"] == told
+    assert written(failed, {}, tmp_path)["holdout"] == expected

@@ -1,4 +1,4 @@
-"""From what is typed to plain data: Hydra's grammar, with unknown keys let in and unknown options told."""
+"""Composition: Hydra's grammar, with unknown keys accepted and unknown options reported."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_what_hydra_is_given(typed: str, passed: str) -> None:
     assert parse_leniently([typed]) == ([passed], [])
 
 
-def test_what_hydra_cannot_read_is_told_with_the_quotes_it_needs() -> None:
+def test_what_hydra_cannot_read_is_reported_with_the_quotes_it_needs() -> None:
     passed, problems = parse_leniently(["data.target=a=(b", "data.path='x", "+model.params={a: [1}", "seed=1"])
     assert passed == ["++seed=1"]
     assert [problem.at for problem in problems] == ["data.target", "data.path", "model.params"]
@@ -133,7 +133,7 @@ def test_what_is_missing_is_left_out() -> None:
     assert "target" not in compose("data=csv", "data.path=x.csv").values["data"]
 
 
-def test_options_that_do_not_exist_are_told_with_every_other_mistake() -> None:
+def test_options_that_do_not_exist_are_reported_with_every_other_mistake() -> None:
     with pytest.raises(SpecError) as caught:
         compose("model=xgbost,random_forest", "stages=ful", "seed=abc", "sead=1")
     assert [problem.at for problem in caught.value.problems] == ["model", "stages", "seed", "sead"]
@@ -155,7 +155,7 @@ def test_sources_say_what_a_value_was_made_from() -> None:
     assert [problem.at for problem in config.problems] == ["e"]
 
 
-def test_values_that_refer_to_each_other_in_a_circle_are_told() -> None:
+def test_values_that_refer_to_each_other_in_a_circle_are_reported() -> None:
     config = to_composed(OmegaConf.create({"a": "${b}", "b": "${a}", "c": 1}))
     assert config.values == {"c": 1}
     assert {problem.at for problem in config.problems} == {"a", "b"}
@@ -189,7 +189,7 @@ def test_options_of_an_outside_package_are_known(form: str, outside: Path) -> No
     assert at(compose(path, "model=mine").values, "model.estimator").endswith("RandomForestClassifier")
 
 
-def test_a_search_path_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_search_path_that_is_not_there_is_reported(tmp_path: Path) -> None:
     passed, problems = parse_leniently(
         [f"hydra.searchpath=[pkg://nowhere.conf,pkg://nowhere,file://{tmp_path}/nowhere]"]
     )
@@ -225,14 +225,14 @@ def test_threads_compose_at_once() -> None:
 
 @pytest.mark.parametrize("typed", ["seed=3", "seed=abc", "model=xgbost"])
 def test_a_hydra_of_the_program_is_left_alone(tmp_path: Path, typed: str) -> None:
-    (tmp_path / "theirs.yaml").write_text("a: 1\n")
+    (tmp_path / "other.yaml").write_text("a: 1\n")
     with initialize_config_dir(str(tmp_path), version_base="1.2"):
         before = GlobalHydra.instance()
         with contextlib.suppress(SpecError):
             compose(typed)
         assert GlobalHydra.instance() is before
         assert str(hydra_version()) == "1.2"
-        assert hydra_compose("theirs") == {"a": 1}
+        assert hydra_compose("other") == {"a": 1}
     assert not GlobalHydra.instance().is_initialized()
 
 

@@ -45,7 +45,7 @@ PAIRS = [
 
 @pytest.fixture(scope="module")
 def tmp(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a small table in several formats, and a transformer of somebody else."""
+    """A folder with a small table in several formats, and a transformer of another library."""
     folder = tmp_path_factory.mktemp("data")
     people = pd.DataFrame({"age": [30, 40], "job": ["cook", "smith"], "paid": [0, 1]})
     people.to_csv(folder / "people.csv", index=False)

@@ -24,15 +24,15 @@ from tests.found import found
 
 
 class Row(NamedTuple):
-    """A mistake: overrides, and for each problem that must be told "place: words | more words"."""
+    """A mistake: overrides, and for each problem that must be reported "place: words | more words"."""
 
     typed: str
-    told: Sequence[str]
+    expected: Sequence[str]
     edits: Mapping[str, tuple[str, str]] = {}  # of conf files: text that is there, and what it becomes
 
 
-def row(typed: str, *told: str, **edits: tuple[str, str]) -> Row:
-    return Row(typed, told, {name.replace("__", "/"): edit for name, edit in edits.items()})
+def row(typed: str, *expected: str, **edits: tuple[str, str]) -> Row:
+    return Row(typed, expected, {name.replace("__", "/"): edit for name, edit in edits.items()})
 
 
 KEYS = [
@@ -87,7 +87,7 @@ TOP_LEVEL = [
     row("seed=4294967296", "seed: should be below 4294967296"),
     row("seed=true", "seed: should be a whole number, got true"),
     row("name=My-Model", "name: should be lower case letters | got 'My-Model'"),
-    row("name='a b'", "name: got 'a b'"),  # told once, though the model and the service are called after it
+    row("name='a b'", "name: got 'a b'"),  # reported once, though the model and the service are called after it
     row("name=3", "name: should be text, got 3; write it in quotes"),
     row("name=???", "name: is missing"),
     row("dry_run=maybe", "dry_run: should be true or false, got 'maybe'"),
@@ -508,13 +508,13 @@ def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy
 
 
-def fits(problem: Problem, told: str) -> bool:
-    place, _, words = told.partition(": " if not told.startswith(":") else ":")
+def fits(problem: Problem, expected: str) -> bool:
+    place, _, words = expected.partition(": " if not expected.startswith(":") else ":")
     return problem.at == place and all(word.strip() in problem.message for word in words.split(" | "))
 
 
 @pytest.mark.parametrize("mistake", TABLE, ids=lambda mistake: mistake.typed or str(*mistake.edits))
-def test_a_mistake_is_told(
+def test_a_mistake_is_reported(
     mistake: Row, tmp: Path, tmp_path: Path, conf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(tmp)
@@ -528,38 +528,38 @@ def test_a_mistake_is_told(
     problems = found(*state, *typed)
 
     lines = "\n".join(map(str, problems))
-    assert len(problems) == len(mistake.told), lines
-    for told in mistake.told:
-        assert any(fits(problem, told) for problem in problems), f"{told}\nis not told by\n{lines}"
+    assert len(problems) == len(mistake.expected), lines
+    for expected in mistake.expected:
+        assert any(fits(problem, expected) for problem in problems), f"{expected}\nis not reported by\n{lines}"
     assert all(str(problem).isprintable() for problem in problems), lines
     assert not (tmp / "hostile").exists()
 
 
 def test_the_table_is_long_enough() -> None:
     assert len(TABLE) >= 45
-    assert sum(len(mistake.told) >= 3 for mistake in TABLE) >= 3
+    assert sum(len(mistake.expected) >= 3 for mistake in TABLE) >= 3
 
 
-# What people see, and what is imported before they see it.
+# What the command prints, and what is imported before that.
 
 HEAVY = {"sklearn", "pandas", "numpy", "scipy", "matplotlib", "mlflow", "pyarrow", "xgboost"}
-TELLING_IMPORTS = """
+REPORTING_IMPORTS = """
 import sys
 sys.path.insert(0, {root!r})
 heavy = {heavy!r}
-class Telling:
-    told = False
+class Reporting:
+    written = False
     def write(self, text):
         if text.strip():
-            self.told = True
+            self.written = True
             sys.__stdout__.write("after " + " ".join(sorted(heavy & set(sys.modules))) + ": " + text.strip() + "\\n")
             sys.__stdout__.flush()
     def flush(self):
-        if self.told:
+        if self.written:
             sys.__stdout__.write("flushed\\n")
             sys.__stdout__.flush()
-        self.told = False
-sys.stderr = Telling()
+        self.written = False
+sys.stderr = Reporting()
 sys.argv = ["run.py", *{typed!r}]
 import runpy
 try:
@@ -578,7 +578,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("typed", "expected"),
     [
         (["seed=abc", "deplo=aci", "model=xgbost"], ["model: ", "seed: ", "deplo: "]),
         (["~nothing", "model.params={"], ["model.params: ", "nothing: "]),
@@ -588,14 +588,14 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         (["-m", "model=random_forest,xgbost"], ["model: "]),
     ],
 )
-def test_the_command_tells_one_line_a_mistake(typed: Sequence[str], told: Sequence[str], here: Desk) -> None:
+def test_the_command_prints_one_line_a_mistake(typed: Sequence[str], expected: Sequence[str], here: Desk) -> None:
     done = here.run(*typed)
     heading, *lines = done.err.splitlines()
     assert done.code == 1
     assert done.out == ""
     assert heading == "The configuration is wrong; nothing was run:"
-    assert len(lines) == len(told), done.err
-    for line, place in zip(lines, told, strict=True):
+    assert len(lines) == len(expected), done.err
+    for line, place in zip(lines, expected, strict=True):
         assert line.startswith(f"  {place}")
         assert line.isprintable()
     written = [path for path in here.state.rglob("*") if path.is_file() and "checks" not in path.parts]
@@ -603,19 +603,19 @@ def test_the_command_tells_one_line_a_mistake(typed: Sequence[str], told: Sequen
 
 
 def imports(state: Path, *typed: str) -> list[str]:
-    """What was told and flushed, each with what was imported by then."""
+    """Return what was written and flushed, each with the libraries imported by then."""
     made = desk(state.parent)
     with made as place:
         root = str(CONF.parent)
         run = [*typed, f"state_dir={state}", f"hydra.run.dir={state.parent}/run"]
-        process = place.popen(sys.executable, "-c", TELLING_IMPORTS.format(root=root, heavy=HEAVY, typed=run))
+        process = place.popen(sys.executable, "-c", REPORTING_IMPORTS.format(root=root, heavy=HEAVY, typed=run))
         out, err = process.communicate(timeout=60)
     assert err == "", err
     return out.splitlines()
 
 
 @pytest.mark.slow
-def test_a_mistake_is_told_before_the_estimator_is_imported(tmp_path: Path) -> None:
+def test_a_mistake_is_reported_before_the_estimator_is_imported(tmp_path: Path) -> None:
     lines = imports(tmp_path / "state", "sead=1", "model.params.max_depth=0")
     assert lines[0] == "after : The configuration is wrong; nothing was run:"
     assert lines[1].startswith("after : sead:")
@@ -627,7 +627,7 @@ def test_a_mistake_is_told_before_the_estimator_is_imported(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_what_was_found_right_needs_no_import_the_next_time(tmp_path: Path) -> None:
+def test_passed_checks_need_no_import_the_next_time(tmp_path: Path) -> None:
     first = imports(tmp_path / "state", "sead=1")
     assert "sklearn" in first[-1]
     again = imports(tmp_path / "state", "sead=1", "deploy.port=http")
@@ -635,7 +635,7 @@ def test_what_was_found_right_needs_no_import_the_next_time(tmp_path: Path) -> N
     assert again[-2:] == ["exit 1", "in the end"]
 
 
-def test_a_damaged_memory_is_no_memory(tmp_path: Path) -> None:
+def test_a_damaged_entry_of_passed_checks_is_a_miss(tmp_path: Path) -> None:
     assert found(f"state_dir={tmp_path}") == []
     remembered = list((tmp_path / "cache" / "checks").iterdir())
     assert len(remembered) == 1
@@ -648,7 +648,7 @@ def test_a_dry_run_remembers_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_check_gives_the_spec_or_every_problem(tmp_path: Path) -> None:
+def test_validate_returns_the_spec_or_raises_every_problem(tmp_path: Path) -> None:
     config = compose(f"state_dir={tmp_path}", "stages=status")
     assert validate(config).spec.seed == 0
     with pytest.raises(SpecError) as caught:

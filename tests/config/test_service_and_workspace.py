@@ -1,4 +1,4 @@
-"""What is derived is made valid, and what only some runs need is asked of no other: service names, Azure's workspace."""
+"""Derived service names are made valid, and only runs on Azure need a workspace."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_any_name_works_for_any_stages(name: str, stages: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("target", ["local", "docker", "aci", "managed"])
-def test_every_target_gets_the_valid_name_and_it_is_told(target: str) -> None:
+def test_every_target_gets_the_valid_name_and_a_note_says_so(target: str) -> None:
     config = compose("name=customer_churn", f"deploy={target}")
     assert config.values["deploy"]["service_name"] == "customer-churn-prediction-3f2b03"
     assert config.notes == [
@@ -82,7 +82,7 @@ def test_a_name_that_was_typed_is_refused_only_where_something_is_served(
 
 @pytest.mark.parametrize("given", [NAMES[:1], NAMES[1:2], NAMES[:2]])
 @pytest.mark.parametrize("line", ["", "stages=remove", "dry_run=true", "stages=train deploy=aci", "deploy=docker"])
-def test_a_part_of_a_workspace_in_the_environment_is_no_mistake_of_a_run_that_meets_none(
+def test_a_part_of_a_workspace_in_the_environment_is_no_mistake_of_a_run_without_azure(
     given: tuple[str, ...], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in given:
@@ -91,7 +91,7 @@ def test_a_part_of_a_workspace_in_the_environment_is_no_mistake_of_a_run_that_me
 
 
 @pytest.mark.parametrize("line", ["deploy=aci", "deploy=managed stages=remove", "tracking=azureml stages=train"])
-def test_a_run_that_meets_azure_is_told_what_is_missing(
+def test_a_run_on_azure_reports_what_is_missing(
     line: str, tmp_path: Path, nowhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AZURE_SUBSCRIPTION_ID", "x")

@@ -46,7 +46,7 @@ class Bread:
 
 
 class Oven:
-    """A given that is no plain value: what it is at a time cannot be told."""
+    """A given that is no plain value: its value may change unnoticed."""
 
 
 calls: list[str] = []
@@ -106,8 +106,8 @@ def record(event: Event) -> None:
     step = getattr(event, "step", None)
     flag = " cached" if isinstance(event, StepFinished) and event.step.cached else ""
     error = getattr(event, "error", None)
-    told = f" {error!r}" if error is not None else ""
-    seen.append(f"{type(event).__name__}{f' {step.name}' if step else ''}{flag}{told}")
+    text = f" {error!r}" if error is not None else ""
+    seen.append(f"{type(event).__name__}{f' {step.name}' if step else ''}{flag}{text}")
 
 
 def go(
@@ -122,8 +122,8 @@ def go(
 
 def reasons(cache: Cache, stages: Any = None, given: Any = None) -> dict[str, str]:
     given = given or GIVEN
-    told = [item.plan for item in decide(plan(stages or STAGES, given), given, cache)]
-    return {step.name: ("" if step.cached else "runs: ") + step.why for step in told}
+    planned = [item.plan for item in decide(plan(stages or STAGES, given), given, cache)]
+    return {step.name: ("" if step.cached else "runs: ") + step.why for step in planned}
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def buy() -> Flour:
         ),
     ],
 )
-def test_every_misfit_is_told(stages: dict[str, Callable[..., Any]], message: str) -> None:
+def test_every_misfit_is_reported(stages: dict[str, Callable[..., Any]], message: str) -> None:
     with pytest.raises(PlanError, match=message):
         plan(stages, {Seed: 1, Oven: Oven()})
 
@@ -230,7 +230,7 @@ def test_a_circle_is_named_without_those_that_only_wait_for_it() -> None:
         plan({"sell": sell, "bake": bake, "knead": knead, "egg": egg}, {})
 
 
-def test_all_misfits_are_told_at_once() -> None:
+def test_all_misfits_are_reported_at_once() -> None:
     with pytest.raises(PlanError) as caught:
         plan({"a": unannotated, "b": no_return}, {Seed: 1})
     assert len(str(caught.value).splitlines()) == 2
@@ -279,7 +279,7 @@ def test_events_carry_the_plan_the_products_and_the_progress() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("burnt"), KeyboardInterrupt(), SystemExit(2)])
-def test_a_failing_step_is_told_and_its_error_raised_as_it_is(error: BaseException, cache: Cache) -> None:
+def test_a_failed_step_sends_an_event_and_raises_its_error_unchanged(error: BaseException, cache: Cache) -> None:
     errors.append(error)
     with pytest.raises(type(error)) as caught:
         go(cache)
@@ -321,7 +321,7 @@ def test_a_failing_observer_does_not_hide_why_a_run_failed(kind: type, caplog: p
 # --- the cache
 
 
-def test_what_is_kept_is_not_made_again_and_what_nobody_takes_is_not_made(cache: Cache) -> None:
+def test_a_cached_product_is_not_made_again_and_one_without_takers_is_not_made(cache: Cache) -> None:
     go(cache)
     calls.clear()
     seen.clear()
@@ -375,7 +375,7 @@ def test_what_was_not_needed_is_made_quietly_when_it_is_asked_for_later(cache: C
     calls.clear()
     assert artifacts[Flour] == Flour(3)
     assert calls == ["mill"]
-    assert seen == []  # RunFinished was told: nothing comes after it
+    assert seen == []  # RunFinished was sent: nothing comes after it
 
 
 def test_a_run_without_effects_makes_what_is_last(cache: Cache) -> None:
@@ -463,7 +463,7 @@ def test_another_python_is_another_key(cache: Cache, monkeypatch: pytest.MonkeyP
         ),
     ],
 )
-def test_a_damaged_entry_is_a_miss_and_mended(cache: Cache, damage: Callable[[Path], None], reason: str) -> None:
+def test_a_damaged_entry_is_a_miss_and_replaced(cache: Cache, damage: Callable[[Path], None], reason: str) -> None:
     go(cache)
     calls.clear()
     damage(the_file(cache, "bake"))
@@ -502,7 +502,7 @@ def _loader(broken: set[type]) -> Callable[[bytes], Any]:
     return loads
 
 
-def test_a_damage_found_after_the_run_is_logged_and_mended(
+def test_a_damage_found_after_the_run_is_logged_and_replaced(
     cache: Cache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     go(cache)

@@ -69,7 +69,7 @@ class Picky:
     """Refuses what it is given, in its own way."""
 
     def __init__(self, how: str) -> None:
-        if how == "ours":
+        if how == "other":
             raise DeployError("deploy.how: no")
         raise ValueError("not\nlike this")
 
@@ -120,7 +120,7 @@ def test_a_module_is_found_behind_a_name_that_hides_it(tmp_path: Path, monkeypat
         (f"{HERE}.Good.deplo", f"{HERE}.Good has no 'deplo'; did you mean 'deploy'?"),
     ],
 )
-def test_what_is_not_there_is_told_with_the_near_name(path: str, message: str) -> None:
+def test_a_missing_name_is_reported_with_a_similar_one(path: str, message: str) -> None:
     assert said(path).startswith(message)
 
 
@@ -140,7 +140,7 @@ def test_what_is_not_there_is_told_with_the_near_name(path: str, message: str) -
         ),
     ],
 )
-def test_a_module_that_cannot_be_imported_is_told(
+def test_a_module_that_cannot_be_imported_is_reported(
     source: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     name = f"outside_{abs(hash(request.node.name))}"
@@ -188,11 +188,11 @@ def test_a_class_may_take_any_option() -> None:
     assert build(f"{HERE}.Open", {"any": 1}, "deploy", Target).options == {"any": 1}
 
 
-def test_what_a_class_refuses_is_told_in_one_line() -> None:
+def test_what_a_class_refuses_is_reported_in_one_line() -> None:
     with pytest.raises(SpecError, match=r"^deploy: Picky refuses these options: not like this$"):
         build(f"{HERE}.Picky", {"how": "its own"}, "deploy", Target)
     with pytest.raises(DeployError, match=r"^deploy\.how: no$"):
-        build(f"{HERE}.Picky", {"how": "ours"}, "deploy", Target)
+        build(f"{HERE}.Picky", {"how": "other"}, "deploy", Target)
 
 
 def test_classes_that_do_not_say_what_they_take_are_not_judged() -> None:

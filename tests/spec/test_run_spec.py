@@ -172,7 +172,7 @@ def test_types_are_not_bent(config: dict[str, Any]) -> None:
     ]
 
 
-def test_places_are_written_as_people_write_them(config: dict[str, Any]) -> None:
+def test_paths_are_formatted_as_they_are_typed(config: dict[str, Any]) -> None:
     broken = {**config, "stages": {"a": {"_target_": 5}, "b c": "x.y"}, "data": {**config["data"], "drop": ["a", 1]}}
     with pytest.raises(SpecError) as caught:
         RunSpec.parse(broken)
@@ -183,7 +183,7 @@ def test_a_model_needs_no_grid() -> None:
     assert dict(ModelSpec(estimator="a.B").param_grid) == {}
 
 
-def test_a_cache_tells_a_number_from_its_text() -> None:
+def test_cache_parts_distinguish_a_number_from_its_text() -> None:
     grids = ((1, None, True), ("1", "null", "true"))
     one, other = (ModelSpec(estimator="a.B", param_grid={"x": values}).parts() for values in grids)
     assert one != other
