@@ -52,7 +52,7 @@ def run(data):
 
 def loaded():
     from score.contract.schema import Contract
-    from score.predict.predictor import Answer
+    from score.predict.predictor import HttpReply
 
     class Stub:
         contract = Contract("stub", "regression", ())
@@ -60,7 +60,7 @@ def loaded():
         model = None
 
         async def answered(self, body, predict):
-            return Answer(200, json.dumps(run(body)).encode(), {{"Content-Type": "application/json"}})
+            return HttpReply(200, json.dumps(run(body)).encode(), {{"Content-Type": "application/json"}})
 
     return Stub()
 """

@@ -27,11 +27,11 @@ HOLDS = """
 import sys
 from pathlib import Path
 from orchestrator.deploy.image_builder import ImageCheck
-from orchestrator.deploy.in_memory import Fake
+from orchestrator.deploy.in_memory import InMemoryTarget
 from orchestrator.deploy.rollout import Rollout
 from orchestrator.artifacts import ModelVersion, Package
 
-rollout = Rollout(Fake(), Path(sys.argv[1]))
+rollout = Rollout(InMemoryTarget(), Path(sys.argv[1]))
 rollout.begin(ModelVersion("m", "7", None, Package(Path("p"), "f" * 64, "m")), print)
 print("holds", flush=True)
 sys.stdin.read(1)

@@ -48,7 +48,7 @@ import os
 from pathlib import Path
 
 from score.contract.schema import Contract
-from score.predict.predictor import Answer
+from score.predict.predictor import HttpReply
 
 def init():
     assert Path(os.environ["AZUREML_MODEL_DIR"], "contract.json").exists()
@@ -63,13 +63,13 @@ class Stub:
 
     async def answered(self, body, predict):
         if body == b"bad":
-            return Answer(400, b'{"error": "bad"}', {"Content-Type": "application/problem+json"})
+            return HttpReply(400, b'{"error": "bad"}', {"Content-Type": "application/problem+json"})
         if body == b"bug":
             raise RuntimeError("a bug")
         if body == b"wait":
             Path("begun").touch()
             os.open("gate", os.O_RDONLY)
-        return Answer(200, b'{"bytes": %d}' % len(body), {"Content-Type": "application/json"})
+        return HttpReply(200, b'{"bytes": %d}' % len(body), {"Content-Type": "application/json"})
 """
 
 

@@ -493,10 +493,10 @@ def test_an_image_that_somebody_removed_is_built_again_to_go_back_to_it(
 
 KILLED = """
 import os, signal, sys
-from orchestrator.deploy import container as containers
-from orchestrator.deploy.docker.service import Berth
+from orchestrator.deploy.docker import container as containers
+from orchestrator.deploy.docker.service import DockerService
 from orchestrator.deploy.docker.target import Docker
-from orchestrator.progress import Waiting
+from orchestrator.progress import Heartbeat
 from orchestrator.artifacts import ModelVersion, Package
 from pathlib import Path
 
@@ -505,8 +505,8 @@ def die(*_, **__):
 
 moment, state, port, path = sys.argv[1:]
 if moment in {"building", "resting"}:
-    hear = Waiting.hear
-    Waiting.hear = lambda self, line: die() if ": COPY score" in line or line.startswith("resting") else hear(self, line)
+    hear = Heartbeat.hear
+    Heartbeat.hear = lambda self, line: die() if ": COPY score" in line or line.startswith("resting") else hear(self, line)
 elif moment == "created":
     containers._ready = die
 elif moment == "started":

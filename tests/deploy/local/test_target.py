@@ -446,7 +446,7 @@ def test_an_acceptance_is_not_given_to_a_later_deployment(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from orchestrator.deploy import local, process, record
+from orchestrator.deploy.local import process, state as record, target as local
 from orchestrator.artifacts import ModelVersion, Package
 
 def die(*_, **__):
@@ -456,7 +456,7 @@ moment, state, port, path = sys.argv[1:]
 if moment == "started":
     process.Server.hear = die
 elif moment == "ready":
-    record.Record.write = die
+    record.ServiceState.write = die
 elif moment == "recorded":
     process.Server.keep = die
 elif moment == "kept":

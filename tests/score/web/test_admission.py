@@ -27,7 +27,7 @@ import os, time
 from pathlib import Path
 
 from score.contract.schema import Contract
-from score.predict.predictor import Answer
+from score.predict.predictor import HttpReply
 
 def init():
     pass
@@ -55,7 +55,7 @@ class Slow:
 
     async def answered(self, body, predict):
         (word,), _ = await predict({"word": [body[:100].strip(b" ").decode()]})
-        return Answer(200, word.encode(), {"Content-Type": "application/json"})
+        return HttpReply(200, word.encode(), {"Content-Type": "application/json"})
 """
 
 

@@ -18,7 +18,7 @@ WHO = """
 import os
 
 from score.contract.schema import Contract
-from score.predict.predictor import Answer
+from score.predict.predictor import HttpReply
 
 def init():
     if os.path.exists("broken"):
@@ -35,7 +35,7 @@ class Who:
     async def answered(self, body, predict):
         if body == b"die":
             os._exit(3)
-        return Answer(200, b"%d" % os.getpid(), {"Content-Type": "application/json"})
+        return HttpReply(200, b"%d" % os.getpid(), {"Content-Type": "application/json"})
 """
 
 
