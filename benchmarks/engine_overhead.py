@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from orchestrator.caching.cache import Cache, cached  # noqa: E402
-from orchestrator.engine.runner import plan, run  # noqa: E402
+from orchestrator.engine.planner import plan  # noqa: E402
+from orchestrator.engine.runner import run  # noqa: E402
 from orchestrator.stages import train  # noqa: E402, F401 - its sources are those of a real stage
 
 Seed = NewType("Seed", int)

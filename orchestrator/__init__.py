@@ -1,1 +1,71 @@
-"""From a CSV to a tested, running endpoint: the spec, the engine, the stages and where they reach out."""
+"""From a CSV to a tested, running endpoint: ``execute(compose("model=logistic_regression", "deploy=none"))``.
+
+The names are loaded when they are first used, so that importing the package stays cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.artifacts import (
+        BatchResult,
+        Candidate,
+        Dataset,
+        Endpoint,
+        Evaluation,
+        Keys,
+        ModelVersion,
+        Package,
+        Probe,
+        Proof,
+        Report,
+        Search,
+        ServiceStatus,
+        Split,
+        TrackedRun,
+        Trained,
+    )
+    from orchestrator.config.compose import compose
+    from orchestrator.errors import OrchestratorError, SpecError
+    from orchestrator.pipeline import execute
+
+__all__ = [
+    "BatchResult",
+    "Candidate",
+    "Dataset",
+    "Endpoint",
+    "Evaluation",
+    "Keys",
+    "ModelVersion",
+    "OrchestratorError",
+    "Package",
+    "Probe",
+    "Proof",
+    "Report",
+    "Search",
+    "ServiceStatus",
+    "SpecError",
+    "Split",
+    "TrackedRun",
+    "Trained",
+    "compose",
+    "execute",
+]
+_MODULES = {
+    "OrchestratorError": "orchestrator.errors",
+    "SpecError": "orchestrator.errors",
+    "compose": "orchestrator.config.compose",
+    "execute": "orchestrator.pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_MODULES.get(name, "orchestrator.artifacts")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

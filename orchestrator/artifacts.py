@@ -80,13 +80,13 @@ def format_params(params: Mapping[str, Any]) -> str:
 class Trained:
     """The best pipeline, refitted on all training rows, and how every candidate did. Parameters have bare names.
 
-    ``finished`` is when that was done (ISO 8601, in UTC), also for one that the cache has kept since.
+    ``finished_at`` is when that was done (ISO 8601, in UTC), also for one that the cache has kept since.
     """
 
     pipeline: BaseEstimator
     best_index: int
     candidates: Sequence[Candidate]
-    finished: str = ""
+    finished_at: str = ""
 
     @property
     def best(self) -> Candidate:
@@ -95,15 +95,15 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class ScoreNotes:
+class ScoreContext:
     """What is to be known of scores: how many ``rows`` were scored, and what the dummy beside the model does.
 
-    Of two labels, ``positive`` is the positive one and ``of_positive`` are the metrics that depend on which one it is.
+    Of two labels, ``positive`` is the positive one and ``positive_metrics`` are the metrics that depend on which one it is.
     """
 
     rows: int = 0
     positive: str = ""
-    of_positive: Sequence[str] = ()
+    positive_metrics: Sequence[str] = ()
     dummy: str = ""
 
 
@@ -117,14 +117,14 @@ class Evaluation:
     metrics: Mapping[str, float]
     figures: Mapping[str, bytes]
     dummy: Mapping[str, float] = field(default_factory=dict)
-    notes: ScoreNotes = ScoreNotes()
+    notes: ScoreContext = ScoreContext()
 
 
 @dataclass(frozen=True)
 class Report:
     """What a tracker writes down, as plain data: strings, numbers and bytes, cheap to load and to send.
 
-    ``trained`` is when the training was finished.
+    ``trained_at`` is when the training was finished.
     """
 
     params: Mapping[str, str]
@@ -134,8 +134,8 @@ class Report:
     candidates: Sequence[Candidate]
     figures: Mapping[str, bytes]
     config: str
-    trained: str = ""
-    notes: ScoreNotes = ScoreNotes()
+    trained_at: str = ""
+    notes: ScoreContext = ScoreContext()
 
 
 # what a registered version has beside the package's own files, so that MLflow can load it
@@ -176,7 +176,7 @@ class Package:
         """Every file: a package that lost or changed one is built again."""
         return sorted(path for path in self.path.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
-    def is_whole(self) -> bool:
+    def is_intact(self) -> bool:
         """Whether the folder is there and its files are still those that the fingerprint was taken of."""
         from score.contract.schema import FILE, Contract, fingerprint_of
 

@@ -89,15 +89,15 @@ Observer: TypeAlias = Callable[[Event], None]
 class Progress:
     """What a stage that takes long takes, to tell how far it is."""
 
-    tell: Observer = field(default=lambda _: None, repr=False)
+    send: Observer = field(default=lambda _: None, repr=False)
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         """Tell that ``done`` of ``total`` units are finished."""
-        self.tell(StepProgress(done, total, note))
+        self.send(StepProgress(done, total, note))
 
     def note(self, text: str) -> None:
         """Tell a line."""
-        self.tell(StepNote(text))
+        self.send(StepNote(text))
 
 
 @runtime_checkable

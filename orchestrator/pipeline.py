@@ -1,15 +1,14 @@
-"""From a configuration to a run: bind the spec, the stages, the target and the tracker; plan; run.
+"""From a valid configuration to a run: bind the stages, the target and the tracker; plan; run.
 
 The only module that knows all others::
 
-    from orchestrator.config.compose import compose
-    from orchestrator.pipeline import execute
-    products = execute(compose("model=logistic_regression", "deploy=none"))
+    from orchestrator import compose, execute
+    artifacts = execute(compose("model=logistic_regression", "deploy=none"))
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +20,14 @@ from orchestrator import privacy
 from orchestrator.artifacts import PackageProvenance, Report
 from orchestrator.azure import auth
 from orchestrator.caching.cache import Cache, digest
-from orchestrator.config import validate
+from orchestrator.config.composed import Composed
+from orchestrator.config.validate import ValidConfig, validate
 from orchestrator.deploy.image_builder import ImageCheck
 from orchestrator.deploy.none import NoTarget
-from orchestrator.deploy.rollout import Rollout, serves
+from orchestrator.deploy.rollout import Rollout
 from orchestrator.deploy.target import SupportsPreflight, Target, valid_service_name
 from orchestrator.emulation import emulated_azure
-from orchestrator.engine import runner
+from orchestrator.engine import planner, runner
 from orchestrator.errors import DeployError, OrchestratorError
 from orchestrator.events import (
     Event,
@@ -40,7 +40,7 @@ from orchestrator.events import (
 )
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.reporting.rebuild_command import rebuilding
-from orchestrator.spec.components import build, locate
+from orchestrator.spec.components import construct
 from orchestrator.spec.run_spec import (
     ROOT,
     AzureSpec,
@@ -64,72 +64,82 @@ from orchestrator.warning_filters import FILTERS
 class Run:
     """A run that is bound and planned and has not started."""
 
-    spec: RunSpec
-    steps: tuple[runner.Step, ...]
+    config: ValidConfig
+    steps: tuple[planner.Step, ...]
     given: Mapping[Any, Any]
     tracker: Tracker
     cache: Cache
-    notes: Sequence[str] = ()
+
+    @property
+    def spec(self) -> RunSpec:
+        """What is run."""
+        return self.config.spec
 
     def start(self, observers: Sequence[Observer] = ()) -> runner.Artifacts:
-        """Run it. The tracker observes too, last: what people see does not wait for it."""
+        """Run the stages. The tracker observes too, last: the console does not wait for it."""
 
-        def tell(event: Event) -> None:
-            for observer in observers:  # not the tracker: it may be what tells
+        def send(event: Event) -> None:
+            for observer in observers:  # not the tracker: it may be the sender
                 observer(event)
 
         privacy.keep_caches(self.spec.state_dir / "cache")
         with ExitStack() as stack:
             try:
-                for note in self.notes:
-                    tell(StepNote(note))
-                self._make_ready(Progress(tell))
-                stack.enter_context(emulated_azure(_azure(self.spec), ends="remove" in self.spec.stages))
+                for note in self.config.composed.notes if self.config.serves else ():
+                    send(StepNote(note))
+                self._check_requirements(Progress(send))
+                stack.enter_context(emulated_azure(self._azure(), ends="remove" in self.spec.stages))
                 if self._records and isinstance(self.tracker, SupportsStoreCheck):
                     self.tracker.check(parameters(self.spec))
             except OrchestratorError as error:
-                tell(RunFinished(0.0, error))
+                send(RunFinished(0.0, error))
                 raise
             rollout = stack.enter_context(self.given[Rollout])
             artifacts = runner.run(self.steps, self.given, [*observers, self.tracker], self.cache)
         if later := rollout.superseded():
-            tell(StepNote(later))
+            send(StepNote(later))
         return artifacts
+
+    def preview(self) -> tuple[runner.StepDecision, ...]:
+        """Return what would run and what is cached, changing nothing."""
+        return runner.decide(self.steps, self.given, self.cache)
 
     @property
     def _records(self) -> bool:
-        """Whether this run writes a training down."""
+        """Whether this run records a training."""
         return any(step.gives is Report or {Report, Tracker} <= set(step.takes.values()) for step in self.steps)
 
-    def _make_ready(self, progress: Progress) -> None:
+    def _check_requirements(self, progress: Progress) -> None:
+        """Check before the first stage what the target and the tracker need, and connect their progress."""
         for one in (self.given[Target], self.tracker):
             if isinstance(one, HasOptionalDependencies):
                 one.check_installed()
             if isinstance(one, ReportsProgress):
                 one.report_to(progress)
-        if validate.meets_azure(self.spec):
+        if self.config.uses_azure:
             try:
                 auth.check(self.spec.azure.auth)
-            except auth.NoWayInError as error:  # said now, and not after the training
+            except auth.NoWayInError as error:  # before the training, not after it
                 raise DeployError(str(error)) from error
         target = self.given[Target]
         if isinstance(target, SupportsPreflight) and any(Rollout in step.takes.values() for step in self.steps):
             target.preflight()
 
-    def preview(self) -> tuple[runner.StepDecision, ...]:
-        """What would run and what is cached, changing nothing."""
-        return runner.prepare(self.steps, self.given, self.cache)
+    def _azure(self) -> AzureSpec:
+        """Return the workspace, if this run uses one."""
+        options = (*self.spec.tracking.options, *self.spec.deploy.options)
+        return self.spec.azure if "connection" in options else AzureSpec()
 
 
-def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
-    """Make the target and the tracker of a checked spec and plan its stages; ``config`` is what it was parsed from.
+def bind(config: ValidConfig) -> Run:
+    """Make the target, the tracker and the stages of a valid configuration and plan the run.
 
     Raises:
         SpecError: the target or the tracker cannot be made.
         PlanError: the stages do not fit together.
     """
-    privacy.disable_telemetry()  # before a stage, a target or a tracker imports a library that has some
-    tracker: Any = build(spec.tracking.target, spec.tracking.options, "tracking", Tracker)
+    spec, located = config.spec, config.located
+    tracker: Any = construct(located["tracking"], spec.tracking.options, "tracking")
     given: dict[Any, Any] = {
         DataSpec: spec.data,
         PreprocessSpec: spec.preprocess,
@@ -142,59 +152,50 @@ def bind(spec: RunSpec, config: Mapping[str, Any]) -> Run:
         ImageCheck: ImageCheck(NoTarget()),
         Rollout: Rollout(NoTarget(), _rollout_file(spec)),
         Tracker: tracker,
-        RunProvenance: _provenance(spec, config),
+        RunProvenance: _provenance(config),
     }
     if spec.batch is not None:
         given[BatchSpec] = spec.batch
-    stages = {name: _stage(name, stage) for name, stage in spec.stages.items() if stage is not None}
-    steps = runner.plan(stages, given)
-    served = any(serves(step.stage) for step in steps)
+    stages = {
+        name: construct(located[f"stages.{name}"], stage.options, f"stages.{name}")
+        if isinstance(stage, Component)
+        else located[f"stages.{name}"]
+        for name, stage in spec.stages.items()
+        if stage is not None
+    }
+    steps = planner.plan(stages, given)
     if any(kind in (Target, Rollout, ImageCheck) for step in steps for kind in step.takes.values()):
         options = dict(spec.deploy.options)
-        if not served and "service_name" in options:  # the checks refuse a wrong one only where something is served
+        if not config.serves and "service_name" in options:  # only a run that serves refuses a wrong one
             options["service_name"] = valid_service_name(str(options["service_name"]))
-        given[Target] = build(spec.deploy.target, options, "deploy", Target)
+        given[Target] = construct(located["deploy"], options, "deploy")
         given[ImageCheck] = ImageCheck(given[Target])
         given[Rollout] = Rollout(given[Target], _rollout_file(spec))
-    notes = getattr(config, "notes", ()) if served else ()
-    return Run(spec, steps, given, tracker, Cache(spec.state_dir / "cache", spec.name), notes)
+    return Run(config, steps, given, tracker, Cache(spec.state_dir / "cache", spec.name))
 
 
 def _rollout_file(spec: RunSpec) -> Path:
-    """One for each service; of a target that has no name, its options decide."""
+    """Return one file for each service; for a target without a name, its options decide."""
     name = spec.deploy.options.get("service_name") or digest(
         {key: repr(value) for key, value in (("", spec.deploy.target), *spec.deploy.options.items())}
     )
     return spec.state_dir / "services" / f"{name}.rollout.json"
 
 
-def _provenance(spec: RunSpec, config: Mapping[str, Any]) -> RunProvenance:
-    """What is known before anything runs; a configuration that nobody composed has no command."""
-    text, overrides = getattr(config, "text", ""), getattr(config, "overrides", None)
-    rebuild = "" if overrides is None else rebuilding(overrides)
+def _provenance(config: ValidConfig) -> RunProvenance:
+    """Return what is known before anything runs; a configuration that was not composed has no command."""
+    spec, composed = config.spec, config.composed
+    rebuild = "" if composed.overrides is None else rebuilding(composed.overrides)
     origin = PackageProvenance(data=spec.data.path.name, spec_hash=spec.digest, rebuild=rebuild)
-    return RunProvenance(ROOT, text or yaml.safe_dump(dict(config)), origin, getattr(config, "sweep", ""))
+    return RunProvenance(ROOT, composed.text or yaml.safe_dump(dict(composed.values)), origin, composed.sweep)
 
 
-def _azure(spec: RunSpec) -> AzureSpec:
-    """The workspace, if this run meets one."""
-    options = (*spec.tracking.options, *spec.deploy.options)
-    return spec.azure if "connection" in options else AzureSpec()
-
-
-def _stage(name: str, stage: str | Component) -> Callable[..., Any]:
-    if isinstance(stage, str):
-        found: Callable[..., Any] = locate(stage, f"stages.{name}")
-        return found
-    built: Callable[..., Any] = build(stage.target, stage.options, f"stages.{name}", validate.Stage)
-    return built
-
-
-def execute(config: Mapping[str, Any], observers: Sequence[Observer] = ()) -> runner.Artifacts:
-    """Run a configuration and give what its stages made, by type: ``execute(...)[Trained].pipeline``.
+def execute(config: Composed | Mapping[str, Any], observers: Sequence[Observer] = ()) -> runner.Artifacts:
+    """Run a configuration and return what its stages made, by type: ``execute(...)[Trained].pipeline``.
 
     Raises:
-        OrchestratorError: telling what is wrong and how to mend it.
+        OrchestratorError: what is wrong and how to fix it.
     """
-    with FILTERS.kept():
-        return bind(validate.check(config), config).start(observers)
+    composed = config if isinstance(config, Composed) else Composed(config)
+    with FILTERS.restored():
+        return bind(validate(composed)).start(observers)

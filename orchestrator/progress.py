@@ -43,7 +43,7 @@ class Heartbeat:
 
 
 @contextmanager
-def waiting(note: Callable[[str], None], doing: str) -> Iterator[Heartbeat]:
+def heartbeat(note: Callable[[str], None], doing: str) -> Iterator[Heartbeat]:
     """As long as the block lasts, ``note`` hears at least every few seconds what is going on; ``doing`` at first."""
     told = Heartbeat(note, doing)
     done = threading.Event()

@@ -1,4 +1,4 @@
-"""Python's warning filters: one list for all threads of a process, which runs in several of them leave as it was."""
+"""Restore Python's warning filters after runs in several threads: the filters are one list for the whole process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 class WarningFilters:
     """Counts the runs of a process: the first saves the filters, the last restores them.
 
-    ``warnings.catch_warnings`` alone would let a thread restore what another one had set for its own work.
+    ``warnings.catch_warnings`` alone would let one thread restore filters in the middle of another thread's run.
     """
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class WarningFilters:
         self._saved = warnings.catch_warnings()
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
+    def restored(self) -> Iterator[None]:
         """Restore the filters at the end, once no other run is under way."""
         with self._lock:
             if self._runs == 0:

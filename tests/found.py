@@ -1,14 +1,16 @@
-"""What is wrong with a command, found in this process."""
+"""The problems of a command, found in this process."""
 
 from __future__ import annotations
 
-from orchestrator.config import compose, validate
+from orchestrator import compose
+from orchestrator.config.validate import validate
 from orchestrator.errors import Problem, SpecError
 
 
 def found(*overrides: str) -> list[Problem]:
-    """Every problem of what is typed behind ``python run.py``."""
+    """Return every problem of what is typed behind ``python run.py``."""
     try:
-        return list(validate.problems(compose.compose(*overrides)))
+        validate(compose(*overrides))
     except SpecError as error:
         return list(error.problems)
+    return []

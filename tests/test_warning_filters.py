@@ -14,7 +14,7 @@ def test_the_last_run_restores_the_filters() -> None:
     first_in, second_in, first_out = threading.Event(), threading.Event(), threading.Event()
 
     def run(entered: threading.Event, go_on: threading.Event, left: Callable[[], None]) -> None:
-        with filters.kept(), warnings.catch_warnings(record=True):
+        with filters.restored(), warnings.catch_warnings(record=True):
             warnings.simplefilter("ignore")
             entered.set()
             assert go_on.wait(10)
@@ -36,6 +36,6 @@ def test_the_last_run_restores_the_filters() -> None:
 def test_filters_of_a_run_alone_do_not_outlive_it() -> None:
     filters, before = WarningFilters(), list(warnings.filters)
     for _ in range(2):
-        with filters.kept():
+        with filters.restored():
             warnings.simplefilter("error")
         assert list(warnings.filters) == before

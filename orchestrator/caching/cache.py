@@ -18,29 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from orchestrator.caching.fingerprints import file_digest, imported_names, origin_of, source_of, versions_of
-
-__all__ = [
-    "Cache",
-    "CachePolicy",
-    "CheckpointDir",
-    "CorruptEntryError",
-    "Entry",
-    "HasFiles",
-    "HasParts",
-    "Parts",
-    "cached",
-    "digest",
-    "file_digest",
-    "has_parts",
-    "imported_names",
-    "origin_of",
-    "parts_of",
-    "pure",
-    "purity",
-    "source_of",
-    "versions_of",
-]
+from orchestrator.caching.fingerprints import file_digest
+from orchestrator.files import write_atomic
 
 Parts = Mapping[str, str]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -90,14 +69,14 @@ def pure(*versions: str) -> Callable[[F], F]:
     return _mark(CachePolicy(keep=False, versions=versions))
 
 
-def purity(stage: Callable[..., Any]) -> CachePolicy | None:
+def cache_policy(stage: Callable[..., Any]) -> CachePolicy | None:
     """How a stage was marked; None for one that has effects and always runs."""
     return getattr(stage, "__purity__", None)
 
 
 def _mark(how: CachePolicy) -> Callable[[F], F]:
     def mark(stage: F) -> F:
-        stage.__purity__ = how  # type: ignore[attr-defined]
+        stage.__cache_policy__ = how  # type: ignore[attr-defined]
         return stage
 
     return mark
@@ -191,11 +170,12 @@ class Cache:
             if isinstance(product, HasFiles):
                 files |= {str(path): file_digest(path) for path in product.cache_files()}
             (new / "manifest.json").write_text(json.dumps({"parts": dict(parts), "files": files}, indent=1))
-            with contextlib.suppress(CorruptEntryError):
+            try:
                 if self.find(stage, key) is not None:
                     return
-            with contextlib.suppress(OSError):  # aside with what is damaged, if nobody else did it
-                folder.rename(old)
+            except CorruptEntryError:
+                with contextlib.suppress(OSError):  # another process may have moved the damaged entry aside already
+                    folder.rename(old)
             try:
                 new.rename(folder)
             except OSError:
@@ -213,9 +193,7 @@ class Cache:
         with contextlib.suppress(OSError):  # without a note the next miss has less to say, and nothing is wrong
             if not note.exists() or note.read_text() != text:
                 note.parent.mkdir(parents=True, exist_ok=True)
-                with tempfile.NamedTemporaryFile("w", dir=note.parent, delete=False) as fresh:
-                    fresh.write(text)
-                Path(fresh.name).replace(note)
+                write_atomic(note, text)
 
     def changes(self, stage: str, parts: Parts) -> str:
         """List what differs from what the last run of this name used, for people; "" if there was none."""

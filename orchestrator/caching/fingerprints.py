@@ -45,10 +45,10 @@ def _version(name: str) -> str:
     return version[1] if version else found.version
 
 
-def origin_of(module: str) -> Mapping[str, str]:
+def code_fingerprint(module: str) -> Mapping[str, str]:
     """What decides what a module does: its distribution's version, or its source where it is nobody's distribution."""
     top = module.partition(".")[0]
-    return versions_of(_distributions(top)) if is_installed(top) else source_of(module)
+    return versions_of(_distributions(top)) if is_installed(top) else source_digests(module)
 
 
 @functools.cache
@@ -83,7 +83,7 @@ def is_installed(top: str) -> bool:
     return any({"site-packages", "dist-packages"} & {*path.parts} for path in [place.file, *place.folders] if path)
 
 
-def source_of(module: str) -> Mapping[str, str]:
+def source_digests(module: str) -> Mapping[str, str]:
     """Digests of a module's source and of every module of ours (not installed) that it imports, however deep."""
     found: dict[str, _Source | None] = {}
     waiting = [module]
@@ -97,12 +97,12 @@ def source_of(module: str) -> Mapping[str, str]:
     return parts or {f"code {module}": f"unknown {uuid.uuid4()}"}  # of a notebook: never the same again
 
 
-def sources_in(package: str) -> Mapping[str, str]:
+def package_digests(package: str) -> Mapping[str, str]:
     """The same for every module that lies in a package, and the digest of every file there that is none."""
     folders = _place(package).folders
     names = [path.relative_to(folder).with_suffix("") for folder in folders for path in sorted(folder.rglob("*.py"))]
     modules = [package, *(".".join([package, *name.parts]) for name in names if name.name != "__init__")]
-    parts = {name: part for module in modules for name, part in origin_of(module).items()}
+    parts = {name: part for module in modules for name, part in code_fingerprint(module).items()}
     others = {
         f"file {package}/{path.relative_to(folder).as_posix()}": file_digest(path)
         for folder in folders

@@ -1,4 +1,4 @@
-"""What the command does with a composed configuration: tell mistakes, print a plan or run it, say where things are."""
+"""The command behind run.py: report mistakes, print a plan or run it, say where the results are."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ import sys
 import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestrator.artifacts import Endpoint, ModelVersion, Package, Report, Trained
 from orchestrator.cli.console import Console, curl_line
 from orchestrator.cli.result_file import Result
-from orchestrator.config import validate
-from orchestrator.config.estimator_checks import halves
+from orchestrator.config.composed import Composed
+from orchestrator.config.validate import ValidConfig, validate
 from orchestrator.engine.runner import Artifacts
 from orchestrator.errors import OrchestratorError, Problem, SpecError
+from orchestrator.modeling.halving import is_halving
 from orchestrator.pipeline import Run, bind
 from orchestrator.reporting.scores import score_table
 from orchestrator.spec.messages import one_line
 from orchestrator.spec.run_spec import RunSpec
-
-if TYPE_CHECKING:
-    from orchestrator.config.compose import Config
 
 # overrides that later commands about the same service need too
 ABOUT_THE_SERVICE = (
@@ -43,22 +41,23 @@ RESULT = "result.json"
 FAULTS = "azure.faults="  # of an emulator: not to be asked for again
 
 
-def main(config: Config, known: Sequence[Problem], folder: Path, *, compared: bool = False) -> float | None:
-    """Run a configuration for a person; None if it failed, else the best candidate's score, 0 where nothing is trained.
+def main(composed: Composed, folder: Path, *, compared: bool = False) -> float | None:
+    """Validate and run a configuration; return the best candidate's score, 0 if nothing is trained, None on failure.
 
-    ``known`` are mistakes found while composing, ``folder`` is where result.json goes. The
-    scores of jobs that are ``compared`` at the end of a sweep have no table of their own.
+    ``folder`` gets result.json. The scores of jobs that are ``compared`` at the end of a sweep have no table of their
+    own.
     """
-    if tell(validate.problems(config, known)):
+    valid = validate_or_report(composed)
+    if valid is None:
         return None
     result = Result()
     run: Run | None = None
     artifacts: Any = {}
     try:
-        run = bind(RunSpec.parse(config), config)
+        run = bind(valid)
         console = Console(verbose=run.spec.verbose)
         if run.spec.dry_run:
-            steps = tuple(item.told for item in run.preview())
+            steps = tuple(item.plan for item in run.preview())
             trains = any(step.gives == Trained.__name__ and not step.cached for step in steps)
             console.plan(steps, _preview(run, trains=trains))
             return 0.0
@@ -70,7 +69,7 @@ def main(config: Config, known: Sequence[Problem], folder: Path, *, compared: bo
         result.write(folder / RESULT, artifacts)
         if Report in artifacts and not compared:
             console.table(score_table(artifacts[Report]))
-        console.where(_where(run.spec, artifacts, folder, config.overrides))
+        console.where(_where(run.spec, artifacts, folder, composed.overrides or ()))
     except OrchestratorError as error:
         sys.stderr.write(f"{_heading(error)}\n")
         return None
@@ -112,16 +111,34 @@ def _kept_traceback(error: Exception, folder: Path) -> str:
     return f"; the traceback is in {file}"
 
 
-def tell(problems: Iterable[Problem]) -> bool:
-    """Tell each mistake as soon as it is found: those that need no estimator do not wait for its import."""
-    found = False
-    for problem in problems:
-        if not found:
+class ProblemWriter:
+    """Writes each problem to standard error at once: those that need no estimator do not wait for its import."""
+
+    def __init__(self) -> None:
+        self._found = False
+
+    def __call__(self, problem: Problem) -> None:
+        """Write one problem, the first below a heading."""
+        if not self._found:
             sys.stderr.write("The configuration is wrong; nothing was run:\n")
-        found = True
+        self._found = True
         sys.stderr.write(f"  {problem}\n")
         sys.stderr.flush()
-    return found
+
+
+def report(problems: Iterable[Problem]) -> None:
+    """Write problems that are known already."""
+    write = ProblemWriter()
+    for problem in problems:
+        write(problem)
+
+
+def validate_or_report(composed: Composed) -> ValidConfig | None:
+    """Validate a configuration; write its mistakes and return None if there are any."""
+    try:
+        return validate(composed, ProblemWriter())
+    except SpecError:
+        return None
 
 
 def _heading(error: OrchestratorError) -> str:
@@ -132,7 +149,7 @@ def _heading(error: OrchestratorError) -> str:
 def _preview(run: Run, *, trains: bool) -> dict[str, str]:
     spec = run.spec
     candidates = spec.search.candidates(math.prod(map(len, spec.model.param_grid.values())))
-    first = "in the first round, then fewer on more rows, " if trains and halves(spec.search) else ""
+    first = "in the first round, then fewer on more rows, " if trains and is_halving(spec.search.target) else ""
     options = spec.deploy.options
     served = ", ".join(f"{name}={options[name]}" for name in ("service_name", "port") if name in options)
     return {

@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,8 @@ from hydra.core.override_parser.types import Override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, flag_override
 
-from orchestrator.cli.main import command, tell
-from orchestrator.config import validate
-from orchestrator.config.compose import plain
+from orchestrator.cli.main import command, validate_or_report
+from orchestrator.config.compose import to_composed
 from orchestrator.spec.run_spec import one_is_a_list
 
 GRID = "model.param_grid"
@@ -38,17 +38,18 @@ class OptunaCallback(Callback):
         Raises:
             SystemExit: nothing can come of the sweep. Hydra lets no other exception of a callback through.
         """
-        task = plain(OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"]))
-        if task.get("search", {}).get("on_error") == "stop":  # one impossible trial does not end the sweep
-            task["search"] = {**task["search"], "on_error": "skip"}
-        if tell(validate.problems(task)):  # once, and not in every job
+        composed = to_composed(OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"]))
+        search = composed.values.get("search", {})
+        if search.get("on_error") == "stop":  # one impossible trial does not end the sweep
+            composed = replace(composed, values={**composed.values, "search": {**search, "on_error": "skip"}})
+        if validate_or_report(composed) is None:  # once, and not in every job
             raise SystemExit(1)
         typed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
         swept = [override.key_or_group for override in typed if override.is_sweep_override()]
         others = [override.input_line for override in typed if not (_sets_the_grid(override) or _removes_it(override))]
         if "model" in swept:
             raise SystemExit(ONE_MODEL)
-        params = {**choices_of(task["model"].get("param_grid")), **(config.hydra.sweeper.params or {})}
+        params = {**choices_of(composed.values["model"].get("param_grid")), **(config.hydra.sweeper.params or {})}
         if not params and not swept:
             raise SystemExit(NOTHING)
         if any(map(_removes_it, typed)):  # a choice, since only choices stand before what is chosen

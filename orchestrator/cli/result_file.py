@@ -19,6 +19,7 @@ from orchestrator.artifacts import (
     TrackedRun,
 )
 from orchestrator.events import Event, RunFinished, StepFailed, StepFinished
+from orchestrator.files import write_atomic
 
 
 class Result:
@@ -72,9 +73,7 @@ class Result:
             "error": None if self._error is None else str(self._error) or type(self._error).__name__,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".part")
-        temporary.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_atomic(path, json.dumps(result, indent=2, default=str) + "\n")
 
     def _find(self, kind: Any, artifacts: Any) -> Any:
         return artifacts[kind] if kind in artifacts else self._made.get(kind)

@@ -1,7 +1,7 @@
-"""From overrides to plain data: Hydra's composition, with every mistake left in for :mod:`orchestrator.config.validate` to tell.
+"""Compose overrides and YAML groups into plain data with Hydra, collecting every mistake instead of stopping at the first.
 
-Hydra stops at the first mistake, and lets a typo in a group file pass. So what it cannot compose is told here in our
-form and the rest is composed without it; unknown keys are let in (see :mod:`orchestrator.config.overrides`).
+Hydra stops at the first mistake, and accepts a typo in a group file. So what it cannot compose becomes a problem and
+the rest is composed without it; unknown keys pass (see :mod:`orchestrator.config.overrides`) and validation finds them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,55 +23,38 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from yaml import YAMLError
 
-from orchestrator.config import validate
-from orchestrator.config.overrides import CONF, HYDRA, lenient
+from orchestrator.config.composed import Composed
+from orchestrator.config.overrides import CONF, HYDRA, parse_leniently
+from orchestrator.config.validate import validate
 from orchestrator.deploy.target import valid_service_name
 from orchestrator.errors import Problem, SpecError
-from orchestrator.spec.messages import near, nearest, one_line, place
+from orchestrator.spec.messages import format_path, one_line, suggest, suggest_or_list
 from orchestrator.spec.run_spec import ROOT
 
 _COMPOSING = threading.RLock()
-UNCOMPOSED = (HydraException, OmegaConfBaseException, YAMLError)  # what composing may raise
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)  # what Hydra may raise while it composes
 
 
-class Config(dict[str, Any]):
-    """A composed configuration as plain data.
-
-    ``sources`` says from which keys the value at a place was interpolated, ``problems`` what could not be. ``text`` is
-    the YAML with interpolations as they were written: what comes from the environment may be secret. ``overrides``
-    are as they were typed; ``sweep`` names the sweep of which this is a job. ``notes`` say what was made of a derived name.
-    """
-
-    text: str = ""
-    overrides: Sequence[str] = ()
-    sweep: str = ""
-    notes: Sequence[str] = ()
-
-    sources: Mapping[str, frozenset[str]] = {}
-    problems: Sequence[Problem] = ()
-
-
-def compose(*overrides: str) -> Config:
-    """The configuration of a run, from overrides as they are typed behind ``python run.py``.
+def compose(*overrides: str) -> Composed:
+    """Return the configuration of a run, from overrides as they are typed behind ``python run.py``.
 
     Raises:
         SpecError: an option that does not exist or a value that cannot be read, with every other mistake there is.
     """
-    with _own_hydra():
-        typed, found = lenient(overrides)
+    with isolated_hydra():
+        readable, problems = parse_leniently(overrides)
         try:
-            config = _composed(typed)
-        except UNCOMPOSED as error:
-            raise SpecError(uncomposed(error, typed, found)) from error
-    if found or config.problems:
-        raise SpecError(validate.problems(config, found))
-    config.overrides = overrides
-    return config
+            composed = _hydra_compose(readable, problems)
+        except COMPOSITION_ERRORS as error:
+            composed = compose_without(error, readable, problems)
+    if composed.problems:
+        validate(composed)
+    return replace(composed, overrides=overrides)
 
 
 @contextmanager
-def _own_hydra() -> Iterator[None]:
-    """Compose in one thread at a time, and give Hydra's process-wide state back as it was.
+def isolated_hydra() -> Iterator[None]:
+    """Compose in one thread at a time, and restore Hydra's process-wide state.
 
     The process may have a Hydra of its own: a notebook after ``initialize``, or a program under ``hydra.main``.
     """
@@ -85,73 +69,73 @@ def _own_hydra() -> Iterator[None]:
             hydra.hydra, base.version_base = before, version_before
 
 
-def _composed(overrides: Sequence[str]) -> Config:
-    with _own_hydra(), initialize_config_dir(str(CONF), version_base=HYDRA):
-        return plain(hydra_compose("config", list(overrides)))
+def _hydra_compose(overrides: Sequence[str], problems: Iterable[Problem]) -> Composed:
+    with initialize_config_dir(str(CONF), version_base=HYDRA):
+        return to_composed(hydra_compose("config", list(overrides)), problems)
 
 
-def uncomposed(error: Exception, overrides: Sequence[str], found: Sequence[Problem]) -> Iterator[Problem]:
-    """What Hydra stopped at, with the mistakes found before and those in what is left without that override."""
-    at = hydra_problem(error).at
-    left = [override for override in overrides if override.partition("=")[0].lstrip("+~") != at]
-    if len(left) == len(overrides):
-        return iter([*found, hydra_problem(error)])
+def compose_without(error: Exception, overrides: Sequence[str], problems: Sequence[Problem]) -> Composed:
+    """Compose without the override that Hydra stopped at, which joins the ``problems`` found before.
+
+    Raises:
+        SpecError: what Hydra stopped at is none of the overrides.
+    """
+    problem = hydra_problem(error)
+    rest = [override for override in overrides if override.partition("=")[0].lstrip("+~") != problem.at]
+    if len(rest) == len(overrides):
+        raise SpecError([*problems, problem]) from error
     try:
-        config = _composed(left)
-    except UNCOMPOSED as another:
-        return uncomposed(another, left, [*found, hydra_problem(error)])
-    return validate.problems(config, [*found, hydra_problem(error, _places(config))])
+        composed = _hydra_compose(rest, ())
+    except COMPOSITION_ERRORS as another:
+        return compose_without(another, rest, [*problems, problem])
+    problem = hydra_problem(error, _all_paths(composed.values))
+    return replace(composed, problems=[*problems, problem, *composed.problems])
 
 
-def plain(config: DictConfig, **values: Any) -> Config:
-    """Plain data: interpolations resolved, ``state_dir`` absolute first so that all that is below it is absolute too.
+def to_composed(
+    config: DictConfig, problems: Iterable[Problem] = (), settings: Mapping[str, str | None] | None = None
+) -> Composed:
+    """Return plain data: interpolations resolved, ``state_dir`` absolute first so that all below it is absolute too.
 
-    ``values`` are dotted keys (with ``__`` for a dot) that are set if they are there. A value that is still missing
-    (``???``) is left out, so that it is told with the other mistakes.
+    ``problems`` were found before; ``settings`` by dotted key are applied where the key exists. A value that is still
+    missing (``???``) is left out, so that validation reports it with the other mistakes.
     """
     OmegaConf.set_struct(config, False)
     config = DictConfig(OmegaConf.to_container(config, resolve=False))
-    with suppress(OmegaConfBaseException):  # which is found again below, with its place
+    with suppress(OmegaConfBaseException):  # which is found again below, with its path
         if isinstance(config.get("state_dir"), str) and config.state_dir.strip():  # an empty one is refused below
             absolute = (ROOT / Path(config.state_dir).expanduser()).resolve()
             config.state_dir = str(absolute).replace("${", r"\${")  # a path, and no interpolation any more
-    for name, value in values.items():
-        group, _, key = name.partition("__")
+    for name, value in (settings or {}).items():
+        group, _, key = name.partition(".")
         if isinstance(config.get(group), DictConfig) and key in config[group]:
             config[group][key] = value
     text = str(OmegaConf.to_yaml(config))
-    sources = dict(_interpolated(OmegaConf.to_container(config, resolve=False)))
-    problems = []
-    for at in sources:
+    direct = dict(_interpolated(OmegaConf.to_container(config, resolve=False)))
+    unresolved = []
+    for at in direct:
         try:
             OmegaConf.select(config, at, throw_on_missing=True)
         except OmegaConfBaseException as error:
-            problems.append(_unresolved(at, error, config))
-    for problem in problems:  # only now: another value may be made from this one
+            unresolved.append(_unresolved(at, error, config))
+    for problem in unresolved:  # only now: another value may be made from this one
         OmegaConf.update(config, problem.at, "???")
-    plain = Config(_given(OmegaConf.to_container(config, resolve=True, throw_on_missing=False)))
-    plain.sources = {at: _all_sources(at, sources) for at in sources}
-    plain.problems = problems
-    plain.text = text
-    plain.notes = _with_a_valid_service_name(plain)
-    return plain
+    values = _without_missing(OmegaConf.to_container(config, resolve=True, throw_on_missing=False))
+    sources = {at: _all_sources(at, direct) for at in direct}
+    notes = _validate_derived_service_name(values, sources)
+    return Composed(values, text, sources=sources, problems=[*problems, *unresolved], notes=notes)
 
 
-def _with_a_valid_service_name(config: Config) -> Sequence[str]:
-    """Make a service name that is derived from other keys valid, and return what to say of it.
+def _validate_derived_service_name(values: dict[str, Any], sources: Mapping[str, Any]) -> Sequence[str]:
+    """Make a service name that is derived from other keys valid, and return a note about it.
 
-    One that was typed stays as it is: the checks refuse it.
+    One that was typed stays as it is: validation refuses it.
     """
-    at = "deploy.service_name"
-    deploy = config.get("deploy")
-    derived = deploy.get("service_name") if isinstance(deploy, dict) and at in config.sources else None
-    if (
-        not isinstance(deploy, dict)
-        or not isinstance(derived, str)
-        or (valid := valid_service_name(derived)) == derived
-    ):
+    at, deploy = "deploy.service_name", values.get("deploy")
+    derived = deploy.get("service_name") if isinstance(deploy, dict) and at in sources else None
+    if not isinstance(derived, str) or (valid := valid_service_name(derived)) == derived:
         return ()
-    deploy["service_name"] = valid
+    values["deploy"]["service_name"] = valid
     return [f"{at}: '{derived}' is no valid name of a service; it is called {valid}"]
 
 
@@ -160,29 +144,29 @@ def _unresolved(at: str, error: OmegaConfBaseException, config: DictConfig) -> P
     if isinstance(error, InterpolationKeyError) and missing:
         return Problem(
             at,
-            f"refers to '{missing[1]}', and there is no such key{nearest(missing[1], _places(OmegaConf.to_container(config)))}",
+            f"refers to '{missing[1]}', and there is no such key{suggest(missing[1], _all_paths(OmegaConf.to_container(config)))}",
         )
     return Problem(at, str(error).splitlines()[0])
 
 
-def _places(config: Any, *path: str) -> Iterator[str]:
-    """Every key, however deep."""
+def _all_paths(config: Any, *path: str) -> Iterator[str]:
+    """Yield every key, at any depth."""
     for name, below in config.items() if isinstance(config, dict) else ():
-        yield place(*path, str(name))
-        yield from _places(below, *path, str(name))
+        yield format_path(*path, str(name))
+        yield from _all_paths(below, *path, str(name))
 
 
 def _interpolated(value: Any, *path: str | int) -> Iterator[tuple[str, Sequence[str]]]:
-    """Every place whose value is made from others, and their keys."""
+    """Yield every path whose value is made from others, with their keys."""
     if isinstance(value, dict | list):
         for name, below in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _interpolated(below, *path, name)
     elif isinstance(value, str) and "${" in value:
-        yield place(*path), re.findall(r"\$\{([\w.]+)\}", value)
+        yield format_path(*path), re.findall(r"\$\{([\w.]+)\}", value)
 
 
 def _all_sources(at: str, direct: Mapping[str, Iterable[str]]) -> frozenset[str]:
-    """The sources, and theirs; none for a value that is in a circle, which is nobody else's doing."""
+    """Return the sources and, transitively, their sources; none for a value in a circle, which is itself the mistake."""
     found: set[str] = set()
     waiting = [at]
     while waiting:
@@ -192,22 +176,22 @@ def _all_sources(at: str, direct: Mapping[str, Iterable[str]]) -> frozenset[str]
     return frozenset() if at in found else frozenset(found)
 
 
-def _given(value: Any) -> Any:
+def _without_missing(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _given(below) for name, below in value.items() if below != "???"}
-    return [_given(below) for below in value] if isinstance(value, list) else value
+        return {name: _without_missing(below) for name, below in value.items() if below != "???"}
+    return [_without_missing(below) for below in value] if isinstance(value, list) else value
 
 
 def hydra_problem(error: Exception, known: Iterable[str] = ()) -> Problem:
-    """What Hydra says when it cannot compose, in our form; ``known`` keys may be what was meant."""
+    """Translate an error of Hydra's into a problem; ``known`` keys are suggested for an unknown one."""
     text = str(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
         group, _, option = error.missing_cfg_file.rpartition("/")
         kind = group.removeprefix("hydra/")  # Hydra's plugins are called after what they bring
         plugin = f"; is its plugin installed? pip install hydra-{option}-{kind}" if kind != group else ""
-        return Problem(group, f"there is no option '{option}'{near(option, error.options)}{plugin}")
+        return Problem(group, f"there is no option '{option}'{suggest_or_list(option, error.options)}{plugin}")
     if removed := re.search(r"Could not delete from config\. '(.+?)' does not exist", text):
-        return Problem(removed[1], f"cannot be removed: there is no such key{nearest(removed[1], known)}")
+        return Problem(removed[1], f"cannot be removed: there is no such key{suggest(removed[1], known)}")
     if unknown := re.search(r"Could not (?:override|append to config)[^']*'(.+?)'", text):
         return Problem(unknown[1], "Hydra has no such key")
     if merged := re.search(r"Error merging override \+*(.+?)=(.*)", text):

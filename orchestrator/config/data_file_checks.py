@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from orchestrator.errors import Problem
 from orchestrator.reading.files import Unreadable, is_parquet, kind_of
 from orchestrator.reading.frame import header_of, left_out
 from orchestrator.reading.header import SEPARATORS, Header, csv_header, other_separator, parquet_header
-from orchestrator.spec.messages import near, nearest
+from orchestrator.spec.messages import missing_columns, suggest, suggest_or_list
 from orchestrator.spec.run_spec import BatchSpec, DataSpec, PreprocessSpec
 
 _KEEP_COLUMNS = ("score.", "sklearn.")  # a transformer of somebody else may make columns that the file has not
@@ -37,10 +37,10 @@ def problems(data: DataSpec, preprocess: PreprocessSpec) -> Iterator[Problem]:
                 why = "is the target" if name == data.target else f"is no column of {data.path.name}"
                 why = f"is left out by data.index={data.index}" if name in dropped else why
                 why = "is dropped by data.drop" if name in data.drop else why
-                yield Problem(at, f"'{name}' {why}{near(name, features)}")
+                yield Problem(at, f"'{name}' {why}{suggest_or_list(name, features)}")
 
 
-def kept(batch: BatchSpec) -> Iterator[Problem]:
+def batch_problems(batch: BatchSpec) -> Iterator[Problem]:
     """Every column to keep that the table to be scored lacks; batch scoring itself says what cannot be read."""
     try:
         if is_parquet(batch.input):
@@ -51,22 +51,13 @@ def kept(batch: BatchSpec) -> Iterator[Problem]:
             names = max(headers, key=len)  # training's separator is the package's to say, which nobody has loaded yet
     except Exception:  # noqa: BLE001  # whatever pyarrow, csv or a decompressor say of a damaged file
         return
-    yield from lacking("batch.keep", batch.input.name, batch.keep or (), names)
-
-
-def lacking(at: str, file: str, wanted: Iterable[str], names: Sequence[str]) -> Iterator[Problem]:
-    """A problem at ``at`` for each wanted column that a file with these names has not, or more than once."""
-    for name in wanted:
-        if (found := names.count(name)) != 1:
-            has = f"{found} columns" if found else "no column"
-            hint = near(name, names) if not found else "; rename one"
-            yield Problem(at, f"{file} has {has} '{name}'{hint}")
+    yield from missing_columns("batch.keep", batch.input.name, batch.keep or (), names)
 
 
 def _columns(data: DataSpec, header: Header) -> Iterator[Problem]:
     names, file = header.names, data.path.name
     if data.target not in names:
-        yield Problem("data.target", f"{file} has no column '{data.target}'{near(data.target, names)}")
+        yield Problem("data.target", f"{file} has no column '{data.target}'{suggest_or_list(data.target, names)}")
     elif data.target in left_out(data, header) and data.target not in data.drop:
         yield Problem("data.index", f"the target '{data.target}' is the index of {file}; write data.index=keep")
     if data.target in data.drop:
@@ -74,7 +65,7 @@ def _columns(data: DataSpec, header: Header) -> Iterator[Problem]:
     for at, wanted in (("data.drop", data.drop), ("data.text_columns", data.text_columns)):
         for name in wanted:
             if header.meant(name) not in names:
-                yield Problem(at, f"{file} has no column '{name}'{near(name, names)}")
+                yield Problem(at, f"{file} has no column '{name}'{suggest_or_list(name, names)}")
     for name in header.twice():
         yield Problem("data.path", f"{file} has two columns '{name}'; rename one")
 
@@ -107,6 +98,6 @@ def _header(data: DataSpec) -> Header:
         return header_of(data)
     except FileNotFoundError:
         beside = (each.name for each in path.parent.iterdir()) if path.parent.is_dir() else ()
-        raise Unreadable("path", f"there is no file {path}{nearest(path.name, beside)}") from None
+        raise Unreadable("path", f"there is no file {path}{suggest(path.name, beside)}") from None
     except OSError as error:
         raise Unreadable("path", f"{path} cannot be read as {data.format}: {error.strerror}") from error

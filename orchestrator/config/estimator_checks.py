@@ -13,11 +13,11 @@ from typing import Any
 
 from orchestrator.config.trial_fit import NO_OBJECT, impossible_candidates
 from orchestrator.errors import Problem, SpecError
+from orchestrator.modeling.halving import ROWS, is_halving
 from orchestrator.spec.components import locate, missing_problems, parameters_of
-from orchestrator.spec.messages import got, near, nearest, one_line, shown
+from orchestrator.spec.messages import format_input, format_value, one_line, suggest, suggest_or_list
 from orchestrator.spec.run_spec import ModelSpec, PreprocessSpec, SearchSpec
 
-ROWS = "n_samples"  # what a halving search gives out, unless it is a parameter
 # parameters of a search that are told elsewhere in the configuration
 DECIDED = {
     "estimator": "model and preprocess",
@@ -101,12 +101,12 @@ def _unknown(kind: type, name: str, at: str) -> Iterator[Problem]:
     known = {each for each, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD}
     if len(known) == len(parameters):
         if name not in known:
-            yield Problem(f"{at}.{name}", f"{kind.__name__} has no such parameter{near(name, known)}")
+            yield Problem(f"{at}.{name}", f"{kind.__name__} has no such parameter{suggest_or_list(name, known)}")
         return
     with contextlib.suppress(Exception):  # a foreign constructor may raise anything
         known |= set(kind().get_params(deep=False))
     # xgboost and lightgbm take any name: only a near one is a mistake
-    if name not in known and (close := nearest(name, known)):
+    if name not in known and (close := suggest(name, known)):
         yield Problem(f"{at}.{name}", f"{kind.__name__} has no such parameter{close}")
 
 
@@ -122,8 +122,8 @@ def _value(kind: type, name: str, value: Any, at: str) -> Iterator[Problem]:
         return
     texts = [str(constraint) for constraint in allowed if not constraint.hidden]
     choices = [name for text in texts if text.startswith("a str among") for name in _names(text)]
-    close = nearest(value, choices) if isinstance(value, str) else ""
-    yield Problem(f"{at}.{name}", f"should be {_spoken(texts)}{got(value)}{close}")
+    close = suggest(value, choices) if isinstance(value, str) else ""
+    yield Problem(f"{at}.{name}", f"should be {_spoken(texts)}{format_input(value)}{close}")
 
 
 def _names(quoted: str) -> list[str]:
@@ -193,11 +193,11 @@ def _search(search: SearchSpec, kind: type | None) -> Iterator[Problem]:
         yield from error.problems
     else:
         if not (isinstance(found, type) and issubclass(found, BaseSearchCV)):
-            text = f"should name a search estimator such as 'orchestrator.search.SharedGridSearchCV', got {shown(search.target)}"
+            text = f"should name a search estimator such as 'orchestrator.search.SharedGridSearchCV', got {format_value(search.target)}"
             yield Problem("search._target_", text)
         else:
             yield from _search_options(found, search)
-            if halves(search):
+            if is_halving(search.target):
                 yield from _rounds(search, kind)
     if module := missing(search.backend):
         yield Problem(
@@ -206,16 +206,7 @@ def _search(search: SearchSpec, kind: type | None) -> Iterator[Problem]:
     known = set(get_scorer_names())
     for name in search.scoring:
         if name not in known:
-            yield Problem("search.scoring", f"scikit-learn has no scorer '{name}'{near(name, known)}")
-
-
-def halves(search: SearchSpec) -> bool:
-    """Whether the worse candidates are left behind after each round, so that nobody knows the fits beforehand."""
-    from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # scikit-learn's way in
-    from sklearn.model_selection import HalvingGridSearchCV, HalvingRandomSearchCV
-
-    found = locate(search.target, "search._target_")
-    return isinstance(found, type) and issubclass(found, (HalvingGridSearchCV, HalvingRandomSearchCV))
+            yield Problem("search.scoring", f"scikit-learn has no scorer '{name}'{suggest_or_list(name, known)}")
 
 
 def _rounds(search: SearchSpec, estimator: type | None) -> Iterator[Problem]:
@@ -226,8 +217,8 @@ def _rounds(search: SearchSpec, estimator: type | None) -> Iterator[Problem]:
     if resource != ROWS and estimator is not None:
         known = parameters_of(estimator)
         if resource not in known:
-            text = f"should be {ROWS} or a parameter of {estimator.__name__}, got {shown(resource)}"
-            yield Problem("search.resource", f"{text}{nearest(resource, known)}")
+            text = f"should be {ROWS} or a parameter of {estimator.__name__}, got {format_value(resource)}"
+            yield Problem("search.resource", f"{text}{suggest(resource, known)}")
 
 
 def _search_options(found: type, search: SearchSpec) -> Iterator[Problem]:
@@ -236,7 +227,7 @@ def _search_options(found: type, search: SearchSpec) -> Iterator[Problem]:
             yield Problem(f"search.{name}", f"is decided by {DECIDED[name]}")
         elif name not in (known := parameters_of(found)):
             places = {*known, *type(search).model_fields} - {*DECIDED, "target"}
-            yield Problem(f"search.{name}", f"{found.__name__} has no such parameter{near(name, places)}")
+            yield Problem(f"search.{name}", f"{found.__name__} has no such parameter{suggest_or_list(name, places)}")
         else:
             yield from _value(found, name, value, "search")
 

@@ -18,7 +18,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 
 from orchestrator.errors import Problem
-from orchestrator.spec.messages import near
+from orchestrator.spec.messages import suggest_or_list
 from orchestrator.spec.run_spec import ROOT
 
 CONF = ROOT / "conf"
@@ -26,7 +26,7 @@ HYDRA = "1.3"  # the version whose behaviour is asked for, here and in run.py
 SWEEP = ("-m", "--multirun")
 
 
-def lenient(arguments: Sequence[str]) -> tuple[list[str], list[Problem]]:
+def parse_leniently(arguments: Sequence[str]) -> tuple[list[str], list[Problem]]:
     """Arguments that Hydra lets in, and what is wrong with those that are left out."""
     version.setbase(HYDRA)
     arguments = ["verbose=true" if argument == "-v" else argument for argument in arguments]
@@ -109,7 +109,7 @@ def _unknown_options(override: Override, roots: Sequence[Path]) -> Iterator[Prob
     if not any((root / group).is_dir() for root in roots):
         if "/" in group:
             groups = {str(path.relative_to(root)) for root in roots for path in root.rglob("*") if path.is_dir()}
-            yield Problem(group, f"there is no such group{near(group, groups)}")
+            yield Problem(group, f"there is no such group{suggest_or_list(group, groups)}")
         return
     known = {path.stem for root in roots for path in (root / group).glob("*.yaml")}
     options = list(_options(override))
@@ -117,7 +117,7 @@ def _unknown_options(override: Override, roots: Sequence[Path]) -> Iterator[Prob
         yield Problem(group, "optuna leads a sweep and can be none of its jobs: write -m search=optuna alone")
     for option in options:
         if not any((root / group / f"{option.removesuffix('.yaml')}.yaml").exists() for root in roots):
-            yield Problem(group, f"there is no option '{option}'{near(option, known)}")
+            yield Problem(group, f"there is no option '{option}'{suggest_or_list(option, known)}")
 
 
 def _options(override: Override) -> Iterator[str]:
@@ -153,7 +153,7 @@ def _package_folders(name: str) -> list[Path]:
     return [Path(place) for place in (spec.submodule_search_locations if spec else None) or ()]
 
 
-def prepared(arguments: Sequence[str], scratch: str) -> tuple[list[str], bool]:
+def build_argv(arguments: Sequence[str], scratch: str) -> tuple[list[str], bool]:
     """The arguments as Hydra is to get them, and whether a sweep's deployment was left out.
 
     Jobs of a sweep would replace each other's service, so a sweep deploys nothing unless it says where. ``scratch`` is

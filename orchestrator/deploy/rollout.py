@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from orchestrator.artifacts import Endpoint, ModelVersion
 from orchestrator.deploy.target import Target
 from orchestrator.errors import DeployError
-from orchestrator.progress import waiting
+from orchestrator.progress import heartbeat
 
 LOCK_SECONDS = 3600  # several commands may wait, each for one that builds an image
 POLL_SECONDS = 0.05
@@ -81,7 +81,7 @@ class Rollout:
             DeployError: another one does not end.
         """
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with waiting(note, f"waiting for {self._who()}"):
+        with heartbeat(note, f"waiting for {self._who()}"):
             try:
                 self._lock.acquire(timeout=LOCK_SECONDS, poll_interval=POLL_SECONDS)
             except Timeout:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.caching.cache import CheckpointDir, Parts, digest, has_parts, parts_of, purity
-from orchestrator.caching.fingerprints import origin_of, sources_in, versions_of
+from orchestrator.caching.cache import CheckpointDir, Parts, cache_policy, digest, has_parts, parts_of
+from orchestrator.caching.fingerprints import code_fingerprint, package_digests, versions_of
 from orchestrator.errors import PlanError
 from orchestrator.events import Progress
 
@@ -102,7 +102,7 @@ def _sources(steps: Sequence[Step], given: Given) -> list[str]:
 
 def _impure(steps: Sequence[Step], given: Given) -> list[str]:
     """Every input of a pure stage that may differ from one run to the next without anybody knowing."""
-    effects = {step.gives: step.name for step in steps if purity(step.stage) is None}
+    effects = {step.gives: step.name for step in steps if cache_policy(step.stage) is None}
     values = {kind for kind, value in given.items() if not has_parts(value)}
     return [
         f"stages.{step.name}: is marked as pure and takes {label(kind)}, which "
@@ -112,7 +112,7 @@ def _impure(steps: Sequence[Step], given: Given) -> list[str]:
             else "is no plain value"
         )
         for step in steps
-        if purity(step.stage) is not None
+        if cache_policy(step.stage) is not None
         for kind in step.takes.values()
         if kind in effects or kind in values
     ]
@@ -136,7 +136,7 @@ class Key:
     keep: bool
 
 
-def keys_of(steps: Sequence[Step], given: Given) -> Mapping[str, Key]:
+def cache_keys(steps: Sequence[Step], given: Given) -> Mapping[str, Key]:
     """The key of every pure step, by its name; all are known before anything runs.
 
     A key is made of the stage, its code, the versions it names, the seeds it takes and the keys of what it takes.
@@ -144,12 +144,12 @@ def keys_of(steps: Sequence[Step], given: Given) -> Mapping[str, Key]:
     keys: dict[str, Key] = {}
     sources = {step.gives: step.name for step in steps}
     for step in steps:
-        how = purity(step.stage)
+        how = cache_policy(step.stage)
         if how is None:
             continue
         parts = {**_identity(step), **versions_of(how.versions)}
         for package in how.packages:
-            parts |= sources_in(package)
+            parts |= package_digests(package)
         before = {}
         for name, kind in step.takes.items():
             if kind in given:
@@ -170,7 +170,7 @@ def _identity(step: Step) -> Parts:
     return {
         f"stages.{step.name}": f"{kind.__module__}.{kind.__qualname__}",
         **{f"stages.{step.name}.{name}": repr(value) for name, value in options.items()},
-        **origin_of(kind.__module__),
+        **code_fingerprint(kind.__module__),
     }
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.caching.cache import Cache, CheckpointDir, CorruptEntryError, Entry
-from orchestrator.engine.planner import OF_THE_RUN, Given, Key, Stages, Step, keys_of, label, plan
+from orchestrator.engine.planner import OF_THE_RUN, Given, Key, Step, cache_keys, label
 from orchestrator.events import (
     Event,
     Observer,
@@ -28,8 +28,6 @@ from orchestrator.events import (
     StepPlan,
     StepStarted,
 )
-
-__all__ = ["Artifacts", "Given", "Stages", "Step", "StepDecision", "label", "plan", "prepare", "run"]
 
 EVERY_TIME = "every time"
 FIRST_TIME = "not in the cache yet"
@@ -45,18 +43,18 @@ class StepDecision:
     """
 
     step: Step
-    told: StepPlan
+    plan: StepPlan
     key: Key | None
     entry: Entry | None
     needed: bool
 
 
-def prepare(steps: Sequence[Step], given: Given, cache: Cache | None) -> tuple[StepDecision, ...]:
+def decide(steps: Sequence[Step], given: Given, cache: Cache | None) -> tuple[StepDecision, ...]:
     """Which steps are cached and why the others are not, without running or changing anything.
 
     A pure step that is not kept runs only if a step that runs takes its product.
     """
-    keys = keys_of(steps, given)
+    keys = cache_keys(steps, given)
     taken = {kind for step in steps for kind in step.takes.values()}
     takers: dict[Any, str] = {}  # the first step that runs and takes a product
     prepared = []
@@ -93,7 +91,7 @@ class Artifacts:
     """What a run has made, by type. A cached product that no step takes is loaded when it is first asked for."""
 
     def __init__(self, steps: Sequence[Step], given: Given, observers: Sequence[Observer], cache: Cache | None) -> None:
-        self.prepared = prepare(steps, given, cache)
+        self.prepared = decide(steps, given, cache)
         self._steps, self._given, self._observers, self._cache = steps, given, observers, cache
         self._values: dict[Any, Any] = dict(given)
         self._sources = {item.step.gives: item for item in self.prepared if item.step.gives is not None}
@@ -117,11 +115,11 @@ class Artifacts:
         if item.step.gives in self._values:  # another step asked for it
             return
         damage = self._load(item) if item.needed else ""
-        if damage or not item.told.cached:
-            self._execute(item, damage or item.told.why)
+        if damage or not item.plan.cached:
+            self._execute(item, damage or item.plan.why)
         else:
             self._note(item)
-            self.tell(StepFinished(item.told, time.perf_counter() - started))
+            self.notify(StepFinished(item.plan, time.perf_counter() - started))
 
     def _load(self, item: StepDecision) -> str:
         """Load what is kept of a step, if anything; the reason why it does not load."""
@@ -135,21 +133,21 @@ class Artifacts:
 
     def _execute(self, item: StepDecision, why: str) -> None:
         takes = item.step.takes
-        own = {Progress: Progress(self.tell), CheckpointDir: CheckpointDir(self._unfinished(item))}
+        own = {Progress: Progress(self.notify), CheckpointDir: CheckpointDir(self._unfinished(item))}
         arguments = {name: own[kind] if kind in own else self[kind] for name, kind in takes.items()}
-        told = replace(item.told, cached=False, why=why)
-        self.tell(StepStarted(told))
+        told = replace(item.plan, cached=False, why=why)
+        self.notify(StepStarted(told))
         started = time.perf_counter()
         try:
             product = item.step.stage(**arguments)
             seconds = time.perf_counter() - started
             told = replace(told, why="; ".join(filter(None, (why, self._keep(item, product)))))
         except BaseException as error:
-            self.tell(StepFailed(told, time.perf_counter() - started, error))
+            self.notify(StepFailed(told, time.perf_counter() - started, error))
             raise
         if item.step.gives is not None:
             self._values[item.step.gives] = product
-        self.tell(StepFinished(told, seconds, product))
+        self.notify(StepFinished(told, seconds, product))
 
     def _unfinished(self, item: StepDecision) -> Path | None:
         if item.key is None or not item.key.keep or self._cache is None:
@@ -161,7 +159,7 @@ class Artifacts:
         if item.key is None or not item.key.keep or self._cache is None:
             return ""
         try:
-            same = keys_of(self._steps, self._given)[item.step.name].digest == item.key.digest
+            same = cache_keys(self._steps, self._given)[item.step.name].digest == item.key.digest
             if same:
                 self._cache.save(item.step.name, item.key.digest, item.key.parts, product)
                 self._cache.used(item.step.name, item.key.parts)
@@ -177,7 +175,7 @@ class Artifacts:
         if self._cache is not None and item.entry is not None and item.key is not None:
             self._cache.used(item.step.name, item.key.parts)
 
-    def tell(self, event: Event) -> None:
+    def notify(self, event: Event) -> None:
         """Tell every observer, also after one that raised: the run ends with that error, if with no other."""
         failure: BaseException | None = None
         for observer in self._observers:
@@ -192,7 +190,7 @@ class Artifacts:
 
     def end(self, event: RunFinished) -> None:
         """Tell the end; nobody is told of what is made later because it is asked for."""
-        self.tell(event)
+        self.notify(event)
         self._observers = ()
 
 
@@ -206,7 +204,7 @@ def run(
     started = time.perf_counter()
     artifacts = Artifacts(steps, given, observers, cache)
     try:
-        artifacts.tell(RunStarted(tuple(item.told for item in artifacts.prepared)))
+        artifacts.notify(RunStarted(tuple(item.plan for item in artifacts.prepared)))
         for item in artifacts.prepared:
             artifacts.make(item)
     except BaseException as error:

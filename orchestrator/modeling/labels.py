@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.errors import Problem
-from orchestrator.spec.messages import near, shown
+from orchestrator.spec.messages import format_value, suggest_or_list
 
 MODEL = "model"  # the pipeline step that the estimator is; its parameters are searched as model__<name>
 BY_LABEL = {"class_weight", "class_weights", "sampling_strategy"}  # a mapping with labels for keys, or a list of such
@@ -41,7 +41,9 @@ def find_label(written: Any, labels: Sequence[Any]) -> Any:
         found = [label for label in labels if alike(written, label)]
         if len(found) == 1:
             return found[0]
-    raise UnknownLabelError(f"{shown(written)} is no label of the target{near(str(written), map(str, labels))}")
+    raise UnknownLabelError(
+        f"{format_value(written)} is no label of the target{suggest_or_list(str(written), map(str, labels))}"
+    )
 
 
 def _is_same(written: Any, label: Any) -> bool:
@@ -141,7 +143,7 @@ def _mapping(value: Mapping[Any, Any], one: Callable[[Any], Any]) -> dict[Any, A
     for written, below in value.items():
         key = one(written)
         if key in found:
-            raise UnknownLabelError(f"{shown(written)} and another key mean the same label")
+            raise UnknownLabelError(f"{format_value(written)} and another key mean the same label")
         found[key] = below
     return found
 

@@ -14,7 +14,7 @@ from encodings.aliases import aliases
 from pathlib import Path
 from typing import IO, Any, Literal, TextIO, TypeAlias
 
-from orchestrator.spec.messages import nearest
+from orchestrator.spec.messages import suggest
 
 Kind: TypeAlias = Literal["text", "parquet", "gzip", "bzip2", "xz", "zip", "excel", "zstd"]
 
@@ -97,7 +97,7 @@ def _encoding(path: Path, start: bytes, encoding: str) -> str:
     try:
         named = codecs.lookup(encoding).name
     except LookupError:
-        raise Unreadable("encoding", f"there is no encoding '{encoding}'{nearest(encoding, aliases)}") from None
+        raise Unreadable("encoding", f"there is no encoding '{encoding}'{suggest(encoding, aliases)}") from None
     marked = next((name for mark, name in _MARKS if start.startswith(mark)), None)
     if marked is not None:
         if not named.startswith(marked):

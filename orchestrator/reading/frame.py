@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.reading.files import Unreadable, opened
 from orchestrator.reading.header import Header, csv_header, parquet_header
 from orchestrator.reading.scan import ColumnScan, RowNumbers, scan
-from orchestrator.spec.messages import near, one_line
+from orchestrator.spec.messages import one_line, suggest_or_list
 from orchestrator.spec.run_spec import DataSpec
 from score.contract.cells import TableFormat
 
@@ -140,7 +140,7 @@ def _check_names(data: DataSpec, header: Header) -> None:
     for key, names in (("target", [data.target]), ("drop", data.drop), ("text_columns", data.text_columns)):
         for name in names:
             if header.meant(name) not in header.names:
-                raise Unreadable(key, f"{data.path.name} has no column '{name}'{near(name, header.names)}")
+                raise Unreadable(key, f"{data.path.name} has no column '{name}'{suggest_or_list(name, header.names)}")
 
 
 def _read_parquet(data: DataSpec) -> Table:

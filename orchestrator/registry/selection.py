@@ -35,7 +35,7 @@ def recalled(
         )
     choice = Choice(spec.model_name, there, tracker, target)
     version = choice.first(auto) if spec.version == "auto" else choice.named(spec.version)
-    if not version.package.is_whole():
+    if not version.package.is_intact():
         raise PackageError(
             f"package.model_name: {version.package.path} is not what was registered as '{version.name}'; make it again "
             "with stages=package"

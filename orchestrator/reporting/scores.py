@@ -7,19 +7,19 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from orchestrator.artifacts import Report, ScoreNotes, Split
+from orchestrator.artifacts import Report, ScoreContext, Split
 
 DIGITS = (2, 4)  # behind the point, at least and at most
 
 
-def notes_of(split: Split, metrics: Iterable[str]) -> ScoreNotes:
+def notes_of(split: Split, metrics: Iterable[str]) -> ScoreContext:
     """Return what the scores of a split's hold-out rows depend on besides the model."""
     if split.classes is None:
-        return ScoreNotes(len(split.y_test), dummy="mean")
+        return ScoreContext(len(split.y_test), dummy="mean")
     most_frequent = split.classes[int(split.y_train.mode()[0])]
     two = len(split.classes) == 2
     positive = str(split.classes[1]) if two else ""
-    return ScoreNotes(
+    return ScoreContext(
         len(split.y_test), positive, tuple(_of_positive(metrics)) if two else (), f"always {most_frequent}"
     )
 
@@ -88,7 +88,7 @@ def score_table(report: Report) -> Sequence[str]:
         return []
     rows = [["", f"hold-out ({notes.rows} rows)", "cross-validated", f"dummy ({notes.dummy})"]]
     for metric in metrics:
-        label = f"{metric} of {notes.positive}" if metric in notes.of_positive else metric
+        label = f"{metric} of {notes.positive}" if metric in notes.positive_metrics else metric
         rows.append([label, *(_cell(found, kind, metric, notes.rows) for kind in ("holdout", "mean_test", "dummy"))])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

@@ -10,6 +10,7 @@ import dataclasses
 import importlib
 import inspect
 import json
+import pkgutil
 import re
 import typing
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from typing import Any
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from orchestrator.errors import OrchestratorError, Problem, SpecError
-from orchestrator.spec.messages import describe, near, one_line, place, shown
+from orchestrator.spec.messages import describe_error, format_path, format_value, one_line, suggest_or_list
 
 NOT_A_PATH = "should be a dotted path such as 'package.module.Name'"
 
@@ -36,7 +37,7 @@ def locate(path: str, at: str) -> Any:
         SpecError: there is no such module, or nothing of that name in it (with the near name).
     """
     if not is_dotted(path):
-        raise SpecError([Problem(at, f"{NOT_A_PATH}, got {shown(path)}")])
+        raise SpecError([Problem(at, f"{NOT_A_PATH}, got {format_value(path)}")])
     parts = path.split(".")
     found: Any = None
     for position, part in enumerate(parts):
@@ -70,8 +71,9 @@ def _attribute(found: Any, part: str, owner: str, at: str) -> Any:
     try:
         return getattr(found, part)
     except AttributeError:
-        known = [name for name in dir(found) if not name.startswith("_")]
-        raise SpecError([Problem(at, f"{owner} has no '{part}'{near(part, known)}")]) from None
+        modules = [module.name for module in pkgutil.iter_modules(getattr(found, "__path__", ()))]
+        known = [name for name in {*dir(found), *modules} if not name.startswith("_")]
+        raise SpecError([Problem(at, f"{owner} has no '{part}'{suggest_or_list(part, known)}")]) from None
     except Exception as error:  # a package that imports its parts when they are asked for
         text = f"importing {owner}.{part} failed: {type(error).__name__}: {one_line(error)}"
         raise SpecError([Problem(at, text)]) from error
@@ -96,7 +98,9 @@ def component_problems(target: Any, options: Mapping[str, Any], at: str, kind: t
         if name in named:
             problems += value_problems(hints.get(name, Any), value, f"{at}.{name}")
         elif not open_ended:
-            problems.append(Problem(f"{at}.{name}", f"{target.__name__} has no such option{near(name, named)}"))
+            problems.append(
+                Problem(f"{at}.{name}", f"{target.__name__} has no such option{suggest_or_list(name, named)}")
+            )
     return problems + missing_problems(target, options, at, "option")
 
 
@@ -132,17 +136,17 @@ def value_problems(hint: Any, value: Any, at: str) -> list[Problem]:
         found = [dict(each) for each in error.errors(include_url=False)]
         if isinstance(value, Mapping) and all(_is_inside(each["loc"], value) for each in found):
             return [_keyed(each, at) for each in found]
-        return [Problem(at, describe(found[0]))]
+        return [Problem(at, describe_error(found[0]))]
     return []
 
 
 def _keyed(found: Mapping[str, Any], at: str) -> Problem:
     """One of pydantic's findings at its key below ``at``; a rule about several keys names the wrong one itself."""
-    text = describe(found)
+    text = describe_error(found)
     key, colon, rest = text.partition(": ")
     if found["type"] == "value_error" and colon and re.fullmatch(r"[\w.-]+", key):
-        return Problem(place(at, *found["loc"], key), rest)
-    return Problem(place(at, *found["loc"]), text)
+        return Problem(format_path(at, *found["loc"], key), rest)
+    return Problem(format_path(at, *found["loc"]), text)
 
 
 def _is_inside(path: Any, value: Any) -> bool:
@@ -161,17 +165,26 @@ def build(target: str, options: Mapping[str, Any], at: str, kind: type) -> Any:
     Raises:
         SpecError: every problem found; nothing has been called then.
     """
-    found = locate(target, f"{at}._target_")
-    problems = component_problems(found, options, at, kind)
+    located = locate(target, f"{at}._target_")
+    problems = component_problems(located, options, at, kind)
     if problems:
         raise SpecError(problems)
-    hints = _hints(found)
+    return construct(located, options, at)
+
+
+def construct(target: Any, options: Mapping[str, Any], at: str) -> Any:
+    """Make an object of a class in which :func:`component_problems` found nothing.
+
+    Raises:
+        SpecError: the constructor refuses the options.
+    """
+    hints = _hints(target)
     try:
-        return found(**{name: _as_hinted(hints.get(name, Any), value) for name, value in options.items()})
+        return target(**{name: _as_hinted(hints.get(name, Any), value) for name, value in options.items()})
     except OrchestratorError:
         raise
     except Exception as error:  # the options have the right types, and the class refuses them all the same
-        raise SpecError([Problem(at, f"{found.__name__} refuses these options: {one_line(error)}")]) from error
+        raise SpecError([Problem(at, f"{target.__name__} refuses these options: {one_line(error)}")]) from error
 
 
 def _as_hinted(hint: Any, value: Any) -> Any:

@@ -4,40 +4,52 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from orchestrator.errors import Problem
 
 LONGEST_LIST = 16  # known names that are listed where none is near
 
 
-def near(name: str, known: Iterable[str]) -> str:
+def suggest_or_list(name: str, known: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the closest known name, else the whole list when it is short."""
     options = sorted({str(option) for option in known})
-    if close := nearest(name, options):
+    if close := suggest(name, options):
         return close
     return f"; there are: {', '.join(options)}" if 0 < len(options) <= LONGEST_LIST else ""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def suggest(name: str, known: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the closest known name, or nothing."""
     spelled = {option.casefold(): option for option in known}
     close = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.6)
     return f"; did you mean '{spelled[close[0]]}'?" if close else ""
 
 
-def shown(value: Any) -> str:
+def missing_columns(at: str, file: str, wanted: Iterable[str], names: Sequence[str]) -> Iterator[Problem]:
+    """Yield a problem at ``at`` for each wanted column that a file with these names has not, or more than once."""
+    for name in wanted:
+        if (count := names.count(name)) != 1:
+            has = f"{count} columns" if count else "no column"
+            yield Problem(
+                at, f"{file} has {has} '{name}'{suggest_or_list(name, names) if not count else '; rename one'}"
+            )
+
+
+def format_value(value: Any) -> str:
     """A value as it would be typed, cut where it is long."""
     text = repr(value) if isinstance(value, str) else json.dumps(value, default=repr, ensure_ascii=False)
     return text if len(text) < 60 else f"{text[:57]}..."
 
 
-def got(value: Any) -> str:
-    """``", got 'x'"``, and how null is written where somebody tried to."""
+def format_input(value: Any) -> str:
+    """``", format_input 'x'"``, and how null is written where somebody tried to."""
     null = " (write null for none)" if value in ("None", "none", "NULL") else ""
-    return f", got {shown(value)}{null}"
+    return f", got {format_value(value)}{null}"
 
 
-def place(*path: str | int) -> str:
+def format_path(*path: str | int) -> str:
     """A path in the configuration as it is typed: ``data.drop[0]``. Parts in brackets are pydantic's, not people's."""
     text = ""
     for part in path:
@@ -79,7 +91,7 @@ _SHOULD_BE: Mapping[str, str] = {
 }
 
 
-def describe(found: Mapping[str, Any]) -> str:
+def describe_error(found: Mapping[str, Any]) -> str:
     """One of pydantic's findings: what should be there, and what is."""
     kind, context, value = found["type"], found.get("ctx", {}), found.get("input")
     if kind == "missing":
@@ -90,7 +102,7 @@ def describe(found: Mapping[str, Any]) -> str:
     if kind in _SHOULD_BE and context.get("min_length", 1) == 1:
         text = _SHOULD_BE[kind].format_map(context)
     if kind == "string_type" and isinstance(value, bool | int | float):
-        return f"{text}{got(value)}; write it in quotes"
+        return f"{text}{format_input(value)}; write it in quotes"
     if kind == "literal_error" and isinstance(value, str):
-        return f"{text}{got(value)}{nearest(value, context['expected'].split(chr(39))[1::2])}"
-    return f"{text}{got(value)}"
+        return f"{text}{format_input(value)}{suggest(value, context['expected'].split(chr(39))[1::2])}"
+    return f"{text}{format_input(value)}"

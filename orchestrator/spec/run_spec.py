@@ -33,11 +33,11 @@ from pydantic import (
     model_validator,
 )
 
-from orchestrator.caching.fingerprints import file_digest, origin_of
+from orchestrator.caching.fingerprints import code_fingerprint, file_digest
 from orchestrator.errors import Problem, SpecError
 from orchestrator.reading.rows import is_tabbed, separator_of
 from orchestrator.spec.components import NOT_A_PATH, is_dotted
-from orchestrator.spec.messages import describe, near, nearest, place, shown
+from orchestrator.spec.messages import describe_error, format_path, format_value, suggest, suggest_or_list
 from score.contract.cells import MISSING, TableFormat, missing_words
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +51,7 @@ def _matches(pattern: str, said: str) -> AfterValidator:
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
-            raise ValueError(f"should be {said}, got {shown(text)}")
+            raise ValueError(f"should be {said}, got {format_value(text)}")
         return text
 
     return AfterValidator(check)
@@ -59,7 +59,7 @@ def _matches(pattern: str, said: str) -> AfterValidator:
 
 def _dotted(path: Any) -> Any:
     if not isinstance(path, str) or not is_dotted(path):
-        raise ValueError(f"{NOT_A_PATH}, got {shown(path)}")
+        raise ValueError(f"{NOT_A_PATH}, got {format_value(path)}")
     return path
 
 
@@ -72,7 +72,7 @@ def _no_value_twice(values: tuple[Any, ...]) -> tuple[Any, ...]:
     seen: set[str] = set()
     for value in values:
         if (text := f"{type(value)} {value!r}") in seen:
-            raise ValueError(f"{shown(value)} stands twice")
+            raise ValueError(f"{format_value(value)} stands twice")
         seen.add(text)
     return values
 
@@ -149,16 +149,16 @@ def _entries(path: str, model: BaseModel, dumped: Mapping[str, Any]) -> Iterator
         at, value, text = f"{path}.{key}", getattr(model, name), dumped[key]
         below = value.items() if isinstance(value, Mapping) and value else [("", value)]
         for entry, each in below:
-            place = f"{at}.{entry}" if entry else at
+            format_path = f"{at}.{entry}" if entry else at
             written = text[entry] if entry else text
-            yield from _entries(place, each, written) if isinstance(each, BaseModel) else [(place, written)]
+            yield from _entries(format_path, each, written) if isinstance(each, BaseModel) else [(format_path, written)]
     for name in model.model_extra or {}:
         yield f"{path}.{name}", dumped[name]
 
 
 def _origins(*targets: str) -> dict[str, str]:
     """What decides what the classes named by dotted paths do: versions, or digests of local sources."""
-    return {k: v for target in targets for k, v in origin_of(target.rpartition(".")[0]).items()}
+    return {k: v for target in targets for k, v in code_fingerprint(target.rpartition(".")[0]).items()}
 
 
 @functools.lru_cache(maxsize=8)
@@ -248,14 +248,14 @@ class DataSpec(Section):
     @classmethod
     def _share(cls, share: Any) -> Any:
         if isinstance(share, int | float) and not 0 < share < 1:
-            raise ValueError(f"should be a share between 0 and 1, such as 0.2, got {shown(share)}")
+            raise ValueError(f"should be a share between 0 and 1, such as 0.2, got {format_value(share)}")
         return share
 
     @field_validator("positive")
     @classmethod
     def _label(cls, label: Any) -> Any:
         if not isinstance(label, str | int | float | None):
-            raise ValueError(f"should be one label of the target, got {shown(label)}")  # noqa: TRY004 - pydantic's way
+            raise ValueError(f"should be one label of the target, got {format_value(label)}")  # noqa: TRY004 - pydantic's way
         return label
 
     @field_validator("path")
@@ -379,7 +379,9 @@ class SearchSpec(Section):
     @model_validator(mode="after")
     def _refit_is_scored(self) -> SearchSpec:
         if self.refit not in self.scoring:
-            raise ValueError(f"refit: {self.refit!r} is not one of search.scoring{near(self.refit, self.scoring)}")
+            raise ValueError(
+                f"refit: {self.refit!r} is not one of search.scoring{suggest_or_list(self.refit, self.scoring)}"
+            )
         return self
 
 
@@ -389,8 +391,8 @@ WHICH = ("auto", "last", "champion", "live", "best")
 def _which(version: Any) -> Any:
     text = str(version) if isinstance(version, int) and not isinstance(version, bool) else version
     if not isinstance(text, str) or not (text in WHICH or re.fullmatch("[1-9][0-9]*", text)):
-        known = f"should be {', '.join(WHICH)} or the number of a version, got {shown(version)}"
-        raise ValueError(f"{known}{nearest(str(version), WHICH)}")
+        known = f"should be {', '.join(WHICH)} or the number of a version, got {format_value(version)}"
+        raise ValueError(f"{known}{suggest(str(version), WHICH)}")
     return text
 
 
@@ -472,13 +474,13 @@ class BatchSpec(Section):
         try:
             codecs.lookup(encoding or "utf-8")
         except LookupError:
-            raise ValueError(f"there is no encoding {shown(encoding)}; try utf-8 or latin-1") from None
+            raise ValueError(f"there is no encoding {format_value(encoding)}; try utf-8 or latin-1") from None
         return encoding
 
 
 def _table(path: Path, *endings: str) -> Path:
     if not path.name.lower().endswith(endings):
-        raise ValueError(f"should end in {' or '.join(endings)}, got {shown(path.name)}")
+        raise ValueError(f"should end in {' or '.join(endings)}, got {format_value(path.name)}")
     return path
 
 
@@ -595,12 +597,12 @@ def _problem(found: Mapping[str, Any]) -> Problem:
     path = found["loc"]
     if found["type"] == "extra_forbidden":
         known = [field.alias or name for name, field in _owner(path).model_fields.items()]
-        return Problem(place(*path), f"there is no such key{near(str(path[-1]), known)}")
-    text = describe(found)
+        return Problem(format_path(*path), f"there is no such key{suggest_or_list(str(path[-1]), known)}")
+    text = describe_error(found)
     key, colon, rest = text.partition(": ")
     if found["type"] == "value_error" and colon and re.fullmatch(r"[\w-]+", key):
-        return Problem(place(*path, key), rest)  # a rule about several keys says itself which of them is wrong
-    return Problem(place(*path), text)
+        return Problem(format_path(*path, key), rest)  # a rule about several keys says itself which of them is wrong
+    return Problem(format_path(*path), text)
 
 
 def _owner(path: tuple[str | int, ...]) -> type[BaseModel]:

@@ -13,12 +13,11 @@ from typing import Any
 from orchestrator.artifacts import BatchResult, ModelVersion
 from orchestrator.batch.checkpoints import Checkpoints
 from orchestrator.batch.tables import Chunk, Columns, CsvSink, CsvSource, ParquetSink, Sink, Source, source_of
-from orchestrator.config.data_file_checks import lacking
 from orchestrator.errors import DataError, PackageError
 from orchestrator.events import Progress
 from orchestrator.reading.files import Unreadable
 from orchestrator.reading.header import other_separator
-from orchestrator.spec.messages import one_line
+from orchestrator.spec.messages import missing_columns, one_line
 from orchestrator.spec.run_spec import BatchSpec
 from score.contract.cells import TableFormat
 from score.payload.errors import BadRequest, Problem
@@ -88,7 +87,7 @@ class _Table:
             text = f"{spec.input.name} seems to be separated by {other}, not by {separator!r}"
             raise DataError(f"batch.separator: {text}")
         for at, wanted in (("batch.input", taken), ("batch.keep", self._kept)):
-            for problem in lacking(at, spec.input.name, wanted, names):
+            for problem in missing_columns(at, spec.input.name, wanted, names):
                 raise DataError(str(problem))
         classes = scorer.contract.classes or ()
         self._added = [PREDICTION, *(f"probability_{label}" for label in classes if scorer.probable)]

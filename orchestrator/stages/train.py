@@ -14,9 +14,9 @@ from typing import Any
 
 from orchestrator.artifacts import Candidate, Evaluation, Report, Search, Split, Trained, format_params
 from orchestrator.caching.cache import CheckpointDir, cached, pure
-from orchestrator.config.estimator_checks import ROWS, halves
 from orchestrator.errors import OrchestratorError, TrainError
 from orchestrator.events import Progress
+from orchestrator.modeling.halving import ROWS, is_halving
 from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search, speaks_of_labels
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.components import locate
@@ -48,7 +48,7 @@ def assemble(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec) -
     candidates = search.candidates(len(ParameterGrid(grid)))
     if "n_iter" in options:
         options["n_iter"] = candidates  # scikit-learn warns of more than there are
-    halving = halves(search)
+    halving = is_halving(search.target)
     scoring = {"scoring": list(search.scoring), "refit": search.refit}
     if halving:
         scoring = {"scoring": search.refit}  # it knows one metric only
@@ -281,6 +281,6 @@ def report(
         candidates=trained.candidates,
         figures=evaluation.figures,
         config=provenance.config,
-        trained=trained.finished,
+        trained_at=trained.finished_at,
         notes=evaluation.notes,
     )

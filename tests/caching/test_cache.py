@@ -20,8 +20,16 @@ import pytest
 from orchestrator.artifacts import Package, Split, Trained
 from orchestrator.caching import fingerprints
 from orchestrator.caching.cache import Cache, CorruptEntryError, digest, has_parts, parts_of
-from orchestrator.caching.fingerprints import imported_names, is_installed, origin_of, source_of, sources_in
+from orchestrator.caching.fingerprints import (
+    code_fingerprint,
+    imported_names,
+    is_installed,
+    package_digests,
+    source_digests,
+)
 from orchestrator.config.compose import compose
+from orchestrator.config.composed import Composed
+from orchestrator.config.validate import validate
 from orchestrator.engine.runner import Artifacts
 from orchestrator.events import Event, StepFinished
 from orchestrator.pipeline import bind, execute
@@ -239,13 +247,13 @@ def test_odd_imports_are_found() -> None:
 
 
 def test_the_source_of_a_module_is_all_that_it_imports_of_ours(outside: Path) -> None:
-    found = source_of("acme_pack.steps")
+    found = source_digests("acme_pack.steps")
     assert [name.removeprefix("code ") for name in found] == [
         *("acme_bare.very.deep", "acme_common", "acme_pack", "acme_pack.steps"),
     ]
-    assert source_of("acme_pack.steps.Step") == found  # a class's dotted path
-    assert origin_of("acme_pack.steps") == found
-    assert [name.removeprefix("code ") for name in sources_in("acme_pack")] == [
+    assert source_digests("acme_pack.steps.Step") == found  # a class's dotted path
+    assert code_fingerprint("acme_pack.steps") == found
+    assert [name.removeprefix("code ") for name in package_digests("acme_pack")] == [
         *("acme_pack", "acme_pack.other", "acme_bare.very.deep", "acme_common", "acme_pack.steps"),
     ]
     assert not is_installed("acme_bare")
@@ -258,22 +266,22 @@ def test_the_source_of_a_module_is_all_that_it_imports_of_ours(outside: Path) ->
 
 
 def test_the_origin_of_an_installed_module_is_its_distributions_version() -> None:
-    assert set(origin_of("sklearn.ensemble._forest")) == {"python", "scikit-learn"}
-    assert set(origin_of("yaml.loader")) == {"python", "PyYAML"}  # of another name than its module
-    assert set(origin_of("json.decoder")) == {"python"}
+    assert set(code_fingerprint("sklearn.ensemble._forest")) == {"python", "scikit-learn"}
+    assert set(code_fingerprint("yaml.loader")) == {"python", "PyYAML"}  # of another name than its module
+    assert set(code_fingerprint("json.decoder")) == {"python"}
 
 
 def test_a_source_that_is_edited_while_the_process_runs_matches_nothing(outside: Path) -> None:
-    before = source_of("acme_common")
-    assert source_of("acme_common") == before
+    before = source_digests("acme_common")
+    assert source_digests("acme_common") == before
     (outside / "acme_common.py").write_text("value = 2")  # which of the two is loaded, nobody knows
-    assert source_of("acme_common") != source_of("acme_common") != before
+    assert source_digests("acme_common") != source_digests("acme_common") != before
     (outside / "acme_common.py").unlink()
-    assert source_of("acme_common") != source_of("acme_common") != before
+    assert source_digests("acme_common") != source_digests("acme_common") != before
 
 
 def test_code_without_a_source_matches_nothing() -> None:
-    assert source_of("a_notebooks_cell") != source_of("a_notebooks_cell")
+    assert source_digests("a_notebooks_cell") != source_digests("a_notebooks_cell")
 
 
 # --- the real stages
@@ -285,7 +293,7 @@ class Run:
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
 
-    def config(self, *overrides: str) -> dict[str, Any]:
+    def config(self, *overrides: str) -> Composed:
         return compose(*SMALL, f"state_dir={self.state_dir}", *overrides)
 
     def __call__(self, *overrides: str) -> dict[str, str]:
@@ -300,10 +308,7 @@ class Run:
 
     def preview(self, *overrides: str) -> dict[str, str]:
         """The same of a run that is not started."""
-        from orchestrator.config.validate import check
-
-        config = self.config(*overrides)
-        told = [item.told for item in bind(check(config), config).preview()]
+        told = [item.plan for item in bind(validate(self.config(*overrides))).preview()]
         return {step.name: step.why for step in told if not step.cached}
 
 
@@ -434,7 +439,7 @@ def test_a_damaged_package_is_built_again_alike_without_training(tmp_path: Path,
         shutil.rmtree(first.path)
     second, ran = packaged(run)
     assert second == first
-    assert second.is_whole()
+    assert second.is_intact()
     assert ran["package"].startswith("its cache entry is damaged: ")
     assert not {"train", "evaluate", "report"} & set(ran)
     assert [path.name for path in first.path.parent.iterdir()] == [first.path.name]  # nothing temporary is left
@@ -442,9 +447,7 @@ def test_a_damaged_package_is_built_again_alike_without_training(tmp_path: Path,
 
 FINGERPRINT = """
 import sys
-from orchestrator.config.compose import compose
-from orchestrator.artifacts import Package
-from orchestrator.pipeline import execute
+from orchestrator import Package, compose, execute
 print(execute(compose(*sys.argv[1:]))[Package].fingerprint)
 """
 
@@ -474,11 +477,11 @@ def test_the_fingerprint_is_the_same_in_every_process(tmp_path: Path, kept: Path
 
 PREVIEW = """
 import json, sys
-from orchestrator.config.validate import check
-from orchestrator.config.compose import compose
+from orchestrator import compose
+from orchestrator.config.validate import validate
 from orchestrator.pipeline import bind
-config = compose(*sys.argv[1:])
-print(json.dumps({item.step.name: item.told.why for item in bind(check(config), config).preview() if not item.told.cached}))
+run = bind(validate(compose(*sys.argv[1:])))
+print(json.dumps({item.step.name: item.plan.why for item in run.preview() if not item.plan.cached}))
 """
 
 

@@ -51,5 +51,5 @@ def test_what_is_typed_goes_before_the_grid() -> None:
 
 def test_a_job_is_a_training_with_the_folds_and_metrics_of_a_grid_search() -> None:
     optuna, grid = compose("search=optuna", "model.param_grid.max_depth=7"), compose("model.param_grid.max_depth=[7]")
-    assert optuna["search"] == grid["search"]
-    assert optuna["stages"] == compose("stages=train")["stages"]
+    assert optuna.values["search"] == grid.values["search"]
+    assert optuna.values["stages"] == compose("stages=train").values["stages"]

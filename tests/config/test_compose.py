@@ -18,8 +18,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.version import getbase as hydra_version
 from omegaconf import OmegaConf
 
-from orchestrator.config.compose import compose, plain
-from orchestrator.config.overrides import CONF, lenient, prepared
+from orchestrator.config.compose import compose, to_composed
+from orchestrator.config.overrides import CONF, build_argv, parse_leniently
 from orchestrator.errors import SpecError
 from orchestrator.spec.run_spec import ROOT
 
@@ -56,11 +56,11 @@ def at(config: Any, path: str) -> Any:
     ],
 )
 def test_what_hydra_is_given(typed: str, passed: str) -> None:
-    assert lenient([typed]) == ([passed], [])
+    assert parse_leniently([typed]) == ([passed], [])
 
 
 def test_what_hydra_cannot_read_is_told_with_the_quotes_it_needs() -> None:
-    passed, problems = lenient(["data.target=a=(b", "data.path='x", "+model.params={a: [1}", "seed=1"])
+    passed, problems = parse_leniently(["data.target=a=(b", "data.path='x", "+model.params={a: [1}", "seed=1"])
     assert passed == ["++seed=1"]
     assert [problem.at for problem in problems] == ["data.target", "data.path", "model.params"]
     assert problems[0].message.endswith("""put other text in quotes: 'data.target="..."'""")
@@ -71,7 +71,7 @@ def test_what_hydra_cannot_read_is_told_with_the_quotes_it_needs() -> None:
     ["käufer.csv", "a=b", "x (1).csv", "a & b", "O'Hara", 'say "no"', "end\\", 'ö\\"', "~/x", "日本", ";", "a{1}"],
 )
 def test_text_that_hydra_cannot_read_is_quoted(text: str) -> None:
-    passed, problems = lenient([f"data.target={text}"])
+    passed, problems = parse_leniently([f"data.target={text}"])
     assert problems == []
     assert OverridesParser.create().parse_override(passed[0]).value() == text
 
@@ -79,7 +79,7 @@ def test_text_that_hydra_cannot_read_is_quoted(text: str) -> None:
 def test_the_path_of_a_file_with_a_comma_is_no_sweep(tmp_path: Path) -> None:
     file = tmp_path / "a,b.csv"
     file.touch()
-    assert lenient([f"data.path={file}", f"data.target={file}.x"])[0] == [
+    assert parse_leniently([f"data.path={file}", f"data.target={file}.x"])[0] == [
         f'++data.path="{file}"',
         f"++data.target={file}.x",
     ]
@@ -87,7 +87,7 @@ def test_the_path_of_a_file_with_a_comma_is_no_sweep(tmp_path: Path) -> None:
 
 def test_what_belongs_to_a_flag_is_left_alone() -> None:
     typed = ["--cfg", "job", "-p", "model", "seed=1"]
-    assert lenient(typed) == ([*typed[:-1], "++seed=1"], [])
+    assert parse_leniently(typed) == ([*typed[:-1], "++seed=1"], [])
 
 
 @pytest.mark.parametrize(
@@ -114,23 +114,23 @@ def test_what_belongs_to_a_flag_is_left_alone() -> None:
     ],
 )
 def test_what_comes_of_it(typed: str, path: str, value: object) -> None:
-    assert at(compose(typed), path) == value
+    assert at(compose(typed).values, path) == value
 
 
 def test_the_state_is_absolute_wherever_it_is_named() -> None:
-    config = compose("state_dir=there")
+    config = compose("state_dir=there").values
     assert config["state_dir"] == str(ROOT / "there")
     assert at(config, "tracking.tracking_uri") == f"sqlite:///{ROOT}/there/mlflow.db"
     assert at(config, "deploy.state_dir") == str(ROOT / "there")
 
 
 def test_it_is_plain_data() -> None:
-    config = compose()
+    config = compose().values
     assert yaml.safe_load(yaml.safe_dump(dict(config))) == config
 
 
 def test_what_is_missing_is_left_out() -> None:
-    assert "target" not in compose("data=csv", "data.path=x.csv")["data"]
+    assert "target" not in compose("data=csv", "data.path=x.csv").values["data"]
 
 
 def test_options_that_do_not_exist_are_told_with_every_other_mistake() -> None:
@@ -141,28 +141,29 @@ def test_options_that_do_not_exist_are_told_with_every_other_mistake() -> None:
 
 def test_values_are_set_where_they_have_a_place() -> None:
     config = OmegaConf.create({"tracking": {"sweep_id": None}, "other": 1})
-    assert plain(config, tracking__sweep_id="s", tracking__more="x", nowhere__key="x") == {
+    settings = {"tracking.sweep_id": "s", "tracking.more": "x", "nowhere.key": "x"}
+    assert to_composed(config, settings=settings).values == {
         "tracking": {"sweep_id": "s"},
         "other": 1,
     }
 
 
 def test_sources_say_what_a_value_was_made_from() -> None:
-    config = plain(OmegaConf.create({"a": 1, "b": "${a}x", "c": {"d": ["${b}", 2]}, "e": "${nowhere}"}))
-    assert config == {"a": 1, "b": "1x", "c": {"d": ["1x", 2]}}
+    config = to_composed(OmegaConf.create({"a": 1, "b": "${a}x", "c": {"d": ["${b}", 2]}, "e": "${nowhere}"}))
+    assert config.values == {"a": 1, "b": "1x", "c": {"d": ["1x", 2]}}
     assert config.sources == {"b": {"a"}, "c.d[0]": {"a", "b"}, "e": {"nowhere"}}
     assert [problem.at for problem in config.problems] == ["e"]
 
 
 def test_values_that_refer_to_each_other_in_a_circle_are_told() -> None:
-    config = plain(OmegaConf.create({"a": "${b}", "b": "${a}", "c": 1}))
-    assert config == {"c": 1}
+    config = to_composed(OmegaConf.create({"a": "${b}", "b": "${a}", "c": 1}))
+    assert config.values == {"c": 1}
     assert {problem.at for problem in config.problems} == {"a", "b"}
 
 
 def test_environment_variables_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://there:1")
-    assert at(compose("tracking=server"), "tracking.tracking_uri") == "http://there:1"
+    assert at(compose("tracking=server").values, "tracking.tracking_uri") == "http://there:1"
 
 
 @pytest.fixture
@@ -183,40 +184,42 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_options_of_an_outside_package_are_known(form: str, outside: Path) -> None:
     path = f"hydra.searchpath={form.replace('{conf}', str(outside))}"
-    assert lenient([path, "model=mine"]) == ([path, "model=mine"], [])
-    assert lenient([path, "model=min"])[1][0].message == "there is no option 'min'; did you mean 'mine'?"
-    assert at(compose(path, "model=mine"), "model.estimator").endswith("RandomForestClassifier")
+    assert parse_leniently([path, "model=mine"]) == ([path, "model=mine"], [])
+    assert parse_leniently([path, "model=min"])[1][0].message == "there is no option 'min'; did you mean 'mine'?"
+    assert at(compose(path, "model=mine").values, "model.estimator").endswith("RandomForestClassifier")
 
 
 def test_a_search_path_that_is_not_there_is_told(tmp_path: Path) -> None:
-    passed, problems = lenient([f"hydra.searchpath=[pkg://nowhere.conf,pkg://nowhere,file://{tmp_path}/nowhere]"])
+    passed, problems = parse_leniently(
+        [f"hydra.searchpath=[pkg://nowhere.conf,pkg://nowhere,file://{tmp_path}/nowhere]"]
+    )
     assert passed == []
     assert [problem.at for problem in problems] == ["hydra.searchpath"] * 3
 
 
 def test_a_sweep_that_does_not_say_where_deploys_nothing() -> None:
-    assert prepared(["++seed=1,2", "-m"], "/scratch") == (["-m", "++seed=1,2", "deploy=none"], True)
-    assert prepared(["-m", "deploy=local"], "/scratch") == (["-m", "deploy=local"], False)
-    assert prepared(["--multirun", "stages=train"], "/scratch") == (["--multirun", "stages=train"], False)
-    assert prepared(["++seed=1"], "/scratch") == (["++seed=1"], False)
+    assert build_argv(["++seed=1,2", "-m"], "/scratch") == (["-m", "++seed=1,2", "deploy=none"], True)
+    assert build_argv(["-m", "deploy=local"], "/scratch") == (["-m", "deploy=local"], False)
+    assert build_argv(["--multirun", "stages=train"], "/scratch") == (["--multirun", "stages=train"], False)
+    assert build_argv(["++seed=1"], "/scratch") == (["++seed=1"], False)
 
 
 def test_a_dry_run_leaves_its_run_folder_in_the_scratch() -> None:
-    arguments, _ = prepared(["++dry_run=true"], "/scratch")
+    arguments, _ = build_argv(["++dry_run=true"], "/scratch")
     assert {"hydra.run.dir=/scratch", "hydra.sweep.dir=/scratch", "hydra.output_subdir=null"} <= {*arguments}
 
 
 def test_the_text_of_a_configuration_keeps_what_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://secret.example")
     config = compose("tracking=server")
-    assert config["tracking"]["tracking_uri"] == "http://secret.example"
+    assert config.values["tracking"]["tracking_uri"] == "http://secret.example"
     assert "secret.example" not in config.text
     assert "oc.env:MLFLOW_TRACKING_URI" in config.text
 
 
 def test_threads_compose_at_once() -> None:
     with ThreadPoolExecutor(8) as pool:
-        seeds = [config["seed"] for config in pool.map(lambda seed: compose(f"seed={seed}"), range(16))]
+        seeds = [config.values["seed"] for config in pool.map(lambda seed: compose(f"seed={seed}"), range(16))]
     assert seeds == list(range(16))
 
 
@@ -235,6 +238,6 @@ def test_a_hydra_of_the_program_is_left_alone(tmp_path: Path, typed: str) -> Non
 
 def test_an_asyncio_program_composes() -> None:
     async def main() -> object:
-        return compose("seed=3")["seed"]
+        return compose("seed=3").values["seed"]
 
     assert asyncio.run(main()) == 3

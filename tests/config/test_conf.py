@@ -136,27 +136,28 @@ def test_a_file_says_what_it_is(file: Path) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_model_picks_its_own_grid(model: str) -> None:
-    spec = RunSpec.parse(compose(f"model={model}"))
+    spec = RunSpec.parse(compose(f"model={model}").values)
     assert (
-        spec.model.param_grid == RunSpec.parse(compose(f"model={model}", f"model/param_grid={model}")).model.param_grid
+        spec.model.param_grid
+        == RunSpec.parse(compose(f"model={model}", f"model/param_grid={model}").values).model.param_grid
     )
     assert spec.model.param_grid
 
 
 def test_the_article_is_an_experiment() -> None:
-    spec = RunSpec.parse(compose("experiment=article"))
+    spec = RunSpec.parse(compose("experiment=article").values)
     assert (spec.data.test_size, spec.data.stratify) == (0.25, False)
     assert dict(spec.model.param_grid) == {"n_estimators": (10, 20, 30), "max_depth": (2, 7, 10)}
     assert spec.search.refit in spec.search.scoring
 
 
 def test_no_target_means_that_nothing_is_deployed() -> None:
-    stages = RunSpec.parse(compose("deploy=none")).stages
+    stages = RunSpec.parse(compose("deploy=none").values).stages
     assert [name for name, stage in stages.items() if stage is None] == ["deploy", "probe", "promote"]
 
 
 def test_the_seed_reaches_the_estimator_and_the_name_reaches_model_and_service() -> None:
-    spec = RunSpec.parse(compose("seed=7", "name=mine"))
+    spec = RunSpec.parse(compose("seed=7", "name=mine").values)
     assert spec.model.params["random_state"] == 7
     assert spec.package.model_name == "mine_model"
     assert spec.deploy.options["service_name"] == "mine-prediction-service"

@@ -9,13 +9,15 @@ import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import pytest
 
-from orchestrator.config import compose, validate
+from orchestrator import compose
+from orchestrator.config.composed import Composed
 from orchestrator.config.overrides import CONF
+from orchestrator.config.validate import validate
 from orchestrator.errors import Problem, SpecError
 from tests.command import Desk, desk
 from tests.found import found
@@ -502,7 +504,7 @@ def tmp(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of conf/ to make mistakes in."""
     copy = shutil.copytree(CONF, tmp_path / "conf")
-    monkeypatch.setattr(compose, "CONF", copy)
+    monkeypatch.setattr("orchestrator.config.compose.CONF", copy)
     return copy
 
 
@@ -647,10 +649,10 @@ def test_a_dry_run_remembers_nothing(tmp_path: Path) -> None:
 
 
 def test_check_gives_the_spec_or_every_problem(tmp_path: Path) -> None:
-    config: dict[str, Any] = dict(compose.compose(f"state_dir={tmp_path}", "stages=status"))
-    assert validate.check(config).seed == 0
+    config = compose(f"state_dir={tmp_path}", "stages=status")
+    assert validate(config).spec.seed == 0
     with pytest.raises(SpecError) as caught:
-        validate.check({**config, "seed": -1, "name": ""})
+        validate(Composed(dict(config.values) | {"seed": -1, "name": ""}))
     assert {problem.at for problem in caught.value.problems} >= {"seed", "name"}
 
 

@@ -57,7 +57,7 @@ def test_any_name_works_for_any_stages(name: str, stages: str, tmp_path: Path) -
 @pytest.mark.parametrize("target", ["local", "docker", "aci", "managed"])
 def test_every_target_gets_the_valid_name_and_it_is_told(target: str) -> None:
     config = compose("name=customer_churn", f"deploy={target}")
-    assert config["deploy"]["service_name"] == "customer-churn-prediction-3f2b03"
+    assert config.values["deploy"]["service_name"] == "customer-churn-prediction-3f2b03"
     assert config.notes == [
         (
             "deploy.service_name: 'customer_churn-prediction-service' is no valid name of a service; it is called "

@@ -23,7 +23,7 @@ CLOUD = ("aci", "managed")
 
 
 def target(kind: str, state_dir: Path, *overrides: str) -> ImageBuilder:
-    spec = RunSpec.parse(compose(f"deploy={kind}", f"state_dir={state_dir}", *overrides))
+    spec = RunSpec.parse(compose(f"deploy={kind}", f"state_dir={state_dir}", *overrides).values)
     made: ImageBuilder = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
     return made
 

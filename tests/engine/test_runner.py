@@ -13,7 +13,8 @@ from typing import Any, NewType
 import pytest
 
 from orchestrator.caching.cache import Cache, Entry, cached, pure
-from orchestrator.engine.runner import Artifacts, plan, prepare, run
+from orchestrator.engine.planner import plan
+from orchestrator.engine.runner import Artifacts, decide, run
 from orchestrator.errors import PlanError
 from orchestrator.events import (
     Event,
@@ -121,7 +122,7 @@ def go(
 
 def reasons(cache: Cache, stages: Any = None, given: Any = None) -> dict[str, str]:
     given = given or GIVEN
-    told = [item.told for item in prepare(plan(stages or STAGES, given), given, cache)]
+    told = [item.plan for item in decide(plan(stages or STAGES, given), given, cache)]
     return {step.name: ("" if step.cached else "runs: ") + step.why for step in told}
 
 

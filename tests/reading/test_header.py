@@ -74,7 +74,7 @@ def test_check_load_and_batch_agree(tmp_path: Path, how: str, target: str, names
     assert list(check.problems(DataSpec(**keys, drop=(index,)), PreprocessSpec())) == []
     assert source_of(path, TableFormat()).header.names == names
     batch = BatchSpec(input=path, output=tmp_path / "o.csv", keep=(index,))
-    assert list(check.kept(batch)) == []
+    assert list(check.batch_problems(batch)) == []
     for choice, left in (("auto", False), ("drop", False), ("keep", True)):
         table = read_table(DataSpec(**{**keys, "index": choice}))
         assert set(table.frame.columns) == {feature, target, *([index] if left else [])}

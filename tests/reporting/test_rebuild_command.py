@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from orchestrator.caching.fingerprints import origin_of
+from orchestrator.caching.fingerprints import code_fingerprint
 from orchestrator.reporting.rebuild_command import LENGTH, rebuilding
 
 
@@ -60,6 +60,6 @@ def test_what_no_environment_should_hold_is_not_told() -> None:
 
 
 def test_no_training_is_done_again_because_a_secret_is_masked_otherwise() -> None:
-    code = origin_of("orchestrator.stages.train")
+    code = code_fingerprint("orchestrator.stages.train")
     assert "code orchestrator.reporting.provenance" in code
     assert not any("doctor" in name or "rebuilding" in name for name in code)

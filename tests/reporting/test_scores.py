@@ -10,7 +10,7 @@ import pytest
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import get_scorer
 
-from orchestrator.artifacts import Report, ScoreNotes, Split
+from orchestrator.artifacts import Report, ScoreContext, Split
 from orchestrator.reporting.scores import dummy_scores, format_score, notes_of, score_table
 
 
@@ -33,13 +33,13 @@ CODES = [0] * 20 + [1] * 5 + [0, 1] * 5
 )
 def test_the_positive_label_is_named_beside_what_depends_on_it(metrics: list[str], dependent: bool) -> None:
     notes = notes_of(split(CODES, ("bad", "good")), metrics)
-    assert notes == ScoreNotes(10, "good", tuple(metrics) if dependent else (), "always bad")
+    assert notes == ScoreContext(10, "good", tuple(metrics) if dependent else (), "always bad")
 
 
 def test_three_classes_and_numbers_have_no_positive_label() -> None:
     three = notes_of(split([0, 1, 2, 2, 2] * 8, ("a", "b", "c")), ["f1_macro"])
-    assert three == ScoreNotes(10, "", (), "always c")
-    assert notes_of(split([0.5] * 30, None), ["r2"]) == ScoreNotes(10, "", (), "mean")
+    assert three == ScoreContext(10, "", (), "always c")
+    assert notes_of(split([0.5] * 30, None), ["r2"]) == ScoreContext(10, "", (), "mean")
 
 
 def test_a_dummy_is_scikit_learns_own() -> None:
@@ -78,7 +78,7 @@ def test_digits_go_by_the_hold_out_rows(value: float, rows: int, text: str) -> N
 def test_a_table_has_hold_out_cross_validation_and_dummy() -> None:
     metrics = {"mean_test_recall": 0.9, "std_test_recall": 0.0123, "holdout_recall": 0.943, "dummy_recall": 1.0}
     metrics |= {"holdout_accuracy": 0.75}  # of a halving search, which knows one metric only
-    notes = ScoreNotes(80, "good", ("recall",), "always good")
+    notes = ScoreContext(80, "good", ("recall",), "always good")
     report = Report({}, {}, {}, metrics, (), {}, "", notes=notes)
     assert score_table(report) == [
         "                hold-out (80 rows)  cross-validated  dummy (always good)",

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from orchestrator.errors import DeployError, SpecError
 from orchestrator.spec.components import build, component_problems, locate, value_problems
-from orchestrator.spec.messages import near, nearest, place, shown
+from orchestrator.spec.messages import format_path, format_value, suggest, suggest_or_list
 
 HERE = __name__
 
@@ -226,16 +226,22 @@ def test_values_are_held_against_their_hints(hint: Any, value: Any, message: str
 
 
 def test_near_names() -> None:
-    assert near("sead", ["seed", "name"]) == "; did you mean 'seed'?"
-    assert near("OUTCOME", ["Outcome", "Age"]) == "; did you mean 'Outcome'?"
-    assert near("x", ["b", "a"]) == "; there are: a, b"
-    assert near("x", []) == ""
-    assert near("x", map(str, range(20))) == ""
-    assert nearest("x", ["b", "a"]) == ""
+    assert suggest_or_list("sead", ["seed", "name"]) == "; did you mean 'seed'?"
+    assert suggest_or_list("OUTCOME", ["Outcome", "Age"]) == "; did you mean 'Outcome'?"
+    assert suggest_or_list("x", ["b", "a"]) == "; there are: a, b"
+    assert suggest_or_list("x", []) == ""
+    assert suggest_or_list("x", map(str, range(20))) == ""
+    assert suggest("x", ["b", "a"]) == ""
 
 
 def test_values_and_places_are_written_as_they_are_typed() -> None:
-    assert [shown(value) for value in (None, True, 1.5, "a", [1, "b"])] == ["null", "true", "1.5", "'a'", '[1, "b"]']
-    assert len(shown("x" * 100)) == 60
-    assert place("stages", "[path]", "a", "[key]") == "stages.a"
-    assert place("data", "drop", 0) == "data.drop[0]"
+    assert [format_value(value) for value in (None, True, 1.5, "a", [1, "b"])] == [
+        "null",
+        "true",
+        "1.5",
+        "'a'",
+        '[1, "b"]',
+    ]
+    assert len(format_value("x" * 100)) == 60
+    assert format_path("stages", "[path]", "a", "[key]") == "stages.a"
+    assert format_path("data", "drop", 0) == "data.drop[0]"

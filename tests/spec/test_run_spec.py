@@ -18,7 +18,7 @@ from orchestrator.spec.run_spec import ROOT, Component, ModelSpec, PreprocessSpe
 
 @pytest.fixture(scope="module")
 def config() -> dict[str, Any]:
-    return dict(compose())
+    return dict(compose().values)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_the_order_of_steps_counts(spec: RunSpec) -> None:
 
 
 def test_every_transformer_has_its_place() -> None:
-    spec = RunSpec.parse(compose("preprocess=tabular"))
+    spec = RunSpec.parse(compose("preprocess=tabular").values)
     assert [at for at, _ in spec.preprocess.components()] == [
         "preprocess.branches.numeric.steps.impute",
         "preprocess.branches.numeric.steps.scale",
@@ -234,6 +234,6 @@ def test_a_mapping_that_is_a_value_is_one_json_text() -> None:
 
 @pytest.mark.parametrize("options", [[], ["preprocess=tabular", "search=halving"], ["model/param_grid=none"]])
 def test_without_such_mappings_every_leaf_has_its_own_name(options: list[str]) -> None:
-    spec = RunSpec.parse(compose(*options))
+    spec = RunSpec.parse(compose(*options).values)
     for section in (spec.data, spec.preprocess, spec.model, spec.search, spec.package):
         assert section.flat().keys() == section.leaves().keys()

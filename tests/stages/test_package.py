@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from orchestrator.artifacts import Package, Split, Trained
-from orchestrator.caching.cache import purity
+from orchestrator.caching.cache import cache_policy
 from orchestrator.errors import PackageError
 from orchestrator.stages import package as stage
 from orchestrator.stages.package import prove
@@ -59,7 +59,7 @@ def test_the_folder_holds_what_a_server_needs_and_nothing_else(toy_package: Pack
     assert {name for name in there if "/" in name} == ships | {"about/training.json", "about/roc_curve.png"}
     assert toy_package.path.name == toy_package.fingerprint[:16]
     assert toy_package.fingerprint == fingerprint_of(toy_package.path)
-    assert toy_package.is_whole()
+    assert toy_package.is_intact()
     assert toy_package.path.stat().st_mode & 0o055 == 0o055  # another user's server may read it
 
 
@@ -89,7 +89,7 @@ def test_people_are_told_of_the_training(toy_package: Package, toy: tuple[Split,
 
 
 def test_another_version_of_whatever_is_pinned_makes_the_package_anew(toy_package: Package) -> None:
-    how = purity(stage.package)
+    how = cache_policy(stage.package)
     assert how is not None
     pinned = {line.partition("==")[0] for line in (toy_package.path / "requirements.txt").read_text().splitlines()}
     assert {name.replace("_", "-") for name in pinned} <= set(how.versions)
@@ -372,9 +372,9 @@ def test_the_same_contents_are_the_same_folder_which_stays_if_it_is_whole(kit: K
     assert kit.package(*toy) == first
     assert first.path.stat().st_ino == inode  # a service may be running from it
     (first.path / "model.pkl").write_bytes(b"")
-    assert not first.is_whole()
+    assert not first.is_intact()
     assert kit.package(*toy) == first
-    assert first.is_whole()
+    assert first.is_intact()
     assert first.path.stat().st_ino != inode
     assert [path.name for path in first.path.parent.iterdir()] == [first.path.name]
 
@@ -443,7 +443,7 @@ def test_the_proof_is_of_this_package_and_of_a_process_of_its_own(toy_package: P
     assert ballast[0] == 1
     assert (proof.fingerprint, proof.requests) == (toy_package.fingerprint, 5)
     assert 50e6 < proof.memory_bytes < 450e6
-    assert toy_package.is_whole()  # nothing was written into it
+    assert toy_package.is_intact()  # nothing was written into it
 
 
 def test_the_clean_process_sees_neither_the_environment_nor_the_folder(

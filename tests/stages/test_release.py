@@ -105,7 +105,7 @@ def test_what_is_registered_is_recalled(registered: ModelVersion, state_dir: Sta
     found = recall(SPEC, state_dir, Tracking(), InMemoryTarget())
     assert found == registered
     assert (found.version, found.run_id) == ("7", "run-1")
-    assert found.origin == replace(PROVENANCE.origin, trained=REPORT.trained)
+    assert found.origin == replace(PROVENANCE.origin, trained=REPORT.trained_at)
 
 
 def test_another_registry_is_told_before_anything_is_deployed(registered: ModelVersion, state_dir: StateDir) -> None:
@@ -153,7 +153,7 @@ def test_without_a_registration_there_is_nothing_to_recall(registered: ModelVers
     (state_dir / "registered" / "toy_model.json").write_text("{")
     with pytest.raises(PackageError, match="was registered on this machine; make one with stages=package"):
         recall(SPEC, state_dir, Tracking(), InMemoryTarget())
-    assert registered.package.is_whole()
+    assert registered.package.is_intact()
 
 
 def test_a_package_that_was_changed_since_is_not_recalled(

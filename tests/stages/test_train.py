@@ -305,7 +305,7 @@ def test_the_report_is_plain_and_complete(kit: Kit, numbers: pd.DataFrame) -> No
     assert found.tags.get("mlflow.source.git.commit", "") == _commit()
     assert found.best_params == dict(trained.best.params)
     assert {"mean_test_roc_auc", "std_test_f1", "holdout_accuracy", "dummy_accuracy"} <= set(found.metrics)
-    assert (found.tags["positive_label"], found.notes.of_positive) == ("1", ("f1",))
+    assert (found.tags["positive_label"], found.notes.positive_metrics) == ("1", ("f1",))
     assert found.metrics["mean_test_f1"] == trained.best.mean["f1"]
     assert found.config == "name: toy\n"
     assert len(found.candidates) == 4

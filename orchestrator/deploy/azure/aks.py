@@ -16,7 +16,7 @@ from orchestrator.deploy.azure.managed_sdk import KUBERNETES
 from orchestrator.deploy.azure.managed_state import EndpointState
 from orchestrator.deploy.azure.online_endpoint import Positive, always
 from orchestrator.errors import DeployError
-from orchestrator.spec.messages import near
+from orchestrator.spec.messages import suggest_or_list
 
 READY = "Succeeded"
 
@@ -67,7 +67,7 @@ class Aks(BlueGreen):
         if kind == KUBERNETES:
             raise DeployError(f"deploy.compute: '{self.compute}' is {state}; see it in the workspace, or name another")
         clusters = managed_sdk.clusters(self._client())
-        choice = near(self.compute, clusters) if clusters else "; no Kubernetes compute is attached to it"
+        choice = suggest_or_list(self.compute, clusters) if clusters else "; no Kubernetes compute is attached to it"
         if kind:
             raise DeployError(f"deploy.compute: '{self.compute}' is of the kind {kind}, not {KUBERNETES}{choice}")
         raise DeployError(f"deploy.compute: the workspace has no compute '{self.compute}'{choice}")

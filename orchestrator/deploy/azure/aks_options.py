@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, model_validator
 
-from orchestrator.spec.messages import got, near
+from orchestrator.spec.messages import format_input, suggest_or_list
 
 _UNITS = {
     "m": Decimal("0.001"),
@@ -37,22 +37,22 @@ def _text(value: Any) -> str:
 def _cpu(value: Any) -> str:
     number = amount(_text(value))
     if not number or not re.fullmatch(r"[\d.]+m?", _text(value)):
-        raise ValueError(f"should be a number of cores such as 0.5 or 500m{got(value)}")
+        raise ValueError(f"should be a number of cores such as 0.5 or 500m{format_input(value)}")
     return _text(value)
 
 
 def _memory(value: Any) -> str:
     number = amount(_text(value))
     if number is None or _text(value).endswith("m"):
-        raise ValueError(f"should be an amount of memory such as 512Mi or 2Gi{got(value)}")
+        raise ValueError(f"should be an amount of memory such as 512Mi or 2Gi{format_input(value)}")
     if number < _LEAST_MEMORY:
-        raise ValueError(f"is less than a server needs; should have a unit, such as 512Mi or 2Gi{got(value)}")
+        raise ValueError(f"is less than a server needs; should have a unit, such as 512Mi or 2Gi{format_input(value)}")
     return _text(value)
 
 
 def _gpu(value: Any) -> str:
     if not re.fullmatch(r"[1-9]\d*", _text(value)):
-        raise ValueError(f"should be a whole number of GPUs, or null for none{got(value)}")
+        raise ValueError(f"should be a whole number of GPUs, or null for none{format_input(value)}")
     return _text(value)
 
 
@@ -67,7 +67,7 @@ class _Keys(BaseModel):
         if isinstance(value, Mapping) and (
             unknown := next((key for key in value if key not in cls.model_fields), None)
         ):
-            raise ValueError(f"{unknown}: there is no such key{near(str(unknown), cls.model_fields)}")
+            raise ValueError(f"{unknown}: there is no such key{suggest_or_list(str(unknown), cls.model_fields)}")
         return value
 
 

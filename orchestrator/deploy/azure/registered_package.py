@@ -20,6 +20,6 @@ def keep(package: Package, download: Callable[[str], Path]) -> None:
         there = download(scratch)
         for name in MLFLOW_FILES:
             (there / name).unlink(missing_ok=True)
-        if not Package(there, package.fingerprint, package.model_name).is_whole():
+        if not Package(there, package.fingerprint, package.model_name).is_intact():
             raise OSError(f"'{package.model_name}' in the workspace is not the package {package.fingerprint[:16]}")
         there.rename(package.path)

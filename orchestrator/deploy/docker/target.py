@@ -35,7 +35,7 @@ from orchestrator.deploy.server_options import ServerOptions, origin
 from orchestrator.deploy.service_dir import ServiceDirectory
 from orchestrator.deploy.target import RollbackResult, ServiceName
 from orchestrator.errors import DeployError
-from orchestrator.progress import Heartbeat, waiting
+from orchestrator.progress import Heartbeat, heartbeat
 from orchestrator.resolving.libraries import Libraries
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ class Docker(ImageBuilder, ServerOptions):
     @contextlib.contextmanager
     def _working(self, doing: str) -> Iterator[tuple[DockerService, Heartbeat]]:
         """The service as this command alone may change it, and what people hear meanwhile: ``doing`` at first."""
-        with waiting(self._note, "waiting for the Docker engine") as say, connected() as client:
+        with heartbeat(self._note, "waiting for the Docker engine") as say, connected() as client:
             say.quietly("waiting for another command on this service")
             with self._folder.locked():
                 say.quietly(doing)

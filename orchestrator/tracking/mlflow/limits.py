@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from orchestrator.errors import Problem
-from orchestrator.spec.messages import shown
+from orchestrator.spec.messages import format_value
 from orchestrator.spec.run_spec import RunSpec
 
 PARAM_LENGTH, TAG_LENGTH, NAME_LENGTH, KEY_LENGTH, EXPERIMENT_LENGTH = 6000, 8000, 120, 250, 500
@@ -33,7 +33,7 @@ def problems(spec: RunSpec, *, logged_models: bool = True, most: int | None = No
     if isinstance(experiment, str) and not 0 < len(experiment.strip()) <= EXPERIMENT_LENGTH:
         yield Problem(
             "tracking.experiment_name",
-            f"should be a name of 1 to {EXPERIMENT_LENGTH} characters, got {shown(experiment)}",
+            f"should be a name of 1 to {EXPERIMENT_LENGTH} characters, got {format_value(experiment)}",
         )
     known = parameters(spec)
     for name in known:
@@ -41,7 +41,9 @@ def problems(spec: RunSpec, *, logged_models: bool = True, most: int | None = No
             yield Problem(name, f"MLflow refuses a parameter of this name: {why}; rename it, or write tracking=none")
     for name in spec.search.scoring:
         if why := _refused(f"mean_test_{name}"):
-            yield Problem("search.scoring", f"MLflow refuses a metric called {shown(name)}: {why}; write tracking=none")
+            yield Problem(
+                "search.scoring", f"MLflow refuses a metric called {format_value(name)}: {why}; write tracking=none"
+            )
     if most is not None and len(known) > most:
         yield Problem(
             "tracking",

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-from orchestrator.spec.messages import nearest
+from orchestrator.spec.messages import suggest
 
 PREFIX = "sqlite:///"
 # No database server: its URI would hold the password. An MLflow server in front of it keeps that to itself.
@@ -39,7 +39,7 @@ def store_uri(uri: str) -> str:
     if parts.scheme not in {"", "file", *STORES, *_plugins()}:
         raise ValueError(
             f"should be a URI of {', '.join(STORES)} or of a plugin of MLflow's that is installed, "
-            f"got one of {parts.scheme!r}{nearest(parts.scheme, STORES)}"
+            f"got one of {parts.scheme!r}{suggest(parts.scheme, STORES)}"
         )
     if "@" in parts.netloc:
         raise ValueError("holds a password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead")

@@ -31,7 +31,7 @@ def package(tmp_path: Path) -> Package:
 
 
 def aci(*overrides: str) -> Aci:
-    spec = RunSpec.parse(compose("deploy=aci", *overrides))
+    spec = RunSpec.parse(compose("deploy=aci", *overrides).values)
     made: Aci = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
     return made
 

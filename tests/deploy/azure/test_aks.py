@@ -26,7 +26,7 @@ Version = Callable[..., ModelVersion]
 
 
 def aks(*overrides: str) -> Aks:
-    spec = RunSpec.parse(compose("deploy=aks", "deploy.compute=aks", *overrides))
+    spec = RunSpec.parse(compose("deploy=aks", "deploy.compute=aks", *overrides).values)
     made: Aks = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
     return made
 

@@ -28,7 +28,7 @@ def package(tmp_path: Path) -> Package:
 
 
 def managed(*overrides: str) -> Managed:
-    spec = RunSpec.parse(compose("deploy=managed", *overrides))
+    spec = RunSpec.parse(compose("deploy=managed", *overrides).values)
     made: Managed = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
     return made
 

@@ -90,7 +90,7 @@ def test_a_value_that_mlflow_cuts_is_reported_and_says_so_itself(tracker: Make) 
 
 
 def test_every_name_that_passes_is_one_that_mlflow_takes(tracker: Make) -> None:
-    spec = RunSpec.parse(compose("preprocess=tabular"))
+    spec = RunSpec.parse(compose("preprocess=tabular").values)
     assert list(Mlflow.problems(spec)) == []
     mlflow = tracker()
     mlflow(STARTED)
@@ -115,7 +115,7 @@ def test_every_name_that_is_refused_is_one_that_mlflow_refuses(tracker: Make, na
 
 def test_azure_ml_takes_any_model_name_and_200_parameters() -> None:
     typed = ("tracking=azureml", "deploy=none", "package.model_name=my.model")
-    spec = RunSpec.parse(compose(*typed))
+    spec = RunSpec.parse(compose(*typed).values)
     assert list(AzureMl.problems(spec)) == []
     wide = ",".join(f"p{number}:1" for number in range(200))
     spec = spec.model_copy(
