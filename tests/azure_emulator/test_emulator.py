@@ -19,7 +19,7 @@ from azure_emulator.common import addresses
 from azure_emulator.common.filters import comparisons, matches
 from azure_emulator.common.store import Store
 from azure_emulator.common.tokens import Tokens
-from azure_emulator.containers.image import read
+from azure_emulator.containers.image import read_recipe
 
 _WORKSPACE = f"{addresses.WORKSPACE_PATH}?api-version=1"
 
@@ -82,13 +82,13 @@ def test_starting_twice_is_once_and_stopping_twice_is_fine(tmp_path: Path) -> No
     first = azure_emulator.start(tmp_path, faults=["quota:always"])
     try:
         assert azure_emulator.start(tmp_path) == first == azure_emulator.running(tmp_path)
-        assert first.waiting() == []
+        assert first.pending() == []
     finally:
         azure_emulator.stop(tmp_path)
         azure_emulator.stop(tmp_path)
     assert azure_emulator.running(tmp_path) is None
     with pytest.raises(EmulatorError, match="does not answer"):
-        first.waiting()
+        first.pending()
 
 
 def test_a_wrong_fault_starts_nothing(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_the_store_keeps_the_order_and_survives(tmp_path: Path) -> None:
     store.put("a", "x/1", {"n": 1})
     store.put("a", "y", {"n": 3})
     store.put("a", "x/2", {"n": 4})
-    assert [store.number("runs"), store.number("runs")] == [1, 2]
+    assert [store.next_number("runs"), store.next_number("runs")] == [1, 2]
     store.close()
     store = Store(tmp_path / "store.sqlite")
     assert store.all("a", "x/") == [{"n": 4}, {"n": 1}]
@@ -155,7 +155,7 @@ def test_a_recipe_is_what_the_conda_file_says() -> None:
         "numpy>=1",
         {"pip": ["azureml-defaults>=1.60", "azureml-defaults-like", "idna"]},
     ]
-    recipe = read({"python": {"condaDependencies": {"dependencies": dependencies}}})
+    recipe = read_recipe({"python": {"condaDependencies": {"dependencies": dependencies}}})
     assert (recipe.python, recipe.conda, recipe.installer) == ("3.11.4", ("numpy>=1",), "pip==24.*")
     assert recipe.pip == ("azureml-defaults>=1.60", "azureml-defaults-like", "idna")
 
@@ -165,4 +165,4 @@ def test_a_recipe_is_what_the_conda_file_says() -> None:
     [("pip", "pip"), ("pip=24.0", "pip==24.0.*"), ("pip==24.0", "pip==24.0"), ("pip>=23,<25", "pip>=23,<25")],
 )
 def test_the_version_of_pip_is_the_conda_files(conda: str, pip: str) -> None:
-    assert read({"python": {"condaDependencies": {"dependencies": ["python=3.11", conda]}}}).installer == pip
+    assert read_recipe({"python": {"condaDependencies": {"dependencies": ["python=3.11", conda]}}}).installer == pip

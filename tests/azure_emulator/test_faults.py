@@ -36,11 +36,11 @@ def test_faults_are_written_by_name_times_and_calls_to_spare() -> None:
 
 def test_a_wrong_fault_is_refused_and_the_right_ones_wait(stand_in: Emulator) -> None:
     stand_in.faults(FAULTS)
-    assert stand_in.waiting() == list(FAULTS)
+    assert stand_in.pending() == list(FAULTS)
     with pytest.raises(EmulatorError, match="is no fault"):
         stand_in.faults(["quote"])
     stand_in.faults([])
-    assert stand_in.waiting() == []
+    assert stand_in.pending() == []
 
 
 def test_crash_loop(sdk: Sdk, stand_in: Emulator) -> None:
@@ -98,13 +98,13 @@ def test_a_token_that_expires_while_waiting(sdk: Sdk, stand_in: Emulator) -> Non
 def test_throttling_and_a_server_that_is_down_pass_by(sdk: Sdk, stand_in: Emulator) -> None:
     stand_in.faults(["throttled_429", "server_5xx"])
     assert _deploy(sdk)["error"] == ""
-    assert stand_in.waiting() == []
+    assert stand_in.pending() == []
 
 
 def test_a_connection_cut_during_an_upload_is_tried_again(sdk: Sdk, stand_in: Emulator) -> None:
     stand_in.faults(["cut_upload"])
     assert sdk("large_file", megabytes=3) == {"same": True}
-    assert stand_in.waiting() == []
+    assert stand_in.pending() == []
 
 
 def test_an_entry_script_that_cannot_be_imported(sdk: Sdk) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from azure_emulator.containers.image import ImageError, Recipe, build, read
+from azure_emulator.containers.image import ImageError, Recipe, build, read_recipe
 from orchestrator.diagnostics import Evidence, diagnose
 from tests.package_index import Index
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 def recipe(*pip: str, conda: tuple[str, ...] = ("pip",)) -> Recipe:
-    return read({"python": {"condaDependencies": {"dependencies": [*conda, {"pip": list(pip)}]}}})
+    return read_recipe({"python": {"condaDependencies": {"dependencies": [*conda, {"pip": list(pip)}]}}})
 
 
 def failed(wanted: Recipe, images: Path) -> str:
