@@ -34,7 +34,7 @@ class Proxy:
                 if method == "CONNECT":
                     writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
                     await self._pipe(reader, writer)
-                else:  # Azure speaks TLS only; plain HTTP is the metadata address of a virtual machine, or a stray call
+                else:  # Azure speaks TLS only; plain HTTP is a virtual machine's metadata address, or a call to no service
                     _log.warning("%s %s: plain HTTP is not imitated, 404", method, target)
                     writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                     await writer.drain()
