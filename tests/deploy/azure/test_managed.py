@@ -257,7 +257,7 @@ def test_the_sdk_gets_over_it(
     assert stand_in
     stand_in.faults([fault])
     make_managed().deploy(package, version(package))
-    assert stand_in.waiting() == []
+    assert stand_in.pending() == []
 
 
 @pytest.mark.parametrize(
