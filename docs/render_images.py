@@ -41,12 +41,20 @@ def draw(output: str, target: Path) -> None:
             text.truncate(COLUMNS, overflow="ellipsis")
             console.print(text)
         svg = console.export_svg(title="python run.py")
-    target.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL))  # viewers need no font of the internet
+    target.write_text(
+        re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+    )  # viewers need no font of the internet
 
 
 def take_screenshot(url: str, target: Path, profile: Path) -> None:
     """Save what chromium shows of the page."""
-    options = ["--headless", "--no-sandbox", "--hide-scrollbars", "--virtual-time-budget=5000", "--window-size=1100,900"]
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--hide-scrollbars",
+        "--virtual-time-budget=5000",
+        "--window-size=1100,900",
+    ]
     command = ["chromium", *options, f"--user-data-dir={profile}", f"--screenshot={target}", url]
     subprocess.run(command, check=True, capture_output=True)
 
