@@ -63,7 +63,7 @@ ALLOWED = (
 
 
 class Finding(NamedTuple):
-    """A rejected word at its place."""
+    """One rejected word, and where it stands."""
 
     path: str
     line: int
@@ -100,7 +100,7 @@ def prose(path: str, text: str) -> Iterator[tuple[int, str]]:
 
 
 def findings(path: str, text: str) -> Iterator[Finding]:
-    """Yield each rejected word of a file."""
+    """Yield the rejected words of a file."""
     if not PATTERN.search(HUMP.sub(" ", text)):
         return
     for line, part in prose(path, text):
