@@ -1,6 +1,6 @@
 """What the libraries of the command may send and write: no telemetry, and no cache outside of ``state_dir``.
 
-README's section "Privacy" has a line for each library; those without a switch here have nothing to switch off.
+docs/privacy.md has a line for each library; those without a switch here have nothing to switch off.
 """
 
 from __future__ import annotations
