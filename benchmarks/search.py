@@ -192,7 +192,7 @@ def surroundings(kind: str, search: Any) -> Iterator[None]:
         return
     with tempfile.TemporaryDirectory() as folder:
         if kind == "kept":
-            search.unfinished = Path(folder)
+            search.checkpoint_folder = Path(folder)
         else:
             import mlflow
 
