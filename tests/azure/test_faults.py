@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        ("crash_loop", "RuntimeError: emulator: the fault crash_loop was asked for; mend it in score/"),
+        ("crash_loop", "RuntimeError: emulator: the fault crash_loop was asked for; fix it in score/"),
         ("image_build_failure", "the package index has no emulator-fault-image-build-failure==1.0"),
         ("time_out", "the service is not ready in time"),
         ("quota", "there is no quota or no room left: container group quota 'StandardCores' exceeded"),
