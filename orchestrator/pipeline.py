@@ -55,7 +55,7 @@ from orchestrator.spec.run_spec import (
     Seed,
     StateDir,
 )
-from orchestrator.tracking.mlflow.limits import parameters
+from orchestrator.tracking.mlflow.limits import known_parameters
 from orchestrator.tracking.tracker import SupportsStoreCheck, Tracker
 from orchestrator.warning_filters import FILTERS
 
@@ -86,7 +86,7 @@ class Run:
                 self._make_ready(Progress(tell))
                 stack.enter_context(emulated_azure(_azure(self.spec), ends="remove" in self.spec.stages))
                 if self._records and isinstance(self.tracker, SupportsStoreCheck):
-                    self.tracker.check(parameters(self.spec))
+                    self.tracker.check_before_run(known_parameters(self.spec))
             except OrchestratorError as error:
                 tell(RunFinished(0.0, error))
                 raise
