@@ -166,7 +166,7 @@ def fit_context(kind: str, search: Any) -> Iterator[None]:
         return
     with tempfile.TemporaryDirectory() as folder:
         if kind == "kept":
-            search.unfinished = Path(folder)
+            search.checkpoint_folder = Path(folder)
         else:
             import mlflow
 

@@ -55,7 +55,7 @@ from orchestrator.spec.run_spec import (
     Seed,
     StateDir,
 )
-from orchestrator.tracking.mlflow.limits import parameters
+from orchestrator.tracking.mlflow.limits import known_parameters
 from orchestrator.tracking.tracker import SupportsStoreCheck, Tracker
 from orchestrator.warning_filters import FILTERS
 
@@ -90,7 +90,7 @@ class Run:
                 self._check_requirements(Progress(send))
                 stack.enter_context(emulated_azure(self._azure(), ends="remove" in self.spec.stages))
                 if self._records and isinstance(self.tracker, SupportsStoreCheck):
-                    self.tracker.check(parameters(self.spec))
+                    self.tracker.check_before_run(known_parameters(self.spec))
             except OrchestratorError as error:
                 send(RunFinished(0.0, error))
                 raise

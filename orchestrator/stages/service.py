@@ -66,7 +66,7 @@ def shift(target: Target, tracker: Tracker, rollout: Rollout, progress: Progress
     version = target.shift(partial(check_held, tracker=tracker, instead="deploy another version"))
     if version is not None and version.version:
         tracker.promote(version)
-    elif version is not None and tracker.where:
+    elif version is not None and tracker.registry_name:
         progress.note(
             "it was deployed without tracking, as no registered version: the alias champion stays where it is"
         )

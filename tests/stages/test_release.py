@@ -44,7 +44,7 @@ class Tracking(NoTracking):
     down: str = ""
 
     @property
-    def where(self) -> str:
+    def registry_name(self) -> str:
         return self.name
 
     def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:  # noqa: ARG002

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.deploy.local.state import ServiceState, mark
-from orchestrator.diagnostics import Evidence, diagnose, tell
+from orchestrator.diagnostics import Evidence, diagnose, format_diagnosis
 from orchestrator.errors import DeployError
 from score.contract.deployment_info import ORIGIN
 from score.web import log_rotation
@@ -52,7 +52,7 @@ class Server:
     def _failure(self, what: str, how: str = "") -> DeployError:
         log = self.log.read_text(errors="replace") if self.log.exists() else ""
         evidence = Evidence("local", "unhealthy", what + how, container_log=log, settings=self.settings)
-        return DeployError(tell(diagnose(evidence), self.log, what))
+        return DeployError(format_diagnosis(diagnose(evidence), self.log, what))
 
     def _exit_code(self) -> int:
         try:
