@@ -13,7 +13,7 @@ import numpy as np
 
 from orchestrator.packaging.onnx import quickscorer
 from orchestrator.packaging.onnx.compile import convert
-from score.models.graph import OnnxGraph
+from score.models.onnx import OnnxGraph
 
 ROWS = 2500  # per batch of the server
 ROUNDS = 15

@@ -51,16 +51,23 @@ def run(data):
     return {{"answer": {name!r}, "pid": os.getpid()}}
 
 def loaded():
+    from types import SimpleNamespace
     from score.contract.schema import Contract
-    from score.predict.predictor import HttpReply
+    from score.predict.response import HttpReply
 
     class Stub:
         contract = Contract("stub", "regression", ())
         probable = compiled = False
-        model = None
+        model = SimpleNamespace(together=False)
 
-        async def answered(self, body, predict):
-            return HttpReply(200, json.dumps(run(body)).encode(), {{"Content-Type": "application/json"}})
+        def parse(self, body):
+            return SimpleNamespace(columns={{"body": [body]}}, labels=True)
+
+        def predict(self, columns, *, labels):
+            return run(columns["body"][0])
+
+        def respond_http(self, request, answer):
+            return HttpReply(200, json.dumps(answer).encode(), {{"Content-Type": "application/json"}})
 
     return Stub()
 """

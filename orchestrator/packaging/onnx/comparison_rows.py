@@ -10,7 +10,7 @@ import numpy as np
 
 from score.contract.columns import ColumnValidator, rule_for
 from score.contract.schema import Column, Contract
-from score.models.base import Columns
+from score.contract.columns import Columns
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -275,7 +275,7 @@ import sys
 from pathlib import Path
 from score.predict.predictor import Predictor
 scorer = Predictor.load(Path(sys.argv[1]))
-print(scorer.reply(sys.argv[2]))
+print(scorer.score(sys.argv[2]).payload)
 print(*sorted({"sklearn", "scipy", "pandas", "joblib", "onnx", "skl2onnx"} & set(sys.modules)))
 """
 
