@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from orchestrator.errors import one_line as one_line  # noqa: PLC0414 -- exported here, too
+
 LONGEST_LIST = 16  # known names that are listed where none is near
 
 
@@ -46,11 +48,6 @@ def place(*path: str | int) -> str:
         elif not part.startswith("["):
             text += f".{part}" if text else part
     return text
-
-
-def one_line(error: BaseException) -> str:
-    """What an error of somebody else says, without its line breaks."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 _SHOULD_BE: Mapping[str, str] = {

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.azure import auth
-from orchestrator.azure.auth import COMMON, OURS, NoWayInError, choose, principal
+from orchestrator.azure.auth import COMMON, SDK_VARIABLES, NoWayInError, choose, principal
 from tests.found import found
 
-MINE: Mapping[str, str] = dict(zip(OURS, ("tenant", "me", "secret"), strict=True))
+MINE: Mapping[str, str] = dict(zip(SDK_VARIABLES, ("tenant", "me", "secret"), strict=True))
 EVERYBODYS: Mapping[str, str] = dict(zip(COMMON, ("tenant", "them", "secret"), strict=True))
 MSI = {"MSI_ENDPOINT": "http://localhost"}
 
@@ -64,7 +64,7 @@ def test_ours_come_before_everybodys() -> None:
     assert principal({}) is None
 
 
-@pytest.mark.parametrize("names", [OURS, COMMON])
+@pytest.mark.parametrize("names", [SDK_VARIABLES, COMMON])
 def test_half_a_service_principal_names_what_is_missing(names: tuple[str, ...]) -> None:
     with pytest.raises(NoWayInError, match=f"{names[2]} is set and {names[0]}, {names[1]} is not") as raised:
         principal({names[2]: "hidden"})
@@ -75,7 +75,7 @@ def test_half_a_service_principal_names_what_is_missing(names: tuple[str, ...]) 
 
 
 def test_any_one_variable_of_ours_is_half_a_service_principal() -> None:
-    for name in OURS:
+    for name in SDK_VARIABLES:
         assert f"{name} is set" in auth.half_principal({name: "x"})
     assert auth.half_principal({**MINE, COMMON[2]: "x"}) == "", "a whole one is enough"
 
@@ -101,7 +101,7 @@ HALF = (
 def test_half_a_service_principal_is_a_mistake_where_azure_is_asked(
     typed: list[str], problems: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in (*OURS, COMMON[2], *auth.OTHER_WAYS):
+    for name in (*SDK_VARIABLES, COMMON[2], *auth.OTHER_WAYS):
         monkeypatch.delenv(name, raising=False)
     for name in COMMON[:2]:
         monkeypatch.setenv(name, "x")

@@ -92,12 +92,10 @@ def owner() -> dict[str, str]:
 
 def _gone(tags: Mapping[str, str]) -> bool:
     """Whether the process that wrote these tags on this host has ended."""
-    import psutil
+    from orchestrator.processes import find_process
 
-    with suppress(psutil.Error, ValueError):
-        process = psutil.Process(int(tags[PID]))
-        same = abs(process.create_time() - float(tags[STARTED])) < 2  # the boot time it counts from may be corrected
-        return not same or process.status() == psutil.STATUS_ZOMBIE
+    with suppress(ValueError):
+        return find_process(int(tags[PID]), float(tags[STARTED])) is None
     return True
 
 
