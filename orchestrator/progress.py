@@ -1,4 +1,4 @@
-"""Notes while something takes long: what is being done, and how long already, so that there is no long silence."""
+"""Heartbeat: notes about what takes long, so that there is no long silence."""
 
 from __future__ import annotations
 
@@ -12,50 +12,52 @@ SHOWN_CHARACTERS = 100  # of a line that says how far something is
 
 
 class Heartbeat:
-    """What is being done now, and the last that was heard of it."""
+    """What is being done, since when, and the latest line about it; ``note`` is called with each text."""
 
-    def __init__(self, note: Callable[[str], None], doing: str) -> None:
+    def __init__(self, note: Callable[[str], None], activity: str) -> None:
         self._note = note
-        self._doing = doing
-        self._heard = ""
-        self._begun = self._told = time.monotonic()
+        self.begin(activity)
 
-    def __call__(self, doing: str) -> None:
-        """Tell what is done from now on."""
-        self.quietly(doing)
-        self._note(doing)
+    def __call__(self, activity: str) -> None:
+        """Begin something else, and note it."""
+        self.begin(activity)
+        self._note(activity)
 
-    def quietly(self, doing: str) -> None:
-        """This is done from now on, as people hear only if it takes a while."""
-        self._doing, self._heard = doing, ""
-        self._begun = self._told = time.monotonic()
+    def begin(self, activity: str) -> None:
+        """Begin something else, which is noted only if it takes long."""
+        self._activity, self._latest = activity, ""
+        self._begun = self._noted = time.monotonic()
 
-    def hear(self, line: str) -> None:
-        """A line that says how far it is; told if it is the last one when it is time to tell something."""
-        self._heard = line.strip()[:SHOWN_CHARACTERS] or self._heard
+    def update(self, line: str) -> None:
+        """Remember a line that says how far it is; the latest one is shown by the next :meth:`beat`."""
+        self._latest = line.strip()[:SHOWN_CHARACTERS] or self._latest
 
-    def remind(self) -> None:
-        """Tell that it is still going on, if nothing was told for a while."""
+    def note(self, line: str) -> None:
+        """Note a line at once."""
+        self._noted = time.monotonic()
+        self._note(line)
+
+    def beat(self) -> None:
+        """Note that it still goes on, if nothing was noted for a while."""
         now = time.monotonic()
-        if now - self._told >= SILENCE_SECONDS:
-            self._told = now
-            self._note(f"{now - self._begun:.0f} s: {self._heard or self._doing}")
+        if now - self._noted >= SILENCE_SECONDS:
+            self.note(f"{now - self._begun:.0f} s: {self._latest or self._activity}")
 
 
 @contextmanager
-def heartbeat(note: Callable[[str], None], doing: str) -> Iterator[Heartbeat]:
-    """As long as the block lasts, ``note`` hears at least every few seconds what is going on; ``doing`` at first."""
-    told = Heartbeat(note, doing)
+def heartbeat(note: Callable[[str], None], activity: str) -> Iterator[Heartbeat]:
+    """Run the block with a heartbeat in a thread, which begins with ``activity``."""
+    current = Heartbeat(note, activity)
     done = threading.Event()
 
-    def remind() -> None:
+    def run() -> None:
         while not done.wait(0.2):
-            told.remind()
+            current.beat()
 
-    thread = threading.Thread(target=remind, name="waiting", daemon=True)
+    thread = threading.Thread(target=run, name="heartbeat", daemon=True)
     thread.start()
     try:
-        yield told
+        yield current
     finally:
         done.set()
         thread.join()

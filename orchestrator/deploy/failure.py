@@ -1,4 +1,4 @@
-"""What a failed deployment leaves: its raw texts in the service's folder, and an error that says what they say."""
+"""Save the raw texts of a failed deployment and diagnose them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from orchestrator.errors import DeployError
 
 
 def failure(evidence: Evidence, what: str, home: ServiceDirectory) -> DeployError:
-    """The doctor's word on the evidence, which is kept in a folder of its own."""
+    """Return the error with the diagnosis of the evidence, which is saved in a folder of its own."""
     folder = home.new_failure()
     save_evidence(evidence, folder)
     return DeployError(format_diagnosis(diagnose(evidence), folder, what))

@@ -196,7 +196,7 @@ def _create_version(store: Store, package: Package, proof: Proof, run_id: str) -
             source=source,
             run_id=run_id,
             tags={models.FINGERPRINT: package.fingerprint},
-            description=f"Package {package.fingerprint[:12]}; {proof.requests} golden requests proven in a clean process",
+            description=f"Package {package.short_id}; {proof.requests} golden requests proven in a clean process",
         ),
         lambda _: _find_version(store, package),
     )

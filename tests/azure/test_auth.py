@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.azure import auth
-from orchestrator.azure.auth import COMMON, OURS, NoWayInError, choose, principal
+from orchestrator.azure.auth import COMMON, SDK_VARIABLES, NoWayInError, choose, principal
 from tests.found import found
 
-AZUREML_VALUES: Mapping[str, str] = dict(zip(OURS, ("tenant", "me", "secret"), strict=True))
+AZUREML_VALUES: Mapping[str, str] = dict(zip(SDK_VARIABLES, ("tenant", "me", "secret"), strict=True))
 COMMON_VALUES: Mapping[str, str] = dict(zip(COMMON, ("tenant", "them", "secret"), strict=True))
 MSI = {"MSI_ENDPOINT": "http://localhost"}
 
@@ -66,7 +66,7 @@ def test_the_azureml_variables_take_precedence() -> None:
     assert principal({}) is None
 
 
-@pytest.mark.parametrize("names", [OURS, COMMON])
+@pytest.mark.parametrize("names", [SDK_VARIABLES, COMMON])
 def test_an_incomplete_service_principal_names_what_is_missing(names: tuple[str, ...]) -> None:
     with pytest.raises(NoWayInError, match=f"{names[2]} is set and {names[0]}, {names[1]} is not") as raised:
         principal({names[2]: "hidden"})
@@ -77,7 +77,7 @@ def test_an_incomplete_service_principal_names_what_is_missing(names: tuple[str,
 
 
 def test_a_single_azureml_variable_is_an_incomplete_service_principal() -> None:
-    for name in OURS:
+    for name in SDK_VARIABLES:
         assert f"{name} is set" in auth.half_principal({name: "x"})
     assert auth.half_principal({**AZUREML_VALUES, COMMON[2]: "x"}) == "", "a complete one is enough"
 
@@ -103,7 +103,7 @@ HALF = (
 def test_an_incomplete_service_principal_is_a_mistake_where_azure_is_used(
     typed: list[str], problems: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in (*OURS, COMMON[2], *auth.OTHER_WAYS):
+    for name in (*SDK_VARIABLES, COMMON[2], *auth.OTHER_WAYS):
         monkeypatch.delenv(name, raising=False)
     for name in COMMON[:2]:
         monkeypatch.setenv(name, "x")

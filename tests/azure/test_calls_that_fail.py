@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 def test_a_transient_fault_is_retried(registered: EmulatedDesk, fault: str) -> None:
     registered.run("stages=remove").well()
     done = registered.run("stages=deploy", f"azure.faults=[{fault}]").well()
-    assert ("Answer 401 when Azure was asked how it goes; asking again" in done.out) == (fault == "expired_token")
+    assert ("Answer 401 to a request for the service's state; trying again" in done.out) == (fault == "expired_token")
 
 
 @pytest.mark.parametrize(

@@ -92,14 +92,10 @@ def owner_tags() -> dict[str, str]:
 
 def _has_ended(tags: Mapping[str, str]) -> bool:
     """Return whether the process that wrote these tags on this host has ended."""
-    import psutil
+    from orchestrator.processes import find_process
 
-    with suppress(psutil.Error, ValueError):
-        process = psutil.Process(int(tags[PID]))
-        same = (
-            abs(process.create_time() - float(tags[STARTED])) < 2
-        )  # the boot time that it counts from may be adjusted
-        return not same or process.status() == psutil.STATUS_ZOMBIE
+    with suppress(ValueError):
+        return find_process(int(tags[PID]), float(tags[STARTED])) is None
     return True
 
 
