@@ -72,7 +72,7 @@ def pure(*versions: str) -> Callable[[F], F]:
 
 def cache_policy(stage: Callable[..., Any]) -> CachePolicy | None:
     """How a stage was marked; None for one that has effects and always runs."""
-    return getattr(stage, "__purity__", None)
+    return getattr(stage, "__cache_policy__", None)
 
 
 def _mark(how: CachePolicy) -> Callable[[F], F]:
