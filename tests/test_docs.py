@@ -1,11 +1,15 @@
-"""README and docs/: links lead somewhere, README stays short, and .ci/run finds its commands there."""
+"""README, docs/ and the settings beside them: links lead somewhere, and each command is the same wherever it is written."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+import yaml
+
+from check import CHECKS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -36,3 +40,9 @@ def test_readme_is_short_and_leads_to_every_page() -> None:
 def test_readme_has_the_commands_that_ci_runs(name: str) -> None:
     _, block = re.findall(rf"<!-- {name} -->\n(```bash)\n(python3 .*)\n```", (ROOT / "README.md").read_text())[0]
     assert "pip install" in block
+
+
+def test_pre_commit_runs_the_checks_of_check_py() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    entries = [shlex.split(hook["entry"].replace(" --force-exclude", "")) for hook in hooks]
+    assert entries == [["python", *(argument for argument in command if argument != ".")] for command in CHECKS]
