@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from azure_emulator.common import addresses
 from azure_emulator.common.responses import get_store, json_response, service_error
@@ -73,10 +72,4 @@ def _runs_on(endpoint: Document, compute: str) -> bool:
     return str(endpoint["properties"].get("compute") or "").endswith(f"/computes/{compute}")
 
 
-_BASE = f"{resource_manager.WORKSPACE}/computes"
-routes = [
-    Route(_BASE, _list),
-    Route(f"{_BASE}/{{compute}}", _put, methods=["PUT"]),
-    Route(f"{_BASE}/{{compute}}", _get),
-    Route(f"{_BASE}/{{compute}}", _delete, methods=["DELETE"]),
-]
+routes = resource_manager.resource_routes("computes/{compute}", _list, _get, _put, _delete)

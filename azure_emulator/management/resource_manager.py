@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from azure_emulator.common import addresses
-from azure_emulator.common.responses import get_store, json_response, service_error
+from azure_emulator.common.responses import Handler, get_store, json_response, service_error
 from azure_emulator.common.store import Document, Store, now
 
 WORKSPACE = addresses.WORKSPACE_PATH
@@ -73,6 +73,17 @@ def completed(store: Store, document: Document | None = None) -> Response:
     operation_id = begin(store)
     finish(store, operation_id)
     return accepted(operation_id, document)
+
+
+def resource_routes(path: str, read_all: Handler, read: Handler, write: Handler, delete: Handler) -> list[Route]:
+    """Return the routes of a type of resource; ``path`` is that of one resource, relative to the workspace's."""
+    one = f"{WORKSPACE}/{path}"
+    return [
+        Route(one.rpartition("/")[0], read_all),
+        Route(one, write, methods=["PUT"]),
+        Route(one, read),
+        Route(one, delete, methods=["DELETE"]),
+    ]
 
 
 async def _status(request: Request) -> Response:

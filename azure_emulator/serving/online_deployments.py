@@ -115,11 +115,8 @@ def _find(request: Request) -> Document | None:
     )
 
 
-_BASE = f"{resource_manager.WORKSPACE}/onlineEndpoints/{{endpoint}}/deployments"
+_PATH = "onlineEndpoints/{endpoint}/deployments/{name}"
 routes = [
-    Route(_BASE, _list),
-    Route(f"{_BASE}/{{name}}", _put, methods=["PUT"]),
-    Route(f"{_BASE}/{{name}}", _get),
-    Route(f"{_BASE}/{{name}}", _delete, methods=["DELETE"]),
-    Route(f"{_BASE}/{{name}}/getLogs", _logs, methods=["POST"]),
+    *resource_manager.resource_routes(_PATH, _list, _get, _put, _delete),
+    Route(f"{resource_manager.WORKSPACE}/{_PATH}/getLogs", _logs, methods=["POST"]),
 ]

@@ -165,13 +165,9 @@ def _find(request: Request) -> Document | None:
     return get_store(request).get("endpoint", request.path_params["endpoint"])
 
 
-_BASE = f"{resource_manager.WORKSPACE}/onlineEndpoints"
+_PATH = "onlineEndpoints/{endpoint}"
+_CALLS = {"listKeys": _keys, "regenerateKeys": _regenerate, "token": _token}
 routes = [
-    Route(_BASE, _list),
-    Route(f"{_BASE}/{{endpoint}}", _put, methods=["PUT"]),
-    Route(f"{_BASE}/{{endpoint}}", _get),
-    Route(f"{_BASE}/{{endpoint}}", _delete, methods=["DELETE"]),
-    Route(f"{_BASE}/{{endpoint}}/listKeys", _keys, methods=["POST"]),
-    Route(f"{_BASE}/{{endpoint}}/regenerateKeys", _regenerate, methods=["POST"]),
-    Route(f"{_BASE}/{{endpoint}}/token", _token, methods=["POST"]),
+    *resource_manager.resource_routes(_PATH, _list, _get, _put, _delete),
+    *(Route(f"{resource_manager.WORKSPACE}/{_PATH}/{name}", call, methods=["POST"]) for name, call in _CALLS.items()),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from azure_emulator.common import addresses
-from azure_emulator.common.responses import get_store, json_response
+from azure_emulator.common.responses import Handler, get_store, json_response
 from azure_emulator.common.store import Document, Store
 from azure_emulator.tracking import runs
 
@@ -24,7 +24,6 @@ TO_HISTORY = {
 }
 _FROM_HISTORY = {history: mlflow for mlflow, history in TO_HISTORY.items()}
 PARENT = "mlflow.parentRunId"
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 class MlflowError(Exception):
