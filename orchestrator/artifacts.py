@@ -1,4 +1,4 @@
-"""The vocabulary: what stages give and take. Nouns, frozen; heavy libraries are named in annotations only."""
+"""Artifacts: the frozen values that stages take and return. Heavy libraries are imported for annotations only."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The table as read: ``X`` (n_rows, n_columns), ``y`` (n_rows,), and what the labels in ``y`` stand for.
+    """The table as read: ``X`` (n_rows, n_columns) and ``y`` (n_rows,).
 
-    ``classes`` holds the labels as they stand in the file, in the order of their codes in ``y``; None for a
-    regression. ``reading`` says how each column was taken.
+    ``classes`` are the labels in the file, in the order of their codes in ``y``; None for a regression. ``reading``
+    says how each column was read.
     """
 
     X: pd.DataFrame
@@ -58,8 +58,8 @@ class Search:
 class Candidate:
     """One candidate of the search: parameters, and mean and std over the folds of every metric.
 
-    ``resources`` is what a halving search gave it in its last round (rows, or the values of another resource).
-    ``error`` is why it has no score, where a candidate that fails is left out (``search.on_error=skip``).
+    ``resources`` is what a halving search spent on it in its last round. ``error`` is why it has no score
+    (``search.on_error=skip``).
     """
 
     params: Mapping[str, Any]
@@ -72,15 +72,15 @@ class Candidate:
 
 
 def format_params(params: Mapping[str, Any]) -> str:
-    """Return parameters as they are typed: ``max_depth=2, n_estimators=10``."""
+    """Format parameters as they are typed: ``max_depth=2, n_estimators=10``."""
     return ", ".join(f"{name}={value}" for name, value in params.items())
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The best pipeline, refitted on all training rows, and how every candidate did. Parameters have bare names.
+    """The best pipeline, refitted on all training rows, and every candidate's scores. Parameters have bare names.
 
-    ``finished_at`` is when that was done (ISO 8601, in UTC), also for one that the cache has kept since.
+    ``finished_at`` is when it was trained (ISO 8601, UTC), also where it comes from the cache.
     """
 
     pipeline: BaseEstimator
@@ -96,9 +96,9 @@ class Trained:
 
 @dataclass(frozen=True)
 class ScoreContext:
-    """What is to be known of scores: how many ``rows`` were scored, and what the dummy beside the model does.
+    """What scores depend on: the number of hold-out ``rows`` and the strategy of the ``dummy`` model.
 
-    Of two labels, ``positive`` is the positive one and ``positive_metrics`` are the metrics that depend on which one it is.
+    Of two labels, ``positive`` is the positive one; ``positive_metrics`` are the metrics that depend on that choice.
     """
 
     rows: int = 0
@@ -109,9 +109,9 @@ class ScoreContext:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How the best pipeline does on the hold-out rows: metrics, and the figures as PNG bytes by file name.
+    """The best pipeline on the hold-out rows: metrics, and figures as PNG bytes by file name.
 
-    ``dummy`` are the metrics of what predicts without looking at the rows.
+    ``dummy`` are the metrics of a model that ignores the features.
     """
 
     metrics: Mapping[str, float]
@@ -122,10 +122,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Report:
-    """What a tracker writes down, as plain data: strings, numbers and bytes, cheap to load and to send.
-
-    ``trained_at`` is when the training was finished.
-    """
+    """What a tracker records, as strings, numbers and bytes: cheap to load and to send between processes."""
 
     params: Mapping[str, str]
     tags: Mapping[str, str]
@@ -138,16 +135,13 @@ class Report:
     notes: ScoreContext = ScoreContext()
 
 
-# what a registered version has beside the package's own files, so that MLflow can load it
+# a registered version has these beside the package's own files, so that MLflow can load it
 MLFLOW_FILES = ("MLmodel", "input_example.json", "serving_input_example.json")
 
 
 @dataclass(frozen=True)
 class Refusals:
-    """How many of the hold-out ``rows`` the endpoint would refuse if they were new, by column and reason.
-
-    ``examples`` has a value for each column and reason.
-    """
+    """How many of the hold-out ``rows`` the endpoint would refuse, with an example value, by column and reason."""
 
     rows: int
     refused: int
@@ -156,7 +150,7 @@ class Refusals:
 
     @property
     def share(self) -> float:
-        """The share of the rows that would be refused."""
+        """The share of the rows that are refused."""
         return self.refused / self.rows if self.rows else 0.0
 
 
@@ -167,10 +161,7 @@ def short_id(fingerprint: str) -> str:
 
 @dataclass(frozen=True)
 class Package:
-    """A self-contained folder that any target can serve; ``fingerprint`` is the digest of all its files.
-
-    ``refusals`` is known where the package was made.
-    """
+    """A self-contained folder that any target can serve; ``fingerprint`` is the digest of all its files."""
 
     path: Path
     fingerprint: str
@@ -188,11 +179,11 @@ class Package:
         return short_id(self.fingerprint)
 
     def cache_files(self) -> Sequence[Path]:
-        """Every file: a package that lost or changed one is built again."""
+        """Return every file: a package that lost or changed one is built again."""
         return sorted(path for path in self.path.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
     def is_intact(self) -> bool:
-        """Whether the folder is there and its files are still those that the fingerprint was taken of."""
+        """Return whether the folder exists and its files still have the fingerprint."""
         from score.contract.schema import FILE, Contract, fingerprint_of
 
         try:
@@ -220,10 +211,10 @@ class TrackedRun:
 
 @dataclass(frozen=True)
 class PackageProvenance:
-    """What a package does not hold, since two equal trainings make the same one; empty where it is not known.
+    """Where a package comes from; kept outside of it, since equal trainings make equal packages. Empty: not known.
 
-    ``data`` is the table's file name, ``trained`` when the training was finished, ``spec_hash`` the digest of what was
-    ordered and ``rebuild`` the command that orders it again.
+    ``data`` is the table's file name, ``trained`` the time of the training, ``spec_hash`` the spec's digest and
+    ``rebuild`` the command that repeats the run.
     """
 
     data: str = ""
@@ -236,8 +227,8 @@ class PackageProvenance:
 class ModelVersion:
     """A version in the model registry. ``version`` is empty and ``run_id`` None where nothing is tracked.
 
-    ``memory_bytes`` is what the proof measured; 0 where that is not known. ``origin`` is of the run that registered
-    the package last. ``chosen`` says why it was taken, of a version that was registered by another run.
+    ``memory_bytes`` is what the proof measured; 0 if unknown. ``origin`` is of the last run that registered the
+    package. ``chosen`` is why a version of an earlier run was selected; empty for this run's own.
     """
 
     name: str
@@ -251,22 +242,21 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class Registry:
-    """What a model registry holds of one model: the package fingerprint of each version, and the champion's version."""
+    """One model in the registry: the package fingerprint of each version, and the champion's version."""
 
     versions: Mapping[str, str]
     champion: str | None = None
 
     def holds(self, version: ModelVersion) -> bool:
-        """Return whether the version is there and is this very package: a number may have been given anew."""
+        """Return whether the version exists and is the same package: a store may reuse numbers."""
         return self.versions.get(version.version) == version.package.fingerprint
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """A table whose ``rows`` rows have their predictions; ``reasons`` is the file that tells of the refused ones.
+    """A scored table of ``rows`` rows; the file ``reasons`` says why ``refused`` rows were refused.
 
-    ``out_of_range`` is how many values of each column were beyond training's range, and ``unseen`` how many were levels
-    that no training row has; of columns that have some.
+    ``out_of_range`` counts values beyond training's range by column, ``unseen`` levels that no training row has.
     """
 
     path: Path
@@ -281,7 +271,7 @@ class BatchResult:
 class Endpoint:
     """Where a package is served. ``headers`` hold the key, so they are never printed or compared.
 
-    ``share`` is the percentage of the requests that the package answers; below 100 another answers the rest.
+    ``share`` is the percentage of the traffic that the package gets; a canary has less than 100.
     """
 
     url: str
@@ -294,10 +284,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Probe:
-    """The endpoint gave the package's own answers; latencies are in milliseconds, over ``requests`` requests.
-
-    ``share`` is the Endpoint's.
-    """
+    """The endpoint gave the package's own answers to ``requests`` golden requests; ``share`` is the Endpoint's."""
 
     requests: int
     p50_ms: float
@@ -308,7 +295,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Keys:
-    """A service's two keys: either opens it, so that one can be changed while the other is in use."""
+    """A service's two keys: either is accepted, so that one can be rotated while the other is in use."""
 
     primary: str = field(repr=False)
     secondary: str = field(repr=False)
@@ -316,10 +303,7 @@ class Keys:
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """What is there now. ``state``: healthy, unhealthy or absent; ``details`` are a few more lines for people.
-
-    ``version`` and ``fingerprint`` are what the service says it serves, if it says so.
-    """
+    """A service now, and what it reports to serve; ``state`` is healthy, unhealthy or absent."""
 
     name: str
     state: str

@@ -1,4 +1,4 @@
-"""azure=emulator: while a run lasts, this process meets the stand-in on this machine instead of Azure. Part of the wiring."""
+"""azure=emulator: for the time of a run, direct this process to the emulator on this machine instead of Azure."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from orchestrator.azure.sdk import INSTALL, MANAGED, missing, translate_sdk_erro
 from orchestrator.azure.workspace import forget
 from orchestrator.errors import DeployError
 from orchestrator.resolving.surroundings import kept
-from orchestrator.spec.run_spec import AzureSpec
+from orchestrator.spec.azure import AzureSpec
 
 
 @contextmanager
 def emulated_azure(spec: AzureSpec, *, ends: bool) -> Iterator[None]:
-    """Start the stand-in, or ask the one that runs for these faults; it lives on, unless the run ``ends`` it."""
+    """Start the emulator, or set these faults in the one that runs; it keeps running, unless the run ``ends`` it."""
     if spec.emulator is None:
         yield
         return
-    if missing() and missing(*MANAGED):  # or nobody could end what is started here
+    if missing() and missing(*MANAGED):  # else the emulator could not be stopped again
         raise DeployError(f"azure=emulator {INSTALL.format(extra='azure')}")
     import azure_emulator
 
@@ -34,13 +34,13 @@ def emulated_azure(spec: AzureSpec, *, ends: bool) -> Iterator[None]:
     os.environ.update(azure_emulator.environment(spec.emulator))
     forget()
     try:
-        if not missing():  # deploy=managed does without SDK v1
+        if not missing():  # deploy=managed needs no SDK v1
             with translate_sdk_errors(DeployError, "azure"):
-                importlib.import_module("azureml.core")  # it looks where HOME is now, and never again
+                importlib.import_module("azureml.core")  # it reads HOME once, when it is imported
         os.environ.update(
             {name: before[name] for name in ("HOME", "USERPROFILE") if name in before}
         )  # git's, matplotlib's
-        with kept(before):  # the stand-in is no package index
+        with kept(before):  # the emulator is no package index
             yield
     finally:
         os.environ.clear()

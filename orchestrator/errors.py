@@ -1,7 +1,7 @@
-"""Every error of ours, drawn as a tree.
+"""The exception tree.
 
     OrchestratorError
-    ├── SpecError        the configuration is wrong; holds every problem found (told before data is read)
+    ├── SpecError        the configuration is wrong; holds every problem found, before data is read
     ├── PlanError        the stages do not fit together
     ├── DataError        the data does not hold what the configuration says
     ├── TrainError       the search or the estimator failed
@@ -10,8 +10,8 @@
     ├── DeployError      a target could not serve the package
     └── ProbeError       the endpoint answers, but not what the package answers
 
-An error is told to people: one line saying where, what is wrong and what would be right. Nothing below
-``run.py`` exits: an exception leaves the other jobs of a sweep alone.
+The text of an error is one line: where, what is wrong and what would be right. Nothing below ``run.py`` exits: an
+exception leaves the other jobs of a sweep alone.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def one_line(error: object) -> str:
 
 
 class OrchestratorError(Exception):
-    """Something a user can mend; its text says how."""
+    """An error that a user can fix; its text says how."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in the configuration: where it stands, and what is wrong and would be right."""
+    """One mistake in the configuration: its path, what is wrong and what would be right."""
 
     at: str
     message: str

@@ -1,4 +1,4 @@
-"""What the engine tells: plain values about a run and its steps, and the Observer that listens.
+"""Events: plain values about a run and its steps, and the Observer that receives them.
 
 An observer is any callable of one event. The console, the tracker and the tests' recorder are observers;
 none of them can change what the engine does, but an observer that raises fails the run.
@@ -41,7 +41,7 @@ class StepStarted:
 
 @dataclass(frozen=True)
 class StepProgress:
-    """``done`` of ``total`` units of the running step are finished; ``note`` is a few words for people."""
+    """``done`` of ``total`` units of the running step are finished; ``note`` is printed beside."""
 
     done: int
     total: int
@@ -50,7 +50,7 @@ class StepProgress:
 
 @dataclass(frozen=True)
 class StepNote:
-    """A line for people while a step waits for something that is not ours, such as a build in the cloud."""
+    """A line to print while a step waits for an outside system, such as a build in the cloud."""
 
     text: str
 
@@ -87,31 +87,31 @@ Observer: TypeAlias = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class Progress:
-    """What a stage that takes long takes, to tell how far it is."""
+    """Reports the progress of a stage that takes long; stages declare it as a parameter."""
 
     send: Observer = field(default=lambda _: None, repr=False)
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        """Tell that ``done`` of ``total`` units are finished."""
+        """Report that ``done`` of ``total`` units are finished."""
         self.send(StepProgress(done, total, note))
 
     def note(self, text: str) -> None:
-        """Tell a line."""
+        """Report a line."""
         self.send(StepNote(text))
 
 
 @runtime_checkable
 class ReportsProgress(Protocol):
-    """A target or a tracker that may take minutes and says meanwhile what it waits for."""
+    """A target or a tracker that may take minutes and reports what it waits for."""
 
     def report_to(self, progress: Progress) -> None:
-        """Tell notes here from now on."""
+        """Send notes to ``progress`` from now on."""
         ...
 
 
 @runtime_checkable
 class HasOptionalDependencies(Protocol):
-    """A target or a tracker that needs what may not be installed."""
+    """A target or a tracker that needs an optional library."""
 
     def check_installed(self) -> None:
         """Raise an error that says what to install, before anything runs."""
@@ -119,13 +119,13 @@ class HasOptionalDependencies(Protocol):
 
 
 class ProgressMixin:
-    """What makes a target or a tracker :class:`ReportsProgress`: ``_note`` tells a line to whoever listens, at first nobody."""
+    """Makes a target or a tracker :class:`ReportsProgress`; ``_note`` is silent until ``report_to`` is called."""
 
     _progress = Progress()
 
     def report_to(self, progress: Progress) -> None:
-        """Tell notes here from now on."""
-        object.__setattr__(self, "_progress", progress)  # a target is frozen, and this is none of its keys
+        """Send notes to ``progress`` from now on."""
+        object.__setattr__(self, "_progress", progress)  # a target is frozen, and this is no field of it
 
     def _note(self, text: str) -> None:
         self._progress.note(text)

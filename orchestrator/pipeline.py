@@ -40,21 +40,15 @@ from orchestrator.events import (
 )
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.reporting.rebuild_command import rebuilding
+from orchestrator.spec.azure import AzureSpec
 from orchestrator.spec.components import construct
-from orchestrator.spec.run_spec import (
-    ROOT,
-    AzureSpec,
-    BatchSpec,
-    Component,
-    DataSpec,
-    ModelSpec,
-    PackageSpec,
-    PreprocessSpec,
-    RunSpec,
-    SearchSpec,
-    Seed,
-    StateDir,
-)
+from orchestrator.spec.data import BatchSpec, DataSpec
+from orchestrator.spec.field_types import ROOT, Seed, StateDir
+from orchestrator.spec.model import ModelSpec, PreprocessSpec
+from orchestrator.spec.package import PackageSpec
+from orchestrator.spec.run_spec import RunSpec
+from orchestrator.spec.search import SearchSpec
+from orchestrator.spec.section import Component
 from orchestrator.tracking.mlflow.limits import known_parameters
 from orchestrator.tracking.tracker import SupportsStoreCheck, Tracker
 from orchestrator.warning_filters import FILTERS

@@ -1,4 +1,4 @@
-"""What the libraries of the command may send and write: no telemetry, and no cache outside of ``state_dir``.
+"""Privacy: switch the telemetry of libraries off, and keep their caches inside ``state_dir``.
 
 docs/privacy.md has a line for each library; those without a switch here have nothing to switch off.
 """
@@ -25,6 +25,6 @@ def disable_telemetry() -> None:
 
 
 def keep_caches(folder: Path) -> None:
-    """Keep matplotlib's list of fonts in ``folder``, unless the user has set where, and without its line about that."""
+    """Keep matplotlib's font cache in ``folder``, unless the user has set another, and silence its note about it."""
     os.environ.setdefault("MPLCONFIGDIR", str(folder / "matplotlib"))
     logging.getLogger("matplotlib.font_manager").setLevel(logging.WARNING)

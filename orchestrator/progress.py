@@ -1,4 +1,4 @@
-"""Heartbeat: notes about what takes long, so that there is no long silence."""
+"""Heartbeat: while something takes long, report every few seconds what is being done and for how long."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 SILENCE_SECONDS = 8.0
-SHOWN_CHARACTERS = 100  # of a line that says how far something is
+SHOWN_CHARACTERS = 100  # of the last output line
 
 
 class Heartbeat:
-    """What is being done, since when, and the latest line about it; ``note`` is called with each text."""
+    """Knows the current activity and its last output line, and repeats them after a silence."""
 
     def __init__(self, note: Callable[[str], None], activity: str) -> None:
         self._note = note

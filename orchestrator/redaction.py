@@ -28,12 +28,12 @@ _SECRET_NAME = re.compile(r"secret|password|token|signature|(?:^|_)(?:keys?|pem|
 
 
 def redact(text: str) -> str:
-    """The text without bearer keys, SAS signatures, client secrets and their like."""
+    """Return the text with bearer keys, SAS signatures, client secrets and the like masked."""
     for pattern in _SECRETS:
         text = pattern.sub(rf"\g<before>{MASK}", text)
     return text
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether what has this name is one to mask, whatever it looks like."""
+    """Return whether a value of this name is masked, whatever it looks like."""
     return _SECRET_NAME.search(name) is not None

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.azure.auth import NoWayInError, authentication, credential
 from orchestrator.azure.sdk import cause
-from orchestrator.spec.run_spec import AzureSpec
+from orchestrator.spec.azure import AzureSpec
 
 # keyed by value: tracking and deployment have equal sections
 _made: dict[tuple[AzureSpec, Callable[[AzureSpec], Any]], Any] = {}

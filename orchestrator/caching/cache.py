@@ -1,7 +1,7 @@
-"""Keys of what a stage's product depends on, and the store of products by key.
+"""The cache: a store of products by key, and the marks of stages whose product may be cached.
 
-A key is the digest of *parts*: a flat mapping from what a person would call a thing ("model.params.max_depth",
-"code orchestrator.stages.train", "scikit-learn") to its value. Parts are kept beside the product, so that a
+A key is the digest of *parts*: a flat mapping from readable names ("model.params.max_depth",
+"code orchestrator.stages.train", "scikit-learn") to values. Parts are stored beside the product, so that a
 miss can say what changed. An entry is written to a temporary name and renamed, only after success; one whose
 bytes differ from what was written is a miss and never a wrong result.
 """
@@ -25,34 +25,34 @@ from orchestrator.files import write_atomic
 Parts = Mapping[str, str]
 F = TypeVar("F", bound=Callable[..., Any])
 
-NAMED = 4  # changes that are told by name; the others are counted
-LAST = ".last"  # of each run's name: the parts of the products that it used last
+NAMED = 4  # changes that a miss names; the others are counted
+LAST = ".last"  # by the run's name: the parts of the products that it used last
 
 
 @runtime_checkable
 class HasParts(Protocol):
-    """A value that says itself what a cached product depends on when it takes it."""
+    """A value that knows which of its parts decide a product that is made from it."""
 
     def cache_parts(self) -> Parts:
-        """What of this value decides a result."""
+        """Return the parts of this value that decide a result."""
         ...
 
 
 @runtime_checkable
 class HasFiles(Protocol):
-    """A product that is more than its pickle: the files it lives in are checked with it."""
+    """A product that refers to files, which are verified with its pickle."""
 
     def cache_files(self) -> Sequence[Path]:
-        """The files that the product needs."""
+        """Return the files that the product needs."""
         ...
 
 
 @dataclass(frozen=True)
 class CachePolicy:
-    """How a pure stage may be skipped: whether its product is kept, and what decides it besides what it takes.
+    """How a pure stage may be skipped: whether its product is kept, and what decides it besides its inputs.
 
-    Its own code, and all that its module imports of ours, count anyhow. ``versions`` are distributions, ``packages``
-    are packages of ours that it uses as files.
+    Its code and all local modules that it imports count always. ``versions`` are distributions, ``packages`` are
+    local packages that it uses as files.
     """
 
     keep: bool
@@ -71,46 +71,45 @@ def pure(*versions: str) -> Callable[[F], F]:
 
 
 def cache_policy(stage: Callable[..., Any]) -> CachePolicy | None:
-    """How a stage was marked; None for one that has effects and always runs."""
+    """Return how a stage was marked; None for one that has effects and always runs."""
     return getattr(stage, "__cache_policy__", None)
 
 
-def _mark(how: CachePolicy) -> Callable[[F], F]:
+def _mark(policy: CachePolicy) -> Callable[[F], F]:
     def mark(stage: F) -> F:
-        stage.__cache_policy__ = how  # type: ignore[attr-defined]
+        stage.__cache_policy__ = policy  # type: ignore[attr-defined]
         return stage
 
     return mark
 
 
 def has_parts(value: Any) -> bool:
-    """Whether it can be told if a value is the same as the last time."""
+    """Return whether a value can be compared with that of the last run."""
     return isinstance(value, HasParts | str | int | float | Path | None)
 
 
 def parts_of(name: str, value: Any) -> Parts:
-    """The parts of a value that :func:`has_parts`; ``name`` is what a plain one is called."""
+    """Return the parts of a value that :func:`has_parts`; a plain value gets ``name``."""
     return value.cache_parts() if isinstance(value, HasParts) else {name: str(value)}
 
 
 def digest(parts: Parts) -> str:
-    """The key: sha256 of the parts in the order of their names."""
+    """Return the key: sha256 of the parts in the order of their names."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A product in the store, checked: its bytes and its files are what was written."""
+    """A verified product in the store: its bytes and its files are what was written."""
 
     folder: Path
 
 
 @dataclass(frozen=True)
 class CheckpointDir:
-    """What a long stage may take: a folder for what it has done so far.
+    """A folder for the checkpoints of a long stage; None where nothing is kept.
 
-    It is there again when the stage is run again with the same key, after a kill, and is gone once the product is
-    kept. None where nothing is kept.
+    After a kill it is there again when the stage runs with the same key; it is removed once the product is cached.
     """
 
     folder: Path | None = None
@@ -121,19 +120,19 @@ class CorruptEntryError(Exception):
 
 
 class Cache:
-    """Products by stage and key in a folder; it can be deleted at any time, at the cost of time.
+    """Products by stage and key in a folder that can be deleted at any time.
 
-    ``run`` is the name of the runs that use it: a miss gives its reason against the last of them and no other.
+    ``run`` is the name of the runs that use it: a miss is explained by comparison with the last run of this name.
     """
 
     def __init__(self, root: Path, run: str = "") -> None:
         self.root, self.run = root, run
 
     def find(self, stage: str, key: str) -> Entry | None:
-        """The entry of this key, or None.
+        """Return the entry of this key, or None.
 
         Raises:
-            Damaged: with the reason.
+            CorruptEntryError: with the reason.
         """
         folder = self.root / stage / key
         if not folder.exists():
@@ -148,10 +147,10 @@ class Cache:
         return Entry(folder)
 
     def load(self, entry: Entry) -> Any:
-        """The product.
+        """Load the product.
 
         Raises:
-            Damaged: it does not load here.
+            CorruptEntryError: it does not load here.
         """
         try:
             return pickle.loads((entry.folder / "product.pkl").read_bytes())
@@ -159,7 +158,7 @@ class Cache:
             raise CorruptEntryError(f"it does not load ({type(error).__name__}: {one_line(error)})") from error
 
     def save(self, stage: str, key: str, parts: Parts, product: Any) -> None:
-        """Keep a product. Where a sound one is kept already, by somebody faster, that one stays."""
+        """Store a product, unless a sound one is stored already, for example by a faster process."""
         folder = self.root / stage / key
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent, ignore_cleanup_errors=True) as scratch:
@@ -182,12 +181,12 @@ class Cache:
                 if not folder.exists():
                     raise
 
-    def unfinished(self, stage: str, key: str) -> Path:
-        """Where a stage keeps what it has done until its product is whole."""
+    def checkpoint_dir(self, stage: str, key: str) -> Path:
+        """Return the folder for a stage's checkpoints."""
         return self.root / ".unfinished" / stage / key
 
-    def used(self, stage: str, parts: Parts) -> None:
-        """Note that a run of this name used the product with these parts; the next miss is compared with it."""
+    def record_use(self, stage: str, parts: Parts) -> None:
+        """Record that a run of this name used the product with these parts; the next miss is compared with it."""
         note = self._last(stage)
         text = json.dumps(dict(parts), indent=1)
         with contextlib.suppress(OSError):  # without a note the next miss has less to say, and nothing is wrong
@@ -196,13 +195,13 @@ class Cache:
                 write_atomic(note, text)
 
     def changes(self, stage: str, parts: Parts) -> str:
-        """List what differs from what the last run of this name used, for people; "" if there was none."""
+        """Describe what differs from what the last run of this name used; "" if there was none."""
         try:
             last = dict(json.loads(self._last(stage).read_bytes()))
         except (OSError, ValueError, TypeError):
             return ""
         differing = _differing(last, parts)
-        names = [name for name in differing if _told(name, last, parts)] or differing
+        names = [name for name in differing if _is_cause(name, last, parts)] or differing
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         return ", ".join(names[:NAMED]) + more
 
@@ -211,17 +210,17 @@ class Cache:
 
 
 def _differing(old: Parts, new: Parts) -> list[str]:
-    """The names of what is not the same, or is there only before or after."""
+    """Return the names of parts that differ or exist only on one side."""
     return sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
 
 
-def _told(name: str, old: Parts, new: Parts) -> bool:
-    """Whether it is worth telling: code that is used only before or after follows from something else that changed."""
+def _is_cause(name: str, old: Parts, new: Parts) -> bool:
+    """Return whether a difference is a cause: code that only one of the two runs used follows from another change."""
     return not name.startswith("code ") or (name in old and name in new)
 
 
 def _manifest(folder: Path) -> Mapping[str, Mapping[str, str]]:
-    """An entry's parts, and the digests of its files; raises Damaged."""
+    """Read an entry's parts and the digests of its files, or raise CorruptEntryError."""
     try:
         held = json.loads((folder / "manifest.json").read_bytes())
         parts, files = dict(held["parts"]), dict(held["files"])

@@ -1,6 +1,6 @@
-"""What decides what code does: the versions of installed distributions, and the sources of everything else.
+"""Fingerprints of code: the versions of installed distributions, and digests of the sources of local modules.
 
-Nobody writes a list of dependencies: what a module of ours imports is read from its source, however deep.
+Dependencies are not declared: the imports of a local module are read from its source, transitively.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 
 
 def file_digest(path: Path) -> str:
-    """The sha256 of a file's bytes, in hexadecimal."""
+    """Return the sha256 of a file's bytes, in hexadecimal."""
     sha = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -30,7 +30,7 @@ def file_digest(path: Path) -> str:
 
 
 def versions_of(distributions: Sequence[str]) -> Mapping[str, str]:
-    """The installed version of each distribution, and Python's own."""
+    """Return the installed version of each distribution, and Python's own."""
     return {"python": platform.python_version(), **{name: _version(name) for name in distributions}}
 
 
@@ -46,14 +46,14 @@ def _version(name: str) -> str:
 
 
 def code_fingerprint(module: str) -> Mapping[str, str]:
-    """What decides what a module does: its distribution's version, or its source where it is nobody's distribution."""
+    """Return what decides the behaviour of a module: its distribution's version, or the digests of local sources."""
     top = module.partition(".")[0]
     return versions_of(_distributions(top)) if is_installed(top) else source_digests(module)
 
 
 @functools.cache
 def _distributions(top: str) -> Sequence[str]:
-    """The distributions that provide a top-level module."""
+    """Return the distributions that provide a top-level module."""
     name = {"sklearn": "scikit-learn"}.get(top, top)
     if top in sys.stdlib_module_names or _version(name) != "not installed":
         return [] if top in sys.stdlib_module_names else [name]
@@ -62,7 +62,7 @@ def _distributions(top: str) -> Sequence[str]:
 
 @functools.cache
 def providers() -> Mapping[str, set[str]]:
-    """The distributions behind each top-level module. Slow: it reads every distribution."""
+    """Return the distributions behind each top-level module. Slow: it reads every distribution."""
     found = {top: set(names) for top, names in importlib.metadata.packages_distributions().items()}
     if sys.version_info < (3, 11):  # there it reads top_level.txt alone, which newer builds do not write
         for distribution in importlib.metadata.distributions():
@@ -74,17 +74,17 @@ def providers() -> Mapping[str, set[str]]:
 
 @functools.cache
 def is_installed(top: str) -> bool:
-    """Whether a top-level module is Python's own or lies where distributions are installed (not so: editable ones)."""
+    """Return whether a top-level module is Python's own or lies in site-packages (editable installs do not)."""
     if top in sys.stdlib_module_names:
         return True
     if top == "__main__":  # the user's, whatever started it
         return False
-    place = _place(top)
+    place = _locate(top)
     return any({"site-packages", "dist-packages"} & {*path.parts} for path in [place.file, *place.folders] if path)
 
 
 def source_digests(module: str) -> Mapping[str, str]:
-    """Digests of a module's source and of every module of ours (not installed) that it imports, however deep."""
+    """Return digests of a module's source and of every local (not installed) module that it imports, transitively."""
     found: dict[str, _Source | None] = {}
     waiting = [module]
     while waiting:
@@ -94,12 +94,12 @@ def source_digests(module: str) -> Mapping[str, str]:
             # importing a module runs its packages too; and the name may be that of a class in a module
             waiting += [name.rpartition(".")[0], *(source.imports if source else ())]
     parts = {f"code {name}": source.now() for name, source in sorted(found.items()) if source}
-    return parts or {f"code {module}": f"unknown {uuid.uuid4()}"}  # of a notebook: never the same again
+    return parts or {f"code {module}": f"unknown {uuid.uuid4()}"}  # a notebook: never equal to another run
 
 
 def package_digests(package: str) -> Mapping[str, str]:
-    """The same for every module that lies in a package, and the digest of every file there that is none."""
-    folders = _place(package).folders
+    """Return the fingerprints of every module in a package, and the digest of every other file in it."""
+    folders = _locate(package).folders
     names = [path.relative_to(folder).with_suffix("") for folder in folders for path in sorted(folder.rglob("*.py"))]
     modules = [package, *(".".join([package, *name.parts]) for name in names if name.name != "__init__")]
     parts = {name: part for module in modules for name, part in code_fingerprint(module).items()}
@@ -122,7 +122,7 @@ class _Source:
     imports: frozenset[str]
 
     def now(self) -> str:
-        """The digest; one that nothing was ever kept under if the file has changed, for nobody knows what is loaded."""
+        """Return the digest; a random one if the file has changed since, because the loaded code is unknown then."""
         try:
             same = self.file.stat().st_mtime_ns == self.written or file_digest(self.file) == self.sha
         except OSError:
@@ -132,8 +132,8 @@ class _Source:
 
 @functools.cache
 def _source(module: str) -> _Source | None:
-    """None for what is installed, and for a name that is no module (``from module import name``)."""
-    place = _place(module)
+    """Return None for an installed module, and for a name that is no module (``from module import name``)."""
+    place = _locate(module)
     if place.file is None or not place.file.is_file() or is_installed(module.partition(".")[0]):
         return None
     written = place.file.stat().st_mtime_ns
@@ -143,44 +143,44 @@ def _source(module: str) -> _Source | None:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where a module lies: its file, and the folders of its modules if it is a package."""
+class _Location:
+    """The location of a module: its file, and its folders if it is a package."""
 
     file: Path | None
     folders: Sequence[Path] = ()
 
 
 @functools.cache
-def _place(module: str) -> _Place:
-    """Found without importing anything."""
+def _locate(module: str) -> _Location:
+    """Locate a module without importing anything."""
     package, _, name = module.rpartition(".")
     if package:
-        places = [_place_in(folder, name) for folder in _place(package).folders]
+        places = [_locate_in(folder, name) for folder in _locate(package).folders]
         found = next((place for place in places if place.file), None)
-        return found or _Place(None, [folder for place in places for folder in place.folders])
+        return found or _Location(None, [folder for place in places for folder in place.folders])
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):  # __main__, or a module made by hand
         spec = None
     file = (spec and spec.origin) or getattr(sys.modules.get(module), "__file__", None)
-    return _Place(Path(file) if file else None, [*map(Path, (spec and spec.submodule_search_locations) or ())])
+    return _Location(Path(file) if file else None, [*map(Path, (spec and spec.submodule_search_locations) or ())])
 
 
-def _place_in(folder: Path, name: str) -> _Place:
+def _locate_in(folder: Path, name: str) -> _Location:
     files = [(folder / name / "__init__.py", [folder / name])]
     files += [(folder / f"{name}{suffix}", []) for suffix in all_suffixes()]
-    namespace = _Place(None, [folder / name] if (folder / name).is_dir() else [])
-    return next((_Place(file, folders) for file, folders in files if file.is_file()), namespace)
+    namespace = _Location(None, [folder / name] if (folder / name).is_dir() else [])
+    return next((_Location(file, folders) for file, folders in files if file.is_file()), namespace)
 
 
-# a statement that imports, wherever one may begin
+# an import statement, wherever one may begin
 _IMPORT = re.compile(
     rb"(?:^|[;:])[ \t\f]*((?:import|from[ \t]*[.\w]+[ \t]*import)\b[^\n(;#]*(?:\([^)]*\))?)", re.MULTILINE
 )
 
 
 def imported_names(source: bytes, module: str, *, is_package: bool) -> Iterator[str]:
-    """Every dotted name that a module's source may import, wherever in it; relative ones made absolute."""
+    """Yield every dotted name that a module's source may import, at any level; relative names made absolute."""
     for node in _imports(source):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -194,7 +194,7 @@ def imported_names(source: bytes, module: str, *, is_package: bool) -> Iterator[
 
 
 def _imports(source: bytes) -> Iterable[ast.AST]:
-    """The statements that import. They are cut out first, since parsing all of a source takes twenty times as long."""
+    """Return the import statements. They are cut out first, since parsing a whole source takes twenty times as long."""
     lines = source.replace(b"\r\n", b"\n").replace(b"\\\n", b" ")
     try:
         return ast.parse(b"\n".join(_IMPORT.findall(lines))).body

@@ -1,1 +1,1 @@
-"""The command: what people and scripts read, from the plan to ``result.json``."""
+"""The command: console output, ``result.json`` and the callbacks of sweeps."""

@@ -1,19 +1,15 @@
-"""The observer people look at: the plan, progress, what each step took or why it was not needed, where to look next.
+"""Console observer: print the plan, progress, what each step took or why it was skipped, and where the results are.
 
 On a terminal a long step shows a live bar; piped, there is one plain line a step and no control code.
 """
 
 from __future__ import annotations
 
-import functools
 import io
-import json
 import os
-import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
 from rich.console import Console as Terminal
 from rich.progress import (
@@ -27,23 +23,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from orchestrator.artifacts import (
-    BatchResult,
-    Dataset,
-    Endpoint,
-    Evaluation,
-    Keys,
-    ModelVersion,
-    Package,
-    Probe,
-    Proof,
-    Search,
-    ServiceStatus,
-    Split,
-    TrackedRun,
-    Trained,
-    format_params,
-)
+from orchestrator.artifacts import Dataset
+from orchestrator.cli.descriptions import describe
 from orchestrator.events import (
     Event,
     RunFinished,
@@ -55,19 +36,14 @@ from orchestrator.events import (
     StepProgress,
     StepStarted,
 )
-from orchestrator.packaging import holdout_check
 from orchestrator.reading.description import TableReading
-from orchestrator.reporting.scores import format_score
-from score.contract import golden
-from score.models.onnx import Compilation
 
 NAME = 10  # columns for a step's name
-LONGEST_LIST = 5  # columns with values that training saw nothing like; result.json has all
-NEWS = ("changed", "damaged", "not kept")  # reasons that people want to know of when a step has run
+REASONS = ("changed", "damaged", "not kept")  # why a step ran; of other reasons nothing is printed
 
 
 class Console:
-    """Tells a run as it happens: on a terminal with a live line, else one plain line a step."""
+    """Prints a run as it happens: on a terminal with a live line, else one plain line a step."""
 
     def __init__(self, terminal: Terminal | None = None, *, verbose: bool = False) -> None:
         self._terminal = terminal or _standard_output()
@@ -75,11 +51,11 @@ class Console:
         self._live: Progress | None = None
 
     def __call__(self, event: Event) -> None:
-        """Tell one event."""
+        """Print one event."""
         if isinstance(event, RunStarted):
             self._say("plan: " + " → ".join(step.name for step in event.steps))
         elif isinstance(event, StepStarted):
-            self._show(f"{event.step.name:<{NAME}} {_news(event.step)}".rstrip())
+            self._show(f"{event.step.name:<{NAME}} {_reason(event.step)}".rstrip())
         elif isinstance(event, StepProgress):
             self._progress(event)
         elif isinstance(event, StepNote):
@@ -115,7 +91,7 @@ class Console:
             self._say("\n".join(["", *lines]))
 
     def _show(self, text: str, *columns: ProgressColumn, total: int | None = None) -> None:
-        """Show a live line with a spinner in place of the one there is; none where output is no terminal."""
+        """Replace the live line by another with a spinner; on a terminal only."""
         self._hide()
         if self._terminal.is_terminal:
             spinner, words = SpinnerColumn(), TextColumn("{task.description}", markup=False)
@@ -126,7 +102,7 @@ class Console:
     def _progress(self, event: StepProgress) -> None:
         if self._live is None:
             return
-        if self._live.tasks[0].total is None:  # now it is known how much there is to do
+        if self._live.tasks[0].total is None:  # the first event with a total
             note = TextColumn("{task.fields[note]}", markup=False)
             name = self._live.tasks[0].description[:NAME]
             self._show(name, BarColumn(), MofNCompleteColumn(), TimeLeft(), note, total=event.total)
@@ -144,14 +120,14 @@ class Console:
         if step.cached:
             self._line("·", step.name, None, _state(step), "dim")
             return
-        told = " — ".join(filter(None, (describe(event.product), _news(step))))
+        text = " — ".join(filter(None, (describe(event.product), _reason(step))))
         style = "yellow" if "damaged" in step.why or "not kept" in step.why else ""
-        self._line("✓", step.name, event.seconds, told, style)
+        self._line("✓", step.name, event.seconds, text, style)
         if isinstance(event.product, Dataset) and event.product.reading is not None:
-            self._read(event.product.reading)
+            self._table_notes(event.product.reading)
 
-    def _read(self, reading: TableReading) -> None:
-        """Print what should be looked at in a table, and the whole of it where that is asked for."""
+    def _table_notes(self, reading: TableReading) -> None:
+        """Print notes about a table, and with ``verbose`` how each column was read."""
         for line in reading.table.splitlines() if self._verbose else ():
             self._say(f"  {line}", "dim")
         for note in reading.notes:
@@ -168,23 +144,23 @@ class Console:
 
 class _Terminal(Terminal):
     def on_broken_pipe(self) -> None:
-        """Nobody reads any more (``| head``): be silent, and let the run go on to its end."""
+        """Stop printing when the reader has closed the pipe (``| head``), and let the run go on to its end."""
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _standard_output() -> Terminal:
-    """Where people look. A pipe has no width, so no line is wrapped there; what its encoding lacks becomes a "?"."""
+    """Return standard output: in a pipe without wrapping; letters that its encoding lacks become a "?"."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     return _Terminal(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 10_000)
 
 
 class TimeLeft(ProgressColumn):
-    """The time that is left if the rest goes as fast as what is done; rich's own knows none before two updates."""
+    """The time left, from the first update on; rich's own column needs two."""
 
     def render(self, task: Task) -> Text:
-        """As 0:00:12 left; dashes while nothing is done."""
+        """Return ``0:00:12 left``; dashes while nothing is done."""
         if not task.completed or task.total is None or task.elapsed is None:
             return Text("-:--:-- left")
         then = task.fields["then"]  # when that much was done
@@ -198,123 +174,5 @@ def _state(step: StepPlan) -> str:
     return f"runs: {step.why}" if step.why else "runs"
 
 
-def _news(step: StepPlan) -> str:
-    return step.why if any(word in step.why for word in NEWS) else ""
-
-
-@functools.singledispatch
-def describe(product: Any) -> str:  # noqa: ARG001 - the base case says nothing
-    """A product in a few words; nothing for one that has no news for people."""
-    return ""
-
-
-def _describes(kind: type) -> Callable[[Callable[[Any], str]], Callable[[Any], str]]:
-    return functools.partial(describe.register, kind)  # type: ignore[return-value]
-
-
-@_describes(Search)
-def _search(search: Search) -> str:
-    fits = f"{search.fits} fits" if search.fits is not None else "halved from round to round"
-    return f"{search.candidates} candidates, {fits}"
-
-
-@_describes(Dataset)
-def _dataset(dataset: Dataset) -> str:
-    return dataset.reading.line if dataset.reading else ""
-
-
-@_describes(Split)
-def _split(split: Split) -> str:
-    return f"{len(split.y_train)} training rows, {len(split.y_test)} held out"
-
-
-@_describes(Trained)
-def _trained(trained: Trained) -> str:
-    failed = [f"\n  {format_params(one.params)}: {one.error}" for one in trained.candidates if one.error]
-    more = f"\n  and {len(failed) - LONGEST_LIST} more" if len(failed) > LONGEST_LIST else ""
-    left_out = f"; {len(failed)} of {len(trained.candidates)} candidates failed and were left out:" if failed else ""
-    return "".join(["best ", format_params(trained.best.params) or "(no grid)", left_out, *failed[:LONGEST_LIST], more])
-
-
-@_describes(Evaluation)
-def _evaluation(evaluation: Evaluation) -> str:
-    rows, positive = evaluation.notes.rows, evaluation.notes.positive
-    scores = ", ".join(f"{name} {format_score(value, rows)}" for name, value in evaluation.metrics.items())
-    return f"hold-out {scores}" + (f" (positive label: {positive})" if positive else "")
-
-
-@_describes(Package)
-def _package(package: Package) -> str:
-    twin = Compilation.read(package.path)
-    how = f"compiled, {twin.rows + twin.edges} rows answered alike" if twin.used else f"not compiled: {twin.reason}"
-    refused = f"; refused: {holdout_check.told(package.refusals)}" if package.refusals else ""
-    return f"{package.short_id}  {how}{refused}"
-
-
-@_describes(Proof)
-def _proof(proof: Proof) -> str:
-    return f"{proof.requests} golden requests answered alike in a clean process ({proof.memory_bytes / 2**20:.0f} MiB)"
-
-
-@_describes(ModelVersion)
-def _version(version: ModelVersion) -> str:
-    if version.chosen:
-        which = f"version {version.version}" if version.version else f"package {version.package.short_id}"
-        return f"{version.name} {which}: {version.chosen}"
-    return f"{version.name} version {version.version}" if version.version else "not tracked"
-
-
-@_describes(TrackedRun)
-def _run(run: TrackedRun) -> str:
-    return f"run {run.run_id}" if run.run_id else "not tracked"
-
-
-@_describes(BatchResult)
-def _scored(scored: BatchResult) -> str:
-    refused = f"; {scored.refused:,} refused, see {scored.reasons}" if scored.reasons else ""
-    outside = _counts("values beyond training's range", scored.out_of_range)
-    unseen = _counts("levels that training did not see", scored.unseen)
-    return f"{scored.rows:,} rows in {scored.path}{refused}{outside}{unseen}"
-
-
-def _counts(what: str, columns: Mapping[str, int]) -> str:
-    most = sorted(columns.items(), key=lambda item: -item[1])
-    named = ", ".join(f"{name} {count:,}" for name, count in most[:LONGEST_LIST])
-    more = f" and {len(most) - LONGEST_LIST:,} more columns" if len(most) > LONGEST_LIST else ""
-    return f"; {what}: {named}{more}" if named else ""
-
-
-@_describes(Endpoint)
-def _endpoint(endpoint: Endpoint) -> str:
-    return endpoint.url
-
-
-@_describes(Probe)
-def _probe(probe: Probe) -> str:
-    auth = ", refuses requests without the key" if probe.refused_without_key else ""
-    part = f"; it gets {probe.share} % of the requests, so the champion stays" if probe.share < 100 else ""
-    return f"{probe.requests} golden requests answered alike{auth}; p50 {probe.p50_ms:.1f} ms, p95 {probe.p95_ms:.1f} ms{part}"
-
-
-@_describes(ServiceStatus)
-def _status(status: ServiceStatus) -> str:
-    details = "".join(f"\n  {name}: {value}" for name, value in status.details.items())
-    return f"{status.name} is {status.state}{f' at {status.url}' if status.url else ''}{details}"
-
-
-@_describes(Keys)
-def _keys(keys: Keys) -> str:
-    return f"\n  primary: {keys.primary}\n  secondary: {keys.secondary}"
-
-
-@_describes(str)
-def _text(text: str) -> str:
-    return f"\n{text.rstrip()}"
-
-
-def curl_line(endpoint: Endpoint, keys_command: str) -> str:
-    """A line to paste that asks the endpoint for its first golden request; it asks ``keys_command`` for the key."""
-    records = next(item for item in golden.read(endpoint.package.path) if item.name == golden.RECORDS)
-    body = json.dumps({"data": json.loads(records.body)["data"][:1]})
-    key = f""" -H "Authorization: Bearer $({keys_command} | sed -n 's/^ *primary: //p')\"""" if endpoint.auth else ""
-    return f"curl -s {endpoint.url} -H 'Content-Type: application/json'{key} -d {shlex.quote(body)}"
+def _reason(step: StepPlan) -> str:
+    return step.why if any(word in step.why for word in REASONS) else ""

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.artifacts import Endpoint, ModelVersion, Package, Report, Trained
-from orchestrator.cli.console import Console, curl_line
+from orchestrator.cli.console import Console
+from orchestrator.cli.descriptions import curl_line
 from orchestrator.cli.result_file import Result
 from orchestrator.config.composed import Composed
 from orchestrator.config.validate import ValidConfig, validate
@@ -36,9 +37,9 @@ ABOUT_THE_SERVICE = (
     "azure=",
     "azure.",
 )
-TRACEBACK = "ORCHESTRATOR_TRACEBACK"  # what HYDRA_FULL_ERROR was before run.py sets it for its own sake
+TRACEBACK = "ORCHESTRATOR_TRACEBACK"  # holds what HYDRA_FULL_ERROR was before run.py set it
 RESULT = "result.json"
-FAULTS = "azure.faults="  # of an emulator: not to be asked for again
+FAULTS = "azure.faults="  # of the emulator: later commands should not repeat them
 
 
 def main(composed: Composed, folder: Path, *, compared: bool = False) -> float | None:
@@ -76,13 +77,13 @@ def main(composed: Composed, folder: Path, *, compared: bool = False) -> float |
     except Exception as error:
         if wants_traceback():
             raise
-        sys.stderr.write(f"{result.failed or 'run'} failed: {one_line_of(error)}{_kept_traceback(error, folder)}\n")
+        sys.stderr.write(f"{result.failed or 'run'} failed: {one_line_of(error)}{_write_traceback(error, folder)}\n")
         return None
     return artifacts[Report].metrics[f"mean_test_{run.spec.search.refit}"] if Report in artifacts else 0.0
 
 
 def _write_anyway(result: Result, file: Path) -> None:
-    """Write what a failed run came to; where that fails as well, the run's own error is still the one to report."""
+    """Write the result of a failed run; where that fails as well, the run's own error is still the one to report."""
     try:
         result.write(file, {})
     except OSError as error:
@@ -90,19 +91,19 @@ def _write_anyway(result: Result, file: Path) -> None:
 
 
 def wants_traceback() -> bool:
-    """Whether HYDRA_FULL_ERROR=1 was set where the command was typed."""
+    """Return whether HYDRA_FULL_ERROR=1 was set where the command was typed."""
     return os.environ.get(TRACEBACK) == "1"
 
 
 def one_line_of(error: BaseException) -> str:
-    """The kind and the text of a library's error, in one line."""
+    """Return the kind and the text of a library's error, in one line."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return f"{type(error).__name__}: {one_line(error)}"
 
 
-def _kept_traceback(error: Exception, folder: Path) -> str:
-    """Where the traceback is, once it is written there."""
+def _write_traceback(error: Exception, folder: Path) -> str:
+    """Write the traceback to a file and return a note about it."""
     file = folder / "traceback.txt"
     try:
         file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
@@ -143,7 +144,7 @@ def validate_or_report(composed: Composed) -> ValidConfig | None:
 
 def _heading(error: OrchestratorError) -> str:
     kind = "configuration" if isinstance(error, SpecError) else type(error).__name__.removesuffix("Error").lower()
-    return f"{kind} failed: {str(error).removeprefix(f'{kind}: ')}"  # many begin with where they come from
+    return f"{kind} failed: {str(error).removeprefix(f'{kind}: ')}"  # many begin with their kind
 
 
 def _preview(run: Run, *, trains: bool) -> dict[str, str]:
@@ -189,12 +190,12 @@ def _about_the_service(override: str) -> bool:
 
 
 def command(*overrides: str) -> str:
-    """The line to type for another run."""
+    """Return the line to type for another run."""
     return shlex.join([python(), sys.argv[0], *overrides])
 
 
 def python() -> str:
-    """How this Python is called where the command was typed."""
+    """Return how this Python is called where the command was typed."""
     if shutil.which("python") == sys.executable:
         return "python"
     near = os.path.relpath(sys.executable)

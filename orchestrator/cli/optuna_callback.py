@@ -1,4 +1,4 @@
-"""Searches that Optuna leads through Hydra's sweeper: what it chooses from, and what is said of the best at the end."""
+"""search=optuna: give Hydra's sweeper the choices of the grid, and print the best trial at the end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 
 from orchestrator.cli.main import command, validate_or_report
 from orchestrator.config.compose import to_composed
-from orchestrator.spec.run_spec import one_is_a_list
+from orchestrator.spec.field_types import one_is_a_list
 
 GRID = "model.param_grid"
 RESULTS = "optimization_results.yaml"  # the sweeper's own file
@@ -30,10 +30,10 @@ ONE_MODEL = "search=optuna: chooses parameters of one model; sweep models in com
 
 
 class OptunaCallback(Callback):
-    """Gives the sweeper what it chooses from, and tells after the sweep how to go on with the best."""
+    """Gives the sweeper its choices, and prints after the sweep how to go on with the best trial."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Let the sweeper choose among the values of the grid; what is typed goes before it.
+        """Let the sweeper choose among the values of the grid; typed overrides take precedence.
 
         Raises:
             SystemExit: nothing can come of the sweep. Hydra lets no other exception of a callback through.
@@ -56,21 +56,21 @@ class OptunaCallback(Callback):
             params = {f"~{GRID}": 'choice("null")', **params}
         with flag_override(config, ["readonly", "struct"], [False, False]):
             config.hydra.sweeper.params = params
-            config.hydra.overrides.task = others  # else each job would get the whole grid beside what was chosen
+            config.hydra.overrides.task = others  # else each job would get the whole grid beside its choice
             if config.dry_run:
-                config.hydra.sweeper.n_trials = 1  # one plan tells all
+                config.hydra.sweeper.n_trials = 1  # all trials have the same plan
         _quieten()
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Tell the best, and the command that does the rest with it: its training is in the cache."""
+        """Print the best trial and the command that continues with it: its training is in the cache."""
         results = Path(config.hydra.sweep.dir, RESULTS)
         if config.dry_run or not results.exists():
             return
         found = yaml.safe_load(results.read_text())
         best = [f"{_bare(name)}={value}" for name, value in found["best_params"].items()]
-        told = {name.partition("=")[0] for name in best} | {"search", "stages"}
+        chosen = {name.partition("=")[0] for name in best} | {"search", "stages"}
         others = [_bare(override) for override in config.hydra.overrides.task if override != "deploy=none"]
-        others = [override for override in others if override.partition("=")[0] not in told]
+        others = [override for override in others if override.partition("=")[0] not in chosen]
         where = [override for override in config.hydra.overrides.hydra if override.startswith("hydra.searchpath=")]
         sys.stdout.write(
             f"\nbest {config.search.refit} {found['best_value']:.4f} of {config.hydra.sweeper.n_trials} trials\n"
@@ -79,33 +79,33 @@ class OptunaCallback(Callback):
 
 
 def _sets_the_grid(override: Override) -> bool:
-    """Whether a typed override only says what Optuna chooses among: then it is in the composed grid."""
+    """Return whether an override only sets values for Optuna to choose from, which are in the composed grid."""
     values = not override.is_sweep_override() and not override.is_delete()
     return values and f"{override.key_or_group}.".startswith(f"{GRID}.")
 
 
 def _removes_it(override: Override) -> bool:
-    """Whether a typed override removes the model's own grid as a whole."""
+    """Return whether an override removes the model's own grid as a whole."""
     return override.is_delete() and override.key_or_group == GRID
 
 
 def choices_of(grid: Mapping[str, Any] | None) -> dict[str, str]:
-    """A grid as the sweeper's ``params``: for each parameter a choice among grids of one value.
+    """Return a grid as the sweeper's ``params``: for each parameter a choice among grids of one value.
 
     Optuna knows neither null nor lists, and writes what it chose as Python prints it: it is given text to choose from.
     """
     return {
-        f"++model.param_grid.{name}": f"choice({','.join(json.dumps(_typed([value])) for value in one_is_a_list(values))})"
+        f"++model.param_grid.{name}": f"choice({','.join(json.dumps(_format_override_value([value])) for value in one_is_a_list(values))})"
         for name, values in (grid or {}).items()
     }
 
 
-def _typed(value: Any) -> str:
-    """A value as it is typed behind ``python run.py``."""
+def _format_override_value(value: Any) -> str:
+    """Format a value as an override."""
     if isinstance(value, list):
-        return f"[{','.join(map(_typed, value))}]"
+        return f"[{','.join(map(_format_override_value, value))}]"
     if isinstance(value, dict):
-        return f"{{{','.join(f'{name}:{_typed(below)}' for name, below in value.items())}}}"
+        return f"{{{','.join(f'{name}:{_format_override_value(below)}' for name, below in value.items())}}}"
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -114,7 +114,7 @@ def _bare(override: str) -> str:
 
 
 def _quieten() -> None:
-    """Leave the sweeper's own lines, which name each job, and silence those of the libraries below it."""
+    """Keep the sweeper's own log lines, which name each job, and silence those of the libraries below it."""
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from optuna.logging import set_verbosity
 

@@ -1,4 +1,4 @@
-"""result.json: what a run came to, for scripts. No secret is ever in it."""
+"""result.json: the outcome of a run, for scripts, without secrets."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from orchestrator.files import write_atomic
 
 
 class Result:
-    """Collects the steps as an observer; writes itself when told what the run made."""
+    """Collects the steps as an observer, then writes the file."""
 
     def __init__(self) -> None:
         self._stages: list[dict[str, Any]] = []
-        self._made: dict[Any, Any] = {}  # all there is to tell of a run that fails
+        self._made: dict[Any, Any] = {}  # of a run that fails these are all there is
         self._error: BaseException | None = None
         self.failed = ""  # the name of the stage that raised
 
     def __call__(self, event: Event) -> None:
-        """Note what each step took and gave, and how the run ended."""
+        """Record each step's time and artifact, and how the run ended."""
         if isinstance(event, StepFinished | StepFailed):
             seconds = round(event.seconds, 4)
             self._stages.append({"name": event.step.name, "seconds": seconds, "cached": event.step.cached})
@@ -49,7 +49,7 @@ class Result:
         version = self._find(ModelVersion, artifacts)
         run = version or self._find(TrackedRun, artifacts)
         package = self._find(Package, artifacts) or (version and version.package)
-        # a test that fails takes the endpoint down again
+        # a failed probe rolls the endpoint back
         endpoint = self._find(Endpoint, artifacts) if self._error is None else None
         probe = self._find(Probe, artifacts)
         scored = self._find(BatchResult, artifacts)
@@ -80,7 +80,7 @@ class Result:
 
 
 def _refusals(refusals: Refusals | None) -> dict[str, Any] | None:
-    """How many hold-out rows the endpoint would refuse, by column and reason."""
+    """Return how many hold-out rows the endpoint would refuse, by column and reason."""
     if refusals is None:
         return None
     reasons = [

@@ -1,4 +1,4 @@
-"""The command's standard streams: a closed, full or hung-up output never ends a run.
+"""Standard streams that never end a run, also where the output is closed, full or hung up.
 
 Without this, a descriptor that was closed (``>&-``) is given to the next file that is opened, such as a database, and
 what is printed lands in it.
@@ -34,7 +34,7 @@ class LossyOutput(io.RawIOBase):
         return self._works and os.isatty(self._descriptor)
 
     def write(self, data: bytes | bytearray | memoryview) -> int:  # type: ignore[override]  # the stub's Buffer is newer than 3.10
-        """Write some bytes, or drop them; the number that is done with."""
+        """Write some bytes, or drop them; return their number."""
         while self._works:
             try:
                 return os.write(self._descriptor, data)
@@ -59,7 +59,7 @@ def keep_running_without_output() -> None:
             else:
                 os.dup2(opened, descriptor)
                 os.close(opened)
-    if sys.stderr is sys.__stderr__:  # what a program has put in their place is its own
+    if sys.stderr is sys.__stderr__:  # a program may have replaced them
         sys.stderr = _text(LossyOutput(2), sys.stderr, errors="backslashreplace")
     if sys.stdout is sys.__stdout__:
         sys.stdout = _text(LossyOutput(1, sys.stderr), sys.stdout, errors="replace")

@@ -1,4 +1,4 @@
-"""The end of a sweep: a table of its jobs, best first, with what was typed for each and not for all."""
+"""The table of a sweep's jobs at its end: best first, with the overrides in which they differ."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _started: list[float] = []  # when: an earlier sweep may have written to the sam
 
 
 class RememberFolder(Callback):
-    """Notes where a sweep's jobs write, for :func:`table` after its end: Hydra calls nothing where a job failed."""
+    """Remembers the sweep's folder for :func:`table`: Hydra calls no callback after a failed job."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Note the folder."""
+        """Remember the folder."""
         _folders[:] = [] if config.dry_run else [Path(config.hydra.sweep.dir)]
         _started[:] = [time.time() - 1]  # a file system's clock may be a little behind
 
@@ -40,15 +40,15 @@ class SweepJob:
     error: str
 
     @property
-    def place(self) -> tuple[bool, str, bool, float]:
-        """Smaller is better; jobs of different metrics cannot be compared."""
+    def sort_key(self) -> tuple[bool, str, bool, float]:
+        """The sort key, best first; jobs of different metrics cannot be compared."""
         mean = self.score[0]
         return bool(self.error), self.metric, math.isnan(mean), 0.0 if math.isnan(mean) else -mean
 
 
 def table() -> str:
     """Return the table of the sweep that this process has led; empty if there is none, or its jobs train nothing."""
-    jobs = sorted((_read(folder) for path in _folders for folder in _job_folders(path)), key=lambda job: job.place)
+    jobs = sorted((_read(folder) for path in _folders for folder in _job_folders(path)), key=lambda job: job.sort_key)
     if not any(job.metric for job in jobs):
         return ""
     common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
@@ -71,7 +71,7 @@ def _job_folders(sweep: Path) -> list[Path]:
 
 
 def _read(folder: Path) -> SweepJob:
-    """One job's result; a job whose configuration is wrong has none."""
+    """Read one job's result; a job whose configuration is wrong has none."""
     overrides, result = folder / ".hydra" / "overrides.yaml", folder / "result.json"
     typed = yaml.safe_load(overrides.read_text()) if overrides.exists() else []
     found: dict[str, Any] = (

@@ -1,1 +1,1 @@
-"""The configuration: composed from groups, checked before anything runs, and given on as one frozen value."""
+"""Overrides in, a valid spec out: compose the configuration, then validate it before anything runs."""

@@ -1,4 +1,4 @@
-"""Whether a run that meets Azure names one workspace: by all three names, or by a ``config.json``."""
+"""Check that a run on Azure names one workspace: by all three names, or by a ``config.json``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 
 from orchestrator.errors import Problem
-from orchestrator.spec.run_spec import AzureSpec
+from orchestrator.spec.azure import AzureSpec
 
 NAMES = {
     "subscription_id": "AZURE_SUBSCRIPTION_ID",

@@ -28,8 +28,8 @@ from orchestrator.config.overrides import CONF, HYDRA, parse_leniently
 from orchestrator.config.validate import validate
 from orchestrator.deploy.target import valid_service_name
 from orchestrator.errors import Problem, SpecError
+from orchestrator.spec.field_types import ROOT
 from orchestrator.spec.messages import format_path, one_line, suggest, suggest_or_list
-from orchestrator.spec.run_spec import ROOT
 
 _COMPOSING = threading.RLock()
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)  # what Hydra may raise while it composes

@@ -1,4 +1,4 @@
-"""A data file's header, read without pandas, and the names in the configuration that it lacks."""
+"""Check the columns named in the configuration against the data file's header, which is read without pandas."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from orchestrator.errors import Problem
 from orchestrator.reading.files import Unreadable, is_parquet, kind_of
 from orchestrator.reading.frame import header_of, left_out
 from orchestrator.reading.header import SEPARATORS, Header, csv_header, other_separator, parquet_header
+from orchestrator.spec.data import BatchSpec, DataSpec
 from orchestrator.spec.messages import missing_columns, suggest, suggest_or_list
-from orchestrator.spec.run_spec import BatchSpec, DataSpec, PreprocessSpec
+from orchestrator.spec.model import PreprocessSpec
 
-_KEEP_COLUMNS = ("score.", "sklearn.")  # a transformer of somebody else may make columns that the file has not
+_KEEP_COLUMNS = ("score.", "sklearn.")  # transformers of other libraries may add columns
 
 
 def problems(data: DataSpec, preprocess: PreprocessSpec) -> Iterator[Problem]:
-    """What is wrong with the file, and every column that is named and not there."""
+    """Yield what is wrong with the file, and every named column that it lacks."""
     try:
         header = _header(data)
     except Unreadable as error:
@@ -41,14 +42,14 @@ def problems(data: DataSpec, preprocess: PreprocessSpec) -> Iterator[Problem]:
 
 
 def batch_problems(batch: BatchSpec) -> Iterator[Problem]:
-    """Every column to keep that the table to be scored lacks; batch scoring itself says what cannot be read."""
+    """Yield every column to keep that the table to be scored lacks; batch scoring reports what cannot be read."""
     try:
         if is_parquet(batch.input):
             names: Sequence[str] = parquet_header(batch.input).names
         else:
             separators = list(SEPARATORS) if batch.separator is None else [batch.separator]
             headers = [csv_header(batch.input, each, batch.encoding or "utf-8").names for each in separators]
-            names = max(headers, key=len)  # training's separator is the package's to say, which nobody has loaded yet
+            names = max(headers, key=len)  # training's separator is in the package, which is not loaded yet
     except Exception:  # noqa: BLE001  # whatever pyarrow, csv or a decompressor say of a damaged file
         return
     yield from missing_columns("batch.keep", batch.input.name, batch.keep or (), names)
@@ -71,7 +72,7 @@ def _columns(data: DataSpec, header: Header) -> Iterator[Problem]:
 
 
 def _named_columns(preprocess: PreprocessSpec) -> Iterator[tuple[str, Sequence[str]]]:
-    """The lists of columns in the configuration, as far as they must be columns of the file."""
+    """Yield the lists of columns in the configuration that must be columns of the file."""
     kept = takewhile(lambda step: step[1].target.startswith(_KEEP_COLUMNS), preprocess.steps.items())
     names = [name for name, _ in kept]
     for at, component in preprocess.components():

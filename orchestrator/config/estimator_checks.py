@@ -1,4 +1,4 @@
-"""What scikit-learn would refuse in ``fit``: estimators, transformers, their parameters and values, and scorers.
+"""Find what scikit-learn would refuse in ``fit``: estimators, transformers, their parameters and values, scorers.
 
 Classes are imported and asked; nothing is called whose kind was not checked, and only scikit-learn's own estimators are
 fitted, on a few made-up rows (:mod:`orchestrator.config.trial_fit`).
@@ -16,9 +16,10 @@ from orchestrator.errors import Problem, SpecError
 from orchestrator.modeling.halving import ROWS, is_halving
 from orchestrator.spec.components import locate, missing_problems, parameters_of
 from orchestrator.spec.messages import format_input, format_value, one_line, suggest, suggest_or_list
-from orchestrator.spec.run_spec import ModelSpec, PreprocessSpec, SearchSpec
+from orchestrator.spec.model import ModelSpec, PreprocessSpec
+from orchestrator.spec.search import SearchSpec
 
-# parameters of a search that are told elsewhere in the configuration
+# parameters of a search that other keys of the configuration set
 DECIDED = {
     "estimator": "model and preprocess",
     "param_grid": "model.param_grid",
@@ -28,12 +29,12 @@ DECIDED = {
 
 
 def problems(model: ModelSpec, preprocess: PreprocessSpec, search: SearchSpec) -> Iterator[Problem]:
-    """Every mistake in what is to be fitted."""
+    """Yield every mistake in what is to be fitted."""
     estimator, found = _class(model.estimator, "model.estimator", "an estimator", "predict")
     yield from found
     if estimator is not None:
         wrong = [*nested_problems(model.params, "model.params"), *nested_problems(model.param_grid, "model.param_grid")]
-        wrong = wrong or list(_model(estimator, model)) or list(_unmakeable(estimator, model))
+        wrong = wrong or list(_model(estimator, model)) or list(_construction_problems(estimator, model))
         if not wrong and search.on_error == "stop":
             wrong = list(impossible_candidates(estimator, model.params, model.param_grid))
         yield from wrong
@@ -43,13 +44,13 @@ def problems(model: ModelSpec, preprocess: PreprocessSpec, search: SearchSpec) -
         if transformer is not None:
             yield from _parameters(transformer, component.options, at)
             yield from missing_problems(transformer, component.options, at, "parameter")
-    made = estimator and _made(estimator, model)
+    made = estimator and _unfitted(estimator, model)
     yield from _search(search, estimator)
     yield from _scorer_kinds(search, made, model.estimator)
 
 
 def _class(path: str, at: str, said: str, method: str) -> tuple[type | None, Sequence[Problem]]:
-    """The class, or None and why not."""
+    """Return the class, or None and why not."""
     try:
         found = locate(path, at)
     except SpecError as error:
@@ -96,7 +97,7 @@ def _parameters(kind: type, params: Mapping[str, Any], at: str) -> Iterator[Prob
 
 
 def _unknown(kind: type, name: str, at: str) -> Iterator[Problem]:
-    """A parameter that the class does not have."""
+    """Yield a parameter that the class does not have."""
     parameters = parameters_of(kind)
     known = {each for each, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD}
     if len(known) == len(parameters):
@@ -111,7 +112,7 @@ def _unknown(kind: type, name: str, at: str) -> Iterator[Problem]:
 
 
 def _value(kind: type, name: str, value: Any, at: str) -> Iterator[Problem]:
-    """A value outside the class's ``_parameter_constraints``, which scikit-learn checks in ``fit``."""
+    """Yield a value outside the class's ``_parameter_constraints``, which scikit-learn checks in ``fit``."""
     constraints = getattr(kind, "_parameter_constraints", None)
     if not isinstance(constraints, dict) or not isinstance(constraints.get(name), list):
         return  # the class has none, or none for this parameter
@@ -123,22 +124,22 @@ def _value(kind: type, name: str, value: Any, at: str) -> Iterator[Problem]:
     texts = [str(constraint) for constraint in allowed if not constraint.hidden]
     choices = [name for text in texts if text.startswith("a str among") for name in _names(text)]
     close = suggest(value, choices) if isinstance(value, str) else ""
-    yield Problem(f"{at}.{name}", f"should be {_spoken(texts)}{format_input(value)}{close}")
+    yield Problem(f"{at}.{name}", f"should be {_format_constraints(texts)}{format_input(value)}{close}")
 
 
 def _names(quoted: str) -> list[str]:
     return re.findall(r"'(.*?)'", quoted)
 
 
-def _spoken(constraints: Sequence[str]) -> str:
-    """scikit-learn's constraints as one choice of what YAML can hold."""
+def _format_constraints(constraints: Sequence[str]) -> str:
+    """Format scikit-learn's constraints as one choice of what YAML can hold."""
     choices = [choice for text in constraints for choice in re.split(r"(?:,| or) (?=an? |None)", text)]
     said = list(dict.fromkeys(word for choice in choices for word in _words(choice)))
     return " or ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said) or "something else"
 
 
 def _words(choice: str) -> Sequence[str]:
-    """A choice in YAML's words; none for what cannot be written in YAML, such as a function."""
+    """Return a choice in YAML's terms; nothing for what YAML cannot hold, such as a function."""
     if choice.startswith("a str among"):
         return sorted(map(repr, _names(choice)))
     if choice.startswith("an instance of"):
@@ -157,8 +158,8 @@ _INSTANCES: Mapping[str, Sequence[str]] = {
 }
 
 
-def _unmakeable(estimator: type, model: ModelSpec) -> Iterator[Problem]:
-    """What the constructor raises, or what an estimator that holds text for an object cannot say of itself."""
+def _construction_problems(estimator: type, model: ModelSpec) -> Iterator[Problem]:
+    """Yield what the constructor raises, or that a parameter holds text instead of an object."""
     from sklearn.utils import get_tags
 
     try:
@@ -168,12 +169,12 @@ def _unmakeable(estimator: type, model: ModelSpec) -> Iterator[Problem]:
         yield Problem("model.params", f"{estimator.__name__} cannot be made: {text}")
 
 
-def _made(estimator: type, model: ModelSpec) -> Any:
-    """An unfitted estimator, to ask what it is; None where it cannot be made, or cannot say what it is."""
+def _unfitted(estimator: type, model: ModelSpec) -> Any:
+    """Return an unfitted estimator, to read its tags; None where it cannot be made or has none."""
     from sklearn.utils import get_tags
 
     first = {name: values[0] for name, values in model.param_grid.items()}
-    for params in ({**first, **model.params}, {}):  # a wrong parameter was told; what it is may be known without
+    for params in ({**first, **model.params}, {}):  # a wrong parameter was reported; without it the tags may be known
         with contextlib.suppress(Exception):  # a foreign constructor may raise anything
             made = estimator(**params)
             get_tags(made)
@@ -210,7 +211,7 @@ def _search(search: SearchSpec, kind: type | None) -> Iterator[Problem]:
 
 
 def _rounds(search: SearchSpec, estimator: type | None) -> Iterator[Problem]:
-    """What a halving search would stumble over."""
+    """Yield what a halving search would refuse."""
     factor, resource = search.options.get("factor", 3), search.options.get("resource", ROWS)
     if isinstance(factor, int | float) and 0 < factor <= 1:
         yield Problem("search.factor", f"should be above 1: so many candidates compete for each place, got {factor}")
@@ -233,7 +234,7 @@ def _search_options(found: type, search: SearchSpec) -> Iterator[Problem]:
 
 
 def _scorer_kinds(search: SearchSpec, estimator: Any, path: str) -> Iterator[Problem]:
-    """Scorers of classes for an estimator of numbers, or the other way round; their modules say which is which."""
+    """Yield classification scorers of a regressor, or the reverse; a scorer's module says which it is."""
     from sklearn.base import is_classifier, is_regressor
     from sklearn.metrics import get_scorer, get_scorer_names
 
@@ -258,7 +259,7 @@ def _scorer_kinds(search: SearchSpec, estimator: Any, path: str) -> Iterator[Pro
 
 
 def _regressor(classifier: str) -> str:
-    """The dotted path of a classifier's regressor, or of one that suits most tables."""
+    """Return the dotted path of a classifier's regressor, or of one that suits most tables."""
     path = classifier.replace("Classifier", "Regressor")
     with contextlib.suppress(SpecError):
         if path != classifier and locate(path, ""):

@@ -1,7 +1,7 @@
-"""What was typed behind the command: overrides that Hydra lets in, and what is wrong with the others.
+"""Parse overrides leniently: pass on what Hydra accepts, and report everything that is wrong with the rest.
 
-Hydra stops at the first unknown key. So ``key=value`` is passed on as ``++key=value``, which it lets in, and the checks
-tell all unknown keys together; options that no group has, and text that cannot be read, are found here.
+Hydra stops at the first unknown key. So ``key=value`` is passed on as ``++key=value``, which it accepts, and validation
+reports all unknown keys together; options that no group has, and text that cannot be read, are found here.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 
 from orchestrator.errors import Problem
+from orchestrator.spec.field_types import ROOT
 from orchestrator.spec.messages import suggest_or_list
-from orchestrator.spec.run_spec import ROOT
 
 CONF = ROOT / "conf"
 HYDRA = "1.3"  # the version whose behaviour is asked for, here and in run.py
@@ -27,7 +27,7 @@ SWEEP = ("-m", "--multirun")
 
 
 def parse_leniently(arguments: Sequence[str]) -> tuple[list[str], list[Problem]]:
-    """Arguments that Hydra lets in, and what is wrong with those that are left out."""
+    """Return the arguments that Hydra accepts, and what is wrong with those that are left out."""
     version.setbase(HYDRA)
     arguments = ["verbose=true" if argument == "-v" else argument for argument in arguments]
     searched = {argument: list(_searched(argument)) for argument in arguments}
@@ -37,7 +37,7 @@ def parse_leniently(arguments: Sequence[str]) -> tuple[list[str], list[Problem]]
     passed: list[str] = []
     for before, argument in zip(["", *arguments], arguments, strict=False):
         if argument.startswith("-") or (before.startswith("-") and "=" not in argument):
-            passed.append(argument)  # a flag, or what belongs to it
+            passed.append(argument)  # a flag, or its value
             continue
         try:
             readable, override = _read(parser, argument)
@@ -85,7 +85,7 @@ def _quoted(value: str) -> str:
 
 
 def _sets_a_value(override: Override, roots: Iterable[Path]) -> bool:
-    """Whether it is a value of ours that is set: no option of a group, nothing of Hydra's, nothing removed."""
+    """Return whether an override sets a value: no option of a group, no key of Hydra, nothing removed."""
     name = override.key_or_group
     hydras = re.split("[./]", name)[0] == "hydra"
     return not (hydras or override.is_delete() or override.package or any((root / name).is_dir() for root in roots))
@@ -121,7 +121,7 @@ def _unknown_options(override: Override, roots: Sequence[Path]) -> Iterator[Prob
 
 
 def _options(override: Override) -> Iterator[str]:
-    """The options that an override of a group asks for; null asks for none."""
+    """Return the options that an override of a group selects; null selects none."""
     value = override.value()
     if isinstance(value, ChoiceSweep):
         values: Sequence[Any] = value.list
@@ -131,7 +131,7 @@ def _options(override: Override) -> Iterator[str]:
 
 
 def _searched(argument: str) -> Iterator[tuple[str, Path | None]]:
-    """What ``hydra.searchpath=[pkg://acme.conf,file:///there]`` names, and its folder if there is one."""
+    """Yield each name in ``hydra.searchpath=[pkg://acme.conf,file:///there]``, with its folder if it exists."""
     if argument.lstrip("+").startswith("hydra.searchpath="):
         for kind, where in re.findall(r"(pkg|file)://([^\],'\"]+)", argument):
             folders = [Path(where)] if kind == "file" else _package_folders(where.replace("/", "."))
@@ -154,10 +154,10 @@ def _package_folders(name: str) -> list[Path]:
 
 
 def build_argv(arguments: Sequence[str], scratch: str) -> tuple[list[str], bool]:
-    """The arguments as Hydra is to get them, and whether a sweep's deployment was left out.
+    """Return the arguments for Hydra, and whether a sweep's deployment was left out.
 
     Jobs of a sweep would replace each other's service, so a sweep deploys nothing unless it says where. ``scratch`` is
-    a folder for what a dry run may not leave behind.
+    a temporary folder for the output of a dry run.
     """
     flags = [argument for argument in arguments if argument in SWEEP]
     others = [argument for argument in arguments if argument not in SWEEP]

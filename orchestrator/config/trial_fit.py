@@ -1,4 +1,4 @@
-"""A cheap fit of each kind of candidate on a few made-up rows: it finds combinations that the estimator always refuses.
+"""Trial fits on a few synthetic rows: find combinations of parameters that the estimator always refuses.
 
 Only what cannot depend on the data is reported: scikit-learn's own estimator raises the same error for two tables of
 different shapes, the text names the candidate's own parameters, and it does not speak of rows, columns or classes.
@@ -24,7 +24,7 @@ SHAPES = ((48, 4), (90, 7))  # rows and columns
 NO_OBJECT = (
     "an object inside of a parameter cannot be built yet; name a class of your own that makes it, in model.estimator"
 )
-FOR_OBJECT = re.compile("'(str|dict|list)' object has no attribute")  # what stands where an estimator should
+FOR_OBJECT = re.compile("'(str|dict|list)' object has no attribute")  # text where an estimator should be
 OF_DATA = re.compile(
     r"\b(n_)?(samples?|features?|class(es)?|labels?|targets?|dimensions?|shape|columns?|rows?|matrix|array|outputs?)\b"
     r"|\b[Xy]\b|NaN",
@@ -64,12 +64,12 @@ def impossible_candidates(
 
 
 def _is_of_labels(name: str) -> bool:
-    """Whether a value depends on the labels, which the made-up rows do not have."""
+    """Return whether a value depends on the labels, which the synthetic rows do not have."""
     return name in BY_LABEL | IN_ORDER | ONE_LABEL
 
 
 def _kinds(values: Sequence[Any]) -> list[Any]:
-    """One number of each type, and everything else: how large a number is rarely makes a combination impossible."""
+    """Return one number of each type, and everything else: the size of a number rarely makes a combination impossible."""
     found: dict[Any, Any] = {}
     for value in values:
         number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -83,7 +83,7 @@ def _cheaper(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _error_of(kind: type, params: Mapping[str, Any], shape: tuple[int, int]) -> str:
-    """What ``fit`` says of made-up rows; empty if nothing. NumPy's global random state stays where it was."""
+    """Return the error of a fit on synthetic rows, or an empty text. NumPy's global random state is restored."""
     import numpy as np
     from sklearn.base import is_classifier
 
@@ -100,7 +100,7 @@ def _error_of(kind: type, params: Mapping[str, Any], shape: tuple[int, int]) -> 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             estimator.fit(X, y)
-    except Exception as error:  # noqa: BLE001 - whatever it raises is what is asked for
+    except Exception as error:  # noqa: BLE001 - its text is the result
         return one_line(error)
     finally:
         np.random.set_state(state)  # noqa: NPY002
@@ -112,7 +112,7 @@ def _is_certain(text: str, candidate: Mapping[str, Any]) -> bool:
 
 
 def _decisive(kind: type, candidate: Mapping[str, Any], grid: Mapping[str, Sequence[Any]], text: str) -> dict[str, Any]:
-    """The parameters that an error names, and those of the grid without whose value there would be another or none."""
+    """Return the parameters that an error names, and those of the grid whose other values give another error or none."""
     named = set(_named(candidate, text))
     for name, values in grid.items():
         others = [{**candidate, name: value} for value in values if value != candidate[name]]
@@ -122,7 +122,7 @@ def _decisive(kind: type, candidate: Mapping[str, Any], grid: Mapping[str, Seque
 
 
 def _named(candidate: Mapping[str, Any], text: str) -> dict[str, Any]:
-    """The parameters whose names or values stand in an error's text; numbers are no names."""
+    """Return the parameters whose names or values occur in an error's text; numbers do not count."""
     words = set(re.findall(r"\w[\w-]*", text))
     return {
         name: value for name, value in candidate.items() if name in words or (isinstance(value, str) and value in words)

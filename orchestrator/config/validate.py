@@ -25,8 +25,10 @@ from orchestrator.deploy.rollout import serves
 from orchestrator.deploy.target import Target
 from orchestrator.errors import Problem, SpecError
 from orchestrator.spec.components import component_problems, locate
+from orchestrator.spec.data import BatchSpec
 from orchestrator.spec.messages import suggest
-from orchestrator.spec.run_spec import BatchSpec, Component, RunSpec
+from orchestrator.spec.run_spec import RunSpec
+from orchestrator.spec.section import Component
 from orchestrator.tracking.tracker import SupportsStoreCheck, Tracker
 
 

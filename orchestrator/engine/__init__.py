@@ -1,1 +1,1 @@
-"""The engine: order stages by what they take and give, then run them and emit events."""
+"""The engine: order stages by their annotations, run them and emit events."""

@@ -1,4 +1,4 @@
-"""What follows from stages' annotations alone: their order, and the keys their products are kept under."""
+"""Plan stages from their annotations alone: their order, and the cache keys of their products."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.events import Progress
 
 Stages = Mapping[str, Callable[..., Any]]
 Given = Mapping[Any, Any]
-OF_THE_RUN = (Progress, CheckpointDir)  # what the engine itself gives to any stage; no input, and in no key
+OF_THE_RUN = (Progress, CheckpointDir)  # the engine itself supplies these to any stage; no input, and in no key
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Step:
 
 
 def label(kind: Any) -> str:
-    """What a product's type is called."""
+    """Return the name of a product's type."""
     return "nothing" if kind is None else str(getattr(kind, "__name__", kind))
 
 
@@ -83,7 +83,7 @@ def _step(name: str, stage: Callable[..., Any]) -> Step:
 
 
 def _sources(steps: Sequence[Step], given: Given) -> list[str]:
-    """Every product with two sources, and every input without one."""
+    """Return every product with two sources, and every input without one."""
     problems = []
     sources = dict.fromkeys([*given, *OF_THE_RUN], "the run itself")
     for step in steps:
@@ -101,7 +101,7 @@ def _sources(steps: Sequence[Step], given: Given) -> list[str]:
 
 
 def _impure(steps: Sequence[Step], given: Given) -> list[str]:
-    """Every input of a pure stage that may differ from one run to the next without anybody knowing."""
+    """Return every input of a pure stage that may change from one run to the next unnoticed."""
     effects = {step.gives: step.name for step in steps if cache_policy(step.stage) is None}
     values = {kind for kind, value in given.items() if not has_parts(value)}
     return [
@@ -119,7 +119,7 @@ def _impure(steps: Sequence[Step], given: Given) -> list[str]:
 
 
 def _circle(waiting: Sequence[Step]) -> str:
-    """The steps of one circle: from any step that waits, on to one that gives what it waits for, until one returns."""
+    """Return the steps of one circle: follow each step to one that gives what it waits for, until a step repeats."""
     sources = {step.gives: step for step in waiting}
     path = [waiting[0]]
     while path[-1] not in path[:-1]:
@@ -129,7 +129,7 @@ def _circle(waiting: Sequence[Step]) -> str:
 
 @dataclass(frozen=True)
 class Key:
-    """What a pure step's product is kept under, if it is worth ``keep``ing, and all that decides it, upstream too."""
+    """The cache key of a pure step: the digest, and all parts that decide the product, upstream too."""
 
     digest: str
     parts: Parts
@@ -137,18 +137,18 @@ class Key:
 
 
 def cache_keys(steps: Sequence[Step], given: Given) -> Mapping[str, Key]:
-    """The key of every pure step, by its name; all are known before anything runs.
+    """Return the key of every pure step, by its name; all are known before anything runs.
 
     A key is made of the stage, its code, the versions it names, the seeds it takes and the keys of what it takes.
     """
     keys: dict[str, Key] = {}
     sources = {step.gives: step.name for step in steps}
     for step in steps:
-        how = cache_policy(step.stage)
-        if how is None:
+        policy = cache_policy(step.stage)
+        if policy is None:
             continue
-        parts = {**_identity(step), **versions_of(how.versions)}
-        for package in how.packages:
+        parts = {**_identity(step), **versions_of(policy.versions)}
+        for package in policy.packages:
             parts |= package_digests(package)
         before = {}
         for name, kind in step.takes.items():
@@ -159,12 +159,12 @@ def cache_keys(steps: Sequence[Step], given: Given) -> Mapping[str, Key]:
         key = digest({**parts, **{name: above.digest for name, above in before.items()}})
         for above in before.values():
             parts = {**above.parts, **parts}
-        keys[step.name] = Key(key, parts, how.keep)
+        keys[step.name] = Key(key, parts, policy.keep)
     return keys
 
 
 def _identity(step: Step) -> Parts:
-    """Which stage it is, its options and its code."""
+    """Return the parts for a stage itself: its path, its options and its code."""
     kind: Any = step.stage if inspect.isroutine(step.stage) else type(step.stage)
     options = {} if kind is step.stage else {name: getattr(step.stage, name) for name in _fields(step.stage)}
     return {

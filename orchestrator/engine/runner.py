@@ -1,8 +1,7 @@
-"""The engine: put stages in order by what they take and give, then run them and tell what happens.
+"""Run planned stages in order, skip those whose product is cached, and send an event for each.
 
 A stage is a callable whose annotations are its declaration: every parameter's type names a product (or a seed that
 is ``given``), the return type names the product it gives; ``None`` for a stage that is run for its effect alone.
-Order comes from data alone. :func:`plan` finds every misfit before anything runs.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StepDecision:
-    """A step and what is told about it; its key if it is pure, its cache entry if there is one.
+    """Whether and why a step runs: its plan, its key if it is pure, its cache entry if there is one.
 
     ``needed``: a step that runs takes its product.
     """
@@ -50,14 +49,14 @@ class StepDecision:
 
 
 def decide(steps: Sequence[Step], given: Given, cache: Cache | None) -> tuple[StepDecision, ...]:
-    """Which steps are cached and why the others are not, without running or changing anything.
+    """Decide which steps are cached and why the others are not, without running or changing anything.
 
     A pure step that is not kept runs only if a step that runs takes its product.
     """
     keys = cache_keys(steps, given)
     taken = {kind for step in steps for kind in step.takes.values()}
     takers: dict[Any, str] = {}  # the first step that runs and takes a product
-    prepared = []
+    decisions = []
     for step in reversed(steps):
         key, taker = keys.get(step.name), takers.get(step.gives)
         entry, why = _look_up(step, key, cache)
@@ -68,13 +67,13 @@ def decide(steps: Sequence[Step], given: Given, cache: Cache | None) -> tuple[St
             why = why or (f"{taker} takes it" if taker else EVERY_TIME)
             takers |= dict.fromkeys(step.takes.values(), step.name)
         takes = tuple(label(kind) for kind in step.takes.values() if kind not in OF_THE_RUN)
-        told = StepPlan(step.name, takes, label(step.gives), cached=entry is not None or idle, why=why)
-        prepared.append(StepDecision(step, told, key, entry, taker is not None))
-    return tuple(reversed(prepared))
+        planned = StepPlan(step.name, takes, label(step.gives), cached=entry is not None or idle, why=why)
+        decisions.append(StepDecision(step, planned, key, entry, taker is not None))
+    return tuple(reversed(decisions))
 
 
 def _look_up(step: Step, key: Key | None, cache: Cache | None) -> tuple[Entry | None, str]:
-    """The entry of a step, or why there is none; no reason for a step that is never kept."""
+    """Return the entry of a step, or why there is none; no reason for a step that is never kept."""
     if key is None or not key.keep or cache is None:
         return None, ""
     try:
@@ -88,13 +87,13 @@ def _look_up(step: Step, key: Key | None, cache: Cache | None) -> tuple[Entry | 
 
 
 class Artifacts:
-    """What a run has made, by type. A cached product that no step takes is loaded when it is first asked for."""
+    """The products of a run, by type. A cached product that no step takes is loaded when it is first requested."""
 
     def __init__(self, steps: Sequence[Step], given: Given, observers: Sequence[Observer], cache: Cache | None) -> None:
-        self.prepared = decide(steps, given, cache)
+        self.decisions = decide(steps, given, cache)
         self._steps, self._given, self._observers, self._cache = steps, given, observers, cache
         self._values: dict[Any, Any] = dict(given)
-        self._sources = {item.step.gives: item for item in self.prepared if item.step.gives is not None}
+        self._sources = {item.step.gives: item for item in self.decisions if item.step.gives is not None}
 
     def __contains__(self, kind: object) -> bool:
         return kind in self._values or kind in self._sources
@@ -110,19 +109,19 @@ class Artifacts:
         return self._values[kind]
 
     def make(self, item: StepDecision) -> None:
-        """Run a step, or load what is kept of it if a step that runs takes that."""
+        """Run a step, or load its cached product if a step that runs takes it."""
         started = time.perf_counter()
-        if item.step.gives in self._values:  # another step asked for it
+        if item.step.gives in self._values:  # another step needed it
             return
         damage = self._load(item) if item.needed else ""
         if damage or not item.plan.cached:
             self._execute(item, damage or item.plan.why)
         else:
-            self._note(item)
+            self._record_use(item)
             self.notify(StepFinished(item.plan, time.perf_counter() - started))
 
     def _load(self, item: StepDecision) -> str:
-        """Load what is kept of a step, if anything; the reason why it does not load."""
+        """Load the cached product of a step, if there is one; return the reason if it does not load."""
         if item.entry is None or self._cache is None:
             return ""
         try:
@@ -133,55 +132,55 @@ class Artifacts:
 
     def _execute(self, item: StepDecision, why: str) -> None:
         takes = item.step.takes
-        own = {Progress: Progress(self.notify), CheckpointDir: CheckpointDir(self._unfinished(item))}
+        own = {Progress: Progress(self.notify), CheckpointDir: CheckpointDir(self._checkpoint_dir(item))}
         arguments = {name: own[kind] if kind in own else self[kind] for name, kind in takes.items()}
-        told = replace(item.plan, cached=False, why=why)
-        self.notify(StepStarted(told))
+        planned = replace(item.plan, cached=False, why=why)
+        self.notify(StepStarted(planned))
         started = time.perf_counter()
         try:
             product = item.step.stage(**arguments)
             seconds = time.perf_counter() - started
-            told = replace(told, why="; ".join(filter(None, (why, self._keep(item, product)))))
+            planned = replace(planned, why="; ".join(filter(None, (why, self._keep(item, product)))))
         except BaseException as error:
-            self.notify(StepFailed(told, time.perf_counter() - started, error))
+            self.notify(StepFailed(planned, time.perf_counter() - started, error))
             raise
         if item.step.gives is not None:
             self._values[item.step.gives] = product
-        self.notify(StepFinished(told, seconds, product))
+        self.notify(StepFinished(planned, seconds, product))
 
-    def _unfinished(self, item: StepDecision) -> Path | None:
+    def _checkpoint_dir(self, item: StepDecision) -> Path | None:
         if item.key is None or not item.key.keep or self._cache is None:
             return None
-        return self._cache.unfinished(item.step.name, item.key.digest)
+        return self._cache.checkpoint_dir(item.step.name, item.key.digest)
 
     def _keep(self, item: StepDecision, product: Any) -> str:
-        """Keep what a step made, if it is worth that; the reason why it cannot be kept, which fails no run."""
+        """Cache the product of a step, if it is marked so; return the reason if that fails, which fails no run."""
         if item.key is None or not item.key.keep or self._cache is None:
             return ""
         try:
             same = cache_keys(self._steps, self._given)[item.step.name].digest == item.key.digest
             if same:
                 self._cache.save(item.step.name, item.key.digest, item.key.parts, product)
-                self._cache.used(item.step.name, item.key.parts)
-            shutil.rmtree(self._cache.unfinished(item.step.name, item.key.digest), ignore_errors=True)
+                self._cache.record_use(item.step.name, item.key.parts)
+            shutil.rmtree(self._cache.checkpoint_dir(item.step.name, item.key.digest), ignore_errors=True)
             if not same:
                 return "not kept: its inputs or its code changed meanwhile"
         except Exception as error:  # noqa: BLE001 - a full disk, or a product of foreign code that does not pickle
             return f"not kept: {type(error).__name__}: {' '.join(str(error).split())}"
         return ""
 
-    def _note(self, item: StepDecision) -> None:
-        """Note a product of the cache as used, so that the next run of this name is compared with this one."""
+    def _record_use(self, item: StepDecision) -> None:
+        """Record that a cached product was used, so that the next run of this name is compared with this one."""
         if self._cache is not None and item.entry is not None and item.key is not None:
-            self._cache.used(item.step.name, item.key.parts)
+            self._cache.record_use(item.step.name, item.key.parts)
 
     def notify(self, event: Event) -> None:
-        """Tell every observer, also after one that raised: the run ends with that error, if with no other."""
+        """Send an event to every observer, also after one that raised: that error ends the run, if no other does."""
         failure: BaseException | None = None
         for observer in self._observers:
             try:
                 observer(event)
-            except BaseException as error:  # noqa: BLE001 - on Ctrl-C, too, the others must hear how the run ended
+            except BaseException as error:  # noqa: BLE001 - on Ctrl-C, too, the others must receive the end
                 failure = failure or error
         if failure is not None and getattr(event, "error", None) is None:
             raise failure
@@ -189,7 +188,7 @@ class Artifacts:
             logger.warning("%s: %s", type(failure).__name__, failure)
 
     def end(self, event: RunFinished) -> None:
-        """Tell the end; nobody is told of what is made later because it is asked for."""
+        """Send the end; products that are requested later send no events."""
         self.notify(event)
         self._observers = ()
 
@@ -197,15 +196,15 @@ class Artifacts:
 def run(
     steps: Sequence[Step], given: Given, observers: Sequence[Observer] = (), cache: Cache | None = None
 ) -> Artifacts:
-    """Run the steps in order and give what they made; steps the cache holds are skipped.
+    """Run the steps in order and return what they made; cached steps are skipped.
 
-    ``RunFinished`` is told however the run ends, to every observer, even where one of them raises.
+    ``RunFinished`` is sent however the run ends, to every observer, even where one of them raises.
     """
     started = time.perf_counter()
     artifacts = Artifacts(steps, given, observers, cache)
     try:
-        artifacts.notify(RunStarted(tuple(item.plan for item in artifacts.prepared)))
-        for item in artifacts.prepared:
+        artifacts.notify(RunStarted(tuple(item.plan for item in artifacts.decisions)))
+        for item in artifacts.decisions:
             artifacts.make(item)
     except BaseException as error:
         artifacts.end(RunFinished(time.perf_counter() - started, error))

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.reading.files import Unreadable, opened
 from orchestrator.reading.header import Header, csv_header, parquet_header
 from orchestrator.reading.scan import ColumnScan, RowNumbers, scan
+from orchestrator.spec.data import DataSpec
 from orchestrator.spec.messages import one_line, suggest_or_list
-from orchestrator.spec.run_spec import DataSpec
 from score.contract.cells import TableFormat
 
 if TYPE_CHECKING:

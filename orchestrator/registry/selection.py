@@ -11,7 +11,8 @@ from orchestrator.deploy.target import Target
 from orchestrator.errors import DeployError, PackageError
 from orchestrator.registry import versions
 from orchestrator.registry.versions import Registered
-from orchestrator.spec.run_spec import PackageSpec, StateDir
+from orchestrator.spec.field_types import StateDir
+from orchestrator.spec.package import PackageSpec
 from orchestrator.tracking.tracker import Tracker
 
 SHOWN = 10  # versions that a refusal names

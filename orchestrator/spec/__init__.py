@@ -1,1 +1,1 @@
-"""RunSpec: the configuration as one frozen, validated value, and the components it names."""
+"""The configuration as one frozen, validated value: RunSpec and its sections, and the components they name."""

@@ -1,4 +1,4 @@
-"""From a dotted path in YAML to the Python object, and from a Component to an instance: locate, check, then call.
+"""Make objects of dotted paths in YAML: locate the class, check its kind and options, then call it.
 
 Checking comes before calling: a hostile ``_target_: subprocess.Popen`` is refused by its kind without ever being
 run. Conf is code all the same, since locating imports the module; the serving side never reads a dotted path.
@@ -25,7 +25,7 @@ NOT_A_PATH = "should be a dotted path such as 'package.module.Name'"
 
 
 def is_dotted(path: str) -> bool:
-    """Whether this reads as a dotted path of a module and something in it."""
+    """Return whether this reads as a dotted path of a module and a name in it."""
     parts = path.split(".")
     return len(parts) >= 2 and all(part.isidentifier() for part in parts)
 
@@ -55,14 +55,14 @@ def locate(path: str, at: str) -> Any:
 
 
 def _imported(name: str, at: str) -> Any:
-    """The module, or None if there is none of this name."""
+    """Return the module, or None if there is none of this name."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name == name:
             return None
         raise SpecError([Problem(at, f"importing {name} failed: {one_line(error)}; is it installed?")]) from error
-    except (Exception, SystemExit) as error:  # a module may raise anything; it is told as the user's mistake
+    except (Exception, SystemExit) as error:  # a module may raise anything; it is reported as a mistake
         text = f"importing {name} failed: {type(error).__name__}: {one_line(error)}"
         raise SpecError([Problem(at, text)]) from error
 
@@ -74,13 +74,13 @@ def _attribute(found: Any, part: str, owner: str, at: str) -> Any:
         modules = [module.name for module in pkgutil.iter_modules(getattr(found, "__path__", ()))]
         known = [name for name in {*dir(found), *modules} if not name.startswith("_")]
         raise SpecError([Problem(at, f"{owner} has no '{part}'{suggest_or_list(part, known)}")]) from None
-    except Exception as error:  # a package that imports its parts when they are asked for
+    except Exception as error:  # a package that imports its modules lazily
         text = f"importing {owner}.{part} failed: {type(error).__name__}: {one_line(error)}"
         raise SpecError([Problem(at, text)]) from error
 
 
 def component_problems(target: Any, options: Mapping[str, Any], at: str, kind: type | None = None) -> list[Problem]:
-    """What is wrong with calling ``target(**options)``, found without calling it.
+    """Return what is wrong with calling ``target(**options)``, without calling it.
 
     ``kind`` is a protocol or a class that the made object must satisfy; it is checked by its public methods.
     """
@@ -105,7 +105,7 @@ def component_problems(target: Any, options: Mapping[str, Any], at: str, kind: t
 
 
 def missing_problems(target: type, options: Mapping[str, Any], at: str, called: str) -> list[Problem]:
-    """Parameters without a default that are not given."""
+    """Return a problem for each parameter without a default that is not given."""
     return [
         Problem(f"{at}.{name}", f"is missing; {target.__name__} needs this {called}")
         for name, parameter in parameters_of(target).items()
@@ -116,7 +116,7 @@ def missing_problems(target: type, options: Mapping[str, Any], at: str, called: 
 
 
 def parameters_of(target: type) -> Mapping[str, inspect.Parameter]:
-    """What a class may be called with: anything, if it does not say so."""
+    """Return the parameters of a class; any keyword, if it has no signature."""
     try:
         return inspect.signature(target).parameters
     except (TypeError, ValueError):  # some that are written in C
@@ -124,12 +124,12 @@ def parameters_of(target: type) -> Mapping[str, inspect.Parameter]:
 
 
 def has_method(target: type, name: str) -> bool:
-    """Whether objects of a class have a method. Not asked of the class, since every class is callable itself."""
+    """Return whether objects of a class have a method; ``getattr`` would find ``__call__`` on every class."""
     return any(callable(vars(base).get(name)) for base in target.__mro__)
 
 
 def value_problems(hint: Any, value: Any, at: str) -> list[Problem]:
-    """What is wrong with a value for a type hint: of a mapping of keys, everything; of anything else, the first thing."""
+    """Return what is wrong with a value for a type hint: every problem of a mapping, the first one of anything else."""
     try:
         _as_hinted(hint, value)
     except ValidationError as error:
@@ -141,7 +141,7 @@ def value_problems(hint: Any, value: Any, at: str) -> list[Problem]:
 
 
 def _keyed(found: Mapping[str, Any], at: str) -> Problem:
-    """One of pydantic's findings at its key below ``at``; a rule about several keys names the wrong one itself."""
+    """Return pydantic's error as a problem below ``at``; a rule about several keys names the wrong one itself."""
     text = describe_error(found)
     key, colon, rest = text.partition(": ")
     if found["type"] == "value_error" and colon and re.fullmatch(r"[\w.-]+", key):
@@ -150,7 +150,7 @@ def _keyed(found: Mapping[str, Any], at: str) -> Problem:
 
 
 def _is_inside(path: Any, value: Any) -> bool:
-    """Whether a path names keys of a value, and not the types that its hint offers; the last one may be missing."""
+    """Return whether a path consists of keys of a value, not of types of a union; the last key may be missing."""
     for depth, part in enumerate(path, 1):
         if isinstance(value, Mapping) and part in value:
             value = value[part]
@@ -188,16 +188,16 @@ def construct(target: Any, options: Mapping[str, Any], at: str) -> Any:
 
 
 def _as_hinted(hint: Any, value: Any) -> Any:
-    """The value as its hint wants it: JSON, like YAML, knows neither paths nor tuples, so a list may become a tuple."""
+    """Convert a value to its hint; YAML knows neither paths nor tuples, so a list may become a tuple."""
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(hint)
-    except PydanticUserError:  # a type that only its own module can judge
+    except PydanticUserError:  # a type that pydantic does not know
         return value
     return adapter.validate_json(json.dumps(value), strict=True)
 
 
 def _hints(target: type) -> Mapping[str, Any]:
-    """The annotations of a dataclass, which are its schema; other classes check their options themselves."""
+    """Return the annotations of a dataclass, which are its schema; other classes check their options themselves."""
     if not dataclasses.is_dataclass(target):
         return {}
     try:

@@ -1,4 +1,4 @@
-"""The words of a problem: the place in the configuration, what should be there, what is there, and the near name."""
+"""Format problems: the path in the configuration, what should be there, what is there, and a similar name."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from orchestrator.errors import Problem
 from orchestrator.errors import one_line as one_line  # noqa: PLC0414 -- exported here, too
 
-LONGEST_LIST = 16  # known names that are listed where none is near
+LONGEST_LIST = 16  # known names that are listed where none is similar
 
 
 def suggest_or_list(name: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"`` for the closest known name, else the whole list when it is short."""
+    """Return ``"; did you mean 'x'?"`` for the closest known name, else the whole list when it is short."""
     options = sorted({str(option) for option in known})
     if close := suggest(name, options):
         return close
@@ -22,7 +22,7 @@ def suggest_or_list(name: str, known: Iterable[str]) -> str:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"`` for the closest known name, or nothing."""
+    """Return ``"; did you mean 'x'?"`` for the closest known name, or nothing."""
     spelled = {option.casefold(): option for option in known}
     close = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.6)
     return f"; did you mean '{spelled[close[0]]}'?" if close else ""
@@ -39,19 +39,19 @@ def missing_columns(at: str, file: str, wanted: Iterable[str], names: Sequence[s
 
 
 def format_value(value: Any) -> str:
-    """A value as it would be typed, cut where it is long."""
+    """Format a value as it would be typed, truncated where it is long."""
     text = repr(value) if isinstance(value, str) else json.dumps(value, default=repr, ensure_ascii=False)
     return text if len(text) < 60 else f"{text[:57]}..."
 
 
 def format_input(value: Any) -> str:
-    """``", format_input 'x'"``, and how null is written where somebody tried to."""
+    """``", format_input 'x'"``, and how null is written, where the value looks like an attempt at it."""
     null = " (write null for none)" if value in ("None", "none", "NULL") else ""
     return f", got {format_value(value)}{null}"
 
 
 def format_path(*path: str | int) -> str:
-    """A path in the configuration as it is typed: ``data.drop[0]``. Parts in brackets are pydantic's, not people's."""
+    """Format a path as it is typed: ``data.drop[0]``. Names in brackets are tags of pydantic unions and are left out."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -87,14 +87,14 @@ _SHOULD_BE: Mapping[str, str] = {
 }
 
 
-def describe_error(found: Mapping[str, Any]) -> str:
-    """One of pydantic's findings: what should be there, and what is."""
-    kind, context, value = found["type"], found.get("ctx", {}), found.get("input")
+def describe_error(error: Mapping[str, Any]) -> str:
+    """Describe an error of pydantic: what should be there, and what is."""
+    kind, context, value = error["type"], error.get("ctx", {}), error.get("input")
     if kind == "missing":
         return "is missing"
-    if kind in {"value_error", "assertion_error"}:  # raised by a validator of ours, which says it all
+    if kind in {"value_error", "assertion_error"}:  # raised by a validator of the spec, with the whole text
         return str(context["error"])
-    text = str(found["msg"]).replace("Input should", "should").replace("String should", "should")
+    text = str(error["msg"]).replace("Input should", "should").replace("String should", "should")
     if kind in _SHOULD_BE and context.get("min_length", 1) == 1:
         text = _SHOULD_BE[kind].format_map(context)
     if kind == "string_type" and isinstance(value, bool | int | float):

@@ -17,8 +17,8 @@ from orchestrator.errors import DataError, PackageError
 from orchestrator.events import Progress
 from orchestrator.reading.files import Unreadable
 from orchestrator.reading.header import other_separator
+from orchestrator.spec.data import BatchSpec
 from orchestrator.spec.messages import missing_columns, one_line
-from orchestrator.spec.run_spec import BatchSpec
 from score.contract.cells import TableFormat
 from score.payload.errors import BadRequest, Problem
 from score.payload.reader import Flags, Reader

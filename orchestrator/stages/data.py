@@ -17,8 +17,9 @@ from orchestrator.modeling.one_hot import check_one_hot
 from orchestrator.reading.description import alike_in_words, described, lookalikes
 from orchestrator.reading.files import Unreadable
 from orchestrator.reading.frame import Table, read_table
+from orchestrator.spec.data import DataSpec
+from orchestrator.spec.field_types import Seed
 from orchestrator.spec.messages import one_line
-from orchestrator.spec.run_spec import DataSpec, Seed
 from score.contract.schema import Contract
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from orchestrator.errors import PackageError
 from orchestrator.events import Progress
 from orchestrator.packaging import dockerfile, holdout_check, pickling, swagger_ui, unseen_categories
 from orchestrator.packaging.onnx.compile import CompiledPipeline, compiled
-from orchestrator.spec.run_spec import ROOT, PackageSpec, StateDir
+from orchestrator.spec.field_types import ROOT, StateDir
+from orchestrator.spec.package import PackageSpec
 from score.contract import distribution, golden, training_info
 from score.contract.schema import Contract, Levels
 from score.models import base

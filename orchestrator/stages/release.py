@@ -15,7 +15,8 @@ from orchestrator.registry import versions
 from orchestrator.registry.selection import check_held, recalled
 from orchestrator.registry.versions import Registered
 from orchestrator.reporting.provenance import RunProvenance
-from orchestrator.spec.run_spec import PackageSpec, StateDir
+from orchestrator.spec.field_types import StateDir
+from orchestrator.spec.package import PackageSpec
 from orchestrator.tracking.tracker import Tracker
 
 

@@ -20,7 +20,11 @@ from orchestrator.modeling.halving import ROWS, is_halving
 from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search, speaks_of_labels
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.components import locate
-from orchestrator.spec.run_spec import Branch, Component, DataSpec, ModelSpec, PreprocessSpec, SearchSpec, Seed
+from orchestrator.spec.data import DataSpec
+from orchestrator.spec.field_types import Seed
+from orchestrator.spec.model import Branch, ModelSpec, PreprocessSpec
+from orchestrator.spec.search import SearchSpec
+from orchestrator.spec.section import Component
 
 # how scikit-learn warns of candidates that failed: at length, and they are named in our own words
 FAILURES = (

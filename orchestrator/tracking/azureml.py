@@ -25,7 +25,8 @@ from orchestrator.azure.sdk import check_installed, translate_sdk_errors
 from orchestrator.azure.workspace import workspace
 from orchestrator.errors import Problem, TrackingError
 from orchestrator.events import Event, RunFinished, RunStarted, StepFinished
-from orchestrator.spec.run_spec import AzureSpec, RunSpec
+from orchestrator.spec.azure import AzureSpec
+from orchestrator.spec.run_spec import RunSpec
 from orchestrator.tracking.mlflow import limits, models, runs
 from orchestrator.tracking.mlflow.retries import RetryBudget, RetryingClient
 from orchestrator.tracking.mlflow.store import LOCK_SECONDS, Store, experiment_id, repair_runs

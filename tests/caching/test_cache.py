@@ -138,14 +138,14 @@ def test_writers_of_one_key_do_not_disturb_each_other_or_readers(cache: Cache) -
 def test_changes_are_told_against_the_last_run_of_the_same_name(tmp_path: Path) -> None:
     cakes, breads = Cache(tmp_path, "cakes"), Cache(tmp_path, "breads")
     assert cakes.changes("bake", {"seed": "1"}) == ""
-    cakes.used("bake", {"seed": "1", "heat": "9"})
-    breads.used("bake", {"seed": "2", "heat": "7", "dough": "rye"})
+    cakes.record_use("bake", {"seed": "1", "heat": "9"})
+    breads.record_use("bake", {"seed": "2", "heat": "7", "dough": "rye"})
     assert cakes.changes("bake", {"seed": "1", "heat": "8"}) == "heat"
     assert cakes.changes("bake", {"seed": "2", "heat": "7"}) == "heat, seed"  # though another name's is nearer
     assert breads.changes("bake", {"seed": "2", "heat": "7", "dough": "wheat"}) == "dough"
     assert cakes.changes("bake", {"heat": "9"}) == "seed"  # what is gone has changed, too
     assert cakes.changes("knead", {"seed": "2"}) == ""
-    cakes.used("bake", {"seed": "5", "heat": "9"})
+    cakes.record_use("bake", {"seed": "5", "heat": "9"})
     assert cakes.changes("bake", {"seed": "1", "heat": "9"}) == "seed"  # it was so before, but not the last time
     many = {f"option {number}": "1" for number in range(9)}
     assert cakes.changes("bake", {"seed": "5", "heat": "9", **many}).endswith("option 3 and 5 more")
@@ -219,7 +219,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    for remembered in (fingerprints.is_installed, fingerprints._source, fingerprints._place):
+    for remembered in (fingerprints.is_installed, fingerprints._source, fingerprints._locate):
         remembered.cache_clear()
     return tmp_path
 
@@ -402,7 +402,7 @@ def test_another_scikit_learn_trains(again: Run, monkeypatch: pytest.MonkeyPatch
 def test_a_product_of_another_stage_is_not_taken(again: Run, outside: Path) -> None:
     (outside / "acme_load.py").write_text(
         "from orchestrator.stages.data import load as theirs\nfrom orchestrator.caching.cache import pure\n"
-        "from orchestrator.artifacts import Dataset, Search\nfrom orchestrator.spec.run_spec import DataSpec\n"
+        "from orchestrator.artifacts import Dataset, Search\nfrom orchestrator.spec.data import DataSpec\n"
         "@pure()\ndef load(data: DataSpec, search: Search) -> Dataset:\n    return theirs(data, search)\n"
     )
     importlib.invalidate_caches()

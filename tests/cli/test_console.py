@@ -27,7 +27,8 @@ from orchestrator.artifacts import (
     ServiceStatus,
     Trained,
 )
-from orchestrator.cli.console import Console, TimeLeft, curl_line
+from orchestrator.cli.console import Console, TimeLeft
+from orchestrator.cli.descriptions import curl_line
 from orchestrator.events import (
     Event,
     RunFinished,

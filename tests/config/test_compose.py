@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from orchestrator.config.compose import compose, to_composed
 from orchestrator.config.overrides import CONF, build_argv, parse_leniently
 from orchestrator.errors import SpecError
-from orchestrator.spec.run_spec import ROOT
+from orchestrator.spec.field_types import ROOT
 
 
 def at(config: Any, path: str) -> Any:

@@ -31,7 +31,7 @@ from orchestrator.deploy.local.target import Local
 from orchestrator.emulation import emulated_azure
 from orchestrator.errors import DeployError
 from orchestrator.packaging import dockerfile
-from orchestrator.spec.run_spec import AzureSpec
+from orchestrator.spec.azure import AzureSpec
 from tests.stages.conftest import Kit
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.reading.description import TableReading, described
 from orchestrator.reading.frame import read_table
-from orchestrator.spec.run_spec import DataSpec
+from orchestrator.spec.data import DataSpec
 from score.contract.schema import Contract
 
 

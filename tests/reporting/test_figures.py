@@ -16,7 +16,7 @@ from sklearn.svm import SVC, LinearSVC
 
 from orchestrator.artifacts import Candidate, Split, Trained
 from orchestrator.reporting.figures import draw
-from orchestrator.spec.run_spec import ROOT
+from orchestrator.spec.field_types import ROOT
 
 CURVES = {"roc_curve.png", "precision_recall_curve.png"}
 

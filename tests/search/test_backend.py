@@ -28,7 +28,7 @@ from orchestrator.errors import TrainError
 from orchestrator.search import SharedGridSearchCV, fit_counts, worker_versions
 from orchestrator.search import backend as backends
 from orchestrator.search.backend import missing_module, use_backend
-from orchestrator.spec.run_spec import ROOT
+from orchestrator.spec.field_types import ROOT
 from tests.deploy.conftest import unused_port
 from tests.search.conftest import same_scores
 

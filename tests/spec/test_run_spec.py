@@ -13,7 +13,11 @@ from pydantic import ValidationError
 
 from orchestrator.config.compose import compose
 from orchestrator.errors import SpecError
-from orchestrator.spec.run_spec import ROOT, Component, ModelSpec, PreprocessSpec, RunSpec, SearchSpec
+from orchestrator.spec.field_types import ROOT
+from orchestrator.spec.model import ModelSpec, PreprocessSpec
+from orchestrator.spec.run_spec import RunSpec
+from orchestrator.spec.search import SearchSpec
+from orchestrator.spec.section import Component
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,11 @@ import pytest
 from orchestrator.artifacts import Dataset, Evaluation, Package, Search, Split, Trained
 from orchestrator.caching.cache import CheckpointDir
 from orchestrator.events import Progress
-from orchestrator.spec.run_spec import DataSpec, ModelSpec, PackageSpec, PreprocessSpec, SearchSpec, Seed, StateDir
+from orchestrator.spec.data import DataSpec
+from orchestrator.spec.field_types import Seed, StateDir
+from orchestrator.spec.model import ModelSpec, PreprocessSpec
+from orchestrator.spec.package import PackageSpec
+from orchestrator.spec.search import SearchSpec
 from orchestrator.stages.data import load, split
 from orchestrator.stages.package import package
 from orchestrator.stages.train import assemble, train

@@ -22,7 +22,8 @@ from orchestrator.errors import DeployError, PackageError, ProbeError, TrackingE
 from orchestrator.events import Progress
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.resolving.libraries import Libraries
-from orchestrator.spec.run_spec import PackageSpec, StateDir
+from orchestrator.spec.field_types import StateDir
+from orchestrator.spec.package import PackageSpec
 from orchestrator.stages.release import deploy, probe, promote, recall, register
 from orchestrator.tracking.none import NoTracking
 from score.contract import golden

@@ -19,7 +19,8 @@ from orchestrator.caching.cache import CheckpointDir
 from orchestrator.errors import TrackingError, TrainError
 from orchestrator.events import Event, Progress, StepProgress
 from orchestrator.reporting.provenance import RunProvenance
-from orchestrator.spec.run_spec import ROOT, ModelSpec, PreprocessSpec, Seed
+from orchestrator.spec.field_types import ROOT, Seed
+from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.stages.train import each_warning_once, evaluate, report, train
 
 from .conftest import TABULAR, Kit

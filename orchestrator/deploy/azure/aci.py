@@ -30,7 +30,7 @@ from orchestrator.deploy.service_dir import ServiceDirectory
 from orchestrator.deploy.target import Deployment, RollbackResult, ServiceName
 from orchestrator.errors import DeployError
 from orchestrator.resolving.libraries import Libraries
-from orchestrator.spec.run_spec import AzureSpec
+from orchestrator.spec.azure import AzureSpec
 
 APART = ("service_name", "connection", "state_dir", "timeout_seconds", "allow_origins")
 T = TypeVar("T")

@@ -25,7 +25,7 @@ from orchestrator.deploy.service_dir import ServiceDirectory
 from orchestrator.deploy.target import ServiceName
 from orchestrator.errors import DeployError
 from orchestrator.resolving.libraries import Libraries
-from orchestrator.spec.run_spec import AzureSpec
+from orchestrator.spec.azure import AzureSpec
 from score.privacy import TELEMETRY_OFF
 
 # keys that are no settings of a deployment: a change of them does not deploy the same package again

@@ -15,8 +15,9 @@ from orchestrator.deploy.azure.aks import Aks
 from orchestrator.deploy.azure.aks_options import Autoscale, Resources, amount
 from orchestrator.deploy.target import SupportsKeyRotation, SupportsTrafficShift, Target
 from orchestrator.errors import DeployError
+from orchestrator.spec.azure import AzureSpec
 from orchestrator.spec.components import build
-from orchestrator.spec.run_spec import AzureSpec, RunSpec
+from orchestrator.spec.run_spec import RunSpec
 from score.privacy import TELEMETRY_OFF
 from tests.found import found
 

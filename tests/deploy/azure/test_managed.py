@@ -20,7 +20,7 @@ from orchestrator.deploy.azure import managed_sdk
 from orchestrator.deploy.azure.managed import DEPLOYMENT, Managed
 from orchestrator.deploy.target import RollbackResult
 from orchestrator.errors import DeployError
-from orchestrator.spec.run_spec import AzureSpec
+from orchestrator.spec.azure import AzureSpec
 from score.contract import golden
 
 # the SDK's own libraries leave sockets open and warn of deprecations, which this project cannot fix

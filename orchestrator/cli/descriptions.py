@@ -1,0 +1,155 @@
+"""Descriptions of artifacts: what a step made, in a few words, and a curl line for an endpoint."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from orchestrator.artifacts import (
+    BatchResult,
+    Dataset,
+    Endpoint,
+    Evaluation,
+    Keys,
+    ModelVersion,
+    Package,
+    Probe,
+    Proof,
+    Search,
+    ServiceStatus,
+    Split,
+    TrackedRun,
+    Trained,
+    format_params,
+)
+from orchestrator.packaging import holdout_check
+from orchestrator.reporting.scores import format_score
+from score.contract import golden
+from score.models.onnx import Compilation
+
+LONGEST_LIST = 5  # failed candidates, and columns with values outside of training's; result.json has all
+
+
+@functools.singledispatch
+def describe(product: Any) -> str:  # noqa: ARG001 - the base case says nothing
+    """Describe an artifact in a few words; empty for one without a description."""
+    return ""
+
+
+def _describes(kind: type) -> Callable[[Callable[[Any], str]], Callable[[Any], str]]:
+    return functools.partial(describe.register, kind)  # type: ignore[return-value]
+
+
+@_describes(Search)
+def _search(search: Search) -> str:
+    fits = f"{search.fits} fits" if search.fits is not None else "halved from round to round"
+    return f"{search.candidates} candidates, {fits}"
+
+
+@_describes(Dataset)
+def _dataset(dataset: Dataset) -> str:
+    return dataset.reading.line if dataset.reading else ""
+
+
+@_describes(Split)
+def _split(split: Split) -> str:
+    return f"{len(split.y_train)} training rows, {len(split.y_test)} held out"
+
+
+@_describes(Trained)
+def _trained(trained: Trained) -> str:
+    failed = [f"\n  {format_params(one.params)}: {one.error}" for one in trained.candidates if one.error]
+    more = f"\n  and {len(failed) - LONGEST_LIST} more" if len(failed) > LONGEST_LIST else ""
+    left_out = f"; {len(failed)} of {len(trained.candidates)} candidates failed and were left out:" if failed else ""
+    return "".join(["best ", format_params(trained.best.params) or "(no grid)", left_out, *failed[:LONGEST_LIST], more])
+
+
+@_describes(Evaluation)
+def _evaluation(evaluation: Evaluation) -> str:
+    rows, positive = evaluation.notes.rows, evaluation.notes.positive
+    scores = ", ".join(f"{name} {format_score(value, rows)}" for name, value in evaluation.metrics.items())
+    return f"hold-out {scores}" + (f" (positive label: {positive})" if positive else "")
+
+
+@_describes(Package)
+def _package(package: Package) -> str:
+    compiled = Compilation.read(package.path)
+    how = (
+        f"compiled, {compiled.rows + compiled.edges} rows answered alike"
+        if compiled.used
+        else f"not compiled: {compiled.reason}"
+    )
+    refused = f"; refused: {holdout_check.told(package.refusals)}" if package.refusals else ""
+    return f"{package.short_id}  {how}{refused}"
+
+
+@_describes(Proof)
+def _proof(proof: Proof) -> str:
+    return f"{proof.requests} golden requests answered alike in a clean process ({proof.memory_bytes / 2**20:.0f} MiB)"
+
+
+@_describes(ModelVersion)
+def _version(version: ModelVersion) -> str:
+    if version.chosen:
+        which = f"version {version.version}" if version.version else f"package {version.package.short_id}"
+        return f"{version.name} {which}: {version.chosen}"
+    return f"{version.name} version {version.version}" if version.version else "not tracked"
+
+
+@_describes(TrackedRun)
+def _run(run: TrackedRun) -> str:
+    return f"run {run.run_id}" if run.run_id else "not tracked"
+
+
+@_describes(BatchResult)
+def _scored(scored: BatchResult) -> str:
+    refused = f"; {scored.refused:,} refused, see {scored.reasons}" if scored.reasons else ""
+    outside = _counts("values beyond training's range", scored.out_of_range)
+    unseen = _counts("levels that training did not see", scored.unseen)
+    return f"{scored.rows:,} rows in {scored.path}{refused}{outside}{unseen}"
+
+
+def _counts(what: str, columns: Mapping[str, int]) -> str:
+    most = sorted(columns.items(), key=lambda item: -item[1])
+    named = ", ".join(f"{name} {count:,}" for name, count in most[:LONGEST_LIST])
+    more = f" and {len(most) - LONGEST_LIST:,} more columns" if len(most) > LONGEST_LIST else ""
+    return f"; {what}: {named}{more}" if named else ""
+
+
+@_describes(Endpoint)
+def _endpoint(endpoint: Endpoint) -> str:
+    return endpoint.url
+
+
+@_describes(Probe)
+def _probe(probe: Probe) -> str:
+    auth = ", refuses requests without the key" if probe.refused_without_key else ""
+    part = f"; it gets {probe.share} % of the requests, so the champion stays" if probe.share < 100 else ""
+    return f"{probe.requests} golden requests answered alike{auth}; p50 {probe.p50_ms:.1f} ms, p95 {probe.p95_ms:.1f} ms{part}"
+
+
+@_describes(ServiceStatus)
+def _status(status: ServiceStatus) -> str:
+    details = "".join(f"\n  {name}: {value}" for name, value in status.details.items())
+    return f"{status.name} is {status.state}{f' at {status.url}' if status.url else ''}{details}"
+
+
+@_describes(Keys)
+def _keys(keys: Keys) -> str:
+    return f"\n  primary: {keys.primary}\n  secondary: {keys.secondary}"
+
+
+@_describes(str)
+def _text(text: str) -> str:
+    return f"\n{text.rstrip()}"
+
+
+def curl_line(endpoint: Endpoint, keys_command: str) -> str:
+    """Return a line to paste that sends the first golden request; ``keys_command`` prints the key it needs."""
+    records = next(item for item in golden.read(endpoint.package.path) if item.name == golden.RECORDS)
+    body = json.dumps({"data": json.loads(records.body)["data"][:1]})
+    key = f""" -H "Authorization: Bearer $({keys_command} | sed -n 's/^ *primary: //p')\"""" if endpoint.auth else ""
+    return f"curl -s {endpoint.url} -H 'Content-Type: application/json'{key} -d {shlex.quote(body)}"

@@ -1,0 +1,173 @@
+"""The tables: DataSpec is learned from, BatchSpec is scored."""
+
+from __future__ import annotations
+
+import codecs
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from orchestrator.caching.fingerprints import file_digest
+from orchestrator.reading.rows import is_tabbed
+from orchestrator.spec.field_types import Decimal, Separator, Thousands, resolve_input
+from orchestrator.spec.messages import format_value
+from orchestrator.spec.section import Section
+from score.contract.cells import MISSING, TableFormat, missing_words
+
+
+class DataSpec(Section):
+    """Which table to learn from, what is to be predicted, and how many rows are held out."""
+
+    section = "data"
+
+    path: Path
+    format: Literal["csv", "parquet"]
+    target: StrictStr
+    test_size: StrictFloat
+    stratify: StrictBool = True
+    drop: tuple[StrictStr, ...] = ()
+    positive: Any = None
+    separator: Separator = Field(default=None, validate_default=True)  # null: by the file's name
+    encoding: StrictStr = "utf-8"
+    decimal: Decimal = "."
+    thousands: Thousands | None = None
+    missing_values: tuple[StrictStr, ...] = ()
+    keep_default_na: StrictBool = True
+    text_columns: tuple[StrictStr, ...] = ()
+    index: Literal["auto", "keep", "drop"] = "auto"
+    max_one_hot: StrictInt = Field(default=2000, ge=1)
+
+    def table_format(self) -> TableFormat:
+        """Return the format of the table, for other tables of the same kind."""
+        if self.format == "parquet":
+            return TableFormat(format="parquet", missing=(), text_columns=self.text_columns)
+        return TableFormat(
+            separator=self.separator,
+            encoding=self.encoding,
+            decimal=self.decimal,
+            thousands=self.thousands,
+            missing=missing_words(self.keep_default_na, self.missing_values),
+            text_columns=self.text_columns,
+        )
+
+    def ordered(self) -> dict[str, str]:
+        """Leave out the file's path and the limit of columns."""
+        return self.parts("path", "max_one_hot")
+
+    def cache_parts(self) -> Mapping[str, str]:
+        """Add the digest of the file's contents."""
+        found = self.path.stat()
+        return {**self.ordered(), "data file": _file_digest(self.path, found.st_size, found.st_mtime_ns)}
+
+    @field_validator("separator", mode="before")
+    @classmethod
+    def _by_the_name(cls, separator: Any, info: ValidationInfo) -> Any:
+        if separator is not None:
+            return separator
+        path = info.data.get("path")
+        return "\t" if isinstance(path, Path) and is_tabbed(path) else ","
+
+    @model_validator(mode="after")
+    def _two_signs(self) -> DataSpec:
+        if self.decimal == self.thousands:
+            raise ValueError(f"thousands: {self.thousands!r} is data.decimal already; one sign cannot be both")
+        return self
+
+    @field_validator("test_size", mode="before")
+    @classmethod
+    def _share(cls, share: Any) -> Any:
+        if isinstance(share, int | float) and not 0 < share < 1:
+            raise ValueError(f"should be a share between 0 and 1, such as 0.2, got {format_value(share)}")
+        return share
+
+    @field_validator("positive")
+    @classmethod
+    def _label(cls, label: Any) -> Any:
+        if not isinstance(label, str | int | float | None):
+            raise ValueError(f"should be one label of the target, got {format_value(label)}")  # noqa: TRY004 - pydantic's way
+        return label
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return resolve_input(path)
+
+
+@functools.lru_cache(maxsize=8)
+def _file_digest(path: Path, _size: int, _modified: int) -> str:
+    return file_digest(path)
+
+
+class BatchSpec(Section):
+    """A table to be scored, and the one that its rows go to with their predictions."""
+
+    section = "batch"
+
+    input: Path
+    output: Path
+    chunk_rows: StrictInt = Field(default=10_000, ge=1)
+    keep: tuple[StrictStr, ...] | None = None
+    separator: Separator | None = None  # null here and below: as training's table was written
+    encoding: StrictStr | None = None
+    decimal: Decimal | None = None
+    thousands: Thousands | None = None
+    missing_values: tuple[StrictStr, ...] | None = None
+    keep_default_na: StrictBool | None = None
+
+    def table_format(self, trained: TableFormat | None) -> TableFormat:
+        """Return the format of the input, if it is a CSV file; ``trained`` is the format of training's table."""
+        form = trained if trained is not None and trained.format == "csv" else TableFormat()
+        more = tuple(set(form.missing) - MISSING) if self.missing_values is None else self.missing_values
+        default = set(form.missing) >= MISSING if self.keep_default_na is None else self.keep_default_na
+        decimal = self.decimal or form.decimal
+        thousands = self.thousands or (form.thousands if form.thousands != decimal else None)
+        return TableFormat(
+            separator=self.separator or ("\t" if is_tabbed(self.input) else form.separator),
+            encoding=self.encoding or form.encoding,
+            decimal=decimal,
+            thousands=thousands,
+            missing=missing_words(default, more),
+            text_columns=(trained or form).text_columns,
+        )
+
+    @property
+    def rejected(self) -> Path:
+        """The file for the reasons of rows that the package refuses."""
+        return self.output.with_suffix(".rejected.csv")
+
+    @field_validator("input")
+    @classmethod
+    def _readable(cls, path: Path) -> Path:
+        return resolve_input(path)
+
+    @field_validator("output")
+    @classmethod
+    def _writable(cls, path: Path) -> Path:
+        return _table(path, ".csv", ".parquet").expanduser().resolve()
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, encoding: str | None) -> str | None:
+        try:
+            codecs.lookup(encoding or "utf-8")
+        except LookupError:
+            raise ValueError(f"there is no encoding {format_value(encoding)}; try utf-8 or latin-1") from None
+        return encoding
+
+
+def _table(path: Path, *endings: str) -> Path:
+    if not path.name.lower().endswith(endings):
+        raise ValueError(f"should end in {' or '.join(endings)}, got {format_value(path.name)}")
+    return path

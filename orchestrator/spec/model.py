@@ -1,0 +1,63 @@
+"""The pipeline: PreprocessSpec lists transformers, ModelSpec names the estimator and its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, StrictStr, Tag
+
+from orchestrator.spec.field_types import DottedPath, Name, StepName, Values
+from orchestrator.spec.section import Component, Section, code_fingerprints
+
+Columns = Annotated[
+    Annotated[Literal["numeric", "categorical"], Tag("[kind]")] | Annotated[tuple[StrictStr, ...], Tag("[names]")],
+    Discriminator(lambda value: "[kind]" if isinstance(value, str) else "[names]"),
+]
+
+
+class Branch(Section):
+    """Some columns and the transformers they go through, one after another."""
+
+    columns: Columns
+    steps: Mapping[Name, Component] = Field(min_length=1)
+
+
+class PreprocessSpec(Section):
+    """Transformers of the whole table in order (``steps``), then of groups of columns side by side (``branches``)."""
+
+    section = "preprocess"
+
+    steps: Mapping[StepName, Component] = {}
+    branches: Mapping[Name, Branch] = {}
+    remainder: Literal["drop", "passthrough"] = "drop"
+
+    def ordered(self) -> dict[str, str]:
+        """Add the order of the transformers."""
+        return {**self.parts(), "preprocess order": " ".join([*self.steps, *self.branches])}
+
+    def cache_parts(self) -> Mapping[str, str]:
+        """Add the transformers' code."""
+        return {**self.ordered(), **code_fingerprints(*(found.target for _, found in self.components()))}
+
+    def components(self) -> Iterator[tuple[str, Component]]:
+        """Yield every transformer with its path in the configuration."""
+        for name, step in self.steps.items():
+            yield f"preprocess.steps.{name}", step
+        for branch_name, branch in self.branches.items():
+            for name, step in branch.steps.items():
+                yield f"preprocess.branches.{branch_name}.steps.{name}", step
+
+
+class ModelSpec(Section):
+    """An estimator's dotted path, its parameters, and the grid of parameters to search; all names are bare."""
+
+    section = "model"
+
+    estimator: DottedPath
+    params: Mapping[StrictStr, Any] = {}
+    param_grid: Mapping[StrictStr, Values] = {}
+
+    def cache_parts(self) -> Mapping[str, str]:
+        """Add the estimator's code."""
+        return {**self.ordered(), **code_fingerprints(self.estimator)}

@@ -1,0 +1,45 @@
+"""PackageSpec: what the package is called, and which requests its endpoint takes."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr
+
+from orchestrator.spec.field_types import matches
+from orchestrator.spec.messages import format_value, suggest
+from orchestrator.spec.section import Section
+
+WHICH = ("auto", "last", "champion", "live", "best")
+
+
+def _which(version: Any) -> Any:
+    text = str(version) if isinstance(version, int) and not isinstance(version, bool) else version
+    if not isinstance(text, str) or not (text in WHICH or re.fullmatch("[1-9][0-9]*", text)):
+        known = f"should be {', '.join(WHICH)} or the number of a version, got {format_value(version)}"
+        raise ValueError(f"{known}{suggest(str(version), WHICH)}")
+    return text
+
+
+class PackageSpec(Section):
+    """What the package is called, which requests its endpoint takes, and whether its model is compiled."""
+
+    section = "package"
+
+    model_name: Annotated[
+        StrictStr,
+        matches(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", "letters, digits, '.', - and _, beginning with a letter or digit"),
+    ]
+    golden_rows: StrictInt = Field(default=5, ge=1, le=1000)
+    extra_columns: Literal["forbid", "ignore"] = "forbid"
+    unseen: Literal["auto", "accept", "refuse"] = "auto"
+    max_refused: StrictFloat = Field(default=0.01, ge=0, le=1)
+    category_share: StrictFloat = Field(default=0.5, gt=0, le=1)
+    max_categories: StrictInt = Field(default=1000, ge=1)
+    compile: Literal["auto", "never", "required"] = "auto"
+    version: Annotated[StrictStr, BeforeValidator(_which)] = "auto"
+
+    def ordered(self) -> dict[str, str]:
+        """Leave out which registered version is selected."""
+        return self.parts("version")

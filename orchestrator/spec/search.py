@@ -1,0 +1,80 @@
+"""SearchSpec: how candidates are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, StrictInt, StrictStr, field_validator, model_validator
+
+from orchestrator.spec.field_types import DottedPath
+from orchestrator.spec.messages import suggest_or_list
+from orchestrator.spec.section import Section, code_fingerprints
+
+
+class SearchSpec(Section):
+    """How candidates are compared; ``target`` is a search estimator such as scikit-learn's GridSearchCV.
+
+    Every other key is an option of that class.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+
+    section = "search"
+
+    target: DottedPath = Field(alias="_target_")
+    cv: StrictInt = Field(ge=2)
+    scoring: tuple[StrictStr, ...] = Field(min_length=1)
+    refit: StrictStr
+    n_jobs: StrictInt | None = None
+    backend: Literal["loky", "threading", "dask", "ray"] | None = None  # joblib's
+    scheduler: StrictStr | None = None  # the address of a running cluster
+    on_error: Literal["stop", "skip"] = "stop"  # what a failed candidate does to the search
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The options of this search estimator, such as how many candidates are sampled."""
+        return self.model_extra or {}
+
+    def candidates(self, grid: int) -> int:
+        """Return how many of a grid's candidates are evaluated."""
+        drawn = self.options.get("n_iter")
+        return min(grid, drawn) if isinstance(drawn, int) else grid
+
+    def ordered(self) -> dict[str, str]:
+        """Leave out where, in how many processes and how verbosely it runs."""
+        return self.parts("n_jobs", "backend", "scheduler", "pre_dispatch", "verbose")
+
+    def cache_parts(self) -> Mapping[str, str]:
+        """Add the search's code."""
+        return {**self.ordered(), **code_fingerprints(self.target)}
+
+    @field_validator("scoring", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, scoring: Any) -> Any:
+        return (scoring,) if isinstance(scoring, str) else scoring
+
+    @field_validator("n_jobs")
+    @classmethod
+    def _some_jobs(cls, n_jobs: int | None) -> int | None:
+        if n_jobs == 0:
+            raise ValueError("0 processes do nothing; write 1, or -1 for all cores")
+        return n_jobs
+
+    @model_validator(mode="after")
+    def _a_cluster_has_a_backend(self) -> SearchSpec:
+        if self.scheduler is not None and self.backend not in {"dask", "ray"}:
+            raise ValueError("scheduler: is the address of a cluster; say of which: search.backend=dask or ray")
+        if self.scheduler is not None and self.n_jobs not in {None, -1}:
+            raise ValueError(
+                "n_jobs: counts processes of this machine; a cluster that is there is used whole: write null"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _refit_is_scored(self) -> SearchSpec:
+        if self.refit not in self.scoring:
+            raise ValueError(
+                f"refit: {self.refit!r} is not one of search.scoring{suggest_or_list(self.refit, self.scoring)}"
+            )
+        return self
