@@ -1,6 +1,6 @@
-"""``python check.py``: everything that must hold, in one command: ruff, mypy, import-linter, pytest.
+"""``python check.py``: run every check: ruff, the language, mypy, import-linter, pytest.
 
-Tests run in two processes, each file in one of them. ``python check.py -k engine`` hands its arguments to pytest.
+Tests run in two processes, each file in one of them. Arguments go to pytest: ``python check.py -k engine``.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from pathlib import Path
 CHECKS = (
     ("-m", "ruff", "check", "."),
     ("-m", "ruff", "format", "--check", "."),
+    ("check_language.py",),
     ("-m", "mypy"),
     ("-c", "import importlinter.cli as cli; cli.lint_imports_command()"),
 )
 
 
 def main() -> int:
-    """Run every check, also after one that failed; the number of those that did."""
+    """Run every check, whether or not others fail, and return the number of failures."""
     root = Path(__file__).resolve().parent
     failed = 0
     for command in (*CHECKS, ("-m", "pytest", "-n", "2", "--dist", "loadfile", *sys.argv[1:])):

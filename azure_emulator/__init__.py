@@ -1,7 +1,7 @@
-"""A stand-in of Azure's REST services, to run the whole Azure path on one machine with the real SDK.
+"""An emulator of Azure's REST services: the whole Azure path on one machine, with the real SDK.
 
-``start(folder)`` runs it in the background, ``environment(folder)`` is what the process with the SDK needs (before it
-imports ``azureml``), ``stop(folder)`` ends it. ``README.md`` says what it does not imitate.
+``start(folder)`` runs it in the background, ``environment(folder)`` returns the variables for the process with the SDK
+(to be set before it imports ``azureml``), ``stop(folder)`` stops it. ``README.md`` lists what it does not imitate.
 """
 
 from azure_emulator.common.faults import FAULTS

@@ -1,4 +1,4 @@
-"""``python -m azure_emulator --folder DIR``: the stand-in in the foreground. ``start`` runs the same in the background."""
+"""``python -m azure_emulator --folder DIR`` runs the emulator in the foreground; ``start`` does so in the background."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from azure_emulator.gateway.app import serve
 
 
 def main() -> None:
-    """Read the arguments and serve until told to stop."""
+    """Parse the arguments and serve until a signal."""
     parser = argparse.ArgumentParser(
         prog="python -m azure_emulator", description="Azure's REST services on this machine."
     )
@@ -20,11 +20,11 @@ def main() -> None:
         "--folder", type=Path, required=True, help="where everything is kept; faults: " + ", ".join(FAULTS)
     )
     parser.add_argument("--images", type=Path, help="where built images are kept; images/ of the folder by default")
-    given = parser.parse_args()
-    folder: Path = given.folder.resolve()
+    arguments = parser.parse_args()
+    folder: Path = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    asyncio.run(serve(folder, (given.images or folder / "images").resolve()))
+    asyncio.run(serve(folder, (arguments.images or folder / "images").resolve()))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The outside of the stand-in: start it in the background, tell what the SDK's process needs, ask for faults, stop it."""
+"""Control of the emulator: start it in the background, set its faults, stop it, and the SDK's environment variables."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from azure_emulator.common.tokens import Tokens
 from azure_emulator.containers import process
 from azure_emulator.gateway.certificates import Certificates
 
-_PATIENCE = 30.0
+_START_SECONDS = 30.0
 
 
 class EmulatorError(Exception):
-    """The stand-in does not start, or does not run."""
+    """The emulator does not start, or does not run."""
 
 
 @dataclass(frozen=True)
 class Emulator:
-    """A running stand-in."""
+    """A running emulator."""
 
     folder: Path
     port: int
 
     @property
     def log(self) -> Path:
-        """One line for every call, and what the stand-in has to say."""
+        """Path of the log: one line per call, and the emulator's own messages."""
         return self.folder / "process.log"
 
-    def faults(self, wanted: Iterable[str]) -> None:
-        """Let these happen from now on and no others; see ``azure_emulator.common.faults.parse`` for how they are written."""
-        self._control("PUT", {"faults": list(wanted)})
+    def faults(self, names: Iterable[str]) -> None:
+        """Replace the pending faults; see ``azure_emulator.common.faults.parse`` for the syntax."""
+        self._control("PUT", {"faults": list(names)})
 
-    def waiting(self) -> list[str]:
-        """The names of the faults that may still strike."""
+    def pending(self) -> list[str]:
+        """Return the names of the faults that have not been used up."""
         return [fault["name"] for fault in self._control("GET")["faults"]]
 
     def _control(self, method: str, document: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -54,28 +54,28 @@ class Emulator:
             headers = {"Authorization": f"Bearer {Tokens(self.folder).token('control', 60)}"}
             connection.request(method, "/faults", json.dumps(document) if document else None, headers)
             response = connection.getresponse()
-            answered: dict[str, Any] = json.loads(response.read())
+            reply: dict[str, Any] = json.loads(response.read())
         except OSError as error:
             raise EmulatorError(f"the emulator in {self.folder} does not answer: {error}") from error
         finally:
             connection.close()
         if response.status != 200:
-            raise EmulatorError(f"the emulator refused: {answered.get('error')}")
-        return answered
+            raise EmulatorError(f"the emulator refused: {reply.get('error')}")
+        return reply
 
 
 def start(folder: Path, faults: Iterable[str] = (), images: Path | None = None) -> Emulator:
-    """Make it run; if it runs already, only the faults change. It lives until ``stop``, also after the caller's end.
+    """Start the emulator; if it runs already, only replace its faults. It runs until ``stop``, also after its caller ended.
 
-    ``images`` is where built images are kept, if several folders are to share them.
+    ``images`` is the folder of built images, for emulators that share it.
     """
-    folder, wanted = Path(folder).resolve(), list(faults)
-    for one in wanted:
-        parse(one)
+    folder, pending = Path(folder).resolve(), list(faults)
+    for fault in pending:
+        parse(fault)
     folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)  # keys and tokens are kept in it
+    folder.chmod(0o700)  # it holds keys and tokens
     (folder / "home").mkdir(exist_ok=True)
-    with FileLock(folder / "start.lock"):  # two jobs of a sweep share one stand-in
+    with FileLock(folder / "start.lock"):  # two jobs of a sweep share one emulator
         if process.find(folder) is None:
             Certificates(folder / "certificates").make_authority()
             Tokens(folder)
@@ -83,48 +83,48 @@ def start(folder: Path, faults: Iterable[str] = (), images: Path | None = None) 
             ready.unlink(missing_ok=True)
             arguments = ["--folder", str(folder), "--images", str(Path(images or folder / "images").resolve())]
             process.start(folder, "azure_emulator", *arguments, environment=_without_emulator(folder))
-            if not process.wait_for(ready, folder, _PATIENCE):
+            if not process.wait_for(ready, folder, _START_SECONDS):
                 process.stop(folder)
                 raise EmulatorError(f"the emulator does not start; see {folder / 'process.log'}")
     emulator = Emulator(folder, _port(folder))
-    emulator.faults(wanted)
+    emulator.faults(pending)
     return emulator
 
 
 def running(folder: Path) -> Emulator | None:
-    """The stand-in of this folder, if it runs."""
+    """Return the emulator of this folder, if it runs."""
     folder = Path(folder).resolve()
     return Emulator(folder, _port(folder)) if (folder / "ready").exists() and process.find(folder) else None
 
 
 def stop(folder: Path) -> None:
-    """End the stand-in. Its services live on, as they would in Azure; the next ``start`` finds them."""
+    """Stop the emulator. Its services keep running, as in Azure; the next ``start`` finds them."""
     folder = Path(folder).resolve()
     process.stop(folder)
     (folder / "ready").unlink(missing_ok=True)
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The variables of a process that is to meet the stand-in instead of Azure. Set them before ``import azureml``."""
+    """Return the variables that direct a process to the emulator; set them before ``import azureml``."""
     folder = Path(folder).resolve()
     proxy = f"http://127.0.0.1:{_port(folder)}"
     authority = str(folder / "certificates" / "ca.pem")
     home = str(folder / "home")
-    here = "127.0.0.1,localhost"
+    local = "127.0.0.1,localhost"
     return {
         "HTTPS_PROXY": proxy,
         "HTTP_PROXY": proxy,
-        "https_proxy": proxy,  # requests asks for these first
+        "https_proxy": proxy,  # requests reads these first
         "http_proxy": proxy,
-        "NO_PROXY": here,
-        "no_proxy": here,
+        "NO_PROXY": local,
+        "no_proxy": local,
         "REQUESTS_CA_BUNDLE": authority,
         "CURL_CA_BUNDLE": authority,
         "SSL_CERT_FILE": authority,
         "AZUREML_SERVICE_PRINCIPAL_TENANT_ID": addresses.TENANT,
         "AZUREML_SERVICE_PRINCIPAL_ID": addresses.CLIENT,
         "AZUREML_SERVICE_PRINCIPAL_PASSWORD": Tokens(folder).password,
-        "HOME": home,  # the SDK keeps clouds and discovery there, and must not meet those of the real Azure
+        "HOME": home,  # the SDK caches clouds and discovery there, and must not find those of the real Azure
         "USERPROFILE": home,
         "AZURE_CONFIG_DIR": str(folder / "home" / ".azure"),
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -133,7 +133,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def workspace_config() -> dict[str, str]:
-    """What stands in a ``config.json`` for ``Workspace.from_config``."""
+    """Return the content of a ``config.json`` for ``Workspace.from_config``."""
     return {
         "subscription_id": addresses.SUBSCRIPTION,
         "resource_group": addresses.RESOURCE_GROUP,
@@ -142,9 +142,9 @@ def workspace_config() -> dict[str, str]:
 
 
 def _without_emulator(folder: Path) -> dict[str, str]:
-    # the stand-in installs packages and must not go through itself for them
-    ours = environment(folder).items() if (folder / "port.json").exists() else ()
-    return {name: value for name, value in os.environ.items() if (name, value) not in ours}
+    # the emulator installs packages, which must not go through its own proxy
+    own = environment(folder).items() if (folder / "port.json").exists() else ()
+    return {name: value for name, value in os.environ.items() if (name, value) not in own}
 
 
 def _port(folder: Path) -> int:

@@ -1,12 +1,12 @@
-"""What ``azure=emulator`` adds to a local run: ``python benchmarks/azure_emulator.py [--rounds 3]`` (needs the azure extra).
+"""Cost of ``azure=emulator`` over a local run: ``python benchmarks/azure_emulator.py [--rounds 3]`` (needs the azure extra).
 
-From a warm cache and a warm environment, with no service there, each round runs in turn:
+With a warm cache and no service, each round runs in turn:
 
 * local: ``python run.py``.
-* emulator: ``python run.py tracking=azureml deploy=aci azure=emulator``, the stand-in's start included.
-* asleep: how long of that the SDK slept between two polls (``time.sleep`` called from azureml, counted in the process).
+* emulator: ``python run.py tracking=azureml deploy=aci azure=emulator``, including the emulator's start.
+* asleep: the part of that in which the SDK slept between polls (``time.sleep`` called from azureml).
 
-It prints the medians in seconds, and what is left of the difference when the sleeps are taken away.
+It prints the medians in seconds, and the difference without the sleeps.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 AZURE = ("tracking=azureml", "deploy=aci", "azure=emulator")
 
-# found by Python at its start; sleeps go on as before and are only counted
+# imported by Python at its start; counts sleeps and does not shorten them
 COUNT_SLEEPS = """
 import atexit, os, sys, time
 slept, sleep = [0.0], time.sleep
@@ -39,7 +39,7 @@ if "SLEPT" in os.environ:
 
 
 def main() -> None:
-    """Warm everything up, then measure in turn."""
+    """Warm up, then measure in turn."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def _run(home: Path, *overrides: str) -> tuple[float, float]:
-    """Seconds of one command, and how much of them the SDK slept."""
+    """Return the seconds of one command, and how many of them the SDK slept."""
     slept = home / "slept"
     environ = {**os.environ, "PYTHONPATH": f"{home}{os.pathsep}{ROOT}", "SLEPT": str(slept)}
     command = [sys.executable, str(ROOT / "run.py"), *overrides, f"state_dir={home}/state", f"hydra.run.dir={home}/run"]

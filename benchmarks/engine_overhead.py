@@ -1,6 +1,6 @@
-"""What the engine costs: a plan of twelve toy stages with a cache, against the same functions called by hand.
+"""Overhead of the engine: a plan of twelve toy stages with a cache, against direct calls of the same functions.
 
-Each round is a process of its own and starts with an empty cache, so reading the stages' sources counts too.
+Each round is a process of its own with an empty cache, so reading the stages' sources is included.
 
     python benchmarks/engine_overhead.py [--rounds 9]
 """
@@ -27,36 +27,36 @@ from orchestrator.stages import train  # noqa: E402, F401 - its sources are thos
 
 Seed = NewType("Seed", int)
 COUNT = 12
-PRODUCTS: list[Any] = [type(f"Product{number}", (int,), {}) for number in range(COUNT)]
-globals().update({kind.__name__: kind for kind in PRODUCTS})  # where pickle looks for them
+ARTIFACTS: list[Any] = [type(f"Artifact{number}", (int,), {}) for number in range(COUNT)]
+globals().update({kind.__name__: kind for kind in ARTIFACTS})  # pickle looks them up here
 
 
 def stage(number: int) -> Callable[..., Any]:
-    """A stage that takes the product before and gives the next; three in four are kept, as in the main job."""
+    """Make a stage that takes one artifact and returns the next; three in four are cached, as in the main job."""
 
     def make(before: Any) -> Any:
-        return PRODUCTS[number](before + 1)
+        return ARTIFACTS[number](before + 1)
 
-    make.__annotations__ = {"before": PRODUCTS[number - 1] if number else Seed, "return": PRODUCTS[number]}
+    make.__annotations__ = {"before": ARTIFACTS[number - 1] if number else Seed, "return": ARTIFACTS[number]}
     return make if number > COUNT * 3 / 4 else cached("scikit-learn", "numpy", "scipy", "pandas", "joblib")(make)
 
 
 def by_hand(stages: Mapping[str, Callable[..., Any]]) -> Any:
     """Call the stages one after another."""
-    product: Any = Seed(1)
+    artifact: Any = Seed(1)
     for make in stages.values():
-        product = make(product)
-    return product
+        artifact = make(artifact)
+    return artifact
 
 
 def by_engine(stages: Mapping[str, Callable[..., Any]], cache: Path) -> Any:
-    """The same, planned, told and kept."""
-    given = {Seed: Seed(1)}
-    return run(plan(stages, given), given, [lambda _: None], Cache(cache))[PRODUCTS[-1]]
+    """Call the stages with the engine: planned, observed and cached."""
+    seeds = {Seed: Seed(1)}
+    return run(plan(stages, seeds), seeds, [lambda _: None], Cache(cache))[ARTIFACTS[-1]]
 
 
 def one_round() -> None:
-    """Print the milliseconds of each, first with an empty cache and then with a full one."""
+    """Print the milliseconds by hand, with an empty cache, and with a full one."""
     stages = {f"stage{number}": stage(number) for number in range(COUNT)}
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder, "cache")

@@ -1,4 +1,4 @@
-"""How long ONNX Runtime walks trees, and how long their leaves are looked up: ``orchestrator.packaging.onnx.quickscorer`` chooses by it.
+"""Time of ONNX Runtime's trees against QuickScorer's leaf lookup, the basis of the choice in ``orchestrator.packaging.onnx.quickscorer``.
 
 Run it with ``python -m benchmarks.forests``.
 """
@@ -13,11 +13,11 @@ import numpy as np
 
 from orchestrator.packaging.onnx import quickscorer
 from orchestrator.packaging.onnx.compile import convert
-from score.models.graph import OnnxGraph
+from score.models.onnx import OnnxGraph
 
-ROWS = 2500  # that the server scores at a time
+ROWS = 2500  # per batch of the server
 ROUNDS = 15
-SHAPES = [  # columns, rows of training, model
+SHAPES = [  # columns, training rows, model
     (8, 768, "forest of 30 trees, depth 7"),
     (8, 768, "forest of 100 trees"),
     (8, 768, "forest of 500 trees, depth 7"),
@@ -33,7 +33,7 @@ SHAPES = [  # columns, rows of training, model
 
 
 def fitted(columns: int, rows: int, model: str) -> tuple[Any, Any]:
-    """A model by its description, and rows to score."""
+    """Fit the described model; return it with rows to score."""
     from sklearn import datasets, ensemble, pipeline, preprocessing, tree
 
     table, target = datasets.make_classification(
@@ -48,12 +48,12 @@ def fitted(columns: int, rows: int, model: str) -> tuple[Any, Any]:
         "tree": lambda: tree.DecisionTreeClassifier(random_state=0),
     }
     steps = pipeline.make_pipeline(preprocessing.StandardScaler(), kinds[model.split(maxsplit=1)[0]]())
-    asked = np.random.default_rng(0).normal(size=(ROWS, columns)) * table.std(axis=0)
-    return steps.fit(table, target), asked
+    queries = np.random.default_rng(0).normal(size=(ROWS, columns)) * table.std(axis=0)
+    return steps.fit(table, target), queries
 
 
 def best(work: Callable[[], Any]) -> float:
-    """Seconds, the least of some."""
+    """Return the shortest of some runs, in seconds."""
     times = []
     for _ in range(ROUNDS):
         start = time.perf_counter()
@@ -63,19 +63,19 @@ def best(work: Callable[[], Any]) -> float:
 
 
 def times(graph: bytes, table: Any) -> tuple[float, float]:
-    """Seconds to walk a graph's trees, and to look up their leaves."""
+    """Return the seconds to walk a graph's trees, and to look up their leaves."""
     parts = quickscorer.cut(graph, always=True)
     assert parts is not None
     whole, before, after = map(OnnxGraph, (graph, parts.before, parts.after))
     (values,) = before.run(table)
-    for wanted, given in zip(whole.run(table), after.run(parts.forest.sums(values)), strict=True):
-        np.testing.assert_array_equal(given, wanted)
+    for expected, actual in zip(whole.run(table), after.run(parts.forest.sums(values)), strict=True):
+        np.testing.assert_array_equal(actual, expected)
     walked = best(lambda: whole.run(table)) - best(lambda: before.run(table))
     return walked, best(lambda: parts.forest.sums(values))
 
 
 def main() -> None:
-    """Print a line for each shape, in nanoseconds a row."""
+    """Print a line per shape, in nanoseconds per row."""
     print(f"{'columns':>7}  {'model':36}{'walked':>8}{'looked up':>11}{'ratio':>7}  chosen")
     for columns, rows, name in SHAPES:
         model, table = fitted(columns, rows, name)

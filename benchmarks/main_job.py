@@ -1,15 +1,15 @@
 """The main job against the article's training cell, in one run: ``python benchmarks/main_job.py [--rounds 3]``.
 
-Measured in turn, each round on state of its own, so that a slow moment of the machine hits all alike:
+Measured in turn, each round on its own state, so that a slow moment of the machine affects all alike:
 
 * article: the article's training cell alone (GridSearchCV inside ``mlflow.sklearn.autolog(max_tuning_runs=None)``,
-  sqlite store, same data and grid). Imports and the making of the store are not counted.
+  sqlite store, same data and grid), without imports and the creation of the store.
 * plain: the same GridSearchCV without MLflow.
-* cold: the whole of ``python run.py``: a new process, no state, deployment and endpoint test included.
-* again: the whole of a second, unchanged ``python run.py``.
-* tracking: all that our tracker does for the article's grid (open the run, write 9 children, metrics, figures and
-  the package, register, close), in a store that is there; its import and the making of the store are not counted.
-* tracked: the train stage of the cold run, as it says itself, and ``tracking``.
+* cold: all of ``python run.py`` as a new process without state, including deployment and endpoint test.
+* again: all of a second, unchanged ``python run.py``.
+* tracking: the work of the tracker for the article's grid (open the run, write 9 children, metrics, figures and
+  the package, register, close) in an existing store, without its import.
+* tracked: the train stage of the cold run, as it reports itself, plus ``tracking``.
 
 It prints the medians and their ratios.
 """
@@ -95,7 +95,7 @@ print(json.dumps({"tracking": time.perf_counter() - started}))
 
 
 def script(source: str, *arguments: str) -> dict[str, float]:
-    """Run a script in a process of its own and give the timings it prints."""
+    """Run a script in a process of its own; return the timings that it prints."""
     command = [sys.executable, "-c", source, *arguments]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     timings: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -103,14 +103,14 @@ def script(source: str, *arguments: str) -> dict[str, float]:
 
 
 def command(*overrides: str) -> float:
-    """The seconds that ``python run.py`` takes as a whole process."""
+    """Return the seconds of ``python run.py`` as a process."""
     started = time.perf_counter()
     subprocess.run([sys.executable, "run.py", *overrides], cwd=ROOT, check=True, capture_output=True)
     return time.perf_counter() - started
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -118,7 +118,7 @@ def free_port() -> int:
 
 
 def one_round(folder: Path) -> dict[str, float]:
-    """All measurements once, on state in ``folder``."""
+    """Measure everything once, with state in ``folder``."""
     timings = script(ARTICLE, str(ROOT / "data" / "diabetes.csv"), f"sqlite:///{folder}/article.db")
     overrides = [f"state_dir={folder}/state", f"deploy.port={free_port()}", f"hydra.run.dir={folder}/run"]
     try:

@@ -1,9 +1,9 @@
-"""Our server under twice what it can do, for a minute: ``python -m benchmarks.overload``.
+"""The server at twice its capacity for a minute: ``python -m benchmarks.overload``.
 
-It measures how many requests of 100 rows a second one worker answers, and the median latency of one connection. Then
-requests come at twice that rate, whether or not there are answers: each on a connection that is free, or on a new one.
-Every answer must be the right one to the byte or a 503 with ``Retry-After``; the health route is asked all the while.
-Afterwards the latency is measured again. It prints all of it, and ends with 1 where an answer was wrong or none came.
+It measures how many requests of 100 rows a second one worker answers, and the median latency of one connection. Then it
+sends requests at twice that rate, open-loop: each on an idle connection, or on a new one. Every response must be equal to
+the byte, or a 503 with ``Retry-After``; the health route is polled meanwhile. Afterwards it measures the latency again.
+It prints the results, and exits with 1 if a response was wrong or missing.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from benchmarks import serving
 ROWS = 100
 MAX_CONNECTIONS = 8000
 TICK_SECONDS = 0.005
-PATIENCE_SECONDS = 10  # for the last answers
+LAST_RESPONSE_SECONDS = 10  # for the last responses
 HEALTH = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Connection(asyncio.Protocol):
-    """A connection that goes back to those that are free once it has its answer."""
+    """A connection that returns to the idle ones once it has its response."""
 
     def __init__(self, overload: Overload) -> None:
         self._overload, self._answer, self.waiting = overload, bytearray(), True
@@ -49,30 +49,30 @@ class Connection(asyncio.Protocol):
         self._transport.write(self._overload.request)
 
     def data_received(self, data: bytes) -> None:
-        """Take an answer, or a part of one."""
+        """Receive a response, or a part of one."""
         self._answer += data
         head, end, body = self._answer.partition(b"\r\n\r\n")
         length = head.lower().partition(b"\r\ncontent-length:")[2]
         if end and len(body) >= int(length.split(None, 1)[0]):
             self.waiting = False
             self._overload.answered(bytes(head), bytes(body), time.perf_counter() - self._sent)
-            self._overload.free.append(self)
+            self._overload.idle.append(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio's signature
-        """A server may close a connection that rests, and no other."""
+        """Count a loss during a request; a server may close an idle connection."""
         if self.waiting:
-            self._overload.told["broken connections"] += 1
-        elif self in self._overload.free:
-            self._overload.free.remove(self)
+            self._overload.outcomes["broken connections"] += 1
+        elif self in self._overload.idle:
+            self._overload.idle.remove(self)
 
 
 class Overload:
-    """Requests at a rate, and what came of them."""
+    """An open-loop load, and its outcomes."""
 
-    def __init__(self, port: int, request: bytes, right: bytes) -> None:
-        self.port, self.request, self._right = port, request, right
-        self.free: list[Connection] = []
-        self.told: Counter[str] = Counter()
+    def __init__(self, port: int, request: bytes, expected: bytes) -> None:
+        self.port, self.request, self._expected = port, request, expected
+        self.idle: list[Connection] = []
+        self.outcomes: Counter[str] = Counter()
         self.latencies: list[float] = []
         self.health: list[float] = []
         self.memory: list[float] = []
@@ -80,54 +80,54 @@ class Overload:
         self._connections: list[Connection] = []
 
     def answered(self, head: bytes, body: bytes, seconds: float) -> None:
-        """Look at an answer."""
-        if head.startswith(b"HTTP/1.1 200") and body == self._right:
-            self.told["200"] += 1
+        """Check and count a response."""
+        if head.startswith(b"HTTP/1.1 200") and body == self._expected:
+            self.outcomes["200"] += 1
             self.latencies.append(seconds)
         elif head.startswith(b"HTTP/1.1 503") and b"\r\nretry-after:" in head.lower():
-            self.told["503"] += 1
+            self.outcomes["503"] += 1
         else:
-            self.told[f"wrong: {head[:60]!r} {body[:60]!r}"] += 1
+            self.outcomes[f"wrong: {head[:60]!r} {body[:60]!r}"] += 1
 
     async def run(self, rate: float, seconds: float, server: psutil.Process) -> None:
-        """Send so many requests a second for so long, and wait for the answers."""
+        """Send ``rate`` requests a second for ``seconds``, and wait for the responses."""
         loop = asyncio.get_running_loop()
-        watching = loop.create_task(self._watch(server))
+        watcher = loop.create_task(self._watch(server))
         began, sent = time.perf_counter(), 0
         while (passed := time.perf_counter() - began) < seconds:
             opening = []
             for _ in range(int(passed * rate) - sent):
                 sent += 1
-                if self.free:
-                    self.free.pop().send()
+                if self.idle:
+                    self.idle.pop().send()
                 elif len(self._connections) < MAX_CONNECTIONS:
                     self._connections.append(Connection(self))
                     opening.append(self._open(self._connections[-1]))
                 else:
-                    self.told["no connection left to send on"] += 1
+                    self.outcomes["no connection left to send on"] += 1
             await asyncio.gather(asyncio.sleep(TICK_SECONDS), *opening)
         self.sent = sent
-        until = time.perf_counter() + PATIENCE_SECONDS
-        while any(each.waiting for each in self._connections) and time.perf_counter() < until:  # noqa: ASYNC110
+        deadline = time.perf_counter() + LAST_RESPONSE_SECONDS
+        while any(connection.waiting for connection in self._connections) and time.perf_counter() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-        self.told["without an answer"] = sum(each.waiting for each in self._connections)
-        watching.cancel()
+        self.outcomes["without an answer"] = sum(connection.waiting for connection in self._connections)
+        watcher.cancel()
 
     async def _open(self, connection: Connection) -> None:
         try:
             await asyncio.get_running_loop().create_connection(lambda: connection, "127.0.0.1", self.port)
         except OSError as error:
             connection.waiting = False
-            self.told[f"wrong: {error}"] += 1
+            self.outcomes[f"wrong: {error}"] += 1
 
     async def _watch(self, server: psutil.Process) -> None:
-        """The server's memory and how soon its health route answers, five times a second."""
+        """Sample the server's memory and the latency of its health route, five times a second."""
         while True:
             began = time.perf_counter()
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             writer.write(HEALTH)
             if not (await reader.readline()).startswith(b"HTTP/1.1 200"):
-                self.told["wrong: health"] += 1
+                self.outcomes["wrong: health"] += 1
             writer.close()
             self.health.append(time.perf_counter() - began)
             self.memory.append(server.memory_full_info().uss / 2**20)
@@ -135,13 +135,13 @@ class Overload:
 
 
 def answer(port: int, request: bytes) -> bytes:
-    """The body of one answer."""
+    """Return the body of one response."""
     head, _, body = request.partition(b"\r\n\r\n")
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.request("POST", head.split(None, 2)[1].decode(), body, {"Content-Type": "application/json"})
-    given = connection.getresponse().read()
+    body_received = connection.getresponse().read()
     connection.close()
-    return given
+    return body_received
 
 
 def main() -> int:
@@ -156,17 +156,17 @@ def main() -> int:
         peer = serving.ours(package)
         request = serving.http(peer, serving.drawn(ROWS))
         with serving.started(peer, request, folder / "log") as (port, _, server):
-            right = answer(port, request)
+            expected = answer(port, request)
             serving.asked(port, request, 4, 2)  # warm
             rate, _ = serving.asked(port, request, 16, 5)
             _, before = serving.asked(port, request, 1, 3)
-            overload = Overload(port, request, right)
+            overload = Overload(port, request, expected)
             uvloop.install()
             asyncio.run(overload.run(2 * rate, options.seconds, server))
             _, after = serving.asked(port, request, 1, 3)
-    told = overload.told
+    outcomes = overload.outcomes
     print(f"capacity {rate:.0f} a second; {overload.sent / options.seconds:.0f} a second were sent")
-    for what, count in sorted(told.items()):
+    for what, count in sorted(outcomes.items()):
         print(f"  {count:8}  {what}")
     accepted = statistics.quantiles(overload.latencies, n=100)
     print(f"answered {len(overload.latencies) / options.seconds:.0f} a second, p50 {accepted[49]:.3f} s, "
@@ -178,7 +178,7 @@ def main() -> int:
         f"memory {first:.0f} MB after a tenth of the time, {middle:.0f} MB after half of it, {last:.0f} MB at its end"
     )
     print(f"p50 on one connection: {before:.2f} ms before, {after:.2f} ms after: {after / before:.2f} ×")
-    return any(count for what, count in told.items() if what not in ("200", "503", "no connection left to send on"))
+    return any(count for what, count in outcomes.items() if what not in ("200", "503", "no connection left to send on"))
 
 
 if __name__ == "__main__":

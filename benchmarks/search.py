@@ -1,12 +1,12 @@
-"""The shared search against plain GridSearchCV, in one run: ``python benchmarks/search.py [--shapes article steps]``.
+"""SharedGridSearchCV against plain GridSearchCV: ``python benchmarks/search.py [--shapes article steps]``.
 
-Each shape is searched by both in turn, each time in a process of its own (so that peak memory is that of one search),
-``--rounds`` times; the median of the ratios of neighbouring runs is told, so that a slow moment of the machine hits both.
-Every score is compared bit for bit on the way. Imports, data and the start of workers are not counted.
+Both search each shape in turn, each time in a process of its own (so that peak memory is that of one search), ``--rounds``
+times. It prints the median ratio of neighbouring runs, so that a slow moment of the machine affects both, and compares
+every score bit for bit. Imports, data and the start of workers are excluded.
 
-``--also`` adds, once each: ``kept``, ours with every fit kept on the way as a run does; ``autolog``, GridSearchCV inside
-MLflow's autolog as in the article; ``halving``, scikit-learn's, and ``shared-halving``, ours (both look for the best by
-another way, so their scores are compared with each other only); ``dask-ml``, its GridSearchCV (pip install dask-ml).
+``--also`` adds, once each: ``kept``, the shared search with the checkpoints of a run; ``autolog``, GridSearchCV inside
+MLflow's autolog as in the article; ``halving`` and ``shared-halving``, whose scores are compared with each other only;
+``dask-ml``, its GridSearchCV (pip install dask-ml).
 
 ``--plot file.png`` draws time against the length of the grid along ``n_estimators``.
 """
@@ -33,12 +33,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 METRICS = ["roc_auc", "precision", "recall", "f1", "accuracy"]
-LEAST = {"article": 3.0, "steps": 4.0}  # times as fast as plain; all others: not slower by more than 5 %
+SPEEDUPS = {"article": 3.0, "steps": 4.0}  # required speed-up over plain; 0.95 for all others
 Search = tuple[Any, dict[str, Any], Any, Any, dict[str, Any]]  # estimator, grid, X, y, options
 
 
 def pima(last: Any, grid: dict[str, Any], **options: Any) -> Search:
-    """The article's data and preprocessing before some model."""
+    """Search for ``last`` behind the article's data and preprocessing."""
     import pandas as pd
     import yaml
     from sklearn.model_selection import train_test_split
@@ -52,61 +52,36 @@ def pima(last: Any, grid: dict[str, Any], **options: Any) -> Search:
     steps = yaml.safe_load((ROOT / "conf" / "preprocess" / "pima.yaml").read_text())["steps"]
     before = [(name, locate(step.pop("_target_"), name)(**step)) for name, step in steps.items()]
     grid = {f"model__{name}": values for name, values in grid.items()}
-    return (
-        Pipeline([*before, ("model", last)]),
-        grid,
-        X,
-        y,
-        {"scoring": METRICS, "refit": "roc_auc", "cv": 5, **options},
-    )
+    options = {"scoring": METRICS, "refit": "roc_auc", "cv": 5, **options}
+    return Pipeline([*before, ("model", last)]), grid, X, y, options
 
 
-def forest(sizes: list[int], depths: list[int]) -> Search:
-    """The article's model."""
-    from sklearn.ensemble import RandomForestClassifier
+def trees(name: str, **grid: Any) -> Search:
+    """Search one of scikit-learn's tree ensembles on the article's data."""
+    from sklearn import ensemble
 
-    return pima(RandomForestClassifier(random_state=0), {"n_estimators": sizes, "max_depth": depths})
-
-
-def boosting() -> Search:
-    """Gradient boosting over rounds and depth."""
-    from sklearn.ensemble import GradientBoostingClassifier
-
-    grid = {"n_estimators": [25, 50, 100, 200], "max_depth": [2, 3]}
-    return pima(GradientBoostingClassifier(random_state=0), grid)
+    return pima(getattr(ensemble, name)(random_state=0), grid)
 
 
-def histograms() -> Search:
-    """Histogram gradient boosting over rounds."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    grid = {"max_iter": [25, 50, 100], "max_leaf_nodes": [7, 31]}
-    return pima(HistGradientBoostingClassifier(random_state=0), grid)
+forests = partial(trees, "RandomForestClassifier")
 
 
 def neighbours() -> Search:
-    """Nearest neighbours over k and weights, on numbers."""
+    """Search nearest neighbours over k and weights."""
     from sklearn.datasets import make_classification
     from sklearn.neighbors import KNeighborsClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     X, y = make_classification(6000, 8, random_state=0)
-    grid = {
-        "kneighborsclassifier__n_neighbors": [1, 5, 11, 21, 41],
-        "kneighborsclassifier__weights": ["uniform", "distance"],
-    }
-    return (
-        make_pipeline(StandardScaler(), KNeighborsClassifier()),
-        grid,
-        X,
-        y,
-        {"scoring": METRICS, "refit": "f1", "cv": 5},
-    )
+    model = "kneighborsclassifier"
+    grid = {f"{model}__n_neighbors": [1, 5, 11, 21, 41], f"{model}__weights": ["uniform", "distance"]}
+    options = {"scoring": METRICS, "refit": "f1", "cv": 5}
+    return make_pipeline(StandardScaler(), KNeighborsClassifier()), grid, X, y, options
 
 
 def thousand() -> Search:
-    """A thousand candidates on little data."""
+    """Search a thousand candidates on little data."""
     import numpy as np
     from sklearn.datasets import make_classification
     from sklearn.linear_model import LogisticRegression
@@ -114,15 +89,13 @@ def thousand() -> Search:
     from sklearn.preprocessing import StandardScaler
 
     X, y = make_classification(200, 6, random_state=0)
-    grid = {
-        "logisticregression__C": np.logspace(-3, 3, 250).tolist(),
-        "logisticregression__tol": [1e-4, 1e-3, 1e-2, 1e-1],
-    }
+    model = "logisticregression"
+    grid = {f"{model}__C": np.logspace(-3, 3, 250).tolist(), f"{model}__tol": [1e-4, 1e-3, 1e-2, 1e-1]}
     return make_pipeline(StandardScaler(), LogisticRegression()), grid, X, y, {"cv": 3, "scoring": "roc_auc"}
 
 
 def nothing() -> Search:
-    """A search in which nothing can be shared."""
+    """Search where nothing can be shared."""
     from sklearn.datasets import make_classification
     from sklearn.tree import DecisionTreeClassifier
 
@@ -132,7 +105,7 @@ def nothing() -> Search:
 
 
 def large() -> Search:
-    """100,000 rows of 30 columns with a preprocessing that costs; slow, so only when asked for."""
+    """Search 100,000 rows of 30 columns with expensive preprocessing; slow, so only on request."""
     from sklearn.datasets import make_classification
     from sklearn.linear_model import RidgeClassifier
     from sklearn.pipeline import make_pipeline
@@ -144,18 +117,19 @@ def large() -> Search:
 
 
 SHAPES: dict[str, Callable[[], Search]] = {
-    "article": partial(forest, [10, 20, 30], [2, 7, 10]),
-    "steps": partial(forest, [*range(50, 501, 50)], [7]),
-    "boosting": boosting,
-    "histograms": histograms,
+    "article": partial(forests, n_estimators=[10, 20, 30], max_depth=[2, 7, 10]),
+    "steps": partial(forests, n_estimators=[*range(50, 501, 50)], max_depth=[7]),
+    "boosting": partial(trees, "GradientBoostingClassifier", n_estimators=[25, 50, 100, 200], max_depth=[2, 3]),
+    "histograms": partial(trees, "HistGradientBoostingClassifier", max_iter=[25, 50, 100], max_leaf_nodes=[7, 31]),
     "neighbours": neighbours,
     "thousand": thousand,
     "nothing": nothing,
     "large": large,
-    **{f"plot{longest}": partial(forest, [*range(50, longest + 1, 50)], [7]) for longest in range(50, 501, 50)},
+    **{
+        f"plot{longest}": partial(forests, n_estimators=[*range(50, longest + 1, 50)], max_depth=[7])
+        for longest in range(50, 501, 50)
+    },
 }
-
-
 KINDS = {
     "plain": "sklearn.model_selection.GridSearchCV",
     "shared": "orchestrator.search.SharedGridSearchCV",
@@ -169,7 +143,7 @@ PAIRED = ("plain", "shared")
 
 
 def search_of(kind: str, search: Search, n_jobs: int, **changes: Any) -> Any:
-    """The unfitted search of a kind."""
+    """Return the unfitted search of a kind."""
     from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # scikit-learn's way in
 
     from orchestrator.spec.components import locate
@@ -185,14 +159,14 @@ def search_of(kind: str, search: Search, n_jobs: int, **changes: Any) -> Any:
 
 
 @contextmanager
-def surroundings(kind: str, search: Any) -> Iterator[None]:
-    """What a kind is fitted inside of; made before the clock starts."""
+def fit_context(kind: str, search: Any) -> Iterator[None]:
+    """Set up what a kind needs around its fit, before the clock starts."""
     if kind not in {"autolog", "kept"}:
         yield
         return
     with tempfile.TemporaryDirectory() as folder:
         if kind == "kept":
-            search.unfinished = Path(folder)
+            search.checkpoint_folder = Path(folder)
         else:
             import mlflow
 
@@ -205,18 +179,18 @@ def surroundings(kind: str, search: Any) -> Iterator[None]:
 
 
 def measure(shape: str, kind: str, n_jobs: int) -> dict[str, Any]:
-    """One search, in this process: seconds, peak memory in MB, fits, and a digest of every score."""
+    """Search in this process; return seconds, peak memory in MB, fits, and a digest of all scores."""
     import numpy as np
     import psutil
 
-    made = SHAPES[shape]()
-    _, grid, X, y, _ = made
+    case = SHAPES[shape]()
+    _, grid, X, y, _ = case
     warnings.simplefilter("ignore")
     some = slice(0, 200)
     first = {name: values[:1] for name, values in grid.items()}
-    search_of(kind, (made[0], first, X, y, made[4]), n_jobs, cv=4, refit=False).fit(X[some], y[some])
-    search = search_of(kind, made, n_jobs)
-    with surroundings(kind, search):
+    search_of(kind, (case[0], first, X, y, case[4]), n_jobs, cv=4, refit=False).fit(X[some], y[some])
+    search = search_of(kind, case, n_jobs)
+    with fit_context(kind, search):
         clocks = time.perf_counter(), time.process_time()
         search.fit(X, y)
         seconds, cpu = time.perf_counter() - clocks[0], time.process_time() - clocks[1]
@@ -233,7 +207,7 @@ def measure(shape: str, kind: str, n_jobs: int) -> dict[str, Any]:
 
 
 def _peak(process: Any) -> float:
-    """The most memory that a process ever had, in MB, where the system tells; else what it has."""
+    """Return the peak memory of a process in MB where the system reports it, else the current one."""
     try:
         status = Path(f"/proc/{process.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
@@ -242,43 +216,43 @@ def _peak(process: Any) -> float:
 
 
 def run(shape: str, kind: str, n_jobs: int) -> dict[str, Any]:
-    """The same in a process of its own."""
+    """Measure in a process of its own."""
     command = [sys.executable, __file__, "--one", shape, kind, "--n-jobs", str(n_jobs)]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 def compare(shape: str, n_jobs: int, rounds: int, also: list[str]) -> bool:
-    """Print how plain and shared compare, and then the others; whether all is as it should be."""
+    """Compare plain and shared, then print the others; return whether the bounds hold."""
     pairs = [tuple(run(shape, kind, n_jobs) for kind in PAIRED) for _ in range(rounds)]
     plain, shared = pairs[0]
     equal = all(one["scores"] == plain["scores"] for pair in pairs for one in pair)
-    times = statistics.median(theirs["seconds"] / ours["seconds"] for theirs, ours in pairs)
-    cpu = statistics.median(theirs["cpu"] / ours["cpu"] for theirs, ours in pairs)
-    memory = statistics.median(ours["peak"] / theirs["peak"] for theirs, ours in pairs)
+    times = statistics.median(plain_run["seconds"] / shared_run["seconds"] for plain_run, shared_run in pairs)
+    cpu = statistics.median(plain_run["cpu"] / shared_run["cpu"] for plain_run, shared_run in pairs)
+    memory = statistics.median(shared_run["peak"] / plain_run["peak"] for plain_run, shared_run in pairs)
     seconds = statistics.median(one["seconds"] for one, _ in pairs)
-    least = LEAST.get(shape, 0.95)
+    required = SPEEDUPS.get(shape, 0.95)
     print(
         f"{shape:<11} n_jobs={n_jobs}  plain {seconds:7.2f} s"
         f"  shared {statistics.median(one['seconds'] for _, one in pairs):7.2f} s"
-        f"  {times:5.2f} x as fast (should be {least:.2f}; {cpu:.2f} x by CPU time of this process)"
+        f"  {times:5.2f} x as fast (should be {required:.2f}; {cpu:.2f} x by CPU time of this process)"
         f"  memory x {memory:.2f} (should be 1.20)  fits {shared['done']}/{shared['asked']}"
         f"  {'equal' if equal else 'DIFFERENT'}",
         flush=True,
     )
     others = {kind: run(shape, kind, n_jobs) for kind in also}
-    for kind, found in others.items():
-        reference = others.get("halving", found) if "halving" in kind else plain
-        alike = found["scores"] == reference["scores"]
-        equal &= alike or kind == "dask-ml"  # which does not promise it
+    for kind, result in others.items():
+        reference = others.get("halving", result) if "halving" in kind else plain
+        same_scores = result["scores"] == reference["scores"]
+        equal &= same_scores or kind == "dask-ml"  # which does not promise it
         print(
-            f"{'':<11} {kind:>15} {found['seconds']:7.2f} s  {seconds / found['seconds']:5.2f} x as fast as plain"
-            f"  memory x {found['peak'] / plain['peak']:.2f}  fits {found['done']}/{found['asked']}"
-            f"  {'equal' if alike else 'DIFFERENT'}",
+            f"{'':<11} {kind:>15} {result['seconds']:7.2f} s  {seconds / result['seconds']:5.2f} x as fast as plain"
+            f"  memory x {result['peak'] / plain['peak']:.2f}  fits {result['done']}/{result['asked']}"
+            f"  {'equal' if same_scores else 'DIFFERENT'}",
             flush=True,
         )
-    return equal and times >= least and memory <= 1.2
+    return equal and times >= required and memory <= 1.2
 
 
 def plot(file: Path, n_jobs: int) -> None:
@@ -287,11 +261,8 @@ def plot(file: Path, n_jobs: int) -> None:
 
     sizes = [*range(50, 501, 50)]
     figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.add_subplot(
-        xlabel="n_estimators from 50 in steps of 50 up to",
-        ylabel="seconds",
-        title="The cost of a grid along n_estimators",
-    )
+    axes = figure.add_subplot(xlabel="n_estimators: 50, 100, ... up to", ylabel="seconds")
+    axes.set_title("The cost of a grid along n_estimators")
     for kind in ("plain", "shared"):
         axes.plot(sizes, [run(f"plot{size}", kind, n_jobs)["seconds"] for size in sizes], marker="o", label=kind)
     axes.legend()

@@ -154,6 +154,11 @@ class Refusals:
         return self.refused / self.rows if self.rows else 0.0
 
 
+def short_id(fingerprint: str) -> str:
+    """Return the start of a package's fingerprint, which identifies it for people."""
+    return fingerprint[:16]
+
+
 @dataclass(frozen=True)
 class Package:
     """A self-contained folder that any target can serve; ``fingerprint`` is the digest of all its files."""
@@ -162,6 +167,16 @@ class Package:
     fingerprint: str
     model_name: str
     refusals: Refusals | None = field(default=None, compare=False)
+
+    @classmethod
+    def stored(cls, state_dir: Path, fingerprint: str, model_name: str, refusals: Refusals | None = None) -> Package:
+        """The package with this fingerprint where ``state_dir`` keeps packages."""
+        return cls(state_dir / "packages" / short_id(fingerprint), fingerprint, model_name, refusals)
+
+    @property
+    def short_id(self) -> str:
+        """The start of the fingerprint, as folders, images and messages name the package."""
+        return short_id(self.fingerprint)
 
     def cache_files(self) -> Sequence[Path]:
         """Return every file: a package that lost or changed one is built again."""

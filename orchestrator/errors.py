@@ -21,6 +21,11 @@ from dataclasses import dataclass
 from typing import Any
 
 
+def one_line(error: object) -> str:
+    """Return the text of an error, or of what it says, without line breaks; its type's name where it has no text."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class OrchestratorError(Exception):
     """An error that a user can fix; its text says how."""
 

@@ -49,7 +49,7 @@ from orchestrator.spec.package import PackageSpec
 from orchestrator.spec.run_spec import RunSpec
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Component
-from orchestrator.tracking.mlflow.limits import parameters
+from orchestrator.tracking.mlflow.limits import known_parameters
 from orchestrator.tracking.tracker import SupportsStoreCheck, Tracker
 from orchestrator.warning_filters import FILTERS
 
@@ -84,7 +84,7 @@ class Run:
                 self._check_requirements(Progress(send))
                 stack.enter_context(emulated_azure(self._azure(), ends="remove" in self.spec.stages))
                 if self._records and isinstance(self.tracker, SupportsStoreCheck):
-                    self.tracker.check(parameters(self.spec))
+                    self.tracker.check_before_run(known_parameters(self.spec))
             except OrchestratorError as error:
                 send(RunFinished(0.0, error))
                 raise

@@ -1,6 +1,6 @@
 """Privacy: switch the telemetry of libraries off, and keep their caches inside ``state_dir``.
 
-README's section "Privacy" has a line for each library; those without a switch here have nothing to switch off.
+docs/privacy.md has a line for each library; those without a switch here have nothing to switch off.
 """
 
 from __future__ import annotations

@@ -14,48 +14,50 @@ SHOWN_CHARACTERS = 100  # of the last output line
 class Heartbeat:
     """Knows the current activity and its last output line, and repeats them after a silence."""
 
-    def __init__(self, note: Callable[[str], None], doing: str) -> None:
+    def __init__(self, note: Callable[[str], None], activity: str) -> None:
         self._note = note
-        self._doing = doing
-        self._last_line = ""
-        self._begun = self._reported = time.monotonic()
+        self.begin(activity)
 
-    def __call__(self, doing: str) -> None:
-        """Start another activity and report it."""
-        self.quietly(doing)
-        self._note(doing)
+    def __call__(self, activity: str) -> None:
+        """Begin something else, and note it."""
+        self.begin(activity)
+        self._note(activity)
 
-    def quietly(self, doing: str) -> None:
-        """Start another activity, which is reported only if it takes a while."""
-        self._doing, self._last_line = doing, ""
-        self._begun = self._reported = time.monotonic()
+    def begin(self, activity: str) -> None:
+        """Begin something else, which is noted only if it takes long."""
+        self._activity, self._latest = activity, ""
+        self._begun = self._noted = time.monotonic()
 
-    def hear(self, line: str) -> None:
-        """Take a line of output; the last one is what the next heartbeat reports."""
-        self._last_line = line.strip()[:SHOWN_CHARACTERS] or self._last_line
+    def update(self, line: str) -> None:
+        """Remember a line that says how far it is; the latest one is shown by the next :meth:`beat`."""
+        self._latest = line.strip()[:SHOWN_CHARACTERS] or self._latest
 
-    def remind(self) -> None:
-        """Report that the activity goes on, if nothing was reported for a while."""
+    def note(self, line: str) -> None:
+        """Note a line at once."""
+        self._noted = time.monotonic()
+        self._note(line)
+
+    def beat(self) -> None:
+        """Note that it still goes on, if nothing was noted for a while."""
         now = time.monotonic()
-        if now - self._reported >= SILENCE_SECONDS:
-            self._reported = now
-            self._note(f"{now - self._begun:.0f} s: {self._last_line or self._doing}")
+        if now - self._noted >= SILENCE_SECONDS:
+            self.note(f"{now - self._begun:.0f} s: {self._latest or self._activity}")
 
 
 @contextmanager
-def heartbeat(note: Callable[[str], None], doing: str) -> Iterator[Heartbeat]:
-    """Report ``doing`` and then a heartbeat to ``note`` for as long as the block lasts."""
-    beat = Heartbeat(note, doing)
+def heartbeat(note: Callable[[str], None], activity: str) -> Iterator[Heartbeat]:
+    """Run the block with a heartbeat in a thread, which begins with ``activity``."""
+    current = Heartbeat(note, activity)
     done = threading.Event()
 
-    def remind() -> None:
+    def run() -> None:
         while not done.wait(0.2):
-            beat.remind()
+            current.beat()
 
-    thread = threading.Thread(target=remind, name="heartbeat", daemon=True)
+    thread = threading.Thread(target=run, name="heartbeat", daemon=True)
     thread.start()
     try:
-        yield beat
+        yield current
     finally:
         done.set()
         thread.join()

@@ -23,7 +23,7 @@ class PackageModel:
 
         named = frame.reindex(columns=[column.name for column in self._scorer.contract.columns])
         rows = named.astype(object).where(named.notna(), None).to_dict("records")
-        return np.asarray(self._scorer.reply({"data": rows})["predictions"])
+        return np.asarray(self._scorer.score({"data": rows}).payload["predictions"])
 
 
 def _load_pyfunc(data_path: str) -> PackageModel:

@@ -39,7 +39,7 @@ _claim_name()
 
 from score import memory_tuning  # noqa: E402  # only now does the name mean this folder
 from score.payload.errors import PROBLEM, BadRequest  # noqa: E402
-from score.predict.predictor import InitError, Predictor, ScoringError  # noqa: E402
+from score.predict.predictor import InitError, Predictor, ScoringError, log_failure  # noqa: E402
 
 __all__ = ["BadRequest", "InitError", "Predictor", "ScoringError", "init", "loaded", "run"]
 
@@ -67,6 +67,7 @@ def run(data: str | bytes | dict[str, Any]) -> Any:
     except (BadRequest, ScoringError) as error:
         if not azure:
             raise
+        log_failure(error)
         # any exception would become a bare 500 there, so its own response type carries the status
         return _response(error.document(), error.status, {"Content-Type": PROBLEM})
     return _response(payload, 200, {"Content-Type": "application/json"} | headers) if azure and headers else payload

@@ -178,7 +178,7 @@ def configured(options: argparse.Namespace, contract: Mapping[str, Any]) -> uvic
     limits = Limits(
         options.max_bytes, options.max_queued_requests, options.body_timeout_seconds, options.scoring_timeout_seconds
     )
-    admission = Admission(limits, scorer.model)
+    admission = Admission(limits, scorer)
     info = {key: str(about[key] or "") for key in ("model", "version", "fingerprint", "task")}
     counted = metrics.Metrics(PACKAGE, info, lambda: admission.waiting)
     pages: dict[str, Page] = {"/metrics": counted.page, "/meta": partial(deployment_info.page, about)}

@@ -43,7 +43,7 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 
 class Host:
-    """A host as acme's target wants it: it serves whatever package the link points at."""
+    """A host for the target of acme: it serves the package that the link points at."""
 
     def __init__(self, link: Path) -> None:
         host = self
@@ -150,7 +150,7 @@ def test_a_transformer_of_a_local_folder_is_refused_by_name(at: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "expected"),
+    ("overrides", "messages"),
     [
         (
             ("model=xgbost", "hydra.searchpath=[pkg://acme.conf,pkg://acne.conf]"),
@@ -180,13 +180,13 @@ def test_a_transformer_of_a_local_folder_is_refused_by_name(at: Desk) -> None:
     ],
     ids=["options", "keys", "kind"],
 )
-def test_a_mistake_in_outside_files_is_reported_with_its_path(
-    at: Desk, overrides: tuple[str, ...], expected: tuple[str, ...]
+def test_a_mistake_in_outside_files_is_reported_with_its_place(
+    at: Desk, overrides: tuple[str, ...], messages: tuple[str, ...]
 ) -> None:
     search = () if any(override.startswith("hydra") for override in overrides) else (SEARCH,)
     done = at.run(*search, *overrides)
     assert done.code == 1
-    assert [problem for problem in expected if problem not in done.err] == [], done.err
+    assert [message for message in messages if message not in done.err] == [], done.err
     assert "Traceback" not in done.err
     assert not (done.folder / "result.json").exists()
 

@@ -148,7 +148,7 @@ def test_what_the_user_has_set_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         "from score.score import init; init()",
         "from score.pyfunc import _load_pyfunc; _load_pyfunc(os.environ['AZUREML_MODEL_DIR'])",
-        "from pathlib import Path; from score.predict.predictor import Scorer; Scorer.load(Path(os.environ['AZUREML_MODEL_DIR']))",
+        "from pathlib import Path; from score.predict.predictor import Predictor; Predictor.load(Path(os.environ['AZUREML_MODEL_DIR']))",
         "from pathlib import Path; from score.verify import prove; prove(Path(os.environ['AZUREML_MODEL_DIR']))",
     ],
 )

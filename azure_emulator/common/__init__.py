@@ -1,1 +1,1 @@
-"""What all emulated services share: addresses, documents, tokens, faults, responses."""
+"""What all emulated services use: addresses, documents, tokens, faults, responses."""

@@ -1,4 +1,4 @@
-"""What Azure says when it fails: the failure documents of calls and operations of model management."""
+"""Failure documents of model management, as Azure words them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _ERROR = re.compile(r"[A-Za-z_.]+(Error|Exception|Interrupt|Exit)\b.*")
 
 
 def failure(status: int, code: str, message: str, *details: Mapping[str, str]) -> dict[str, Any]:
-    """The failure document of a call or an operation of model management."""
+    """Return the failure document of a call or an operation of model management."""
     return {"code": code, "statusCode": status, "message": message, "details": list(details)}
 
 
 def service_exists(name: str) -> Document:
-    """A container group of that name is already there."""
+    """Return the failure of a create call for a container group that exists."""
     detail = f"Subscription {SUBSCRIPTION} already contains an ACI Container Group with name {name}."
     return failure(409, "Conflict", "Conflict", {"code": "ServiceExists", "message": detail})
 
 
 def size_text(cpu: float, memory: float) -> str:
-    """More than a container group may have; the numbers include the side-cars."""
+    """Return the message for a size over the limit of a container group; the numbers include the side-cars."""
     return (
         f"Resource requested: '{cpu:g}' CPU '{memory:g}' GB memory (including additional CPU and memory overhead for"
         f" side-cars) exceeded resource limitation on container group in {LOCATION}: '4' CPU '16' GB memory."
@@ -32,13 +32,13 @@ def size_text(cpu: float, memory: float) -> str:
 
 
 def build_failed(operation: Document, reason: str) -> Document:
-    """The image; the SDK prints the address of the log next to it."""
+    """Return the failure of an image build; the SDK prints the address of the log next to it."""
     text = f"Failed building the Environment. Reason: {reason}. The build log of operation {operation['id']} has more."
     return failure(400, "EnvironmentBuildFailed", text)
 
 
 def no_cores(service: Document) -> Document:
-    """The region, or the subscription's share of it, is full."""
+    """Return the failure of a deployment that exceeds the quota of cores."""
     cores = service["containerResourceRequirements"]["cpu"]
     detail = (
         "Resource type 'Microsoft.ContainerInstance/containerGroups' container group quota 'StandardCores' exceeded in"
@@ -49,8 +49,8 @@ def no_cores(service: Document) -> Document:
 
 
 def crashed(log: str) -> Document:
-    """The container ended too often; ``log`` is what it wrote."""
-    # Azure quotes the last line of the user's traceback; the server wraps it into one of its own
+    """Return the failure of a container in a crash loop, with the error that its ``log`` shows."""
+    # Azure quotes the last line of the user's traceback; the server wraps that in a traceback of its own
     errors = [
         line for line in log.splitlines() if _ERROR.match(line) and not line.startswith("azureml_inference_server_http")
     ]
@@ -65,7 +65,7 @@ def crashed(log: str) -> Document:
 
 
 def timed_out() -> Document:
-    """The container did not get healthy in time."""
+    """Return the failure of a container that was not healthy in time."""
     text = (
         "The deployment operation polling has TimedOut. The service creation is taking longer than our normal time. We"
         " are still trying to achieve the desired state for the web service. Please check the webservice state for the"

@@ -1,4 +1,4 @@
-"""The two filter languages that clients send: OData for run history, MLflow's for runs and models."""
+"""The two filter languages of the clients: OData for run history, MLflow's for runs and models."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ _MLFLOW = re.compile(
 
 
 def matches(run: Document, odata: str) -> bool:
-    """Whether a run of run history meets an OData filter such as ``(Status eq "Failed" and Tags/kind eq "trial")``."""
+    """Return whether a run of run history matches an OData filter such as ``(Status eq "Failed" and Tags/kind eq "trial")``."""
     tokens = _ODATA.finditer(odata)
-    return not odata or _either(tokens, run)
+    return not odata or _evaluate(tokens, run)
 
 
-def _either(tokens: Iterator[re.Match[str]], run: Document) -> bool:
-    """Up to the closing bracket or the end; ``and`` binds closer than ``or``."""
+def _evaluate(tokens: Iterator[re.Match[str]], run: Document) -> bool:
+    """Evaluate up to the closing bracket or the end; ``and`` binds closer than ``or``."""
     alternatives, current = [], True
     for bracket, word, field, sign, value in (token.groups() for token in tokens):
         if bracket == ")":
             break
         if bracket == "(":
-            current = _either(tokens, run) and current
+            current = _evaluate(tokens, run) and current
         elif word == "or":
             alternatives.append(current)
             current = True
         elif field and sign:
-            current = _meets(run, field, sign, str(value).strip("'\"")) and current
+            current = _matches_clause(run, field, sign, str(value).strip("'\"")) and current
     return any([*alternatives, current])
 
 
-def _meets(run: Document, field: str, sign: str, value: str) -> bool:
+def _matches_clause(run: Document, field: str, sign: str, value: str) -> bool:
     section, _, name = field.partition("/")
     key = section[:1].lower() + section[1:]
     if name:
         pairs = run.get(key) or {}
         if name not in pairs:
-            return False  # also for "ne null or eq null", which is how the SDK asks whether there is one
-        found = pairs[name]
+            return False  # also for "ne null or eq null", the SDK's test for existence
+        actual = pairs[name]
     else:
-        found = run.get(key)
-    wanted = None if value == "null" else value
+        actual = run.get(key)
+    expected = None if value == "null" else value
     if sign in {"eq", "ne"}:
-        return _COMPARE[sign](None if found is None else str(found), wanted)
-    return found is not None and wanted is not None and _COMPARE[sign](str(found), wanted)
+        return _COMPARE[sign](None if actual is None else str(actual), expected)
+    return actual is not None and expected is not None and _COMPARE[sign](str(actual), expected)
 
 
 def comparisons(mlflow: str) -> list[tuple[str, str, str, str]]:
-    """Section, key, sign and value of each part of an MLflow filter; ``and`` is all that joins them there."""
-    found, rest = [], mlflow.strip()
+    """Return section, key, sign and value of each clause of an MLflow filter, which knows only ``and``."""
+    clauses, rest = [], mlflow.strip()
     while rest:
         match = _MLFLOW.match(rest)
         if not match:
@@ -68,18 +68,18 @@ def comparisons(mlflow: str) -> list[tuple[str, str, str, str]]:
         section, key, sign, value = match.groups()
         if key is None:
             section, key = "attributes", section
-        found.append((section.lower().rstrip("s"), key.strip('`"'), sign.upper(), value.strip("'\"")))
+        clauses.append((section.lower().rstrip("s"), key.strip('`"'), sign.upper(), value.strip("'\"")))
         rest = re.sub(r"^and\s+", "", rest[match.end() :], flags=re.IGNORECASE)
-    return found
+    return clauses
 
 
-def compare(found: Any, sign: str, value: str) -> bool:
-    """One comparison of an MLflow filter; numbers as numbers."""
-    if found is None:
+def compare(actual: Any, sign: str, value: str) -> bool:
+    """Evaluate one clause of an MLflow filter; numbers compare as numbers."""
+    if actual is None:
         return False
     if sign.endswith("LIKE"):
         pattern = re.escape(value).replace("%", ".*").replace("_", ".")
-        return re.fullmatch(pattern, str(found), re.IGNORECASE if sign == "ILIKE" else 0) is not None
-    if isinstance(found, int | float):
-        return _COMPARE[sign](found, float(value))
-    return _COMPARE[sign](str(found), value)
+        return re.fullmatch(pattern, str(actual), re.IGNORECASE if sign == "ILIKE" else 0) is not None
+    if isinstance(actual, int | float):
+        return _COMPARE[sign](actual, float(value))
+    return _COMPARE[sign](str(actual), value)

@@ -1,10 +1,10 @@
-"""What every service shares: the state of the stand-in, and the shapes of Azure's answers."""
+"""The emulator's state as each service gets it, and the JSON shapes of Azure's responses."""
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,50 +18,52 @@ from azure_emulator.common.faults import Faults
 from azure_emulator.common.store import Store
 from azure_emulator.common.tokens import Tokens
 
+Handler = Callable[[Request], Awaitable[Response]]
+
 
 @dataclass(frozen=True)
 class EmulatorState:
-    """All that the services stand on."""
+    """What the services of one emulator share."""
 
     folder: Path
     images: Path
     store: Store
     faults: Faults
     tokens: Tokens
-    deployments: dict[str, asyncio.Task[None]] = field(default_factory=dict)  # what is under way, by service
-    building: asyncio.Lock = field(default_factory=asyncio.Lock)  # two services of one definition share an image
+    deployments: dict[str, asyncio.Task[None]] = field(default_factory=dict)  # running deployments, by service
+    building: asyncio.Lock = field(default_factory=asyncio.Lock)  # services of one definition share an image
 
 
-def world(request: Request) -> EmulatorState:
-    """The world of the request."""
-    found: EmulatorState = request.app.state.world
-    return found
+def get_emulator(request: Request) -> EmulatorState:
+    """Return the state of the emulator that serves this request."""
+    emulator: EmulatorState = request.app.state.emulator
+    return emulator
 
 
-def store(request: Request) -> Store:
-    """The store of the request's world."""
-    return world(request).store
+def get_store(request: Request) -> Store:
+    """Return the store of the emulator that serves this request."""
+    return get_emulator(request).store
 
 
-def answer(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """JSON."""
+def json_response(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return a JSON response."""
     return JSONResponse(document, status, headers)
 
 
 def service_error(status: int, code: str, message: str) -> Response:
-    """How run history, artifacts, metrics, environments and ARM refuse."""
+    """Return an error as run history, artifacts, metrics, environments and Azure Resource Manager send it."""
     error = {"code": code, "message": message, "details": []}
-    return answer({"error": error, "correlation": _correlation(), "environment": addresses.LOCATION}, status)
+    return json_response({"error": error, "correlation": _correlation(), "environment": addresses.LOCATION}, status)
 
 
 def management_error(status: int, code: str, message: str, *details: Mapping[str, str]) -> Response:
-    """How model management refuses."""
-    return refusal(failure(status, code, message, *details))
+    """Return an error as model management sends it."""
+    return failure_response(failure(status, code, message, *details))
 
 
-def refusal(document: Mapping[str, Any]) -> Response:
-    """A failure document as the answer to a call."""
-    return answer({**document, "correlation": _correlation()}, document["statusCode"])
+def failure_response(document: Mapping[str, Any]) -> Response:
+    """Return a failure document as the response to a call."""
+    return json_response({**document, "correlation": _correlation()}, document["statusCode"])
 
 
 def _correlation() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What the stand-in knows: JSON documents by kind and key, in one SQLite file that outlives the process."""
+"""JSON documents by kind and key, in one SQLite file that outlives the process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Document = dict[str, Any]
 
 
 class Store:
-    """Documents in the order they were first put. Used from one thread only: the event loop's."""
+    """Documents in insertion order. Not thread-safe: used by the event loop's thread only."""
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
@@ -24,7 +24,7 @@ class Store:
         )
 
     def put(self, kind: str, key: str, document: Document) -> Document:
-        """Keep ``document``, in the place of what was there."""
+        """Insert or replace ``document``, and return it."""
         self._db.execute(
             "INSERT INTO documents (kind, key, body) VALUES (?, ?, ?)"
             " ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body",
@@ -33,12 +33,12 @@ class Store:
         return document
 
     def get(self, kind: str, key: str) -> Document | None:
-        """The document, or None."""
+        """Return the document, or None."""
         row = self._db.execute("SELECT body FROM documents WHERE kind = ? AND key = ?", (kind, key)).fetchone()
         return json.loads(row[0]) if row else None
 
     def all(self, kind: str, prefix: str = "") -> list[Document]:
-        """Every document whose key starts with ``prefix``, oldest first."""
+        """Return every document whose key starts with ``prefix``, oldest first."""
         rows = self._db.execute(
             "SELECT body FROM documents WHERE kind = ? AND key >= ? AND key < ? ORDER BY at",
             (kind, prefix, prefix + "\U0010ffff"),
@@ -46,11 +46,11 @@ class Store:
         return [json.loads(body) for (body,) in rows]
 
     def delete(self, kind: str, key: str) -> bool:
-        """Forget the document; tells whether there was one."""
+        """Delete the document; return whether it existed."""
         return self._db.execute("DELETE FROM documents WHERE kind = ? AND key = ?", (kind, key)).rowcount > 0
 
-    def number(self, name: str) -> int:
-        """1, 2, 3, ... for each name."""
+    def next_number(self, name: str) -> int:
+        """Return the next number of the sequence ``name``: 1, 2, 3, ..."""
         last = (self.get("number", name) or {"last": 0})["last"] + 1
         self.put("number", name, {"last": last})
         return int(last)
@@ -61,5 +61,5 @@ class Store:
 
 
 def now() -> str:
-    """The time as Azure writes it."""
+    """Return the current UTC time as Azure formats it."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -1,4 +1,4 @@
-"""gunicorn's configuration inside an instance: azmlinfsrv listens on every address and knows no keys, so move it."""
+"""gunicorn's configuration inside an instance: bind to localhost, as azmlinfsrv binds to every address and checks no keys."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from typing import Any
 
 
 def on_starting(server: Any) -> None:
-    """Called by gunicorn before it opens its sockets: listen on this machine only, behind the door with the keys."""
-    server.cfg.set("bind", [one.replace("0.0.0.0", "127.0.0.1") for one in server.cfg.settings["bind"].get()])  # noqa: S104
+    """Rewrite the bind addresses; gunicorn calls this before it opens its sockets."""
+    server.cfg.set("bind", [address.replace("0.0.0.0", "127.0.0.1") for address in server.cfg.settings["bind"].get()])  # noqa: S104

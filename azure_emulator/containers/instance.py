@@ -1,6 +1,6 @@
-"""A container instance as files in a folder, which is all that the stand-in and the container know of each other.
+"""A container instance as files in a folder, the interface between the emulator and the instance's process.
 
-``spec.json`` and ``keys.json`` go in, ``state.json`` and ``container.log`` come out.
+The emulator writes ``spec.json`` and ``keys.json``, the instance ``state.json`` and ``container.log``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Spec:
-    """What to run. ``app`` holds the driver, the unpacked source and ``azureml-models``."""
+    """What to run; ``app`` is the folder of the driver, the unpacked source and ``azureml-models``."""
 
     image: str
     app: str
@@ -27,7 +27,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class State:
-    """How it is: Starting, Healthy, or CrashLoopBackOff (and then no process is left)."""
+    """The state of an instance: Starting, Healthy, or CrashLoopBackOff (no process runs any more)."""
 
     state: str
     starts: int = 0
@@ -35,7 +35,7 @@ class State:
 
 
 class Instance:
-    """The files of one instance, from either side."""
+    """The files of one instance, for the emulator and for the instance."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,25 +43,25 @@ class Instance:
 
     @property
     def spec(self) -> Spec:
-        """What to run."""
+        """Read what to run."""
         return Spec(**json.loads((self.folder / "spec.json").read_text()))
 
     @property
     def state(self) -> State:
-        """How it is."""
+        """Read the state."""
         return State(**json.loads((self.folder / "state.json").read_text()))
 
     def write(self, name: str, content: object) -> None:
-        """Put a JSON file there, for its owner only and never half of it."""
+        """Write a JSON file atomically, readable by its owner only."""
         partial = self.folder / f".{name}.partial"
         with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(content, file)
         partial.replace(self.folder / name)
 
     def keys(self) -> list[str]:
-        """Either opens the door."""
+        """Read the valid keys."""
         return list(json.loads((self.folder / "keys.json").read_text()).values())
 
     def read_log(self) -> str:
-        """What the container wrote so far."""
+        """Read the container's log so far."""
         return self.log.read_text(errors="replace") if self.log.exists() else ""

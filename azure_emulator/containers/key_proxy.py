@@ -1,4 +1,4 @@
-"""The door of a container instance: a bearer key or 401; who has one is passed on to azmlinfsrv."""
+"""Reverse proxy of a container instance: checks the bearer key, forwards to azmlinfsrv."""
 
 from __future__ import annotations
 
@@ -13,47 +13,51 @@ from starlette.routing import Route
 
 from azure_emulator.containers.instance import Instance
 
-HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host", "server", "date"})
+HOP_HEADERS = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "host", "server", "date"})
 METHODS = ["GET", "POST", "OPTIONS", "PUT", "DELETE"]
 
 
-def door(instance: Instance) -> Starlette:
-    """What stands before azmlinfsrv: a bearer key, or 401."""
+def key_proxy_app(instance: Instance) -> Starlette:
+    """Return the app that forwards requests with a valid key and refuses all others with 401."""
     spec, keys = instance.spec, instance.keys
 
     async def forward(request: Request) -> Response:
-        given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
+        key = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
         if (
             spec.auth
             and request.url.path != "/"
-            and not any(hmac.compare_digest(given, key.encode()) for key in keys())
+            and not any(hmac.compare_digest(key, valid_key.encode()) for valid_key in keys())
         ):
             return PlainTextResponse("Unauthorized", 401, {"WWW-Authenticate": "Bearer"})
-        headers = {name: value for name, value in request.headers.items() if name not in HOP | {"authorization"}}
+        headers = {
+            name: value for name, value in request.headers.items() if name not in HOP_HEADERS | {"authorization"}
+        }
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         body = await request.body()
         try:
-            status, answered, content = await run_in_threadpool(
-                call, spec.server_port, request.method, target, headers, body
+            status, response_headers, content = await run_in_threadpool(
+                send_request, spec.server_port, request.method, target, headers, body
             )
         except (OSError, http.client.HTTPException):
             return PlainTextResponse("The container is not ready", 503)
-        kept = {name: value for name, value in answered.items() if name.lower() not in HOP}
-        return Response(content, status, kept)
+        end_to_end = {name: value for name, value in response_headers.items() if name.lower() not in HOP_HEADERS}
+        return Response(content, status, end_to_end)
 
     return Starlette(routes=[Route("/{path:path}", forward, methods=METHODS)])
 
 
-def answers(port: int) -> bool:
-    """Whether azmlinfsrv is healthy: it is once ``init()`` has come to its end."""
+def is_healthy(port: int) -> bool:
+    """Return whether azmlinfsrv is healthy, which it is once ``init()`` has returned."""
     try:
-        return call(port, "GET", "/", {}, b"")[0] == 200
+        return send_request(port, "GET", "/", {}, b"")[0] == 200
     except (OSError, http.client.HTTPException):
         return False
 
 
-def call(port: int, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Pass a request on to who listens on this port."""
+def send_request(
+    port: int, method: str, path: str, headers: dict[str, str], body: bytes
+) -> tuple[int, dict[str, str], bytes]:
+    """Send a request to this port on localhost; return status, headers and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path, body or None, headers)

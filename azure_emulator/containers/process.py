@@ -1,4 +1,4 @@
-"""Processes that outlive their maker: started in a session of their own, found again by pid and time of start."""
+"""Background processes that outlive their parent: each in a session of its own, identified by pid and start time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-_PATIENCE = 3.0
+_STOP_SECONDS = 3.0
 
 
 def start(folder: Path, module: str, *arguments: str, environment: dict[str, str] | None = None) -> int:
@@ -32,58 +32,58 @@ def start(folder: Path, module: str, *arguments: str, environment: dict[str, str
         )
     created = psutil.Process(process.pid).create_time()
     (folder / "process.json").write_text(json.dumps({"pid": process.pid, "created": created}))
-    process.returncode = 0  # it is nobody's child from here on: no ResourceWarning when the object goes
+    process.returncode = 0  # detached: suppresses the ResourceWarning of a child that was not waited for
     return process.pid
 
 
 def find(folder: Path) -> psutil.Process | None:
-    """The process started for ``folder``, if it still runs."""
-    for one in _family(folder):
+    """Return the process started for ``folder``, if it still runs."""
+    for member in _session_members(folder):
         with contextlib.suppress(OSError):
-            if os.getpgid(one.pid) == one.pid:
-                return one
+            if os.getpgid(member.pid) == member.pid:
+                return member
     return None
 
 
 def stop(folder: Path) -> None:
-    """End the process of ``folder`` and all that it started, also what it left behind when it died."""
-    family = _family(folder)
-    for one in family:
-        _send(one, signal.SIGTERM)
-    _, alive = psutil.wait_procs(family, _PATIENCE)
-    for one in alive:
-        _send(one, signal.SIGKILL)
-    psutil.wait_procs(alive, _PATIENCE)
+    """Stop the process of ``folder`` and its descendants, also those that outlived it."""
+    members = _session_members(folder)
+    for member in members:
+        _signal(member, signal.SIGTERM)
+    _, alive = psutil.wait_procs(members, _STOP_SECONDS)
+    for member in alive:
+        _signal(member, signal.SIGKILL)
+    psutil.wait_procs(alive, _STOP_SECONDS)
     (folder / "process.json").unlink(missing_ok=True)
 
 
-def _family(folder: Path) -> list[psutil.Process]:
-    """The living members of the session; it was made for this process, so its number names them all."""
+def _session_members(folder: Path) -> list[psutil.Process]:
+    """Return the live processes of the session that was created for ``folder``."""
     try:
         known = json.loads((folder / "process.json").read_text())
     except (OSError, ValueError):
         return []
     with contextlib.suppress(ChildProcessError):
-        os.waitpid(known["pid"], os.WNOHANG)  # if it was ours and has ended, let it go
-    family = []
+        os.waitpid(known["pid"], os.WNOHANG)  # reaps it, if it was a child of this process
+    members = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if (
                 os.getpgid(process.pid) == known["pid"]
-                and process.create_time() >= known["created"] - 1  # or the number was given to somebody else
+                and process.create_time() >= known["created"] - 1  # else the pid was reused
                 and process.status() != psutil.STATUS_ZOMBIE
             ):
-                family.append(process)
-    return family
+                members.append(process)
+    return members
 
 
-def _send(process: psutil.Process, number: signal.Signals) -> None:
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
     with contextlib.suppress(psutil.Error):
         process.send_signal(number)
 
 
 def wait_for(path: Path, process_folder: Path, seconds: float) -> bool:
-    """Whether ``path`` appears before the process ends or the time is up."""
+    """Wait for ``path``; return whether it appeared before the process ended or the time was up."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if path.exists():

@@ -1,6 +1,6 @@
-"""The process of a container instance: it runs azmlinfsrv, starts it again when it ends, and keeps the door.
+"""Supervisor of a container instance: runs azmlinfsrv, restarts it when it ends, and serves the key proxy.
 
-``python -m azure_emulator.containers.supervisor FOLDER`` runs in a session of its own, so it outlives the stand-in.
+``python -m azure_emulator.containers.supervisor FOLDER`` runs in a session of its own, so it outlives the emulator.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import uvicorn
 from starlette.concurrency import run_in_threadpool
 
 from azure_emulator.containers.instance import Instance, State
-from azure_emulator.containers.key_proxy import answers, door
+from azure_emulator.containers.key_proxy import is_healthy, key_proxy_app
 
-_STARTS = 3  # in a row without getting healthy; then it is a crash loop
+_MAX_FAILED_STARTS = 3  # in a row; then it is a crash loop
 _BACK_OFF = 0.5
 _OUT_OF_MEMORY = 137
 
 
 class Supervisor:
-    """Keeps azmlinfsrv running as a container platform would."""
+    """Restarts azmlinfsrv as a container platform would."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
@@ -33,22 +33,22 @@ class Supervisor:
         self._starts = 0
 
     async def run(self) -> None:
-        """Until it is a crash loop; a start that got healthy is forgiven."""
-        in_a_row = 0
-        while in_a_row < _STARTS:
+        """Restart the server until it is a crash loop; a healthy start resets the count."""
+        failed_starts = 0
+        while failed_starts < _MAX_FAILED_STARTS:
             self._starts += 1
-            self._tell(State("Starting", self._starts))
+            self._write_state(State("Starting", self._starts))
             healthy, code = await self._run_once()
-            self._tell(State("Starting", self._starts, code))
-            in_a_row = 0 if healthy else in_a_row + 1
-            await asyncio.sleep(_BACK_OFF * in_a_row)
-        self._tell(State("CrashLoopBackOff", self._starts, code))
+            self._write_state(State("Starting", self._starts, code))
+            failed_starts = 0 if healthy else failed_starts + 1
+            await asyncio.sleep(_BACK_OFF * failed_starts)
+        self._write_state(State("CrashLoopBackOff", self._starts, code))
 
     async def _run_once(self) -> tuple[bool, int]:
-        """Whether it got healthy, and how it ended."""
+        """Run the server to its end; return whether it got healthy, and the exit code."""
         binary = Path(self._spec.image) / "bin" / "azmlinfsrv"
         with self._instance.log.open("ab", buffering=0) as log:
-            if not binary.exists():  # nothing in the conda file brings the server
+            if not binary.exists():  # the conda file does not install the server
                 log.write(b'exec: "azmlinfsrv": executable file not found in $PATH\n')
                 return False, 127
             process = await asyncio.create_subprocess_exec(
@@ -65,14 +65,14 @@ class Supervisor:
                     _kill(process.pid)
                     await process.wait()
                     return healthy, _OUT_OF_MEMORY
-                if not healthy and await run_in_threadpool(answers, self._spec.server_port):
+                if not healthy and await run_in_threadpool(is_healthy, self._spec.server_port):
                     healthy = True
-                    self._tell(State("Healthy", self._starts))
+                    self._write_state(State("Healthy", self._starts))
             return healthy, process.returncode or 0
 
     def _environment(self) -> dict[str, str]:
         image = Path(self._spec.image)
-        # nothing of this machine but what a process needs to run: a container starts empty
+        # a container starts with an empty environment: only what a process needs is inherited
         inherited = {name: os.environ[name] for name in ("LANG", "LC_ALL", "TZ", "TMPDIR") if name in os.environ}
         return inherited | {
             "PATH": f"{image / 'bin'}:/usr/local/bin:/usr/bin:/bin",
@@ -94,7 +94,7 @@ class Supervisor:
                     total += process.memory_info().rss
         return total
 
-    def _tell(self, state: State) -> None:
+    def _write_state(self, state: State) -> None:
         self._instance.write("state.json", asdict(state))
 
 
@@ -107,9 +107,11 @@ def _kill(pid: int) -> None:
 
 
 async def main(folder: Path) -> None:
-    """Run until told to stop, or until the crash loop."""
+    """Serve until a signal, or until the crash loop."""
     instance = Instance(folder)
-    config = uvicorn.Config(door(instance), "127.0.0.1", instance.spec.port, log_level="warning", lifespan="off")
+    config = uvicorn.Config(
+        key_proxy_app(instance), "127.0.0.1", instance.spec.port, log_level="warning", lifespan="off"
+    )
     server = uvicorn.Server(config)
     supervisor = asyncio.create_task(Supervisor(instance).run())
     supervisor.add_done_callback(lambda _: setattr(server, "should_exit", True))

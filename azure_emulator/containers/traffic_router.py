@@ -1,8 +1,9 @@
-"""The entrance of an online endpoint: a key or a token, or 401; then the deployment asked for, or one by traffic.
+"""Traffic router of an online endpoint: checks the key or token, then picks a deployment by header or traffic share.
 
-Of what goes by traffic, a share is mirrored: a copy goes to one more deployment, whose answer is not waited for.
+A share of the requests without that header is mirrored: a copy goes to one more deployment, whose response is ignored.
 
-``python -m azure_emulator.containers.traffic_router ENDPOINT EMULATOR`` (two folders) runs in a session of its own and outlives the stand-in.
+``python -m azure_emulator.containers.traffic_router ENDPOINT EMULATOR`` (two folders) runs in a session of its own and
+outlives the emulator.
 """
 
 from __future__ import annotations
@@ -26,69 +27,71 @@ from starlette.routing import Route
 
 from azure_emulator.common.tokens import TokenError, Tokens
 from azure_emulator.containers.instance import Instance
-from azure_emulator.containers.key_proxy import HOP, METHODS, call
+from azure_emulator.containers.key_proxy import HOP_HEADERS, METHODS, send_request
 
-_WANTED = "azureml-model-deployment"
+_DEPLOYMENT_HEADER = "azureml-model-deployment"
 
 
-def entrance(folder: Path, tokens: Tokens) -> Starlette:
-    """What stands before the deployments; who may enter and where to go is read anew for each request."""
-    copies: set[asyncio.Task[None]] = set()  # of requests, on their way
+def traffic_router_app(folder: Path, tokens: Tokens) -> Starlette:
+    """Return the app in front of the deployments; keys and routes are read anew for each request."""
+    copies: set[asyncio.Task[None]] = set()  # mirrored requests in flight
 
     async def forward(request: Request) -> Response:
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not _opens(folder, tokens, given):
+        credential = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not _is_authorized(folder, tokens, credential):
             return JSONResponse({"error": {"code": "Unauthorized", "message": "key_auth_access_denied"}}, 401)
         route = json.loads((folder / "route.json").read_text())
-        wanted = request.headers.get(_WANTED)
-        name = wanted or _by_traffic(route["traffic"])
+        requested = request.headers.get(_DEPLOYMENT_HEADER)
+        name = requested or _choose_by_traffic(route["traffic"])
         if name not in route["ports"]:
             return JSONResponse({"error": {"code": "NotFound", "message": f"There is no deployment '{name}'"}}, 404)
-        headers = {key: value for key, value in request.headers.items() if key not in HOP | {"authorization"}}
+        headers = {key: value for key, value in request.headers.items() if key not in HOP_HEADERS | {"authorization"}}
         body = await request.body()
-        if not wanted and (copied := _by_mirror(route["mirrorTraffic"])) in route["ports"]:
-            arguments = route["ports"][copied], request.method, request.url.path, headers, body
-            copy = asyncio.create_task(_mirrored(*arguments))
+        if not requested and (mirror := _choose_mirror(route["mirrorTraffic"])) in route["ports"]:
+            arguments = route["ports"][mirror], request.method, request.url.path, headers, body
+            copy = asyncio.create_task(_send_copy(*arguments))
             copies.add(copy)
             copy.add_done_callback(copies.discard)
         try:
-            status, answered, content = await run_in_threadpool(
-                call, route["ports"][name], request.method, request.url.path, headers, body
+            status, response_headers, content = await run_in_threadpool(
+                send_request, route["ports"][name], request.method, request.url.path, headers, body
             )
         except OSError:
             return JSONResponse({"error": {"code": "UpstreamError", "message": "The container is not ready"}}, 503)
-        kept = {key: value for key, value in answered.items() if key.lower() not in HOP}
-        return Response(content, status, kept | {_WANTED: name})
+        end_to_end = {key: value for key, value in response_headers.items() if key.lower() not in HOP_HEADERS}
+        return Response(content, status, end_to_end | {_DEPLOYMENT_HEADER: name})
 
     return Starlette(routes=[Route("/{path:path}", forward, methods=METHODS)])
 
 
-async def _mirrored(port: int, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
+async def _send_copy(port: int, method: str, path: str, headers: dict[str, str], body: bytes) -> None:
     with contextlib.suppress(OSError, http.client.HTTPException):
-        await run_in_threadpool(call, port, method, path, headers, body)
+        await run_in_threadpool(send_request, port, method, path, headers, body)
 
 
-def _opens(folder: Path, tokens: Tokens, given: str) -> bool:
+def _is_authorized(folder: Path, tokens: Tokens, credential: str) -> bool:
     if keys := Instance(folder).keys():
-        return any(hmac.compare_digest(given.encode(), key.encode()) for key in keys)
+        return any(hmac.compare_digest(credential.encode(), key.encode()) for key in keys)
     try:
-        tokens.check_token(given)
+        tokens.check_token(credential)
     except (TokenError, ValueError):
         return False
     return True
 
 
-def _by_traffic(traffic: dict[str, Any]) -> str:
+def _choose_by_traffic(traffic: dict[str, Any]) -> str:
     names = [name for name, share in traffic.items() if share]
     return random.choices(names, [traffic[name] for name in names])[0] if names else ""  # noqa: S311
 
 
-def _by_mirror(mirror: dict[str, Any]) -> str:
+def _choose_mirror(mirror: dict[str, Any]) -> str:
     """Return the deployment that gets a copy of this request, or nothing."""
     return next((name for name, share in mirror.items() if random.random() * 100 < share), "")  # noqa: S311
 
 
 if __name__ == "__main__":
-    own = Path(sys.argv[1])
-    port = json.loads((own / "route.json").read_text())["port"]
-    uvicorn.run(entrance(own, Tokens(Path(sys.argv[2]))), host="127.0.0.1", port=port, log_level="warning")
+    endpoint_folder = Path(sys.argv[1])
+    port = json.loads((endpoint_folder / "route.json").read_text())["port"]
+    uvicorn.run(
+        traffic_router_app(endpoint_folder, Tokens(Path(sys.argv[2]))), host="127.0.0.1", port=port, log_level="warning"
+    )

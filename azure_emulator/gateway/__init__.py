@@ -1,1 +1,1 @@
-"""The HTTPS server and proxy that stand for all of Azure's hosts."""
+"""The HTTPS server and the proxy that serve all of Azure's hosts."""

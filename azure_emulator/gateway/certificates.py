@@ -19,7 +19,7 @@ _PEM = serialization.Encoding.PEM
 
 
 class Certificates:
-    """Lives in ``folder``: ``ca.pem`` is what the SDK process trusts, ``hosts/`` holds what was made so far."""
+    """The authority in ``folder``: the SDK's process trusts ``ca.pem``; ``hosts/`` caches the certificates."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -28,14 +28,14 @@ class Certificates:
         self._contexts: dict[str, ssl.SSLContext] = {}
 
     def path(self, host: str) -> Path:
-        """The certificate and the private key for ``host``, in one file."""
+        """Return the file with the certificate and private key of ``host``."""
         path = self._folder / "hosts" / f"{host}.pem"
         if not path.exists():
             _write_secret(path, self._issue(host))
         return path
 
     def choose(self, connection: ssl.SSLObject, host: str | None, _: ssl.SSLContext) -> None:
-        """An ``SSLContext.sni_callback``: answer under the name that the client asks for."""
+        """Present the certificate of the requested host; an ``SSLContext.sni_callback``."""
         if host and _HOST.fullmatch(host):
             if host not in self._contexts:
                 self._contexts[host] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -63,7 +63,7 @@ class Certificates:
         return certificate, key
 
     def make_authority(self) -> None:
-        """Make the authority if there is none yet, so that ``authority_path`` can be trusted."""
+        """Create the authority unless it exists, so that clients can trust ``authority_path``."""
         _ = self._authority
 
     def _issue(self, host: str) -> bytes:

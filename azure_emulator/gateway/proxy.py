@@ -1,4 +1,4 @@
-"""The proxy between the SDK and the stand-in: it takes CONNECT for any host, and dials nobody but our own server."""
+"""HTTP CONNECT proxy between the SDK and the emulator: every tunnel leads to the emulator's own server."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _CHUNK = 256 * 1024
 
 
 class Proxy:
-    """Pipes every tunnel to the HTTPS server on ``127.0.0.1:backend``, which shows the certificate asked for."""
+    """Pipes every tunnel to the HTTPS server on ``127.0.0.1:backend``, which presents the requested certificate."""
 
     def __init__(self, backend: int) -> None:
         self._backend = backend
         self._tunnels: dict[int, asyncio.StreamWriter] = {}
 
     async def listen(self, port: int) -> asyncio.Server:
-        """Start to accept; ``port`` may be 0."""
+        """Start to accept connections; ``port`` 0 picks a free one."""
         return await asyncio.start_server(self._accept, "127.0.0.1", port, limit=_CHUNK)
 
     def cut(self, backend_client: int) -> None:
-        """Break the tunnel that the backend knows by this client port: the SDK sees the connection reset."""
+        """Abort the tunnel with this client port at the backend, so that the SDK sees a connection reset."""
         if writer := self._tunnels.get(backend_client):
             writer.transport.abort()
 
@@ -34,7 +34,7 @@ class Proxy:
                 if method == "CONNECT":
                     writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
                     await self._pipe(reader, writer)
-                else:  # Azure speaks TLS only; plain HTTP is the metadata address of a virtual machine, or a stray call
+                else:  # Azure speaks TLS only; plain HTTP is a virtual machine's metadata address, or a call to no service
                     _log.warning("%s %s: plain HTTP is not imitated, 404", method, target)
                     writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                     await writer.drain()

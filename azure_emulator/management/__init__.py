@@ -1,1 +1,1 @@
-"""Azure Resource Manager and identity: the subscription, the workspace, its computes."""
+"""Identity and Azure Resource Manager: the subscription, the workspace, its computes."""

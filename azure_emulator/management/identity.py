@@ -1,4 +1,4 @@
-"""Azure's identity service: the tenant's OpenID configuration, and tokens for the one service principal there is."""
+"""Azure's identity service: the tenant's OpenID configuration, and tokens for the one service principal."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from azure_emulator.common import addresses
-from azure_emulator.common.responses import answer, world
+from azure_emulator.common.responses import get_emulator, json_response
 
 
 async def _configuration(request: Request) -> Response:
-    here = f"https://{addresses.IDENTITY_HOST}/{request.path_params['tenant']}"
-    return answer(
+    tenant = f"https://{addresses.IDENTITY_HOST}/{request.path_params['tenant']}"
+    return json_response(
         {
-            "issuer": f"{here}/v2.0",
-            "authorization_endpoint": f"{here}/oauth2/v2.0/authorize",
-            "token_endpoint": f"{here}/oauth2/v2.0/token",
-            "jwks_uri": f"{here}/discovery/v2.0/keys",
+            "issuer": f"{tenant}/v2.0",
+            "authorization_endpoint": f"{tenant}/oauth2/v2.0/authorize",
+            "token_endpoint": f"{tenant}/oauth2/v2.0/token",
+            "jwks_uri": f"{tenant}/discovery/v2.0/keys",
             "tenant_region_scope": "EU",
         }
     )
 
 
 async def _instances(_: Request) -> Response:
-    """Asked after a refusal: which names this identity service has."""
+    """Return the host names of the identity service, which clients ask for after a refusal."""
     host = addresses.IDENTITY_HOST
     cloud = {"preferred_network": host, "preferred_cache": host, "aliases": [host]}
     endpoint = f"https://{host}/common/v2.0/.well-known/openid-configuration"
-    return answer({"tenant_discovery_endpoint": endpoint, "api-version": "1.1", "metadata": [cloud]})
+    return json_response({"tenant_discovery_endpoint": endpoint, "api-version": "1.1", "metadata": [cloud]})
 
 
 async def _token(request: Request) -> Response:
@@ -40,13 +40,13 @@ async def _token(request: Request) -> Response:
         return _refused(
             "unauthorized_client", f"AADSTS700016: Application with identifier '{form.get('client_id')}' was not found."
         )
-    tokens = world(request).tokens
+    tokens = get_emulator(request).tokens
     if not hmac.compare_digest(str(form.get("client_secret", "")).encode(), tokens.password.encode()):
         return _refused(
             "invalid_client", f"AADSTS7000215: Invalid client secret provided for app '{addresses.CLIENT}'."
         )
     audience = str(form.get("scope") or form.get("resource") or "")
-    return answer(
+    return json_response(
         {
             "token_type": "Bearer",
             "expires_in": 3599,
@@ -57,7 +57,7 @@ async def _token(request: Request) -> Response:
 
 
 def _refused(error: str, description: str) -> Response:
-    return answer(
+    return json_response(
         {
             "error": error,
             "error_description": description,

@@ -1,4 +1,4 @@
-"""Azure Resource Manager and the discovery service: the subscription, the workspace, and where its services are."""
+"""The subscription and the workspace in Azure Resource Manager, and discovery: the addresses of its services."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from azure_emulator.common import addresses
-from azure_emulator.common.responses import answer, service_error
+from azure_emulator.common.responses import json_response, service_error
 from azure_emulator.common.store import now
 
-_SERVICES = ("api", "history", "modelmanagement", "experimentation", "hyperdrive", "studio")  # the SDK wants all six
+_SERVICES = ("api", "history", "modelmanagement", "experimentation", "hyperdrive", "studio")  # the SDK needs all six
 
 
 async def _subscriptions(_: Request) -> Response:
@@ -21,7 +21,7 @@ async def _subscriptions(_: Request) -> Response:
         "state": "Enabled",
         "tenantId": addresses.TENANT,
     }
-    return answer({"value": [value]})
+    return json_response({"value": [value]})
 
 
 async def _workspace(request: Request) -> Response:
@@ -45,7 +45,7 @@ async def _workspace(request: Request) -> Response:
         "containerRegistry": None,
         "hbiWorkspace": False,
     }
-    return answer(
+    return json_response(
         {
             "id": addresses.WORKSPACE_PATH,
             "name": addresses.WORKSPACE,
@@ -59,7 +59,7 @@ async def _workspace(request: Request) -> Response:
 
 
 async def _discovery(_: Request) -> Response:
-    return answer(dict.fromkeys(_SERVICES, f"https://{addresses.SERVICES_HOST}"))
+    return json_response(dict.fromkeys(_SERVICES, f"https://{addresses.SERVICES_HOST}"))
 
 
 async def _endpoints(_: Request) -> Response:
@@ -88,7 +88,7 @@ async def _endpoints(_: Request) -> Response:
             "azureDataLakeAnalyticsCatalogAndJob": "azuredatalakeanalytics.net",
         },
     }
-    return answer([cloud])
+    return json_response([cloud])
 
 
 management_routes = [

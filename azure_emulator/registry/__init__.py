@@ -1,1 +1,1 @@
-"""Models and environments, as each SDK and MLflow see them."""
+"""Models, environments and code, in the APIs of both SDKs and of MLflow."""

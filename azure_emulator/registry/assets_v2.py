@@ -1,6 +1,6 @@
-"""Models, environments and code as the second SDK sees them, and the datastores it uploads to.
+"""The API of SDK v2 for models, environments, code, and the datastores of their files.
 
-Models and environments are the same as the first SDK's: what either registers, both find.
+Models and environments are shared with SDK v1: both find what either registers.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from azure_emulator.common import addresses
-from azure_emulator.common.responses import EmulatorState, answer, service_error, store, world
+from azure_emulator.common.responses import EmulatorState, get_emulator, get_store, json_response, service_error
 from azure_emulator.common.store import Document, Store
 from azure_emulator.management import resource_manager
-from azure_emulator.registry.models import number_taken, register, take_number
+from azure_emulator.registry.models import last_version, register, reserve_version
 from azure_emulator.storage.blob_containers import ARTIFACTS, contents
 
 _STORES = (
@@ -28,22 +28,24 @@ _STORES = (
 _DATASTORES = {"workspaceblobstore": "azureml-blobstore", "workspaceartifactstore": ARTIFACTS}
 
 
-def model_files(here: EmulatorState, model: Document) -> dict[str, Path]:
-    """Path below the model's folder -> file: a registered folder keeps its own name, as in Azure."""
-    container, prefix = _place(here.store, model)
+def model_files(emulator: EmulatorState, model: Document) -> dict[str, Path]:
+    """Return path -> file of a model; a registered folder keeps its own name, as in Azure."""
+    container, prefix = _location(emulator.store, model)
     parent = prefix.rpartition("/")[0]
-    return {path.removeprefix(f"{parent}/"): file for path, file in contents(here.folder, container, prefix).items()}
+    return {
+        path.removeprefix(f"{parent}/"): file for path, file in contents(emulator.folder, container, prefix).items()
+    }
 
 
-def code_files(here: EmulatorState, code: Document) -> dict[str, Path]:
-    """Path below the code's folder -> file."""
+def code_files(emulator: EmulatorState, code: Document) -> dict[str, Path]:
+    """Return path -> file of a version of code."""
     container, _, prefix = code["codeUri"].removeprefix(f"https://{addresses.BLOB_HOST}/").partition("/")
-    found = contents(here.folder, container, prefix)
-    return {path.removeprefix(prefix).lstrip("/"): file for path, file in found.items()}
+    blobs = contents(emulator.folder, container, prefix)
+    return {path.removeprefix(prefix).lstrip("/"): file for path, file in blobs.items()}
 
 
-def _place(store: Store, model: Document) -> tuple[str, str]:
-    """Container and path of a model's files, whichever SDK registered it."""
+def _location(store: Store, model: Document) -> tuple[str, str]:
+    """Return the container and the path of a model's files, from either SDK."""
     if uri := model.get("modelUri"):
         datastore, _, path = uri.partition("/datastores/")[2].partition("/paths/")
         return _DATASTORES[datastore], path.rstrip("/")
@@ -52,8 +54,8 @@ def _place(store: Store, model: Document) -> tuple[str, str]:
 
 
 def _model(store: Store, model: Document) -> Document:
-    container, path = _place(store, model)
-    datastore = next(name for name, held in _DATASTORES.items() if held == container)
+    container, path = _location(store, model)
+    datastore = next(name for name, name_of_container in _DATASTORES.items() if name_of_container == container)
     properties = {
         "modelUri": f"{_STORES}/{datastore}/paths/{path}",
         "modelType": model.get("modelType") or "custom_model",
@@ -71,16 +73,16 @@ def _model(store: Store, model: Document) -> Document:
 
 
 async def _put_model(request: Request) -> Response:
-    here, (name, version) = world(request), _named(request)
-    given = (await request.json())["properties"]
-    tags = {"kvTags": given.get("tags") or {}, "properties": given.get("properties") or {}}
-    if known := here.store.get("model", f"{name}:{version}"):
-        if known.get("modelUri") != given["modelUri"]:
+    emulator, (name, version) = get_emulator(request), _name_and_version(request)
+    requested = (await request.json())["properties"]
+    tags = {"kvTags": requested.get("tags") or {}, "properties": requested.get("properties") or {}}
+    if known := emulator.store.get("model", f"{name}:{version}"):
+        if known.get("modelUri") != requested["modelUri"]:
             return service_error(409, "UserError", "A model with this name and version already exists")
-        return answer(_model(here.store, here.store.put("model", f"{name}:{version}", known | tags)))
-    more: Document = {key: given.get(key) for key in ("modelUri", "modelType", "description")}
-    model = register(here.store, {"name": name, "url": "", **tags}, version)
-    return answer(_model(here.store, here.store.put("model", f"{name}:{version}", model | more)), 201)
+        return json_response(_model(emulator.store, emulator.store.put("model", f"{name}:{version}", known | tags)))
+    more: Document = {key: requested.get(key) for key in ("modelUri", "modelType", "description")}
+    model = register(emulator.store, {"name": name, "url": "", **tags}, version)
+    return json_response(_model(emulator.store, emulator.store.put("model", f"{name}:{version}", model | more)), 201)
 
 
 def _environment(environment: Document) -> Document:
@@ -101,16 +103,16 @@ def _environment(environment: Document) -> Document:
 
 
 async def _put_environment(request: Request) -> Response:
-    name, version = _named(request)
-    given = (await request.json())["properties"]
+    name, version = _name_and_version(request)
+    requested = (await request.json())["properties"]
     environment = {
         "name": name,
         "version": version,
-        "python": {"condaDependencies": yaml.safe_load(given.get("condaFile") or "{}")},
-        "docker": {"baseImage": given.get("image")},
+        "python": {"condaDependencies": yaml.safe_load(requested.get("condaFile") or "{}")},
+        "docker": {"baseImage": requested.get("image")},
     }
-    take_number(store(request), f"environment {name}", version)
-    return answer(_environment(store(request).put("environment", f"{name}\n{version}", environment)), 201)
+    reserve_version(get_store(request), f"environment {name}", version)
+    return json_response(_environment(get_store(request).put("environment", f"{name}\n{version}", environment)), 201)
 
 
 def _code(code: Document) -> Document:
@@ -118,15 +120,15 @@ def _code(code: Document) -> Document:
 
 
 async def _put_code(request: Request) -> Response:
-    name, version = _named(request)
+    name, version = _name_and_version(request)
     code = {**(await request.json())["properties"], "name": name, "version": version, "provisioningState": "Succeeded"}
-    return answer(_code(store(request).put("code", f"{name}\n{version}", code)), 201)
+    return json_response(_code(get_store(request).put("code", f"{name}\n{version}", code)), 201)
 
 
 async def _list_codes(request: Request) -> Response:
-    found = store(request).all("code", f"{request.path_params['name']}\n")
-    wanted = request.query_params.get("hash")
-    return answer({"value": [_code(one) for one in found if _hash(one) == wanted]})
+    codes = get_store(request).all("code", f"{request.path_params['name']}\n")
+    digest = request.query_params.get("hash")
+    return json_response({"value": [_code(code) for code in codes if _hash(code) == digest]})
 
 
 def _hash(code: Document) -> Any:
@@ -134,28 +136,28 @@ def _hash(code: Document) -> Any:
 
 
 async def _upload(request: Request) -> Response:
-    """A container of its own for one version of code, and the signature that opens it."""
-    name, version = _named(request)
+    """Create a container for one version of code; return its signed address."""
+    name, version = _name_and_version(request)
     container = f"code-{name}-{version}".lower()[:63]
     reference = {
         "blobUri": f"https://{addresses.BLOB_HOST}/{container}",
         "storageAccountArmId": "emulator",
-        "credential": {"credentialType": "SAS", "sasUri": world(request).tokens.container_address(container)},
+        "credential": {"credentialType": "SAS", "sasUri": get_emulator(request).tokens.container_address(container)},
     }
-    return answer({"blobReferenceForConsumption": reference, "pendingUploadType": "TemporaryBlobReference"})
+    return json_response({"blobReferenceForConsumption": reference, "pendingUploadType": "TemporaryBlobReference"})
 
 
 async def _datastore(request: Request) -> Response:
     name = request.path_params["name"]
-    return answer(_shown(name)) if name in _DATASTORES else resource_manager.missing(request)
+    return json_response(_render(name)) if name in _DATASTORES else resource_manager.not_found(request)
 
 
 async def _datastores(request: Request) -> Response:
     names = list(_DATASTORES)[: 1 if request.query_params.get("isDefault", "").lower() == "true" else None]
-    return answer({"value": [_shown(name) for name in names]})
+    return json_response({"value": [_render(name) for name in names]})
 
 
-def _shown(name: str) -> Document:
+def _render(name: str) -> Document:
     properties = {
         "datastoreType": "AzureBlob",
         "accountName": addresses.BLOB_HOST.partition(".")[0],
@@ -173,37 +175,39 @@ def _shown(name: str) -> Document:
 async def _secrets(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in _DATASTORES:
-        return resource_manager.missing(request)
-    return answer({"secretsType": "Sas", "sasToken": world(request).tokens.container_query(_DATASTORES[name])})
+        return resource_manager.not_found(request)
+    return json_response(
+        {"secretsType": "Sas", "sasToken": get_emulator(request).tokens.container_query(_DATASTORES[name])}
+    )
 
 
-def _named(request: Request) -> tuple[str, str]:
+def _name_and_version(request: Request) -> tuple[str, str]:
     return request.path_params["name"], request.path_params["version"]
 
 
-def _routes(plural: str, kind: str, separator: str, show: Callable[[Store, Document], Document]) -> list[Route]:
-    """What models, environments and code have in common: the versions, the container that counts them."""
+def _routes(plural: str, kind: str, separator: str, render: Callable[[Store, Document], Document]) -> list[Route]:
+    """Return the routes that models, environments and code share: a version, the versions, their container."""
 
     async def get(request: Request) -> Response:
-        found = store(request).get(kind, separator.join(_named(request)))
-        return answer(show(store(request), found)) if found else resource_manager.missing(request)
+        asset = get_store(request).get(kind, separator.join(_name_and_version(request)))
+        return json_response(render(get_store(request), asset)) if asset else resource_manager.not_found(request)
 
-    async def listed(request: Request) -> Response:
-        found = store(request).all(kind, f"{request.path_params['name']}{separator}")[::-1]
-        return answer({"value": [show(store(request), one) for one in found]})
+    async def list_versions(request: Request) -> Response:
+        assets = get_store(request).all(kind, f"{request.path_params['name']}{separator}")[::-1]
+        return json_response({"value": [render(get_store(request), asset) for asset in assets]})
 
     async def container(request: Request) -> Response:
         name = request.path_params["name"]
-        found = store(request).all(kind, f"{name}{separator}")
-        if not found:
-            return resource_manager.missing(request)
-        latest, following = str(found[-1]["version"]), str(number_taken(store(request), f"{kind} {name}") + 1)
+        assets = get_store(request).all(kind, f"{name}{separator}")
+        if not assets:
+            return resource_manager.not_found(request)
+        latest, following = str(assets[-1]["version"]), str(last_version(get_store(request), f"{kind} {name}") + 1)
         properties = {"latestVersion": latest, "nextVersion": following, "isArchived": False, "tags": {}}
-        return answer(resource_manager.resource(f"{plural}/{name}", plural, properties))
+        return json_response(resource_manager.resource(f"{plural}/{name}", plural, properties))
 
     base = f"{resource_manager.WORKSPACE}/{plural}/{{name}}"
     versions = [Route(f"{base}/versions/{{version}}", get), Route(base, container)]
-    return [*versions, *([] if kind == "code" else [Route(f"{base}/versions", listed)])]
+    return [*versions, *([] if kind == "code" else [Route(f"{base}/versions", list_versions)])]
 
 
 _CODES = f"{resource_manager.WORKSPACE}/codes/{{name}}/versions"
@@ -217,8 +221,8 @@ routes = [
     Route(f"{_CODES}/{{version}}/startPendingUpload", _upload, methods=["POST"]),
     Route(_CODES, _list_codes),
     *_routes("models", "model", ":", _model),
-    *_routes("environments", "environment", "\n", lambda _, one: _environment(one)),
-    *_routes("codes", "code", "\n", lambda _, one: _code(one)),
+    *_routes("environments", "environment", "\n", lambda _, environment: _environment(environment)),
+    *_routes("codes", "code", "\n", lambda _, code: _code(code)),
     Route(_STORE, _datastores),
     Route(f"{_STORE}/{{name}}", _datastore),
     Route(f"{_STORE}/{{name}}/listSecrets", _secrets, methods=["POST"]),

@@ -1,4 +1,4 @@
-"""The environment registry: a definition by name and version; the same definition again is the same version."""
+"""The environment registry: definitions by name and version; registering the same definition again is idempotent."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from azure_emulator.common.responses import answer, service_error, store
+from azure_emulator.common.responses import get_store, json_response, service_error
 from azure_emulator.common.store import Document
 
 
 async def _register(request: Request) -> Response:
     name = request.path_params["name"]
-    given = {key[:1].lower() + key[1:]: value for key, value in (await request.json()).items()} | {"name": name}
-    known = _versions(request, name)
+    requested = {key[:1].lower() + key[1:]: value for key, value in (await request.json()).items()} | {"name": name}
+    versions = _versions(request, name)
     wanted = request.path_params.get("version")
-    for version in known:
-        if _definition(version) == _definition(given) and wanted in {None, version["version"]}:
-            return answer(version)
-    number = wanted or str(store(request).number(f"environment {name}"))
-    return answer(store(request).put("environment", f"{name}\n{number}", given | {"version": number}))
+    for version in versions:
+        if _definition(version) == _definition(requested) and wanted in {None, version["version"]}:
+            return json_response(version)
+    number = wanted or str(get_store(request).next_number(f"environment {name}"))
+    return json_response(get_store(request).put("environment", f"{name}\n{number}", requested | {"version": number}))
 
 
 def _definition(environment: Document) -> Document:
@@ -28,15 +28,15 @@ def _definition(environment: Document) -> Document:
 
 async def _get(request: Request) -> Response:
     name, wanted = request.path_params["name"], request.path_params.get("version")
-    found = [one for one in _versions(request, name) if wanted in {None, one["version"]}]
-    if not found:
+    versions = [version for version in _versions(request, name) if wanted in {None, version["version"]}]
+    if not versions:
         return service_error(404, "UserError", f"Environment {name} version {wanted or 'latest'} was not found.")
-    return answer(found[-1])
+    return json_response(versions[-1])
 
 
 async def _list(request: Request) -> Response:
-    newest = {one["name"]: one for one in store(request).all("environment")}
-    return answer({"value": list(newest.values())})
+    newest = {environment["name"]: environment for environment in get_store(request).all("environment")}
+    return json_response({"value": list(newest.values())})
 
 
 async def _label(request: Request) -> Response:
@@ -44,7 +44,7 @@ async def _label(request: Request) -> Response:
 
 
 def _versions(request: Request, name: str) -> list[Document]:
-    return store(request).all("environment", f"{name}\n")
+    return get_store(request).all("environment", f"{name}\n")
 
 
 _BASE = "/environment/v1.0/environments"

@@ -11,9 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from azure_emulator.common import addresses
-from azure_emulator.common.responses import EmulatorState, answer, management_error, store
+from azure_emulator.common.responses import EmulatorState, get_store, json_response, management_error
 from azure_emulator.common.store import Document, Store, now
-from azure_emulator.storage.artifacts import under
+from azure_emulator.storage.artifacts import list_artifacts
 
 CREATED_BY = {
     "userObjectId": addresses.CLIENT,
@@ -37,22 +37,22 @@ _OPTIONAL = (
 )
 
 
-def register(store: Store, given: Document, wanted: str = "") -> Document:
-    """The next version of ``given["name"]``, or the one that is ``wanted``."""
-    name = given["name"]
-    version = wanted or store.number(f"model {name}")
-    take_number(store, f"model {name}", wanted)
-    model = dict.fromkeys(_OPTIONAL) | {key: given.get(key) for key in _OPTIONAL}
+def register(store: Store, fields: Document, wanted: str = "") -> Document:
+    """Register the next version of a model, or the version ``wanted``."""
+    name = fields["name"]
+    version = wanted or store.next_number(f"model {name}")
+    reserve_version(store, f"model {name}", wanted)
+    model = dict.fromkeys(_OPTIONAL) | {key: fields.get(key) for key in _OPTIONAL}
     model |= {
         "id": f"{name}:{version}",
         "name": name,
         "version": version,
-        "url": given["url"],
-        "mimeType": given.get("mimeType") or "application/json",
-        "unpack": bool(given.get("unpack")),
-        "kvTags": given.get("kvTags") or {},
-        "properties": given.get("properties") or {},
-        "datasets": given.get("datasets") or [],
+        "url": fields["url"],
+        "mimeType": fields.get("mimeType") or "application/json",
+        "unpack": bool(fields.get("unpack")),
+        "kvTags": fields.get("kvTags") or {},
+        "properties": fields.get("properties") or {},
+        "datasets": fields.get("datasets") or [],
         "derivedModelIds": [],
         "createdTime": now(),
         "modifiedTime": now(),
@@ -61,80 +61,84 @@ def register(store: Store, given: Document, wanted: str = "") -> Document:
     return store.put("model", f"{name}:{version}", model)
 
 
-def number_taken(store: Store, name: str) -> int:
-    """The last number that was given out for ``name``; 0: none yet."""
+def last_version(store: Store, name: str) -> int:
+    """Return the last version of ``name``, or 0."""
     return int((store.get("number", name) or {"last": 0})["last"])
 
 
-def take_number(store: Store, name: str, wanted: str) -> None:
-    """Give out no number up to ``wanted``, if that is one: a client of the second SDK chose it itself."""
-    if wanted.isdigit() and int(wanted) > number_taken(store, name):
+def reserve_version(store: Store, name: str, wanted: str) -> None:
+    """Continue after the version ``wanted`` that a client of SDK v2 chose, if it is a number."""
+    if wanted.isdigit() and int(wanted) > last_version(store, name):
         store.put("number", name, {"last": int(wanted)})
 
 
-def create_asset(store: Store, given: Document) -> Document:
-    """Name a set of artifacts, so that a model can point to it."""
+def create_asset(store: Store, fields: Document) -> Document:
+    """Register a set of artifacts, for a model to refer to."""
     asset_id = uuid.uuid4().hex
-    return store.put("asset", asset_id, given | {"id": asset_id, "createdTime": now()})
+    return store.put("asset", asset_id, fields | {"id": asset_id, "createdTime": now()})
 
 
 def versions(store: Store, name: str | None = None) -> list[Document]:
-    """The models there are, newest first."""
+    """Return the models, newest first."""
     prefix = f"{name}:" if name else ""
     return store.all("model", prefix)[::-1]
 
 
-def files(here: EmulatorState, model: Document) -> dict[str, str]:
-    """Path below the model's folder -> artifact: a registered file or folder keeps its own name, as in Azure."""
-    asset = here.store.get("asset", model["url"].removeprefix("aml://asset/")) or {"artifacts": []}
-    found = {}
-    for prefix in [one["prefix"].strip("/") for one in asset["artifacts"]]:
+def files(emulator: EmulatorState, model: Document) -> dict[str, str]:
+    """Return path -> artifact of a model; a registered file or folder keeps its own name, as in Azure."""
+    asset = emulator.store.get("asset", model["url"].removeprefix("aml://asset/")) or {"artifacts": []}
+    paths = {}
+    for prefix in [entry["prefix"].strip("/") for entry in asset["artifacts"]]:
         parent = str(PurePosixPath(prefix).parent)
-        for artifact in under(here, prefix):
-            found[artifact["artifactId"].removeprefix(f"{parent}/")] = artifact["artifactId"]
-    return found
+        for artifact in list_artifacts(emulator, prefix):
+            paths[artifact["artifactId"].removeprefix(f"{parent}/")] = artifact["artifactId"]
+    return paths
 
 
-def is_used_by(store: Store, model_id: str) -> list[str]:
-    """The services that serve this model."""
-    return [one["name"] for one in store.all("service") if model_id in one["environmentImageRequest"]["modelIds"]]
+def services_using(store: Store, model_id: str) -> list[str]:
+    """Return the services that serve this model."""
+    return [
+        service["name"]
+        for service in store.all("service")
+        if model_id in service["environmentImageRequest"]["modelIds"]
+    ]
 
 
 async def _create_asset(request: Request) -> Response:
-    return answer(create_asset(store(request), await request.json()))
+    return json_response(create_asset(get_store(request), await request.json()))
 
 
 async def _get_asset(request: Request) -> Response:
-    asset = store(request).get("asset", request.path_params["asset"])
-    return answer(asset) if asset else management_error(404, "NotFound", "Asset not found")
+    asset = get_store(request).get("asset", request.path_params["asset"])
+    return json_response(asset) if asset else management_error(404, "NotFound", "Asset not found")
 
 
 async def _list_assets(request: Request) -> Response:
     run = request.query_params.get("runId")
-    found = [one for one in store(request).all("asset") if run is None or one.get("runid") == run]
-    return answer({"value": found})
+    assets = [asset for asset in get_store(request).all("asset") if run is None or asset.get("runid") == run]
+    return json_response({"value": assets})
 
 
 async def _register(request: Request) -> Response:
-    return answer(register(store(request), await request.json()))
+    return json_response(register(get_store(request), await request.json()))
 
 
 async def _list(request: Request) -> Response:
     query = request.query_params
-    found = [model for model in versions(store(request), query.get("name")) if _matches(model, query)]
+    matching = [model for model in versions(get_store(request), query.get("name")) if _matches(model, query)]
     if query.get("latestVersionOnly", "").lower() == "true":
-        found = list({model["name"]: model for model in found[::-1]}.values())[::-1]
+        matching = list({model["name"]: model for model in matching[::-1]}.values())[::-1]
     skip, count = int(query.get("$skipToken") or 0), int(query.get("count") or 100)
-    page: Document = {"value": found[skip : skip + count]}
-    # count=1 asks for the newest one, and a client that then followed the link would read them all
-    if len(found) > skip + count and count > 1:
+    page: Document = {"value": matching[skip : skip + count]}
+    # with count=1, for the newest one, a client that followed the link would read them all
+    if len(matching) > skip + count and count > 1:
         page["nextLink"] = str(
-            request.url.include_query_params(**{"$skipToken": skip + count}).replace(path=_whole(request))
+            request.url.include_query_params(**{"$skipToken": skip + count}).replace(path=_full_path(request))
         )
-    return answer(page)
+    return json_response(page)
 
 
-def _whole(request: Request) -> str:
+def _full_path(request: Request) -> str:
     return request.url.path.replace("/v1.0/", f"/v1.0{addresses.WORKSPACE_PATH}/")
 
 
@@ -142,42 +146,42 @@ def _matches(model: Document, query: Any) -> bool:
     wanted = {"framework": query.get("framework"), "runId": query.get("runId")}
     if any(value and model[key] != value for key, value in wanted.items()):
         return False
-    return _has(model["kvTags"], query.get("tags")) and _has(model["properties"], query.get("properties"))
+    return _has_pairs(model["kvTags"], query.get("tags")) and _has_pairs(model["properties"], query.get("properties"))
 
 
-def _has(pairs: Document, wanted: str | None) -> bool:
-    """``wanted`` is ``key`` or ``key=value``, with commas between."""
-    for one in filter(None, (wanted or "").split(",")):
-        key, equals, value = one.partition("=")
+def _has_pairs(pairs: Document, wanted: str | None) -> bool:
+    """Return whether the pairs match ``wanted``: a list of ``key`` or ``key=value``, separated by commas."""
+    for condition in filter(None, (wanted or "").split(",")):
+        key, equals, value = condition.partition("=")
         if key not in pairs or (equals and str(pairs[key]) != value):
             return False
     return True
 
 
 async def _get(request: Request) -> Response:
-    model = store(request).get("model", request.path_params["model"])
-    return answer(model) if model else _missing(request)
+    model = get_store(request).get("model", request.path_params["model"])
+    return json_response(model) if model else _not_found(request)
 
 
 async def _patch(request: Request) -> Response:
-    model = store(request).get("model", request.path_params["model"])
+    model = get_store(request).get("model", request.path_params["model"])
     if model is None:
-        return _missing(request)
+        return _not_found(request)
     patch(model, await request.json())
     model["modifiedTime"] = now()
-    return answer(store(request).put("model", model["id"], model))
+    return json_response(get_store(request).put("model", model["id"], model))
 
 
 async def _delete(request: Request) -> Response:
     model_id = request.path_params["model"]
-    if used := is_used_by(store(request), model_id):
+    if used := services_using(get_store(request), model_id):
         return management_error(
             412, "PreconditionFailed", f"Model {model_id} is used by the services {', '.join(used)}"
         )
-    return Response(status_code=200 if store(request).delete("model", model_id) else 204)
+    return Response(status_code=200 if get_store(request).delete("model", model_id) else 204)
 
 
-def _missing(request: Request) -> Response:
+def _not_found(request: Request) -> Response:
     return management_error(404, "NotFound", f"Model with id {request.path_params['model']} was not found")
 
 

@@ -12,14 +12,22 @@ from starlette.routing import Route
 
 from azure_emulator.common.addresses import LOCATION
 from azure_emulator.common.errors import service_exists
-from azure_emulator.common.responses import EmulatorState, answer, management_error, refusal, store, world
+from azure_emulator.common.responses import (
+    EmulatorState,
+    failure_response,
+    get_emulator,
+    get_store,
+    json_response,
+    management_error,
+)
 from azure_emulator.common.store import Document, now
 from azure_emulator.containers import process
 from azure_emulator.containers.instance import Instance
 from azure_emulator.registry.models import CREATED_BY, patch
 from azure_emulator.serving import operations
-from azure_emulator.serving.aci_deployment import begin, free_port, give_up, instance_folder
-from azure_emulator.serving.limits import problem_with_name, problem_with_size, resources
+from azure_emulator.serving.aci_deployment import begin, cancel, instance_folder
+from azure_emulator.serving.launch import free_port
+from azure_emulator.serving.limits import resources, validate_name, validate_size
 
 _OPTIONAL = (
     "description",
@@ -34,148 +42,152 @@ _RESTARTS = {"environmentImageRequest", "authEnabled", "containerResourceRequire
 
 
 async def _create(request: Request) -> Response:
-    here, given = world(request), await request.json()
-    name = given["name"]
-    before = here.store.get("service", name)
-    if before and not given.get("overwrite"):
-        return refusal(service_exists(name))
-    if problem := problem_with_name(name) or problem_with_size(given):
+    emulator, body = get_emulator(request), await request.json()
+    name = body["name"]
+    previous = emulator.store.get("service", name)
+    if previous and not body.get("overwrite"):
+        return failure_response(service_exists(name))
+    if problem := validate_name(name) or validate_size(body):
         return management_error(400, "BadRequest", problem)
-    service = dict.fromkeys(_OPTIONAL) | {key: given.get(key) for key in _OPTIONAL}
-    port = before["port"] if before else free_port()
+    service = dict.fromkeys(_OPTIONAL) | {key: body.get(key) for key in _OPTIONAL}
+    port = previous["port"] if previous else free_port()
     service |= {
         "id": name,
         "name": name,
         "computeType": "ACI",
-        "createdTime": before["createdTime"] if before else now(),
+        "createdTime": previous["createdTime"] if previous else now(),
         "updatedTime": now(),
         "createdBy": CREATED_BY,
-        "kvTags": given.get("kvTags") or {},
-        "properties": given.get("properties") or {},
-        "location": given.get("location") or LOCATION,
-        "authEnabled": bool(given.get("authEnabled")),
-        "sslEnabled": bool(given.get("sslEnabled")),
-        "appInsightsEnabled": bool(given.get("appInsightsEnabled")),
-        "containerResourceRequirements": resources(given),
-        "environmentImageRequest": {"modelIds": [], "assets": []} | (given.get("environmentImageRequest") or {}),
+        "kvTags": body.get("kvTags") or {},
+        "properties": body.get("properties") or {},
+        "location": body.get("location") or LOCATION,
+        "authEnabled": bool(body.get("authEnabled")),
+        "sslEnabled": bool(body.get("sslEnabled")),
+        "appInsightsEnabled": bool(body.get("appInsightsEnabled")),
+        "containerResourceRequirements": resources(body),
+        "environmentImageRequest": {"modelIds": [], "assets": []} | (body.get("environmentImageRequest") or {}),
         "publicIp": "127.0.0.1",
         "port": port,
         "scoringUri": f"http://127.0.0.1:{port}/score",
         "swaggerUri": f"http://127.0.0.1:{port}/swagger.json",
-        "keys": _keys(given.get("keys") or {}),
+        "keys": _keys(body.get("keys") or {}),
     }
-    if before:
-        await give_up(here, before)
-    return operations.accepted(begin(here, service), _shown(here, service))
+    if previous:
+        await cancel(emulator, previous)
+    return operations.accepted(begin(emulator, service), _render(emulator, service))
 
 
-def _keys(given: Document) -> Document:
-    return {name: given.get(name) or token_urlsafe(24) for name in ("primaryKey", "secondaryKey")}
+def _keys(chosen: Document) -> Document:
+    return {name: chosen.get(name) or token_urlsafe(24) for name in ("primaryKey", "secondaryKey")}
 
 
-def _shown(here: EmulatorState, service: Document) -> Document:
-    """A service as Azure shows it: without keys, with its models in full."""
-    models = [here.store.get("model", one) for one in service["environmentImageRequest"]["modelIds"]]
-    shown = {key: value for key, value in service.items() if key not in {"keys", "port", "sslKey"}}
-    return shown | {"state": _state(here, service), "sslKey": "", "models": [model for model in models if model]}
+def _render(emulator: EmulatorState, service: Document) -> Document:
+    """Return the service without its keys, and with its models in full."""
+    models = [emulator.store.get("model", model_id) for model_id in service["environmentImageRequest"]["modelIds"]]
+    public = {key: value for key, value in service.items() if key not in {"keys", "port", "sslKey"}}
+    return public | {
+        "state": _current_state(emulator, service),
+        "sslKey": "",
+        "models": [model for model in models if model],
+    }
 
 
-def _state(here: EmulatorState, service: Document) -> str:
-    """What was written down when it was deployed, unless the container fell over since then."""
-    instance = Instance(instance_folder(here, service["name"]))
+def _current_state(emulator: EmulatorState, service: Document) -> str:
+    """Return the recorded state, or Unhealthy if the container has failed since."""
+    instance = Instance(instance_folder(emulator, service["name"]))
     if service["state"] == "Healthy" and not (process.find(instance.folder) and instance.state.state == "Healthy"):
         return "Unhealthy"
     return str(service["state"])
 
 
 async def _get(request: Request) -> Response:
-    found = _find(request)
-    return answer(_shown(world(request), found)) if found else _missing(request)
+    service = _find(request)
+    return json_response(_render(get_emulator(request), service)) if service else _not_found(request)
 
 
 async def _list(request: Request) -> Response:
-    here, query = world(request), request.query_params
-    shown = [_shown(here, one) for one in here.store.all("service")]
+    emulator, query = get_emulator(request), request.query_params
+    services = [_render(emulator, service) for service in emulator.store.all("service")]
     if query.get("modelId"):
-        shown = [one for one in shown if query["modelId"] in {model["id"] for model in one["models"]}]
+        services = [service for service in services if query["modelId"] in {model["id"] for model in service["models"]}]
     if query.get("computeType", "ACI").upper() != "ACI":
-        shown = []
-    return answer({"value": shown})
+        services = []
+    return json_response({"value": services})
 
 
 async def _update(request: Request) -> Response:
-    service, here = _find(request), world(request)
+    service, emulator = _find(request), get_emulator(request)
     if service is None:
-        return _missing(request)
+        return _not_found(request)
     steps = await request.json()
     patch(service, steps)
     if _RESTARTS & {step["path"].split("/")[1] for step in steps}:
-        await give_up(here, service)
-        return operations.accepted(begin(here, service), _shown(here, service))
-    operation = operations.begin(here.store, service["name"], "DeployService")
-    operations.finish(here.store, operation)
+        await cancel(emulator, service)
+        return operations.accepted(begin(emulator, service), _render(emulator, service))
+    operation = operations.begin(emulator.store, service["name"], "DeployService")
+    operations.finish(emulator.store, operation)
     service |= {"operationId": operation["id"], "updatedTime": now()}
-    return answer(_shown(here, here.store.put("service", service["name"], service)))
+    return json_response(_render(emulator, emulator.store.put("service", service["name"], service)))
 
 
 async def _delete(request: Request) -> Response:
-    service, here = _find(request), world(request)
+    service, emulator = _find(request), get_emulator(request)
     if service is None:
         return Response(status_code=204)
     name = service["name"]
-    await give_up(here, service)
-    folder = instance_folder(here, name)
+    await cancel(emulator, service)
+    folder = instance_folder(emulator, name)
     await asyncio.to_thread(process.stop, folder)
     shutil.rmtree(folder, ignore_errors=True)
-    here.store.delete("service", name)
-    return answer({})
+    emulator.store.delete("service", name)
+    return json_response({})
 
 
 async def _list_keys(request: Request) -> Response:
     service = _find(request)
-    return answer(service["keys"]) if service else _missing(request)
+    return json_response(service["keys"]) if service else _not_found(request)
 
 
 async def _regenerate(request: Request) -> Response:
-    service, here = _find(request), world(request)
+    service, emulator = _find(request), get_emulator(request)
     if service is None:
-        return _missing(request)
-    given = await request.json()
-    service["keys"][f"{given['keyType'].lower()}Key"] = given.get("keyValue") or token_urlsafe(24)
-    here.store.put("service", service["name"], service)
-    folder = instance_folder(here, service["name"])
+        return _not_found(request)
+    body = await request.json()
+    service["keys"][f"{body['keyType'].lower()}Key"] = body.get("keyValue") or token_urlsafe(24)
+    emulator.store.put("service", service["name"], service)
+    folder = instance_folder(emulator, service["name"])
     if folder.exists():
         Instance(folder).write("keys.json", service["keys"])
-    operation = operations.begin(here.store, service["name"], "UpdateKeys")
-    operations.finish(here.store, operation)
+    operation = operations.begin(emulator.store, service["name"], "UpdateKeys")
+    operations.finish(emulator.store, operation)
     return operations.accepted(operation)
 
 
 async def _logs(request: Request) -> Response:
     service = _find(request)
     if service is None:
-        return _missing(request)
-    log = Instance(instance_folder(world(request), service["name"])).read_log()
+        return _not_found(request)
+    log = Instance(instance_folder(get_emulator(request), service["name"])).read_log()
     lines = log.splitlines(keepends=True)
-    return answer({"content": "".join(lines[-int(request.query_params.get("tail") or 5000) :])})
+    return json_response({"content": "".join(lines[-int(request.query_params.get("tail") or 5000) :])})
 
 
 async def _validate(request: Request) -> Response:
-    """An error here is told with status 200: the SDK overlooks every other status."""
-    given = await request.json()
-    name = given.get("serviceName") or request.path_params.get("service")
-    wanted = given.get("createRequest") or given
-    problem = (name and problem_with_name(name)) or problem_with_size(wanted)
-    if not problem and "service" in request.path_params and store(request).get("service", str(name)):
+    """Validate a request; errors have status 200, as the SDK ignores every other one."""
+    body = await request.json()
+    name = body.get("serviceName") or request.path_params.get("service")
+    requested = body.get("createRequest") or body
+    problem = (name and validate_name(name)) or validate_size(requested)
+    if not problem and "service" in request.path_params and get_store(request).get("service", str(name)):
         problem = f"Service {name} with the same name already exists, please use a different service name or delete the existing service."
-    return answer({"error": {"code": "ValidationError", "message": problem}} if problem else {})
+    return json_response({"error": {"code": "ValidationError", "message": problem}} if problem else {})
 
 
 def _find(request: Request) -> Document | None:
-    return store(request).get("service", request.path_params["service"])
+    return get_store(request).get("service", request.path_params["service"])
 
 
-def _missing(request: Request) -> Response:
+def _not_found(request: Request) -> Response:
     return management_error(404, "ServiceNotFound", f"Service {request.path_params['service']} was not found")
 
 

@@ -1,4 +1,4 @@
-"""What Azure checks before it creates a service: the name, and the size with the side-cars it adds."""
+"""Limits of a service: its name, and its size with the side-cars that Azure adds."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from azure_emulator.common.store import Document
 
 _NAME = re.compile(r"[a-z]([-a-z0-9]{1,30})[a-z0-9]")
 _SIDE_CARS = (0.1, 0.5)  # CPU and GB
-_MOST = (4.0, 16.0)
-LEAST = {"cpu": 0.1, "memoryInGB": 0.5}  # what is given to who asks for nothing
+_MAXIMUM = (4.0, 16.0)
+_DEFAULT = {"cpu": 0.1, "memoryInGB": 0.5}
 
 
-def problem_with_name(name: str) -> str | None:
-    """Why a service cannot have this name."""
+def validate_name(name: str) -> str | None:
+    """Return the problem with the name of a service, or None."""
     if _NAME.fullmatch(name):
         return None
     return (
@@ -22,14 +22,14 @@ def problem_with_name(name: str) -> str | None:
     )
 
 
-def problem_with_size(given: Document) -> str | None:
-    """Why the container asked for cannot be had."""
-    asked = resources(given)
-    cpu, memory = asked["cpu"] + _SIDE_CARS[0], asked["memoryInGB"] + _SIDE_CARS[1]
-    return size_text(cpu, memory) if cpu > _MOST[0] or memory > _MOST[1] else None
+def validate_size(body: Document) -> str | None:
+    """Return the problem with the requested size of a container, or None."""
+    requested = resources(body)
+    cpu, memory = requested["cpu"] + _SIDE_CARS[0], requested["memoryInGB"] + _SIDE_CARS[1]
+    return size_text(cpu, memory) if cpu > _MAXIMUM[0] or memory > _MAXIMUM[1] else None
 
 
-def resources(given: Document) -> Document:
-    """CPU and memory, as asked for or as given by default."""
-    asked = given.get("containerResourceRequirements") or {}
-    return {name: asked.get(name) or least for name, least in LEAST.items()}
+def resources(body: Document) -> Document:
+    """Return the requested CPU and memory, or their defaults."""
+    requested = body.get("containerResourceRequirements") or {}
+    return {name: requested.get(name) or default for name, default in _DEFAULT.items()}

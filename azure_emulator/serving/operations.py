@@ -1,4 +1,4 @@
-"""Long-running operations: their state while the SDK polls, and the log they stream."""
+"""Long-running operations of model management: their state, and the build log that they stream."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from azure_emulator.common import addresses
-from azure_emulator.common.responses import EmulatorState, answer, management_error, world
+from azure_emulator.common.responses import EmulatorState, get_emulator, json_response, management_error
 from azure_emulator.common.store import Document, Store, now
 from azure_emulator.storage.blobs import blob_file
 
@@ -20,7 +20,7 @@ _LINE = re.compile(r"(\d{14}) (.*)")
 
 
 def begin(store: Store, service: str, step: str, state: str = "Running") -> Document:
-    """A new operation on ``service``; ``step`` is what Azure calls the sub-operation."""
+    """Start an operation on ``service``; ``step`` is Azure's sub-operation."""
     operation_id = str(uuid.uuid4())
     operation = {
         "id": operation_id,
@@ -36,13 +36,13 @@ def begin(store: Store, service: str, step: str, state: str = "Running") -> Docu
 
 
 def step(store: Store, operation: Document, name: str) -> None:
-    """Go on to the next sub-operation."""
+    """Move on to the sub-operation ``name``."""
     operation["operationDetails"]["subOperationType"] = name
     store.put("operation", operation["id"], operation)
 
 
 def finish(store: Store, operation: Document, error: Document | None = None) -> None:
-    """Succeeded, or Failed with ``error``."""
+    """End an operation: Succeeded, or Failed with ``error``."""
     state = "Failed" if error else "Succeeded"
     operation |= {"state": state, "error": error, "endTime": now()}
     operation["operationDetails"]["subOperationState"] = state
@@ -50,44 +50,44 @@ def finish(store: Store, operation: Document, error: Document | None = None) -> 
 
 
 def accepted(operation: Document, body: Document | None = None) -> Response:
-    """202 and where to ask; the SDK takes the last part of the address only."""
+    """Return 202 and the address of the operation, of which the SDK uses the last part only."""
     location = f"/modelmanagement/v1.0{addresses.WORKSPACE_PATH}/operations/{operation['id']}"
-    return answer(body or {}, 202, {"Operation-Location": f"https://{addresses.SERVICES_HOST}{location}"})
+    return json_response(body or {}, 202, {"Operation-Location": f"https://{addresses.SERVICES_HOST}{location}"})
 
 
 class BuildLog:
-    """The log of an image build: a blob that grows, a line with its time each."""
+    """The log of an image build: a growing blob of timestamped lines."""
 
     def __init__(self, folder: Path, operation_id: str) -> None:
         self.path = f"ImageLogs/{operation_id}/build.log"
         self._file = blob_file(folder, self.path)
 
-    def tell(self, line: str) -> None:
-        """One more line."""
+    def write_line(self, line: str) -> None:
+        """Append a line."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("a", encoding="utf-8") as file:
             file.write(f"{datetime.now(timezone.utc):%Y%m%d%H%M%S} {line}\n")
 
     def stream(self, offset: int) -> str:
-        """As the SDK reads it, from ``offset`` on: ``yyyymmddHHMMSS|text#``, so neither sign may stand in the text."""
+        """Return the log from ``offset`` on in the SDK's format ``yyyymmddHHMMSS|text#``; the text must contain neither sign."""
         if not self._file.exists():
             return ""
         lines = filter(None, map(_LINE.fullmatch, self._file.read_text(encoding="utf-8").splitlines()))
-        return "".join(f"{line[1]}|{line[2].translate(_PLAIN)}#" for line in lines)[offset:]
+        return "".join(f"{line[1]}|{line[2].translate(_NO_SEPARATORS)}#" for line in lines)[offset:]
 
 
-_PLAIN = str.maketrans("|#", "/ ")
+_NO_SEPARATORS = str.maketrans("|#", "/ ")
 
 
 async def _get(request: Request) -> Response:
-    here: EmulatorState = world(request)
-    operation = here.store.get("operation", request.path_params["operation"])
+    emulator: EmulatorState = get_emulator(request)
+    operation = emulator.store.get("operation", request.path_params["operation"])
     if operation is None:
         return management_error(404, "NotFound", f"Operation {request.path_params['operation']} was not found")
-    log = BuildLog(here.folder, operation["id"])
-    operation["operationLog"] = here.tokens.blob_address(log.path)
+    log = BuildLog(emulator.folder, operation["id"])
+    operation["operationLog"] = emulator.tokens.blob_address(log.path)
     operation["streamingOperationLog"] = log.stream(int(request.query_params.get("offset") or 0))
-    return answer(operation)
+    return json_response(operation)
 
 
 routes = [Route("/modelmanagement/v1.0/operations/{operation}", _get)]

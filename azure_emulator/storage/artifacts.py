@@ -1,6 +1,6 @@
-"""The artifact service: which files belong to a run or an upload, and the signed addresses of their blobs.
+"""The artifact service: the files of a run or an upload, and the signed addresses of their blobs.
 
-A file is ``origin/container/path``: ``ExperimentRun/dcid.<run>/model/model.pkl`` or ``LocalUpload/<id>/score.py``.
+A file's id is ``origin/container/path``: ``ExperimentRun/dcid.<run>/model/model.pkl`` or ``LocalUpload/<id>/score.py``.
 """
 
 from __future__ import annotations
@@ -9,29 +9,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from azure_emulator.common.responses import EmulatorState, answer, service_error, world
+from azure_emulator.common.responses import EmulatorState, get_emulator, json_response, service_error
 from azure_emulator.common.store import Document, now
 from azure_emulator.storage.blobs import blob_file
 
 
-def under(here: EmulatorState, prefix: str) -> list[Document]:
-    """Every file at or below ``prefix``: a whole path, or a folder."""
+def list_artifacts(emulator: EmulatorState, prefix: str) -> list[Document]:
+    """Return the artifacts at or below ``prefix``: the path of a file or a folder."""
     prefix = prefix.strip("/")
-    exact = here.store.get("artifact", prefix)
-    return [exact] if exact else here.store.all("artifact", f"{prefix}/")
+    exact = emulator.store.get("artifact", prefix)
+    return [exact] if exact else emulator.store.all("artifact", f"{prefix}/")
 
 
 async def _create(request: Request) -> Response:
-    here, home = world(request), _home(request)
+    emulator, home = get_emulator(request), _home(request)
     created, addresses, errors = {}, {}, {}
     for path in [entry["path"] for entry in (await request.json())["paths"]]:
         key = f"{home}/{path}"
-        if here.store.get("artifact", key) and blob_file(here.folder, key).exists():
+        if emulator.store.get("artifact", key) and blob_file(emulator.folder, key).exists():
             message = f"Resource Conflict: ArtifactId {key} already exists."
             errors[path] = {"error": {"code": "UserError", "message": message}}
             continue
         origin, container = home.split("/")
-        created[path] = here.store.put(
+        created[path] = emulator.store.put(
             "artifact",
             key,
             {
@@ -44,48 +44,50 @@ async def _create(request: Request) -> Response:
                 "dataPath": None,
             },
         )
-        addresses[path] = _content(here, created[path])
-    return answer({"artifacts": created, "artifactContentInformation": addresses, "errors": errors})
+        addresses[path] = _content(emulator, created[path])
+    return json_response({"artifacts": created, "artifactContentInformation": addresses, "errors": errors})
 
 
 async def _list(request: Request) -> Response:
     path = _path(request)
-    found = under(world(request), f"{_home(request)}/{path}")
-    return answer({"value": found, "continuationToken": None, "nextLink": None})
+    artifacts = list_artifacts(get_emulator(request), f"{_home(request)}/{path}")
+    return json_response({"value": artifacts, "continuationToken": None, "nextLink": None})
 
 
 async def _addresses(request: Request) -> Response:
-    here = world(request)
-    found = under(here, f"{_home(request)}/{_path(request)}")
-    return answer({"value": [_content(here, one) for one in found], "continuationToken": None, "nextLink": None})
+    emulator = get_emulator(request)
+    artifacts = list_artifacts(emulator, f"{_home(request)}/{_path(request)}")
+    return json_response(
+        {"value": [_content(emulator, artifact) for artifact in artifacts], "continuationToken": None, "nextLink": None}
+    )
 
 
 async def _address(request: Request) -> Response:
-    here, key = world(request), f"{_home(request)}/{_path(request)}"
-    found = here.store.get("artifact", key)
-    if found is None:
+    emulator, key = get_emulator(request), f"{_home(request)}/{_path(request)}"
+    artifact = emulator.store.get("artifact", key)
+    if artifact is None:
         return service_error(404, "UserError", f"Could not find artifact with ArtifactId: {key}")
-    return answer(_content(here, found))
+    return json_response(_content(emulator, artifact))
 
 
 async def _metadata(request: Request) -> Response:
     key = f"{_home(request)}/{_path(request)}"
-    found = world(request).store.get("artifact", key)
-    return answer(found) if found else service_error(404, "UserError", f"Could not find artifact {key}")
+    artifact = get_emulator(request).store.get("artifact", key)
+    return json_response(artifact) if artifact else service_error(404, "UserError", f"Could not find artifact {key}")
 
 
-def _content(here: EmulatorState, artifact: Document) -> Document:
+def _content(emulator: EmulatorState, artifact: Document) -> Document:
     names = {name: artifact[name] for name in ("origin", "container", "path")}
-    return names | {"contentUri": here.tokens.blob_address(artifact["artifactId"])}
+    return names | {"contentUri": emulator.tokens.blob_address(artifact["artifactId"])}
 
 
 def _home(request: Request) -> str:
-    given = request.path_params
-    return f"ExperimentRun/dcid.{given['run']}" if "run" in given else f"{given['origin']}/{given['container']}"
+    params = request.path_params
+    return f"ExperimentRun/dcid.{params['run']}" if "run" in params else f"{params['origin']}/{params['container']}"
 
 
 def _path(request: Request) -> str:
-    # one client writes the path into the address, the other into the query
+    # SDK and MLflow differ: path in the address, or in the query
     return str(request.path_params.get("path") or request.query_params.get("path", "")).strip("/")
 
 

@@ -1,4 +1,4 @@
-"""Blob storage: block blobs put, looked at and read by signed address; files in the folder ``blobs``."""
+"""Blob storage: block blobs, written and read by signed address; kept as files in the folder ``blobs``."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from azure_emulator.common.responses import world
+from azure_emulator.common.responses import get_emulator
 
 
 def blob_file(folder: Path, path: str) -> Path:
-    """Where the blob ``origin/container/path`` is kept."""
+    """Return the file of the blob ``origin/container/path``."""
     home = folder / "blobs"
     file = Path(os.path.normpath(home / path))
     if not file.is_relative_to(home) or file == home:
@@ -30,33 +30,32 @@ def blob_file(folder: Path, path: str) -> Path:
 
 async def _blob(request: Request) -> Response:
     path = request.path_params["path"]
-    here = world(request)
-    given = request.query_params.get("sig", "")
-    opening = (here.tokens.blob_signature(path), here.tokens.container_signature("azureml"))
-    if not any(hmac.compare_digest(given.encode(), one.encode()) for one in opening):
-        return refused(403, "AuthenticationFailed")
+    emulator = get_emulator(request)
+    signature = request.query_params.get("sig", "")
+    valid = (emulator.tokens.blob_signature(path), emulator.tokens.container_signature("azureml"))
+    if not any(hmac.compare_digest(signature.encode(), other.encode()) for other in valid):
+        return error_response(403, "AuthenticationFailed")
     try:
-        file = blob_file(here.folder, path)
+        file = blob_file(emulator.folder, path)
     except ValueError:
-        return refused(400, "InvalidUri")
+        return error_response(400, "InvalidUri")
     if request.method == "PUT":
-        return await put(request, file)
-    if not _is_there(file):
-        return refused(404, "BlobNotFound")
+        return await put_blob(request, file)
+    if not _exists(file):
+        return error_response(404, "BlobNotFound")
     headers = {"x-ms-blob-type": "BlockBlob", "x-ms-server-encrypted": "true", "x-ms-version": "2019-02-02"}
-    return FileResponse(ranged(request, file), headers=headers, media_type="application/octet-stream")
+    return FileResponse(with_range_header(request, file), headers=headers, media_type="application/octet-stream")
 
 
-def ranged(request: Request, file: Path) -> Path:
-    """The file, after the range asked for is where the file's response looks for it."""
-    # the blob client names its range in a header of Azure's own
-    if asked := request.headers.get("x-ms-range"):
-        request.scope["headers"] = [*request.scope["headers"], (b"range", asked.encode())]
+def with_range_header(request: Request, file: Path) -> Path:
+    """Return the file, after copying Azure's range header to the standard one, which FileResponse reads."""
+    if requested_range := request.headers.get("x-ms-range"):
+        request.scope["headers"] = [*request.scope["headers"], (b"range", requested_range.encode())]
     return file
 
 
-async def put(request: Request, file: Path) -> Response:
-    """Take a blob, whole or in blocks."""
+async def put_blob(request: Request, file: Path) -> Response:
+    """Store a blob, whole or in blocks."""
     digest: str | None = None
     blocks = file.parent / f".{file.name}.blocks"
     match request.query_params.get("comp"):
@@ -65,24 +64,24 @@ async def put(request: Request, file: Path) -> Response:
         case "blocklist":  # ... and then the list of them
             _join(blocks, await request.body(), file)
         case _:
-            if request.headers.get("if-none-match") == "*" and _is_there(file):
-                return refused(409, "BlobAlreadyExists")
+            if request.headers.get("if-none-match") == "*" and _exists(file):
+                return error_response(409, "BlobAlreadyExists")
             digest = await _receive(request, file)
     sent = request.headers.get("content-md5")
     if digest and sent and sent != digest:
-        return refused(400, "Md5Mismatch")
+        return error_response(400, "Md5Mismatch")
     headers = {"ETag": f'"0x{uuid.uuid4().hex[:15].upper()}"', "Last-Modified": formatdate(usegmt=True)}
     return Response(status_code=201, headers=headers | ({"Content-MD5": digest} if digest else {}))
 
 
-def _is_there(file: Path) -> bool:
+def _exists(file: Path) -> bool:
     return file.is_file()
 
 
 def _join(blocks: Path, listed: bytes, file: Path) -> None:
     partial = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     with partial.open("wb") as whole:
-        for element in ET.fromstring(listed):  # noqa: S314  # from a caller on this machine who holds a signed address
+        for element in ET.fromstring(listed):  # noqa: S314  # from a local caller with a signed address
             with (blocks / _block_name(element.text or "")).open("rb") as block:
                 shutil.copyfileobj(block, whole)
     partial.replace(file)
@@ -110,8 +109,8 @@ def _block_name(block_id: str) -> str:
     return hashlib.sha256(block_id.encode()).hexdigest()
 
 
-def refused(status: int, code: str) -> Response:
-    """How blob storage refuses."""
+def error_response(status: int, code: str) -> Response:
+    """Return an error as blob storage sends it."""
     body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{code}</Message></Error>'
     return Response(body, status, {"x-ms-error-code": code}, media_type="application/xml")
 

@@ -1,4 +1,4 @@
-"""The metric service: values logged in batches, the names there are, and every value of one."""
+"""The metric service: log values in batches, list metrics, read all values of one."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from azure_emulator.common.responses import answer, service_error, store
+from azure_emulator.common.responses import get_store, json_response, service_error
 from azure_emulator.tracking import runs
 
 
 async def _log(request: Request) -> Response:
     for metric in (await request.json())["values"]:
-        runs.log_metrics(store(request), request.path_params["run"], metric)
-    return answer({"errors": []})
+        runs.log_metrics(get_store(request), request.path_params["run"], metric)
+    return json_response({"errors": []})
 
 
 async def _list(request: Request) -> Response:
-    found = runs.metrics(store(request), request.path_params["run"])
-    value = [{"metricKey": {"namespace": "", "name": one["name"]}, "columns": one["columns"]} for one in found]
-    return answer({"value": value, "continuationToken": None, "nextLink": None})
+    metrics = runs.metrics(get_store(request), request.path_params["run"])
+    value = [
+        {"metricKey": {"namespace": "", "name": metric["name"]}, "columns": metric["columns"]} for metric in metrics
+    ]
+    return json_response({"value": value, "continuationToken": None, "nextLink": None})
 
 
 async def _full(request: Request) -> Response:
     name = (await request.json())["metricName"]
-    found = store(request).get("metric", f"{request.path_params['run']}\n{name}")
-    return answer(found) if found else service_error(404, "UserError", f"Metric {name} was not found")
+    metric = get_store(request).get("metric", f"{request.path_params['run']}\n{name}")
+    return json_response(metric) if metric else service_error(404, "UserError", f"Metric {name} was not found")
 
 
 _BASE = "/metric/v2.0/runs/{run}"

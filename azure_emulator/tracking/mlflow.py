@@ -1,4 +1,4 @@
-"""MLflow tracking as Azure serves it: experiments, runs, params, tags and metrics. There are no logged models: 404."""
+"""MLflow's tracking API as Azure serves it: experiments, runs, params, tags and metrics; logged models are 404."""
 
 from __future__ import annotations
 
@@ -9,170 +9,177 @@ from typing import Any
 
 from azure_emulator.common.filters import compare, comparisons
 from azure_emulator.common.store import Document, Store
-from azure_emulator.tracking import mlflow_json as shapes
-from azure_emulator.tracking import runs
+from azure_emulator.tracking import mlflow_json, runs
 
 _ORDER = re.compile(r"(?:(?P<section>[a-z]+)\.)?(?P<key>.+?)(?:\s+(?P<direction>asc|desc))?", re.IGNORECASE)
 
 
-def _create_experiment(store: Store, given: Mapping[str, Any]) -> Document:
-    if runs.experiment(store, given["name"]):
-        raise shapes.MlflowError("RESOURCE_ALREADY_EXISTS", f"Experiment '{given['name']}' already exists.")
+def _create_experiment(store: Store, fields: Mapping[str, Any]) -> Document:
+    if runs.experiment(store, fields["name"]):
+        raise mlflow_json.MlflowError("RESOURCE_ALREADY_EXISTS", f"Experiment '{fields['name']}' already exists.")
     return {
-        "experiment_id": runs.create_experiment(store, given["name"], shapes.mapping(given.get("tags")))["experimentId"]
+        "experiment_id": runs.create_experiment(store, fields["name"], mlflow_json.to_mapping(fields.get("tags")))[
+            "experimentId"
+        ]
     }
 
 
-def _get_experiment(store: Store, given: Mapping[str, Any]) -> Document:
-    if "experiment_name" in given:
-        found = runs.experiment(store, given["experiment_name"])
+def _get_experiment(store: Store, fields: Mapping[str, Any]) -> Document:
+    if "experiment_name" in fields:
+        experiment = runs.experiment(store, fields["experiment_name"])
     else:
-        found = runs.experiment_by_id(store, given["experiment_id"])
-    if found is None:
-        raise shapes.MlflowError("RESOURCE_DOES_NOT_EXIST", f"Experiment {next(iter(given.values()))} does not exist.")
-    return {"experiment": shapes.shown_experiment(found)}
+        experiment = runs.experiment_by_id(store, fields["experiment_id"])
+    if experiment is None:
+        raise mlflow_json.MlflowError(
+            "RESOURCE_DOES_NOT_EXIST", f"Experiment {next(iter(fields.values()))} does not exist."
+        )
+    return {"experiment": mlflow_json.render_experiment(experiment)}
 
 
-def _search_experiments(store: Store, given: Mapping[str, Any]) -> Document:
-    shown = [shapes.shown_experiment(one) for one in store.all("experiment")]
-    for _, key, sign, value in comparisons(given.get("filter") or ""):
-        shown = [one for one in shown if compare(one.get(key), sign, value)]
-    return {"experiments": shown[::-1]}
+def _search_experiments(store: Store, fields: Mapping[str, Any]) -> Document:
+    matching = [mlflow_json.render_experiment(experiment) for experiment in store.all("experiment")]
+    for _, key, sign, value in comparisons(fields.get("filter") or ""):
+        matching = [experiment for experiment in matching if compare(experiment.get(key), sign, value)]
+    return {"experiments": matching[::-1]}
 
 
-def _set_experiment_tag(store: Store, given: Mapping[str, Any]) -> Document:
-    found = runs.experiment_by_id(store, given["experiment_id"])
-    if found is None:
-        raise shapes.MlflowError("RESOURCE_DOES_NOT_EXIST", f"Experiment {given['experiment_id']} does not exist.")
-    found["tags"][given["key"]] = given["value"]
-    store.put("experiment", found["name"], found)
+def _set_experiment_tag(store: Store, fields: Mapping[str, Any]) -> Document:
+    experiment = runs.experiment_by_id(store, fields["experiment_id"])
+    if experiment is None:
+        raise mlflow_json.MlflowError(
+            "RESOURCE_DOES_NOT_EXIST", f"Experiment {fields['experiment_id']} does not exist."
+        )
+    experiment["tags"][fields["key"]] = fields["value"]
+    store.put("experiment", experiment["name"], experiment)
     return {}
 
 
-def _find(store: Store, given: Mapping[str, Any]) -> Document:
-    run_id = given.get("run_id") or given.get("run_uuid") or ""
-    found = runs.run(store, run_id)
-    if found is None:
-        raise shapes.MlflowError("RESOURCE_DOES_NOT_EXIST", f"Run '{run_id}' not found")
-    return found
+def _find(store: Store, fields: Mapping[str, Any]) -> Document:
+    run_id = fields.get("run_id") or fields.get("run_uuid") or ""
+    run = runs.run(store, run_id)
+    if run is None:
+        raise mlflow_json.MlflowError("RESOURCE_DOES_NOT_EXIST", f"Run '{run_id}' not found")
+    return run
 
 
-def _create_run(store: Store, given: Mapping[str, Any]) -> Document:
-    parent = runs.experiment_by_id(store, given["experiment_id"])
+def _create_run(store: Store, fields: Mapping[str, Any]) -> Document:
+    parent = runs.experiment_by_id(store, fields["experiment_id"])
     if parent is None:
-        raise shapes.MlflowError("RESOURCE_DOES_NOT_EXIST", f"Experiment {given['experiment_id']} does not exist.")
-    tags = shapes.mapping(given.get("tags"))
+        raise mlflow_json.MlflowError(
+            "RESOURCE_DOES_NOT_EXIST", f"Experiment {fields['experiment_id']} does not exist."
+        )
+    tags = mlflow_json.to_mapping(fields.get("tags"))
     document = {
         "status": "Running",
-        "startTimeUtc": shapes.written(int(given.get("start_time") or 0)),
+        "startTimeUtc": mlflow_json.to_iso(int(fields.get("start_time") or 0)),
         "tags": tags,
-        "parentRunId": tags.get(shapes.PARENT),
-        "displayName": given.get("run_name") or tags.get("mlflow.runName"),
+        "parentRunId": tags.get(mlflow_json.PARENT),
+        "displayName": fields.get("run_name") or tags.get("mlflow.runName"),
     }
-    return {"run": shapes.shown_run(store, runs.create_run(store, parent, str(uuid.uuid4()), document))}
+    return {"run": mlflow_json.render_run(store, runs.create_run(store, parent, str(uuid.uuid4()), document))}
 
 
-def _get_run(store: Store, given: Mapping[str, Any]) -> Document:
-    return {"run": shapes.shown_run(store, _find(store, given))}
+def _get_run(store: Store, fields: Mapping[str, Any]) -> Document:
+    return {"run": mlflow_json.render_run(store, _find(store, fields))}
 
 
-def _update_run(store: Store, given: Mapping[str, Any]) -> Document:
-    found = _find(store, given)
-    if status := given.get("status"):
-        found["status"] = shapes.TO_HISTORY[status]
-    if given.get("end_time"):
-        found["endTimeUtc"] = shapes.written(int(given["end_time"]))
-    if given.get("run_name"):
-        found["displayName"] = given["run_name"]
-    return {"run_info": shapes.shown_run(store, runs.save_run(store, found))["info"]}
+def _update_run(store: Store, fields: Mapping[str, Any]) -> Document:
+    run = _find(store, fields)
+    if status := fields.get("status"):
+        run["status"] = mlflow_json.TO_HISTORY[status]
+    if fields.get("end_time"):
+        run["endTimeUtc"] = mlflow_json.to_iso(int(fields["end_time"]))
+    if fields.get("run_name"):
+        run["displayName"] = fields["run_name"]
+    return {"run_info": mlflow_json.render_run(store, runs.save_run(store, run))["info"]}
 
 
-def _log_batch(store: Store, given: Mapping[str, Any]) -> Document:
-    found = _find(store, given)
-    for param in given.get("params", []):
-        if found["params"].setdefault(param["key"], param["value"]) != param["value"]:
-            raise shapes.MlflowError(
+def _log_batch(store: Store, fields: Mapping[str, Any]) -> Document:
+    run = _find(store, fields)
+    for param in fields.get("params", []):
+        if run["params"].setdefault(param["key"], param["value"]) != param["value"]:
+            raise mlflow_json.MlflowError(
                 "INVALID_PARAMETER_VALUE", f"Param '{param['key']}' was logged already with another value."
             )
-    found["tags"] |= shapes.mapping(given.get("tags"))
-    runs.save_run(store, found)
+    run["tags"] |= mlflow_json.to_mapping(fields.get("tags"))
+    runs.save_run(store, run)
     points: dict[str, list[Document]] = {}
-    for metric in given.get("metrics", []):
-        at, step = shapes.written(int(metric.get("timestamp") or 0)), int(metric.get("step") or 0)
+    for metric in fields.get("metrics", []):
+        at, step = mlflow_json.to_iso(int(metric.get("timestamp") or 0)), int(metric.get("step") or 0)
         point = {"data": {metric["key"]: metric["value"]}, "step": step, "createdUtc": at}
         points.setdefault(metric["key"], []).append(point)
     for name, values in points.items():
-        runs.log_scalar(store, found["runId"], name, values)
+        runs.log_scalar(store, run["runId"], name, values)
     return {}
 
 
-def _log_batch_async(store: Store, given: Mapping[str, Any]) -> Document:
-    return {"batch_tracking_id": "", **_log_batch(store, given)}  # no id: there is nothing to wait for
+def _log_batch_async(store: Store, fields: Mapping[str, Any]) -> Document:
+    return {"batch_tracking_id": "", **_log_batch(store, fields)}  # no id: there is nothing to wait for
 
 
-def _log_metric(store: Store, given: Mapping[str, Any]) -> Document:
-    return _log_batch(store, {"run_id": given["run_id"], "metrics": [given]})
+def _log_metric(store: Store, fields: Mapping[str, Any]) -> Document:
+    return _log_batch(store, {"run_id": fields["run_id"], "metrics": [fields]})
 
 
-def _log_param(store: Store, given: Mapping[str, Any]) -> Document:
-    return _log_batch(store, {"run_id": given["run_id"], "params": [given]})
+def _log_param(store: Store, fields: Mapping[str, Any]) -> Document:
+    return _log_batch(store, {"run_id": fields["run_id"], "params": [fields]})
 
 
-def _set_tag(store: Store, given: Mapping[str, Any]) -> Document:
-    return _log_batch(store, {"run_id": given["run_id"], "tags": [given]})
+def _set_tag(store: Store, fields: Mapping[str, Any]) -> Document:
+    return _log_batch(store, {"run_id": fields["run_id"], "tags": [fields]})
 
 
-def _delete_tag(store: Store, given: Mapping[str, Any]) -> Document:
-    found = _find(store, given)
-    found["tags"].pop(given["key"], None)
-    runs.save_run(store, found)
+def _delete_tag(store: Store, fields: Mapping[str, Any]) -> Document:
+    run = _find(store, fields)
+    run["tags"].pop(fields["key"], None)
+    runs.save_run(store, run)
     return {}
 
 
-def _history(store: Store, given: Mapping[str, Any]) -> Document:
-    found = store.get("metric", f"{_find(store, given)['runId']}\n{given['metric_key']}")
-    return {"metrics": shapes.points(found) if found else []}
+def _history(store: Store, fields: Mapping[str, Any]) -> Document:
+    metric = store.get("metric", f"{_find(store, fields)['runId']}\n{fields['metric_key']}")
+    return {"metrics": mlflow_json.metric_points(metric) if metric else []}
 
 
-def _delete_run(store: Store, given: Mapping[str, Any]) -> Document:
-    runs.save_run(store, _find(store, given) | {"hidden": True})
+def _delete_run(store: Store, fields: Mapping[str, Any]) -> Document:
+    runs.save_run(store, _find(store, fields) | {"hidden": True})
     return {}
 
 
-def _restore_run(store: Store, given: Mapping[str, Any]) -> Document:
-    runs.save_run(store, _find(store, given) | {"hidden": False})
+def _restore_run(store: Store, fields: Mapping[str, Any]) -> Document:
+    runs.save_run(store, _find(store, fields) | {"hidden": False})
     return {}
 
 
-def _search_runs(store: Store, given: Mapping[str, Any]) -> Document:
-    hidden = {"DELETED_ONLY": {True}, "ALL": {True, False}}.get(given.get("run_view_type", ""), {False})
-    found = [one for name in given.get("experiment_ids", []) for one in runs.runs_of(store, name)]
-    shown = [shapes.shown_run(store, one) for one in found if one["hidden"] in hidden]
-    for section, key, sign, value in comparisons(given.get("filter") or ""):
-        shown = [one for one in shown if compare(_value(one, section, key), sign, value)]
-    for order in reversed(given.get("order_by", [])):
-        shown = _sorted(shown, order)
-    begin, size = int(given.get("page_token") or 0), int(given.get("max_results") or 1000)
-    more = {"next_page_token": str(begin + size)} if begin + size < len(shown) else {}
-    return {"runs": shown[begin : begin + size], **more}
+def _search_runs(store: Store, fields: Mapping[str, Any]) -> Document:
+    hidden = {"DELETED_ONLY": {True}, "ALL": {True, False}}.get(fields.get("run_view_type", ""), {False})
+    runs_of_experiments = [run for name in fields.get("experiment_ids", []) for run in runs.runs_of(store, name)]
+    matching = [mlflow_json.render_run(store, run) for run in runs_of_experiments if run["hidden"] in hidden]
+    for section, key, sign, value in comparisons(fields.get("filter") or ""):
+        matching = [run for run in matching if compare(_value(run, section, key), sign, value)]
+    for order in reversed(fields.get("order_by", [])):
+        matching = _sorted(matching, order)
+    begin, size = int(fields.get("page_token") or 0), int(fields.get("max_results") or 1000)
+    more = {"next_page_token": str(begin + size)} if begin + size < len(matching) else {}
+    return {"runs": matching[begin : begin + size], **more}
 
 
 def _value(run: Document, section: str, key: str) -> Any:
     if section in {"attribute", "attr", "run"}:
         return run["info"].get("run_name" if key == "Run name" else key)
-    pairs = run["data"].get(f"{section}s" if section != "parameter" else "params", [])
-    return next((one["value"] for one in pairs if one["key"] == key), None)
+    values = run["data"].get(f"{section}s" if section != "parameter" else "params", [])
+    return next((pair["value"] for pair in values if pair["key"] == key), None)
 
 
-def _sorted(shown: list[Document], order: str) -> list[Document]:
+def _sorted(candidates: list[Document], order: str) -> list[Document]:
     match = _ORDER.fullmatch(order.strip())
     if match is None:
         raise ValueError(f"Invalid order_by clause {order!r}")
     section, key = (match["section"] or "attribute").rstrip("s"), match["key"].strip('`"')
-    known = [one for one in shown if _value(one, section, key) is not None]
-    unknown = [one for one in shown if _value(one, section, key) is None]  # last in either direction
+    with_value = [run for run in candidates if _value(run, section, key) is not None]
+    without_value = [run for run in candidates if _value(run, section, key) is None]  # last in either direction
     descending = (match["direction"] or "").upper() == "DESC"
-    return sorted(known, key=lambda one: _value(one, section, key), reverse=descending) + unknown
+    return sorted(with_value, key=lambda run: _value(run, section, key), reverse=descending) + without_value
 
 
 def _ignore(_: Store, __: Mapping[str, Any]) -> Document:
@@ -201,4 +208,4 @@ _CALLS = {
     "POST runs/restore": _restore_run,
     "POST runs/search": _search_runs,
 }
-routes = shapes.routes(_CALLS)
+routes = mlflow_json.routes(_CALLS)

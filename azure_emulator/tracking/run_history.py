@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from azure_emulator.common.filters import matches
-from azure_emulator.common.responses import answer, service_error, store
+from azure_emulator.common.responses import get_store, json_response, service_error
 from azure_emulator.common.store import Document, now
 from azure_emulator.tracking import runs
 
@@ -21,141 +21,141 @@ _EVENTS = {
 
 
 def _experiment(request: Request) -> Document | None:
-    given = request.path_params
-    if "name" in given:
-        return runs.experiment(store(request), given["name"])
-    return runs.experiment_by_id(store(request), given["experiment_id"])
+    path = request.path_params
+    if "name" in path:
+        return runs.experiment(get_store(request), path["name"])
+    return runs.experiment_by_id(get_store(request), path["experiment_id"])
 
 
 async def _get_experiment(request: Request) -> Response:
-    found = _experiment(request)
-    return answer(found) if found else _missing(request)
+    experiment = _experiment(request)
+    return json_response(experiment) if experiment else _not_found(request)
 
 
 async def _create_experiment(request: Request) -> Response:
-    found = _experiment(request)
-    return answer(found or runs.create_experiment(store(request), request.path_params["name"]))
+    experiment = _experiment(request)
+    return json_response(experiment or runs.create_experiment(get_store(request), request.path_params["name"]))
 
 
 async def _update_experiment(request: Request) -> Response:
-    found = _experiment(request)
-    if found is None:
-        return _missing(request)
-    given = await request.json()
-    found["tags"] |= given.get("tags") or {}
-    found["description"] = given.get("description") or found["description"]
-    if given.get("archive") is not None:
-        found["archivedTime"] = now() if given["archive"] else None
-    return answer(store(request).put("experiment", found["name"], found))
+    experiment = _experiment(request)
+    if experiment is None:
+        return _not_found(request)
+    body = await request.json()
+    experiment["tags"] |= body.get("tags") or {}
+    experiment["description"] = body.get("description") or experiment["description"]
+    if body.get("archive") is not None:
+        experiment["archivedTime"] = now() if body["archive"] else None
+    return json_response(get_store(request).put("experiment", experiment["name"], experiment))
 
 
 async def _list_experiments(request: Request) -> Response:
-    return answer({"value": store(request).all("experiment")[::-1], "continuationToken": None})
+    return json_response({"value": get_store(request).all("experiment")[::-1], "continuationToken": None})
 
 
 async def _get_run(request: Request) -> Response:
-    found = runs.run(store(request), request.path_params["run"])
-    return answer(_shown(found)) if found else _missing(request)
+    run = runs.run(get_store(request), request.path_params["run"])
+    return json_response(_render(run)) if run else _not_found(request)
 
 
 async def _details(request: Request) -> Response:
-    found = runs.run(store(request), request.path_params["run"])
-    if found is None:
-        return _missing(request)
-    return answer(_shown(found) | {"target": "local", "logFiles": {}, "inputDatasets": [], "outputDatasets": []})
+    run = runs.run(get_store(request), request.path_params["run"])
+    if run is None:
+        return _not_found(request)
+    return json_response(_render(run) | {"target": "local", "logFiles": {}, "inputDatasets": [], "outputDatasets": []})
 
 
 async def _modify_run(request: Request) -> Response:
-    """Create the run, or change it: tags and properties are added, other fields replaced."""
+    """Create or update the run: tags and properties are merged, other fields replaced."""
     parent = _experiment(request)
     if parent is None:
-        return _missing(request)
-    given, run_id = await request.json(), request.path_params["run"]
-    return answer(_shown(_modify(request, parent, run_id, given)))
+        return _not_found(request)
+    body, run_id = await request.json(), request.path_params["run"]
+    return json_response(_render(_modify(request, parent, run_id, body)))
 
 
-def _modify(request: Request, parent: Document, run_id: str, given: Document) -> Document:
-    found = runs.run(store(request), run_id)
-    if found is None:
-        return runs.create_run(store(request), parent, run_id, given)
-    for name, value in given.items():
+def _modify(request: Request, parent: Document, run_id: str, fields: Document) -> Document:
+    run = runs.run(get_store(request), run_id)
+    if run is None:
+        return runs.create_run(get_store(request), parent, run_id, fields)
+    for name, value in fields.items():
         if name in {"tags", "properties"}:
-            found[name] |= value or {}
+            run[name] |= value or {}
         elif value is not None:
-            found[name] = value
-    return runs.save_run(store(request), found)
+            run[name] = value
+    return runs.save_run(get_store(request), run)
 
 
 async def _modify_runs(request: Request) -> Response:
     parent = _experiment(request)
     if parent is None:
-        return _missing(request)
-    given = (await request.json())["runs"]
-    changed = {one["runId"]: _shown(_modify(request, parent, one["runId"], one)) for one in given}
-    return answer({"runs": changed, "errors": {}})
+        return _not_found(request)
+    body = (await request.json())["runs"]
+    changed = {run["runId"]: _render(_modify(request, parent, run["runId"], run)) for run in body}
+    return json_response({"runs": changed, "errors": {}})
 
 
 async def _delete_tags(request: Request) -> Response:
-    found = runs.run(store(request), request.path_params["run"])
-    if found is None:
-        return _missing(request)
+    run = runs.run(get_store(request), request.path_params["run"])
+    if run is None:
+        return _not_found(request)
     for name in await request.json():
-        found["tags"].pop(name, None)
-    return answer(_shown(runs.save_run(store(request), found)))
+        run["tags"].pop(name, None)
+    return json_response(_render(runs.save_run(get_store(request), run)))
 
 
 async def _event(request: Request) -> Response:
-    found = runs.run(store(request), request.path_params["run"])
-    if found is None:
-        return _missing(request)
+    run = runs.run(get_store(request), request.path_params["run"])
+    if run is None:
+        return _not_found(request)
     event = await request.json()
     name = event["name"].rpartition(".")[2]
     if name in _EVENTS:
-        found["status"] = _EVENTS[name]
+        run["status"] = _EVENTS[name]
         if name == "Start":
-            found["startTimeUtc"] = found["startTimeUtc"] or now()
+            run["startTimeUtc"] = run["startTimeUtc"] or now()
         else:
-            found["endTimeUtc"] = now()
+            run["endTimeUtc"] = now()
     elif name == "Error":
-        found["error"] = (event.get("data") or {}).get("errorResponse") or event.get("data")
-    runs.save_run(store(request), found)
-    return answer({})
+        run["error"] = (event.get("data") or {}).get("errorResponse") or event.get("data")
+    runs.save_run(get_store(request), run)
+    return json_response({})
 
 
 async def _query_runs(request: Request) -> Response:
     parent = _experiment(request)
     if parent is None:
-        return _missing(request)
+        return _not_found(request)
 
-    return answer(_page(runs.runs_of(store(request), parent["experimentId"]), await request.json()))
+    return json_response(_page(runs.runs_of(get_store(request), parent["experimentId"]), await request.json()))
 
 
 async def _children(request: Request) -> Response:
     run_id = request.path_params["run"]
-    found = [one for one in store(request).all("run") if one["parentRunId"] == run_id]
-    return answer({"value": [_shown(one) for one in found], "continuationToken": None})
+    children = [run for run in get_store(request).all("run") if run["parentRunId"] == run_id]
+    return json_response({"value": [_render(run) for run in children], "continuationToken": None})
 
 
-def _page(found: list[Document], query: Document) -> Document:
-    found = [one for one in found if matches(one, query.get("filter") or "")]
+def _page(matching: list[Document], query: Document) -> Document:
+    matching = [run for run in matching if matches(run, query.get("filter") or "")]
     if order := query.get("orderby") or query.get("orderBy"):
         field, _, direction = order.partition(" ")
         key = field[:1].lower() + field[1:]
-        found.sort(key=lambda one: str(one.get(key) or ""), reverse=direction == "desc")
+        matching.sort(key=lambda run: str(run.get(key) or ""), reverse=direction == "desc")
     begin, size = int(query.get("continuationToken") or 0), query.get("top") or 100
-    rest = str(begin + size) if begin + size < len(found) else None
-    return {"value": [_shown(one) for one in found[begin : begin + size]], "continuationToken": rest}
+    rest = str(begin + size) if begin + size < len(matching) else None
+    return {"value": [_render(run) for run in matching[begin : begin + size]], "continuationToken": rest}
 
 
-def _shown(document: Document) -> Document:
+def _render(document: Document) -> Document:
     return {key: value for key, value in document.items() if key not in {"params", "experimentName"}}
 
 
 async def _wait(_: Request) -> Response:
-    return answer({})  # metrics are there at once
+    return json_response({})  # metrics are available at once
 
 
-def _missing(request: Request) -> Response:
+def _not_found(request: Request) -> Response:
     return service_error(404, "UserError", f"{request.url.path.rpartition('/')[2]} was not found")
 
 
@@ -163,7 +163,7 @@ _BASE = "/history/v1.0"
 
 
 def _both(method: str, end: str, handler: object) -> list[Route]:
-    """Under the experiment's name and under its id."""
+    """Return the routes under the experiment's name and under its id."""
     homes = (f"{_BASE}/experiments/{{name}}", f"{_BASE}/experimentids/{{experiment_id}}")
     return [Route(f"{home}{end}", handler, methods=[method]) for home in homes]  # type: ignore[arg-type]  # any handler
 

@@ -1,4 +1,4 @@
-"""Experiments and runs as documents: run history and MLflow show the same ones in two languages."""
+"""Experiments and runs as documents, which run history and MLflow share."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ ENDED = frozenset({"Completed", "Failed", "Canceled"})
 
 
 def experiment(store: Store, name: str) -> Document | None:
-    """By name."""
+    """Return the experiment of this name, or None."""
     return store.get("experiment", name)
 
 
 def experiment_by_id(store: Store, experiment_id: str) -> Document | None:
-    """By id."""
-    return next((one for one in store.all("experiment") if one["experimentId"] == experiment_id), None)
+    """Return the experiment with this id, or None."""
+    return next((document for document in store.all("experiment") if document["experimentId"] == experiment_id), None)
 
 
 def create_experiment(store: Store, name: str, tags: Document | None = None) -> Document:
-    """A new experiment."""
+    """Create an experiment."""
     document = {
         "experimentId": str(uuid.uuid4()),
         "name": name,
@@ -36,21 +36,21 @@ def create_experiment(store: Store, name: str, tags: Document | None = None) -> 
 
 
 def run(store: Store, run_id: str) -> Document | None:
-    """By id, which is enough: ids are unique in a workspace."""
+    """Return the run with this id, or None; ids are unique in a workspace."""
     return store.get("run", run_id)
 
 
 def save_run(store: Store, document: Document) -> Document:
-    """Keep it."""
+    """Store the run, and return it."""
     return store.put("run", document["runId"], document)
 
 
-def create_run(store: Store, parent: Document, run_id: str, given: Document) -> Document:
-    """A new run of the experiment ``parent``; ``given`` are fields of run history."""
-    upper = run(store, given.get("parentRunId") or "")
+def create_run(store: Store, parent: Document, run_id: str, fields: Document) -> Document:
+    """Create a run of the experiment ``parent``; ``fields`` are those of run history."""
+    parent_run = run(store, fields.get("parentRunId") or "")
     document = {
-        "runNumber": store.number("run"),
-        "rootRunId": upper["rootRunId"] if upper else run_id,
+        "runNumber": store.next_number("run"),
+        "rootRunId": parent_run["rootRunId"] if parent_run else run_id,
         "experimentId": parent["experimentId"],
         "experimentName": parent["name"],
         "createdUtc": now(),
@@ -68,32 +68,32 @@ def create_run(store: Store, parent: Document, run_id: str, given: Document) -> 
         "properties": {},
         "params": {},
     }
-    return save_run(store, document | {key: value for key, value in given.items() if value is not None})
+    return save_run(store, document | {key: value for key, value in fields.items() if value is not None})
 
 
 def runs_of(store: Store, experiment_id: str) -> list[Document]:
-    """Newest first."""
-    return [one for one in store.all("run") if one["experimentId"] == experiment_id][::-1]
+    """Return the runs of an experiment, newest first."""
+    return [document for document in store.all("run") if document["experimentId"] == experiment_id][::-1]
 
 
 def log_metrics(store: Store, run_id: str, metric: Document) -> None:
-    """Add the values of ``metric``, which has the shape of the metric service, to what the run has under its name."""
+    """Append the values of ``metric``, a document of the metric service, to the run's metric of that name."""
     key = f"{run_id}\n{metric['name']}"
-    known = store.get("metric", key)
-    if known is None:
-        known = {"dataContainerId": f"dcid.{run_id}", "continuationToken": None} | metric | {"value": []}
-    known["columns"] |= metric["columns"]
-    known["value"] += metric["value"]
-    store.put("metric", key, known)
+    stored = store.get("metric", key)
+    if stored is None:
+        stored = {"dataContainerId": f"dcid.{run_id}", "continuationToken": None} | metric | {"value": []}
+    stored["columns"] |= metric["columns"]
+    stored["value"] += metric["value"]
+    store.put("metric", key, stored)
 
 
 def log_scalar(store: Store, run_id: str, name: str, points: list[Document]) -> None:
-    """Add ``points`` of ``data``, ``step`` and ``createdUtc``; the run then has them as if ``Run.log`` had sent them."""
+    """Append ``points`` of ``data``, ``step`` and ``createdUtc`` in the format of ``Run.log``."""
     properties = {"uxMetricType": "azureml.v1.scalar"}
     values: list[Any] = [{"metricId": str(uuid.uuid4()), **point} for point in points]
     log_metrics(store, run_id, {"name": name, "columns": {name: "Double"}, "properties": properties, "value": values})
 
 
 def metrics(store: Store, run_id: str) -> list[Document]:
-    """Every metric of the run."""
+    """Return the metrics of the run."""
     return store.all("metric", f"{run_id}\n")

@@ -1,4 +1,4 @@
-"""Talking to Azure's SDK: its chatter stays off the console, and what it raises becomes one line."""
+"""Call Azure's SDKs: capture what they print, and turn what they raise into errors of one line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from orchestrator.diagnostics import Evidence, diagnose
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import OrchestratorError, one_line
 from orchestrator.redaction import redact
 
 INSTALL = "needs the Azure ML SDK; install it with: pip install -e '.[{extra}]'"
@@ -29,9 +29,9 @@ FOREIGN = {"azureml", "azure", "requests", "urllib3", "msrest", "msal", "adal", 
 def translate_sdk_errors(
     error: type[OrchestratorError], at: str, take: Callable[[str], Any] = lambda _: None
 ) -> Iterator[None]:
-    """Call the SDK in here: what it prints goes to ``take``, what it raises becomes ``error`` with ``at`` before it."""
+    """Run the block with the SDK's output sent to ``take`` and its exceptions raised as ``error``, prefixed with ``at``."""
     try:
-        with _aside(take):
+        with _captured(take):
             yield
     except OrchestratorError:
         raise
@@ -46,13 +46,13 @@ def translate_sdk_errors(
 
 
 def check_installed(error: type[OrchestratorError], at: str, *modules: str) -> None:
-    """Say at once what is not installed, and not after an hour of training."""
+    """Raise ``error`` now, and not after the training, if the SDK is not installed."""
     if missing(*modules):
         raise error(f"{at} {INSTALL.format(extra='managed' if modules else 'azure')}")
 
 
 def _is_foreign(raised: BaseException) -> bool:
-    """Whether it is the SDK's own, or something common that was raised inside of it, such as JSON that is none."""
+    """Return whether the SDK raised it: its own type, or a common one from inside it, such as for invalid JSON."""
     if type(raised).__module__.partition(".")[0] in FOREIGN:
         return True
     frames = traceback.walk_tb(raised.__traceback__)
@@ -60,30 +60,30 @@ def _is_foreign(raised: BaseException) -> bool:
 
 
 def missing(*modules: str) -> bool:
-    """Whether the azure extra is not installed; or one of these modules, the packages above them named first."""
+    """Return whether the azure extra, or one of these modules, is not installed; parent packages come first."""
     return any(importlib.util.find_spec(name) is None for name in modules or ("azureml", "azureml.core"))
 
 
 def cause(raised: BaseException) -> str:
-    """What the SDK's error says in one line: the service's own code and words where there are some, and no secret."""
-    return redact(_said(raised))
+    """Return the SDK's error as one redacted line: the service's error code and message where it sent any."""
+    return redact(_message(raised))
 
 
-def _said(raised: BaseException) -> str:
+def _message(raised: BaseException) -> str:
     text = str(getattr(raised, "message", None) or raised)
     document = _document(text)
     if document is None and (known := getattr(raised, "error", None)) is not None:  # azure-core has read the body
         text = f"{known.code}: {known.message}" if getattr(known, "code", None) else text
     if document is None:
-        return " ".join(text.split())[:1000] or type(raised).__name__
-    told = [
+        return one_line(text)[:1000] if text.split() else type(raised).__name__
+    messages = [
         f"{one.get('code', 'error')}: {one.get('message', '')}" for one in (document, *(document.get("details") or []))
     ]
-    return " ".join(" | ".join(told).split())
+    return one_line(" | ".join(messages))
 
 
 def remedy(raised: BaseException) -> str:
-    """What the doctor would do about an answer of Azure, to follow its text; nothing if it does not know."""
+    """Return the diagnosis' remedy for an answer of Azure, to be appended to it; empty if there is none."""
     text = str(getattr(raised, "message", None) or raised)
     status = re.search(r"Response Code: (\d{3})", text)
     found = diagnose(Evidence("aci", error=text, http_status=int(status[1]) if status else None))
@@ -91,7 +91,7 @@ def remedy(raised: BaseException) -> str:
 
 
 def _document(text: str) -> dict[str, Any] | None:
-    """The JSON that the SDK put into its text, of which nothing follows; an answer's body is written as Python bytes."""
+    """Return the error document at the end of the SDK's text, which may hold an answer's body as Python bytes."""
     if body := re.search(r"""b(['"]).*\1\s*$""", text, re.DOTALL):
         with contextlib.suppress(ValueError, SyntaxError):
             text = ast.literal_eval(body[0].strip()).decode(errors="replace")
@@ -104,10 +104,10 @@ def _document(text: str) -> dict[str, Any] | None:
     return None
 
 
-class _Aside:
-    """A stream that hands what one thread writes to ``take``; every other thread, such as a live line's, goes on.
+class _ThreadStream:
+    """A stream that sends what one thread writes to ``take``; other threads, such as a live line's, write as before.
 
-    azure-ai-ml waits for Azure in threads of its own, which print dots: those are nobody's.
+    The dots that azure-ai-ml prints while it polls, in threads of its own, are dropped.
     """
 
     def __init__(self, stream: Any, take: Callable[[str], Any]) -> None:
@@ -126,12 +126,12 @@ class _Aside:
 
 
 @contextlib.contextmanager
-def _aside(take: Callable[[str], Any]) -> Iterator[None]:
-    out, err = (cast("Any", _Aside(stream, take)) for stream in (sys.stdout, sys.stderr))
+def _captured(take: Callable[[str], Any]) -> Iterator[None]:
+    out, err = (cast("Any", _ThreadStream(stream, take)) for stream in (sys.stdout, sys.stderr))
     names = ("azureml", "azure", "msrest", "urllib3", "msal", "mlflow", "cli")
     levels = {name: logging.getLogger(name).level for name in names}
     for name in levels:
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters, it raises too
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is raised as well
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""The one connection to the workspace: made on first use, then shared by everything in this process."""
+"""The connections to workspaces: opened on first use, then shared in this process."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from orchestrator.azure.auth import NoWayInError, authentication, credential
 from orchestrator.azure.sdk import cause
 from orchestrator.spec.azure import AzureSpec
 
-# by value: tracking and deployment name the same section
+# keyed by value: tracking and deployment have equal sections
 _made: dict[tuple[AzureSpec, Callable[[AzureSpec], Any]], Any] = {}
 _lock = threading.Lock()
-QUIET = {"show_progress": False, "enable_telemetry": False}  # the SDK has some in notebooks
+QUIET = {"show_progress": False, "enable_telemetry": False}  # the SDK sends telemetry from notebooks
 REMEDY = (
     "put the workspace's config.json (the portal offers it) where the command runs, or set azure.subscription_id, "
     "azure.resource_group and azure.workspace_name"
@@ -22,19 +22,19 @@ REMEDY = (
 
 
 def workspace(spec: AzureSpec) -> Any:
-    """The ``azureml.core.Workspace`` of this section; call it inside :func:`~orchestrator.azure.sdk.translate_sdk_errors`.
+    """Return the ``azureml.core.Workspace`` of this section; call it inside :func:`~orchestrator.azure.sdk.translate_sdk_errors`.
 
     Raises:
-        NoWorkspaceError: nothing says which workspace, nothing authenticates, or Azure does not let us in.
+        NoWorkspaceError: no workspace is configured, there is no credential, or Azure refuses it.
     """
     return _once(spec, _open)
 
 
 def client(spec: AzureSpec) -> Any:
-    """The ``azure.ai.ml.MLClient`` of this section: the second SDK's connection, for the same places.
+    """Return the ``azure.ai.ml.MLClient`` of this section, the connection of SDK v2.
 
     Raises:
-        NoWorkspaceError: nothing says which workspace, or nothing authenticates.
+        NoWorkspaceError: no workspace is configured, or there is no credential.
     """
     return _once(spec, _open_client)
 
@@ -47,13 +47,13 @@ def _once(spec: AzureSpec, make: Callable[[AzureSpec], Any]) -> Any:
 
 
 def forget() -> None:
-    """Let the next use make a connection of its own."""
+    """Drop the cached connections: the next use opens new ones."""
     with _lock:
         _made.clear()
 
 
 class NoWorkspaceError(OSError):
-    """There is no connection; the text says why, and what would help."""
+    """There is no connection; the text says why, and what to do."""
 
 
 def _open(spec: AzureSpec) -> Any:
@@ -81,7 +81,9 @@ def _open_client(spec: AzureSpec) -> Any:
     from azure.ai.ml import MLClient
     from azure.ai.ml.exceptions import ValidationException
 
-    logging.getLogger("azure.ai.ml").setLevel(logging.CRITICAL)  # it has set INFO itself; what matters, it raises too
+    logging.getLogger("azure.ai.ml").setLevel(
+        logging.CRITICAL
+    )  # it has set INFO itself; what matters is raised as well
     try:
         way_in = credential(spec.auth)
         if ids := spec.ids():

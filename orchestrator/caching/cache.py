@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from orchestrator.caching.fingerprints import file_digest
+from orchestrator.errors import one_line
 from orchestrator.files import write_atomic
 
 Parts = Mapping[str, str]
@@ -154,8 +155,7 @@ class Cache:
         try:
             return pickle.loads((entry.folder / "product.pkl").read_bytes())
         except Exception as error:  # unpickling may raise anything; the product is made anew
-            text = " ".join(str(error).split())
-            raise CorruptEntryError(f"it does not load ({type(error).__name__}: {text})") from error
+            raise CorruptEntryError(f"it does not load ({type(error).__name__}: {one_line(error)})") from error
 
     def save(self, stage: str, key: str, parts: Parts, product: Any) -> None:
         """Store a product, unless a sound one is stored already, for example by a faster process."""

@@ -83,7 +83,7 @@ def _package(package: Package) -> str:
         else f"not compiled: {compiled.reason}"
     )
     refused = f"; refused: {holdout_check.told(package.refusals)}" if package.refusals else ""
-    return f"{package.fingerprint[:16]}  {how}{refused}"
+    return f"{package.short_id}  {how}{refused}"
 
 
 @_describes(Proof)
@@ -94,7 +94,7 @@ def _proof(proof: Proof) -> str:
 @_describes(ModelVersion)
 def _version(version: ModelVersion) -> str:
     if version.chosen:
-        which = f"version {version.version}" if version.version else f"package {version.package.fingerprint[:16]}"
+        which = f"version {version.version}" if version.version else f"package {version.package.short_id}"
         return f"{version.name} {which}: {version.chosen}"
     return f"{version.name} version {version.version}" if version.version else "not tracked"
 

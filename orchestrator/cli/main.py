@@ -158,7 +158,7 @@ def _preview(run: Run, *, trains: bool) -> dict[str, str]:
         if trains
         else "none",
         "writes": str(spec.state_dir),
-        "tracks": run.tracker.where or "nothing",
+        "tracks": run.tracker.registry_name or "nothing",
         "deploys": f"{spec.deploy.target.split('.')[-2]} {served}".strip() if spec.stages.get("deploy") else "nothing",
     }
 

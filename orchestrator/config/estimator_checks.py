@@ -186,7 +186,7 @@ def _search(search: SearchSpec, kind: type | None) -> Iterator[Problem]:
     from sklearn.metrics import get_scorer_names
     from sklearn.model_selection._search import BaseSearchCV
 
-    from orchestrator.search.backend import missing
+    from orchestrator.search.backend import missing_module
 
     try:
         found = locate(search.target, "search._target_")
@@ -200,7 +200,7 @@ def _search(search: SearchSpec, kind: type | None) -> Iterator[Problem]:
             yield from _search_options(found, search)
             if is_halving(search.target):
                 yield from _rounds(search, kind)
-    if module := missing(search.backend):
+    if module := missing_module(search.backend):
         yield Problem(
             "search.backend", f"{search.backend} needs {module}; install it with: pip install -e '.[{search.backend}]'"
         )

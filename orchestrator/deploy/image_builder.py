@@ -1,4 +1,4 @@
-"""What targets have in common that build an image: its libraries are resolved before anything is registered or sent."""
+"""Base of targets that build an image: resolve its libraries before anything is registered or sent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestrator.resolving.libraries import Libraries, check
 
 
 class ImageBuilder(ProgressMixin):
-    """Makes a target :class:`~orchestrator.deploy.target.BuildsImage`; it says what its image installs."""
+    """Implements :class:`~orchestrator.deploy.target.BuildsImage`; subclasses say what their image installs."""
 
     state_dir: Path
 
@@ -34,7 +34,7 @@ class ImageBuilder(ProgressMixin):
 
 @dataclass(frozen=True)
 class ImageCheck:
-    """Checks the libraries of the image that a target would build; of a target that builds none, nothing."""
+    """Checks the libraries of a target's image; does nothing for a target without one."""
 
     target: Target
 
@@ -45,7 +45,7 @@ class ImageCheck:
 
 
 def from_conda(definition: Mapping[str, Any]) -> Libraries:
-    """Return what a conda environment installs by pip, which is all that a package's has besides Python and pip."""
+    """Return what a conda environment installs by pip: a package's contains nothing else but Python and pip."""
     python, lines = "", []
     for one in definition.get("dependencies") or ():
         if isinstance(one, Mapping):

@@ -1,17 +1,20 @@
-"""A target in memory: serves nothing, but keeps the contract. For tests of stages, wiring and other targets' users."""
+"""A target in memory: serves nothing, but fulfils the contract. For tests of stages and of whatever uses targets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
+from operator import attrgetter
 
-from orchestrator.artifacts import Endpoint, Keys, ModelVersion, Package, ServiceStatus
-from orchestrator.deploy.target import RollbackResult
+from orchestrator.artifacts import Endpoint, Keys, ModelVersion, ServiceStatus
+from orchestrator.deploy.rollback import rollback_target
+from orchestrator.deploy.target import Deployment, RollbackResult
 from orchestrator.errors import DeployError
 
 
 @dataclass(frozen=True)
 class Service:
-    """What is served, whether it passed its test, and what it replaced."""
+    """An endpoint, whether it was accepted, and what a rollback goes back to."""
 
     endpoint: Endpoint
     accepted: bool = False
@@ -20,9 +23,9 @@ class Service:
 
 @dataclass(frozen=True)
 class InMemoryTarget:
-    """A service in ``services``, which several fakes may share as commands share a machine.
+    """A service in ``services``, which several targets may share as commands share a machine.
 
-    ``fails`` makes every deployment fail with that text; ``calls`` lists the methods called that change something.
+    ``fails`` makes every deployment fail with that text; ``calls`` lists the calls that change something.
     """
 
     service_name: str = "fake"
@@ -30,55 +33,51 @@ class InMemoryTarget:
     fails: str = ""
     services: dict[str, Service] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list, init=False, compare=False)
-    _deployed: list[Service] = field(default_factory=list, init=False, repr=False, compare=False)
 
-    def deploy(self, package: Package, version: ModelVersion) -> Endpoint:  # noqa: ARG002 -- the contract's signature
-        """Put the package in the service's place."""
+    def deploy(self, version: ModelVersion) -> Deployment:
+        """Replace the service's package."""
         self.calls.append("deploy")
-        self._deployed.clear()
         if self.fails:
             raise DeployError(self.fails)
-        old = self.services.get(self.service_name)
+        service = self.services.get(self.service_name)
         headers = {"Authorization": "Bearer fake-primary"} if self.auth_enabled else {}
-        new = Endpoint(f"http://fake/{self.service_name}/score", "fake", self.auth_enabled, package, headers)
-        if old is None or new != old.endpoint:
-            better = old.former if old and not old.accepted and old.former and old.former.accepted else old
-            old = self.services[self.service_name] = Service(new, former=better)
-        if not old.accepted:
-            self._deployed.append(old)
-        return new
+        new = Endpoint(f"http://fake/{self.service_name}/score", "fake", self.auth_enabled, version.package, headers)
+        if service is None or new != service.endpoint:
+            former = rollback_target(service, service and service.former, attrgetter("accepted"), alive=True)
+            service = self.services[self.service_name] = Service(new, former=former)
+        return Deployment(new, partial(self._accept, service), partial(self._rollback, service))
 
-    def rollback(self) -> RollbackResult:
-        """Put back what the last deployment replaced."""
+    def _accept(self, deployed: Service) -> None:
+        self.calls.append("accept")
+        if self._is_untested(deployed):
+            self.services[self.service_name] = replace(deployed, accepted=True)
+
+    def _rollback(self, deployed: Service) -> RollbackResult:
         self.calls.append("rollback")
-        if not self._is_mine():
+        if not self._is_untested(deployed):
             return RollbackResult.NOTHING
-        former = self._deployed.pop().former
-        if former is None:
+        if deployed.former is None:
             del self.services[self.service_name]
             return RollbackResult.REMOVED
-        self.services[self.service_name] = replace(former, former=None)
+        self.services[self.service_name] = replace(deployed.former, former=None)
         return RollbackResult.FORMER
 
-    def accept(self) -> None:
-        """Keep what the last deployment put there."""
-        self.calls.append("accept")
-        if self._is_mine():
-            self.services[self.service_name] = replace(self._deployed.pop(), accepted=True)
+    def _is_untested(self, deployed: Service) -> bool:
+        return self.services.get(self.service_name) == deployed and not deployed.accepted
 
     def endpoint(self) -> Endpoint:
-        """The service's endpoint."""
+        """Return the service's endpoint."""
         if self.service_name not in self.services:
             raise DeployError(f"deploy: no service '{self.service_name}' is running; deploy it first")
         return self.services[self.service_name].endpoint
 
     def remove(self) -> None:
-        """Forget the service."""
+        """Delete the service."""
         self.calls.append("remove")
         self.services.pop(self.service_name, None)
 
     def status(self) -> ServiceStatus:
-        """Healthy once deployed."""
+        """Return that it is healthy, once it is deployed."""
         there = self.services.get(self.service_name)
         if there is None:
             return ServiceStatus(self.service_name, "absent")
@@ -86,16 +85,13 @@ class InMemoryTarget:
         return ServiceStatus(self.service_name, "healthy", endpoint.url, {"fingerprint": endpoint.package.fingerprint})
 
     def logs(self) -> str:
-        """One line."""
+        """Return one line."""
         return f"Serving package {self.endpoint().package.fingerprint}\n"
 
     def keys(self) -> Keys:
-        """The same two keys always."""
+        """Return the same two keys always."""
         if not self.endpoint().auth:
             raise DeployError(
                 f"deploy.auth_enabled: service '{self.service_name}' needs no key; deploy with deploy.auth_enabled=true"
             )
         return Keys("fake-primary", "fake-secondary")
-
-    def _is_mine(self) -> bool:
-        return self._deployed == [self.services.get(self.service_name)]

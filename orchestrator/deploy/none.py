@@ -1,39 +1,31 @@
-"""No target: the run ends with a registered package. conf/deploy/none.yaml takes the stages that deploy out."""
+"""The target of deploy=none: the run ends with a registered package."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import NoReturn
 
-from orchestrator.artifacts import ModelVersion, Package, ServiceStatus
-from orchestrator.deploy.target import RollbackResult
+from orchestrator.artifacts import ModelVersion, ServiceStatus
 from orchestrator.errors import DeployError
 
 
 @dataclass(frozen=True)
 class NoTarget:
-    """Serves nothing, and says so when asked for a service."""
+    """Serve nothing, and raise where a service is needed. conf/deploy/none.yaml takes out the stages that deploy."""
 
-    def deploy(self, package: Package, version: ModelVersion) -> NoReturn:  # noqa: ARG002 - the protocol's parameters
+    def deploy(self, version: ModelVersion) -> NoReturn:  # noqa: ARG002 - the protocol's parameters
         """Refuse: there is nowhere to deploy to."""
         self._refuse()
-
-    def rollback(self) -> RollbackResult:
-        """Nothing was changed."""
-        return RollbackResult.NOTHING
-
-    def accept(self) -> None:
-        """Nothing was deployed."""
 
     def endpoint(self) -> NoReturn:
         """Refuse: there is no endpoint."""
         self._refuse()
 
     def remove(self) -> None:
-        """Nothing is there."""
+        """Do nothing: nothing is served."""
 
     def status(self) -> ServiceStatus:
-        """Always absent."""
+        """Return that it is absent."""
         return ServiceStatus("(deploy=none)", "absent")
 
     def logs(self) -> NoReturn:

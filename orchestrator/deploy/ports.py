@@ -1,4 +1,4 @@
-"""Whether a port is free, who holds it if not, and a free one nearby."""
+"""Check that a port is free; name the process that listens on it, and a free port nearby."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def check(host: str, port: int) -> None:
 
 
 def taken(host: str, port: int) -> bool:
-    """Whether somebody listens on this port already."""
+    """Return whether a process listens on this port already."""
     local = reachable(host)
-    # The URL says `localhost`, which may mean ::1 first: somebody else there would get our clients' requests.
+    # The URL says `localhost`, which may mean ::1 first: another server there would get the clients' requests.
     if any(_answers(name, port) for name in ((local, "::1") if local == "127.0.0.1" else (local,))):
         return True
     family, _, _, _, address = _resolve(host, port)
@@ -44,17 +44,17 @@ def taken(host: str, port: int) -> bool:
 
 
 def holder(port: int) -> str:
-    """Who holds a port, in words."""
+    """Return which process holds a port, for people."""
     return next(filter(None, map(_named, _holders(port))), "a process of another user")
 
 
 def reachable(host: str) -> str:
-    """The address under which this machine reaches a server that listens on ``host``."""
+    """Return the address under which this machine reaches a server that listens on ``host``."""
     return {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
 
 
 def url(host: str, port: int) -> str:
-    """The scoring URI of a server that listens there, as this machine reaches it."""
+    """Return the scoring URI of a server that listens there, as this machine reaches it."""
     address = reachable(host)
     name = "localhost" if address == "127.0.0.1" else f"[{address}]" if ":" in address else address
     return f"http://{name}:{port}/score"
@@ -84,7 +84,7 @@ def _named(pid: int) -> str:
 
 
 def _command(process: psutil.Process) -> str:
-    """The start of its command line: the name alone is 'python' for too many."""
+    """Return the start of its command line, as the name alone is mostly 'python'."""
     try:
         program, *arguments = process.cmdline()
     except (psutil.AccessDenied, ValueError):  # another user's on macOS, or one that has none
@@ -95,12 +95,12 @@ def _command(process: psutil.Process) -> str:
 
 def _holders(port: int) -> Iterator[int]:
     try:
-        found = [(c.pid, c.status, c.laddr) for c in psutil.net_connections("tcp")]
-    except psutil.AccessDenied:  # macOS lets only root see all; each process of our own may be asked
-        found = [(p.pid, c.status, c.laddr) for p in psutil.process_iter() for c in _connections(p)]
-    holding = [(status, pid) for pid, status, address in found if pid and address[1:2] == (port,)]
-    # A listener first; but an outgoing connection that was given this number for its own end is in the way too.
-    yield from (pid for _, pid in sorted(holding, key=lambda held: held[0] != psutil.CONN_LISTEN))
+        connections = [(c.pid, c.status, c.laddr) for c in psutil.net_connections("tcp")]
+    except psutil.AccessDenied:  # macOS shows all only to root, but each own process can be queried
+        connections = [(p.pid, c.status, c.laddr) for p in psutil.process_iter() for c in _connections(p)]
+    holding = [(status, pid) for pid, status, address in connections if pid and address[1:2] == (port,)]
+    # A listener first; but an outgoing connection that has this number as its local port blocks it, too.
+    yield from (pid for _, pid in sorted(holding, key=lambda entry: entry[0] != psutil.CONN_LISTEN))
 
 
 def _connections(process: psutil.Process) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The endpoint test: golden requests over HTTP, whoever serves them."""
+"""The endpoint test: golden requests over HTTP, the same for every target."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from orchestrator.artifacts import Endpoint, Probe
 from orchestrator.errors import ProbeError
 from score.contract import golden
 
-ROUNDS = 40  # timed requests: enough for a p95 that one hiccup does not decide
+ROUNDS = 40  # timed requests: enough that one slow answer does not decide the p95
 TIMEOUT_SECONDS = 30
 
 
 def probe_endpoint(endpoint: Endpoint) -> Probe:
-    """Send every golden request and compare; with auth, also none and a wrong key; then time one row.
+    """Send every golden request and compare the answers; with auth, also without and with a wrong key; then time one row.
 
     Raises:
-        ProbeError: an answer differs from the package's, or a request without the key is let in.
+        ProbeError: an answer differs from the package's, or a request without the key is accepted.
     """
     requests = golden.read(endpoint.package.path)
     connection = _connection(endpoint.url)
@@ -31,7 +31,7 @@ def probe_endpoint(endpoint: Endpoint) -> Probe:
             difference = request.difference(*_post(connection, endpoint.url, request.body, endpoint.headers))
             if difference:
                 raise ProbeError(f"{endpoint.url} answers golden request '{request.name}' differently: {difference}")
-        refused = _refuses_strangers(connection, endpoint, requests[0].body) if endpoint.auth else None
+        refused = _refuses_wrong_keys(connection, endpoint, requests[0].body) if endpoint.auth else None
         seconds = [_timed(connection, endpoint, requests[0].body) for _ in range(ROUNDS)]
     except (OSError, http.client.HTTPException) as error:
         raise ProbeError(f"{endpoint.url} does not answer: {type(error).__name__}: {error}") from error
@@ -57,7 +57,7 @@ def _post(connection: http.client.HTTPConnection, url: str, body: str, headers: 
         return response.status, text
 
 
-def _refuses_strangers(connection: http.client.HTTPConnection, endpoint: Endpoint, body: str) -> bool:
+def _refuses_wrong_keys(connection: http.client.HTTPConnection, endpoint: Endpoint, body: str) -> bool:
     for what, headers in (("without a key", {}), ("with a wrong key", {"Authorization": "Bearer wrong"})):
         status, _ = _post(connection, endpoint.url, body, headers)
         if status != 401:

@@ -1,4 +1,4 @@
-"""Rollout: the transaction of one command on one service, alone under a lock from deploy through probe to promote."""
+"""Rollout: the transaction of one command on one service, under a lock from deploy through probe to promote."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from orchestrator.artifacts import Endpoint, ModelVersion
-from orchestrator.deploy.target import Target
+from orchestrator.deploy.target import Deployment, RollbackResult, Target
 from orchestrator.errors import DeployError
+from orchestrator.files import write_atomic
 from orchestrator.progress import heartbeat
 
 LOCK_SECONDS = 3600  # several commands may wait, each for one that builds an image
@@ -26,7 +27,7 @@ POLL_SECONDS = 0.05
 
 
 def serves(stage: Any) -> bool:
-    """Return whether a stage has to do with a service: it takes the target, or the rollout on it."""
+    """Return whether a stage takes the target or the rollout."""
     call = stage if inspect.isroutine(stage) else getattr(stage, "__call__", stage)  # noqa: B004 -- a class's own
     try:
         return any(kind in (Target, Rollout) for kind in typing.get_type_hints(call).values())
@@ -36,42 +37,44 @@ def serves(stage: Any) -> bool:
 
 @final
 class Rollout:
-    """What serves, the alias ``champion`` and the record of versions, changed by one command at a time.
+    """One command's change of the service, of the alias ``champion`` and of the record of versions.
 
-    As a context manager it ends with the run: what was deployed and not committed is rolled back if the run failed, and
-    accepted if it passed its test and nothing in the run promotes it. ``file`` notes whose rollout is the last.
+    As a context manager it ends with the run: a deployment that is not committed is rolled back if the run failed, and
+    accepted if it passed its test and no stage of the run promotes it. ``file`` says which command's rollout is the last.
     """
 
     def __init__(self, target: Target, file: Path) -> None:
         self.target, self._file = target, file
         self._lock = FileLock(file.with_suffix(".lock"))
         self._id = uuid4().hex
-        self._before: Mapping[str, Any] | None = None  # the note that was there; None: no rollout is under way
-        self._deployed = self._passed = self._committed = False
+        self._before: Mapping[str, Any] | None = None  # the file's content before this rollout; None: it has not begun
+        self._deployment: Deployment | None = None
+        self._passed = self._committed = False
 
     def __enter__(self) -> Rollout:
         self._id = uuid4().hex
-        self._deployed = self._passed = self._committed = False
+        self._deployment = None
+        self._passed = self._committed = False
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         try:
-            if self._deployed and kind is not None:
+            if self._deployment and kind is not None:
                 logging.getLogger(__name__).warning("deploy: %s", self.rollback())
-            elif self._deployed and self._passed:
+            elif self._deployment and self._passed:
                 self.commit()
         finally:
             self._end()
 
     def begin(self, version: ModelVersion, note: Callable[[str], None]) -> None:
-        """Wait until no other command is in a rollout of this service, and write down that this one is.
+        """Wait until no other command is in a rollout of this service, and record that this one is.
 
         Raises:
             DeployError: another one does not end.
         """
         self.wait(note)
         self._before = self._read()
-        known = {"model": version.name, "version": version.version, "fingerprint": version.package.fingerprint}
+        known = {"model": version.name, "version": version.version, "package": version.package.short_id}
         self._put({"id": self._id, **known, "pid": os.getpid(), "committed": False})
 
     def wait(self, note: Callable[[str], None]) -> None:
@@ -91,52 +94,52 @@ class Rollout:
 
     def deploy(self, version: ModelVersion) -> Endpoint:
         """Serve the version's package. From here on a failure of the run is rolled back."""
-        endpoint = self.target.deploy(version.package, version)
-        self._deployed = True
-        return endpoint
+        self._deployment = self.target.deploy(version)
+        return self._deployment.endpoint
 
     def passed(self) -> None:
-        """Note that the endpoint passed its test."""
+        """Record that the endpoint passed its test."""
         self._passed = True
 
     def check(self, version: ModelVersion) -> None:
-        """Raise a DeployError if another package serves: one deployed from elsewhere, where another lock is held."""
+        """Raise a DeployError if another package serves: a command on another machine holds another lock."""
         live = self.target.endpoint().package
         if live.fingerprint != version.package.fingerprint:
             raise DeployError(
-                f"deploy: another command has deployed '{live.model_name}', package {live.fingerprint[:16]}, meanwhile, "
+                f"deploy: another command has deployed '{live.model_name}', package {live.short_id}, meanwhile, "
                 f"and that serves; the alias 'champion' was not moved to version {version.version}"
             )
 
     def commit(self) -> None:
-        """Accept what was deployed: it is rolled back no more, and the next command may begin."""
-        self._deployed, self._committed = False, True
+        """Accept what was deployed and let the next command begin."""
+        deployment, self._deployment, self._committed = self._deployment, None, True
         try:
-            self.target.accept()
+            if deployment:
+                deployment.accept()
             self._put({**self._read(), "committed": True})
             self._before = None
         finally:
             self._end()
 
     def rollback(self) -> str:
-        """Put the former service back; return what came of it, for people: a failure does not hide why it was needed."""
-        self._deployed = False
+        """Roll back what was deployed; return the result for people. A failure of it does not hide why it was needed."""
+        deployment, self._deployment = self._deployment, None
         try:
-            return self.target.rollback().value
+            return (deployment.rollback() if deployment else RollbackResult.NOTHING).value
         except DeployError as error:
             return f"putting the former service back failed: {error}"
         finally:
             self._end()
 
     def superseded(self) -> str:
-        """Return which command has begun a rollout after this one was committed, for people; empty if none has."""
+        """Return which command has begun a rollout since this one was committed, for people; empty if none has."""
         last = self._read()
         if not self._committed or last.get("id", self._id) == self._id:
             return ""
         return f"{_named(last)} {'has taken' if last.get('committed') else 'is taking'} the place of this one"
 
     def _end(self) -> None:
-        """Let the next command begin; a rollout that came to nothing leaves no note."""
+        """Let the next command begin; after a rollout that was not committed, restore the file."""
         if self._before is not None:
             self._put(self._before)
             self._before = None
@@ -151,13 +154,11 @@ class Rollout:
             return dict(json.loads(self._file.read_text()))
         return {}
 
-    def _put(self, note: Mapping[str, Any]) -> None:
-        temporary = self._file.with_suffix(f".{os.getpid()}")
-        with suppress(OSError):  # it only says who was the last; what serves and the alias stand elsewhere
-            temporary.write_text(json.dumps(note))
-            temporary.replace(self._file)
+    def _put(self, record: Mapping[str, Any]) -> None:
+        with suppress(OSError):  # it only identifies the last command; the service and the alias are not stored here
+            write_atomic(self._file, json.dumps(record))
 
 
-def _named(note: Mapping[str, Any]) -> str:
-    version = note.get("version") or f"of package {str(note.get('fingerprint', ''))[:16]}"
-    return f"{note.get('model')} version {version} (process {note.get('pid')})"
+def _named(record: Mapping[str, Any]) -> str:
+    version = record.get("version") or f"of package {record.get('package', '')}"
+    return f"{record.get('model')} version {version} (process {record.get('pid')})"

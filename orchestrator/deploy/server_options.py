@@ -1,4 +1,4 @@
-"""What a target on this machine gives its server: the options of ``python -m score.server``, as YAML keys, and what to tell."""
+"""The options of ``python -m score.server`` as YAML keys, and the version that a server names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestrator.deploy.cors import Origins
 
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
-    """Each of these is an option of the server, which has the same defaults; its ``--help`` tells what they mean."""
+    """Each of these is an option of the server, with the same default; its ``--help`` explains them."""
 
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     max_bytes: Annotated[int, Field(ge=1)] = 64 * 2**20
@@ -25,7 +25,7 @@ class ServerOptions:
 
     @property
     def limits(self) -> str:
-        """The command line of those that are not the default: a server of an older package may not know them."""
+        """The command line of those that are not the default, as a server of an older package may not know them."""
         chosen = {field.name: getattr(self, field.name) for field in fields(ServerOptions)}
         chosen["allow_origins"] = ",".join(self.allow_origins)
         return " ".join(
@@ -36,12 +36,12 @@ class ServerOptions:
 
 
 def origin(version: ModelVersion) -> str:
-    """What ``/meta`` and the page are to tell and a package cannot know of itself: its version, its run, its origin."""
+    """Return what ``/meta`` and the page show and a package does not hold: its version, run and provenance, as JSON."""
     known = {"version": version.version, "run_id": version.run_id, **asdict(version.origin)}
     return json.dumps({name: value for name, value in known.items() if value})
 
 
-def mislabelled(served: str, wanted: str) -> bool:
+def names_another_version(served: str, wanted: str) -> bool:
     """Return whether a service names another version or run than is wanted; both are as :func:`origin` wrote them.
 
     Where no version is wanted, as without tracking, the service keeps the one that it names.

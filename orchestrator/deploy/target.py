@@ -1,10 +1,11 @@
-"""Where a package can be served: the Target boundary. One module per kind of target, its SDK imported inside methods."""
+"""The Target boundary: what every place that can serve a package implements."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Protocol, runtime_checkable
 
@@ -30,9 +31,9 @@ def _is_valid(name: str) -> bool:
 
 
 def valid_service_name(name: str) -> str:
-    """Return the name, made valid: lower case, dashes for all else; cut behind a word, with a digest, where too long.
+    """Make a valid name of any: lower case, with dashes for other characters; a long one is cut and ends with a digest.
 
-    The same name gives the same one on every machine.
+    The result is the same on every machine.
     """
     if _is_valid(name):
         return name
@@ -41,9 +42,9 @@ def valid_service_name(name: str) -> str:
     if SHORTEST <= len(plain) <= LONGEST:
         return plain
     digest = hashlib.sha256(name.encode()).hexdigest()[:DIGEST]
-    kept = plain[: LONGEST - DIGEST - 1]
-    whole = kept if plain[len(kept) : len(kept) + 1] in {"", "-"} else kept.rpartition("-")[0]
-    return f"{(whole or kept).rstrip('-')}-{digest}"
+    start = plain[: LONGEST - DIGEST - 1]
+    whole = start if plain[len(start) : len(start) + 1] in {"", "-"} else start.rpartition("-")[0]
+    return f"{(whole or start).rstrip('-')}-{digest}"
 
 
 # Azure ML's rule, for every target: a name that works on this machine works there
@@ -58,46 +59,53 @@ class RollbackResult(Enum):
     NOTHING = "the service was left as it is: it passed its test before, or another run deployed it"
 
 
+@dataclass(frozen=True)
+class Deployment:
+    """One deployment of a target, until it is accepted or rolled back.
+
+    ``accept()`` records that it passed its test: it stays, and no later command rolls it back. ``rollback()`` restores
+    what :func:`~orchestrator.deploy.rollback.rollback_target` says. It leaves the service as it is if it was accepted
+    before, or if another command has deployed since. Both raise a DeployError.
+    """
+
+    endpoint: Endpoint
+    accept: Callable[[], None]
+    rollback: Callable[[], RollbackResult]
+
+
 class Target(Protocol):
     """Somewhere a package can be served. A target is a frozen dataclass whose fields are its YAML keys.
 
+    It remembers nothing between calls: what is deployed, and whether it was accepted, is found at the service itself.
     All methods raise :class:`~orchestrator.errors.DeployError` with a remedy in the text.
     """
 
-    def deploy(self, package: Package, version: ModelVersion) -> Endpoint:
-        """Make it so: serve this package and answer once it is ready; the same package alive is left alone."""
-        ...
+    def deploy(self, version: ModelVersion) -> Deployment:
+        """Serve the version's package and return once it is ready; if it is alive already, nothing changes.
 
-    def rollback(self) -> RollbackResult:
-        """Undo the last :meth:`deploy` of this object: the former service is back, or none is. Tell which.
-
-        A service that was never accepted counts as deployed by whoever deploys it again: its own command was killed
-        before it could test it. What comes back is the former one that was accepted, if there is one.
+        A service that was never accepted is deployed by this command, too, if it serves the package: the command that
+        deployed it was killed before it could test it.
         """
         ...
 
-    def accept(self) -> None:
-        """Take note that what this object deployed passed its test: it stays, and is rolled back no more."""
-        ...
-
     def endpoint(self) -> Endpoint:
-        """The live service's endpoint."""
+        """Return the live service's endpoint."""
         ...
 
     def remove(self) -> None:
-        """Take the service down; taking down nothing is fine."""
+        """Take the service down; it is no error if there is none."""
         ...
 
     def status(self) -> ServiceStatus:
-        """What is there now; never raises for a service that is absent or ill."""
+        """Return the service's state now; an absent or unhealthy one is no error."""
         ...
 
     def logs(self) -> str:
-        """The newest log text of the service, at most about 5000 lines."""
+        """Return the newest log lines of the service, at most about 5000."""
         ...
 
     def keys(self) -> Keys:
-        """The service's keys."""
+        """Return the service's keys."""
         ...
 
 
@@ -115,7 +123,7 @@ class SupportsKeyRotation(Protocol):
     """A target whose keys can be changed while the service runs."""
 
     def rotate_keys(self) -> Keys:
-        """A new primary key; the former one becomes the secondary, so that it goes on opening until the next time."""
+        """Make a new primary key; the old one becomes the secondary and stays valid until the next rotation."""
         ...
 
 
@@ -124,9 +132,9 @@ class SupportsTrafficShift(Protocol):
     """A target that can serve two packages at once and share the requests between them."""
 
     def shift(self, check: Callable[[ModelVersion], None]) -> ModelVersion | None:
-        """Give the newer package its share of the requests; return its version once it has all, and else None.
+        """Give the newer package its share of the requests; return its version if it has all of them, else None.
 
-        With all of them it takes the former one's place, which is then deleted. ``check`` may raise before a version
+        With all of them it replaces the former one, which is then deleted. ``check`` may raise before a version
         is given more requests than it has.
         """
         ...
@@ -137,5 +145,5 @@ class SupportsPreflight(Protocol):
     """A target that can find out early what would make a deployment fail."""
 
     def preflight(self) -> None:
-        """Raise a DeployError if others hold what a deployment needs, such as the port; it is called before a training."""
+        """Raise a DeployError if what a deployment needs, such as the port, is taken; called before training."""
         ...

@@ -1,4 +1,4 @@
-"""What goes into the doctor and what comes out: Evidence and Diagnosis."""
+"""The input and the output of a diagnosis: Evidence and Diagnosis."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ Source = Literal["state", "error", "build log", "container log"]
 class Evidence:
     """What a failed deployment left behind, as text; empty where there is nothing.
 
-    ``error`` is what the platform or its SDK answered, ``http_status`` the status of a call that was refused, and
-    ``settings`` the target's own YAML keys, which the remedies start from.
+    ``error`` is the answer of the platform or its SDK, ``http_status`` the status of a call that was refused, and
+    ``settings`` the target's own YAML keys, on which the remedies build.
     """
 
     target: str
@@ -45,7 +45,7 @@ class Evidence:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def texts(self) -> Mapping[Source, str]:
-        """Every text by its source, in the order in which a deployment writes them."""
+        """Return every text by its source, in the order in which a deployment writes them."""
         status = f"HTTP status: {self.http_status}\n" if self.http_status is not None else ""
         return {
             "state": f"{status}service state: {self.service_state}\n",
@@ -59,7 +59,7 @@ class Evidence:
 class Diagnosis:
     """The cause, the line that proves it (with its source), and the override or edit that repairs it.
 
-    Of kind "unknown", ``proof`` holds the first error lines instead, one a line.
+    For kind "unknown", ``proof`` holds the first error lines instead, one per line.
     """
 
     cause: str

@@ -1,7 +1,7 @@
-"""What the tables find in the evidence, and in which of its texts they may look.
+"""Matches the rules of the tables against the texts of the phase that failed.
 
-A deployment fails in one of three phases, which its error tells apart: the request is refused, the image is not
-built, the container does not come up. Texts of other phases are about something else, such as an old service.
+A deployment fails in one of three phases, which its error distinguishes: the request is refused, the image is not
+built, the container does not start. Texts of other phases concern something else, such as a former service.
 """
 
 from __future__ import annotations
@@ -11,117 +11,122 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.diagnostics.evidence import Evidence, Source
-from orchestrator.diagnostics.log_parser import Chain, Line, LoggedException, after, chains
+from orchestrator.diagnostics.log_parser import Chain, Line, LoggedException, lines_after, parse_exceptions
 from orchestrator.diagnostics.rules import Confidence, FailureRule, Finding
-from orchestrator.diagnostics.tables import image_build, platform_refusals, startup
+from orchestrator.diagnostics.tables.image_build import BUILD_RULES
+from orchestrator.diagnostics.tables.platform_refusals import REFUSAL_RULES
+from orchestrator.diagnostics.tables.startup import EXCEPTION_RULES, LOG_RULES
 
-TABLES = (*startup.EXCEPTIONS, *startup.WRITTEN, *image_build.RULES, *platform_refusals.RULES)
-RAISED = FailureRule("crash_loop", re.compile(r".*"), "{quoted}", "{mend}", Confidence.EXCEPTION)
-_STARTED = re.compile(
+ALL_RULES = (*EXCEPTION_RULES, *LOG_RULES, *BUILD_RULES, *REFUSAL_RULES)
+ANY_EXCEPTION = FailureRule("crash_loop", re.compile(r".*"), "{quoted}", "{fix}", Confidence.EXCEPTION)
+_START_FAILED = re.compile(
     r"CrashLoopBackOff|Error in entry script|container application crashed|died while starting|"
     r"[Ee]xited with (?:exit )?code"
 )
-_BUILT = re.compile(r"EnvironmentBuildFailed|ImageBuildFailed|[Ff]ailed building the Environment|[Ii]mage build failed")
-_WAITED = re.compile(r"DeploymentTimedOut|not ready in time|polling has TimedOut|Timed out waiting")
-_CAME_UP = re.compile(
+_BUILD_FAILED = re.compile(
+    r"EnvironmentBuildFailed|ImageBuildFailed|[Ff]ailed building the Environment|[Ii]mage build failed"
+)
+_TIMED_OUT = re.compile(r"DeploymentTimedOut|not ready in time|polling has TimedOut|Timed out waiting")
+_STARTED = re.compile(
     r"init has completed successfully|Application startup complete|Serving package \w|Uvicorn running on"
 )
-_BUILT_WELL = re.compile(
-    r"^Successfully (?:built|tagged|pushed)|naming to \S+ (?:\S+ )?done|Run ID: \S+ was successful"
-)
-_QUOTED = re.compile(r"Error in entry script, (?P<said>.+?)(?:, please run|\\n|\"|$)")
+_BUILT = re.compile(r"^Successfully (?:built|tagged|pushed)|naming to \S+ (?:\S+ )?done|Run ID: \S+ was successful")
+_QUOTED_EXCEPTION = re.compile(r"Error in entry script, (?P<exception>.+?)(?:, please run|\\n|\"|$)")
 
 
-def findings(evidence: Evidence, texts: Mapping[Source, Sequence[Line]]) -> list[Finding]:
-    """Every finding of a rule that is about this target, in the texts that the failed phase wrote."""
-    exceptions, written, builds, requests = (
+def find_matches(evidence: Evidence, texts: Mapping[Source, Sequence[Line]]) -> list[Finding]:
+    """Return every match of a rule for this target, in the texts of the phase that failed."""
+    exception_rules, log_rules, build_rules, refusal_rules = (
         [rule for rule in table if not rule.targets or evidence.target in rule.targets]
-        for table in (startup.EXCEPTIONS, startup.WRITTEN, image_build.RULES, platform_refusals.RULES)
+        for table in (EXCEPTION_RULES, LOG_RULES, BUILD_RULES, REFUSAL_RULES)
     )
     error, state = texts["error"], texts["state"]
-    log = after(_CAME_UP, texts["container log"])  # what a start outlived did not end it
+    log = lines_after(_STARTED, texts["container log"])  # what a successful start survived did not end it
     starting = [
-        *_first_of_each(_in_lines(written, [*error, *log, *state])),
-        *_first_of_each(_in_lines(exceptions, _quoted(error))),
-        *_in_chains(exceptions, chains(log), log),
+        *_first_of_each_line(_match_lines(log_rules, [*error, *log, *state])),
+        *_first_of_each_line(_match_lines(exception_rules, _quoted_exceptions(error))),
+        *_match_exceptions(exception_rules, parse_exceptions(log), log),
     ]
-    building = _in_lines(builds, [*error, *after(_BUILT_WELL, texts["build log"])])
-    if _STARTED.search(evidence.error):
+    building = _match_lines(build_rules, [*error, *lines_after(_BUILT, texts["build log"])])
+    if _START_FAILED.search(evidence.error):
         return starting
-    if _WAITED.search(evidence.error):  # whoever gave up waiting ended it too: only its own log tells of another end
-        return [found for found in starting if found.line.source == "container log" or not _is_an_end(found)]
-    if _BUILT.search(evidence.error):
+    if _TIMED_OUT.search(evidence.error):  # the platform ended the container itself: only its log shows another end
+        return [found for found in starting if found.line.source == "container log" or not _is_termination(found)]
+    if _BUILD_FAILED.search(evidence.error):
         return building
-    refused = _in_lines(requests, [*error, *state])
-    if any(found.rule.weight == Confidence.CAUSE for found in refused):
+    refused = _match_lines(refusal_rules, [*error, *state])
+    if any(found.rule.confidence == Confidence.CAUSE for found in refused):
         return refused
-    both = [*refused, *building, *starting]
-    # a state alone says little next to an answer that no rule knows
+    # a state alone proves little beside an answer that no rule knows
     return [
-        found for found in both if found.line.source != "state" or found.rule.weight > Confidence.SYMPTOM or not error
+        found
+        for found in (*refused, *building, *starting)
+        if found.line.source != "state" or found.rule.confidence > Confidence.SYMPTOM or not error
     ]
 
 
-def _is_an_end(finding: Finding) -> bool:
-    return finding.rule.weight <= Confidence.HINT and finding.rule.kind != "timeout_unhealthy"
+def _is_termination(finding: Finding) -> bool:
+    return finding.rule.confidence <= Confidence.HINT and finding.rule.kind != "timeout_unhealthy"
 
 
-def _quoted(error: Sequence[Line]) -> list[Line]:
-    """The exceptions of the entry script that Azure's answer quotes."""
-    return [replace(line, text=match["said"]) for line in error if (match := _QUOTED.search(line.text))]
+def _quoted_exceptions(error: Sequence[Line]) -> list[Line]:
+    """Return the exceptions of the entry script that Azure's answer quotes."""
+    return [replace(line, text=match["exception"]) for line in error if (match := _QUOTED_EXCEPTION.search(line.text))]
 
 
-def _in_lines(rules: Iterable[FailureRule], lines: Sequence[Line]) -> list[Finding]:
+def _match_lines(rules: Iterable[FailureRule], lines: Sequence[Line]) -> list[Finding]:
     return [
         Finding(rule, line, match)
         for rule in rules
         for line in lines
-        if (rule.quiet or not line.quiet)
+        if (rule.match_warnings or not line.harmless)
         and (match := rule.pattern.search(line.text))
-        and _also(rule, lines)
-        and not _outlived(rule, line, lines)
+        and _is_confirmed(rule, lines)
+        and not _went_on(rule, line, lines)
     ]
 
 
-def _first_of_each(found: Iterable[Finding]) -> list[Finding]:
-    """A line of a container is of the first rule that fits it."""
+def _first_of_each_line(findings: Iterable[Finding]) -> list[Finding]:
+    """Keep the first rule that matches a line."""
     first: dict[Line, Finding] = {}
-    for finding in found:
+    for finding in findings:
         first.setdefault(finding.line, finding)
     return list(first.values())
 
 
-def _also(rule: FailureRule, lines: Sequence[Line]) -> bool:
-    return rule.also is None or any(rule.also.search(line.text) for line in lines)
+def _is_confirmed(rule: FailureRule, lines: Sequence[Line]) -> bool:
+    return rule.requires is None or any(rule.requires.search(line.text) for line in lines)
 
 
-def _outlived(rule: FailureRule, line: Line, lines: Sequence[Line]) -> bool:
+def _went_on(rule: FailureRule, line: Line, lines: Sequence[Line]) -> bool:
     later = (other for other in lines if other.source == line.source and other.number > line.number)
-    return rule.outlived is not None and any(rule.outlived.search(other.text) for other in later)
+    return rule.unless_later is not None and any(rule.unless_later.search(other.text) for other in later)
 
 
-def _in_chains(rules: Sequence[FailureRule], traces: Sequence[Chain], log: Sequence[Line]) -> list[Finding]:
-    """What ended the process: the last chain. An earlier one of another kind makes it doubtful, and so counts too."""
-    found = [_in_chain(rules, chain, log) for chain in traces]
-    if any(finding.rule.weight == Confidence.CAUSE for finding in found):
-        found[-1] = replace(found[-1], rule=replace(found[-1].rule, weight=Confidence.CAUSE))
-    return found
+def _match_exceptions(rules: Sequence[FailureRule], chains: Sequence[Chain], log: Sequence[Line]) -> list[Finding]:
+    """Match every chain. The last one ended the process; an earlier one of another kind makes that doubtful."""
+    findings = [_match_chain(rules, chain, log) for chain in chains]
+    if any(finding.rule.confidence == Confidence.CAUSE for finding in findings):
+        findings[-1] = replace(findings[-1], rule=replace(findings[-1].rule, confidence=Confidence.CAUSE))
+    return findings
 
 
-def _in_chain(rules: Sequence[FailureRule], chain: Chain, log: Sequence[Line]) -> Finding:
-    """The first rule that fits the last exception that was not handled, or one that led to it."""
-    own = [raised for raised in chain if not raised.wraps] or list(chain)
-    for raised in reversed([raised for raised in own if not raised.handled]):
-        for finding in _in_raised(rules, raised, log):
+def _match_chain(rules: Sequence[FailureRule], chain: Chain, log: Sequence[Line]) -> Finding:
+    """Return the first match of the last exception that was not handled, or of one that led to it."""
+    own = [exception for exception in chain if not exception.wraps] or list(chain)
+    for exception in reversed([exception for exception in own if not exception.handled]):
+        for finding in _match_exception(rules, exception, log):
             return finding
     line = own[-1].line
-    match = RAISED.pattern.match(line.text)
+    match = ANY_EXCEPTION.pattern.match(line.text)
     assert match is not None
-    return Finding(RAISED, line, match)
+    return Finding(ANY_EXCEPTION, line, match)
 
 
-def _in_raised(rules: Sequence[FailureRule], raised: LoggedException, log: Sequence[Line]) -> Iterator[Finding]:
+def _match_exception(
+    rules: Sequence[FailureRule], exception: LoggedException, log: Sequence[Line]
+) -> Iterator[Finding]:
     for rule in rules:
-        match = rule.pattern.search(raised.line.text.strip())
-        if match and (rule.frames is None or rule.frames.search(raised.frames)) and _also(rule, log):
-            yield Finding(rule, raised.line, match, raised.frames)
+        match = rule.pattern.search(exception.line.text.strip())
+        if match and (rule.frames is None or rule.frames.search(exception.frames)) and _is_confirmed(rule, log):
+            yield Finding(rule, exception.line, match, exception.frames)

@@ -1,4 +1,4 @@
-"""A rule of the doctor: which line proves which cause, how much it proves, and what repairs it."""
+"""A failure rule: which line proves which cause, how much it proves, and what repairs it."""
 
 from __future__ import annotations
 
@@ -10,41 +10,42 @@ from enum import IntEnum
 from orchestrator.diagnostics.evidence import Kind
 from orchestrator.diagnostics.log_parser import Line
 
-CLOUD = ("aci", "managed", "aks")  # the targets behind a cloud's door
+CLOUD = ("aci", "managed", "aks")  # the targets whose platform can refuse a request
 
 
 class Confidence(IntEnum):
-    """How much a line proves. Only the heaviest lines found count."""
+    """How much a line proves. Only the findings of the highest confidence count."""
 
-    SYMPTOM = 0  # what follows from any cause: the container crashed, the image is not there
-    HINT = 1  # may be the cause, and may be something that everything else outlived
-    EXCEPTION = 2  # what ended the process, though no rule knows why it was raised
+    SYMPTOM = 0  # follows from any cause: the container crashed, the image is not there
+    HINT = 1  # may be the cause, or something that the service survived
+    EXCEPTION = 2  # ended the process, though no rule knows why it was raised
     CAUSE = 3
 
 
 @dataclass(frozen=True)
 class FailureRule:
-    """``cause`` and ``remedy`` are templates over the pattern's groups and the words of :mod:`.wording`.
+    """``cause`` and ``remedy`` are templates over the pattern's groups and the words of :mod:`.remedies`.
 
-    ``also`` must be found somewhere in the same text, ``frames`` in an exception's traceback; a later line that fits
-    ``outlived`` shows that it went on. ``quiet``: warnings count too. ``targets``: the only ones it is about.
+    ``requires`` must match somewhere in the same text, ``frames`` in an exception's traceback; a later line that
+    matches ``unless_later`` shows that the service went on. ``match_warnings``: lines below the level of errors count
+    too. ``targets``: the only ones that the rule applies to.
     """
 
     kind: Kind
     pattern: re.Pattern[str]
     cause: str
     remedy: str
-    weight: Confidence = Confidence.CAUSE
-    quiet: bool = False
+    confidence: Confidence = Confidence.CAUSE
+    match_warnings: bool = False
     frames: re.Pattern[str] | None = None
-    also: re.Pattern[str] | None = None
-    outlived: re.Pattern[str] | None = None
+    requires: re.Pattern[str] | None = None
+    unless_later: re.Pattern[str] | None = None
     targets: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule, the line that it was found in, and the frames of the traceback that ends with it."""
+    """A rule, the line that it matches, and the frames of the traceback that ends with this line."""
 
     rule: FailureRule
     line: Line
@@ -52,45 +53,46 @@ class Finding:
     frames: str = ""
 
 
-def line(
+def line_rule(
     kind: Kind,
     pattern: str,
     cause: str,
     remedy: str,
     *,
-    weight: Confidence = Confidence.CAUSE,
-    quiet: bool = False,
-    also: str = "",
-    outlived: str = "",
+    confidence: Confidence = Confidence.CAUSE,
+    match_warnings: bool = False,
+    requires: str = "",
+    unless_later: str = "",
     targets: Sequence[str] = (),
 ) -> FailureRule:
-    """A rule for a line that somebody wrote."""
+    """Make a rule for a line of an answer or a log."""
     return FailureRule(
         kind,
         re.compile(pattern),
         cause,
         remedy,
-        weight,
-        quiet=quiet,
-        also=_pattern(also),
-        outlived=_pattern(outlived),
+        confidence,
+        match_warnings=match_warnings,
+        requires=_compile(requires),
+        unless_later=_compile(unless_later),
         targets=tuple(targets),
     )
 
 
-def raised(
+def exception_rule(
     kind: Kind,
     pattern: str,
     cause: str,
     remedy: str,
     *,
     frames: str = "",
-    also: str = "",
+    requires: str = "",
     targets: Sequence[str] = (),
 ) -> FailureRule:
-    """A rule for an exception that ended a process."""
-    return replace(line(kind, pattern, cause, remedy, also=also, targets=targets), frames=_pattern(frames))
+    """Make a rule for an exception that ended a process."""
+    rule = line_rule(kind, pattern, cause, remedy, requires=requires, targets=targets)
+    return replace(rule, frames=_compile(frames))
 
 
-def _pattern(text: str) -> re.Pattern[str] | None:
-    return re.compile(text) if text else None
+def _compile(pattern: str) -> re.Pattern[str] | None:
+    return re.compile(pattern) if pattern else None

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.caching.fingerprints import imported_names, is_installed, providers
-from orchestrator.errors import PackageError
+from orchestrator.errors import PackageError, one_line
 
 
 class _Recorder(pickle.Unpickler):
@@ -38,9 +38,8 @@ def reloaded(value: Any) -> tuple[Any, set[str]]:
         recorder = _Recorder(pickle.dumps(value, protocol=5))
         return recorder.load(), recorder.found
     except Exception as error:  # reducers are foreign code: they may raise anything
-        text = " ".join(str(error).split())
         raise PackageError(
-            f"the fitted pipeline cannot be pickled: {text}; use importable functions and classes, no lambdas"
+            f"the fitted pipeline cannot be pickled: {one_line(error)}; use importable functions and classes, no lambdas"
         ) from error
 
 

@@ -27,11 +27,11 @@ def recalled(
         PackageError: there is none, its package is gone or was changed, or the registry does not hold it any more.
     """
     held = versions.versions(state_dir, spec.model_name)
-    there = [one for one in held if tracker.where in {"", one.where}]
+    there = [one for one in held if tracker.registry_name in {"", one.where}]
     if held and not there:  # it could be deployed, and then not promoted
         raise PackageError(
             f"package.model_name: '{spec.model_name}' was registered in {held[-1].where or 'no registry'}, and this "
-            f"run's tracking is {tracker.where}; say `tracking=` as it was then, or tracking=none to leave the alias "
+            f"run's tracking is {tracker.registry_name}; say `tracking=` as it was then, or tracking=none to leave the alias "
             "'champion' as it is"
         )
     choice = Choice(spec.model_name, there, tracker, target)

@@ -12,8 +12,8 @@ from orchestrator.resolving.resolver import Libraries, Resolution, Resolver, Unk
 
 LONGEST = 700  # of the resolver's explanation
 CHOOSE = "install versions here that go together (`pip install`), then run again: the package pins what is installed"
-_SOURCES = re.compile(r"([\w.-]+)\S* ha(?:s|ve) no usable wheels")  # there are sources
-_UNFIT = re.compile(r"([\w.-]+)\S* ha(?:s|ve) no wheels with a matching")  # there are none
+_SOURCES = re.compile(r"([\w.-]+)\S* ha(?:s|ve) no usable wheels")  # but a source distribution
+_UNFIT = re.compile(r"([\w.-]+)\S* ha(?:s|ve) no wheels with a matching")  # and no source distribution
 _ABSENT = re.compile(r"was not found in|there (?:is|are) no versions? of")
 
 
@@ -27,7 +27,7 @@ class Conflict:
 
     @property
     def sources(self) -> list[str]:
-        """What one requirement needs that has no wheel: pip would build it from source."""
+        """The packages without a wheel that one requirement needs: pip would build them from source."""
         return list(dict.fromkeys(map(plain, _SOURCES.findall(self.text)))) if len(self.lines) == 1 else []
 
     @property
@@ -40,7 +40,7 @@ class Conflict:
         return len(self.lines) == 1 and bool(_ABSENT.search(self.text))
 
     def message(self, libraries: Libraries) -> str:
-        """Return what is wrong and what would be right in one line, and the resolver's reasons in another."""
+        """Return the problem and a remedy in one line, and the resolver's reasons in another."""
         here = f"Python {libraries.python} on Linux ({libraries.machine})"
         if wheelless := list(filter(is_compiled, self.sources)) or self._unfit:
             what = f"{', '.join(wheelless)} has no wheel for {here}, which {' and '.join(self.lines)} needs"
@@ -60,7 +60,7 @@ class Conflict:
 
 
 def conflict(resolve: Resolver, lines: Sequence[str], answer: Resolution) -> Conflict:
-    """Return the conflict in lines that have no solution; what needs an index that no longer answers is left out."""
+    """Return the conflict in lines that have no solution; without its details if the index stops answering."""
     clash: list[str] = []
     text = answer.text
     try:
@@ -72,7 +72,7 @@ def conflict(resolve: Resolver, lines: Sequence[str], answer: Resolution) -> Con
 
 
 def is_compiled(name: str) -> bool:
-    """Return whether the distribution is known to hold compiled code: the one that is installed here does."""
+    """Return whether the installed distribution of this name contains compiled code."""
     try:
         files = importlib.metadata.files(name) or ()
     except importlib.metadata.PackageNotFoundError:
@@ -81,17 +81,17 @@ def is_compiled(name: str) -> bool:
 
 
 def check_reachable(resolve: Resolver, lines: Sequence[str], answer: Resolution) -> None:
-    """Tell an index that refuses to answer, which looks empty, from one without the package.
+    """Distinguish an index that refuses access, and so looks empty, from one without the package.
 
     Raises:
         UnknownError: nothing at all is found.
     """
     if _ABSENT.search(answer.text) and not any(resolve.newest(unpinned(line)) for line in wanted(lines)):
-        raise UnknownError("the package index has none of them, or does not let this machine in")
+        raise UnknownError("the package index has none of them, or does not give this machine access")
 
 
 def _clash(resolve: Resolver, lines: Sequence[str], text: str) -> list[str]:
-    """Drop requirements one by one as long as there is no solution: without any that stays, there is one."""
+    """Return a minimal set without a solution: drop each requirement whose absence does not give one."""
     fixed, left = options(lines), wanted(lines)
     named = [line for line in left if re.search(rf"(?<![\w.-]){re.escape(plain(line))}(?![\w-])", text)]
     if named and not resolve.fits([*fixed, *named]):
@@ -104,7 +104,7 @@ def _clash(resolve: Resolver, lines: Sequence[str], text: str) -> list[str]:
 
 
 def _instead(resolve: Resolver, lines: Sequence[str], clash: Sequence[str]) -> list[str]:
-    """Return pins that solve it: of one that clashes, else of all that clash, else of all; not of years ago."""
+    """Return pins that solve it, changing one conflicting pin, else all of those, else all pins; no older major versions."""
     pins = [line for line in wanted(lines) if pinned(line)]
     own = [line for line in pins if line in clash]
     for loosened in (*([line] for line in own), *([own] if len(own) > 1 else []), pins):
@@ -125,6 +125,6 @@ def _major(version: str) -> int:
 
 
 def _exact(resolve: Resolver, line: str) -> str:
-    """Return a bound as its newest version alone, which makes the reasons short."""
+    """Replace a bound by its newest version, which makes the resolver's reasons short."""
     newest = "" if pinned(line) else resolve.newest(line)
     return unpinned(line, f"=={newest}") if newest else line

@@ -1,20 +1,20 @@
 """Resolve an image's libraries for the machine that it will run on, before anything is registered or sent.
 
-With wheels only. Where a requirement needs what has no wheel, pip builds it from source: if the distribution that is
-installed here holds compiled code, that is refused, since an image has no compiler; else it is warned of, left out, and
-the others are resolved without it.
+With wheels only. A package without a wheel is built from source by pip: if the distribution installed here contains
+compiled code, that is an error, since an image has no compiler; else it is a warning, and the other packages are
+resolved without it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.errors import DeployError
+from orchestrator.files import write_atomic
 from orchestrator.resolving.conflict import check_reachable, conflict, is_compiled
 from orchestrator.resolving.requirement import rest, wanted
 from orchestrator.resolving.resolver import Libraries, Resolver, UnknownError
@@ -24,17 +24,17 @@ __all__ = ["Libraries", "check"]
 
 
 def check(libraries: Libraries, cache: Path) -> str:
-    """Resolve the libraries; a solution is kept in the folder ``cache`` by what was asked.
+    """Resolve the libraries; a solution is cached in the folder ``cache``.
 
     Returns:
-        A warning in one line: why nothing is known, or what would be built from source; else nothing.
+        A warning in one line: why they were not checked, or what would be built from source; else empty.
 
     Raises:
-        DeployError: some requirements exclude each other; the text says which, and what would free them.
+        DeployError: some requirements exclude each other; the text says which, and how to solve it.
     """
-    kept = cache / "resolved" / f"{_digest(libraries)}.json"
+    cached = cache / "resolved" / f"{_digest(libraries)}.json"
     try:
-        return str(json.loads(kept.read_text())["warning"])
+        return str(json.loads(cached.read_text())["warning"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
     try:
@@ -44,10 +44,8 @@ def check(libraries: Libraries, cache: Path) -> str:
     except UnknownError as unknown:
         return f"warning: the image's libraries were not checked: {unknown}"
     warning = _warning(resolve.built, libraries)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    temporary = kept.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps({"warning": warning, "versions": versions}, indent=1))
-    temporary.replace(kept)
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(cached, json.dumps({"warning": warning, "versions": versions}, indent=1))
     return warning
 
 
@@ -66,10 +64,10 @@ def _resolved(resolve: Resolver, libraries: Libraries) -> Mapping[str, str]:
 
 
 def _bounded(resolve: Resolver, lines: Sequence[str]) -> list[str]:
-    """Give a name without a version its newest as the least.
+    """Require at least the newest version of each name that has none.
 
-    Releases of years ago ask for little, and so go with everything: pip walks back to them, and an image of them does
-    not build or does not serve.
+    Very old releases have few requirements and so conflict with nothing: pip backtracks to them, and an image of them
+    does not build or does not serve.
     """
     bare = {line for line in wanted(lines) if not rest(line)}
     newest = {line: resolve.newest(line) for line in lines if line in bare}
@@ -78,8 +76,8 @@ def _bounded(resolve: Resolver, lines: Sequence[str]) -> list[str]:
 
 def _digest(libraries: Libraries) -> str:
     own = {name: value for name, value in environment().items() if name.startswith(("PIP_", "UV_"))}
-    asked = [list(libraries.lines), libraries.python, libraries.machine, {**own, **libraries.settings}]
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+    question = [list(libraries.lines), libraries.python, libraries.machine, {**own, **libraries.settings}]
+    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _warning(built: Sequence[str], libraries: Libraries) -> str:

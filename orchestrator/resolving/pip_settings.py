@@ -1,4 +1,4 @@
-"""pip's settings on this machine, and the same for uv, which reads none of them."""
+"""pip's settings on this machine, translated for uv, which does not read them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pathlib import Path
 from orchestrator.resolving.surroundings import environment
 
 _LINE = re.compile(r"(?P<section>[^.\s]+)\.(?P<name>[\w-]+)=(?P<value>.+)")
-_SECTIONS = ("global", "install", ":env:")  # each counts more than those before it
+_SECTIONS = ("global", "install", ":env:")  # each overrides those before it
 
 
 def pip_settings(variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The options of ``pip install`` by their long name: those of these variables alone, else all of this machine."""
+    """Return the options of ``pip install`` by their long name: of these variables, or without any, of this machine."""
     if variables is None:
         own = environment()
         sections = _configured(tuple(item for item in own.items() if item[0].startswith(("PIP_", "HOME"))))
@@ -29,7 +29,7 @@ def pip_settings(variables: Mapping[str, str] | None = None) -> dict[str, str]:
 
 @functools.lru_cache
 def _configured(variables: tuple[tuple[str, str], ...]) -> dict[str, dict[str, str]]:
-    """By section, as pip itself finds them, which takes it half a second; without pip, the environment's alone."""
+    """Return the settings by section as pip prints them (half a second); without pip, those of the environment."""
     command = [sys.executable, "-m", "pip", "config", "list"]
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment())
@@ -43,7 +43,7 @@ def _configured(variables: tuple[tuple[str, str], ...]) -> dict[str, dict[str, s
 
 
 def as_uv(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return as variables of uv where packages come from and how they are reached; the rest concerns this machine alone."""
+    """Return uv's variables for the indexes and the network; other settings do not matter for an image."""
     every = {name: settings.get(name, "").split() for name in ("extra-index-url", "find-links", "trusted-host")}
     no_index = settings.get("no-index", "").lower() in {"1", "true", "yes", "on"}
     proxy = settings.get("proxy", "")
@@ -63,5 +63,5 @@ def as_uv(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def _place(url_or_path: str) -> str:
-    """A path is relative to where the command runs, and uv runs elsewhere."""
+    """Make a path absolute, as uv runs in another directory."""
     return url_or_path if not url_or_path or "://" in url_or_path else str(Path(url_or_path).expanduser().resolve())

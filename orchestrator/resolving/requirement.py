@@ -10,7 +10,7 @@ _PIN = re.compile(r"===?\s*(?P<version>[^\s;,*]+)\s*(?:;|$)")
 
 
 def plain(line: str) -> str:
-    """Return the name as a package index has it; the line itself where there is none."""
+    """Return the normalized name of the package; the line itself if it has none."""
     found = _LINE.match(line.strip())
     return re.sub(r"[-_.]+", "-", found["name"]).lower() if found else line
 

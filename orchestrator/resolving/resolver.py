@@ -1,4 +1,4 @@
-"""Ask uv which versions some requirements come to on another machine. Only metadata is read: nothing is built here."""
+"""Let uv resolve requirements for another machine. It reads only metadata and builds nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.resolving.pip_settings import as_uv, pip_settings
 from orchestrator.resolving.requirement import plain
 from orchestrator.resolving.surroundings import environment
 
-SECONDS = 120  # for one question; uv answers within a few
+SECONDS = 120  # for one run; uv takes a few
 GLIBC = "manylinux_2_35"  # of Azure's base images (Ubuntu 22.04); that of python:3.x-slim is newer
 _RESOLVED = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
 
@@ -34,7 +34,7 @@ class Libraries:
 
 
 class UnknownError(Exception):
-    """There is no answer, such as without a network; the text says why."""
+    """The requirements could not be resolved, such as without a network; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Resolution:
 
 
 class Resolver:
-    """uv, asked about one machine, with wheels only; ``built`` are packages to leave out, since they have none."""
+    """uv for one kind of machine, with wheels only; ``built`` are packages to leave out, since they have no wheel."""
 
     def __init__(self, libraries: Libraries, cache: Path, scratch: Path) -> None:
         self.built: list[str] = []
@@ -62,7 +62,7 @@ class Resolver:
         self._environment = {**defaults, **as_uv(pip_settings()), **environment(), **of_build, **others}
 
     def __call__(self, lines: Sequence[str], *extra: str) -> Resolution:
-        """Return the versions that these lines come to; ``extra`` are options of uv.
+        """Return the versions that solve these lines; ``extra`` are options of uv.
 
         Raises:
             UnknownError: no index answers, or uv is missing.
@@ -79,7 +79,7 @@ class Resolver:
         return Resolution({}, " ".join(re.sub(r"[╰─▶│×]", " ", reasons).split()))
 
     def fits(self, lines: Sequence[str]) -> bool:
-        """Return whether there is any solution: at first of what earlier questions have fetched."""
+        """Return whether there is a solution, trying the metadata that is cached first."""
         return self._run(lines, (), UV_OFFLINE="1")[0] == 0 or bool(self(lines).versions)
 
     def newest(self, line: str) -> str:

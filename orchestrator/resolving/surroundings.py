@@ -1,4 +1,4 @@
-"""The environment in which packages are found: the command's own, also while an emulator leads everything to a stand-in."""
+"""The environment variables for package indexes: the command's own, also while the emulator redirects the process's."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_kept: ContextVar[Mapping[str, str] | None] = ContextVar("kept", default=None)
+_original: ContextVar[Mapping[str, str] | None] = ContextVar("original", default=None)
 
 
 def environment() -> Mapping[str, str]:
-    """Return the variables that count here."""
-    kept = _kept.get()
-    return os.environ if kept is None else kept
+    """Return the variables for package indexes."""
+    original = _original.get()
+    return os.environ if original is None else original
 
 
 @contextmanager
 def kept(variables: Mapping[str, str]) -> Iterator[None]:
-    """Let these variables count, whatever becomes of this process's own."""
-    token = _kept.set(variables)
+    """Use these variables in the block, even if the process's own change."""
+    token = _original.set(variables)
     try:
         yield
     finally:
-        _kept.reset(token)
+        _original.reset(token)

@@ -1,8 +1,7 @@
-"""Grid, randomized and halving search with scikit-learn's results, from less work: what candidates share is done once.
+"""Grid, randomized and halving search with scikit-learn's exact results, computing what candidates share once.
 
-``estimators`` are the searches, ``plan`` groups the candidates that share something, ``unit`` does one part of the
-work (maybe in another process), ``prefix`` and ``rules`` are what can be shared, and ``seam`` is all that is known of
-scikit-learn's inside.
+Start reading at ``estimators``; ``grouping`` finds the candidates that share work, ``runner`` and ``worker`` do it,
+``preprocessing`` and ``reuse`` hold what can be shared, and ``sklearn_private`` is all that depends on private API.
 """
 
 from orchestrator.search.estimators import (
@@ -10,18 +9,18 @@ from orchestrator.search.estimators import (
     SharedGridSearchCV,
     SharedHalvingGridSearchCV,
     SharedRandomizedSearchCV,
-    errors_of,
-    work_of,
+    fit_counts,
+    fit_errors,
 )
-from orchestrator.search.reuse import RULES, ReuseRule
+from orchestrator.search.reuse import REUSE_RULES, ReuseRule
 
 __all__ = [
-    "RULES",
+    "REUSE_RULES",
     "UPDATES",
     "ReuseRule",
     "SharedGridSearchCV",
     "SharedHalvingGridSearchCV",
     "SharedRandomizedSearchCV",
-    "errors_of",
-    "work_of",
+    "fit_counts",
+    "fit_errors",
 ]

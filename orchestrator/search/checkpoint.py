@@ -1,4 +1,4 @@
-"""What a search has finished, kept fit by fit, so that one that was killed goes on where it was."""
+"""Checkpoints of a search: every fit's result is saved, so that a killed search resumes where it was."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pickle
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,33 +15,34 @@ import joblib
 
 from orchestrator.search import sklearn_private
 
-Place = tuple[int, int]  # the candidate and the fold, by their positions
+FitIndex = tuple[int, int]  # positions of the candidate and of the fold
 
 
-class Journal:
-    """Results in a folder; without one, nothing is kept. Whoever keeps the folder answers for data and code.
+class FitCheckpoint:
+    """The results of fits in a folder; without one, nothing is saved. The caller keys the folder by data and code.
 
-    Every process writes a file of its own, so two searches at once do each other no harm. A fit is known by its
-    parameters and its rows: so the grid may have grown or been put in another order.
+    Every process writes its own file, so concurrent searches do not interfere. A fit is identified by its parameters
+    and its rows, so candidates may be added to the grid or reordered.
     """
 
-    def __init__(self, folder: Path | None, tasks: sklearn_private.Tasks) -> None:
-        self._folder, self._tasks = folder, tasks
+    def __init__(self, folder: Path | None, tasks: sklearn_private.SearchTasks) -> None:
+        self._folder = folder
         self._file: BinaryIO | None = None
         if folder is not None:
             self._candidates = [joblib.hash(dict(parameters)) for parameters in tasks.candidates]
             self._folds = [joblib.hash((fold.train, fold.test)) for fold in tasks.folds]
 
-    def kept(self) -> dict[Place, dict[str, Any]]:
-        """The results that are there of this search's fits."""
+    def load(self) -> dict[FitIndex, dict[str, Any]]:
+        """Return the saved results of this search's fits."""
         if self._folder is None:
             return {}
-        found = dict(record for file in sorted(self._folder.glob("*.fits")) for record in _records(file))
-        places = {self._key(candidate, fold): (candidate, fold) for candidate, fold in self._places()}
-        return {places[key]: result for key, result in found.items() if key in places}
+        saved = dict(record for file in sorted(self._folder.glob("*.fits")) for record in _read_records(file))
+        indices = product(range(len(self._candidates)), range(len(self._folds)))
+        by_key = {self._key(*index): index for index in indices}
+        return {by_key[key]: result for key, result in saved.items() if key in by_key}
 
-    def add(self, candidate: int, fold: int, result: dict[str, Any]) -> None:
-        """Keep one result; it outlives the process once this returns."""
+    def append(self, candidate: int, fold: int, result: dict[str, Any]) -> None:
+        """Save one result; it outlives the process once this returns."""
         if self._folder is None:
             return
         try:
@@ -48,25 +50,22 @@ class Journal:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._file = (self._folder / f"{os.getpid()}-{os.urandom(4).hex()}.fits").open("wb", buffering=0)
             self._file.write(pickle.dumps((self._key(candidate, fold), result), protocol=5))
-        except OSError as error:  # a full disk, or another's folder: the search itself needs none of this
-            warnings.warn(f"what the search finishes is not kept on the way: {error}", stacklevel=2)
+        except OSError as error:  # a full disk, or a folder of another user: the search does not depend on it
+            warnings.warn(f"the search's checkpoints are not saved: {error}", stacklevel=2)
             self._folder = None
 
     def close(self) -> None:
-        """No more will come."""
+        """Close this process's file."""
         if self._file is not None:
             self._file.close()
 
     def _key(self, candidate: int, fold: int) -> str:
         return f"{self._candidates[candidate]} {self._folds[fold]}"
 
-    def _places(self) -> Iterator[Place]:
-        return ((at, fold) for at in range(len(self._candidates)) for fold in range(len(self._folds)))
 
-
-def _records(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What was written whole: the last record of a killed process may be torn."""
-    # a torn record may look like anything, and the file may be another's or just gone: what is lost is fitted again
+def _read_records(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the complete records; the last one of a killed process may be truncated."""
+    # a truncated record may raise anything, and the file may be unreadable or just deleted: those fits are repeated
     with suppress(Exception), file.open("rb") as stream:
         while True:
             yield pickle.load(stream)

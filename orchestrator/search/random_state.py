@@ -1,7 +1,8 @@
-"""NumPy's global random state: whoever draws from it depends on all that was fitted before, in order.
+"""NumPy's global random state: an estimator that draws from it depends on every fit before it, in order.
 
-scikit-learn's search, in one process, fits candidate by candidate; sharing fits fold by fold. That is no difference for
-who draws nothing. Where somebody does, the search starts again from the same state, fit by fit in scikit-learn's order.
+scikit-learn's search, in one process, fits candidate by candidate; sharing fits fold by fold. That makes no difference
+unless an estimator draws from the global state. If one does, the search restores the state and repeats all fits in
+scikit-learn's order.
 """
 
 from __future__ import annotations
@@ -14,28 +15,28 @@ import numpy as np
 from sklearn.svm import SVC, NuSVC
 
 
-def state() -> Any:
-    """As it is now."""
-    return np.random.get_state()  # noqa: NPY002 - the one that scikit-learn draws from
+def get_state() -> Any:
+    """Return the global state that scikit-learn draws from."""
+    return np.random.get_state()  # noqa: NPY002 - scikit-learn draws from it
 
 
-def has_moved(since: Any) -> bool:
-    """Whether anybody has drawn."""
-    now = state()
+def has_changed(since: Any) -> bool:
+    """Return whether numbers were drawn since that state."""
+    now = get_state()
     return bool(now[2:] != since[2:] or not np.array_equal(now[1], since[1]))
 
 
-def restore(former: Any) -> None:
-    """As if nobody had."""
-    np.random.set_state(former)  # noqa: NPY002
+def set_state(state: Any) -> None:
+    """Restore a former state."""
+    np.random.set_state(state)  # noqa: NPY002
 
 
 @contextlib.contextmanager
-def unmoved_by(estimator: Any) -> Iterator[None]:
-    """Undo the draw of an estimator that makes nothing of it: libsvm needs its seed for probabilities only."""
-    before = state() if type(estimator) in (SVC, NuSVC) and estimator.probability in (False, "deprecated") else None
+def preserve_state(estimator: Any) -> Iterator[None]:
+    """Undo the draw of an estimator whose result does not depend on it: libsvm needs a seed for probabilities only."""
+    before = get_state() if type(estimator) in (SVC, NuSVC) and estimator.probability in (False, "deprecated") else None
     try:
         yield
     finally:
         if before is not None:
-            restore(before)
+            set_state(before)

@@ -1,4 +1,4 @@
-"""Running a search's fits: in this process one after the other, or in joblib's workers unit by unit."""
+"""Runs a search's fits: in this process one after the other, or unit by unit in joblib's workers."""
 
 from __future__ import annotations
 
@@ -11,123 +11,132 @@ from typing import Any, NamedTuple
 from joblib import effective_n_jobs, parallel_config
 from sklearn.utils.parallel import Parallel, delayed
 
-from orchestrator.search import grouping, random_state, sklearn_private, worker_versions
-from orchestrator.search.checkpoint import Journal, Place
+from orchestrator.search import random_state, sklearn_private, worker_versions
+from orchestrator.search.checkpoint import FitCheckpoint, FitIndex
+from orchestrator.search.grouping import CandidateGroup, WorkUnit, drop_finished, group_candidates, split_into_units
 from orchestrator.search.progress import UPDATES, SearchProgress
 from orchestrator.search.reuse.base import ReuseRule
-from orchestrator.search.worker import Result, work
+from orchestrator.search.worker import Result, run_unit
 
-PER_PROCESS = 3  # units, or one a fold: enough that nobody waits long for the last, few enough to share much
-
-
-# the fold, its result, and whether it lasts: what draws from NumPy's global state depends on all that was fitted before
-Found = tuple[int, Result, bool]
+UNITS_PER_PROCESS = 3  # or one a fold: enough to balance the load at the end, few enough to share much
 
 
-class Work(NamedTuple):
-    """How many fits a search was asked for, and how many it took."""
+# the fold, its result, and whether it may be saved: a fit that draws from NumPy's global state depends on those before
+FoldResult = tuple[int, Result, bool]
 
-    asked: int
-    done: int
+
+class FitCounts(NamedTuple):
+    """How many fits a search requested, and how many it performed."""
+
+    requested: int
+    performed: int
 
 
 class Outcome(NamedTuple):
-    """The results of all calls in order, the work they took, and each candidate's first traceback or ""."""
+    """The results of all calls in order, their fit counts, and each candidate's first traceback or ""."""
 
     results: list[Any]
-    work: Work
+    counts: FitCounts
     errors: Sequence[str]
 
 
-def run(
+def run_search(
     calls: Iterable[sklearn_private.Call],
     rules: Sequence[ReuseRule],
     n_jobs: Any,
     pre_dispatch: Any,
     progress: SearchProgress,
-    folder: Path | None = None,
+    checkpoint_folder: Path | None = None,
 ) -> Outcome:
-    """Do all calls. ``folder`` holds the results that an earlier try has finished, and gets the others."""
-    tasks = sklearn_private.read(calls)
+    """Perform all calls, except those whose results the checkpoint holds."""
+    tasks = sklearn_private.parse_calls(calls)
     processes = effective_n_jobs(n_jobs)
-    if isinstance(tasks, list):  # not what we know: as scikit-learn would
+    if isinstance(tasks, list):  # unknown calls: run them as scikit-learn would
         results: list[Any] = list(Parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch)(tasks))
-        return Outcome(results, Work(len(results), len(results)), ())
-    groups, total = grouping.groups(tasks, rules), len(tasks.candidates) * len(tasks.folds)
+        return Outcome(results, FitCounts(len(results), len(results)), ())
+    folds = len(tasks.folds)
+    groups, total = group_candidates(tasks, rules), len(tasks.candidates) * folds
     progress.start(total)
-    journal = Journal(folder, tasks)
-    kept = journal.kept()
+    checkpoint = FitCheckpoint(checkpoint_folder, tasks)
+    finished = checkpoint.load()
     shares = any(group.shares for group in groups)
     if processes == 1:
-        found = _in_order(tasks, kept) if not shares else _here(tasks, groups, progress, kept)
+        fits = _fit_here(tasks, groups, progress, finished) if shares else _fit_in_order(tasks, finished)
     else:
-        pieces = (
-            math.ceil(PER_PROCESS * processes / len(tasks.folds)) if shares else math.ceil(UPDATES / len(tasks.folds))
-        )
-        units = grouping.without(grouping.units(groups, len(tasks.folds), pieces), kept)
-        found = _in_workers(tasks, units, n_jobs, pre_dispatch)
+        pieces = math.ceil(UNITS_PER_PROCESS * processes / folds) if shares else math.ceil(UPDATES / folds)
+        units = drop_finished(split_into_units(groups, folds, pieces), finished)
+        fits = _fit_in_workers(tasks, units, n_jobs, pre_dispatch)
     results = [None] * total
-    for (candidate, fold), result in kept.items():
-        results[candidate * len(tasks.folds) + fold] = result
+    for (candidate, fold), result in finished.items():
+        results[candidate * folds + fold] = result
         progress.add(candidate, result)
-    done = 0
+    performed = 0
     try:
-        for fold, (candidate, result, fits), lasts in found:
-            results[candidate * len(tasks.folds) + fold] = result
-            if lasts:
-                journal.add(candidate, fold, result)
+        for fold, (candidate, result, count), may_be_saved in fits:
+            results[candidate * folds + fold] = result
+            if may_be_saved:
+                checkpoint.append(candidate, fold, result)
             progress.add(candidate, result)
-            done += fits
+            performed += count
     finally:
-        journal.close()
-        found.close()
+        checkpoint.close()
+        fits.close()
     errors = [result["fit_error"] or "" for result in results]
-    by_candidate = [errors[at : at + len(tasks.folds)] for at in range(0, total, len(tasks.folds))]
-    return Outcome(results, Work(total, done), [next(filter(None, each), "") for each in by_candidate])
+    by_candidate = [errors[at : at + folds] for at in range(0, total, folds)]
+    return Outcome(results, FitCounts(total, performed), [next(filter(None, each), "") for each in by_candidate])
 
 
-def _in_order(tasks: sklearn_private.Tasks, kept: Container[Place] = ()) -> Generator[Found, None, None]:
-    before = random_state.state()
+def _fit_in_order(
+    tasks: sklearn_private.SearchTasks, finished: Container[FitIndex] = ()
+) -> Generator[FoldResult, None, None]:
+    """Fit each candidate by itself, in scikit-learn's order."""
+    before = random_state.get_state()
     for candidate, parameters in enumerate(tasks.candidates):
         for at, fold in enumerate(tasks.folds):
-            if (candidate, at) not in kept:
-                result = candidate, tasks.job.plain(candidate, parameters, fold), 1
-                yield at, result, not random_state.has_moved(before)
+            if (candidate, at) not in finished:
+                result = candidate, tasks.job.fit_and_score(candidate, parameters, fold), 1
+                yield at, result, not random_state.has_changed(before)
 
 
-def _here(
-    tasks: sklearn_private.Tasks, groups: Sequence[grouping.Group], progress: SearchProgress, kept: Container[Place]
-) -> Generator[Found, None, None]:
-    before = random_state.state()
-    for unit in grouping.without(grouping.units(groups, len(tasks.folds), 1), kept):
-        for result in work(tasks.job, tasks.folds[unit.fold], unit.groups, _candidates(tasks, unit)):
-            if random_state.has_moved(before):
-                random_state.restore(before)
+def _fit_here(
+    tasks: sklearn_private.SearchTasks,
+    groups: Sequence[CandidateGroup],
+    progress: SearchProgress,
+    finished: Container[FitIndex],
+) -> Generator[FoldResult, None, None]:
+    """Share work in this process; repeat everything in order if a fit draws from the global random state."""
+    before = random_state.get_state()
+    for unit in drop_finished(split_into_units(groups, len(tasks.folds), 1), finished):
+        for result in run_unit(tasks.job, tasks.folds[unit.fold], unit.groups, _select_candidates(tasks, unit)):
+            if random_state.has_changed(before):
+                random_state.set_state(before)
                 progress.restart()
-                yield from _in_order(tasks)
+                yield from _fit_in_order(tasks)
                 return
             yield unit.fold, result, True
 
 
-def _in_workers(
-    tasks: sklearn_private.Tasks, units: Sequence[grouping.Unit], n_jobs: Any, pre_dispatch: Any
-) -> Generator[Found, None, None]:
-    """Unit by unit, as they finish. joblib limits the threads of BLAS and OpenMP in its processes."""
+def _fit_in_workers(
+    tasks: sklearn_private.SearchTasks, units: Sequence[WorkUnit], n_jobs: Any, pre_dispatch: Any
+) -> Generator[FoldResult, None, None]:
+    """Yield the results of each unit as it finishes. joblib limits the threads of BLAS and OpenMP in its processes."""
     try:
         parallel = Parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch, return_as="generator_unordered")
-    except ValueError:  # a backend that gives everything at the end
+    except ValueError:  # a backend that returns everything at the end
         parallel = Parallel(n_jobs=n_jobs, pre_dispatch=pre_dispatch)
-    versions = worker_versions.versions()
+    versions = worker_versions.local_versions()
     calls = (
-        delayed(_unit)(versions, tasks.job, unit.fold, tasks.folds[unit.fold], unit.groups, _candidates(tasks, unit))
+        delayed(_run_in_worker)(
+            versions, tasks.job, unit.fold, tasks.folds[unit.fold], unit.groups, _select_candidates(tasks, unit)
+        )
         for unit in units
     )
     outputs = parallel(calls)
     try:
-        for fold, results, lasts in outputs:
+        for fold, results, may_be_saved in outputs:
             for result in results:
-                yield fold, result, lasts
-    finally:  # whoever stops listening, stops the work
+                yield fold, result, may_be_saved
+    finally:  # closing this generator cancels the work
         if isinstance(outputs, Generator):
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=".*tasks .* by the workers have been cancelled")
@@ -135,20 +144,20 @@ def _in_workers(
                 outputs.close()
 
 
-def _unit(
+def _run_in_worker(
     versions: Mapping[str, str],
-    job: sklearn_private.Job,
+    job: sklearn_private.SearchJob,
     at: int,
     fold: sklearn_private.Fold,
-    groups: Sequence[grouping.Group],
+    groups: Sequence[CandidateGroup],
     candidates: Mapping[int, Any],
 ) -> tuple[int, list[Result], bool]:
-    worker_versions.check(versions)
-    before = random_state.state()
-    with parallel_config("threading", n_jobs=1):  # a cluster's workers would else send each tree to one another
-        results = list(work(job, fold, groups, candidates))
-    return at, results, not random_state.has_moved(before)
+    worker_versions.check_versions(versions)
+    before = random_state.get_state()
+    with parallel_config("threading", n_jobs=1):  # else a cluster's workers would send single trees to each other
+        results = list(run_unit(job, fold, groups, candidates))
+    return at, results, not random_state.has_changed(before)
 
 
-def _candidates(tasks: sklearn_private.Tasks, unit: grouping.Unit) -> dict[int, Any]:
-    return {at: tasks.candidates[at] for group in unit.groups for at in group.members}
+def _select_candidates(tasks: sklearn_private.SearchTasks, unit: WorkUnit) -> dict[int, Any]:
+    return {member: tasks.candidates[member] for group in unit.groups for member in group.members}

@@ -1,4 +1,4 @@
-"""Lending data to estimators that share it, so that none of them can spoil it for the next."""
+"""Read-only views and checked copies, so that one estimator cannot mutate what the next one sees."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 from scipy import sparse
 
 
-class Unshareable(Exception):  # noqa: N818 - no error: the way back to plain fitting
-    """Equality cannot be promised here: the fits concerned are done plainly."""
+class NotShareableError(Exception):
+    """Equal results cannot be guaranteed with shared work; the candidates concerned are fitted individually."""
 
 
 def read_only_view(value: Any) -> Any:
-    """The same values in the same layout, with nothing that is done to them coming back.
+    """Return the same values in the same layout, protected from changes.
 
-    Arrays are lent read-only: who writes into one raises, and is then fitted plainly. What has copy-on-write is lent
-    by it, and the rest is copied.
+    Arrays become read-only: an estimator that writes into one raises, and is then fitted individually. Data frames
+    with copy-on-write are copied by it, everything else is copied.
 
     Raises:
-        Unshareable: nothing is known of such data.
+        NotShareableError: the type of the data is unknown.
     """
     if value is None:
         return None
@@ -31,48 +31,48 @@ def read_only_view(value: Any) -> Any:
         return view
     if sparse.issparse(value):
         return value.copy()
-    if is_of("pandas", value, "DataFrame", "Series"):
+    if is_exactly("pandas", value, "DataFrame", "Series"):
         return value.copy(deep=int(sys.modules["pandas"].__version__.partition(".")[0]) < 3)
-    if is_of("polars", value, "DataFrame", "Series"):
+    if is_exactly("polars", value, "DataFrame", "Series"):
         return value.clone()
-    raise Unshareable(f"data of {type(value).__name__}")
+    raise NotShareableError(f"data of {type(value).__name__}")
 
 
 def tracked_copy(value: Any) -> Any:
-    """The same, for borrowers that ``is_unmodified`` will look after: arrays are copied, in a layout that can be kept.
+    """Return a copy that may be written to, in the same layout, for :func:`is_unmodified` to check afterwards.
 
-    A step of preprocessing may write into its input, or copy it first if it must not: the next to look at that input
-    would see the difference.
+    A preprocessing step may write into its input, or copy it first if it is read-only; the two can differ in what the
+    next reader of that input sees.
 
     Raises:
-        Unshareable: nothing is known of such data.
+        NotShareableError: the type or the layout of the data is unknown.
     """
     if type(value) not in (np.ndarray, np.memmap):
         return read_only_view(value)
     if not (value.flags.c_contiguous or value.flags.f_contiguous):
-        raise Unshareable("a view of parts of an array")
+        raise NotShareableError("a view of parts of an array")
     return value.copy(order="K")
 
 
-def is_of(library: str, value: Any, *names: str) -> bool:
-    """Whether a value is of exactly one of these classes; a library that is not loaded made no value."""
+def is_exactly(library: str, value: Any, *names: str) -> bool:
+    """Return whether a value is of exactly one of these classes, without importing their library."""
     module = sys.modules.get(library)
     return module is not None and type(value) in [getattr(module, name) for name in names]
 
 
-def is_unmodified(lent: Any, original: Any) -> bool:
-    """Whether a borrower left its loan as it was: plain fitting would have changed the next one's data too."""
-    if lent is None or (isinstance(lent, np.ndarray) and not lent.flags.writeable):
+def is_unmodified(copy: Any, original: Any) -> bool:
+    """Return whether a copy still equals its original: a plain fit would have changed the next candidate's data too."""
+    if copy is None or (isinstance(copy, np.ndarray) and not copy.flags.writeable):
         return True
-    if isinstance(lent, np.ndarray):
-        if lent.dtype.hasobject:  # a copy holds the same objects
-            return bool(np.all(np.frompyfunc(operator.is_, 2, 1)(lent, original)))
-        return np.array_equal(lent, original, equal_nan=lent.dtype.kind in "fc")
-    if sparse.issparse(lent):
-        same = lent.shape == original.shape and lent.dtype == original.dtype
+    if isinstance(copy, np.ndarray):
+        if copy.dtype.hasobject:  # the copy holds the same objects
+            return bool(np.all(np.frompyfunc(operator.is_, 2, 1)(copy, original)))
+        return np.array_equal(copy, original, equal_nan=copy.dtype.kind in "fc")
+    if sparse.issparse(copy):
+        same = copy.shape == original.shape and copy.dtype == original.dtype
         return same and all(
-            np.array_equal(getattr(lent, part), getattr(original, part), equal_nan=part == "data")
+            np.array_equal(getattr(copy, part), getattr(original, part), equal_nan=part == "data")
             for part in ("data", "indices", "indptr")
             if hasattr(original, part)
         )
-    return bool(lent.equals(original))
+    return bool(copy.equals(original))

@@ -1,8 +1,8 @@
-"""All that is known of scikit-learn's private side; where it is not as expected, its own search runs untouched.
+"""Everything that depends on scikit-learn's private API; if it is not as expected, scikit-learn's own search runs.
 
-The searches of scikit-learn hand the evaluation of candidates, fit by fit, to a callable named ``parallel``: a list
-of calls in, a list of results out. We put our own in its place and leave all else (splits, routing, results, ranks,
-warnings, the refit) to scikit-learn's code.
+The searches of scikit-learn pass the evaluation of candidates, fit by fit, to a callable named ``parallel``: a list
+of calls in, a list of results out. This package replaces that callable and leaves all else (splits, routing, results,
+ranks, warnings, the refit) to scikit-learn's code.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ except ImportError:  # an unknown version
 Call = tuple[Any, tuple[Any, ...], dict[str, Any]]  # as joblib's ``delayed`` makes them
 
 
-def with_parallel(evaluate: Any, run: Callable[[Iterable[Call]], Sequence[Any]]) -> Any:
-    """``evaluate_candidates`` with ``run`` for its ``parallel``; None if it is not the function we know."""
+def replace_parallel(evaluate: Any, run: Callable[[Iterable[Call]], Sequence[Any]]) -> Any:
+    """Return ``evaluate_candidates`` with ``run`` as its ``parallel``; None if it is not the known function."""
     code = getattr(evaluate, "__code__", None)
     if _fit_and_score is None or code is None or "parallel" not in code.co_freevars:
         return None
@@ -38,14 +38,14 @@ def with_parallel(evaluate: Any, run: Callable[[Iterable[Call]], Sequence[Any]])
         CellType(run) if name == "parallel" else cell
         for name, cell in zip(code.co_freevars, evaluate.__closure__, strict=True)
     )
-    ours = FunctionType(code, evaluate.__globals__, evaluate.__name__, evaluate.__defaults__, cells)
-    ours.__kwdefaults__ = evaluate.__kwdefaults__
-    return ours
+    replaced = FunctionType(code, evaluate.__globals__, evaluate.__name__, evaluate.__defaults__, cells)
+    replaced.__kwdefaults__ = evaluate.__kwdefaults__
+    return replaced
 
 
 @dataclass(frozen=True)
-class Job:
-    """What all fits of a search have in common: it goes along with every unit of work."""
+class SearchJob:
+    """What all fits of a search have in common; it is sent with every unit of work."""
 
     estimator: Any
     X: Any
@@ -53,8 +53,8 @@ class Job:
     candidates: int
     options: Mapping[str, Any]  # of ``_fit_and_score``: scorer, fit_params, error_score ...
 
-    def plain(self, candidate: int, parameters: Any, fold: Fold) -> dict[str, Any]:
-        """One fit and its scores, by scikit-learn; what it raises says in ``candidate`` which parameters it had."""
+    def fit_and_score(self, candidate: int, parameters: Any, fold: Fold) -> dict[str, Any]:
+        """Fit and score one candidate by scikit-learn; an error carries its parameters as ``candidate``."""
         try:
             result: dict[str, Any] = _fit_and_score(
                 clone(self.estimator),
@@ -69,16 +69,16 @@ class Job:
             )
         except Exception as error:
             if not isinstance(self.options["error_score"], str):
-                return self._failed(fold)
+                return self._make_failed_result(fold)
             with suppress(Exception):  # not every exception takes attributes
-                error.candidate = dict(parameters)  # type: ignore[attr-defined]  # goes along between processes
+                error.candidate = dict(parameters)  # type: ignore[attr-defined]  # survives pickling
             raise
         return result
 
-    def _failed(self, fold: Fold) -> dict[str, Any]:
-        """The result where several scorers were to share a prediction that the estimator does not offer.
+    def _make_failed_result(self, fold: Fold) -> dict[str, Any]:
+        """Build the result of a fit whose scorers were to share a prediction that the estimator does not offer.
 
-        There scikit-learn raises whatever ``error_score`` is; everywhere else it makes this of what is raised.
+        There scikit-learn raises whatever ``error_score`` is; for every other failure it builds this result itself.
         """
         score = self.options["error_score"]
         scores = score if is_single(self.options["scorer"]) else dict.fromkeys(self.options["scorer"]._scorers, score)  # noqa: SLF001
@@ -86,21 +86,21 @@ class Job:
         result |= {"n_test_samples": len(fold.test)}
         return {**result, "train_scores": scores} if self.options["return_train_score"] else result
 
-    def parts(self, fold: Fold) -> tuple[Any, Any, Any, Any]:
-        """X and y for fitting, X and y for scoring, cut as scikit-learn cuts them."""
+    def split_data(self, fold: Fold) -> tuple[Any, Any, Any, Any]:
+        """Return X and y for fitting and X and y for scoring, split as scikit-learn splits them."""
         train, test = np.asarray(fold.train), np.asarray(fold.test)
         parts = _safe_split(self.estimator, self.X, self.y, train)
         return (*parts, *_safe_split(self.estimator, self.X, self.y, test, train))
 
     def params_for(self, kind: str, rows: Any) -> dict[str, Any]:
-        """``fit_params`` or ``score_params`` for some of the rows."""
+        """Return ``fit_params`` or ``score_params`` for some of the rows."""
         params: dict[str, Any] = _check_method_params(self.X, params=self.options[kind] or {}, indices=rows)
         return params
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One split, and which of how many it is."""
+    """One split, with its number and the number of splits."""
 
     train: Any
     test: Any
@@ -108,88 +108,90 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Tasks:
+class SearchTasks:
     """A search's fits: every candidate in every fold."""
 
-    job: Job
+    job: SearchJob
     candidates: Sequence[Mapping[str, Any]]
     folds: Sequence[Fold]
 
     @property
     def sharable(self) -> bool:
-        """Whether anything may be shared at all."""
+        """Whether any work may be shared at all."""
         options = self.job.options
         return (
             options["verbose"] <= 1  # else each fit prints a line
             and not options.get("return_parameters")
             and not options.get("return_estimator")
-            and scorers_of(options["scorer"]) is not None
+            and named_scorers(options["scorer"]) is not None
             and not is_pairwise(self.job.estimator)
         )
 
 
-_OWN = {"train", "test", "parameters", "split_progress", "candidate_progress"}  # of each call
-_COMMON = {"scorer", "fit_params", "score_params", "return_train_score", "error_score", "verbose"}  # to all of them
+_CALL_OPTIONS = {"train", "test", "parameters", "split_progress", "candidate_progress"}  # differ by call
+_SHARED_OPTIONS = {"scorer", "fit_params", "score_params", "return_train_score", "error_score", "verbose"}  # by all
 
 
-def read(calls: Iterable[Call]) -> Tasks | list[Call]:
-    """The fits behind the calls; the calls themselves if they are not those that we know."""
-    known, first = [], None
-    for call in calls:  # made as we go, each with a clone of the estimator that we need but once
+def parse_calls(calls: Iterable[Call]) -> SearchTasks | list[Call]:
+    """Return the fits behind the calls; the calls themselves if they are not the known ones."""
+    parsed, first = [], None
+    for call in calls:  # a generator: each call holds a clone of the estimator, of which one is enough
         first = first or call
-        known.append((call[0], (None, *call[1][1:]), call[2]))
+        parsed.append((call[0], (None, *call[1][1:]), call[2]))
     if first is None:
         return []
     function, args, options = first
-    if getattr(function, "function", None) is _fit_and_score and len(args) == 3 and options.keys() >= _OWN | _COMMON:
+    expected = options.keys() >= _CALL_OPTIONS | _SHARED_OPTIONS
+    if getattr(function, "function", None) is _fit_and_score and len(args) == 3 and expected:
         count = options["split_progress"][1]
-        folds = [Fold(each["train"], each["test"], (at, count)) for at, (_, _, each) in enumerate(known[:count])]
-        candidates = [each["parameters"] for _, _, each in known[:: len(folds)]]
-        common = {name: value for name, value in options.items() if name not in _OWN | {"caller", "callback_ctx"}}
-        if len(known) == len(candidates) * len(folds) and all(
+        folds = [Fold(each["train"], each["test"], (at, count)) for at, (_, _, each) in enumerate(parsed[:count])]
+        candidates = [each["parameters"] for _, _, each in parsed[:: len(folds)]]
+        excluded = _CALL_OPTIONS | {"caller", "callback_ctx"}
+        common = {name: value for name, value in options.items() if name not in excluded}
+        if len(parsed) == len(candidates) * len(folds) and all(
             each["train"] is folds[at % len(folds)].train and each["parameters"] is candidates[at // len(folds)]
-            for at, (_, _, each) in enumerate(known)
+            for at, (_, _, each) in enumerate(parsed)
         ):
-            return Tasks(Job(*args, len(candidates), common), candidates, folds)
-    return [(function, (clone(args[0]), *rest[1:]), each) for function, rest, each in known]
+            return SearchTasks(SearchJob(*args, len(candidates), common), candidates, folds)
+    return [(function, (clone(args[0]), *rest[1:]), each) for function, rest, each in parsed]
 
 
-def scorers_of(scorer: Any) -> Mapping[str, Any] | None:
-    """Scorers by name, if they look at nothing but what the estimator answers; else None.
+def named_scorers(scorer: Any) -> Mapping[str, Any] | None:
+    """Return scorers by name, if they depend only on the estimator's predictions; else None.
 
-    A callable of (estimator, X, y) may look at anything: it is given what scikit-learn gives it.
+    A callable of (estimator, X, y) may depend on anything, so it receives exactly what scikit-learn passes.
     """
     several = scorer._scorers if type(scorer) is _MultimetricScorer else {"score": scorer}  # noqa: SLF001
     known = all(type(one) in (_Scorer, _PassthroughScorer) for one in several.values())
     return several if known else None
 
 
-def metric_of(scorer: Any) -> tuple[Any, Mapping[str, Any]]:
-    """The metric that a scorer calls, if any, and the options it calls it with."""
+def scorer_metric(scorer: Any) -> tuple[Any, Mapping[str, Any]]:
+    """Return the metric that a scorer calls, if any, and its options."""
     return getattr(scorer, "_score_func", None), getattr(scorer, "_kwargs", {})
 
 
-def response_of(scorer: Any) -> Any:
-    """Which of the estimator's answers it asks for."""
+def scorer_response(scorer: Any) -> Any:
+    """Return which of the estimator's methods a scorer calls."""
     return getattr(scorer, "_response_method", None)
 
 
-def together(scorers: Mapping[str, Any]) -> Any:
-    """One scorer for all, for which the estimator predicts once."""
+def combine_scorers(scorers: Mapping[str, Any]) -> Any:
+    """Combine scorers into one for which the estimator predicts once."""
     return _MultimetricScorer(scorers=dict(scorers), raise_exc=True)
 
 
 def is_single(scorer: Any) -> bool:
-    """Whether a scorer gives one number, and not a mapping."""
+    """Return whether a scorer gives one number rather than a mapping."""
     return type(scorer) is not _MultimetricScorer
 
 
 def has_callbacks(estimator: Any) -> bool:
-    """Whether somebody listens to single fits (scikit-learn 1.9), of the estimator or of any inside it."""
+    """Return whether callbacks for single fits are set (scikit-learn 1.9), on the estimator or any nested one."""
     inside = estimator.get_params(deep=True).values() if hasattr(estimator, "get_params") else ()
     return any(bool(getattr(each, "_skl_callbacks", None)) for each in (estimator, *inside))
 
 
 def is_pairwise(estimator: Any) -> bool:
-    """Whether X is a matrix of distances, to be cut along both axes."""
+    """Return whether X is a matrix of distances, which is split along both axes."""
     return bool(get_tags(estimator).input_tags.pairwise)

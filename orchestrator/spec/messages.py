@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator.errors import Problem
+from orchestrator.errors import one_line as one_line  # noqa: PLC0414 -- exported here, too
 
 LONGEST_LIST = 16  # known names that are listed where none is similar
 
@@ -58,11 +59,6 @@ def format_path(*path: str | int) -> str:
         elif not part.startswith("["):
             text += f".{part}" if text else part
     return text
-
-
-def one_line(error: BaseException) -> str:
-    """Return the text of a library's error without line breaks."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 _SHOULD_BE: Mapping[str, str] = {

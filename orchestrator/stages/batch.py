@@ -123,11 +123,13 @@ class _Table:
 
     def _answered(self, kept: Columns, values: Lists) -> tuple[Columns, Flags]:
         try:
-            predictions, probabilities, flags = self._scorer.infer(values)
+            columns = self._scorer.reader.checked(values)
+            predictions, probabilities = self._scorer.predict(columns)
         except ScoringError as error:
             raise PackageError(f"batch: the model failed: {one_line(error.__cause__ or error)}") from error
         by_class = [] if probabilities is None else probabilities.T.tolist()
-        return {**kept, **dict(zip(self._added, [predictions, *by_class], strict=True))}, flags
+        added = dict(zip(self._added, [predictions, *by_class], strict=True))
+        return {**kept, **added}, self._scorer.reader.flags(columns)
 
     def _refusals(self, values: Lists) -> Sequence[Problem]:
         try:

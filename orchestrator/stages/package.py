@@ -72,7 +72,7 @@ def package(
         new.mkdir()
         _write_about(new, trained, split, evaluation)
         fingerprint = _write(new, trained.pipeline, split, contract, spec, progress).fingerprint
-        made = Package(home / fingerprint[:16], fingerprint, spec.model_name, refusals)
+        made = Package.stored(state_dir, fingerprint, spec.model_name, refusals)
         if not made.is_intact():  # one that is there and whole may be being served: it stays
             with contextlib.suppress(OSError):
                 made.path.rename(Path(scratch, "old"))
@@ -100,7 +100,7 @@ def _contract(pipeline: Any, split: Split, spec: PackageSpec) -> Contract:
 def _write(
     folder: Path, pipeline: Any, split: Split, contract: Contract, spec: PackageSpec, progress: Progress
 ) -> Contract:
-    shutil.copytree(SHIPS, folder / SHIPS.name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    shutil.copytree(SHIPS, folder / SHIPS.name, ignore=shutil.ignore_patterns("__pycache__", ".*", "py.typed"))
     swagger_ui.copy(folder / SHIPS.name)
     copy, names = pickling.reloaded(pipeline)
     pickling.refuse_local(names, SHIPS.name)

@@ -109,11 +109,11 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
     """
     from sklearn.base import clone
 
-    from orchestrator.search.backend import running_on
+    from orchestrator.search.backend import use_backend
 
     estimator = clone(search.estimator)
     encode_search(estimator, split.classes)
-    estimator.on_progress, estimator.unfinished = progress, unfinished.folder
+    estimator.on_progress, estimator.checkpoint_folder = progress, unfinished.folder
     coding = LabelEncoding(split.classes or ())
     with each_warning_once(), contextlib.ExitStack() as stack:
         for message in FAILURES if spec.on_error == "skip" else ():
@@ -121,7 +121,7 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
         if spec.scheduler:
             progress.note(f"connecting to {spec.scheduler}")
         try:
-            estimator.before_refit = stack.enter_context(running_on(spec.backend, spec.scheduler, spec.n_jobs))
+            estimator.before_refit = stack.enter_context(use_backend(spec.backend, spec.scheduler, spec.n_jobs))
         except Exception as error:
             where = f"search.scheduler: {spec.scheduler}" if spec.scheduler else f"search.backend: {spec.backend}"
             raise TrainError(f"{where} cannot be used ({_remedy(str(error))}); is it running?") from error
@@ -148,9 +148,9 @@ def each_warning_once() -> Iterator[None]:
 
 def _fit_error(error: Exception, search: Any, coding: LabelEncoding) -> TrainError:
     """Say which candidate failed and why, in one line."""
-    from orchestrator.search import errors_of
+    from orchestrator.search import fit_errors
 
-    if (traces := errors_of(search)) and all(traces):
+    if (traces := fit_errors(search)) and all(traces):
         return TrainError(f"model: fitting failed for every candidate, first with {_remedy(_last_error(traces[0]))}")
     text = f"model: fitting failed with {type(error).__name__}: {_remedy(str(error))}"
     if params := _as_written(getattr(error, "candidate", {}), coding):
@@ -179,9 +179,9 @@ def _remedy(said: str) -> str:
 
 
 def _trained(search: Any, coding: LabelEncoding) -> Trained:
-    from orchestrator.search import errors_of
+    from orchestrator.search import fit_errors
 
-    results, errors = search.cv_results_, errors_of(search)
+    results, errors = search.cv_results_, fit_errors(search)
     names = {metric: metric for metric in search.scoring} if search.multimetric_ else {search.scoring: "score"}
     ranks: Any = results[f"rank_test_{names.get(search.refit, 'score')}"]
     told, resources = [*range(len(results["params"]))], None

@@ -1,1 +1,1 @@
-"""Tracking: the Tracker boundary, where runs and models are recorded. Only this package imports mlflow."""
+"""Tracking of runs and models: the Tracker boundary and its implementations. Only this package imports mlflow."""

@@ -1,7 +1,7 @@
-"""AzureMl: the Tracker that writes to an Azure ML workspace, through ``azureml://`` and what its server really supports.
+"""AzureMl: the Tracker of an Azure ML workspace, through ``azureml://`` and what its tracking server supports.
 
-It has no logged models (404). So a package is logged as files of its run, and its version is made of them; Azure ML
-then lists that version with its run and its experiment. It runs in this process: the connection is shared.
+The server has no logged models (404). So a package is logged as files of its run, and its version is made of them;
+Azure ML then lists that version with its run and its experiment. It runs in this process: the connection is shared.
 """
 
 from __future__ import annotations
@@ -28,113 +28,113 @@ from orchestrator.events import Event, RunFinished, RunStarted, StepFinished
 from orchestrator.spec.azure import AzureSpec
 from orchestrator.spec.run_spec import RunSpec
 from orchestrator.tracking.mlflow import limits, models, runs
-from orchestrator.tracking.mlflow.retries import Client, Patience
+from orchestrator.tracking.mlflow.retries import RetryBudget, RetryingClient
 from orchestrator.tracking.mlflow.store import LOCK_SECONDS, Store, experiment_id, repair_runs
 from orchestrator.tracking.mlflow.subprocess_tracker import SETTINGS
 from orchestrator.tracking.mlflow.tracker import Mlflow
 
-MOST_PARAMETERS = 200  # of a run in Azure ML
-FOLDER = "package"  # of the run's artifacts; the registered model has this one folder
+MAX_PARAMETERS = 200  # per run in Azure ML
+PACKAGE_FOLDER = "package"  # of the run's artifacts; the registered model has this one folder
 T = TypeVar("T")
-CHAMPION = {True: "true", False: "false"}
+CHAMPION_TAG = {True: "true", False: "false"}
 
 
 @dataclass
 class AzureMl(Mlflow):
-    """One run per training result and one registered version per package, as in a store on this machine."""
+    """One run per training result and one registered version per package, as in a local store."""
 
     tracking_uri: str = field(default="", init=False)
     artifact_location: str | None = field(default=None, init=False)
     connection: AzureSpec = field(kw_only=True)
-    _default: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
+    _default_store: ExitStack = field(default_factory=ExitStack, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """The URI is the workspace's own, known when it is connected to."""
+        """Leave the URI empty: the workspace provides it when it is connected."""
         self.state_dir = Path(self.state_dir).absolute()
 
     @property
-    def where(self) -> str:
-        """Which kind of workspace; its own name is not known before it is connected to."""
+    def registry_name(self) -> str:
+        """The kind of workspace; its own name is unknown before it is connected."""
         return f"the workspace emulated in {self.connection.emulator}" if self.connection.emulator else "Azure ML"
 
     def check_installed(self) -> None:
-        """SDK v1 is an extra."""
+        """Require the extra with the SDK v1."""
         check_installed(TrackingError, "tracking")
 
     @classmethod
     def problems(cls, spec: RunSpec) -> Iterator[Problem]:
-        """Yield what this server refuses; it has no logged models, so a model may be called as Azure ML allows."""
-        return limits.problems(spec, logged_models=False, most=MOST_PARAMETERS)
+        """Yield what this server refuses; it has no logged models, so model names follow Azure ML's rules only."""
+        return limits.name_problems(spec, logged_models=False, most=MAX_PARAMETERS)
 
     def check_store(self) -> None:
-        """Connect to the workspace, and make the experiment if it is not there."""
-        self._asked(self._opened)
+        """Connect to the workspace, and create the experiment if it is missing."""
+        self._run_with_progress(self._open)
 
     def __call__(self, event: Event) -> None:
-        """Observe as every Mlflow does."""
+        """Observe as Mlflow does."""
         if not isinstance(event, RunStarted | StepFinished | RunFinished):
-            return  # most events are of no concern here, and asking Azure is not free
+            return  # other events need no call to Azure
         error = event.error if isinstance(event, RunFinished) else None
         try:
-            self._asked(partial(super().__call__, event))
+            self._run_with_progress(partial(super().__call__, event))
         except TrackingError as failure:
             if error is None:
                 raise
-            logging.getLogger(__name__).warning("%s", failure)  # the run's own error is the one to be told
+            logging.getLogger(__name__).warning("%s", failure)  # the run's own error matters more
         finally:
             if isinstance(event, RunFinished):
-                self._default.close()
+                self._default_store.close()
 
     def record(self, report: Report) -> str:
-        """The run that holds this Report; a new one if there is none."""
-        return self._asked(partial(super().record, report))
+        """Return the run that holds this Report; a new one if there is none."""
+        return self._run_with_progress(partial(super().record, report))
 
     def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:
-        """The version that holds this package; if there is none, a new one under the run that holds this Report."""
-        return self._asked(lambda: self._register(package, proof, report))
+        """Return the version that holds this package; if there is none, a new one under this Report's run."""
+        return self._run_with_progress(lambda: self._register(package, proof, report))
 
     def look_up(self, model: str) -> Registry:
-        """What the workspace holds of this model now."""
-        return self._asked(lambda: _looked_up(self._opened(), model))
+        """Return the current versions of this model in the workspace."""
+        return self._run_with_progress(lambda: _read_registry(self._open(), model))
 
     def promote(self, version: ModelVersion) -> None:
-        """Tag this version, and no other, as the champion: aliases are more than Azure ML's server has."""
-        self._asked(lambda: self._promote(version))
+        """Tag this version, and no other, as the champion: Azure ML's server has no aliases."""
+        self._run_with_progress(lambda: self._promote(version))
 
     def _register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:
-        store = self._opened()
+        store = self._open()
         with store.lock:
-            found = _found(store, package)
-            if found is not None:
-                return ModelVersion(package.model_name, str(found.version), str(found.run_id), package)
+            existing = _find_version(store, package)
+            if existing is not None:
+                return ModelVersion(package.model_name, str(existing.version), str(existing.run_id), package)
             run_id = self._run_id or runs.find_run(store, report) or self._write_again(store, report)
-            return _create(store, package, proof, run_id)
+            return _create_version(store, package, proof, run_id)
 
     def _promote(self, version: ModelVersion) -> None:
-        store = self._opened()
+        store = self._open()
         with store.lock:
-            held = list(store.client.search_model_versions(f"name = '{version.name}'"))
-            fingerprints = {str(one.version): one.tags.get(models.FINGERPRINT) for one in held}
+            versions = list(store.client.search_model_versions(f"name = '{version.name}'"))
+            fingerprints = {str(one.version): one.tags.get(models.FINGERPRINT) for one in versions}
             if fingerprints.get(version.version) != version.package.fingerprint:
                 raise TrackingError(
                     f"tracking: version {version.version} of '{version.name}' in this workspace is not the package that "
                     "is deployed; was it registered in another one? Register it here with stages=package"
                 )
-            for one in held:
-                wanted = CHAMPION[str(one.version) == version.version]
-                if one.tags.get(models.CHAMPION, CHAMPION[False]) != wanted:
+            for one in versions:
+                wanted = CHAMPION_TAG[str(one.version) == version.version]
+                if one.tags.get(models.CHAMPION, CHAMPION_TAG[False]) != wanted:
                     store.client.set_model_version_tag(version.name, one.version, models.CHAMPION, wanted)
 
-    def _asked(self, work: Callable[[], T]) -> T:
-        """What Azure answers; it may take its time, which is told. What MLflow prints is not."""
+    def _run_with_progress(self, work: Callable[[], T]) -> T:
+        """Call Azure with progress notes; MLflow's own output is not shown."""
 
-        def silently(_: object) -> T:
+        def translated(_: object) -> T:
             with translate_sdk_errors(TrackingError, "tracking"):
                 return work()
 
-        return run_with_progress(silently, "tracking", self._note, TrackingError)
+        return run_with_progress(translated, "tracking", self._note, TrackingError)
 
-    def _opened(self) -> Store:
+    def _open(self) -> Store:
         if self._store is None:
             for name, value in SETTINGS.items():
                 os.environ.setdefault(name, value)  # before mlflow is imported
@@ -143,32 +143,32 @@ class AzureMl(Mlflow):
 
             self.state_dir.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.state_dir / "tracking.azureml.lock", timeout=LOCK_SECONDS)
-            client = Client(
-                MlflowClient(tracking_uri=uri, registry_uri=uri), Patience(uri, self.timeout_seconds, self._note)
+            client = RetryingClient(
+                MlflowClient(tracking_uri=uri, registry_uri=uri), RetryBudget(uri, self.timeout_seconds, self._note)
             )
             with lock:
                 store = Store(uri, client, experiment_id(client, uri, self.experiment_name, None), lock)
                 repair_runs(store)
             self._store = store
-            # an artifact's URI names no credentials: azureml-mlflow takes those of MLflow's default store
-            self._default.enter_context(models.as_default(uri))
+            # an artifact's URI holds no credentials: azureml-mlflow uses those of MLflow's default store
+            self._default_store.enter_context(models.use_as_default(uri))
         return self._store
 
 
-def _looked_up(store: Store, model: str) -> Registry:
-    held = list(store.client.search_model_versions(f"name = '{model}'"))
-    best = [str(one.version) for one in held if one.tags.get(models.CHAMPION) == CHAMPION[True]]
+def _read_registry(store: Store, model: str) -> Registry:
+    versions = list(store.client.search_model_versions(f"name = '{model}'"))
+    best = [str(one.version) for one in versions if one.tags.get(models.CHAMPION) == CHAMPION_TAG[True]]
     return Registry(
-        {str(one.version): one.tags.get(models.FINGERPRINT, "") for one in held}, best[-1] if best else None
+        {str(one.version): one.tags.get(models.FINGERPRINT, "") for one in versions}, best[-1] if best else None
     )
 
 
-def _found(store: Store, package: Package) -> Any:
-    """The newest version that is this package and whose run is still there. Its tags are compared here, not there."""
+def _find_version(store: Store, package: Package) -> Any:
+    """Return the newest version of this package whose run still exists. The server cannot filter by tags."""
     from mlflow.exceptions import MlflowException
 
-    held = store.client.search_model_versions(f"name = '{package.model_name}'")
-    for one in sorted(held, key=lambda version: -int(version.version)):
+    versions = store.client.search_model_versions(f"name = '{package.model_name}'")
+    for one in sorted(versions, key=lambda version: -int(version.version)):
         if one.tags.get(models.FINGERPRINT) == package.fingerprint and one.run_id:
             with suppress(MlflowException):
                 store.client.get_run(one.run_id)
@@ -176,29 +176,29 @@ def _found(store: Store, package: Package) -> Any:
     return None
 
 
-def _create(store: Store, package: Package, proof: Proof, run_id: str) -> ModelVersion:
+def _create_version(store: Store, package: Package, proof: Proof, run_id: str) -> ModelVersion:
     """Log the package as an MLflow model among the run's files, and make a version of them."""
     from mlflow.exceptions import MlflowException
 
     client, name = store.client, package.model_name
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch, FOLDER)
+        folder = Path(scratch, PACKAGE_FOLDER)
         shutil.copytree(package.path, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        models.describe(folder, name, run_id, None)
-        there = {one.path for one in client.list_artifacts(run_id)}
-        if FOLDER not in there:  # it refuses the same path twice
-            client.log_artifacts(run_id, str(folder), FOLDER)
-    with suppress(MlflowException):  # there already; what else may be wrong, the next call tells
+        models.write_mlmodel(folder, name, run_id, None)
+        existing = {one.path for one in client.list_artifacts(run_id)}
+        if PACKAGE_FOLDER not in existing:  # the server refuses to write a path twice
+            client.log_artifacts(run_id, str(folder), PACKAGE_FOLDER)
+    with suppress(MlflowException):  # it exists already; the next call reports any other problem
         client.create_registered_model(name)
-    source = f"{client.get_run(run_id).info.artifact_uri}/{FOLDER}"
-    version = client.once(
+    source = f"{client.get_run(run_id).info.artifact_uri}/{PACKAGE_FOLDER}"
+    version = client.create_once(
         lambda bare: bare.create_model_version(
             name,
             source=source,
             run_id=run_id,
             tags={models.FINGERPRINT: package.fingerprint},
-            description=f"Package {package.fingerprint[:12]}; {proof.requests} golden requests proven in a clean process",
+            description=f"Package {package.short_id}; {proof.requests} golden requests proven in a clean process",
         ),
-        lambda _: _found(store, package),
+        lambda _: _find_version(store, package),
     )
     return ModelVersion(name, str(version.version), run_id, package)

@@ -1,4 +1,4 @@
-"""NoTracking: nothing is written down, and a package is its own and only version."""
+"""NoTracking: records nothing; a package is its own and only version."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from orchestrator.events import Event
 
 @dataclass(frozen=True)
 class NoTracking:
-    """A Tracker that keeps nothing."""
+    """A Tracker that records nothing."""
 
     @property
-    def where(self) -> str:
-        """Nowhere."""
+    def registry_name(self) -> str:
+        """There is no registry."""
         return ""
 
     def __call__(self, event: Event) -> None:
-        """Observe nothing."""
+        """Ignore the event."""
 
     def record(self, report: Report) -> None:
-        """No run."""
+        """Record no run."""
 
     def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:  # noqa: ARG002 -- the boundary's signature
-        """The package, under a version without a number."""
+        """Return the package as a version without a number."""
         return ModelVersion(name=package.model_name, version="", run_id=None, package=package)
 
     def look_up(self, model: str) -> None:
-        """No registry."""
+        """Return no registry."""
 
     def promote(self, version: ModelVersion) -> None:
-        """Nothing to point at."""
+        """Do nothing: there is no alias."""

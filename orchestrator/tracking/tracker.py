@@ -1,4 +1,4 @@
-"""Where runs and models are written down: the Tracker boundary. Only this package imports mlflow, inside methods."""
+"""The Tracker boundary: records runs and registers models. Implementations import mlflow inside methods only."""
 
 from __future__ import annotations
 
@@ -12,46 +12,46 @@ from orchestrator.spec.run_spec import RunSpec
 
 
 class Tracker(Protocol):
-    """Writes a run down and keeps model versions. It observes the run: it opens it, and closes it however it ends.
+    """Records a run and registers model versions. As an observer it opens the run, and closes it however it ends.
 
     All methods raise :class:`~orchestrator.errors.TrackingError` with a remedy in the text.
     """
 
     @property
-    def where(self) -> str:
-        """The registry's name for people; a version can be promoted only where it was registered. Empty: there is none."""
+    def registry_name(self) -> str:
+        """The registry's name for people, or "". A version can only be promoted where it was registered."""
         ...
 
     def __call__(self, event: Event) -> None:
-        """Observe: open a run when something is to be trained, write its Report down, close it as it ended."""
+        """Observe an event: open a run when something is to be trained, log its Report, close it with its outcome."""
         ...
 
     def record(self, report: Report) -> str | None:
-        """The id of the run that holds this Report: the one there is, or a new one; None where nothing is tracked."""
+        """Return the id of the run that holds this Report, existing or new; None if nothing is tracked."""
         ...
 
     def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:
-        """The registered version of this package: the one there is, or a new one."""
+        """Return the registered version of this package, existing or new."""
         ...
 
     def look_up(self, model: str) -> Registry | None:
-        """What the registry holds of this model now, also where other hands changed it; None where there is no registry."""
+        """Return the current versions of this model, however they were changed; None if there is no registry."""
         ...
 
     def promote(self, version: ModelVersion) -> None:
-        """Point the alias ``champion`` at this version: it is the one that is deployed and tested."""
+        """Point the alias ``champion`` at this version: the one that is deployed and tested."""
         ...
 
 
 @runtime_checkable
 class SupportsStoreCheck(Protocol):
-    """A Tracker that finds out before anything is trained what would make writing fail."""
+    """A Tracker that finds out before training what would make writing fail."""
 
     @classmethod
     def problems(cls, spec: RunSpec) -> Iterable[Problem]:
-        """Yield what it cannot write of this spec, such as names; nothing is asked of a server."""
+        """Yield what it cannot record of this spec, such as names; no server is contacted."""
         ...
 
-    def check(self, params: Mapping[str, str]) -> None:
-        """Look whether the store can be written to; ``params`` are the parameters that are known before the run."""
+    def check_before_run(self, params: Mapping[str, str]) -> None:
+        """Check that the store can be written to; ``params`` are the parameters that are known before the run."""
         ...

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from score.api import v2_binary
-from score.contract.columns import Values, listed, shown
+from score.contract.columns import Columns, Values, listed, shown
 from score.contract.schema import Column, Contract
 from score.payload.errors import BadRequest, Problem
-from score.payload.json_parser import DuplicateKeys, InvalidJson, parse
-from score.payload.numeric_reader import floats
+from score.payload.json_parser import InvalidJson
+from score.payload.json_parser import parse as parse_json
 from score.payload.typed_reader import LONG
-from score.predict.batching import Predict
-from score.predict.predictor import HttpReply, Predictor, ScoringError
-from score.predict.response import encoded, flagged
+from score.predict.predictor import Prediction, Predictor
+from score.predict.response import HttpReply, encode, flag_headers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,38 +54,60 @@ def metadata(
     return {"name": contract.model_name, **versions, "platform": platform, "inputs": inputs, "outputs": outputs}
 
 
-async def infer(
-    scorer: Predictor, body: bytes, predict: Predict, length: str | None = None, version: str | None = None
-) -> HttpReply:
-    """The response to ``POST /v2/models/{name}/infer``; bad input raises nothing.
+class InferRequest(NamedTuple):
+    """A parsed request.
 
-    ``predict`` is the model's, ``length`` the value of the header ``v2_binary.HEADER``, None where there is none.
+    Attributes:
+        columns: The checked columns.
+        outputs: The wanted outputs, and whether each is sent in binary.
+        id: The client's id for the request, sent back.
     """
-    try:
-        request, rest = _request(body, length)
-        wanted = _wanted(request, OUTPUTS if scorer.probable else OUTPUTS[:1])
-        predictions, probabilities, flags = await scorer.inferred(
-            _columns(request, rest), OUTPUTS[0] in wanted, predict
-        )
-        outputs = _outputs(scorer.contract.classes, predictions, probabilities)
-    except (BadRequest, ScoringError) as error:
-        return refusal(error.status, str(error))
+
+    columns: Columns
+    outputs: Mapping[str, bool]
+    id: str | None
+
+    @property
+    def labels(self) -> bool:
+        """Whether predictions are wanted, and not probabilities alone."""
+        return OUTPUTS[0] in self.outputs
+
+
+def parse(predictor: Predictor, body: bytes, length: str | None = None) -> InferRequest:
+    """Parse and check the body of ``POST /v2/models/{name}/infer``.
+
+    ``length`` is the value of the header ``v2_binary.HEADER``, None without it.
+
+    Raises:
+        BadRequest: it is not V2, or does not keep the contract.
+    """
+    request, rest = _request(body, length)
+    outputs = _wanted(request, OUTPUTS if predictor.probable else OUTPUTS[:1])
+    columns = predictor.reader.checked(_columns(request, rest))
+    return InferRequest(columns, outputs, request.get("id"))
+
+
+def respond(
+    predictor: Predictor, request: InferRequest, prediction: Prediction, version: str | None = None
+) -> HttpReply:
+    """Return the response with the wanted outputs."""
+    tensors = _outputs(predictor.contract.classes, *prediction)
     chosen, tail = [], b""
-    for name, binary in wanted.items():
-        told, data = v2_binary.packed(outputs[name]) if binary else (outputs[name], b"")
-        chosen.append(told)
+    for name, binary in request.outputs.items():
+        tensor, data = v2_binary.packed(tensors[name]) if binary else (tensors[name], b"")
+        chosen.append(tensor)
         tail += data
-    named = {"id": request["id"]} if "id" in request else {}
-    named |= {"model_name": scorer.contract.model_name} | ({"model_version": version} if version else {})
-    text = encoded(named | {"outputs": chosen})
-    kind = {"Content-Type": "application/json"}
-    if any(wanted.values()):
-        kind = {"Content-Type": "application/octet-stream", v2_binary.HEADER: str(len(text))}
-    return HttpReply(200, text + tail, kind | flagged(flags))
+    head = {} if request.id is None else {"id": request.id}
+    head |= {"model_name": predictor.contract.model_name} | ({"model_version": version} if version else {})
+    text = encode(head | {"outputs": chosen})
+    headers = {"Content-Type": "application/json"}
+    if any(request.outputs.values()):
+        headers = {"Content-Type": "application/octet-stream", v2_binary.HEADER: str(len(text))}
+    return HttpReply(200, text + tail, headers | flag_headers(predictor.reader.flags(request.columns)))
 
 
-def refusal(status: int, detail: str) -> HttpReply:
-    """An error in the protocol's own form."""
+def error_reply(status: int, detail: str) -> HttpReply:
+    """Return an error in the protocol's own form."""
     return HttpReply(status, json.dumps({"error": detail}).encode(), {"Content-Type": "application/json"})
 
 
@@ -94,15 +115,13 @@ def _request(body: bytes, length: str | None) -> tuple[dict[str, Any], bytes]:
     """The request's JSON, and the bytes of its tensors behind it."""
     try:
         text, rest = v2_binary.split(body, length)
-        request = parse(text)
+        request = parse_json(text)
     except InvalidJson as error:
         raise _refused(f"the body {error}", "a JSON object") from None
     except ValueError as error:
         raise _refused(str(error), BINARY) from None
     if not isinstance(request, dict):
         raise _refused(f"the body is {shown(request)}", "an object with 'inputs'")
-    if isinstance(request, DuplicateKeys):
-        raise _refused(f"key {shown(request.twice[0])} stands twice", "each key once")
     if not isinstance(request.get("id", ""), str):
         raise _refused(f"'id' is {shown(request['id'])}", "text")
     return request, rest
@@ -147,9 +166,10 @@ def _values(tensor: dict[str, Any], name: str) -> Values:
     types = _TYPES[datatype] | {type(None)}  # null: a value that is missing
     if isinstance(data, np.ndarray):
         return data
-    if len(data) >= LONG and float in types and (array := floats(data)) is not None:
-        return array
-    if set(map(type, data)) <= types:
+    found = set(map(type, data))
+    if found == {float} and len(data) >= LONG and float in types:
+        return np.array(data)
+    if found <= types:
         return data
     row, value = next((row, value) for row, value in enumerate(data) if type(value) not in types)
     raise BadRequest([Problem(row, name, f"the value is {shown(value)}", f"{datatype}, as 'datatype' says")])
@@ -188,9 +208,6 @@ def _parameter(held: dict[str, Any], name: str, *, otherwise: bool = False) -> b
 def _objects(value: Any, key: str) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise _refused(f"'{key}' is {shown(value)}", f"a list of objects under '{key}'")
-    for item in value:
-        if isinstance(item, DuplicateKeys):
-            raise _refused(f"key {shown(item.twice[0])} stands twice in '{key}'", "each key once")
     return value
 
 

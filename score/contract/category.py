@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from score.contract.messages import listed, shown
-from score.contract.rule import EXACT, ColumnValidator, Values, is_unicode
+from score.contract.rule import EXACT, ColumnValidator, Values, is_unicode, listed, shown
 from score.contract.schema import Column
 
 ANOTHER = "Another value is scored, too, and named in the header X-Unseen-Values."

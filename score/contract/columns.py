@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta
 
 from score.contract.category import CategoryValidator
-from score.contract.messages import listed, shown
-from score.contract.rule import EXACT, ColumnValidator, Values, is_unicode
+from score.contract.rule import EXACT, Columns, ColumnValidator, Values, is_unicode, listed, shown
 from score.contract.schema import Column
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["ColumnValidator", "Values", "listed", "rule_for", "shown"]
+__all__ = ["ColumnValidator", "Columns", "Values", "listed", "rule_for", "shown"]
 
 
 class _Integer(ColumnValidator):

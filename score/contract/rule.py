@@ -1,18 +1,23 @@
-"""What one column takes: the checks that every kind of column has in common."""
+"""The base of all column validators, and how values are written in their messages."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from score.contract.messages import misplaced, shown
 from score.contract.schema import Column
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 Values: TypeAlias = "list[Any] | npt.NDArray[Any]"  # of one column (n_rows,)
+Columns: TypeAlias = "Mapping[str, Values]"
 EXACT = 2**53 - 1  # up to here a float stands for one integer only
+SHOWN = 40  # characters of a value, and
+LISTED = 10  # entries of a list, in a message
+_NOUNS = {dict: "an object", list: "a list", bool: "a boolean", str: "text", type(None): "null"}
 
 
 class ColumnValidator:
@@ -138,3 +143,28 @@ def is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def shown(value: Any) -> str:
+    """A value in a message: as JSON where it is short, by what it is where it is not."""
+    if isinstance(value, str):
+        text = json.dumps(value if len(value) <= SHOWN else value[:SHOWN] + "...", ensure_ascii=False)
+        return text.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair has no UTF-8
+    if isinstance(value, int) and value.bit_length() > 100:
+        return f"an integer of {value.bit_length()} bits"  # printing it may pass Python's limit of digits
+    if value is None or isinstance(value, bool | int | float):
+        return json.dumps(value)
+    return _NOUNS.get(type(value), f"a {type(value).__name__}")
+
+
+def listed(values: Iterable[Any]) -> str:
+    """Some values in a message."""
+    known = list(values)
+    more = f", ... ({len(known)} in all)" if len(known) > LISTED else ""
+    return (", ".join(map(shown, known[:LISTED])) or "no value") + more
+
+
+def misplaced(value: Any) -> str:
+    """Why a value of another type than the column's is refused."""
+    noun = _NOUNS.get(type(value), "")
+    return f"{shown(value)} is {noun}" if isinstance(value, str | bool) else f"the value is {noun or shown(value)}"

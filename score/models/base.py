@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from score.contract.columns import Values
+from score.contract.columns import Columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from score.payload.reader import Reader
 
 FILE = "model.pkl"
-Columns = Mapping[str, Values]
 
 
 class Model(Protocol):

@@ -15,9 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from score.contract.columns import Columns
 from score.contract.schema import Column, Contract
-from score.models.base import Columns
-from score.models.graph import OnnxGraph
 from score.models.quickscorer import SplitGraph
 from score.payload.typed_reader import LONG
 
@@ -62,6 +61,26 @@ class Compilation:
     def write(self, folder: Path) -> None:
         """Keep it with a package."""
         (folder / FILE).write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+
+class OnnxGraph:
+    """A loaded graph, which threads may share; raises whatever ONNX Runtime raises for one that it cannot run."""
+
+    def __init__(self, graph: bytes) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        # One thread adds in the order in which scikit-learn does, up to some hundred trees; what is parallel is the
+        # chunks of a long request
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._input = self._session.get_inputs()[0].name
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def run(self, table: Any, first: int = 0) -> list[Any]:
+        """The outputs from the ``first`` on for a table (n_rows, n_columns) of the input's type."""
+        found: list[Any] = self._session.run(self._outputs[first:], {self._input: table})
+        return found
 
 
 class CompiledModel:
@@ -134,7 +153,7 @@ class _Forest:
         self.rows = max(1, LOOKED_UP * 2 // max(2, parts.forest.outputs))  # at a time, since each class takes memory
 
     def run(self, table: Any, first: int) -> list[Any]:
-        """The same as :meth:`score.models.graph.OnnxGraph.run` of the whole."""
+        """The same as :meth:`OnnxGraph.run` of the whole."""
         values = table if self._before is None else self._before.run(table)[0]
         return self._after.run(self._forest.sums(values), first)
 

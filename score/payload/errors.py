@@ -1,4 +1,4 @@
-"""What is wrong with a request: every problem with its place, bounded, and the reply that tells them."""
+"""The problems of a request, each with its place, and the problem document that reports them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Problem:
 
 
 class BadRequest(ValueError):  # noqa: N818  # HTTP's own name
-    """The client's mistake: ``problems`` holds what was found, ``more`` counts what no longer fitted."""
+    """The request does not keep the contract: ``problems`` holds the first ones, ``more`` counts the others."""
 
     status = 400
 
@@ -38,33 +38,33 @@ class BadRequest(ValueError):  # noqa: N818  # HTTP's own name
         super().__init__(str(problems[0]))
 
     def document(self) -> dict[str, Any]:
-        """The reply's body, as RFC 9457 has it; all problems, or the first of them and how many ``more`` there are."""
-        told = problem_document(self.status, "Bad Request", str(self))
-        told["problems"] = [asdict(problem) for problem in self.problems]
-        return told | ({"more": self.more} if self.more else {})
+        """Return the reply's body, a problem document of RFC 9457."""
+        document = problem_document(self.status, "Bad Request", str(self))
+        document["problems"] = [asdict(problem) for problem in self.problems]
+        return document | ({"more": self.more} if self.more else {})
 
 
 class Problems:
-    """The problems of one request as they are found, bounded."""
+    """Collects the problems of one request, at most ``limit`` of them."""
 
-    def __init__(self, most: int = MAX_PROBLEMS) -> None:
-        self._most = most
+    def __init__(self, limit: int = MAX_PROBLEMS) -> None:
+        self._limit = limit
         self._kept: list[Problem] = []
         self._more = 0
 
     @property
     def full(self) -> bool:
         """Whether another problem would only be counted."""
-        return len(self._kept) == self._most
+        return len(self._kept) == self._limit
 
     def add(self, row: int | None, column: str | None, problem: str, expected: str) -> None:
-        """Keep a problem, or count it."""
+        """Keep a problem, or count it where there are enough."""
         if self.full:
             self._more += 1
         else:
             self._kept.append(Problem(row, column, problem, expected))
 
-    def refuse(self) -> None:
+    def raise_if_any(self) -> None:
         """Raise BadRequest if there are problems, in the order of the rows."""
         if self._kept:
             kept = sorted(self._kept, key=lambda problem: -1 if problem.row is None else problem.row)
@@ -72,5 +72,5 @@ class Problems:
 
 
 def problem_document(status: int, title: str, detail: str) -> dict[str, Any]:
-    """The body of a reply that is not 200, as RFC 9457 has it."""
+    """Return a problem document of RFC 9457, the body of every reply that is not 200."""
     return {"type": "about:blank", "title": title, "status": status, "detail": detail}

@@ -1,4 +1,4 @@
-"""From the body of a request to the frame the pipeline was fitted on, or to every problem found on the way."""
+"""Parse a request body and check it against the contract: checked columns come out, or every problem found."""
 
 from __future__ import annotations
 
@@ -9,25 +9,22 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from score.contract.columns import ColumnValidator, Values, listed, rule_for, shown
+from score.contract.columns import Columns, ColumnValidator, Values, listed, rule_for, shown
 from score.contract.schema import Contract
 from score.payload.errors import MAX_PROBLEMS, BadRequest, Problem, Problems
-from score.payload.json_parser import DuplicateKeys, InvalidJson, parse
-from score.payload.numeric_reader import NumericReader
+from score.payload.json_parser import InvalidJson, parse
 from score.payload.typed_reader import LONG, TypedReader
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from score.models.base import Columns
-
 Form = Literal["input", "data", "split"]
 FORMS = 'one of {"input": "[{...}]"}, {"data": [{...}, ...]}, {"columns": [...], "data": [[...], ...]}'
-_ABSENT = object()  # stands in a cell that was reported already
+_REPORTED = object()  # placeholder of a cell whose problem was reported already
 
 
 @dataclass(frozen=True)
-class Request:
+class Body:
     """A parsed body: which of the three forms, its rows, and for the split form the columns' names."""
 
     form: Form
@@ -35,35 +32,47 @@ class Request:
     columns: list[Any] | None = None
 
 
-def read(body: bytes | str | dict[str, Any]) -> Request:
+class Request(NamedTuple):
+    """The form of a body and its checked columns: the values (n_rows,) of each, in training's order."""
+
+    form: Form
+    columns: Columns
+
+    @property
+    def labels(self) -> bool:
+        """Whether the reply holds labels even where there are probabilities."""
+        return self.form != "input"
+
+
+def parse_body(body: bytes | str | dict[str, Any]) -> Body:
     """Parse a body in one of the three forms; a dict is taken as parsed already.
 
     Raises:
-        BadRequest: it is no JSON, or has another form.
+        BadRequest: it is not JSON, or has another form.
     """
-    held = body if isinstance(body, dict) else _parsed(body, "the body")
-    if isinstance(held, DuplicateKeys):
-        raise _refused(f"key {shown(held.twice[0])} stands twice", "each key once")
-    keys = set(held) if isinstance(held, dict) else set()
+    content = body if isinstance(body, dict) else _parse(body, "the body")
+    keys = set(content) if isinstance(content, dict) else set()
     if keys == {"input"}:
-        rows = held["input"]
-        return Request("input", _list(_parsed(rows, "the text in 'input'") if isinstance(rows, str) else rows, "input"))
+        rows = content["input"]
+        return Body("input", _list(_parse(rows, "the text in 'input'") if isinstance(rows, str) else rows, "input"))
     if keys == {"data"}:
-        return Request("data", _list(held["data"], "data"))
+        return Body("data", _list(content["data"], "data"))
     if {"columns", "data"} <= keys <= {"columns", "data", "index"}:
-        rows, index = _list(held["data"], "data"), held.get("index")
+        rows, index = _list(content["data"], "data"), content.get("index")
         if index is not None and len(_list(index, "index")) != len(rows):
             raise _refused(f"'index' has {len(index)} entries for {len(rows)} rows", "one entry a row, or no 'index'")
-        return Request("split", rows, _list(held["columns"], "columns"))
-    is_object = isinstance(held, dict)
-    names = ", ".join(shown(key) for key in list(held)[:10]) or "no keys" if is_object else ""
-    raise _refused(f"the body is an object with {names}" if is_object else f"the body is {shown(held)}", FORMS)
+        return Body("split", rows, _list(content["columns"], "columns"))
+    is_object = isinstance(content, dict)
+    names = ", ".join(shown(key) for key in list(content)[:10]) or "no keys" if is_object else ""
+    raise _refused(f"the body is an object with {names}" if is_object else f"the body is {shown(content)}", FORMS)
 
 
 class Flags(NamedTuple):
-    """How many values of each column are scored although training saw none like them; only of columns with some.
+    """How many values of each column are unlike training's; columns without any are left out.
 
-    Numbers ``outside`` of training's range, and levels that are ``unseen`` in the training rows.
+    Attributes:
+        outside: Numbers outside of training's range.
+        unseen: Levels that no training row has.
     """
 
     outside: dict[str, int]
@@ -71,9 +80,9 @@ class Flags(NamedTuple):
 
 
 class Reader:
-    """Checks requests against a contract and makes the frame; made once, safe to use from many threads.
+    """Checks requests against a contract; made once, safe to use from many threads.
 
-    Checking needs no pandas, so that a model which takes plain columns is served without it.
+    Only ``frame`` needs pandas, so that a compiled model is served without it.
     """
 
     def __init__(self, contract: Contract, max_problems: int = MAX_PROBLEMS) -> None:
@@ -84,44 +93,41 @@ class Reader:
         self._strict = contract.extra_columns == "forbid"
         self._missing = contract.table.words if contract.table else frozenset()  # strings, in columns of text
         self._texts = [name for name, rule in self._rules.items() if str in rule.types] if self._missing else []
-        self._quick: list[NumericReader | TypedReader] = []  # for bodies without a fault, of which they tell nothing
-        for kind in (NumericReader, TypedReader):
-            with suppress(ValueError):
-                self._quick.append(kind(self._rules))
+        self._typed: TypedReader | None = None
+        with suppress(ValueError):
+            self._typed = TypedReader(self._rules)
 
-    def read(self, body: bytes | str | dict[str, Any]) -> tuple[Form, Columns]:
-        """The form of a body, and the values (n_rows,) of each column, in training's order.
+    def read(self, body: bytes | str | dict[str, Any]) -> Request:
+        """Return the form of a body and its checked columns; of a key that occurs twice the last one counts.
 
         Raises:
             BadRequest: with all problems, up to ``max_problems``.
         """
-        if not isinstance(body, dict):
-            for quick in self._quick:
-                if (found := quick.read(body)) is not None:
-                    if not any(self._holds_missing(found[1][name]) for name in self._texts):
-                        return found
-                    break
-        request = read(body)
-        return request.form, self.columns(request)
+        if self._typed is not None and not isinstance(body, dict) and (found := self._typed.read(body)) is not None:
+            request = Request(*found)
+            if not any(self._holds_missing(request.columns[name]) for name in self._texts):
+                return request
+        parsed = parse_body(body)
+        return Request(parsed.form, self.columns(parsed))
 
-    def columns(self, request: Request) -> Columns:
-        """The values (n_rows,) of each column, in training's order; None is a missing one.
+    def columns(self, body: Body) -> Columns:
+        """Return the checked values (n_rows,) of each column, in training's order; None is a missing value.
 
         Raises:
             BadRequest: with all problems, up to ``max_problems``.
         """
         found = Problems(self._max_problems)
-        given = self._from_records(request.rows, found) if request.columns is None else self._from_split(request, found)
-        return self._checked(given, found)
+        columns = self._from_records(body.rows, found) if body.columns is None else self._from_split(body, found)
+        return self._check(columns, found)
 
-    def checked(self, given: Columns) -> Columns:
-        """The same from columns of one length, in any order; raises as ``columns`` does."""
+    def checked(self, columns: Columns) -> Columns:
+        """Check columns of one length, in any order; return and raise as ``columns`` does."""
         found = Problems(self._max_problems)
-        self._compare(None, given, found)
-        return self._checked({name: given.get(name, []) for name in self._rules}, found)
+        self._compare_names(None, columns, found)
+        return self._check({name: columns.get(name, []) for name in self._rules}, found)
 
     def flags(self, columns: Columns) -> Flags:
-        """What checked columns hold that training saw nothing like."""
+        """Count the values of checked columns that are unlike training's."""
         flags = Flags({}, {})
         for name, rule in self._ranges.items():
             if count := rule.outside(columns[name]):
@@ -132,7 +138,7 @@ class Reader:
         return flags
 
     def frame(self, columns: Columns) -> pd.DataFrame:
-        """Checked columns as the rows (n_rows, n_columns) that the pipeline was fitted on, with training's dtypes."""
+        """Return checked columns as the frame (n_rows, n_columns) that the pipeline takes, with training's dtypes."""
         import pandas as pd
 
         # arrays and no Series, whose indexes pandas would compare for every column
@@ -148,42 +154,43 @@ class Reader:
             if not isinstance(row, dict):
                 found.add(i, None, f"the row is {shown(row)}", "an object with a value for each column")
                 continue
-            for name in getattr(row, "twice", ()):
-                found.add(i, name, "the column stands twice", "each column once")
-            self._compare(i, row.keys(), found)
-        return {name: [row.get(name, _ABSENT) if isinstance(row, dict) else _ABSENT for row in rows] for name in names}
+            self._compare_names(i, row.keys(), found)
+        return {
+            name: [row.get(name, _REPORTED) if isinstance(row, dict) else _REPORTED for row in rows] for name in names
+        }
 
-    def _from_split(self, request: Request, found: Problems) -> dict[str, list[Any]]:
-        names = request.columns or []
+    def _from_split(self, body: Body, found: Problems) -> dict[str, list[Any]]:
+        names = body.columns or []
         for name in names:
             if not isinstance(name, str):
                 found.add(None, None, f"'columns' holds {shown(name)}", "names of columns")
         texts = [name for name in names if isinstance(name, str)]
         for name in (name for name, count in Counter(texts).items() if count > 1):
             found.add(None, name, "the column stands twice", "each column once")
-        self._compare(None, texts, found)
+        self._compare_names(None, texts, found)
         rows = []
-        for i, row in enumerate(request.rows):
+        for i, row in enumerate(body.rows):
             fits = isinstance(row, list | tuple) and len(row) == len(names)
             if not fits:
                 has = f"{len(row)} values" if isinstance(row, list | tuple) else f"the form of {shown(row)}"
                 found.add(i, None, f"the row has {has}", f"a list of {len(names)} values")
-            rows.append(row if fits else [_ABSENT] * len(names))
+            rows.append(row if fits else [_REPORTED] * len(names))
         by_name = dict(zip(names if len(texts) == len(names) else [], zip(*rows, strict=True), strict=False))
-        return {name: list(by_name.get(name, [_ABSENT] * len(rows))) for name in self._rules}
+        return {name: list(by_name.get(name, [_REPORTED] * len(rows))) for name in self._rules}
 
     def _holds_missing(self, values: Values) -> bool:
         return any(isinstance(value, str) and value in self._missing for value in values)
 
-    def _checked(self, given: Columns, found: Problems) -> Columns:
+    def _check(self, columns: Columns, found: Problems) -> Columns:
         """Check each column; a string that meant a missing value in training's table means one here."""
-        worded = [name for name in self._texts if self._holds_missing(given[name])]
-        given = {**given, **{name: [None if self._holds_missing([v]) else v for v in given[name]] for name in worded}}
-        columns = {name: _converted(rule, given[name], found) for name, rule in self._rules.items()}
-        found.refuse()
-        return columns
+        texts = [name for name in self._texts if self._holds_missing(columns[name])]
+        nulled = {name: [None if self._holds_missing([v]) else v for v in columns[name]] for name in texts}
+        columns = {**columns, **nulled}
+        checked = {name: _convert(rule, columns[name], found) for name, rule in self._rules.items()}
+        found.raise_if_any()
+        return checked
 
-    def _compare(self, row: int | None, names: Iterable[str], found: Problems) -> None:
+    def _compare_names(self, row: int | None, names: Iterable[str], found: Problems) -> None:
         """Report the columns that are missing or unknown."""
         there = dict.fromkeys(names)
         for name, rule in self._rules.items():
@@ -197,13 +204,13 @@ class Reader:
                 found.add(row, str(name), "unknown column", hint)
 
 
-def _converted(rule: ColumnValidator, values: Values, found: Problems) -> Values:
-    """The column's values as ``rule.series`` takes them; cell by cell only where something is unusual."""
+def _convert(rule: ColumnValidator, values: Values, found: Problems) -> Values:
+    """Return the column's checked values; cell by cell only where something is unusual."""
     if not isinstance(values, list):
-        taken = rule.array(values)
-        if taken is not None:
-            return taken
-        return _converted(rule, values.tolist(), found)
+        array = rule.array(values)
+        if array is not None:
+            return array
+        return _convert(rule, values.tolist(), found)
     if rule.plain(values):
         if len(values) < LONG or rule.array_type is None:
             return values
@@ -212,7 +219,7 @@ def _converted(rule: ColumnValidator, values: Values, found: Problems) -> Values
         return np.array(values, rule.array_type)
     result = []
     for i, value in enumerate(values):
-        if value is _ABSENT:
+        if value is _REPORTED:
             continue
         try:
             result.append(rule.convert(value))
@@ -221,7 +228,7 @@ def _converted(rule: ColumnValidator, values: Values, found: Problems) -> Values
     return result
 
 
-def _parsed(text: bytes | str, what: str) -> Any:
+def _parse(text: bytes | str, what: str) -> Any:
     try:
         return parse(text)
     except InvalidJson as error:

@@ -1,115 +1,96 @@
-"""Rows of requests that came at one moment, predicted in one run of the model: most of a run for one row is its start."""
+"""Micro-batching: requests that arrive in one event-loop iteration share one model call, whose cost is mostly per call."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from score.predict.predictor import Prediction
 
 if TYPE_CHECKING:
-    from score.models.base import Columns, Model
+    from score.contract.columns import Columns
 
-T = TypeVar("T")
-MOST = 32  # rows in one run: by then its start is a small part of it, and other requests want their turn
+    Predict = Callable[..., Prediction]  # Predictor.predict: columns, and whether labels are wanted
 
-
-class Predict(Protocol):
-    """A model's ``predict`` that may have to be waited for."""
-
-    def __call__(self, columns: Columns, *, labels: bool = True) -> Awaitable[tuple[Any, Any]]:
-        """See ``Model.predict``."""
-
-
-def alone(model: Model) -> Predict:
-    """The model itself, which nobody has to wait for."""
-
-    async def predict(columns: Columns, *, labels: bool = True) -> tuple[Any, Any]:
-        return model.predict(columns, labels=labels)
-
-    return predict
-
-
-def at_once(steps: Coroutine[Any, Any, T]) -> T:
-    """What comes of steps that wait for nothing, outside of an event loop."""
-    try:
-        steps.send(None)
-    except StopIteration as done:
-        given: T = done.value
-        return given
-    raise RuntimeError("waits for something")
+MAX_ROWS = 32  # of one shared call: by then the cost per call is a small part, and other requests wait
 
 
 class MicroBatcher:
-    """Asks a model for all rows that were asked for in one turn of the event loop, of which it is to be used alone.
+    """Calls ``predict`` once for all requests of one event-loop iteration; used from that loop alone.
 
-    Only a model that says so of itself (``together``) is asked for several requests at once. ``took`` is told how many
-    seconds the model took for each of them, on average.
+    Args:
+        predict: ``Predictor.predict``.
+        batchable: Whether a row is predicted alike to the last bit whatever rows are predicted with it; else each
+            request has a call of its own.
+        report: Called with the mean seconds that the model took for each request of an iteration.
     """
 
-    def __init__(self, model: Model, took: Callable[[float], None]) -> None:
-        self._model, self._took = model, took
-        self._asked: list[_PendingRequest] = []
+    def __init__(self, predict: Predict, *, batchable: bool, report: Callable[[float], None]) -> None:
+        self._predict, self._batchable, self._report = predict, batchable, report
+        self._pending: list[_PendingRequest] = []
 
-    async def predict(self, columns: Columns, *, labels: bool = True) -> tuple[Any, Any]:
-        """What the model predicts, once all that have come by now have asked, too."""
+    async def predict(self, columns: Columns, *, labels: bool = True) -> Prediction:
+        """Predict these columns, together with those of the other requests of this iteration."""
         loop = asyncio.get_running_loop()
-        if not self._asked:
-            loop.call_soon(self._answer)
-        answer: asyncio.Future[tuple[Any, Any]] = loop.create_future()
-        self._asked.append(_PendingRequest(columns, labels, len(next(iter(columns.values()))), answer))
-        return await answer
+        if not self._pending:
+            loop.call_soon(self._predict_pending)
+        future: asyncio.Future[Prediction] = loop.create_future()
+        self._pending.append(_PendingRequest(columns, labels, len(next(iter(columns.values()), ())), future))
+        return await future
 
-    def _answer(self) -> None:
-        asked, self._asked = self._asked, []
-        began = time.perf_counter()
-        for some in _runs(asked) if self._model.together else ([one] for one in asked):
-            self._run(some)
-        self._took((time.perf_counter() - began) / len(asked))
+    def _predict_pending(self) -> None:
+        pending, self._pending = self._pending, []
+        started = time.perf_counter()
+        for batch in _split_batches(pending) if self._batchable else ([request] for request in pending):
+            self._predict_batch(batch)
+        self._report((time.perf_counter() - started) / len(pending))
 
-    def _run(self, asked: Sequence[_PendingRequest]) -> None:
-        if len(asked) > 1:
-            with suppress(Exception):  # then each is told of its own
-                columns = {name: [value for one in asked for value in one.columns[name]] for name in asked[0].columns}
-                codes, shares = self._model.predict(columns, labels=any(one.labels for one in asked))
-                end = 0
-                for one in asked:
-                    start, end = end, end + one.rows
-                    one.tell(*(None if found is None else found[start:end] for found in (codes, shares)))
+    def _predict_batch(self, batch: Sequence[_PendingRequest]) -> None:
+        if len(batch) > 1:
+            with suppress(Exception):  # then each request is predicted alone, and the one at fault gets the error
+                names = batch[0].columns
+                columns = {name: [value for request in batch for value in request.columns[name]] for name in names}
+                labels, probabilities = self._predict(columns, labels=any(request.labels for request in batch))
+                stop = 0
+                for request in batch:
+                    start, stop = stop, stop + request.rows
+                    own = None if probabilities is None else probabilities[start:stop]
+                    request.resolve(Prediction(labels[start:stop], own))
                 return
-        for one in asked:
+        for request in batch:
             try:
-                one.tell(*self._model.predict(one.columns, labels=one.labels))
-            except Exception as error:  # noqa: BLE001  # whose request it is finds out which
-                one.fail(error)
+                request.resolve(self._predict(request.columns, labels=request.labels))
+            except Exception as error:  # noqa: BLE001  # the awaiting request handles it
+                request.reject(error)
 
 
 class _PendingRequest(NamedTuple):
     columns: Columns
     labels: bool
     rows: int
-    answer: asyncio.Future[tuple[Any, Any]]
+    future: asyncio.Future[Prediction]
 
-    def tell(self, codes: Any, shares: Any) -> None:
-        if not self.answer.done():  # as it is where the server had to stop
-            self.answer.set_result((codes, shares))
+    def resolve(self, prediction: Prediction) -> None:
+        if not self.future.done():  # a request may have been cancelled
+            self.future.set_result(prediction)
 
-    def fail(self, error: Exception) -> None:
-        if not self.answer.done():
-            # a future takes no StopIteration
-            self.answer.set_exception(RuntimeError(str(error)) if isinstance(error, StopIteration) else error)
+    def reject(self, error: Exception) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
 
 
-def _runs(asked: Sequence[_PendingRequest]) -> Iterator[list[_PendingRequest]]:
-    """The requests in groups of at most ``MOST`` rows; one that has more is a group of its own."""
-    some: list[_PendingRequest] = []
+def _split_batches(pending: Sequence[_PendingRequest]) -> Iterator[list[_PendingRequest]]:
+    """Yield the requests in batches of at most ``MAX_ROWS`` rows; a longer request is a batch of its own."""
+    batch: list[Any] = []
     rows = 0
-    for one in asked:
-        if some and rows + one.rows > MOST:
-            yield some
-            some, rows = [], 0
-        some.append(one)
-        rows += one.rows
-    if some:
-        yield some
+    for request in pending:
+        if batch and rows + request.rows > MAX_ROWS:
+            yield batch
+            batch, rows = [], 0
+        batch.append(request)
+        rows += request.rows
+    if batch:
+        yield batch

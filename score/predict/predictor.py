@@ -1,32 +1,37 @@
-"""A loaded package and what it answers: versions checked, model loaded, requests in, payloads out."""
+"""A loaded package as one synchronous path: ``parse`` a request, ``predict`` its columns, ``respond`` with a payload.
+
+Batch scoring, pyfunc, verify, Azure ML's inference server and our own server all take these three steps; the server puts
+admission, micro-batching and logging around them.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import platform
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from score import privacy
+from score.contract.columns import Columns
 from score.contract.schema import FILE, Contract
 from score.models.base import FILE as PICKLE
-from score.models.base import Columns, Model, PickledModel
+from score.models.base import Model, PickledModel
 from score.models.onnx import GRAPH, Compilation, CompiledModel
 from score.payload.errors import PROBLEM, BadRequest, problem_document
-from score.payload.reader import Flags, Form, Reader
+from score.payload.reader import Reader, Request
 from score.predict import response
-from score.predict.batching import Predict, alone, at_once
-from score.predict.request_context import seen
+from score.predict.response import HttpReply
 
 logger = logging.getLogger(__name__)
+P = ParamSpec("P")
 T = TypeVar("T")
-FEW = 16  # numbers
+SMALL_ARRAY = 16  # numbers; up to here plain Python is faster than a numpy call
 
 
 class InitError(RuntimeError):
@@ -34,41 +39,44 @@ class InitError(RuntimeError):
 
 
 class ScoringError(RuntimeError):
-    """The pipeline failed on a valid request: our mistake, so status 500; the log has the cause."""
+    """The model failed on a valid request: the server's fault, so status 500; ``__cause__`` is the reason."""
 
     status = 500
 
     def document(self) -> dict[str, Any]:
-        """The reply's body, as RFC 9457 has it."""
+        """Return the reply's body, a problem document of RFC 9457."""
         return problem_document(self.status, "Internal Server Error", str(self))
 
 
-class HttpReply(NamedTuple):
-    """What a request gets over HTTP."""
+class Prediction(NamedTuple):
+    """What the model predicts for some rows.
 
-    status: int
-    body: bytes
-    headers: dict[str, str]
+    Attributes:
+        labels: A label, or a number in a regression, for each row; empty where none were asked for.
+        probabilities: An array (n_rows, n_classes) in the order of the contract's classes, or None.
+    """
+
+    labels: list[Any]
+    probabilities: Any
 
 
 class ScoreResult(NamedTuple):
-    """A payload, ready for JSON, and the headers that say more about it."""
+    """A payload, ready for JSON, and the headers that go with it."""
 
     payload: Any
     headers: dict[str, str]
 
 
-def _our_fault(method: Callable[..., Awaitable[T]]) -> Callable[..., Coroutine[Any, Any, T]]:
-    """Whatever goes wrong is a ScoringError with its cause in the log, unless the request was at fault."""
+def _raise_scoring_errors(method: Callable[P, T]) -> Callable[P, T]:
+    """Turn every exception but BadRequest into a ScoringError with its cause."""
 
     @wraps(method)
-    async def guarded(*args: Any) -> T:
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return await method(*args)
-        except BadRequest:
+            return method(*args, **kwargs)
+        except (BadRequest, ScoringError):
             raise
         except Exception as error:
-            logger.exception("scoring failed")
             raise ScoringError("the model failed on a valid request: see the service's log") from error
 
     return guarded
@@ -76,7 +84,7 @@ def _our_fault(method: Callable[..., Awaitable[T]]) -> Callable[..., Coroutine[A
 
 @dataclass(frozen=True)
 class Predictor:
-    """A loaded package; nothing in it changes, so that threads may share it."""
+    """A loaded package; immutable, so that threads may share it."""
 
     contract: Contract
     model: Model
@@ -84,44 +92,19 @@ class Predictor:
 
     @classmethod
     def load(cls, folder: Path) -> Predictor:
-        """Load the package in ``folder``, after a look at the versions it needs.
+        """Load the package in ``folder`` after comparing the versions that it needs.
 
         Raises:
             InitError: the contract, a version or the model does not fit.
         """
-        privacy.disable_telemetry()  # here, since every process that serves or scores passes, and before anything is loaded
+        privacy.disable_telemetry()  # here, as every process that scores passes before it loads a library
         try:
             contract = Contract.from_json((folder / FILE).read_bytes())
         except (OSError, ValueError) as error:
             raise InitError(f"{folder}: no readable contract: {error}") from error
         _check_versions(contract)
         reader = Reader(contract)
-        return cls(contract, _model(folder, contract, reader), reader)
-
-    def score(self, body: bytes | str | dict[str, Any]) -> ScoreResult:
-        """What answers a body.
-
-        Raises:
-            BadRequest: the body does not keep the contract.
-            ScoringError: the pipeline failed.
-        """
-        return at_once(self._scored(body, alone(self.model)))
-
-    def infer(self, given: Columns, labels: bool = True) -> tuple[list[Any], Any, Flags]:
-        """See ``inferred``."""
-        return at_once(self.inferred(given, labels, alone(self.model)))
-
-    @_our_fault
-    async def inferred(self, given: Columns, labels: bool, predict: Predict) -> tuple[list[Any], Any, Flags]:
-        """Labels, and probabilities (n_rows, n_classes) where the model has them, for columns of one length.
-
-        Where there are the latter, the former are left out on demand. And what the columns hold that training saw
-        nothing like. ``predict`` is the model's. Raises as ``score``.
-        """
-        columns = self.reader.checked(given)
-        seen(columns)
-        found = await self._predicted(columns, predict, labels=labels or not self.probable)
-        return *found, self.reader.flags(columns)
+        return cls(contract, _load_model(folder, contract, reader), reader)
 
     @cached_property
     def probable(self) -> bool:
@@ -130,64 +113,93 @@ class Predictor:
 
     @property
     def compiled(self) -> bool:
-        """Whether the pickle's twin answers."""
+        """Whether the compiled model answers, and not the pickle."""
         return isinstance(self.model, CompiledModel)
 
-    def reply(self, body: bytes | str | dict[str, Any]) -> Any:
-        """The payload alone that answers a body; raises as ``score`` does."""
-        return self.score(body).payload
+    @_raise_scoring_errors
+    def parse(self, body: bytes | str | dict[str, Any]) -> Request:
+        """Return the checked columns of a body.
+
+        Raises:
+            BadRequest: the body does not keep the contract.
+        """
+        return self.reader.read(body)
+
+    @_raise_scoring_errors
+    def predict(self, columns: Columns, *, labels: bool = True) -> Prediction:
+        """Predict checked columns; without ``labels`` they are left out where there are probabilities.
+
+        Raises:
+            ScoringError: the model failed, or gave NaN, infinity or an unknown class.
+        """
+        labels = labels or not self.probable
+        if not len(next(iter(columns.values()), ())):  # scikit-learn refuses to predict no rows
+            return Prediction([], self._zeros(0) if self.probable else None)
+        codes, probabilities = self.model.predict(columns, labels=labels)
+        return Prediction(
+            self._decode(codes) if labels else [], self._all_classes(probabilities) if self.probable else None
+        )
+
+    @_raise_scoring_errors
+    def respond(self, request: Request, prediction: Prediction) -> ScoreResult:
+        """Return the payload in the request's form, and headers that name columns unlike training's."""
+        payload: Any = (
+            response.article(*prediction)
+            if request.form == "input"
+            else response.plain(*prediction, self.contract.classes)
+        )
+        return ScoreResult(payload, response.flag_headers(self.reader.flags(request.columns)))
+
+    def respond_http(self, request: Request, prediction: Prediction) -> HttpReply:
+        """Return the HTTP response of a request that was scored."""
+        payload, headers = self.respond(request, prediction)
+        return HttpReply(200, response.encode(payload), {"Content-Type": "application/json"} | headers)
+
+    def score(self, body: bytes | str | dict[str, Any]) -> ScoreResult:
+        """Parse, predict and respond.
+
+        Raises:
+            BadRequest: the body does not keep the contract.
+            ScoringError: the model failed.
+        """
+        request = self.parse(body)
+        return self.respond(request, self.predict(request.columns, labels=request.labels))
 
     def answer(self, body: bytes | str) -> HttpReply:
-        """The HTTP response to a request; bad input raises nothing."""
-        return at_once(self.answered(body, alone(self.model)))
-
-    async def answered(self, body: bytes | str, predict: Predict) -> HttpReply:
-        """The same, with a ``predict`` that may have to be waited for."""
+        """Return the HTTP response to a body; errors become problem documents."""
         try:
-            payload, headers = await self._scored(body, predict)
+            request = self.parse(body)
+            return self.respond_http(request, self.predict(request.columns, labels=request.labels))
         except (BadRequest, ScoringError) as error:
+            log_failure(error)
             return HttpReply(error.status, json.dumps(error.document()).encode(), {"Content-Type": PROBLEM})
-        return HttpReply(200, response.encoded(payload), {"Content-Type": "application/json"} | headers)
 
-    @_our_fault
-    async def _scored(self, body: bytes | str | dict[str, Any], predict: Predict) -> ScoreResult:
-        form, columns = self.reader.read(body)
-        seen(columns)
-        return ScoreResult(await self._payload(form, columns, predict), response.flagged(self.reader.flags(columns)))
-
-    async def _payload(self, form: Form, columns: Columns, predict: Predict) -> Any:
-        if form == "input":
-            return response.article(*await self._predicted(columns, predict, labels=not self.probable))
-        return response.plain(*await self._predicted(columns, predict), self.contract.classes)
-
-    async def _predicted(self, columns: Columns, predict: Predict, *, labels: bool = True) -> tuple[list[Any], Any]:
-        """A label (or a number in a regression) for each row, none where none are asked for, and the probabilities.
-
-        These are an array (n_rows, n_classes) in the order of the contract's classes, or None.
-        """
-        if not len(next(iter(columns.values()), ())):  # scikit-learn refuses to predict nothing
-            return [], self._spread(0) if self.probable else None
-        codes, shares = await predict(columns, labels=labels)
-        return self._labels(codes) if labels else [], self._probabilities(shares) if self.probable else None
-
-    def _labels(self, predicted: Any) -> list[Any]:
-        codes: list[Any] = _finite(predicted).tolist()
+    def _decode(self, predicted: Any) -> list[Any]:
+        """Return the labels of class codes, or the numbers of a regression."""
+        codes: list[Any] = _check_finite(predicted).tolist()
         if self.contract.classes is None:
             return codes
         labels = dict(enumerate(self.contract.classes))  # a list would take -1 for its last label
         return [labels[code] for code in codes]
 
-    def _probabilities(self, given: Any) -> Any:
-        if given.shape[1] == len(self.contract.classes or ()):
-            return _finite(given)
-        every = self._spread(len(given))  # a class that training rows lacked is never predicted
-        every[:, list(self.model.classes or ())] = _finite(given)
-        return every
+    def _all_classes(self, probabilities: Any) -> Any:
+        """Add a column of zeros for each class that no training row had."""
+        if probabilities.shape[1] == len(self.contract.classes or ()):
+            return _check_finite(probabilities)
+        filled = self._zeros(len(probabilities))
+        filled[:, list(self.model.classes or ())] = _check_finite(probabilities)
+        return filled
 
-    def _spread(self, rows: int) -> Any:
+    def _zeros(self, rows: int) -> Any:
         import numpy as np
 
         return np.zeros((rows, len(self.contract.classes or ())))
+
+
+def log_failure(error: Exception) -> None:
+    """Log the cause of a ScoringError; a refused request is the client's fault and leaves no traceback."""
+    if isinstance(error, ScoringError):
+        logger.error("scoring failed", exc_info=error.__cause__)
 
 
 def _check_versions(contract: Contract) -> None:
@@ -206,8 +218,8 @@ def _check_versions(contract: Contract) -> None:
         raise InitError(f"the model was trained with {', '.join(wrong)}: {remedy}")
 
 
-def _model(folder: Path, contract: Contract, reader: Reader) -> Model:
-    """The package's compiled twin if it was proven, else its pickled pipeline."""
+def _load_model(folder: Path, contract: Contract, reader: Reader) -> Model:
+    """Return the package's compiled model if it was proven equivalent, else its pickled pipeline."""
     compilation = Compilation.read(folder)
     file = folder / (GRAPH if compilation.used else PICKLE)
     try:
@@ -219,12 +231,15 @@ def _model(folder: Path, contract: Contract, reader: Reader) -> Model:
         raise InitError(f"{file} {what}: install the package's requirements.txt, or build it again") from error
 
 
-def _finite(values: Any) -> Any:
-    """The array itself; raises ValueError if it holds NaN or infinity, which JSON does not have."""
+def _check_finite(values: Any) -> Any:
+    """Return the array itself.
+
+    Raises:
+        ValueError: it holds NaN or infinity, which JSON does not have.
+    """
     import numpy as np
 
-    # for few numbers a call of numpy's takes longer than to look at each
-    fine = all(map(isfinite, values.ravel().tolist())) if values.size <= FEW else np.isfinite(values).all()
-    if not fine:
+    finite = all(map(isfinite, values.ravel().tolist())) if values.size <= SMALL_ARRAY else np.isfinite(values).all()
+    if not finite:
         raise ValueError("the model's output holds NaN or infinity")
     return values

@@ -1,9 +1,9 @@
-"""What a reply looks like: predictions and probabilities in the form that a request asked for."""
+"""Responses: predictions and probabilities in the form that a request asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from urllib.parse import quote
 
 import orjson
@@ -24,8 +24,16 @@ FLAGS: Mapping[str, str] = {
 MAX_HEADER = 1000  # characters; proxies refuse headers of some thousands
 
 
+class HttpReply(NamedTuple):
+    """An HTTP response."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
 def plain(predictions: Labels, probabilities: Probabilities | None, classes: Labels | None) -> dict[str, Any]:
-    """The reply as one JSON object; ``probabilities`` are in the order of ``classes``."""
+    """Return the reply as one JSON object; ``probabilities`` are in the order of ``classes``."""
     import numpy as np
 
     reply: dict[str, Any] = {"predictions": list(predictions)}
@@ -37,36 +45,36 @@ def plain(predictions: Labels, probabilities: Probabilities | None, classes: Lab
 
 
 def article(predictions: Labels, probabilities: Probabilities | None) -> str:
-    """The article's reply: text, which HTTP encodes once more.
+    """Return the article's reply: JSON text, which HTTP encodes once more.
 
     ``proba`` is the probability of the second of two classes, as in the article; of more classes each row holds all,
     since that of the last alone would mean nothing. Without probabilities it is ``prediction``.
     """
     import numpy as np
 
-    held: dict[str, Any] = {"prediction": list(predictions)}
+    reply: dict[str, Any] = {"prediction": list(predictions)}
     if probabilities is not None:
-        shares = np.asarray(probabilities, dtype=np.float64)
-        held = {"proba": np.ascontiguousarray(shares[:, 1]) if shares.shape[1:] == (2,) else shares}
-    text = orjson.dumps(held, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+        array = np.asarray(probabilities, dtype=np.float64)
+        reply = {"proba": np.ascontiguousarray(array[:, 1]) if array.shape[1:] == (2,) else array}
+    text = orjson.dumps(reply, option=orjson.OPT_SERIALIZE_NUMPY).decode()
     return text.replace(":", ": ", 1)  # with the article's space, too
 
 
-def encoded(payload: Any) -> bytes:
-    """A payload, whose lists may be arrays, as JSON; of finite numbers only, as orjson would write null for others."""
+def encode(payload: Any) -> bytes:
+    """Encode a payload, whose lists may be arrays, as JSON; numbers must be finite, as orjson writes null for others."""
     return orjson.dumps(payload, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def flagged(flags: Flags) -> dict[str, str]:
-    """The headers that name columns with values that training saw nothing like; none for no columns.
+def flag_headers(flags: Flags) -> dict[str, str]:
+    """Return the headers that name columns with values unlike training's; none for no columns.
 
     Names are percent-encoded, so that any name stands in a header and none holds a comma; too many end in ``...``.
     """
-    named = {OUT_OF_RANGE: _names(flags.outside), UNSEEN: _names(flags.unseen)}
-    return {header: names for header, names in named.items() if names}
+    headers = {OUT_OF_RANGE: _join_names(flags.outside), UNSEEN: _join_names(flags.unseen)}
+    return {header: names for header, names in headers.items() if names}
 
 
-def _names(columns: Iterable[str]) -> str:
+def _join_names(columns: Iterable[str]) -> str:
     names: list[str] = []
     room = MAX_HEADER
     for column in columns:

@@ -1,36 +1,33 @@
-"""Who is scored now, who waits and who is sent away, so that no load makes the service slow, deaf or fat.
+"""Admission control: bounded queues keep latency, health checks and memory stable under overload.
 
-Small requests and large ones wait in queues of their own, before threads of their own. Both queues are bounded: who
-finds no place gets a 503 and may try again. A small request is scored on the event loop as long as its like take next
-to no time, since the way to a thread and back costs about 0.1 ms, more than a compiled model; and with all others that
-are there by then. What once took longer there, be it the model or a refusal of many words, sends all to the threads for
-a while.
+Small and large requests have queues and threads of their own; a request that finds its queue full gets a 503 and may
+retry. A small request is scored on the event loop, batched with the others of that iteration, as long as small requests
+take next to no time: to a thread and back costs about 0.1 ms, more than a compiled model. Whatever takes longer there,
+the model or a refusal with many problems, sends all small requests to the threads for a while.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from anyio import fail_after
 from starlette.exceptions import HTTPException
 
-from score.predict.batching import MicroBatcher, Predict, alone, at_once
+from score.predict.batching import MicroBatcher
 from score.web.content_encoding import Declared, declared
+from score.web.request_log import CURRENT, RequestContext
 
 if TYPE_CHECKING:
-    from score.models.base import Columns, Model
-    from score.predict.predictor import HttpReply
+    from score.contract.columns import Columns
+    from score.predict.predictor import Prediction, Predictor
+    from score.predict.response import HttpReply
     from score.web.request_body import RequestBody
-
-    Answered = Callable[[bytes, Predict], Coroutine[Any, Any, HttpReply]]
 
 T = TypeVar("T")
 
@@ -45,7 +42,7 @@ BYTES_A_SECOND = 10_000  # a body may take so much longer than body_timeout_seco
 
 @dataclass(frozen=True)
 class Limits:
-    """What one process takes on. ``python -m score.server --help`` tells what each of them means."""
+    """What one process takes on; ``python -m score.server --help`` says what each of them means."""
 
     max_bytes: int = 64 * 2**20
     max_queued_requests: int = 128
@@ -53,29 +50,46 @@ class Limits:
     scoring_timeout_seconds: float = 60
 
 
-class BoundedExecutor:
-    """Some threads with a bounded queue before them; what takes room in it is for the caller to say."""
+class ParsedRequest(Protocol):
+    """What ``Steps.parse`` returns: checked columns, and whether labels are wanted."""
 
-    def __init__(self, name: str, threads: int, room: int, seconds: float) -> None:
-        self._room, self._taken, self._seconds = room, 0, seconds
+    @property
+    def columns(self) -> Columns: ...  # noqa: D102
+
+    @property
+    def labels(self) -> bool: ...  # noqa: D102
+
+
+class Steps(NamedTuple):
+    """The steps of a request around the prediction, as one HTTP interface has them; both synchronous."""
+
+    parse: Callable[[bytes], ParsedRequest]
+    respond: Callable[[Any, Prediction], HttpReply]
+
+
+class BoundedExecutor:
+    """Threads with a bounded queue; the caller says how much of its capacity a request takes."""
+
+    def __init__(self, name: str, threads: int, capacity: int, seconds: float) -> None:
+        self._capacity, self._used, self._seconds = capacity, 0, seconds
         self._threads = ThreadPoolExecutor(threads, f"score-{name}")
         self.waiting = 0  # for a thread
         self._free = asyncio.Semaphore(threads)  # before the threads: what they queue themselves cannot be given up
 
-    async def take(self, size: int) -> None:
-        """Take room for a request, to be given back once it is answered; 503 where there is none."""
-        if self._taken and self._taken + size > self._room:
-            # Clients that try again at once would leave no time for anything but refusing them
+    async def reserve(self, size: int) -> None:
+        """Reserve capacity for a request, to be released once it is answered; 503 where there is none."""
+        if self._used and self._used + size > self._capacity:
+            # Clients that retry at once would leave no time for anything but refusing them
             await asyncio.sleep(REFUSAL_SECONDS)
             raise _busy("too many requests are waiting")
-        self._taken += size
+        self._used += size
 
-    def give(self, size: int) -> None:
-        """Give room back."""
-        self._taken -= size
+    def release(self, size: int) -> None:
+        """Release reserved capacity."""
+        self._used -= size
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What ``work`` gives, from one of the threads; 503 if none is free in time, 504 if it takes too long."""
+        """Return the result of ``work``, run in a thread; 503 if none is free in time, 504 if it takes too long."""
         self.waiting += 1
         try:
             with fail_after(self._seconds):
@@ -84,9 +98,8 @@ class BoundedExecutor:
             raise _busy(f"no thread was free for {self._seconds:g} s") from None
         finally:
             self.waiting -= 1
-        context = contextvars.copy_context()
-        future = asyncio.get_running_loop().run_in_executor(self._threads, context.run, work)
-        # a thread cannot be stopped, so it is free when it is done and not when its client is told
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        # a thread cannot be stopped: it is free when it is done, and not when its request times out
         future.add_done_callback(lambda _: self._free.release())
         done, _ = await asyncio.wait([future], timeout=self._seconds)
         if not done:
@@ -96,105 +109,118 @@ class BoundedExecutor:
 
 
 class Admission:
-    """The way of every request that is scored: a place, its body, a thread. One for each process, made in its loop."""
+    """Reserves a queue slot, reads the body, then scores the request on the event loop or on a worker thread.
 
-    def __init__(self, limits: Limits, model: Model) -> None:
+    One for each process, made in its loop.
+    """
+
+    def __init__(self, limits: Limits, predictor: Predictor) -> None:
         self.limits = limits
-        self._alone, self._together = alone(model), MicroBatcher(model, self._took).predict
+        self._predict = predictor.predict
+        self._batcher = MicroBatcher(
+            predictor.predict, batchable=predictor.model.together, report=self._record_blocking
+        )
         self.small = BoundedExecutor(
             "small", min(4, os.cpu_count() or 1), limits.max_queued_requests, limits.scoring_timeout_seconds
         )
         # Parsed, a body takes many times its length: so large ones one after another, and few in memory
         self.large = BoundedExecutor("large", 1, 2 * limits.max_bytes, limits.scoring_timeout_seconds)
-        self._quick = False  # whether small requests take next to no time
-        self._doubted = 0.0  # until when none is taken for a sign of it
+        self._loop_allowed = False  # whether small requests take next to no time
+        self._blocked_until = 0.0  # a request that started before proves nothing
 
     @property
     def waiting(self) -> int:
         """How many requests wait for a thread."""
         return self.small.waiting + self.large.waiting
 
-    async def answer(self, incoming: RequestBody, answered: Answered) -> HttpReply:
-        """What ``answered`` gives for the body.
+    async def answer(self, incoming: RequestBody, steps: Steps) -> HttpReply:
+        """Read the body and score it.
 
         Raises:
             HTTPException: 400, 408, 413, 415, 503 or 504.
-            ClientDisconnect: nobody waits for an answer.
+            BadRequest, ScoringError: as the steps and the predictor raise them.
+            ClientDisconnect: the client closed the connection.
         """
         if incoming.length > self.limits.max_bytes:
             raise self._too_long()
-        form = declared(incoming.headers)
+        encoding = declared(incoming.headers)
+        context = CURRENT.get()
         body = bytearray()
         if incoming.length <= LARGE_BYTES:
             await self._read(incoming, body, LARGE_BYTES)
             if len(body) <= LARGE_BYTES:
-                await self.small.take(1)
+                await self.small.reserve(1)
                 try:
-                    plain = bytes(body) if form is None else form.read(bytes(body), LARGE_BYTES)
+                    plain = bytes(body) if encoding is None else encoding.read(bytes(body), LARGE_BYTES)
                     if plain is not None:
-                        return await self._small(plain, answered)
+                        return await self._score_small(plain, steps, context)
                 finally:
-                    self.small.give(1)
-        packed = form is not None and form.coding is not None
-        room = (0 if packed else incoming.length) or self.limits.max_bytes  # of unknown length: as long as can be
-        await self.large.take(room)
+                    self.small.release(1)
+        compressed = encoding is not None and encoding.coding is not None
+        size = (0 if compressed else incoming.length) or self.limits.max_bytes  # unknown: as long as can be
+        await self.large.reserve(size)
         try:
             await self._read(incoming, body, self.limits.max_bytes)
-            return await self.large.run(lambda: at_once(answered(self._plain(body, form), self._alone)))
+            return await self.large.run(lambda: self._score(self._decode(body, encoding), steps, context))
         finally:
-            self.large.give(room)
+            self.large.release(size)
 
-    def _plain(self, body: bytearray, form: Declared | None) -> bytes:
-        plain = bytes(body) if form is None else form.read(bytes(body), self.limits.max_bytes)
-        if plain is None:
-            raise self._too_long()
-        return plain
+    def _score(self, body: bytes, steps: Steps, context: RequestContext | None) -> HttpReply:
+        """Parse, predict and respond, on this thread."""
+        request = steps.parse(body)
+        if context is not None:
+            context.record(request.columns)
+        return steps.respond(request, self._predict(request.columns, labels=request.labels))
 
-    async def _small(self, body: bytes, answered: Answered) -> HttpReply:
-        if not self._quick or len(body) > LOOP_BYTES:
-            return await self.small.run(lambda: self._apart(body, answered))
+    async def _score_small(self, body: bytes, steps: Steps, context: RequestContext | None) -> HttpReply:
+        if not self._loop_allowed or len(body) > LOOP_BYTES:
+            return await self.small.run(lambda: self._score_in_thread(body, steps, context))
+        started = time.perf_counter()
         waited = 0.0
-
-        async def predict(columns: Columns, *, labels: bool = True) -> tuple[Any, Any]:
-            nonlocal waited
-            asked = time.perf_counter()
-            try:
-                return await self._together(columns, labels=labels)
-            finally:
-                waited = time.perf_counter() - asked
-
-        began = time.perf_counter()
         try:
-            return await answered(body, predict)
+            request = steps.parse(body)
+            if context is not None:
+                context.record(request.columns)
+            parsed = time.perf_counter()
+            try:
+                prediction = await self._batcher.predict(request.columns, labels=request.labels)
+            finally:
+                waited = time.perf_counter() - parsed
+            return steps.respond(request, prediction)
         finally:
-            self._took(time.perf_counter() - began - waited)
+            self._record_blocking(time.perf_counter() - started - waited)
 
-    def _apart(self, body: bytes, answered: Answered) -> HttpReply:
-        began = time.perf_counter()
-        given = at_once(answered(body, self._alone))
-        took = time.perf_counter() - began
-        # a quick refusal says nothing of how long the model takes
-        if given.status == HTTPStatus.OK and took < LOOP_SECONDS and began > self._doubted:
-            self._quick = True
-        return given
+    def _score_in_thread(self, body: bytes, steps: Steps, context: RequestContext | None) -> HttpReply:
+        started = time.perf_counter()
+        reply = self._score(body, steps, context)  # a refusal raises, and says nothing of how long the model takes
+        if time.perf_counter() - started < LOOP_SECONDS and started > self._blocked_until:
+            self._loop_allowed = True
+        return reply
 
-    def _took(self, seconds: float) -> None:
-        """So long the loop was held up."""
+    def _record_blocking(self, seconds: float) -> None:
+        """Record how long a request blocked the event loop."""
         if seconds >= LOOP_SECONDS:
-            self._quick = False
-            self._doubted = max(self._doubted, time.perf_counter() + LOOP_SHARE * seconds)
+            self._loop_allowed = False
+            self._blocked_until = max(self._blocked_until, time.perf_counter() + LOOP_SHARE * seconds)
 
     async def _read(self, incoming: RequestBody, body: bytearray, enough: int) -> None:
-        """Add to the body until it ends or is longer than ``enough``; 408 and 413 for what takes or is too long."""
-        until = incoming.loop.time() + self.limits.body_timeout_seconds
+        """Read until the body ends or is longer than ``enough``; 408 for one that is too slow, 413 for too long."""
+        deadline = 0.0
         while not incoming.ended and len(body) <= enough:
+            deadline = deadline or asyncio.get_running_loop().time() + self.limits.body_timeout_seconds
             try:
-                body += await incoming.chunk(until + len(body) / BYTES_A_SECOND)
+                body += await incoming.read_chunk(deadline + len(body) / BYTES_A_SECOND)
             except TimeoutError:
                 detail = f"the body did not come within {self.limits.body_timeout_seconds:g} s; send it faster"
                 raise HTTPException(408, detail, {"Connection": "close"}) from None
             if len(body) > self.limits.max_bytes:
                 raise self._too_long()
+
+    def _decode(self, body: bytearray, encoding: Declared | None) -> bytes:
+        plain = bytes(body) if encoding is None else encoding.read(bytes(body), self.limits.max_bytes)
+        if plain is None:
+            raise self._too_long()
+        return plain
 
     def _too_long(self) -> HTTPException:
         return HTTPException(
@@ -202,5 +228,5 @@ class Admission:
         )
 
 
-def _busy(why: str) -> HTTPException:
-    return HTTPException(503, f"{why}; try again", {"Retry-After": str(RETRY_SECONDS)})
+def _busy(reason: str) -> HTTPException:
+    return HTTPException(503, f"{reason}; try again", {"Retry-After": str(RETRY_SECONDS)})

@@ -1,34 +1,35 @@
-"""What the service answers over HTTP: its routes, its keys, and the form of every reply that is not 200."""
+"""The HTTP application: routes, keys, and one exception path that gives every error its response."""
 
 from __future__ import annotations
 
 import hmac
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 
 from score.api import docs, html_page, openapi, swagger, v2, v2_binary
 from score.contract import deployment_info
 from score.contract.columns import shown
-from score.payload.errors import PROBLEM, problem_document
-from score.predict.response import encoded
-from score.web.admission import Admission
-from score.web.direct import ScoreEndpoint
+from score.payload.errors import PROBLEM, BadRequest, problem_document
+from score.predict.predictor import ScoringError, log_failure
+from score.predict.response import encode
+from score.web.admission import Admission, Steps
 from score.web.request_body import RequestBody
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from score.predict.predictor import HttpReply, Predictor
+    from score.predict.predictor import Predictor
+    from score.predict.response import HttpReply
 
 JSON = "application/json"
 MODEL = "/v2/models/{name}"
@@ -36,79 +37,116 @@ VERSION = f"{MODEL}/versions/{{version}}"
 Endpoint = Callable[[Request], Awaitable[Response]]
 Page = Callable[[], tuple[bytes, str]]  # a body and its media type
 
+log = logging.getLogger("uvicorn.error")
 
-class Application(Starlette):
-    """Starlette, with one route before its own: the one that is asked for most."""
 
-    direct: ScoreEndpoint
+class Application:
+    """Dispatches requests to routes, and turns what they raise into responses."""
+
+    def __init__(self, routes: Sequence[Route | Mount]) -> None:
+        self.routes = tuple(routes)
+        self._router = Router(routes, redirect_slashes=False)
+        self._listed = ", ".join(
+            f"{method} {route.path}"
+            for route in routes
+            for method in ("POST", "GET")
+            if isinstance(route, Route) and method in (route.methods or ())
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        scored = scope["path"] == self.direct.path and scope["method"] == "POST"
-        await (self.direct if scored else super().__call__)(scope, RequestBody(scope, receive), send)
+        scope["app"] = self  # then Starlette raises 404 and 405 as exceptions
+        body = RequestBody(scope, receive)
+        try:
+            await self._router(scope, body, send)
+        except Exception as error:
+            response = self._error_response(scope, error)
+            if not isinstance(error, ClientDisconnect) and response.status_code != HTTPStatus.REQUEST_TIMEOUT:
+                await body.discard()
+            await response(scope, receive, send)
+            if response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, ScoringError):
+                raise  # uvicorn logs it
+
+    def _error_response(self, scope: Scope, error: Exception) -> Response:
+        """Return the response to what a request raised: a problem document, or V2's own form for V2's paths."""
+        log_failure(error)
+        status, detail, headers = 500, "scoring failed: see the service's log", None
+        if isinstance(error, HTTPException):
+            status, detail, headers = error.status_code, error.detail, error.headers
+            if status == HTTPStatus.METHOD_NOT_ALLOWED and scope["method"] == "OPTIONS":
+                allowed = (headers or {}).get("Allow", "GET, HEAD")  # static files name none
+                return Response(status_code=204, headers={"Allow": f"{allowed}, OPTIONS"})
+            if detail == HTTPStatus(status).phrase:  # Starlette's own detail
+                detail = f"there are {self._listed}"
+        elif isinstance(error, ClientDisconnect):  # only the log gets to see it
+            status, detail = 400, "the client went away while it was sending"
+        elif isinstance(error, BadRequest | ScoringError):
+            status, detail = error.status, str(error)
+        if scope["path"].startswith("/v2"):
+            return _response(v2.error_reply(status, detail), headers)
+        if isinstance(error, BadRequest | ScoringError):
+            document = error.document()
+        else:
+            document = problem_document(status, HTTPStatus(status).phrase, detail)
+        return Response(json.dumps(document), status, headers, PROBLEM)
 
 
 def application(
-    scorer: Predictor, admission: Admission, keys: Sequence[str] = (), pages: Mapping[str, Page] | None = None
+    predictor: Predictor, admission: Admission, keys: Sequence[str] = (), pages: Mapping[str, Page] | None = None
 ) -> Application:
-    """The routes; scoring goes through ``admission``, so that ``GET /`` answers while it is busy.
+    """Return the application; scoring goes through ``admission``, so that ``GET /`` answers while it is busy.
 
-    ``pages`` are for who runs the service: they tell of its data and libraries, so they ask for the key as scoring does.
+    ``pages`` are for operators: they describe data and libraries, and so ask for the key as scoring does.
     """
     version = deployment_info.deployed()["version"]
+    score_steps = Steps(predictor.parse, predictor.respond_http)
 
-    async def scored(incoming: RequestBody) -> HttpReply:
-        check_key(incoming.headers.get(b"authorization", b"").decode("latin-1"), keys)
-        return await admission.answer(incoming, scorer.answered)
+    async def score(request: Request) -> Response:
+        return _response(await admission.answer(RequestBody(request.scope, request.receive), score_steps))
 
-    async def inferred(request: Request) -> Response:
+    async def infer(request: Request) -> Response:
         length = request.headers.get(v2_binary.HEADER)
-        answered = partial(v2.infer, scorer, length=length, version=version)
-        status, body, headers = await admission.answer(_incoming(request), answered)
-        return Response(body, status, headers)
+        steps = Steps(partial(v2.parse, predictor, length=length), partial(v2.respond, predictor, version=version))
+        return _response(await admission.answer(RequestBody(request.scope, request.receive), steps))
 
-    handlers = {HTTPException: refused, ClientDisconnect: gone, Exception: failed}
-    direct = ScoreEndpoint("/score", scored, handlers)
-    infer = of_model(scorer.contract.model_name, version, inferred)
-    posts: dict[str, Endpoint] = {f"{MODEL}/infer": infer, f"{VERSION}/infer": infer}
+    checked_infer = check_model(predictor.contract.model_name, version, infer)
+    posts: dict[str, Endpoint] = {
+        "/score": score,
+        f"{MODEL}/infer": checked_infer,
+        f"{VERSION}/infer": checked_infer,
+    }
     gets: dict[str, Endpoint] = {
         "/": html_page.home,
         "/docs": docs.page,
-        **documents(scorer, version, keyed=bool(keys)),
+        **documents(predictor, version, keyed=bool(keys)),
+        **{path: run_page(page) for path, page in (pages or {}).items()},
     }
-    gets |= {path: paged(page) for path, page in (pages or {}).items()}
-    routes = [("POST", path, endpoint) for path, endpoint in posts.items()]
+    routes = [("POST", path, endpoint) for path, endpoint in posts.items()]  # first, as requests mostly are
     routes += [("GET", path, endpoint) for path, endpoint in gets.items()]
-    app = Application(
-        routes=[
-            Route(direct.path, direct, methods=["POST"]),  # for who comes with another method
+    return Application(
+        [
             *(
-                Route(path, endpoint if path in openapi.OPEN else guarded(endpoint, keys), methods=[method])
+                Route(path, endpoint if path in openapi.OPEN else require_key(endpoint, keys), methods=[method])
                 for method, path, endpoint in routes
             ),
             Mount("/docs", docs.assets),
-            Mount("/page", html_page.parts(scorer.contract, partial(guarded, keys=keys), keyed=bool(keys))),
-        ],
-        exception_handlers=handlers,
+            Mount("/page", html_page.parts(predictor.contract, partial(require_key, keys=keys), keyed=bool(keys))),
+        ]
     )
-    app.direct = direct
-    app.state.told = ", ".join(["POST /score", *(f"{method} {path}" for method, path, _ in routes)])
-    app.router.redirect_slashes = False
-    return app
 
 
-def documents(scorer: Predictor, version: str | None, *, keyed: bool) -> dict[str, Endpoint]:
-    """The routes that tell about the model and about the service; what they tell is made once."""
-    contract = scorer.contract
-    described = encoded(openapi.document(contract, probable=scorer.probable, keyed=keyed, version=version))
-    older = encoded(swagger.document(contract, keyed=keyed))
-    versions = {"2": older, "2.0": older, "3": described, "3.1": described}  # Azure ML's names for them
+def documents(predictor: Predictor, version: str | None, *, keyed: bool) -> dict[str, Endpoint]:
+    """Return the routes that describe the model and the service, whose documents are encoded once."""
+    contract = predictor.contract
+    openapi_json = encode(openapi.document(contract, probable=predictor.probable, keyed=keyed, version=version))
+    swagger_2 = encode(swagger.document(contract, keyed=keyed))
+    versions = {"2": swagger_2, "2.0": swagger_2, "3": openapi_json, "3.1": openapi_json}  # Azure ML's names for them
 
-    def told(document: bytes) -> Endpoint:
-        async def tell(_request: Request) -> Response:
+    def static(document: bytes) -> Endpoint:
+        async def get(_request: Request) -> Response:
             return Response(document, media_type=JSON)
 
-        return tell
+        return get
 
     async def swagger_json(request: Request) -> Response:
         version = request.query_params.get("version", "2")
@@ -116,15 +154,15 @@ def documents(scorer: Predictor, version: str | None, *, keyed: bool) -> dict[st
             raise HTTPException(404, f"there is no Swagger {shown(version)} here; versions are {', '.join(versions)}")
         return Response(versions[version], media_type=JSON)
 
-    known = v2.metadata(contract, probable=scorer.probable, compiled=scorer.compiled, version=version)
-    metadata = of_model(contract.model_name, version, told(encoded(known)))
-    ready = of_model(contract.model_name, version, told(encoded({"name": contract.model_name, "ready": True})))
+    document = v2.metadata(contract, probable=predictor.probable, compiled=predictor.compiled, version=version)
+    metadata = check_model(contract.model_name, version, static(encode(document)))
+    ready = check_model(contract.model_name, version, static(encode({"name": contract.model_name, "ready": True})))
     return {
-        "/openapi.json": told(described),
+        "/openapi.json": static(openapi_json),
         "/swagger.json": swagger_json,
-        "/v2": told(encoded(v2.server(contract))),
-        "/v2/health/live": told(b'{"live":true}'),
-        "/v2/health/ready": told(b'{"ready":true}'),
+        "/v2": static(encode(v2.server(contract))),
+        "/v2/health/live": static(b'{"live":true}'),
+        "/v2/health/ready": static(b'{"ready":true}'),
         MODEL: metadata,
         f"{MODEL}/ready": ready,
         VERSION: metadata,
@@ -132,20 +170,20 @@ def documents(scorer: Predictor, version: str | None, *, keyed: bool) -> dict[st
     }
 
 
-def paged(page: Page) -> Endpoint:
-    """The endpoint for a page that takes a while to make."""
+def run_page(page: Page) -> Endpoint:
+    """Return the endpoint of a page that takes a while to make."""
 
-    async def show(_request: Request) -> Response:
+    async def get(_request: Request) -> Response:
         body, media_type = await run_in_threadpool(page)
         return Response(body, media_type=media_type)
 
-    return show
+    return get
 
 
-def of_model(name: str, version: str | None, endpoint: Endpoint) -> Endpoint:
-    """The endpoint for who asks for the one model that is here, and for no version of it or for the one that is here."""
+def check_model(name: str, version: str | None, endpoint: Endpoint) -> Endpoint:
+    """Return the endpoint with a 404 for another model, or another version, than the one that is served."""
 
-    async def named(request: Request) -> Response:
+    async def checked(request: Request) -> Response:
         asked = request.path_params["name"]
         if asked != name:
             raise HTTPException(404, f"there is no model {shown(asked)} here, only {shown(name)}")
@@ -155,71 +193,32 @@ def of_model(name: str, version: str | None, endpoint: Endpoint) -> Endpoint:
             raise HTTPException(404, f"there is no version {shown(wanted)} of model {shown(name)} here, {here}")
         return await endpoint(request)
 
-    return named
+    return checked
 
 
-async def refused(request: Request, error: Exception) -> Response:
-    """The reply to a request that no route took, or that its route refused."""
-    assert isinstance(error, HTTPException)
-    if error.status_code != HTTPStatus.REQUEST_TIMEOUT:  # whose body did not come
-        await _incoming(request).discard()
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and request.method == "OPTIONS":
-        allowed = (error.headers or {}).get("Allow", "GET, HEAD")  # without for files
-        return Response(status_code=204, headers={"Allow": f"{allowed}, OPTIONS"})
-    plain = error.detail == HTTPStatus(error.status_code).phrase  # Starlette's own, which says nothing new
-    detail = f"there are {request.app.state.told}" if plain else error.detail
-    return problem(request, error.status_code, detail, error.headers)
+def require_key(endpoint: Endpoint, keys: Sequence[str]) -> Endpoint:
+    """Return the endpoint with a 401 for a request without a key, before its body is read; unchanged without keys."""
 
-
-async def gone(request: Request, _error: Exception) -> Response:
-    """Nobody reads this but the log."""
-    return problem(request, 400, "the client went away while it was sending")
-
-
-async def failed(request: Request, _error: Exception) -> Response:
-    """The reply where an endpoint has a bug; the log has the cause."""
-    return problem(request, 500, "scoring failed: see the service's log")
-
-
-def guarded(endpoint: Endpoint, keys: Sequence[str]) -> Endpoint:
-    """The endpoint for who has a key, before anything of the request is read; the endpoint itself without keys."""
-
-    async def guard(request: Request) -> Response:
+    async def checked(request: Request) -> Response:
         check_key(request.headers.get("authorization", ""), keys)
         return await endpoint(request)
 
-    return guard if keys else endpoint
-
-
-def problem(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """A reply that is not 200: a problem document, or in V2's own form for who speaks V2."""
-    if request.url.path.startswith("/v2"):
-        answer = v2.refusal(status, detail)
-        return Response(answer.body, status, {**answer.headers, **(headers or {})})
-    document = problem_document(status, HTTPStatus(status).phrase, detail)
-    return Response(json.dumps(document), status, headers, PROBLEM)
+    return checked if keys else endpoint
 
 
 def check_key(header: str, keys: Sequence[str]) -> None:
-    """Refuse an Authorization header that holds none of the keys, if there are keys.
+    """Compare an Authorization header with all keys, each in constant time.
 
     Raises:
-        HTTPException: 401.
+        HTTPException: 401 if it holds none of them.
     """
-    if keys and not permitted(header, keys):
+    scheme, _, token = header.partition(" ")
+    matches = [hmac.compare_digest(token.strip().encode(), key.encode()) for key in keys]
+    if scheme.lower() != "bearer" or not any(matches):
         raise HTTPException(
             401, "send the service's key: 'Authorization: Bearer <key>'", {"WWW-Authenticate": "Bearer"}
         )
 
 
-def permitted(header: str, keys: Sequence[str]) -> bool:
-    """Whether an Authorization header holds one of the keys; all are compared, each in constant time."""
-    scheme, _, token = header.partition(" ")
-    matches = [hmac.compare_digest(token.strip().encode(), key.encode()) for key in keys]
-    return scheme.lower() == "bearer" and any(matches)
-
-
-def _incoming(request: Request) -> RequestBody:
-    receive = request.receive
-    assert isinstance(receive, RequestBody)
-    return receive
+def _response(reply: HttpReply, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(reply.body, reply.status, {**reply.headers, **(headers or {})})

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import cast
 
 import httptools  # noqa: F401 -- named here, it is pinned with the package
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-from score.web.outgoing import CoalescingTransport
 
 KEEP_ALIVE_SECONDS = 5  # an idle connection is closed after this long, draining or not
 HEAD_SECONDS = 20
@@ -28,7 +25,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first head."""
-        super().connection_made(cast("asyncio.Transport", CoalescingTransport(transport, self.loop)))
+        super().connection_made(transport)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:

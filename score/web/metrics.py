@@ -31,8 +31,7 @@ from score.contract import distribution
 from score.contract.distribution import Profile
 
 if TYPE_CHECKING:
-    from score.contract.columns import Values
-    from score.models.base import Columns
+    from score.contract.columns import Columns, Values
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 MIN_VALUES = 100  # fewer drift by chance

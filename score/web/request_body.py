@@ -1,4 +1,4 @@
-"""A request's body while it comes, and what becomes of the rest of one that nobody wants."""
+"""Reading a request's body in pieces, with a deadline, and discarding the rest of a refused one."""
 
 from __future__ import annotations
 
@@ -16,36 +16,42 @@ DISCARD_BYTES, DISCARD_SECONDS = 2**28, 5
 
 
 class RequestBody:
-    """An ASGI ``receive`` that knows its request's head, and whether the body has ``ended``; made in the event loop."""
+    """Reads the body from an ASGI ``receive``; is one itself, so that whatever reads through it is tracked.
+
+    Attributes:
+        headers: The request's headers.
+        length: What Content-Length declares; 0 without it.
+        ended: Whether the last piece was received.
+    """
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.length = int(self.headers.get(b"content-length", 0))  # 0 where it is not told
-        self.loop = asyncio.get_running_loop()  # asked once, as each time is a call of the system
-        self.ended = self._late = False
+        self.length = int(self.headers.get(b"content-length", 0))
+        self.ended = self._timed_out = False
         self._receive = receive
 
     async def __call__(self) -> Message:
-        """The next message."""
+        """Receive the next message."""
         message = await self._receive()
         self.ended = not message.get("more_body", False)
         return message
 
-    async def chunk(self, until: float) -> bytes:
-        """The next bytes of a body that has not ended; ``until`` is a time of the event loop.
+    async def read_chunk(self, deadline: float) -> bytes:
+        """Receive the next piece of a body that has not ended; ``deadline`` is a time of the event loop.
 
         Raises:
             ClientDisconnect: no more will come.
-            TimeoutError: none have come until then.
+            TimeoutError: the deadline has passed.
         """
-        task = asyncio.current_task(self.loop)
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None
         # as asyncio.timeout does it, which Python 3.10 lacks, and in a third of the time that anyio takes
-        timer = self.loop.call_at(until, self._give_up, task)
+        timer = loop.call_at(deadline, self._cancel, task)
         try:
             message = await self()
         except asyncio.CancelledError:
-            if not self._late:
+            if not self._timed_out:
                 raise
             if sys.version_info >= (3, 11):
                 task.uncancel()
@@ -57,17 +63,17 @@ class RequestBody:
         chunk: bytes = message.get("body", b"")
         return chunk
 
-    def _give_up(self, task: asyncio.Task[Any]) -> None:
-        self._late = True
+    def _cancel(self, task: asyncio.Task[Any]) -> None:
+        self._timed_out = True
         task.cancel()
 
     async def discard(self) -> None:
-        """Take the rest of the body, so that its sender reads the answer and meets no reset connection.
+        """Read the rest of the body, so that a client that is still sending gets the response and no reset connection.
 
-        Who waits for a word before it sends (``Expect: 100-continue``) gets the answer at once; who is too slow, too.
+        Bounded in bytes and seconds; a client that waits for ``100 Continue`` has sent nothing and is answered at once.
         """
         left = 0 if b"expect" in self.headers else DISCARD_BYTES
-        until = self.loop.time() + DISCARD_SECONDS
+        deadline = asyncio.get_running_loop().time() + DISCARD_SECONDS
         with suppress(ClientDisconnect, TimeoutError):
             while left > 0 and not self.ended:
-                left -= len(await self.chunk(until))
+                left -= len(await self.read_chunk(deadline))

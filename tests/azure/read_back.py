@@ -1,4 +1,4 @@
-"""Reads back what a workspace holds, with the SDK alone; run in a process of its own, prints one line of JSON."""
+"""Script that reads a workspace with the SDK alone, in a process of its own; prints one line of JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PREFIX = "AZUREML_SERVICE_PRINCIPAL_"
 
 
 def main(config: str) -> dict[str, Any]:
-    """The runs, the versions, and the files of the newest one."""
+    """Return the runs, the model versions, and the files of the newest version."""
     from azureml.core import Model, Workspace
     from azureml.core.authentication import ServicePrincipalAuthentication
 
@@ -27,7 +27,7 @@ def main(config: str) -> dict[str, Any]:
     for experiment in client.search_experiments():
         for run in client.search_runs([experiment.experiment_id], max_results=100):
             parent = run.data.tags.get("mlflow.parentRunId")
-            files = [one.path for one in client.list_artifacts(run.info.run_id)] if parent is None else []
+            files = [file.path for file in client.list_artifacts(run.info.run_id)] if parent is None else []
             runs.append(
                 {
                     "id": run.info.run_id,
@@ -41,22 +41,22 @@ def main(config: str) -> dict[str, Any]:
             )
     models = [
         {
-            "name": one.name,
-            "version": str(one.version),
-            "run": one.run_id,
-            "experiment": one.experiment_name,
-            "tags": one.tags,
+            "name": model.name,
+            "version": str(model.version),
+            "run": model.run_id,
+            "experiment": model.experiment_name,
+            "tags": model.tags,
         }
-        for one in Model.list(workspace)
+        for model in Model.list(workspace)
     ]
     with tempfile.TemporaryDirectory() as folder:
         newest = Path(Model.list(workspace)[0].download(folder, exist_ok=True))
-        served = {
+        contents = {
             str(path.relative_to(newest)): path.read_bytes().hex() for path in newest.rglob("*") if path.is_file()
         }
-    return {"runs": runs, "models": models, "files": served}
+    return {"runs": runs, "models": models, "files": contents}
 
 
 if __name__ == "__main__":
     answer = main(sys.argv[1])
-    print(json.dumps(answer))  # noqa: T201 - the answer
+    print(json.dumps(answer))  # noqa: T201 - the output

@@ -1,51 +1,24 @@
-"""deploy=aks and stages=shift as people type them, with the real azure-ai-ml and Azure as it is emulated here."""
+"""deploy=aks and stages=shift as commands, with the real azure-ai-ml and an emulated Azure."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-import azure_emulator
 from orchestrator.azure.sdk import missing
-from tests.command import Desk, Done, desk
+from tests.azure.conftest import SDK_V2, EmulatedDesk, emulated_desk
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
-@dataclass(frozen=True)
-class EmulatedDesk:
-    """A desk whose commands meet the emulator."""
-
-    desk: Desk
-
-    @property
-    def folder(self) -> Path:
-        return self.desk.state / "emulator"
-
-    def run(self, *overrides: str) -> Done:
-        images = os.environ.get("EMULATOR_IMAGES") or self.folder / "images"
-        return self.desk.run("deploy=aks", "azure=emulator", f"azure.images={images}", *overrides)
-
-    def champion(self) -> str:
-        return str(self.desk.mlflow().get_model_version_by_alias("diabetes_model", "champion").version)
-
-
 @pytest.fixture(scope="module")
 def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedDesk]:
-    if missing("azure", "azure.ai", "azure.ai.ml", "azure.identity"):
+    if missing(*SDK_V2):
         pytest.skip("the managed extra is not installed")
-    with desk(tmp_path_factory.mktemp("aks")) as made:
-        found = EmulatedDesk(made)
-        yield found
-        if found.folder.exists():
-            for running in list((found.folder / "endpoints").rglob("process.json")):
-                azure_emulator.containers.process.stop(running.parent)
-            azure_emulator.stop(found.folder)
+    with emulated_desk(tmp_path_factory.mktemp("aks"), "deploy=aks") as made:
+        yield made
 
 
 def test_a_package_is_deployed_and_tested_on_the_cluster(emulated: EmulatedDesk) -> None:
@@ -75,7 +48,7 @@ def test_the_champion_moves_when_the_new_package_has_all_requests(emulated: Emul
     emulated.run("stages=probe").well()
 
 
-def test_keys_logs_and_the_end(emulated: EmulatedDesk) -> None:
+def test_keys_and_logs_are_shown_and_remove_ends_all(emulated: EmulatedDesk) -> None:
     assert "Serving package" in emulated.run("stages=logs").well().out
     before = re.findall(r"(?:primary|secondary): (\S+)", emulated.run("stages=keys").well().out)
     after = re.findall(r"(?:primary|secondary): (\S+)", emulated.run("stages=rotate_keys").well().out)

@@ -1,4 +1,4 @@
-"""Which way in is chosen, for every machine there may be; nobody is asked where nobody can answer."""
+"""Choice of the authentication method on each kind of machine; no prompt where there is no terminal."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 
 from orchestrator.azure import auth
-from orchestrator.azure.auth import COMMON, OURS, NoWayInError, choose, principal
+from orchestrator.azure.auth import COMMON, SDK_VARIABLES, NoWayInError, choose, principal
 from tests.found import found
 
-MINE: Mapping[str, str] = dict(zip(OURS, ("tenant", "me", "secret"), strict=True))
-EVERYBODYS: Mapping[str, str] = dict(zip(COMMON, ("tenant", "them", "secret"), strict=True))
+AZUREML_VALUES: Mapping[str, str] = dict(zip(SDK_VARIABLES, ("tenant", "me", "secret"), strict=True))
+COMMON_VALUES: Mapping[str, str] = dict(zip(COMMON, ("tenant", "them", "secret"), strict=True))
 MSI = {"MSI_ENDPOINT": "http://localhost"}
 
 
 @pytest.mark.parametrize(
-    ("environ", "cli", "person", "way"),
+    ("environ", "cli", "person", "method"),
     [
-        (MINE, True, True, "service_principal"),
-        (EVERYBODYS, True, True, "service_principal"),
-        ({**MINE, **MSI}, False, False, "service_principal"),
+        (AZUREML_VALUES, True, True, "service_principal"),
+        (COMMON_VALUES, True, True, "service_principal"),
+        ({**AZUREML_VALUES, **MSI}, False, False, "service_principal"),
         (MSI, True, True, "managed_identity"),
         ({"IDENTITY_ENDPOINT": "http://localhost"}, False, False, "managed_identity"),
         ({}, True, True, "cli"),
@@ -32,25 +32,27 @@ MSI = {"MSI_ENDPOINT": "http://localhost"}
         ({}, False, True, "interactive"),
     ],
 )
-def test_the_first_way_there_is(environ: Mapping[str, str], *, cli: bool, person: bool, way: str) -> None:
-    assert choose("auto", environ, cli=cli, person=person) == way
+def test_auto_takes_the_first_available_method(
+    environ: Mapping[str, str], *, cli: bool, person: bool, method: str
+) -> None:
+    assert choose("auto", environ, cli=cli, person=person) == method
 
 
-@pytest.mark.parametrize("way", ["service_principal", "managed_identity", "cli", "interactive"])
-def test_a_way_that_is_asked_for_is_taken_or_refused(way: str) -> None:
-    assert choose(way, {**MINE, **MSI}, cli=True, person=True) == way
-    if way != "managed_identity":  # a virtual machine's shows in nothing
-        with pytest.raises(NoWayInError, match=f"there is no {way} here"):
-            choose(way, {}, cli=False, person=False)
+@pytest.mark.parametrize("method", ["service_principal", "managed_identity", "cli", "interactive"])
+def test_a_named_method_is_used_or_refused(method: str) -> None:
+    assert choose(method, {**AZUREML_VALUES, **MSI}, cli=True, person=True) == method
+    if method != "managed_identity":  # a virtual machine's cannot be detected
+        with pytest.raises(NoWayInError, match=f"there is no {method} here"):
+            choose(method, {}, cli=False, person=False)
 
 
-def test_nobody_is_asked_where_nobody_can_answer() -> None:
+def test_without_a_terminal_there_is_no_prompt() -> None:
     with pytest.raises(NoWayInError, match=r"^azure\.auth: nothing .*AZUREML_SERVICE_PRINCIPAL_ID.*az login") as raised:
         choose("auto", {}, cli=False, person=False)
     assert "\n" not in str(raised.value)
 
 
-def test_a_browser_is_for_a_terminal_outside_of_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_browser_needs_a_terminal_outside_of_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.delenv("CI", raising=False)
@@ -59,13 +61,13 @@ def test_a_browser_is_for_a_terminal_outside_of_ci(monkeypatch: pytest.MonkeyPat
     assert not auth._person()
 
 
-def test_ours_come_before_everybodys() -> None:
-    assert principal({**EVERYBODYS, **MINE}) == ("tenant", "me", "secret")
+def test_the_azureml_variables_take_precedence() -> None:
+    assert principal({**COMMON_VALUES, **AZUREML_VALUES}) == ("tenant", "me", "secret")
     assert principal({}) is None
 
 
-@pytest.mark.parametrize("names", [OURS, COMMON])
-def test_half_a_service_principal_names_what_is_missing(names: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("names", [SDK_VARIABLES, COMMON])
+def test_an_incomplete_service_principal_names_what_is_missing(names: tuple[str, ...]) -> None:
     with pytest.raises(NoWayInError, match=f"{names[2]} is set and {names[0]}, {names[1]} is not") as raised:
         principal({names[2]: "hidden"})
     assert "hidden" not in str(raised.value)
@@ -74,10 +76,10 @@ def test_half_a_service_principal_names_what_is_missing(names: tuple[str, ...]) 
     assert choose("cli", {names[0]: "t", names[1]: "c"}, cli=True, person=True) == "cli"
 
 
-def test_any_one_variable_of_ours_is_half_a_service_principal() -> None:
-    for name in OURS:
+def test_a_single_azureml_variable_is_an_incomplete_service_principal() -> None:
+    for name in SDK_VARIABLES:
         assert f"{name} is set" in auth.half_principal({name: "x"})
-    assert auth.half_principal({**MINE, COMMON[2]: "x"}) == "", "a whole one is enough"
+    assert auth.half_principal({**AZUREML_VALUES, COMMON[2]: "x"}) == "", "a complete one is enough"
 
 
 HALF = (
@@ -98,10 +100,10 @@ HALF = (
         (["deploy=local"], []),
     ],
 )
-def test_half_a_service_principal_is_a_mistake_where_azure_is_asked(
+def test_an_incomplete_service_principal_is_a_mistake_where_azure_is_used(
     typed: list[str], problems: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in (*OURS, COMMON[2], *auth.OTHER_WAYS):
+    for name in (*SDK_VARIABLES, COMMON[2], *auth.OTHER_WAYS):
         monkeypatch.delenv(name, raising=False)
     for name in COMMON[:2]:
         monkeypatch.setenv(name, "x")
@@ -109,19 +111,19 @@ def test_half_a_service_principal_is_a_mistake_where_azure_is_asked(
 
 
 @pytest.mark.parametrize(
-    ("environ", "cli", "made"),
+    ("environ", "cli", "credential_class"),
     [
-        (EVERYBODYS, True, "ClientSecretCredential"),
+        (COMMON_VALUES, True, "ClientSecretCredential"),
         (MSI, True, "ManagedIdentityCredential"),
         ({}, True, "AzureCliCredential"),
         ({}, False, "InteractiveBrowserCredential"),
     ],
 )
-def test_the_second_sdk_comes_in_by_the_same_way(
-    environ: Mapping[str, str], *, cli: bool, made: str, monkeypatch: pytest.MonkeyPatch
+def test_sdk_v2_authenticates_with_the_same_method(
+    environ: Mapping[str, str], *, cli: bool, credential_class: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("azure.identity", exc_type=ImportError)
     monkeypatch.setattr("os.environ", dict(environ))
     monkeypatch.setattr(auth, "_logged_in", lambda: cli)
     monkeypatch.setattr(auth, "_person", lambda: True)
-    assert type(auth.credential("auto")).__name__ == made
+    assert type(auth.credential("auto")).__name__ == credential_class

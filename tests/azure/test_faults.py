@@ -1,4 +1,4 @@
-"""Deployments that fail in Azure, each made to happen: what is told, what is left, and the next run."""
+"""Deployments that fail in Azure, by fault injection: the message, the clean-up, and the next run."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "message"),
     [
-        ("crash_loop", "RuntimeError: emulator: the fault crash_loop was asked for; mend it in score/"),
+        ("crash_loop", "RuntimeError: emulator: the fault crash_loop was asked for; fix it in score/"),
         ("image_build_failure", "the package index has no emulator-fault-image-build-failure==1.0"),
         ("time_out", "the service is not ready in time"),
         ("quota", "there is no quota or no room left: container group quota 'StandardCores' exceeded"),
@@ -23,18 +23,18 @@ pytestmark = pytest.mark.slow
         ("conflict_409", "the name is taken"),
     ],
 )
-def test_a_fault_is_told_nothing_is_left_and_the_next_run_succeeds(
-    registered: EmulatedDesk, fault: str, told: str
+def test_a_fault_is_reported_and_cleaned_up_and_the_next_run_succeeds(
+    registered: EmulatedDesk, fault: str, message: str
 ) -> None:
     registered.run("stages=remove").well()
     done = registered.run("stages=deploy", f"azure.faults=[{fault}]")
     assert done.code == 1
-    assert told in done.err
+    assert message in done.err
     assert "is absent" in registered.run("stages=status").well().out
     registered.run("stages=deploy").well()
 
 
-def test_a_failure_is_told_with_its_proof_and_its_raw_texts(registered: EmulatedDesk) -> None:
+def test_a_failure_is_reported_with_proof_and_raw_texts(registered: EmulatedDesk) -> None:
     registered.run("stages=remove").well()
     done = registered.run("stages=deploy", "azure.faults=[crash_loop]")
     cause, proof, raw, left = done.err.splitlines()
@@ -47,7 +47,7 @@ def test_a_failure_is_told_with_its_proof_and_its_raw_texts(registered: Emulated
     assert proof.partition(": RuntimeError")[2] in (folder / "container.log").read_text()
 
 
-def test_ctrl_c_while_azure_works_ends_at_once_and_says_what_goes_on(registered: EmulatedDesk) -> None:
+def test_ctrl_c_during_a_deployment_ends_at_once_and_says_what_continues(registered: EmulatedDesk) -> None:
     registered.run("stages=remove").well()
     process = registered.start("stages=deploy", "azure.faults=[time_out]")
     assert process.stdout
@@ -62,7 +62,7 @@ def test_ctrl_c_while_azure_works_ends_at_once_and_says_what_goes_on(registered:
     assert "is absent" in registered.run("stages=status").well().out
 
 
-def test_a_failure_puts_the_former_service_back(registered: EmulatedDesk) -> None:
+def test_a_failure_rolls_back_to_the_previous_service(registered: EmulatedDesk) -> None:
     before = registered.run("stages=deploy").well().result["endpoint"]
     done = registered.run("stages=deploy", "deploy.memory_gb=2", "azure.faults=[crash_loop]")
     assert done.code == 1

@@ -1,4 +1,4 @@
-"""The whole Azure path as people type it, with the real SDK and Azure as it is emulated here."""
+"""The whole Azure path as commands, with the real SDK and an emulated Azure."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.slow
 
 
 def files_of(folder: Path) -> dict[str, str]:
-    found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {str(path.relative_to(folder)): path.read_bytes().hex() for path in found}
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes().hex() for path in files}
 
 
 def test_one_command_tracks_registers_deploys_and_tests(emulated: EmulatedDesk) -> None:
@@ -35,51 +35,51 @@ def test_one_command_tracks_registers_deploys_and_tests(emulated: EmulatedDesk) 
     assert result["endpoint"]["target"] == "aci"
     assert result["endpoint"]["auth"]
     assert result["probe"]["refused_without_key"]
-    there = emulated.read()
-    parent = next(run for run in there["runs"] if run["parent"] is None)
-    children = [run for run in there["runs"] if run["parent"] == parent["id"]]
+    azure = emulated.read()
+    parent = next(run for run in azure["runs"] if run["parent"] is None)
+    children = [run for run in azure["runs"] if run["parent"] == parent["id"]]
     assert parent["id"] == result["run_id"]
-    assert {run["status"] for run in there["runs"]} == {"FINISHED"}
+    assert {run["status"] for run in azure["runs"]} == {"FINISHED"}
     assert len(children) == 9
     assert all("mean_test_roc_auc" in run["metrics"] and run["params"] for run in children)
     assert parent["metrics"] == pytest.approx(result["metrics"])
     assert {"config.yaml", "figures", "package"} <= set(parent["files"])
-    model = there["models"][0]
+    model = azure["models"][0]
     assert (model["name"], model["version"]) == (result["model"]["name"], result["model"]["version"])
     assert (model["run"], model["experiment"]) == (parent["id"], "diabetes-sklearn")
     assert model["tags"]["champion"] == "true"
     package = files_of(Path(result["package"]["path"]))
-    assert {name: there["files"].get(name) for name in package} == package
+    assert {name: azure["files"].get(name) for name in package} == package
     assert not (emulated.desk.cwd / "mlflow.db").exists()
 
 
-def test_the_same_again_changes_nothing_in_azure(emulated: EmulatedDesk) -> None:
+def test_an_unchanged_second_run_changes_nothing_in_azure(emulated: EmulatedDesk) -> None:
     before = emulated.run("stages=status").well().out
     done = emulated.run("tracking=azureml").well()
     assert "train" not in done.ran
-    there = emulated.read()
-    assert len([run for run in there["runs"] if run["parent"] is None]) == 1
-    assert len(there["models"]) == 1
+    azure = emulated.read()
+    assert len([run for run in azure["runs"] if run["parent"] is None]) == 1
+    assert len(azure["models"]) == 1
     assert "since" in before
     assert re.findall("since.*", emulated.run("stages=status").well().out) == re.findall("since.*", before)
 
 
-def test_no_secret_is_written_down_or_shown(emulated: EmulatedDesk) -> None:
+def test_no_secret_is_written_or_printed(emulated: EmulatedDesk) -> None:
     keys = emulated.run("stages=keys").well().out
     secrets = re.findall(r"(?:primary|secondary): (\S+)", keys)
     secrets.append(azure_emulator.environment(emulated.folder)["AZUREML_SERVICE_PRINCIPAL_PASSWORD"])
     assert len(secrets) == 3
-    shown = emulated.run("stages=deploy", "tracking=azureml").well()
-    assert not any(secret in shown.out + shown.err for secret in secrets)
+    done = emulated.run("stages=deploy", "tracking=azureml").well()
+    assert not any(secret in done.out + done.err for secret in secrets)
     home = emulated.desk.home
     written = (path for path in home.rglob("*") if path.is_file() and emulated.folder not in path.parents)
-    found = [path for path in written if any(secret.encode() in path.read_bytes() for secret in secrets)]
-    assert found == []
-    told = json.dumps(emulated.read()["runs"])
-    assert not any(secret in told for secret in secrets)
+    leaks = [path for path in written if any(secret.encode() in path.read_bytes() for secret in secrets)]
+    assert leaks == []
+    runs = json.dumps(emulated.read()["runs"])
+    assert not any(secret in runs for secret in secrets)
 
 
-def test_rotated_keys_open_and_the_former_primary_still_does(emulated: EmulatedDesk) -> None:
+def test_rotated_keys_work_and_so_does_the_previous_primary(emulated: EmulatedDesk) -> None:
     read = r"primary: (\S+)\n +secondary: (\S+)"
     before = re.findall(read, emulated.run("stages=keys").well().out)[0]
     after = re.findall(read, emulated.run("stages=rotate_keys").well().out)[0]
@@ -96,13 +96,13 @@ def test_rotated_keys_open_and_the_former_primary_still_does(emulated: EmulatedD
         assert raised.value.code == status
 
 
-def test_remove_ends_the_service_and_the_stand_in(emulated: EmulatedDesk) -> None:
+def test_remove_stops_the_service_and_the_emulator(emulated: EmulatedDesk) -> None:
     emulated.run("stages=remove").well()
     assert azure_emulator.running(emulated.folder) is None
     assert not list((emulated.folder / "services").glob("*/process.json"))
 
 
-def test_after_deploy_local_nothing_is_trained_and_the_same_bytes_ship(emulated: EmulatedDesk) -> None:
+def test_after_deploy_local_nothing_is_trained_and_the_package_is_the_same(emulated: EmulatedDesk) -> None:
     local = emulated.desk.run().well()
     done = emulated.run().well()
     assert set(done.ran) <= {"register", "deploy", "probe", "promote"}
@@ -112,30 +112,30 @@ def test_after_deploy_local_nothing_is_trained_and_the_same_bytes_ship(emulated:
     served = [path.parent for path in container.rglob("model.pkl")]
     assert served
     for folder in served:
-        if (folder / "MLmodel").exists():  # registered from the tracked run, with what makes it an MLflow model
+        if (folder / "MLmodel").exists():  # registered from the tracked run, as an MLflow model
             assert files_of(package).items() <= files_of(folder).items()
         else:
             assert files_of(folder) == files_of(package)
             assert fingerprint_of(folder) == done.result["package"]["fingerprint"]
 
 
-def test_another_machine_tests_the_live_service_with_the_package_it_finds_in_azure(emulated: EmulatedDesk) -> None:
+def test_another_machine_probes_the_live_service_with_the_package_from_azure(emulated: EmulatedDesk) -> None:
     package = emulated.run("stages=deploy").well().result["package"]
-    shutil.rmtree(emulated.desk.state / "packages")  # which another machine would not have
+    shutil.rmtree(emulated.desk.state / "packages")  # another machine has none
     assert emulated.run("stages=probe").well().result["probe"]["refused_without_key"]
     assert fingerprint_of(Path(package["path"])) == package["fingerprint"]
 
 
-def test_a_managed_identity_opens_the_workspace(emulated: EmulatedDesk, monkeypatch: pytest.MonkeyPatch) -> None:
-    emulated.run("stages=status").well()  # so that the stand-in runs, and has secrets to sign with
-    asked: list[str] = []
+def test_a_managed_identity_authenticates(emulated: EmulatedDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    emulated.run("stages=status").well()  # starts the emulator, whose secrets sign the token
+    audiences: list[str] = []
 
     class Identity(http.server.BaseHTTPRequestHandler):
-        """What a machine with a managed identity has: an address that gives its tokens to whoever is on it."""
+        """The identity endpoint of a machine with a managed identity, which returns tokens to local callers."""
 
         def do_POST(self) -> None:
             audience = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())["resource"][0]
-            asked.append(audience)
+            audiences.append(audience)
             token = Tokens(emulated.folder).token(audience)
             reply = {"access_token": token, "token_type": "Bearer", "expires_on": str(int(time.time()) + 3600)}
             self.send_response(200)
@@ -152,13 +152,13 @@ def test_a_managed_identity_opens_the_workspace(emulated: EmulatedDesk, monkeypa
             "diabetes-prediction-service is " in emulated.run("stages=status", "azure.auth=managed_identity").well().out
         )
         server.shutdown()
-    assert asked
+    assert audiences
 
 
-def test_where_nothing_authenticates_it_fails_at_once_and_says_what_would(
+def test_without_credentials_it_fails_at_once_and_names_the_options(
     emulated: EmulatedDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert emulated  # the extra is there
+    assert emulated  # skips without the extra
     for name in ("MSI_ENDPOINT", "IDENTITY_ENDPOINT", "AZURE_CLIENT_SECRET"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path))
@@ -172,7 +172,7 @@ def test_where_nothing_authenticates_it_fails_at_once_and_says_what_would(
 
 def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "modules").mkdir()
-    (tmp_path / "modules" / "azureml.py").write_text("__path__ = []\n")  # hides what is installed
+    (tmp_path / "modules" / "azureml.py").write_text("__path__ = []\n")  # hides the installed package
     with desk(tmp_path, tmp_path / "modules") as own:
         for overrides in (("deploy=aci", "stages=status"), ("deploy=none", "tracking=azureml", "stages=train")):
             done = own.run(*overrides)

@@ -1,14 +1,12 @@
-"""deploy=managed as people type it, with the real azure-ai-ml and Azure as it is emulated here."""
+"""deploy=managed as commands, with the real azure-ai-ml and an emulated Azure."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,38 +14,19 @@ import pytest
 
 import azure_emulator
 from orchestrator.azure.sdk import missing
-from tests.command import Desk, Done, desk
+from tests.azure.conftest import SDK_V2, EmulatedDesk, emulated_desk
+from tests.command import desk
 
 pytestmark = pytest.mark.slow
 
 
-@dataclass(frozen=True)
-class EmulatedDesk:
-    """A desk whose commands meet the stand-in."""
-
-    desk: Desk
-
-    @property
-    def folder(self) -> Path:
-        return self.desk.state / "emulator"
-
-    def run(self, *overrides: str) -> Done:
-        images = os.environ.get("EMULATOR_IMAGES") or self.folder / "images"
-        tracked = [] if missing() else ["tracking=azureml"]  # by the first SDK
-        return self.desk.run("deploy=managed", "azure=emulator", f"azure.images={images}", *tracked, *overrides)
-
-
 @pytest.fixture(scope="module")
 def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedDesk]:
-    if missing("azure", "azure.ai", "azure.ai.ml", "azure.identity"):
+    if missing(*SDK_V2):
         pytest.skip("the managed extra is not installed")
-    with desk(tmp_path_factory.mktemp("managed")) as made:
-        found = EmulatedDesk(made)
-        yield found
-        if found.folder.exists():
-            for running in list((found.folder / "endpoints").rglob("process.json")):
-                azure_emulator.containers.process.stop(running.parent)
-            azure_emulator.stop(found.folder)
+    tracked = [] if missing() else ["tracking=azureml"]  # with SDK v1
+    with emulated_desk(tmp_path_factory.mktemp("managed"), "deploy=managed", *tracked) as made:
+        yield made
 
 
 def ask(url: str, document: Any, key: str) -> tuple[int, str, Any]:
@@ -64,7 +43,7 @@ def ask(url: str, document: Any, key: str) -> tuple[int, str, Any]:
 def test_one_command_deploys_and_tests_and_no_dot_is_printed(emulated: EmulatedDesk) -> None:
     done = emulated.run().well()
     uploaded = list((emulated.folder / "containers" / "azureml-blobstore").rglob("model.pkl"))
-    assert len(uploaded) == int(missing())  # what tracking registered is deployed as it is
+    assert len(uploaded) == int(missing())  # a version that tracking registered is deployed without another upload
     assert done.result["endpoint"]["target"] == "managed"
     assert done.result["endpoint"]["auth"]
     assert done.result["probe"]["refused_without_key"]
@@ -72,7 +51,7 @@ def test_one_command_deploys_and_tests_and_no_dot_is_printed(emulated: EmulatedD
     assert "config file" not in done.out + done.err
 
 
-def test_wrong_rows_and_strangers_are_refused_as_everywhere(emulated: EmulatedDesk) -> None:
+def test_invalid_rows_and_wrong_keys_are_refused(emulated: EmulatedDesk) -> None:
     url = emulated.run("stages=status").well().out.split(" is healthy at ")[1].split()[0]
     key = re.findall(r"primary: (\S+)", emulated.run("stages=keys").well().out)[0]
     status, kind, problem = ask(url, {"data": [{"Pregnancies": 2}]}, key)
@@ -81,7 +60,7 @@ def test_wrong_rows_and_strangers_are_refused_as_everywhere(emulated: EmulatedDe
     assert ask(url, {"data": []}, "wrong")[0] == 401
 
 
-def test_the_same_again_is_left_alone_and_another_shape_is_the_other_colour(emulated: EmulatedDesk) -> None:
+def test_an_unchanged_deploy_is_a_no_op_and_a_changed_size_makes_the_other_deployment(emulated: EmulatedDesk) -> None:
     before = emulated.run("stages=status").well().out
     assert "live: blue, Succeeded" in before
     assert "tested: yes" in before
@@ -91,10 +70,10 @@ def test_the_same_again_is_left_alone_and_another_shape_is_the_other_colour(emul
     after = emulated.run("stages=status").well().out
     assert "live: green, Succeeded" in after
     assert "size: 2 x Standard_DS3_v2" in after
-    assert "waiting: " not in after  # "still waiting for Azure" may stand there
+    assert "waiting: " not in after  # "still waiting for Azure" may be printed
 
 
-def test_a_failure_is_diagnosed_and_the_former_service_goes_on(emulated: EmulatedDesk) -> None:
+def test_a_failure_is_diagnosed_and_the_previous_deployment_keeps_serving(emulated: EmulatedDesk) -> None:
     done = emulated.run("stages=deploy", "deploy.instance_count=3", "azure.faults=[crash_loop]")
     assert done.code == 1
     assert "proof: container log, line" in done.err
@@ -103,20 +82,20 @@ def test_a_failure_is_diagnosed_and_the_former_service_goes_on(emulated: Emulate
     assert "waiting: " not in emulated.run("stages=status").well().out
 
 
-def test_logs_keys_and_no_secret_anywhere(emulated: EmulatedDesk) -> None:
+def test_logs_and_keys_work_and_no_secret_is_written(emulated: EmulatedDesk) -> None:
     assert "Serving package" in emulated.run("stages=logs").well().out
     before = re.findall(r"(?:primary|secondary): (\S+)", emulated.run("stages=keys").well().out)
     after = re.findall(r"(?:primary|secondary): (\S+)", emulated.run("stages=rotate_keys").well().out)
     assert after[1] == before[0]
-    shown = emulated.run("stages=probe").well()
+    done = emulated.run("stages=probe").well()
     secrets = [*before, *after, azure_emulator.environment(emulated.folder)["AZUREML_SERVICE_PRINCIPAL_PASSWORD"]]
-    assert not any(secret in shown.out + shown.err for secret in secrets)
+    assert not any(secret in done.out + done.err for secret in secrets)
     home = emulated.desk.home
     written = (path for path in home.rglob("*") if path.is_file() and emulated.folder not in path.parents)
     assert [path for path in written if any(secret.encode() in path.read_bytes() for secret in secrets)] == []
 
 
-def test_remove_ends_all_of_it(emulated: EmulatedDesk) -> None:
+def test_remove_stops_the_endpoint_and_the_emulator(emulated: EmulatedDesk) -> None:
     emulated.run("stages=remove").well()
     assert azure_emulator.running(emulated.folder) is None
     assert not list((emulated.folder / "endpoints").rglob("process.json"))
@@ -127,7 +106,7 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None
     hidden = tmp_path / "modules" / "azure" / "ai"
     hidden.mkdir(parents=True)
     for folder in (hidden, hidden.parent):
-        (folder / "__init__.py").write_text("")  # hides what is installed
+        (folder / "__init__.py").write_text("")  # hides the installed packages
     with desk(tmp_path, tmp_path / "modules") as own:
         done = own.run("deploy=managed", "stages=status")
     assert done.code == 1

@@ -1,4 +1,4 @@
-"""One stand-in and one process with the real SDK for all tests of this folder."""
+"""One emulator and one process with the real SDK for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from azure_emulator import Emulator
 
 
 class SdkError(Exception):
-    """What the SDK raised, as text."""
+    """The text of an exception that the SDK raised."""
 
 
 class Sdk:
-    """The process in which the SDK meets the stand-in; see ``sdk_side`` for what it can be asked."""
+    """A process in which the SDK talks to the emulator; calls the functions of ``sdk_side``."""
 
     def __init__(self, folder: Path, environment: dict[str, str], log: Path) -> None:
         folder.mkdir(exist_ok=True)
@@ -61,12 +61,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def images(folder: Path) -> Path:
-    """EMULATOR_IMAGES keeps what was built between test sessions."""
+    """Return the folder of built images, which EMULATOR_IMAGES keeps between test sessions."""
     return Path(os.environ.get("EMULATOR_IMAGES") or folder / "images")
 
 
 @pytest.fixture(scope="session")
-def shared(folder: Path, images: Path) -> Iterator[Emulator]:
+def session_emulator(folder: Path, images: Path) -> Iterator[Emulator]:
     running = azure_emulator.start(folder, images=images)
     yield running
     for service in (folder / "services").glob("*"):
@@ -75,22 +75,22 @@ def shared(folder: Path, images: Path) -> Iterator[Emulator]:
 
 
 @pytest.fixture(scope="session")
-def session_sdk(shared: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sdk]:
+def session_sdk(session_emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sdk]:
     if importlib.util.find_spec("azureml") is None:
         pytest.skip("the azure extra is not installed")
     work = tmp_path_factory.mktemp("sdk")
-    started = Sdk(work, azure_emulator.environment(shared.folder), work / "output.log")
+    started = Sdk(work, azure_emulator.environment(session_emulator.folder), work / "output.log")
     yield started
     started.close()
 
 
 @pytest.fixture
-def stand_in(shared: Emulator) -> Iterator[Emulator]:
-    yield shared
-    shared.faults(())  # no fault outlives its test
+def emulator(session_emulator: Emulator) -> Iterator[Emulator]:
+    yield session_emulator
+    session_emulator.faults(())  # clear the faults of the test
 
 
 @pytest.fixture
-def sdk(session_sdk: Sdk, stand_in: Emulator) -> Sdk:
-    assert stand_in
+def sdk(session_sdk: Sdk, emulator: Emulator) -> Sdk:
+    assert emulator
     return session_sdk

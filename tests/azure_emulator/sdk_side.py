@@ -1,7 +1,7 @@
-"""The far side of the tests: runs in a process of its own, where the real SDK was told to meet the stand-in.
+"""The SDK's side of the tests, in a process of its own whose environment directs the real SDK to the emulator.
 
-Each public function is one call of a test; it takes and gives plain data. ``python sdk_side.py`` reads calls as lines
-of JSON and answers each with a line.
+Each public function is one call of a test, with plain data as arguments and result. ``python sdk_side.py`` reads calls as
+lines of JSON and writes one line for each.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def _workspace() -> Any:
     from azureml.core import Workspace
     from azureml.core.authentication import ServicePrincipalAuthentication
 
-    given = {name: os.environ[f"AZUREML_SERVICE_PRINCIPAL_{name}"] for name in ("TENANT_ID", "ID", "PASSWORD")}
-    return Workspace.from_config(auth=ServicePrincipalAuthentication(*given.values()))
+    credentials = {name: os.environ[f"AZUREML_SERVICE_PRINCIPAL_{name}"] for name in ("TENANT_ID", "ID", "PASSWORD")}
+    return Workspace.from_config(auth=ServicePrincipalAuthentication(*credentials.values()))
 
 
 def workspace() -> dict[str, Any]:
-    found = _workspace()
-    return {"name": found.name, "location": found.location, "group": found.resource_group}
+    current = _workspace()
+    return {"name": current.name, "location": current.location, "group": current.resource_group}
 
 
 def wrong_password() -> None:
@@ -58,9 +58,12 @@ def wrong_password() -> None:
 def other_workspace() -> None:
     from azureml.core import Workspace
 
-    mine = _workspace()
+    current = _workspace()
     Workspace.get(
-        "another", auth=mine._auth_object, subscription_id=mine.subscription_id, resource_group=mine.resource_group
+        "another",
+        auth=current._auth_object,
+        subscription_id=current.subscription_id,
+        resource_group=current.resource_group,
     )
 
 
@@ -132,7 +135,7 @@ def models() -> dict[str, Any]:
     missing = ""
     try:
         Model(_workspace(), "many", version=1)
-    except Exception as error:  # noqa: BLE001  # its text is what is asked for
+    except Exception as error:  # noqa: BLE001  # its text is the result
         missing = type(error).__name__
     return {
         "versions": versions,
@@ -145,19 +148,19 @@ def models() -> dict[str, Any]:
 
 
 def paged_models() -> int:
-    """More than one page; written straight to the registry, since 25 uploads take their time."""
+    """List more than one page of models; they are posted to the registry directly, as 25 uploads are slow."""
     import requests
     from azureml.core import Model
 
-    mine = _workspace()
-    scope = mine.get_details()["id"]
+    current = _workspace()
+    scope = current.get_details()["id"]
     url = f"https://westeurope.api.azureml.ms/modelmanagement/v1.0{scope}/models"
     for _ in range(25):
         body = {"name": "paged", "url": "aml://asset/none"}
         requests.post(
-            url, json=body, headers=mine._auth_object.get_authentication_header(), timeout=10
+            url, json=body, headers=current._auth_object.get_authentication_header(), timeout=10
         ).raise_for_status()
-    return len({one.version for one in Model.list(mine, name="paged", page_count=20)})
+    return len({model.version for model in Model.list(current, name="paged", page_count=20)})
 
 
 def environments() -> dict[str, Any]:
@@ -169,8 +172,8 @@ def environments() -> dict[str, Any]:
         return str(Environment.from_conda_specification("e", "e.yaml").register(_workspace()).version)
 
     versions = [register("1.0"), register("1.0"), register("2.0")]
-    found = Environment.get(_workspace(), "e", version="1")
-    packages = list(found.python.conda_dependencies.pip_packages)
+    environment = Environment.get(_workspace(), "e", version="1")
+    packages = list(environment.python.conda_dependencies.pip_packages)
     return {"versions": versions, "packages": packages, "listed": "e" in Environment.list(_workspace())}
 
 
@@ -190,8 +193,8 @@ def tracking() -> dict[str, Any]:
 
     mlflow.set_tracking_uri(_workspace().get_mlflow_tracking_uri())
     client = mlflow.MlflowClient()
-    found = client.get_experiment_by_name("tracked")
-    experiment = found.experiment_id if found else client.create_experiment("tracked")
+    known = client.get_experiment_by_name("tracked")
+    experiment = known.experiment_id if known else client.create_experiment("tracked")
     parent = client.create_run(experiment, run_name="parent").info.run_id
     child = client.create_run(experiment, run_name="child", tags={"mlflow.parentRunId": parent}).info.run_id
     metrics = [Metric("auc", value, 1700000000000 + step, step) for step, value in enumerate([0.5, 0.75])]
@@ -284,20 +287,20 @@ def deploy(
     *,
     overwrite: bool = True,
 ) -> dict[str, Any]:
-    """How it went; ``error`` is what the SDK raised."""
+    """Deploy a service; return its state, and the text of the exception that the SDK raised as ``error``."""
     from azureml.core import Model
     from azureml.core.webservice import AciWebservice, Webservice
 
-    shape = AciWebservice.deploy_configuration(cpu, memory, auth_enabled=True, tags={"fingerprint": "1"})
+    configuration = AciWebservice.deploy_configuration(cpu, memory, auth_enabled=True, tags={"fingerprint": "1"})
     try:
         service = Model.deploy(
-            _workspace(), name, [_model()], _inference(score, pip, python), shape, overwrite=overwrite
+            _workspace(), name, [_model()], _inference(score, pip, python), configuration, overwrite=overwrite
         )
         service.wait_for_deployment(show_output=True)
-    except Exception as error:  # noqa: BLE001  # its text is what is asked for
-        found = [one for one in Webservice.list(_workspace()) if one.name == name]
-        logs = found[0].get_logs() if found else ""
-        return {"error": str(error), "state": found[0].state if found else "absent", "logs": logs}
+    except Exception as error:  # noqa: BLE001  # its text is the result
+        services = [other for other in Webservice.list(_workspace()) if other.name == name]
+        logs = services[0].get_logs() if services else ""
+        return {"error": str(error), "state": services[0].state if services else "absent", "logs": logs}
     return {
         "error": "",
         "state": service.state,
@@ -308,18 +311,18 @@ def deploy(
 
 
 def deploy_twice(name: str) -> dict[str, Any]:
-    """The second before the first has come to its end."""
+    """Deploy again while the first deployment is running."""
     from azureml.core import Model
     from azureml.core.webservice import AciWebservice
 
     model, inference = _model(), _inference(_SCORE, None, f"{sys.version_info.major}.{sys.version_info.minor}")
-    shape = AciWebservice.deploy_configuration(1, 1, auth_enabled=True)
-    first = Model.deploy(_workspace(), name, [model], inference, shape, overwrite=True)
-    second = Model.deploy(_workspace(), name, [model], inference, shape, overwrite=True)
+    configuration = AciWebservice.deploy_configuration(1, 1, auth_enabled=True)
+    first = Model.deploy(_workspace(), name, [model], inference, configuration, overwrite=True)
+    second = Model.deploy(_workspace(), name, [model], inference, configuration, overwrite=True)
     second.wait_for_deployment()
     try:
         first.wait_for_deployment()
-    except Exception as error:  # noqa: BLE001  # its text is what is asked for
+    except Exception as error:  # noqa: BLE001  # its text is the result
         return {"first": str(error), "second": second.state, "answered": second.run(json.dumps({"data": [[1.0]]}))}
     return {"first": ""}
 
@@ -329,7 +332,7 @@ def call(name: str, document: dict[str, Any]) -> Any:
 
     try:
         return Webservice(_workspace(), name).run(json.dumps(document))
-    except Exception as error:  # noqa: BLE001  # its text is what is asked for
+    except Exception as error:  # noqa: BLE001  # its text is the result
         return str(error)
 
 
@@ -346,14 +349,14 @@ def state(name: str) -> str:
 
 
 def read(url_in: str) -> str:
-    """What is behind the address in a message of the SDK."""
+    """Return the content of the address in a message of the SDK."""
     import re
 
     import requests
 
-    found = re.search(r"https://[^\s\"\\]+", url_in)
-    assert found
-    return requests.get(found[0], timeout=10).text
+    match = re.search(r"https://[^\s\"\\]+", url_in)
+    assert match
+    return requests.get(match[0], timeout=10).text
 
 
 def logs(name: str) -> str:
@@ -372,7 +375,7 @@ def regenerate(name: str, value: str | None = None) -> dict[str, Any]:
 
 
 def update(name: str) -> dict[str, Any]:
-    """New tags in place; then another entry script, which restarts the container."""
+    """Change the tags, which takes effect in place, then the entry script, which restarts the container."""
     from azureml.core.webservice import Webservice
 
     service = Webservice(_workspace(), name)
@@ -390,7 +393,7 @@ def update(name: str) -> dict[str, Any]:
 
 
 def delete(name: str) -> list[str]:
-    """Twice, through the object that is already there."""
+    """Delete the service twice, through one object."""
     from azureml.core.webservice import Webservice
 
     service = Webservice(_workspace(), name)
@@ -400,13 +403,13 @@ def delete(name: str) -> list[str]:
 
 
 def main() -> None:
-    """Answer until the input ends; what the SDK prints goes to the other stream."""
+    """Serve calls until the input ends; the SDK's output goes to stderr."""
     answers, sys.stdout = sys.stdout, sys.stderr
     for line in sys.stdin:
         name, arguments = json.loads(line)
         try:
             reply = {"value": globals()[name](**arguments)}
-        except Exception as error:  # noqa: BLE001  # told to the test
+        except Exception as error:  # noqa: BLE001  # returned to the test
             traceback.print_exc()
             reply = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(reply), file=answers, flush=True)

@@ -1,4 +1,4 @@
-"""A service's whole life, driven by the real SDK: built, scored, protected, updated, and gone without a trace."""
+"""Life cycle of a service, driven by the real SDK: build, score, keys, restart, update, delete."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_model_is_built_started_and_scored(sdk: Sdk, service: dict[str, Any], 
     assert "azmlinfsrv" in sdk("logs", name="tiny")
 
 
-def test_either_key_opens_and_nothing_else_does(service: dict[str, Any]) -> None:
+def test_either_key_is_accepted_and_nothing_else(service: dict[str, Any]) -> None:
     primary, secondary = service["keys"]
     assert [_post(service["uri"], key) for key in (primary, secondary, "wrong", None)] == [200, 200, 401, 401]
 
@@ -57,40 +57,40 @@ def test_only_this_machine_reaches_an_instance(service: dict[str, Any], folder: 
     assert service
     instance = process.find(folder / "services" / "tiny")
     assert instance is not None
-    family = [instance, *instance.children(recursive=True)]
-    listening = {one.laddr.ip for each in family for one in each.net_connections() if one.status == psutil.CONN_LISTEN}
+    processes = [instance, *instance.children(recursive=True)]
+    listening = {
+        one.laddr.ip for each in processes for one in each.net_connections() if one.status == psutil.CONN_LISTEN
+    }
     assert listening == {"127.0.0.1"}
 
 
-def test_a_name_that_is_taken_is_told_before_anything_is_built(sdk: Sdk, service: dict[str, Any]) -> None:
+def test_a_name_in_use_is_refused_before_anything_is_built(sdk: Sdk, service: dict[str, Any]) -> None:
     assert service
     assert "same name already exists" in sdk("deploy", name="tiny", overwrite=False)["error"]
 
 
-def test_services_live_on_while_the_stand_in_restarts(
-    sdk: Sdk, service: dict[str, Any], stand_in: Emulator, images: Path
+def test_services_keep_running_while_the_emulator_restarts(
+    sdk: Sdk, service: dict[str, Any], emulator: Emulator, images: Path
 ) -> None:
-    before = azure_emulator.environment(stand_in.folder)
-    azure_emulator.stop(stand_in.folder)
-    assert azure_emulator.running(stand_in.folder) is None
+    before = azure_emulator.environment(emulator.folder)
+    azure_emulator.stop(emulator.folder)
+    assert azure_emulator.running(emulator.folder) is None
     assert _post(service["uri"], service["keys"][0]) == 200
-    azure_emulator.start(stand_in.folder, images=images)
-    assert azure_emulator.environment(stand_in.folder) == before
+    azure_emulator.start(emulator.folder, images=images)
+    assert azure_emulator.environment(emulator.folder) == before
     assert sdk("call", name="tiny", document={"data": [[1.0]]}) == [1]
 
 
-def test_an_instance_that_is_gone_is_started_again(
-    sdk: Sdk, service: dict[str, Any], stand_in: Emulator, images: Path
-) -> None:
-    process.stop(stand_in.folder / "services" / "tiny")
+def test_a_dead_instance_is_restarted(sdk: Sdk, service: dict[str, Any], emulator: Emulator, images: Path) -> None:
+    process.stop(emulator.folder / "services" / "tiny")
     assert sdk("state", name="tiny") == "Unhealthy"
-    azure_emulator.stop(stand_in.folder)
-    azure_emulator.start(stand_in.folder, images=images)
+    azure_emulator.stop(emulator.folder)
+    azure_emulator.start(emulator.folder, images=images)
     _wait_for_health(service)
     assert sdk("call", name="tiny", document={"data": [[1.0]]}) == [1]
 
 
-def test_too_much_memory_ends_the_container_and_it_starts_again(sdk: Sdk, service: dict[str, Any]) -> None:
+def test_exceeding_the_memory_limit_restarts_the_container(sdk: Sdk, service: dict[str, Any]) -> None:
     assert _post(service["uri"], service["keys"][0], b'{"data": [[0.0]], "eat_gb": 2}') == 503
     _wait_for_health(service)
     assert "OOMKilled" in sdk("logs", name="tiny")
@@ -103,13 +103,13 @@ def test_a_key_is_regenerated(sdk: Sdk, service: dict[str, Any]) -> None:
     assert _post(service["uri"], done["before"][0]) == 401
 
 
-def test_tags_change_in_place_and_a_new_script_under_the_same_address(sdk: Sdk, service: dict[str, Any]) -> None:
+def test_tags_change_in_place_and_a_new_script_keeps_the_address(sdk: Sdk, service: dict[str, Any]) -> None:
     assert service
     done = sdk("update", name="tiny")
     assert done == {"tags": {"fingerprint": "2"}, "same_uri": True, "answered": [1, "updated"]}
 
 
-def test_a_second_deployment_takes_the_place_of_one_under_way(sdk: Sdk, folder: Path) -> None:
+def test_a_second_deployment_replaces_a_running_one(sdk: Sdk, folder: Path) -> None:
     done = sdk("deploy_twice", name="twice")
     assert "Another request took its place" in done["first"]
     assert (done["second"], done["answered"]) == ("Healthy", [1])
@@ -117,20 +117,20 @@ def test_a_second_deployment_takes_the_place_of_one_under_way(sdk: Sdk, folder: 
     assert [path.name for path in (folder / "services").iterdir()] == ["tiny"]
 
 
-def test_deleting_leaves_nothing_and_can_be_done_twice(sdk: Sdk, service: dict[str, Any], folder: Path) -> None:
+def test_delete_leaves_nothing_and_is_idempotent(sdk: Sdk, service: dict[str, Any], folder: Path) -> None:
     home = folder / "services" / "tiny"
     instance = process.find(home)
     assert instance is not None
-    family = [instance, *instance.children(recursive=True)]
+    processes = [instance, *instance.children(recursive=True)]
     assert "tiny" not in sdk("delete", name="tiny")
-    assert not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+    assert not [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
     assert not home.exists()
     with pytest.raises(urllib.error.URLError):
         _post(service["uri"], None)
 
 
 def _wait_for_health(service: dict[str, Any]) -> None:
-    until = time.monotonic() + 30
+    deadline = time.monotonic() + 30
     while True:
         try:
             with urllib.request.urlopen(service["uri"].replace("/score", "/")) as response:
@@ -139,6 +139,6 @@ def _wait_for_health(service: dict[str, Any]) -> None:
         except urllib.error.URLError as error:
             if isinstance(error, urllib.error.HTTPError):
                 error.close()
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""What can go wrong, asked for or really wrong: the SDK's user reads what Azure would have told."""
+"""Injected and real failures: the SDK reports what Azure would have reported."""
 
 from __future__ import annotations
 
@@ -26,55 +26,55 @@ def _deploy(sdk: Sdk, **arguments: Any) -> dict[str, Any]:
     return done
 
 
-def test_faults_are_written_by_name_times_and_calls_to_spare() -> None:
-    assert parse("quota") == {"name": "quota", "times": 1, "spare": 0}
-    assert parse("server_5xx:3@2") == {"name": "server_5xx", "times": 3, "spare": 2}
-    assert parse("time_out:always") == {"name": "time_out", "times": None, "spare": 0}
+def test_a_fault_is_a_name_a_count_and_calls_to_skip() -> None:
+    assert parse("quota") == {"name": "quota", "times": 1, "skip": 0}
+    assert parse("server_5xx:3@2") == {"name": "server_5xx", "times": 3, "skip": 2}
+    assert parse("time_out:always") == {"name": "time_out", "times": None, "skip": 0}
     with pytest.raises(ValueError, match="is no fault of the emulator; there are crash_loop, "):
         parse("quote")
 
 
-def test_a_wrong_fault_is_refused_and_the_right_ones_wait(stand_in: Emulator) -> None:
-    stand_in.faults(FAULTS)
-    assert stand_in.waiting() == list(FAULTS)
+def test_an_unknown_fault_is_refused_and_known_ones_are_pending(emulator: Emulator) -> None:
+    emulator.faults(FAULTS)
+    assert emulator.pending() == list(FAULTS)
     with pytest.raises(EmulatorError, match="is no fault"):
-        stand_in.faults(["quote"])
-    stand_in.faults([])
-    assert stand_in.waiting() == []
+        emulator.faults(["quote"])
+    emulator.faults([])
+    assert emulator.pending() == []
 
 
-def test_crash_loop(sdk: Sdk, stand_in: Emulator) -> None:
-    stand_in.faults(["crash_loop"])
+def test_crash_loop(sdk: Sdk, emulator: Emulator) -> None:
+    emulator.faults(["crash_loop"])
     done = _deploy(sdk)
     assert "AciDeploymentFailed" in done["error"]
     assert "CrashLoopBackOff" in done["error"]
     assert done["state"] == "Failed"
     assert "the fault crash_loop was asked for" in done["logs"]
-    assert _deploy(sdk)["error"] == ""  # it was for once
+    assert _deploy(sdk)["error"] == ""  # the fault was for one deployment
 
 
-def test_image_build_failure(sdk: Sdk, stand_in: Emulator) -> None:
-    stand_in.faults(["image_build_failure"])
+def test_image_build_failure(sdk: Sdk, emulator: Emulator) -> None:
+    emulator.faults(["image_build_failure"])
     done = _deploy(sdk)
     assert "EnvironmentBuildFailed" in done["error"]
     assert "/build.log?" in done["error"]
     assert "No matching distribution found" in sdk("read", url_in=done["error"])
 
 
-def test_time_out(sdk: Sdk, stand_in: Emulator) -> None:
-    stand_in.faults(["time_out"])
+def test_time_out(sdk: Sdk, emulator: Emulator) -> None:
+    emulator.faults(["time_out"])
     done = _deploy(sdk)
     assert "DeploymentTimedOut" in done["error"]
     assert done["state"] == "Unhealthy"
 
 
-def test_quota(sdk: Sdk, stand_in: Emulator) -> None:
-    stand_in.faults(["quota"])
+def test_quota(sdk: Sdk, emulator: Emulator) -> None:
+    emulator.faults(["quota"])
     assert "ContainerGroupQuotaReached" in _deploy(sdk)["error"]
 
 
-def test_size(sdk: Sdk, stand_in: Emulator) -> None:
-    stand_in.faults(["size"])
+def test_size(sdk: Sdk, emulator: Emulator) -> None:
+    emulator.faults(["size"])
     assert "exceeded resource limitation" in _deploy(sdk)["error"]
 
 
@@ -83,28 +83,28 @@ def test_a_size_that_azure_does_not_have(sdk: Sdk) -> None:
     assert "exceeded resource limitation" in _deploy(sdk, memory=16.0, overwrite=False)["error"]
 
 
-def test_conflict(sdk: Sdk, stand_in: Emulator) -> None:
-    stand_in.faults(["conflict_409"])
+def test_conflict(sdk: Sdk, emulator: Emulator) -> None:
+    emulator.faults(["conflict_409"])
     done = _deploy(sdk)
     assert "409" in done["error"]
     assert "ServiceExists" in done["error"]
 
 
-def test_a_token_that_expires_while_waiting(sdk: Sdk, stand_in: Emulator) -> None:
-    stand_in.faults(["expired_token:always"])
+def test_a_token_that_expires_while_waiting(sdk: Sdk, emulator: Emulator) -> None:
+    emulator.faults(["expired_token:always"])
     assert "ExpiredAuthenticationToken" in _deploy(sdk)["error"]
 
 
-def test_throttling_and_a_server_that_is_down_pass_by(sdk: Sdk, stand_in: Emulator) -> None:
-    stand_in.faults(["throttled_429", "server_5xx"])
+def test_throttling_and_server_errors_are_retried(sdk: Sdk, emulator: Emulator) -> None:
+    emulator.faults(["throttled_429", "server_5xx"])
     assert _deploy(sdk)["error"] == ""
-    assert stand_in.waiting() == []
+    assert emulator.pending() == []
 
 
-def test_a_connection_cut_during_an_upload_is_tried_again(sdk: Sdk, stand_in: Emulator) -> None:
-    stand_in.faults(["cut_upload"])
+def test_a_connection_cut_during_an_upload_is_retried(sdk: Sdk, emulator: Emulator) -> None:
+    emulator.faults(["cut_upload"])
     assert sdk("large_file", megabytes=3) == {"same": True}
-    assert stand_in.waiting() == []
+    assert emulator.pending() == []
 
 
 def test_an_entry_script_that_cannot_be_imported(sdk: Sdk) -> None:
@@ -113,7 +113,7 @@ def test_an_entry_script_that_cannot_be_imported(sdk: Sdk) -> None:
     assert "CrashLoopBackOff" in done["error"]
 
 
-def test_without_azures_server_the_container_does_not_start(sdk: Sdk) -> None:
+def test_without_azmlinfsrv_the_container_does_not_start(sdk: Sdk) -> None:
     done = _deploy(sdk, pip=["idna"])
     assert "CrashLoopBackOff" in done["error"]
     assert "azmlinfsrv" in done["logs"]
@@ -124,7 +124,7 @@ def test_a_pin_that_does_not_exist(sdk: Sdk) -> None:
     assert "No matching distribution found for idna==0.0.0.1" in sdk("read", url_in=done["error"])
 
 
-def test_a_python_that_is_not_there(sdk: Sdk) -> None:
+def test_a_python_that_is_not_installed(sdk: Sdk) -> None:
     done = _deploy(sdk, python="3.7")
     assert "EnvironmentBuildFailed" in done["error"]
     assert "python=3.7" in sdk("read", url_in=done["error"])

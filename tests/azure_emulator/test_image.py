@@ -1,4 +1,4 @@
-"""The image has what the conda file says, nothing left out or replaced: what pip cannot install fails the build."""
+"""The image has exactly the requirements of the conda file: what pip cannot install fails the build."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from azure_emulator.containers.image import ImageError, Recipe, build, read
+from azure_emulator.containers.image import ImageError, Recipe, build, read_recipe
 from orchestrator.diagnostics import Evidence, diagnose
 from tests.package_index import Index
 
@@ -18,38 +18,38 @@ pytestmark = pytest.mark.slow
 
 
 def recipe(*pip: str, conda: tuple[str, ...] = ("pip",)) -> Recipe:
-    return read({"python": {"condaDependencies": {"dependencies": [*conda, {"pip": list(pip)}]}}})
+    return read_recipe({"python": {"condaDependencies": {"dependencies": [*conda, {"pip": list(pip)}]}}})
 
 
-def failed(wanted: Recipe, images: Path) -> str:
-    """The log of a build that fails."""
+def failed(recipe: Recipe, images: Path) -> str:
+    """Return the log of a build that fails."""
     log: list[str] = []
     with pytest.raises(ImageError):
-        asyncio.run(build(wanted, images, log.append))
+        asyncio.run(build(recipe, images, log.append))
     return "\n".join(log)
 
 
 def diagnosed(log: str) -> str:
-    found = diagnose(Evidence("aci", "Failed", '{"code": "EnvironmentBuildFailed"}', log))
-    assert found.kind == "image_build"
-    return f"{found.cause}; {found.remedy}"
+    diagnosis = diagnose(Evidence("aci", "Failed", '{"code": "EnvironmentBuildFailed"}', log))
+    assert diagnosis.kind == "image_build"
+    return f"{diagnosis.cause}; {diagnosis.remedy}"
 
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
-    """More than PyPI has; the names are of nothing there."""
-    made = Index(tmp_path / "index")
-    before = os.environ.get("PIP_EXTRA_INDEX_URL", "")
-    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"{before} {made.url}".strip())
-    return made
+    """Add a package index to pip's, with names that PyPI does not have."""
+    index = Index(tmp_path / "index")
+    configured = os.environ.get("PIP_EXTRA_INDEX_URL", "")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"{configured} {index.url}".strip())
+    return index
 
 
 def test_azureml_defaults_beside_current_pins_fails_as_in_azure(tmp_path: Path) -> None:
     pins = [f"{name}=={importlib.metadata.version(name)}" for name in ("numpy", "joblib")]
     log = failed(recipe(*pins, "azureml-defaults"), tmp_path)
-    assert "Collecting azureml-defaults" in log  # not the server in its place
+    assert "Collecting azureml-defaults" in log  # not replaced by the server alone
     message = diagnosed(log)
-    assert "azureml-dataset-runtime" in message  # which holds numpy back
+    assert "azureml-dataset-runtime" in message  # which pins an old numpy
     assert "name azureml-inference-server-http in conda.yaml in place of azureml-defaults" in message
 
 
@@ -61,7 +61,7 @@ def test_requirements_that_exclude_each_other_fail_and_both_are_named(index: Ind
     assert "The user requested emulator-test-base==2.0" in message
 
 
-def test_pip_is_of_the_version_that_the_conda_file_names(index: Index, tmp_path: Path) -> None:
+def test_pip_has_the_version_of_the_conda_file(index: Index, tmp_path: Path) -> None:
     index.wheel("emulator-test-base", "2.0")
     folder = asyncio.run(build(recipe("emulator-test-base", conda=("pip=24.0",)), tmp_path / "images", lambda _: None))
     done = subprocess.run([folder / "bin" / "python", "-m", "pip", "list"], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Runs, metrics, artifacts, models and environments: what the real SDK writes is what it reads back."""
+"""Runs, metrics, artifacts, models and environments: the real SDK reads back what it wrote."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_model_registered_from_a_run_knows_it(sdk: Sdk) -> None:
     assert (done["run"], done["experiment"], done["content"]) == (True, "native", "weights")
 
 
-def test_models_have_versions_tags_and_an_end(sdk: Sdk) -> None:
+def test_models_have_versions_and_tags_and_can_be_deleted(sdk: Sdk) -> None:
     done = sdk("models")
     first = done["versions"][0]
     assert done["versions"] == [first, first + 1, first + 2]
@@ -55,7 +55,7 @@ def test_models_have_versions_tags_and_an_end(sdk: Sdk) -> None:
     assert first + 1 in done["by_tag"]
 
 
-def test_a_long_list_of_models_comes_in_pages(sdk: Sdk) -> None:
+def test_a_long_list_of_models_is_paged(sdk: Sdk) -> None:
     assert sdk("paged_models") % 25 == 0
 
 

@@ -51,16 +51,23 @@ def run(data):
     return {{"answer": {name!r}, "pid": os.getpid()}}
 
 def loaded():
+    from types import SimpleNamespace
     from score.contract.schema import Contract
-    from score.predict.predictor import Answer
+    from score.predict.response import HttpReply
 
     class Stub:
         contract = Contract("stub", "regression", ())
         probable = compiled = False
-        model = None
+        model = SimpleNamespace(together=False)
 
-        async def answered(self, body, predict):
-            return Answer(200, json.dumps(run(body)).encode(), {{"Content-Type": "application/json"}})
+        def parse(self, body):
+            return SimpleNamespace(columns={{"body": [body]}}, labels=True)
+
+        def predict(self, columns, *, labels):
+            return run(columns["body"][0])
+
+        def respond_http(self, request, answer):
+            return HttpReply(200, json.dumps(answer).encode(), {{"Content-Type": "application/json"}})
 
     return Stub()
 """
@@ -79,7 +86,7 @@ CONDA = {
     "dependencies": [f"python={platform.python_version()}", "pip", {"pip": ["azureml-inference-server-http"]}],
 }
 
-# the SDKs' own libraries leave sockets open and tell of deprecations, which are not ours to mend
+# the SDKs' own libraries leave sockets open and warn of deprecations, which this project cannot fix
 ELSEWHERE = [
     pytest.param("docker", marks=pytest.mark.slow),
     pytest.param("aci", marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore")]),
@@ -150,7 +157,7 @@ def make_local(tmp_path: Path, free_port: int) -> Iterator[MakeLocal]:
 
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureSpec]:
-    """A stand-in of Azure for all tests; EMULATOR_IMAGES keeps what it built between test sessions."""
+    """A emulator of Azure for all tests; EMULATOR_IMAGES keeps what it built between test sessions."""
     if importlib.util.find_spec("cryptography") is None:
         pytest.skip("neither the azure nor the managed extra is installed")
     folder = tmp_path_factory.mktemp("emulator")
@@ -161,7 +168,7 @@ def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureSpec]:
 
 @pytest.fixture
 def make_aci(tmp_path: Path, azure: AzureSpec) -> Iterator[MakeAci]:
-    """A target on the stand-in; it finds the packages of ``make_package`` where a target looks for them."""
+    """A target on the emulator; it finds the packages of ``make_package`` where a target looks for them."""
     if missing():
         pytest.skip("the azure extra is not installed")
 

@@ -1,4 +1,4 @@
-"""What every target promises, tried on the fake, on this machine, in containers, and on Azure as it is emulated here."""
+"""The contract of all targets, run in memory, locally, in containers and on the Azure emulator."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def open_to_all(make: Make, request: pytest.FixtureRequest) -> Make:
 
 def test_deploy_serves_the_package(make: Make, make_package: MakePackage, version: Version) -> None:
     package = make_package("a")
-    endpoint = make().deploy(package, version(package))
+    endpoint = make().deploy(version(package)).endpoint
     assert endpoint == make().endpoint()
     assert endpoint.package == package
     assert make().status().state == "healthy"
@@ -46,19 +46,18 @@ def test_deploy_serves_the_package(make: Make, make_package: MakePackage, versio
 
 def test_unless_asked_for_it_needs_no_key(open_to_all: Make, make_package: MakePackage, version: Version) -> None:
     package = make_package("a")
-    endpoint = open_to_all().deploy(package, version(package))
+    endpoint = open_to_all().deploy(version(package)).endpoint
     assert not endpoint.auth
     assert not endpoint.headers
 
 
 def test_the_same_package_again_changes_nothing(make: Make, make_package: MakePackage, version: Version) -> None:
     package = make_package("a")
-    target = make()
-    first = target.deploy(package, version(package))
-    target.accept()
+    first = make().deploy(version(package))
+    first.accept()
     status = make().status()
-    again = make()
-    assert again.deploy(package, version(package)) == first
+    again = make().deploy(version(package))
+    assert again.endpoint == first.endpoint
     assert make().status() == status
     assert again.rollback() is RollbackResult.NOTHING
     assert make().status() == status
@@ -68,44 +67,30 @@ def test_the_same_package_under_another_version_gets_its_label(
     make: Make, make_package: MakePackage, version: Version
 ) -> None:
     a = make_package("a")
-    target = make()
-    target.deploy(a, version(a, "1"))
-    target.accept()
+    deployment = make().deploy(version(a, "1"))
+    deployment.accept()
     if not make().status().version:
         pytest.skip("the status of this target names no version")
-    target = make()
-    target.deploy(a, version(a, "2"))
-    target.accept()
+    deployment = make().deploy(version(a, "2"))
+    deployment.accept()
     assert (make().status().version, make().endpoint().package) == ("2", a)
-    make().deploy(a, version(a, ""))  # without tracking no other is known
+    make().deploy(version(a, ""))  # without tracking no other is known
     assert make().status().version == "2"
 
 
 def test_what_was_accepted_stays(make: Make, make_package: MakePackage, version: Version) -> None:
     a = make_package("a")
-    target = make()
-    target.deploy(a, version(a))
-    target.accept()
-    assert target.rollback() is RollbackResult.NOTHING
+    deployment = make().deploy(version(a))
+    deployment.accept()
+    assert deployment.rollback() is RollbackResult.NOTHING
     assert make().endpoint().package == a
-
-
-def test_accept_without_a_deployment_accepts_nothing(make: Make, make_package: MakePackage, version: Version) -> None:
-    a = make_package("a")
-    make().accept()
-    make().deploy(a, version(a))
-    make().accept()
-    again = make()
-    again.deploy(a, version(a))
-    assert again.rollback() is RollbackResult.REMOVED
 
 
 # A command that is killed between its deployment and its test: another object carries on
 
 
 def accepted(target: Target, package: Package, version: Version) -> None:
-    target.deploy(package, version(package))
-    target.accept()
+    target.deploy(version(package)).accept()
 
 
 def test_what_a_killed_command_left_untested_is_rolled_back_by_the_next(
@@ -113,13 +98,11 @@ def test_what_a_killed_command_left_untested_is_rolled_back_by_the_next(
 ) -> None:
     a, bad = make_package("a"), make_package("bad")
     accepted(make(), a, version)
-    make().deploy(bad, version(bad))
-    target = make()
-    target.deploy(bad, version(bad))
-    assert target.rollback() is RollbackResult.FORMER
+    make().deploy(version(bad))
+    deployment = make().deploy(version(bad))
+    assert deployment.rollback() is RollbackResult.FORMER
     assert make().endpoint().package == a
-    again = make()
-    again.deploy(a, version(a))
+    again = make().deploy(version(a))
     assert again.rollback() is RollbackResult.NOTHING  # it was accepted before it was put back
     assert make().endpoint().package == a
 
@@ -128,10 +111,9 @@ def test_an_untested_first_deployment_is_taken_down_by_the_next(
     make: Make, make_package: MakePackage, version: Version
 ) -> None:
     bad = make_package("bad")
-    make().deploy(bad, version(bad))
-    target = make()
-    target.deploy(bad, version(bad))
-    assert target.rollback() is RollbackResult.REMOVED
+    make().deploy(version(bad))
+    deployment = make().deploy(version(bad))
+    assert deployment.rollback() is RollbackResult.REMOVED
     assert make().status().state == "absent"
 
 
@@ -140,11 +122,10 @@ def test_an_untested_service_that_is_tested_later_stays(
 ) -> None:
     a, b = make_package("a"), make_package("b")
     accepted(make(), a, version)
-    make().deploy(b, version(b))
+    make().deploy(version(b))
     accepted(make(), b, version)
-    target = make()
-    target.deploy(b, version(b))
-    assert target.rollback() is RollbackResult.NOTHING
+    deployment = make().deploy(version(b))
+    assert deployment.rollback() is RollbackResult.NOTHING
     assert make().endpoint().package == b
 
 
@@ -152,9 +133,8 @@ def test_what_another_command_has_accepted_is_not_rolled_back(
     make: Make, make_package: MakePackage, version: Version
 ) -> None:
     a = make_package("a")
-    mine, other = make(), make()
-    mine.deploy(a, version(a))
-    accepted(other, a, version)
+    mine = make().deploy(version(a))
+    accepted(make(), a, version)
     assert mine.rollback() is RollbackResult.NOTHING
     assert make().endpoint().package == a
 
@@ -162,11 +142,10 @@ def test_what_another_command_has_accepted_is_not_rolled_back(
 def test_rollback_passes_over_what_was_never_tested(make: Make, make_package: MakePackage, version: Version) -> None:
     a, bad, worse, worst = (make_package(name) for name in ("a", "bad", "worse", "worst"))
     accepted(make(), a, version)
-    make().deploy(bad, version(bad))
-    make().deploy(worse, version(worse))
-    target = make()
-    target.deploy(worst, version(worst))
-    assert target.rollback() is RollbackResult.FORMER
+    make().deploy(version(bad))
+    make().deploy(version(worse))
+    deployment = make().deploy(version(worst))
+    assert deployment.rollback() is RollbackResult.FORMER
     assert make().endpoint().package == a
 
 
@@ -174,34 +153,31 @@ def test_where_none_was_tested_the_one_before_comes_back(
     make: Make, make_package: MakePackage, version: Version
 ) -> None:
     a, b, bad = (make_package(name) for name in ("a", "b", "bad"))
-    make().deploy(a, version(a))
-    make().deploy(b, version(b))
-    target = make()
-    target.deploy(bad, version(bad))
-    assert target.rollback() is RollbackResult.FORMER
+    make().deploy(version(a))
+    make().deploy(version(b))
+    deployment = make().deploy(version(bad))
+    assert deployment.rollback() is RollbackResult.FORMER
     assert make().endpoint().package == b
-    again = make()
-    again.deploy(b, version(b))
+    again = make().deploy(version(b))
     assert again.rollback() is RollbackResult.REMOVED  # and never back to what has failed
 
 
 def test_another_package_takes_its_place(make: Make, make_package: MakePackage, version: Version) -> None:
     a, b = make_package("a"), make_package("b")
-    make().deploy(a, version(a))
-    make().deploy(b, version(b))
+    make().deploy(version(a))
+    make().deploy(version(b))
     assert make().endpoint().package == b
     assert make().status().details["fingerprint"] == "b"
 
 
 def test_rollback_brings_the_former_package_back(make: Make, make_package: MakePackage, version: Version) -> None:
     a, b = make_package("a"), make_package("b")
-    make().deploy(a, version(a))
-    target = make()
-    target.deploy(b, version(b))
-    assert target.rollback() is RollbackResult.FORMER
+    make().deploy(version(a))
+    deployment = make().deploy(version(b))
+    assert deployment.rollback() is RollbackResult.FORMER
     assert make().endpoint().package == a
     assert make().status().state == "healthy"
-    assert target.rollback() is RollbackResult.NOTHING
+    assert deployment.rollback() is RollbackResult.NOTHING
     assert make().endpoint().package == a
 
 
@@ -209,25 +185,15 @@ def test_rollback_of_the_first_deployment_leaves_nothing(
     make: Make, make_package: MakePackage, version: Version
 ) -> None:
     a = make_package("a")
-    target = make()
-    target.deploy(a, version(a))
-    assert target.rollback() is RollbackResult.REMOVED
+    deployment = make().deploy(version(a))
+    assert deployment.rollback() is RollbackResult.REMOVED
     assert make().status().state == "absent"
-
-
-def test_rollback_before_any_deployment_changes_nothing(
-    make: Make, make_package: MakePackage, version: Version
-) -> None:
-    a = make_package("a")
-    make().deploy(a, version(a))
-    assert make().rollback() is RollbackResult.NOTHING
-    assert make().endpoint().package == a
 
 
 def test_remove_twice(make: Make, make_package: MakePackage, version: Version) -> None:
     a = make_package("a")
     make().remove()
-    make().deploy(a, version(a))
+    make().deploy(version(a))
     make().remove()
     make().remove()
     assert make().status().state == "absent"
@@ -244,7 +210,7 @@ def test_nothing_there(make: Make) -> None:
 
 def test_logs_name_the_package(make: Make, make_package: MakePackage, version: Version) -> None:
     a = make_package("a")
-    make().deploy(a, version(a))
+    make().deploy(version(a))
     logs = make().logs()
     assert "Serving package a" in logs
     if not isinstance(make(), InMemoryTarget):
@@ -253,7 +219,7 @@ def test_logs_name_the_package(make: Make, make_package: MakePackage, version: V
 
 def test_keys_open_the_endpoint_and_are_not_shown(make: Make, make_package: MakePackage, version: Version) -> None:
     a = make_package("a")
-    endpoint = make(auth_enabled=True).deploy(a, version(a))
+    endpoint = make(auth_enabled=True).deploy(version(a)).endpoint
     keys = make().keys()
     assert endpoint.auth
     assert endpoint.headers == {"Authorization": f"Bearer {keys.primary}"} == make().endpoint().headers
@@ -263,15 +229,17 @@ def test_keys_open_the_endpoint_and_are_not_shown(make: Make, make_package: Make
     assert keys.secondary not in shown
 
 
-def test_keys_without_auth_tell_the_remedy(open_to_all: Make, make_package: MakePackage, version: Version) -> None:
+def test_keys_without_auth_raise_with_the_remedy(
+    open_to_all: Make, make_package: MakePackage, version: Version
+) -> None:
     a = make_package("a")
-    open_to_all().deploy(a, version(a))
+    open_to_all().deploy(version(a))
     with pytest.raises(DeployError, match=r"deploy\.auth_enabled=true"):
         open_to_all().keys()
 
 
 def test_auth_turned_on_redeploys(open_to_all: Make, make_package: MakePackage, version: Version) -> None:
     a = make_package("a")
-    open_to_all().deploy(a, version(a))
-    assert open_to_all(auth_enabled=True).deploy(a, version(a)).auth
-    assert not open_to_all(auth_enabled=False).deploy(a, version(a)).auth
+    open_to_all().deploy(version(a))
+    assert open_to_all(auth_enabled=True).deploy(version(a)).endpoint.auth
+    assert not open_to_all(auth_enabled=False).deploy(version(a)).endpoint.auth

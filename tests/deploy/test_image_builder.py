@@ -1,4 +1,4 @@
-"""What the images of each target install, and that nothing is built or asked of Azure to know it."""
+"""The libraries of each target's image, resolved without building or calling Azure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from orchestrator.config.compose import compose
-from orchestrator.deploy.azure import aci_state
+from orchestrator.deploy.azure import registered_package
 from orchestrator.deploy.image_builder import ImageBuilder, from_conda
 from orchestrator.deploy.target import BuildsImage, Target
 from orchestrator.errors import DeployError
@@ -29,7 +29,7 @@ def target(kind: str, state_dir: Path, *overrides: str) -> ImageBuilder:
 
 
 @pytest.mark.parametrize(("kind", "builds"), [("aci", 1), ("managed", 1), ("docker", 1), ("local", 0), ("none", 0)])
-def test_who_builds_an_image(kind: str, builds: int, tmp_path: Path) -> None:
+def test_which_targets_build_an_image(kind: str, builds: int, tmp_path: Path) -> None:
     assert isinstance(target(kind, tmp_path), BuildsImage) == bool(builds)
 
 
@@ -43,7 +43,7 @@ def test_a_cloud_installs_the_packages_conda_file_and_its_server(
     )
     wanted = target(kind, tmp_path).libraries(package)
     assert (wanted.lines, wanted.python, wanted.machine) == (
-        ["numpy==2.4.6", "joblib==1.6.0", aci_state.SERVER],
+        ["numpy==2.4.6", "joblib==1.6.0", registered_package.SERVER],
         "3.11.7",
         "x86_64",
     )
@@ -83,8 +83,8 @@ def test_docker_installs_the_packages_pins_for_the_base_images_python(
 @pytest.mark.parametrize(
     ("kind", "pins", "message"),
     [
-        ("aci", ["pydantic==1.10.2"], f"pydantic==1.10.2 and {aci_state.SERVER} exclude each other"),
-        ("managed", ["werkzeug==2.0.3"], f"werkzeug==2.0.3 and {aci_state.SERVER} exclude each other"),
+        ("aci", ["pydantic==1.10.2"], f"pydantic==1.10.2 and {registered_package.SERVER} exclude each other"),
+        ("managed", ["werkzeug==2.0.3"], f"werkzeug==2.0.3 and {registered_package.SERVER} exclude each other"),
         ("docker", ["numpy==2.4.6", "scipy==1.10.0"], "numpy==2.4.6 and scipy==1.10.0 exclude each other"),
     ],
 )
@@ -101,7 +101,7 @@ def test_a_conflict_is_found_without_azure_or_an_engine(
     assert f"{message}; `pip install " in str(raised.value)
 
 
-def test_what_is_not_known_is_a_note(
+def test_an_unresolved_image_is_a_note(
     make_package: MakePackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_OFFLINE", "1")

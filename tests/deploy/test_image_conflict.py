@@ -1,4 +1,4 @@
-"""As people type it: libraries that exclude each other are found before anything is registered."""
+"""The command with libraries that exclude each other: the conflict is found before anything is registered."""
 
 from __future__ import annotations
 

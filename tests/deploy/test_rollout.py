@@ -1,4 +1,4 @@
-"""Rollouts of one service by several commands: one at a time, the last one wins, and the others can say who that is."""
+"""Rollouts of one service by several commands: one at a time, and the last one is named."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ HOLDS = """
 import sys
 from pathlib import Path
 from orchestrator.deploy.image_builder import ImageCheck
-from orchestrator.deploy.in_memory import Fake
+from orchestrator.deploy.in_memory import InMemoryTarget
 from orchestrator.deploy.rollout import Rollout
 from orchestrator.artifacts import ModelVersion, Package
 
-rollout = Rollout(Fake(), Path(sys.argv[1]))
+rollout = Rollout(InMemoryTarget(), Path(sys.argv[1]))
 rollout.begin(ModelVersion("m", "7", None, Package(Path("p"), "f" * 64, "m")), print)
 print("holds", flush=True)
 sys.stdin.read(1)
@@ -70,7 +70,7 @@ def release(number: str, rollout: Rollout, note: Callable[[str], None] = print) 
         rollout.commit()
 
 
-def test_one_waits_for_the_other_and_says_for_whom(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rollout_waits_for_another_and_names_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "SILENCE_SECONDS", 0.05)
     notes: list[str] = []
     heard = threading.Event()
@@ -84,11 +84,11 @@ def test_one_waits_for_the_other_and_says_for_whom(file: Path, monkeypatch: pyte
         begun = threading.Thread(target=release, args=("8", mine, note))
         begun.start()
         assert heard.wait(60)
-        assert mine.target.calls == []  # type: ignore[attr-defined]  # a Fake's
+        assert mine.target.calls == []  # type: ignore[attr-defined]  # a InMemoryTarget's
         process.communicate("x", timeout=60)
         begun.join()
     assert f"waiting for another command, which deploys m version 7 (process {process.pid})" in notes[0]
-    assert mine.target.calls == ["deploy", "accept"]  # type: ignore[attr-defined]  # a Fake's
+    assert mine.target.calls == ["deploy", "accept"]  # type: ignore[attr-defined]  # a InMemoryTarget's
     assert json.loads(file.read_text())["version"] == "8"
 
 
@@ -100,7 +100,7 @@ def test_a_command_that_is_killed_leaves_no_command_waiting(file: Path) -> None:
     assert json.loads(file.read_text())["committed"] is True
 
 
-def test_who_came_later_is_told(file: Path) -> None:
+def test_superseded_names_the_later_command(file: Path) -> None:
     mine, other = Rollout(InMemoryTarget(), file), Rollout(InMemoryTarget(), file)
     release("1", mine)
     assert mine.superseded() == ""
@@ -113,7 +113,7 @@ def test_who_came_later_is_told(file: Path) -> None:
 
 
 @pytest.mark.parametrize("fails", ["", "no room"])
-def test_a_rollout_that_comes_to_nothing_takes_no_place(file: Path, fails: str) -> None:
+def test_a_failed_rollout_supersedes_nothing(file: Path, fails: str) -> None:
     mine, other = Rollout(InMemoryTarget(), file), Rollout(InMemoryTarget(fails=fails), file)
     release("1", mine)
 
@@ -127,11 +127,11 @@ def test_a_rollout_that_comes_to_nothing_takes_no_place(file: Path, fails: str) 
         broken()
     assert mine.superseded() == other.superseded() == ""
     assert json.loads(file.read_text())["version"] == "1"
-    assert other.target.calls == (["deploy"] if fails else ["deploy", "rollback"])  # type: ignore[attr-defined]  # a Fake's
+    assert other.target.calls == (["deploy"] if fails else ["deploy", "rollback"])  # type: ignore[attr-defined]  # a InMemoryTarget's
     release("3", Rollout(InMemoryTarget(), file))  # and no lock is held
 
 
-def test_what_was_never_begun_is_neither_accepted_nor_undone(file: Path) -> None:
+def test_a_rollout_without_a_deployment_calls_nothing(file: Path) -> None:
     target = InMemoryTarget()
     with Rollout(target, file):
         pass
@@ -152,5 +152,5 @@ def trains(package: Package) -> None: ...
 
 
 @pytest.mark.parametrize(("stage", "served"), [(looks, False), (status, True), (deploys, True), (trains, False)])
-def test_which_stages_have_to_do_with_a_service(stage: Callable[..., None], *, served: bool) -> None:
+def test_which_stages_take_a_target_or_rollout(stage: Callable[..., None], *, served: bool) -> None:
     assert serves(stage) is served

@@ -1,4 +1,4 @@
-"""Every excerpt of ``corpus/``: a third and more of them from failures provoked for real."""
+"""Every excerpt of ``corpus/``, of which at least a third were recorded from real failures."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.diagnostics import Evidence, diagnose, tell
-from orchestrator.diagnostics.diagnose import SHOWN
+from orchestrator.diagnostics import Evidence, diagnose, format_diagnosis
+from orchestrator.diagnostics.diagnose import MAX_SHOWN_LINES
 
 CORPUS = {
     f"{file.stem}/{name}": case
@@ -43,7 +43,7 @@ def test_nine_of_ten_are_right_and_none_is_confidently_wrong() -> None:
 
 
 @pytest.mark.parametrize("name", CORPUS)
-def test_the_proof_stands_in_the_texts_and_the_remedy_names_what_repairs(name: str) -> None:
+def test_the_proof_is_in_the_texts_and_the_remedy_is_named(name: str) -> None:
     case = CORPUS[name]
     evidence = evidence_of(case)
     found = diagnose(evidence)
@@ -56,7 +56,7 @@ def test_the_proof_stands_in_the_texts_and_the_remedy_names_what_repairs(name: s
         assert case.get("remedy", "") in found.remedy
     if found.kind == "unknown":
         assert found.cause.startswith("Unknown")
-        assert len(found.proof.splitlines()) <= SHOWN
-    first = tell(found, Path("failures")).splitlines()[0]
+        assert len(found.proof.splitlines()) <= MAX_SHOWN_LINES
+    first = format_diagnosis(found, Path("failures")).splitlines()[0]
     assert first.startswith("deploy: ")
     assert len(first) < 900

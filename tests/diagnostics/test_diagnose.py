@@ -1,4 +1,4 @@
-"""Which cause counts: the most special and the last, before its consequences, and none where two fit."""
+"""Which cause is chosen: the most specific and the last, before its consequences; none if two match."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 import pytest
 
 from orchestrator.diagnostics import Evidence, diagnose
-from orchestrator.diagnostics.matcher import TABLES
+from orchestrator.diagnostics.matcher import ALL_RULES
 
 CRASHED = '{"code": "AciDeploymentFailed", "details": [{"code": "CrashLoopBackOff", "message": "crashed"}]}'
 DURING = "\nDuring handling of the above exception, another exception occurred:\n\n"
@@ -40,7 +40,7 @@ def test_a_cause_in_the_log_comes_before_the_crash_that_follows_it() -> None:
         ("KeyError: 'a'", FROM, "x.UserScriptException: Caught an unhandled exception", "crash_loop"),
     ],
 )
-def test_of_a_chain_the_last_that_was_not_handled_counts_or_what_led_to_it(
+def test_the_last_unhandled_exception_of_a_chain_or_its_cause_counts(
     first: str, link: str, last: str, kind: str
 ) -> None:
     assert diagnose(crashed(traceback(first) + link + traceback(last))).kind == kind
@@ -58,7 +58,7 @@ def test_the_same_crash_again_and_again_is_one_cause() -> None:
 
 
 @pytest.mark.parametrize("second", ["MemoryError", "ValueError: odd"])
-def test_two_causes_of_different_kinds_are_none(second: str) -> None:
+def test_two_causes_of_different_kinds_are_unknown(second: str) -> None:
     log = traceback("ModuleNotFoundError: No module named 'shap'") + "next try\n" + traceback(second)
     found = diagnose(crashed(log))
     assert found.kind == "unknown"
@@ -68,13 +68,13 @@ def test_two_causes_of_different_kinds_are_none(second: str) -> None:
     ]
 
 
-def test_what_a_start_outlived_did_not_end_it() -> None:
+def test_an_exception_before_a_successful_start_is_not_the_cause() -> None:
     log = traceback("ModuleNotFoundError: No module named 'shap'") + "Users's init has completed successfully\n"
     late = '{"code": "DeploymentTimedOut", "message": "The deployment operation polling has TimedOut."}'
     assert diagnose(crashed(log, late)).kind == "timeout_unhealthy"
 
 
-def test_a_traceback_that_python_ignored_counts_for_nothing() -> None:
+def test_a_traceback_that_python_ignored_does_not_count() -> None:
     log = "Exception ignored in: <function f at 0x1>\n" + traceback("ModuleNotFoundError: No module named 'shap'")
     assert diagnose(crashed(log + traceback("MemoryError"))).kind == "out_of_memory"
 
@@ -87,11 +87,11 @@ def test_a_traceback_that_python_ignored_counts_for_nothing() -> None:
         "warning: ModuleNotFoundError: No module named 'shap'",
     ],
 )
-def test_words_in_somebodys_message_are_no_exception(line: str) -> None:
+def test_an_exception_name_in_a_message_is_no_exception(line: str) -> None:
     assert diagnose(crashed(f"{line}\n")).kind == "crash_loop"
 
 
-def test_an_old_services_log_does_not_explain_a_refusal() -> None:
+def test_the_log_of_a_former_service_does_not_explain_a_refusal() -> None:
     log = traceback("ModuleNotFoundError: No module named 'shap'")
     refused = '{"code": "ServiceExists", "message": "already contains an ACI Container Group with name x"}'
     assert diagnose(crashed(log, refused)).kind == "name_conflict"
@@ -114,7 +114,7 @@ def test_a_workers_time_out_explains_the_kill_that_follows_it() -> None:
     assert diagnose(crashed(f"[CRITICAL] WORKER TIMEOUT (pid:7)\n{killed}")).kind == "timeout_unhealthy"
 
 
-def test_a_port_that_came_free_is_no_cause() -> None:
+def test_a_port_that_became_free_is_no_cause() -> None:
     held = "Connection in use: ('0.0.0.0', 5001)\n"
     assert diagnose(crashed(held)).kind == "port_in_use"
     assert diagnose(crashed(f"{held}Listening at: http://0.0.0.0:5001 (8)\n")).kind == "crash_loop"
@@ -156,16 +156,17 @@ def test_a_proof_holds_no_secret() -> None:
     assert "abc~def123" not in found.proof
 
 
-def test_every_rule_has_words_for_its_templates() -> None:
-    # a group or word that is misspelled would raise only when its rule is needed
-    for rule in TABLES:
+def test_every_template_word_exists() -> None:
+    # a misspelled group or word would raise only when its rule matches
+    for rule in ALL_RULES:
         names = {*rule.pattern.groupindex}
         used = {part.partition("}")[0] for text in (rule.cause, rule.remedy) for part in text.split("{")[1:]}
         assert used - names <= {
-            *("quoted", "place", "following", "ending", "loading", "top", "target", "install", "another_pin", "look"),
+            *("quoted", "location_in_code", "list_below", "log_end", "last_line", "top", "target", "install"),
+            *("other_version", "read_log"),
             *("more_memory", "more_time", "free_port", "smaller", "other_name", "other_label", "good_name", "location"),
-            *("install_pins", "mend", "network"),
-            *("sides", "walked", "built", "died", "without_defaults"),
+            *("install_pins", "fix", "network"),
+            *("conflicts", "backtracked", "distribution", "build_error", "without_defaults"),
         }
 
 
@@ -198,13 +199,13 @@ ERROR: ResolutionImpossible: for help visit https://pip.pypa.io
     assert "The user requested numpy==2.4.6; fancy 1.2 depends on numpy<2.3.3" in built(below)
 
 
-WALK = """Collecting defaults (from -r requirements.txt (line 3))
+BACKTRACKING = """Collecting defaults (from -r requirements.txt (line 3))
 Collecting runtime[fuse]~=1.62 (from defaults->-r requirements.txt (line 3))
 INFO: pip is looking at multiple versions of runtime[fuse] to determine which version is compatible with other requirements. This could take a while.
 Collecting runtime[fuse]~=1.1 (from defaults->-r requirements.txt (line 3))
 INFO: pip is still looking at multiple versions of runtime[fuse] to determine which version is compatible with other requirements. This could take a while.
 """
-DIED = """  Downloading some-pkg-0.9.1.tar.gz (873 kB)
+BUILD_FAILURE = """  Downloading some-pkg-0.9.1.tar.gz (873 kB)
   error: subprocess-exited-with-error
   × Preparing metadata (pyproject.toml) did not run successfully.
   ╰─> [2 lines of output]
@@ -215,35 +216,37 @@ error: metadata-generation-failed
 """
 
 
-def test_a_walk_back_names_what_pip_went_back_for_and_what_died() -> None:
-    cause = built(WALK + DIED)
+def test_backtracking_names_the_requirement_and_the_failed_build() -> None:
+    cause = built(BACKTRACKING + BUILD_FAILURE)
     assert (
-        "older and older releases of runtime[fuse] (for defaults), and died building some-pkg 0.9.1 from source"
+        "older and older releases of runtime[fuse] (for defaults), and failed to build some-pkg 0.9.1 from source"
         in cause
     )
     assert cause.endswith("ImportError: cannot import name 'Log' from 'distutils.log'")
-    assert built(WALK + DIED, "docker") == cause
+    assert built(BACKTRACKING + BUILD_FAILURE, "docker") == cause
 
 
-def test_a_walk_back_may_die_when_wheels_are_built_and_may_never_end() -> None:
+def test_backtracking_may_fail_in_a_wheel_build_or_never_end() -> None:
     archives = "  Downloading old.pkg-0.14.2.tar.gz (9 kB)\n  Downloading other-1.0.tar.gz (9 kB)\n"
     output = (
         "  ╰─> [1 lines of output]\n      ModuleNotFoundError: No module named 'pkg_resources'\n      [end of output]\n"
     )
     for last in ("Failed building wheel for old-pkg", "Failed to build installable wheels for some projects (old-pkg)"):
-        cause = built(f"{WALK}{archives}{output}  ERROR: {last}\n")
-        assert "releases of runtime[fuse] (for defaults), and died building old.pkg 0.14.2 from source" in cause
+        cause = built(f"{BACKTRACKING}{archives}{output}  ERROR: {last}\n")
+        assert "releases of runtime[fuse] (for defaults), and failed to build old.pkg 0.14.2 from source" in cause
         assert cause.endswith("ModuleNotFoundError: No module named 'pkg_resources'")
         assert "could not be compiled" in built(f"{archives}{output}  ERROR: {last}\n")
     for last in ("error: resolution-too-deep", "pip._vendor.resolvelib.resolvers.ResolutionTooDeep: 200000"):
-        assert built(f"{WALK}{last}\n").endswith(
+        assert built(f"{BACKTRACKING}{last}\n").endswith(
             "went back to older and older releases of runtime[fuse] (for defaults)"
         )
 
 
-def test_a_source_build_that_died_is_no_walk_back() -> None:
-    assert built(DIED).startswith(
-        "some-pkg 0.9.1 has no wheel for this Python, and building it from source died: ImportError"
+def test_a_failed_source_build_is_no_backtracking() -> None:
+    assert built(BUILD_FAILURE).startswith(
+        "some-pkg 0.9.1 has no wheel for this Python, and building it from source failed: ImportError"
     )
-    named = DIED.replace("error: metadata-generation-failed", "ERROR: Failed to build 'other' when preparing metadata")
+    named = BUILD_FAILURE.replace(
+        "error: metadata-generation-failed", "ERROR: Failed to build 'other' when preparing metadata"
+    )
     assert built(named).startswith("other has no wheel for this Python")

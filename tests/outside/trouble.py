@@ -7,8 +7,9 @@ from pathlib import Path
 
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from orchestrator.artifacts import Endpoint, ModelVersion, Package
+from orchestrator.artifacts import ModelVersion
 from orchestrator.deploy.local.target import Local
+from orchestrator.deploy.target import Deployment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +18,10 @@ class Mistaken(Local):
 
     claims: Path
 
-    def deploy(self, package: Package, version: ModelVersion) -> Endpoint:
-        endpoint = super().deploy(package, version)
-        return replace(endpoint, package=replace(package, path=self.claims))
+    def deploy(self, version: ModelVersion) -> Deployment:
+        deployment = super().deploy(version)
+        package = replace(version.package, path=self.claims)
+        return replace(deployment, endpoint=replace(deployment.endpoint, package=package))
 
 
 class Lost(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -45,9 +47,9 @@ class Withdrawn(Local):
 
     store: str
 
-    def deploy(self, package: Package, version: ModelVersion) -> Endpoint:
+    def deploy(self, version: ModelVersion) -> Deployment:
         from mlflow import MlflowClient
 
-        endpoint = super().deploy(package, version)
+        deployment = super().deploy(version)
         MlflowClient(self.store, self.store).delete_model_version(version.name, version.version)
-        return endpoint
+        return deployment

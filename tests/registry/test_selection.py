@@ -47,7 +47,7 @@ class Tracking(NoTracking):
 
 def serving(number: str, model: str = "m") -> InMemoryTarget:
     target = InMemoryTarget(service_name="svc")
-    target.deploy(version(number, model).package, version(number, model))
+    target.deploy(version(number, model))
     return target
 
 

@@ -32,8 +32,9 @@ from sklearn.preprocessing import OneHotEncoder
 from orchestrator.packaging import swagger_ui
 from score.api import v2
 from score.contract.schema import Contract
-from score.predict.batching import alone, at_once
-from score.predict.predictor import HttpReply, Predictor
+from score.payload.errors import BadRequest
+from score.predict.predictor import Predictor, ScoringError
+from score.predict.response import HttpReply
 from score.transforms import ToFloat, ZerosToMissing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,8 +48,10 @@ STUB = """
 import os
 from pathlib import Path
 
+from types import SimpleNamespace
+
 from score.contract.schema import Contract
-from score.predict.predictor import Answer
+from score.predict.response import HttpReply
 
 def init():
     assert Path(os.environ["AZUREML_MODEL_DIR"], "contract.json").exists()
@@ -59,17 +62,23 @@ def loaded():
 class Stub:
     contract = Contract("stub", "regression", ())
     probable = compiled = False
-    model = None
+    model = SimpleNamespace(together=False)
 
-    async def answered(self, body, predict):
+    def parse(self, body):
+        return SimpleNamespace(columns={"body": [body]}, labels=True)
+
+    def predict(self, columns, *, labels):
+        return columns["body"][0]
+
+    def respond_http(self, request, body):
         if body == b"bad":
-            return Answer(400, b'{"error": "bad"}', {"Content-Type": "application/problem+json"})
+            return HttpReply(400, b'{"error": "bad"}', {"Content-Type": "application/problem+json"})
         if body == b"bug":
             raise RuntimeError("a bug")
         if body == b"wait":
             Path("begun").touch()
             os.open("gate", os.O_RDONLY)
-        return Answer(200, b'{"bytes": %d}' % len(body), {"Content-Type": "application/json"})
+        return HttpReply(200, b'{"bytes": %d}' % len(body), {"Content-Type": "application/json"})
 """
 
 
@@ -170,9 +179,13 @@ def ask() -> Callable[[Predictor, Any], tuple[int, Any]]:
     return ask
 
 
-def inferred(scorer: Predictor, body: bytes, length: str | None = None) -> HttpReply:
-    """The answer to a request in V2, outside of a server."""
-    return at_once(v2.infer(scorer, body, alone(scorer.model), length))
+def infer_v2(predictor: Predictor, body: bytes, length: str | None = None) -> HttpReply:
+    """Answer a request in V2, outside of a server."""
+    try:
+        request = v2.parse(predictor, body, length)
+        return v2.respond(predictor, request, predictor.predict(request.columns, labels=request.labels))
+    except (BadRequest, ScoringError) as error:
+        return v2.error_reply(error.status, str(error))
 
 
 def stubbed(path: Path, code: str) -> Path:

@@ -29,7 +29,7 @@ def test_local_modules_are_found_and_installed_ones_are_not(tmp_path: Path, monk
 
 
 def test_memory_is_that_of_this_process_alone() -> None:
-    code = "from score import prove; print(prove.peak_memory())"
+    code = "from score import verify; print(verify.peak_memory())"
     ballast = bytearray(300 << 20)
     ballast[::4096] = b"x" * len(ballast[::4096])
     command = [sys.executable, "-c", code]
@@ -42,7 +42,7 @@ def test_a_failure_is_one_json_object_and_exit_code_1(pima: Path) -> None:
     command = [
         sys.executable,
         "-c",
-        f"import sys; sys.path[0] = {str(pima)!r}; from score import prove; sys.exit(prove.main())",
+        f"import sys; sys.path[0] = {str(pima)!r}; from score import verify; sys.exit(verify.main())",
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1

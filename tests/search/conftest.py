@@ -1,4 +1,4 @@
-"""What the tests of the search have in common: scikit-learn's search beside ours, and the comparison to the last bit."""
+"""Compares a shared search with scikit-learn's own, to the last bit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # scikit-learn's way in
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # enables the import of HalvingGridSearchCV
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, RandomizedSearchCV
 from threadpoolctl import threadpool_limits
 
@@ -25,36 +25,56 @@ KINDS = {
 
 
 def compare(
-    estimator: Any, grid: Any, X: Any, y: Any, *, fit: dict[str, Any] | None = None, ours: Any = None, **options: Any
+    estimator: Any,
+    grid: Any,
+    X: Any,
+    y: Any,
+    *,
+    fit: dict[str, Any] | None = None,
+    search_class: Any = None,
+    **options: Any,
 ) -> Any:
-    """Fit both, compare every number, and give ours."""
-    theirs, shared = next((KINDS[name] for name in KINDS if name in options), (GridSearchCV, SharedGridSearchCV))
-    ours, options = ours or shared, {"cv": 3, **options}
+    """Fit both searches, compare every number, and return the shared one."""
+    sklearn_class, shared_class = next(
+        (KINDS[name] for name in KINDS if name in options), (GridSearchCV, SharedGridSearchCV)
+    )
+    search_class, options = search_class or shared_class, {"cv": 3, **options}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        expected = _fitted(theirs(clone(estimator), grid, **copy.deepcopy(options)), X, y, fit)
-        found = _fitted(ours(clone(estimator), grid, **options), X, y, fit)
-        same(found, expected)
+        expected = _fit(sklearn_class(clone(estimator), grid, **copy.deepcopy(options)), X, y, fit)
+        found = _fit(search_class(clone(estimator), grid, **options), X, y, fit)
+        assert_same_results(found, expected)
         if expected.refit:
             for method in ("predict", "predict_proba", "decision_function"):
                 if hasattr(expected, method):
-                    answers = [_seeded(getattr(search, method), X) for search in (found, expected)]
+                    answers = [_call_seeded(getattr(search, method), X) for search in (found, expected)]
                     assert np.array_equal(*answers)
     return found
 
 
-def _fitted(search: Any, X: Any, y: Any, fit: Any) -> Any:
-    return _seeded(lambda X: search.fit(X, y, **(fit or {})), X)
+def _fit(search: Any, X: Any, y: Any, fit: Any) -> Any:
+    return _call_seeded(lambda X: search.fit(X, y, **(fit or {})), X)
 
 
-def _seeded(call: Any, X: Any) -> Any:
-    """On rows of its own, and with the random numbers that scikit-learn draws where no seed is given."""
+def _call_seeded(call: Any, X: Any) -> Any:
+    """Call on a copy of the rows, with the global random state that scikit-learn draws from without a seed."""
     np.random.seed(0)  # noqa: NPY002
     return call(copy.deepcopy(X))
 
 
-def same(found: Any, expected: Any) -> None:
-    """Every score, rank and choice is equal, bit for bit."""
+def same_scores(search: Any, expected: Any) -> bool:
+    """Return whether all scores and ranks are equal."""
+    scores, expected_scores = (
+        {name: values for name, values in one.cv_results_.items() if "score" in name and "time" not in name}
+        for one in (search, expected)
+    )
+    return scores.keys() == expected_scores.keys() and all(
+        np.array_equal(scores[name], expected_scores[name]) for name in scores
+    )
+
+
+def assert_same_results(found: Any, expected: Any) -> None:
+    """Assert that every score, rank and choice is equal, bit for bit."""
     assert list(found.cv_results_) == list(expected.cv_results_)
     for name, values in expected.cv_results_.items():
         if name == "params":
@@ -74,7 +94,7 @@ def same(found: Any, expected: Any) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> Iterator[None]:
-    """On tables of a few rows the threads of BLAS and OpenMP mostly wait for each other."""
+    """Use one thread: on tables of a few rows those of BLAS and OpenMP mostly wait for each other."""
     with threadpool_limits(1):
         yield
 

@@ -1,4 +1,4 @@
-"""The searches wherever scikit-learn's are: its own checks, splits, routing, weights, errors, copies."""
+"""The searches as drop-ins for scikit-learn's: its own checks, splits, routing, weights, errors, copies."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils import estimator_checks
 
-from orchestrator.search import RULES, SharedGridSearchCV, SharedRandomizedSearchCV, sklearn_private, work_of
-from orchestrator.search.reuse.base import Ensemble
+from orchestrator.search import REUSE_RULES, SharedGridSearchCV, SharedRandomizedSearchCV, fit_counts, sklearn_private
+from orchestrator.search.reuse.base import EnsembleRule
 
 Same = Callable[..., Any]
 
@@ -48,7 +48,7 @@ def _fails(search: Any, check: Any) -> bool:
 
 
 def _failures(search: Any) -> list[str]:
-    """The checks that it does not pass."""
+    """Return the names of the checks that fail."""
     checks = estimator_checks.estimator_checks_generator(search)
     return [getattr(check, "func", check).__name__ for _, check in checks if _fails(search, check)]
 
@@ -62,8 +62,8 @@ def _failures(search: Any) -> list[str]:
     ids=["nested", "pipeline"],
 )
 def test_scikit_learns_own_checks(estimator: Any, grid: Any) -> None:
-    theirs, ours = (_failures(kind(estimator, grid, cv=2)) for kind in (GridSearchCV, SharedGridSearchCV))
-    assert ours == theirs
+    expected, shared = (_failures(kind(estimator, grid, cv=2)) for kind in (GridSearchCV, SharedGridSearchCV))
+    assert shared == expected
 
 
 def test_parameters_clones_and_pickles() -> None:
@@ -73,13 +73,13 @@ def test_parameters_clones_and_pickles() -> None:
     again = pickle.loads(pickle.dumps(search))
     assert np.array_equal(again.predict_proba(X), search.predict_proba(X))
     assert np.array_equal(clone(search).fit(X, y).predict_proba(X), search.predict_proba(X))
-    assert work_of(again) == (24, 12)
+    assert fit_counts(again) == (24, 12)
 
 
-def test_as_an_estimator_in_others(compare: Same) -> None:
+def test_nested_in_other_estimators(compare: Same) -> None:
     inner = [kind(STEPS, GRID, cv=2) for kind in (SharedGridSearchCV, GridSearchCV)]
-    ours, theirs = (cross_val_score(each, X, y, cv=2) for each in inner)
-    assert ours.tobytes() == theirs.tobytes()
+    shared, expected = (cross_val_score(each, X, y, cv=2) for each in inner)
+    assert shared.tobytes() == expected.tobytes()
     whole = make_pipeline(StandardScaler(), SharedGridSearchCV(KNeighborsClassifier(), {"n_neighbors": [1, 3]}, cv=2))
     compare(whole, {"sharedgridsearchcv__cv": [2, 3]}, X, y)
 
@@ -104,7 +104,7 @@ def test_groups(compare: Same) -> None:
     compare(STEPS, GRID, X, y, cv=GroupKFold(3), fit={"groups": np.arange(90) % 9})
 
 
-def test_a_generator_of_splits_is_used_up_once() -> None:
+def test_a_generator_of_splits_is_consumed_once() -> None:
     found, expected = (
         kind(STEPS, GRID, cv=KFold(3).split(X)).fit(X, y).cv_results_["mean_test_score"]
         for kind in (SharedGridSearchCV, GridSearchCV)
@@ -116,7 +116,7 @@ def test_a_generator_of_splits_is_used_up_once() -> None:
 def test_a_random_search(compare: Same, n_jobs: int) -> None:
     space = {"model__n_estimators": stats.randint(1, 20), "model__max_depth": [2, 3], "scale__with_std": [True, False]}
     found = compare(STEPS, space, X, y, n_iter=12, random_state=0, n_jobs=n_jobs)
-    assert work_of(found).done <= 12
+    assert fit_counts(found).performed <= 12
     assert SharedRandomizedSearchCV(STEPS, space).get_params()["n_iter"] == 10
 
 
@@ -133,15 +133,15 @@ def test_a_random_search(compare: Same, n_jobs: int) -> None:
 def test_a_halving_search(compare: Same, options: dict[str, Any]) -> None:
     found = compare(STEPS, GRID, X, y, **{"factor": 2, "random_state": 0, **options})
     assert found.n_iterations_ > 1
-    assert work_of(found).asked == found.n_splits_ * sum(found.n_candidates_)
-    assert work_of(found).done < work_of(found).asked
+    assert fit_counts(found).requested == found.n_splits_ * sum(found.n_candidates_)
+    assert fit_counts(found).performed < fit_counts(found).requested
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
 def test_any_backend(compare: Same, backend: str) -> None:
     with parallel_config(backend=backend):
         found = compare(STEPS, GRID, pd.DataFrame(X), pd.Series(y), n_jobs=2, return_train_score=True)
-    assert work_of(found) == (24, 12)
+    assert fit_counts(found) == (24, 12)
 
 
 def _most_shallow(results: Any) -> int:
@@ -167,8 +167,8 @@ def _most_shallow(results: Any) -> int:
 )
 def test_options(compare: Same, options: dict[str, Any], capsys: Any) -> None:
     compare(STEPS, GRID, X, y, **options)
-    told = [line.partition("total time")[0].rstrip(" .") for line in capsys.readouterr().out.splitlines()]
-    assert told[: len(told) // 2] == told[len(told) // 2 :]
+    messages = [line.partition("total time")[0].rstrip(" .") for line in capsys.readouterr().out.splitlines()]
+    assert messages[: len(messages) // 2] == messages[len(messages) // 2 :]
 
 
 def test_labels_of_other_types(compare: Same) -> None:
@@ -185,7 +185,7 @@ def test_labels_of_other_types(compare: Same) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_every_metric_there_is(compare: Same) -> None:
+def test_every_metric_of_scikit_learn(compare: Same) -> None:
     fitted, names = clone(STEPS).fit(X, y), []
     for name in get_scorer_names():
         with contextlib.suppress(ValueError, AttributeError):
@@ -198,17 +198,17 @@ def test_every_metric_there_is(compare: Same) -> None:
             compare(STEPS, {"model__n_estimators": [1, 4]}, X, labels, scoring=name)
 
 
-def test_a_metric_without_an_answer_warns_as_ever() -> None:
+def test_an_undefined_metric_warns() -> None:
     scoring = ["precision", "recall", "f1"]
     few = np.zeros(90, dtype=int)
     few[:4] = 1
-    told = []
+    messages = []
     for kind in (SharedGridSearchCV, GridSearchCV):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             kind(STEPS, {"model__max_depth": [1]}, cv=2, scoring=scoring, refit="f1").fit(X, few)
-        told.append([str(one.message) for one in caught])
-    assert told[0] == told[1] != []
+        messages.append([str(one.message) for one in caught])
+    assert messages[0] == messages[1] != []
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
@@ -225,7 +225,7 @@ def test_fits_that_fail(n_jobs: int) -> None:
             kind(STEPS, grid, cv=3, n_jobs=n_jobs, error_score="raise").fit(X, y)
 
 
-def test_metadata_routing_is_handed_over(compare: Same) -> None:
+def test_metadata_routing_uses_scikit_learns_own_search(compare: Same) -> None:
     weights = np.random.default_rng(0).uniform(size=90)
     with config_context(enable_metadata_routing=True):
         model = LogisticRegression().set_fit_request(sample_weight=True)
@@ -240,7 +240,7 @@ def test_weights_for_several_metrics(compare: Same) -> None:
     scoring = {"scoring": ["precision", "recall", "f1", "roc_auc"], "refit": "f1"}
     model = RandomForestClassifier(random_state=0)
     found = compare(model, {"n_estimators": [3, 6]}, X, pd.Series(y), fit={"sample_weight": weights}, **scoring)
-    assert work_of(found) == (6, 3)
+    assert fit_counts(found) == (6, 3)
 
 
 def test_a_matrix_of_distances(compare: Same) -> None:
@@ -250,37 +250,37 @@ def test_a_matrix_of_distances(compare: Same) -> None:
     compare(KNeighborsClassifier(), {"metric": ["precomputed", "euclidean"], "n_neighbors": [1, 2]}, np.abs(kernel), y)
 
 
-def test_an_unknown_scikit_learn_is_left_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_scikit_learn_runs_its_own_search(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sklearn_private, "_fit_and_score", None)
     found = SharedGridSearchCV(STEPS, GRID, cv=2).fit(X, y)
     assert not hasattr(found, "work_")
     assert found.best_params_ == GridSearchCV(STEPS, GRID, cv=2).fit(X, y).best_params_
 
 
-class Dull(LogisticRegression):  # type: ignore[misc]
-    """Somebody else's estimator, of which ``extra`` changes nothing."""
+class CustomEstimator(LogisticRegression):  # type: ignore[misc]
+    """A user-defined estimator, whose ``extra`` has no effect."""
 
     def __init__(self, extra: int = 0) -> None:
         super().__init__()
         self.extra = extra
 
 
-class Dulls(Ensemble):
-    """Somebody else's rule."""
+class CustomRule(EnsembleRule):
+    """A user-defined reuse rule."""
 
-    name = "extra"
+    size_parameter = "extra"
 
     def applies(self, estimator: Any, rows: int) -> bool:  # noqa: ARG002
-        return type(estimator) is Dull
+        return type(estimator) is CustomEstimator
 
-    def parts(self, largest: Any, size: int) -> dict[str, Any]:  # noqa: ARG002
+    def truncated_attributes(self, largest: Any, size: int) -> dict[str, Any]:  # noqa: ARG002
         return {}
 
 
-class Mine(SharedGridSearchCV):
-    rules: ClassVar[Any] = (*RULES, Dulls())
+class SearchWithRule(SharedGridSearchCV):
+    rules: ClassVar[Any] = (*REUSE_RULES, CustomRule())
 
 
-def test_a_rule_of_somebody_else(compare: Same) -> None:
-    assert work_of(compare(Dull(), {"extra": [1, 2, 3]}, X, y, ours=Mine)) == (9, 3)
-    assert work_of(compare(Dull(), {"extra": [1, 2, 3]}, X, y)) == (9, 9)
+def test_a_custom_rule(compare: Same) -> None:
+    assert fit_counts(compare(CustomEstimator(), {"extra": [1, 2, 3]}, X, y, search_class=SearchWithRule)) == (9, 3)
+    assert fit_counts(compare(CustomEstimator(), {"extra": [1, 2, 3]}, X, y)) == (9, 9)

@@ -1,4 +1,4 @@
-"""Shared preprocessing against scikit-learn, bit for bit, and where it must keep out."""
+"""Shared preprocessing against scikit-learn, bit for bit, and where it must not be shared."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, QuantileTr
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from orchestrator.search import work_of
+from orchestrator.search import fit_counts
 
 Same = Callable[..., Any]
 
@@ -65,8 +65,8 @@ def test_each_combination_is_fitted_once_a_fold(compare: Same, n_jobs: int) -> N
     compare(steps, grid, X, y, n_jobs=n_jobs, **SEVERAL)
     Counting.fits.clear()
     compare(steps, grid, X, y, **SEVERAL)
-    theirs, ours = 18 * 3 + 1, 6 * 3 + 1
-    assert len(Counting.fits) == theirs + ours
+    sklearn_fits, shared_fits = 18 * 3 + 1, 6 * 3 + 1
+    assert len(Counting.fits) == sklearn_fits + shared_fits
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_with_seed_and_without(compare: Same, last: Any, train: bool) -> None:
         pipeline(last), {"step1__k": [2, 5], "step0__with_std": [True, False]}, X, y, return_train_score=train
     )
     random = getattr(last, "random_state", 0) is None and not isinstance(last, SVC)
-    assert (work_of(found) == (12, 12)) or not random
+    assert (fit_counts(found) == (12, 12)) or not random
 
 
 def test_steps_replaced_by_the_grid(compare: Same) -> None:
@@ -105,7 +105,7 @@ def test_steps_replaced_by_the_grid(compare: Same) -> None:
 def test_a_nested_model_after_shared_steps(compare: Same, last: Any) -> None:
     grid = {"step1__k": [2, 3], "model__n_estimators": [2, 12, 7], "model__max_depth": [1, 3]}
     found = compare(pipeline(last), grid, X, y, return_train_score=True, **SEVERAL)
-    assert work_of(found) == (36, 12)
+    assert fit_counts(found) == (36, 12)
 
 
 def test_random_steps_are_not_shared(compare: Same) -> None:
@@ -113,9 +113,9 @@ def test_random_steps_are_not_shared(compare: Same) -> None:
         steps = pipeline(
             LogisticRegression(), FunctionTransformer(), PCA(2, svd_solver="randomized", random_state=state)
         )
-        assert work_of(compare(steps, {"model__C": [1, 10]}, X, y)) == (6, 6)
+        assert fit_counts(compare(steps, {"model__C": [1, 10]}, X, y)) == (6, 6)
     noise = FunctionTransformer(lambda X: X + np.random.normal(size=X.shape))  # noqa: NPY002
-    assert work_of(compare(pipeline(LogisticRegression(), noise), {"model__C": [1, 10]}, X, y)) == (6, 6)
+    assert fit_counts(compare(pipeline(LogisticRegression(), noise), {"model__C": [1, 10]}, X, y)) == (6, 6)
 
 
 def _double(X: Any) -> Any:
@@ -128,7 +128,7 @@ def _rename(X: Any) -> Any:
     return X
 
 
-def test_steps_that_change_their_input(compare: Same) -> None:
+def test_steps_that_modify_their_input(compare: Same) -> None:
     options = {"return_train_score": True, **SEVERAL}
     grid = {"model__C": [0.1, 1, 10]}
     compare(pipeline(LogisticRegression(), FunctionTransformer(_double), StandardScaler()), grid, X, y, **options)
@@ -137,7 +137,7 @@ def test_steps_that_change_their_input(compare: Same) -> None:
     compare(pipeline(LogisticRegression(), FunctionTransformer(_rename)), grid, rows, y, **options)
 
 
-def test_models_that_write_into_what_they_are_fitted_on(compare: Same) -> None:
+def test_models_that_modify_their_input(compare: Same) -> None:
     for last in (LinearRegression(copy_X=False), Ridge(copy_X=False)):
         compare(pipeline(last), {"step1__k": [3, 4], "model__fit_intercept": [True, False]}, X, y, scoring="r2")
     compare(pipeline(KMeans(2, random_state=0, copy_x=False)), {"model__n_clusters": [2, 3]}, X, y)
@@ -163,7 +163,7 @@ def test_a_frame_of_pandas(compare: Same) -> None:
     }
     last = RandomForestClassifier(random_state=0)
     found = compare(pipeline(last, columns), grid, FRAME, pd.Series(y), return_train_score=True, **SEVERAL)
-    assert work_of(found) == (24, 12)
+    assert fit_counts(found) == (24, 12)
     steps = pipeline(LogisticRegression()).set_output(transform="pandas")
     compare(steps, {"model__C": [1, 2], "step1__k": [2, 3]}, FRAME.drop(columns="kind"), pd.Series(y), **SEVERAL)
 
@@ -174,10 +174,10 @@ def test_a_frame_of_polars(compare: Same) -> None:
     grid = {"model__n_estimators": [3, 6], "step1__k": [2, 3]}
     for output in ("default", "polars", "pandas"):
         steps = pipeline(RandomForestClassifier(random_state=0)).set_output(transform=output)
-        assert work_of(compare(steps, grid, rows, pl.Series(y), return_train_score=True, **SEVERAL)) == (12, 6)
+        assert fit_counts(compare(steps, grid, rows, pl.Series(y), return_train_score=True, **SEVERAL)) == (12, 6)
 
 
-def test_sparse_rows_and_texts(compare: Same) -> None:
+def test_sparse_rows_and_text(compare: Same) -> None:
     rows = sparse.csr_matrix(np.where(np.abs(X) > 1, X, 0))
     grid = {"step0__n_components": [2, 3], "model__C": [1, 10]}
     compare(pipeline(LogisticRegression(), TruncatedSVD(random_state=0)), grid, rows, y, **SEVERAL)
@@ -187,12 +187,12 @@ def test_sparse_rows_and_texts(compare: Same) -> None:
         compare(steps, {"step0__min_df": [1, 4], "model__alpha": [0.1, 1]}, some, y, **SEVERAL)
 
 
-def test_pipelines_that_keep_or_tell_what_they_do_are_left_alone(compare: Same, tmp_path: Any, capsys: Any) -> None:
+def test_pipelines_that_cache_or_print_are_not_shared(compare: Same, tmp_path: Any, capsys: Any) -> None:
     grid = {"model__C": [1, 10]}
-    assert work_of(compare(pipeline(LogisticRegression()).set_params(memory=str(tmp_path)), grid, X, y)) == (6, 6)
+    assert fit_counts(compare(pipeline(LogisticRegression()).set_params(memory=str(tmp_path)), grid, X, y)) == (6, 6)
     compare(pipeline(LogisticRegression()).set_params(verbose=True), grid, X, y)
-    told = capsys.readouterr().out.splitlines()
-    assert len(told) == 2 * 7 * 3
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 * 7 * 3
     compare(pipeline(LogisticRegression()), {"verbose": [False], "memory": [None], **grid}, X, y)
 
 
@@ -201,10 +201,10 @@ def test_parameters_of_fit(compare: Same) -> None:
     grid = {"model__max_depth": [1, 3], "model__n_estimators": [2, 4]}
     last = RandomForestClassifier(random_state=0)
     found = compare(pipeline(last), grid, X, y, fit={"model__sample_weight": weights}, **SEVERAL)
-    assert work_of(found) == (12, 6)
+    assert fit_counts(found) == (12, 6)
     steps = pipeline(last, StandardScaler())
     found = compare(steps, grid, X, y, fit={"step0__sample_weight": weights, "model__sample_weight": weights})
-    assert work_of(found) == (12, 12)
+    assert fit_counts(found) == (12, 12)
 
 
 def test_scorers_made_by_the_user(compare: Same) -> None:
@@ -218,7 +218,7 @@ def test_scorers_made_by_the_user(compare: Same) -> None:
     compare(pipeline(LogisticRegression()), grid, X, y, scoring=looks_at_everything)
 
 
-def test_a_candidate_that_fails_is_told_by_scikit_learn(compare: Same) -> None:
+def test_a_failed_candidate_is_reported_by_scikit_learn(compare: Same) -> None:
     grid = {"step1__k": [2, 3], "model__C": [1, -1, 10]}
     found = compare(pipeline(LogisticRegression()), grid, X, y, error_score=-1.0, **SEVERAL)
     assert (found.cv_results_["mean_test_f1"] == -1).sum() == 2

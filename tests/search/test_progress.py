@@ -35,55 +35,55 @@ def search(kind: type = SharedGridSearchCV, **options: Any) -> Any:
     ],
     ids=str,
 )
-def test_it_finds_what_scikit_learns_own_finds(options: dict[str, Any]) -> None:
-    ours = search(**options).fit(X, y)
-    theirs = search(model_selection.GridSearchCV, **options).fit(X, y)
-    assert ours.cv_results_.keys() == theirs.cv_results_.keys()
-    for name, values in theirs.cv_results_.items():
+def test_results_equal_those_of_scikit_learn(options: dict[str, Any]) -> None:
+    shared = search(**options).fit(X, y)
+    expected = search(model_selection.GridSearchCV, **options).fit(X, y)
+    assert shared.cv_results_.keys() == expected.cv_results_.keys()
+    for name, values in expected.cv_results_.items():
         if not name.endswith("_time"):
-            np.testing.assert_array_equal(ours.cv_results_[name], values)
-    assert getattr(ours, "best_params_", None) == getattr(theirs, "best_params_", None)
+            np.testing.assert_array_equal(shared.cv_results_[name], values)
+    assert getattr(shared, "best_params_", None) == getattr(expected, "best_params_", None)
 
 
-def test_progress_is_told_and_no_part_of_the_estimator() -> None:
-    told: list[tuple[int, int, str]] = []
+def test_progress_is_reported_and_is_no_part_of_the_estimator() -> None:
+    reports: list[tuple[int, int, str]] = []
     estimator = search(scoring="roc_auc")
-    estimator.on_progress = lambda *event: told.append(event)
+    estimator.on_progress = lambda *event: reports.append(event)
     assert clone(estimator).on_progress is None
     assert pickle.loads(pickle.dumps(estimator)).on_progress is None
     estimator.fit(X, y)
-    assert [event[:2] for event in told] == [(done, 18) for done in range(19)]
-    assert told[0][2] == ""
-    assert told[-1][2] == f"best score {estimator.best_score_:.4f}"
+    assert [event[:2] for event in reports] == [(done, 18) for done in range(19)]
+    assert reports[0][2] == ""
+    assert reports[-1][2] == f"best score {estimator.best_score_:.4f}"
 
 
 def test_progress_works_with_processes() -> None:
-    told: list[tuple[int, int, str]] = []
+    reports: list[tuple[int, int, str]] = []
     estimator = search(n_jobs=2, scoring=["roc_auc"], refit="roc_auc")
-    estimator.on_progress = lambda *event: told.append(event)
+    estimator.on_progress = lambda *event: reports.append(event)
     estimator.fit(X, y)
-    assert [event[:2] for event in told] == [(done, 18) for done in range(19)]
-    assert told[-1][2] == f"best roc_auc {estimator.best_score_:.4f}"
+    assert [event[:2] for event in reports] == [(done, 18) for done in range(19)]
+    assert reports[-1][2] == f"best roc_auc {estimator.best_score_:.4f}"
 
 
-def test_a_large_grid_is_told_in_few_steps() -> None:
-    told: list[Any] = []
+def test_a_large_grid_is_reported_in_few_steps() -> None:
+    reports: list[Any] = []
     estimator = search(grid={"max_depth": list(range(1, 121))}, cv=2)
-    estimator.on_progress = lambda *event: told.append(event)
+    estimator.on_progress = lambda *event: reports.append(event)
     estimator.fit(X, y)
-    assert len(told) <= UPDATES + 1
-    assert told[-1][:2] == (240, 240)
+    assert len(reports) <= UPDATES + 1
+    assert reports[-1][:2] == (240, 240)
 
 
 def test_each_round_of_a_halving_search_adds_its_fits() -> None:
-    told: list[tuple[int, int, str]] = []
+    reports: list[tuple[int, int, str]] = []
     estimator = search(SharedHalvingGridSearchCV, factor=2, random_state=0, min_resources=15)
-    estimator.on_progress = lambda *event: told.append(event)
+    estimator.on_progress = lambda *event: reports.append(event)
     estimator.fit(X, y)
     assert estimator.n_candidates_ == [6, 3, 2]
-    done = [event[0] for event in told]
+    done = [event[0] for event in reports]
     assert done == sorted(done)
-    assert {event[1] for event in told} == {18, 27, 33}
-    assert told[-1][:2] == (33, 33)
+    assert {event[1] for event in reports} == {18, 27, 33}
+    assert reports[-1][:2] == (33, 33)
     best = estimator.cv_results_["mean_test_score"][-2:].max()
-    assert told[-1][2] == f"best score {best:.4f}"
+    assert reports[-1][2] == f"best score {best:.4f}"

@@ -1,4 +1,4 @@
-"""Random pipelines, grids and data: whatever is shared, the numbers are scikit-learn's."""
+"""Random pipelines, grids and data: the results equal scikit-learn's, whatever is shared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each rule against scikit-learn, bit for bit, and where it must keep out."""
+"""Each rule against scikit-learn, bit for bit, and where it must not apply."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from orchestrator.search import work_of
+from orchestrator.search import fit_counts
 
 Same = Callable[..., Any]
 
@@ -43,9 +43,9 @@ def forests() -> list[Any]:
 
 @pytest.mark.parametrize("estimator", forests(), ids=str)
 @pytest.mark.parametrize("data", [BINARY, CLASSES], ids=["binary", "classes"])
-def test_forests_of_classes(compare: Same, estimator: Any, data: Any) -> None:
+def test_classification_forests(compare: Same, estimator: Any, data: Any) -> None:
     found = compare(estimator, {**SIZES, "min_samples_leaf": [1, 5]}, *data, **SCORES, return_train_score=True)
-    assert work_of(found) == (24, 6)
+    assert fit_counts(found) == (24, 6)
 
 
 @pytest.mark.parametrize(
@@ -64,11 +64,11 @@ def test_forests_of_classes(compare: Same, estimator: Any, data: Any) -> None:
     ],
     ids=str,
 )
-def test_ensembles_of_numbers(compare: Same, estimator: Any) -> None:
+def test_regression_ensembles(compare: Same, estimator: Any) -> None:
     found = compare(
         estimator, SIZES, *NUMBERS, scoring=["r2", "neg_mean_absolute_error"], refit="r2", return_train_score=True
     )
-    assert work_of(found) == (12, 3)
+    assert fit_counts(found) == (12, 3)
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_ensembles_of_numbers(compare: Same, estimator: Any) -> None:
     ids=str,
 )
 @pytest.mark.parametrize("data", [BINARY, CLASSES], ids=["binary", "classes"])
-def test_ensembles_of_classes(compare: Same, estimator: Any, data: Any) -> None:
+def test_classification_ensembles(compare: Same, estimator: Any, data: Any) -> None:
     found = compare(estimator, SIZES, *data, **SCORES, return_train_score=True)
-    assert work_of(found) == (12, 3)
+    assert fit_counts(found) == (12, 3)
 
 
 @pytest.mark.parametrize(
@@ -104,25 +104,25 @@ def test_ensembles_of_classes(compare: Same, estimator: Any, data: Any) -> None:
 )
 def test_histogram_gradient_boosting(compare: Same, estimator: Any, data: Any) -> None:
     found = compare(estimator, {"max_iter": [2, 12, 5]}, *data, return_train_score=True)
-    assert work_of(found) == (9, 3)
+    assert fit_counts(found) == (9, 3)
 
 
 @pytest.mark.parametrize("kind", [ensemble.RandomForestClassifier, ensemble.GradientBoostingClassifier])
 def test_sparse_rows(compare: Same, kind: Any) -> None:
     X = sparse.csr_matrix(np.where(np.abs(BINARY[0]) > 1, BINARY[0], 0))
-    assert work_of(compare(kind(random_state=0), SIZES, X, BINARY[1])) == (12, 3)
+    assert fit_counts(compare(kind(random_state=0), SIZES, X, BINARY[1])) == (12, 3)
 
 
 def test_several_outputs(compare: Same) -> None:
     y = np.column_stack([BINARY[1], BINARY[0][:, 0] > 0])
-    assert work_of(compare(ensemble.RandomForestClassifier(random_state=0), SIZES, BINARY[0], y)) == (12, 3)
+    assert fit_counts(compare(ensemble.RandomForestClassifier(random_state=0), SIZES, BINARY[0], y)) == (12, 3)
 
 
 def test_sample_weights(compare: Same) -> None:
     weights = np.random.default_rng(0).uniform(size=90)
     for kind in (ensemble.RandomForestClassifier, ensemble.GradientBoostingClassifier, ensemble.AdaBoostClassifier):
         found = compare(kind(random_state=0), SIZES, *BINARY, fit={"sample_weight": weights}, scoring="accuracy")
-        assert work_of(found) == (12, 3)
+        assert fit_counts(found) == (12, 3)
 
 
 @pytest.mark.parametrize(
@@ -140,24 +140,24 @@ def test_sample_weights(compare: Same) -> None:
     ],
     ids=str,
 )
-def test_where_equality_is_not_promised_nothing_is_shared(compare: Same, estimator: Any) -> None:
+def test_nothing_is_shared_where_equality_is_not_guaranteed(compare: Same, estimator: Any) -> None:
     found = compare(estimator, SIZES, *BINARY)
-    assert work_of(found) == (12, 12)
+    assert fit_counts(found) == (12, 12)
 
 
-def test_threads_add_up_in_any_order_and_are_left_alone(compare: Same) -> None:
+def test_threaded_forests_are_not_shared(compare: Same) -> None:
     estimator = ensemble.RandomForestClassifier(random_state=0, n_jobs=2)
-    assert work_of(compare(estimator, {"n_estimators": [1, 2]}, *BINARY)) == (6, 6)
+    assert fit_counts(compare(estimator, {"n_estimators": [1, 2]}, *BINARY)) == (6, 6)
 
 
-def test_early_stopping_of_histogram_boosting_is_left_alone(compare: Same) -> None:
+def test_early_stopping_of_histogram_boosting_is_not_shared(compare: Same) -> None:
     X, y = make_classification(21_000, 4, random_state=0)
     estimator = ensemble.HistGradientBoostingClassifier(random_state=0, max_leaf_nodes=4)
-    assert work_of(compare(estimator, {"max_iter": [2, 4]}, X, y, cv=2)) == (4, 4)
-    assert work_of(compare(estimator.set_params(early_stopping=False), {"max_iter": [2, 4]}, X, y, cv=2)) == (4, 2)
+    assert fit_counts(compare(estimator, {"max_iter": [2, 4]}, X, y, cv=2)) == (4, 4)
+    assert fit_counts(compare(estimator.set_params(early_stopping=False), {"max_iter": [2, 4]}, X, y, cv=2)) == (4, 2)
 
 
-def test_values_that_are_refused_are_refused_by_the_estimator(compare: Same) -> None:
+def test_invalid_values_are_refused_by_the_estimator(compare: Same) -> None:
     estimator = ensemble.RandomForestClassifier(random_state=0)
     found = compare(estimator, {"n_estimators": [3, 0, 5, "many"]}, *BINARY)
     assert np.isnan(found.cv_results_["mean_test_score"]).tolist() == [False, True, False, True]
@@ -165,27 +165,27 @@ def test_values_that_are_refused_are_refused_by_the_estimator(compare: Same) -> 
 
 @pytest.mark.parametrize("data", [BINARY, CLASSES, ROUND], ids=["binary", "classes", "ties"])
 @pytest.mark.parametrize("options", [{}, {"algorithm": "kd_tree", "p": 1}, {"metric": "chebyshev"}], ids=str)
-def test_neighbours_of_classes(compare: Same, data: Any, options: dict[str, Any]) -> None:
+def test_classification_neighbours(compare: Same, data: Any, options: dict[str, Any]) -> None:
     grid = {"n_neighbors": [1, 2, 5, 9, 15], "weights": ["uniform", "distance"]}
     found = compare(neighbors.KNeighborsClassifier(**options), grid, *data, **SCORES, return_train_score=True)
-    assert work_of(found) == (30, 3)
+    assert fit_counts(found) == (30, 3)
 
 
-def test_neighbours_of_numbers(compare: Same) -> None:
+def test_regression_neighbours(compare: Same) -> None:
     grid = {"n_neighbors": [1, 2, 5, 9, 15], "weights": ["uniform", "distance"]}
     few_ties = NUMBERS[0].copy()
     few_ties[::6] = few_ties[1::6]
     for X in (NUMBERS[0], np.round(NUMBERS[0]), few_ties):
-        assert work_of(compare(neighbors.KNeighborsRegressor(), grid, X, NUMBERS[1], return_train_score=True)) == (
+        assert fit_counts(compare(neighbors.KNeighborsRegressor(), grid, X, NUMBERS[1], return_train_score=True)) == (
             30,
             3,
         )
 
 
 @pytest.mark.parametrize("options", [{"algorithm": "brute"}, {"algorithm": "ball_tree"}, {"metric": "cosine"}], ids=str)
-def test_neighbours_in_any_other_way_are_left_alone(compare: Same, options: dict[str, Any]) -> None:
-    assert work_of(compare(neighbors.KNeighborsClassifier(**options), {"n_neighbors": [1, 5]}, *BINARY)) == (6, 6)
+def test_other_neighbour_algorithms_are_not_shared(compare: Same, options: dict[str, Any]) -> None:
+    assert fit_counts(compare(neighbors.KNeighborsClassifier(**options), {"n_neighbors": [1, 5]}, *BINARY)) == (6, 6)
 
 
-def test_more_neighbours_than_a_tree_is_made_for_are_left_alone(compare: Same) -> None:
-    assert work_of(compare(neighbors.KNeighborsClassifier(), {"n_neighbors": [5, 9, 40]}, *BINARY)).done >= 6
+def test_more_neighbours_than_a_tree_is_used_for_are_not_shared(compare: Same) -> None:
+    assert fit_counts(compare(neighbors.KNeighborsClassifier(), {"n_neighbors": [5, 9, 40]}, *BINARY)).performed >= 6

@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.artifacts import Endpoint, ModelVersion, Package, PackageProvenance, Probe, Proof, Registry, Report
 from orchestrator.deploy.image_builder import ImageBuilder, ImageCheck
-from orchestrator.deploy.in_memory import InMemoryTarget
+from orchestrator.deploy.in_memory import InMemoryTarget, Service
 from orchestrator.deploy.none import NoTarget
 from orchestrator.deploy.rollout import Rollout
 from orchestrator.deploy.target import RollbackResult, Target
@@ -45,7 +45,7 @@ class Tracking(NoTracking):
     down: str = ""
 
     @property
-    def where(self) -> str:
+    def registry_name(self) -> str:
         return self.name
 
     def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:  # noqa: ARG002
@@ -222,7 +222,7 @@ def test_a_service_that_another_machine_has_replaced_is_not_promoted(
     told = r"another command has deployed 'toy_model', package another's, meanwhile.*; the service was left as it is"
     rollout = rollout_of(target)
     put(registered, rollout)
-    InMemoryTarget(services=target.services).deploy(other, registered)
+    InMemoryTarget(services=target.services).deploy(replace(registered, package=other))
     with pytest.raises(DeployError, match=told):
         promote(registered, PASSED, rollout, tracker, state_dir)
     assert tracker.promoted == []
@@ -352,10 +352,10 @@ def test_with_keys_it_must_refuse_requests_without_one(serve: Serve, rollout_of:
     _, endpoint = serve(key="k", asks_for_the_key=False)
     target = InMemoryTarget()
     with pytest.raises(
-        ProbeError, match=r"answers a request without a key with 200 instead of 401; the service was left"
+        ProbeError, match=r"answers a request without a key with 200 instead of 401; the service was taken"
     ):
-        probe(endpoint, rollout_of(target))
-    assert target.calls == ["rollback"]
+        tried(ModelVersion("toy_model", "1", None, endpoint.package), rollout_of(target), endpoint)
+    assert target.calls == ["deploy", "rollback"]
 
 
 @pytest.mark.parametrize(
@@ -396,16 +396,17 @@ def test_the_error_tells_what_became_of_the_service(serve: Serve, rollout_of: Ro
 def test_an_endpoint_that_is_not_there_is_taken_down(serve: Serve, rollout_of: RolloutOf) -> None:
     target = InMemoryTarget()
     _, endpoint = serve()
+    away = replace(endpoint, url="http://127.0.0.1:9/score")
     with pytest.raises(ProbeError, match="does not answer: ConnectionRefusedError"):
-        probe(replace(endpoint, url="http://127.0.0.1:9/score"), rollout_of(target))
-    assert target.calls == ["rollback"]
+        tried(ModelVersion("toy_model", "1", None, endpoint.package), rollout_of(target), away)
+    assert target.calls == ["deploy", "rollback"]
 
 
 class Stuck(InMemoryTarget):
     """Its rollback fails."""
 
-    def rollback(self) -> RollbackResult:
-        super().rollback()
+    def _rollback(self, deployed: Service) -> RollbackResult:
+        super()._rollback(deployed)
         raise DeployError("the disk is full")
 
 
@@ -414,7 +415,7 @@ def test_a_rollback_that_fails_does_not_hide_why_it_was_needed(serve: Serve, rol
     with pytest.raises(
         ProbeError, match=r"status 500 instead of 200.*; putting the former service back failed: the disk"
     ):
-        probe(endpoint, rollout_of(Stuck()))
+        tried(ModelVersion("toy_model", "1", None, endpoint.package), rollout_of(Stuck()), endpoint)
 
 
 def test_ctrl_c_takes_down_what_was_not_tested(
@@ -425,6 +426,7 @@ def test_ctrl_c_takes_down_what_was_not_tested(
 
     monkeypatch.setattr("orchestrator.stages.release.probe_endpoint", interrupted)
     target = InMemoryTarget()
+    _, endpoint = serve()
     with pytest.raises(KeyboardInterrupt):
-        probe(serve()[1], rollout_of(target))
-    assert target.calls == ["rollback"]
+        tried(ModelVersion("toy_model", "1", None, endpoint.package), rollout_of(target), endpoint)
+    assert target.calls == ["deploy", "rollback"]

@@ -22,7 +22,7 @@ from tests.stages.test_release import Tracking
 @pytest.fixture
 def target(toy_package: Package) -> InMemoryTarget:
     target = InMemoryTarget(auth_enabled=True)
-    target.deploy(toy_package, ModelVersion("toy_model", "1", None, toy_package))
+    target.deploy(ModelVersion("toy_model", "1", None, toy_package))
     return target
 
 

@@ -1,4 +1,4 @@
-"""A tiny real package and its Report, as the stages give them, and trackers of a store in a temporary folder."""
+"""Fixtures: a small real package and its Report, as the stages make them, and trackers of a temporary store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.tracking.kit import REPO, TRAIN, report_of
 
 @pytest.fixture(scope="session", autouse=True)
 def mlflow_imported() -> None:
-    """Import mlflow once: its own dependencies tell of deprecations, which are not ours to mend."""
+    """Import mlflow once, without the deprecation warnings of its dependencies."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import mlflow.pyfunc
@@ -34,8 +34,8 @@ def mlflow_imported() -> None:
 
 @pytest.fixture(scope="session")
 def frame() -> pd.DataFrame:
-    """Columns of each kind that the signature must tell apart."""
-    rows = {"age": range(40), "mass": [float(i % 7) for i in range(40)], "gap": [None, *([1] * 39)]}
+    """Columns of each kind that the signature must distinguish."""
+    rows = {"age": range(40), "mass": [float(i % 7) for i in range(40)], "partial": [None, *([1] * 39)]}
     return pd.DataFrame(rows | {"flag": [i % 2 == 0 for i in range(40)]})
 
 
@@ -69,7 +69,7 @@ def reported(report: Report) -> StepFinished:
 
 @pytest.fixture
 def tracker(tmp_path: Path) -> Callable[..., Mlflow]:
-    """Makes trackers of one store, which does not exist yet."""
+    """Make trackers of one store, which does not exist yet."""
 
     def make(**options: Any) -> Mlflow:
         options = {"tracking_uri": f"sqlite:///{tmp_path}/state/mlflow.db", "experiment_name": "diabetes"} | options

@@ -1,4 +1,4 @@
-"""What the tracking tests share: a Report, the events around it, and reading a store back."""
+"""Shared by the tracking tests: a Report, the events around it, and queries of a store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from orchestrator.tracking.mlflow.tracker import Mlflow
 from orchestrator.tracking.tracker import Tracker
 
 REPO = Path(__file__).parents[2]
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(200_000)  # four of them are more than a socket holds
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(200_000)  # four exceed a socket's buffer
 TRAIN = StepPlan("report", (), "Report")
 STARTED, CACHED = RunStarted((TRAIN,)), RunStarted((StepPlan("report", (), "Report", cached=True),))
 
@@ -42,13 +42,13 @@ def report_of(candidates: int) -> Report:
     )
 
 
-def detached(mlflow: Mlflow) -> SubprocessMlflow:
-    """The same tracker, detached."""
+def in_subprocess(mlflow: Mlflow) -> SubprocessMlflow:
+    """Return the same tracker in a subprocess."""
     return SubprocessMlflow(**{key.name: getattr(mlflow, key.name) for key in fields(mlflow) if key.init})
 
 
 def notes_of(tracker: Mlflow) -> list[str]:
-    """The lines that it will say."""
+    """Collect the notes that a tracker reports from now on."""
     notes: list[str] = []
 
     def listen(event: Event) -> None:
@@ -75,7 +75,7 @@ def top_runs(tracker: Mlflow) -> list[Any]:
 
 
 def failed_run(tracker: Tracker, package: Package, proof: Proof, reported: StepFinished) -> ModelVersion:
-    """One that fails after its model was registered, where it is deployed."""
+    """Do a run that fails after its model was registered, when it is deployed."""
     tracker(STARTED)
     tracker(reported)
     version = tracker.register(package, proof, reported.product)

@@ -1,4 +1,4 @@
-"""What stands at the other end of a tracking URI: real MLflow servers, a proxy that loses answers, other applications."""
+"""Servers for a tracking URI: real MLflow servers, a proxy that loses answers, other applications."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def wait_for(what: Callable[[], object], seconds: float = 120) -> None:
 
 @contextmanager
 def mlflow_server(folder: Path, backend: str = "", *options: str, workers: int = 1) -> Iterator[str]:
-    """A real server; of a sqlite store in the folder unless there is another."""
+    """Run a real server; its backend is a sqlite store in the folder by default."""
     folder.mkdir(parents=True, exist_ok=True)
     uri = f"http://127.0.0.1:{(port := free_port())}"
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
@@ -62,14 +62,14 @@ def mlflow_server(folder: Path, backend: str = "", *options: str, workers: int =
         wait_for(answers)
         yield uri
     finally:
-        with suppress(ProcessLookupError):  # it could not start: its log says why
+        with suppress(ProcessLookupError):  # it did not start: see its log
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
-    """A database server of its own, which refuses to run as root."""
+    """Run a PostgreSQL server, which refuses to run as root."""
     folder.mkdir(parents=True, exist_ok=True)
     user: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
     if user:
@@ -131,7 +131,7 @@ class Quiet(BaseHTTPRequestHandler):
 def serving(handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | None = None) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
-        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients hang up here
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients close connections here
         if context is not None:
             server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -141,7 +141,7 @@ def serving(handler: type[BaseHTTPRequestHandler], context: ssl.SSLContext | Non
 
 @contextmanager
 def dropping(uri: str, every: int, begin: int = 0) -> Iterator[tuple[str, list[str]]]:
-    """A proxy in front of a server: it forwards every request and loses every n-th answer."""
+    """Run a proxy that forwards every request and loses every n-th answer."""
     lock, count, lost = threading.Lock(), [begin], list[str]()
 
     class Handler(Quiet):
@@ -170,7 +170,7 @@ def dropping(uri: str, every: int, begin: int = 0) -> Iterator[tuple[str, list[s
 
 @contextmanager
 def answering(answer: Answer, context: ssl.SSLContext | None = None) -> Iterator[str]:
-    """Another application, or a gateway: what it answers is decided by method and path."""
+    """Run another application, or a gateway, that answers by method and path."""
 
     class Handler(Quiet):
         def every(self) -> None:
@@ -184,7 +184,7 @@ def answering(answer: Answer, context: ssl.SSLContext | None = None) -> Iterator
 
 @contextmanager
 def silent() -> Iterator[str]:
-    """A server that takes connections and never answers."""
+    """Run a server that accepts connections and never answers."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen(64)
@@ -192,7 +192,7 @@ def silent() -> Iterator[str]:
 
 
 def certificate(folder: Path, name: str = "localhost") -> ssl.SSLContext:
-    """The context of a server with a certificate that nothing trusts."""
+    """Make the TLS context of a server with an untrusted certificate."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

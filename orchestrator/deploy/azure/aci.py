@@ -1,13 +1,15 @@
-"""Serving a package on an Azure Container Instance of an Azure ML workspace, through SDK v1.
+"""Serve a package on an Azure Container Instance of an Azure ML workspace, through SDK v1.
 
-A service's tags tell any machine what it serves, whether that passed its test, and what to go back to if it does not.
-Models and environments stay in the workspace when a service goes.
+A service's tags hold what it serves, whether that was accepted, and what a rollback goes back to, for any machine.
+Models and environments stay in the workspace when a service is removed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from uuid import uuid4
@@ -18,18 +20,19 @@ from orchestrator.artifacts import Endpoint, Keys, ModelVersion, Package, Servic
 from orchestrator.azure.progress import run_with_progress
 from orchestrator.azure.sdk import check_installed
 from orchestrator.azure.workspace import forget, workspace
-from orchestrator.deploy.azure import aci_sdk, aci_state
+from orchestrator.deploy.azure import aci_sdk, aci_state, registered_package
 from orchestrator.deploy.azure.aci_state import PreviousDeployment
 from orchestrator.deploy.cors import Origins
 from orchestrator.deploy.failure import failure
 from orchestrator.deploy.image_builder import ImageBuilder, from_conda
+from orchestrator.deploy.rollback import rollback_target
 from orchestrator.deploy.service_dir import ServiceDirectory
-from orchestrator.deploy.target import RollbackResult, ServiceName
+from orchestrator.deploy.target import Deployment, RollbackResult, ServiceName
 from orchestrator.errors import DeployError
 from orchestrator.resolving.libraries import Libraries
 from orchestrator.spec.azure import AzureSpec
 
-OURS = ("service_name", "connection", "state_dir", "timeout_seconds", "allow_origins")
+APART = ("service_name", "connection", "state_dir", "timeout_seconds", "allow_origins")
 T = TypeVar("T")
 Positive = Annotated[float, Field(gt=0)]
 
@@ -62,63 +65,53 @@ class Aci(ImageBuilder):
     tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
     allow_origins: Origins = ()
-    # The keys of the service that is replaced, at most one pair: clients hold them.
-    _held: list[Keys] = field(default_factory=list, init=False, repr=False, compare=False)
-    # The id of the last deployment, at most one. Not asked of Azure: another command may have deployed since.
-    _deployed: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """What belongs together is checked before anything runs; Azure would say it after minutes."""
+        """Check that settings which need each other are given; Azure would refuse them after minutes."""
         aci_state.check(self._settings())
 
     def check_installed(self) -> None:
-        """SDK v1 is an extra."""
+        """Raise a DeployError if SDK v1, an extra, is missing."""
         check_installed(DeployError, "deploy")
 
     def libraries(self, package: Package) -> Libraries:
-        """Azure's server is one of them."""
-        return from_conda(aci_state.conda(package, self.allow_origins))
+        """Return what the environment installs; Azure's server is one of them."""
+        return from_conda(registered_package.conda(package, self.allow_origins))
 
-    def deploy(self, package: Package, version: ModelVersion) -> Endpoint:
-        """Serve this package; the same one healthy in the same shape is left alone."""
-        self._deployed.clear()
+    def deploy(self, version: ModelVersion) -> Deployment:
+        """Serve the version's package; the same one, healthy and with the same settings, is left alone."""
         settings = self._settings()
         if warning := aci_state.memory_warning(version.memory_bytes, self.memory_gb):
             self._note(warning)
-        wanted = aci_state.tags(package, version.version, settings)
+        wanted = registered_package.tags(version.package, version.version, settings)
         with self._folder.locked():
-            alike, tags = self._asked(lambda _: self._compared(wanted))
-            if not alike:
-                self._serve(package, {**settings, "tags": tags})
-            live = self._asked(lambda _: self._alive())
+            is_served, tags, keys = self._azure(lambda _: self._compare(wanted))
+            if not is_served:
+                self._serve(version.package, {**settings, "tags": tags}, keys)
+            live = self._azure(lambda _: self._alive())
             self._check_same(live, tags)
-        if not aci_state.is_tested(tags):  # new, or left untested by a command that was killed
-            self._deployed.append(tags.get(aci_state.DEPLOYMENT, ""))
-        return self._asked(lambda _: self._endpoint(live))
+        deployment = tags.get(aci_state.DEPLOYMENT, "")
+        endpoint = self._azure(lambda _: self._endpoint(live))
+        return Deployment(endpoint, partial(self._accept, deployment), partial(self._rollback, deployment, keys))
 
-    def rollback(self) -> RollbackResult:
-        """What was serving before this object's last deployment serves again; nothing if nothing was."""
+    def _rollback(self, deployment: str, keys: Keys | None) -> RollbackResult:
         with self._folder.locked():
-            service = self._mine()
-            self._deployed.clear()
-            return RollbackResult.NOTHING if service is None else self._put_back(service.tags)
+            service = self._azure(lambda _: self._find())
+            if service is None or not aci_state.is_untested(service.tags, deployment):
+                return RollbackResult.NOTHING
+            return self._restore(service.tags, keys)
 
-    def accept(self) -> None:
-        """The service's tags remember the test, so that no later command takes it for an untested one."""
+    def _accept(self, deployment: str) -> None:
         with self._folder.locked():
-            service = self._mine()
-            if service is not None:
-                self._asked(
-                    lambda _: aci_sdk.retag(service, {**service.tags, **aci_state.PASSED}, self.timeout_seconds)
-                )
-            elif self._deployed:
-                live = self._asked(lambda _: self._alive())
-                self._check_same(live, {aci_state.DEPLOYMENT: self._deployed[0]})
-        self._deployed.clear()  # only now: what fails before is still to be rolled back
+            service = self._azure(lambda _: self._alive())
+            self._check_same(service, {aci_state.DEPLOYMENT: deployment})
+            if not aci_state.is_tested(service.tags):
+                tags = {**service.tags, **aci_state.PASSED}
+                self._azure(lambda _: aci_sdk.retag(service, tags, self.timeout_seconds))
 
     def endpoint(self) -> Endpoint:
-        """The live service's endpoint."""
-        return self._asked(lambda _: self._endpoint(self._alive()))
+        """Return the live service's endpoint."""
+        return self._azure(lambda _: self._endpoint(self._alive()))
 
     def remove(self) -> None:
         """Delete the service; the models and environments stay."""
@@ -126,45 +119,30 @@ class Aci(ImageBuilder):
             self._remove()
 
     def status(self) -> ServiceStatus:
-        """Healthy if Azure says so; absent if there is no such service; unhealthy in every other state."""
-        service = self._asked(lambda _: self._find())
-        if service is None:
-            return ServiceStatus(self.service_name, "absent")
-        details = {
-            "state": service.state,
-            "model": aci_state.named(service.tags),
-            "fingerprint": service.tags.get(aci_state.FINGERPRINT, ""),
-            "location": service.location,
-            "size": f"{service.container_resource_requirements.cpu} cores, "
-            f"{service.container_resource_requirements.memory_in_gb} GB",
-            "since": str(service.updated_time or service.created_time),
-            "error": str(service.error or ""),
-        }
-        state = "healthy" if service.state == "Healthy" else "unhealthy"
-        names = [service.tags.get(tag, "") for tag in (aci_state.MODEL, aci_state.VERSION, aci_state.FINGERPRINT)]
-        shown = {k: v for k, v in details.items() if v}
-        return ServiceStatus(self.service_name, state, service.scoring_uri or "", shown, *names)
+        """Return healthy if Azure says so, absent if there is no such service, and else unhealthy."""
+        service = self._azure(lambda _: self._find())
+        return ServiceStatus(self.service_name, "absent") if service is None else aci_sdk.status(service)
 
     def logs(self) -> str:
-        """The newest lines of the container's log."""
+        """Return the newest lines of the container's log."""
 
         def work(_: Callable[[str], None]) -> str:
             service = self._alive()
             text = str(service.get_logs(num_lines=5000))
-            return f"Serving package {service.tags.get(aci_state.FINGERPRINT, 'of somebody else')}\n{text}"
+            return f"Serving package {service.tags.get(registered_package.FINGERPRINT, 'of another project')}\n{text}"
 
-        return self._asked(work)
+        return self._azure(work)
 
     def keys(self) -> Keys:
-        """The service's two keys."""
-        return self._asked(lambda _: self._keys(self._alive()))
+        """Return the service's two keys."""
+        return self._azure(lambda _: self._keys(self._alive()))
 
     def rotate_keys(self) -> Keys:
-        """A new primary key; the former one becomes the secondary, so that clients can change one after another."""
+        """Make a new primary key; the old one becomes the secondary, so that clients can change one after another."""
 
         def work(say: Callable[[str], None]) -> Keys:
             service = self._alive()
-            self._check_ours(service)
+            self._check_owner(service)
             before = self._keys(service)
             say("the primary key becomes the secondary")
             service.regen_key("Secondary", set_key=before.primary)
@@ -172,12 +150,12 @@ class Aci(ImageBuilder):
             service.regen_key("Primary")
             return self._keys(service)
 
-        return self._asked(work)
+        return self._azure(work)
 
     def _settings(self) -> dict[str, Any]:
-        fields = {name: value for name, value in vars(self).items() if not name.startswith("_") and name not in OURS}
+        fields = {name: value for name, value in vars(self).items() if not name.startswith("_") and name not in APART}
         own = {"tags": dict(self.tags), "properties": dict(self.properties)}
-        # without origins not even the key: the same shape as a service has that is older than the key
+        # without origins not even the key, so that services older than the key keep their shape
         return {**fields, **own, **({"allow_origins": list(self.allow_origins)} if self.allow_origins else {})}
 
     def _find(self) -> Any:
@@ -205,120 +183,116 @@ class Aci(ImageBuilder):
         def work(_: Callable[[str], None]) -> None:
             service = self._find()
             if service is not None:
-                self._check_ours(service)
+                self._check_owner(service)
                 service.delete()
 
-        self._asked(work)
+        self._azure(work)
 
     def _endpoint(self, service: Any) -> Endpoint:
         if service.state != "Healthy":
             raise DeployError(f"deploy: service '{self.service_name}' is {service.state}; see it with stages=logs")
-        self._check_ours(service)
+        self._check_owner(service)
         keys = aci_sdk.keys(service)
         headers = {"Authorization": f"Bearer {keys.primary}"} if keys else {}
-        package = self._package(service.tags[aci_state.FINGERPRINT], service.tags[aci_state.MODEL])
+        package = self._package(service.tags[registered_package.FINGERPRINT], service.tags[registered_package.MODEL])
         return Endpoint(service.scoring_uri, "aci", bool(service.auth_enabled), package, headers)
 
-    def _check_ours(self, service: Any) -> None:
-        if not {aci_state.FINGERPRINT, aci_state.MODEL} <= service.tags.keys():
-            raise DeployError(f"deploy.service_name: service '{self.service_name}' is not ours; choose another name")
+    def _check_owner(self, service: Any) -> None:
+        if not {registered_package.FINGERPRINT, registered_package.MODEL} <= service.tags.keys():
+            raise DeployError(
+                f"deploy.service_name: service '{self.service_name}' was not made by this project; choose another name"
+            )
 
     def _check_same(self, live: Any, tags: Mapping[str, str]) -> None:
-        if live.tags.get(aci_state.DEPLOYMENT) != tags.get(aci_state.DEPLOYMENT):
+        if live.tags.get(aci_state.DEPLOYMENT, "") != tags.get(aci_state.DEPLOYMENT, ""):
             raise DeployError(
                 f"deploy: another command has deployed service '{self.service_name}' meanwhile, and that one serves; "
                 "run again, or choose another deploy.service_name"
             )
 
     def _package(self, fingerprint: str, model_name: str) -> Package:
-        """This machine's folder, or the registered model of another's."""
-        package = Package(self.state_dir / "packages" / fingerprint[:16], fingerprint, model_name)
+        """Return the package, downloaded from the workspace if this machine does not have it."""
+        package = Package.stored(self.state_dir, fingerprint, model_name)
         if not package.path.is_dir():
             aci_sdk.download(workspace(self.connection), package)
         return package
 
-    def _asked(self, work: Callable[[Callable[[str], None]], T]) -> T:
-        """What Azure answers; it may take its time, which is told."""
+    def _azure(self, work: Callable[[Callable[[str], None]], T]) -> T:
+        """Return what ``work`` gets from Azure, with its progress noted."""
         return run_with_progress(work, "deploy", self._note)
 
-    def _mine(self) -> Any:
-        """The service, if it is still this object's last deployment and nobody has tested it; else None."""
-        if not self._deployed:
-            return None
-        mine, service = self._deployed[0], self._asked(lambda _: self._find())
-        return service if service is not None and aci_state.is_untested(service.tags, mine) else None
-
-    def _compared(self, wanted: Mapping[str, str]) -> tuple[bool, dict[str, str]]:
-        """Whether what is wanted is live, and its tags; if not, those of a new deployment, with what to go back to."""
+    def _compare(self, wanted: Mapping[str, str]) -> tuple[bool, dict[str, str], Keys | None]:
+        """Return whether the live service is what is wanted, its tags, else those of a new one, and the live keys."""
         tags = {**wanted, aci_state.DEPLOYMENT: uuid4().hex}
         service = self._find()
         if service is None:
-            return False, tags
+            return False, tags, None
         healthy = service.state == "Healthy"
-        if healthy and aci_state.serves_like(service.tags, wanted):
-            alike = aci_state.relabelled(service.tags, wanted)
-            if alike != service.tags:
-                aci_sdk.retag(service, alike, self.timeout_seconds)
-            return True, alike
-        self._check_ours(service)
-        former = aci_state.rollback_candidate(aci_sdk.served(service), service.tags, healthy=healthy)
-        return False, {**tags, **({aci_state.FORMER: former.tag()} if former else {})}
+        if healthy and registered_package.serves_like(service.tags, wanted):
+            relabelled = aci_state.relabelled(service.tags, wanted)
+            if relabelled != service.tags:
+                aci_sdk.retag(service, relabelled, self.timeout_seconds)
+            return True, relabelled, None
+        self._check_owner(service)
+        before = PreviousDeployment.from_tag(service.tags.get(aci_state.FORMER, ""))
+        former = rollback_target(aci_sdk.describe(service), before, attrgetter("accepted"), alive=healthy)
+        return False, {**tags, **({aci_state.FORMER: former.tag()} if former else {})}, aci_sdk.keys(service)
 
-    def _serve(self, package: Package, settings: Mapping[str, Any]) -> None:
+    def _serve(self, package: Package, settings: Mapping[str, Any], keys: Keys | None) -> None:
         try:
-            self._asked(lambda say: self._deploy(say, package, settings))
+            self._azure(lambda say: self._replace(say, package, settings, keys))
         except DeployError as error:
-            raise DeployError(self._undone(error, settings)) from error
+            raise DeployError(self._clean_up(error, settings, keys)) from error
         except KeyboardInterrupt:
             self._note(
                 f"Azure goes on with service '{self.service_name}': `stages=status` shows it, `stages=remove` ends it"
             )
             raise
 
-    def _deploy(self, say: Callable[[str], None], package: Package, settings: Mapping[str, Any]) -> None:
-        """Replace what is there; the keys stay, since clients hold them."""
-        aci_state.remember(self._folder.path, settings)
+    def _replace(
+        self, say: Callable[[str], None], package: Package, settings: Mapping[str, Any], keys: Keys | None
+    ) -> None:
+        """Replace the service; it keeps the live keys, else ``keys``, since clients hold them."""
+        aci_state.save_settings(self._folder.path, settings)
         service = self._find()
-        if service is not None and (held := aci_sdk.keys(service)):
-            self._held[:] = [held]
-        keys = self._held[0] if self._held else None
-        made = aci_sdk.serve(say, workspace(self.connection), self.service_name, package, settings, keys)
-        aci_sdk.wait(say, made, self.timeout_seconds, self._found_anew)
+        keys = (aci_sdk.keys(service) if service is not None else None) or keys
+        created = aci_sdk.serve(say, workspace(self.connection), self.service_name, package, settings, keys)
+        aci_sdk.wait(say, created, self.timeout_seconds, self._find_again)
 
-    def _found_anew(self) -> Any:
+    def _find_again(self) -> Any:
         forget()
         return self._find()
 
-    def _put_back(self, tags: Mapping[str, str]) -> RollbackResult:
-        """What a deployment with these tags replaced."""
-        former = PreviousDeployment.read(tags.get(aci_state.FORMER, ""))
+    def _restore(self, tags: Mapping[str, str], keys: Keys | None) -> RollbackResult:
+        """Put back what a deployment with these tags goes back to."""
+        former = PreviousDeployment.from_tag(tags.get(aci_state.FORMER, ""))
         if former is None:
             self._remove()
             return RollbackResult.REMOVED
         self._note("putting the former service back")
-        package = self._asked(lambda _: self._package(former.fingerprint, former.model))
-        settings = aci_state.recall(self._folder.path, former, self._settings())
+        package = self._azure(lambda _: self._package(former.fingerprint, former.model))
+        settings = aci_state.load_settings(self._folder.path, former, self._settings())
         settings["tags"] = {**settings["tags"], aci_state.DEPLOYMENT: uuid4().hex}
-        self._asked(lambda say: self._deploy(say, package, settings))
+        self._azure(lambda say: self._replace(say, package, settings, keys))
         return RollbackResult.FORMER
 
-    def _undone(self, error: DeployError, settings: Mapping[str, Any]) -> str:
-        """What a failure was, in words, once its texts are kept and what was there before is back."""
+    def _clean_up(self, error: DeployError, settings: Mapping[str, Any], keys: Keys | None) -> str:
+        """Save the texts of a failed deployment and restore the former service; return what happened, for people."""
         deployment = settings["tags"][aci_state.DEPLOYMENT]
         known = {**settings, "service_name": self.service_name, "timeout_seconds": self.timeout_seconds}
-        told = str(error)
+        message = str(error)
         try:
-            service = self._asked(lambda _: self._found_anew())
-            ours = service is not None and aci_state.is_untested(service.tags, deployment)
-            if (raised := error.__cause__) is not None:  # Azure's; an error of our own has said it all
-                found = self._asked(lambda _: aci_sdk.evidence(raised, service if ours else None, known))
-                told = str(failure(found, "", self._folder))
-            if ours:
-                left = self._put_back(service.tags).value
-            elif service is None and aci_state.FORMER in settings["tags"]:  # Azure took it away and made no other
-                left = self._put_back(settings["tags"]).value
+            service = self._azure(lambda _: self._find_again())
+            is_current = service is not None and aci_state.is_untested(service.tags, deployment)
+            if (raised := error.__cause__) is not None:  # Azure's; other DeployErrors are complete
+                evidence = self._azure(lambda _: aci_sdk.evidence(raised, service if is_current else None, known))
+                message = str(failure(evidence, "", self._folder))
+            if is_current:
+                result = self._restore(service.tags, keys).value
+            elif service is None and aci_state.FORMER in settings["tags"]:  # Azure deleted it and created no other
+                result = self._restore(settings["tags"], keys).value
             else:
-                left = "nothing of it is left in Azure" if service is None else "the former service was not touched"
+                result = "nothing of it is left in Azure" if service is None else "the former service was not touched"
         except DeployError as another:
-            left = f"cleaning up failed as well ({another}): `stages=remove` takes down what is there"
-        return f"{told}\n  {left}"
+            result = f"cleaning up failed as well ({another}): `stages=remove` takes down what is there"
+        return f"{message}\n  {result}"

@@ -1,4 +1,4 @@
-"""What is asked of Azure for a deployment to ACI: the thin half, one SDK call after another.
+"""The SDK v1 calls of a deployment to ACI.
 
 All functions are called inside :func:`orchestrator.azure.sdk.translate_sdk_errors`.
 """
@@ -19,19 +19,19 @@ from typing import Any
 
 import yaml
 
-from orchestrator.artifacts import Keys, Package
+from orchestrator.artifacts import Keys, Package, ServiceStatus
 from orchestrator.deploy import cors
 from orchestrator.deploy.azure import aci_state, registered_package
 from orchestrator.diagnostics import Evidence
 from score.privacy import TELEMETRY_OFF
 
 POLL_SECONDS = 5  # as the SDK
-ATTEMPTS = 20  # to ask how it goes; the SDK itself tries each for about half a minute
-_moving = threading.Lock()
+ATTEMPTS = 20  # to read the state; the SDK itself retries each for about half a minute
+_chdir = threading.Lock()
 
 
 def find(workspace: Any, name: str) -> Any:
-    """The service of this name, or None."""
+    """Return the service of this name, or None."""
     from azureml.core.webservice import Webservice
     from azureml.exceptions import WebserviceException
 
@@ -51,7 +51,7 @@ def serve(
     settings: Mapping[str, Any],
     keys: Keys | None,
 ) -> Any:
-    """Register the model and the environment if they are not there, and let a service be made of them."""
+    """Register the model and the environment where they are missing, and start the deployment."""
     from azureml.core import Model
     from azureml.core.model import InferenceConfig
     from azureml.core.webservice import AciWebservice
@@ -66,15 +66,17 @@ def serve(
         say(f"model {model.name} version {model.version}")
         environment = _environment(workspace, package, allow_origins)
         say(f"environment {environment.name} version {environment.version}")
-        inference = InferenceConfig(entry_script=aci_state.ENTRY, source_directory=str(folder), environment=environment)
+        inference = InferenceConfig(
+            entry_script=registered_package.ENTRY, source_directory=str(folder), environment=environment
+        )
         return Model.deploy(workspace, name, [model], inference, shape, overwrite=True)
 
 
-def wait(say: Callable[[str], None], service: Any, seconds: float, anew: Callable[[], Any]) -> None:
-    """Wait until the service is healthy, telling what its image's build prints.
+def wait(say: Callable[[str], None], service: Any, seconds: float, find_again: Callable[[], Any]) -> None:
+    """Wait until the service is healthy; forward the log of its image's build.
 
-    The SDK gives up at the first answer that is none, such as 401 for a token that has just expired. Azure goes on
-    all the same: so the service is asked for ``anew``, through a new connection, until its state is final.
+    The SDK gives up at the first failed request, such as 401 for a token that has just expired, while Azure goes on:
+    so ``find_again`` gets the service through a new connection, until its state is final.
     """
     from azureml.exceptions import AzureMLException, WebserviceException
 
@@ -86,9 +88,9 @@ def wait(say: Callable[[str], None], service: Any, seconds: float, anew: Callabl
         for _ in range(ATTEMPTS):
             if not refused or time.monotonic() > until:
                 raise
-            say(f"{refused} when Azure was asked how it goes; asking again")
+            say(f"{refused} to a request for the service's state; trying again")
             try:
-                service, refused = anew(), ""
+                service, refused = find_again(), ""
                 while service is not None and service.state == "Transitioning" and time.monotonic() < until:
                     time.sleep(POLL_SECONDS)
                     service.update_deployment_state()
@@ -98,16 +100,16 @@ def wait(say: Callable[[str], None], service: Any, seconds: float, anew: Callabl
                 time.sleep(POLL_SECONDS)
         if service is None or service.state != "Healthy":
             state = service.state if service is not None else "gone"
-            told = (
+            reason = (
                 json.dumps(service.error)
                 if service is not None and service.error
                 else f"not ready in time ({seconds:g} s)"
             )
-            raise WebserviceException(f"current service state: {state}\nError:\n{told}") from error
+            raise WebserviceException(f"current service state: {state}\nError:\n{reason}") from error
 
 
 def _refused(error: BaseException) -> str:
-    """What kept Azure from telling how it goes, which says nothing about how it goes; empty: something else failed."""
+    """Return why the state could not be read; empty if the deployment itself failed."""
     if isinstance(error, OSError):
         return type(error).__name__
     code = re.search(r"bad response from [\w ]+:\nResponse Code: (401|429|5\d\d)", str(getattr(error, "message", "")))
@@ -115,7 +117,7 @@ def _refused(error: BaseException) -> str:
 
 
 def retag(service: Any, tags: Mapping[str, str], seconds: float) -> None:
-    """Change the tags alone; Azure may take its time."""
+    """Change the tags alone, and wait."""
     service.update(tags=dict(tags))
     if service.state == "Transitioning":
         service.wait_for_deployment(timeout_sec=seconds)
@@ -123,7 +125,7 @@ def retag(service: Any, tags: Mapping[str, str], seconds: float) -> None:
 
 @contextlib.contextmanager
 def _staged(package: Package) -> Iterator[Path]:
-    """A copy of the package's files: a service on this machine may have left compiled modules between them."""
+    """Yield a copy of the package's files without the bytecode that a service on this machine may have left."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch).resolve() / "package"
         shutil.copytree(package.path, folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -131,16 +133,16 @@ def _staged(package: Package) -> Iterator[Path]:
 
 
 def _model(workspace: Any, package: Package, folder: Path) -> Any:
-    """The registered model that is this package, whoever registered it; else a new version, by upload."""
+    """Return the registered model with this package; without one, upload it as a new version."""
     from azureml.core import Model
 
-    tag = [aci_state.FINGERPRINT, package.fingerprint]
-    found = Model.list(workspace, name=package.model_name, tags=[tag])
-    if found:
-        return found[0]
+    tag = [registered_package.FINGERPRINT, package.fingerprint]
+    models = Model.list(workspace, name=package.model_name, tags=[tag])
+    if models:
+        return models[0]
     # The SDK refuses a path outside the current directory, and takes no other base: so this is the one place that
-    # changes it, for the length of the upload. All other paths of ours are absolute.
-    with _moving:
+    # changes it, during the upload. All other paths of the project are absolute.
+    with _chdir:
         before = os.open(".", os.O_RDONLY)
         try:
             os.chdir(folder.parent)
@@ -151,44 +153,62 @@ def _model(workspace: Any, package: Package, folder: Path) -> Any:
 
 
 def _environment(workspace: Any, package: Package, allow_origins: Sequence[str]) -> Any:
-    """The environment of the package's conda.yaml, with its variables; the workspace gives the same definition the same version."""
+    """Return the environment of the package's conda.yaml; the workspace gives equal definitions one version."""
     from azureml.core import Environment
 
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch, "conda.yaml")
-        file.write_text(yaml.safe_dump(aci_state.conda(package, allow_origins), sort_keys=False))
+        file.write_text(yaml.safe_dump(registered_package.conda(package, allow_origins), sort_keys=False))
         environment = Environment.from_conda_specification(package.model_name, str(file))
         environment.environment_variables.update({**TELEMETRY_OFF, **cors.variables(allow_origins)})
         return environment.register(workspace)
 
 
 def download(workspace: Any, package: Package) -> None:
-    """The registered model that is this package, into its folder."""
+    """Download the registered model with this package into the package's folder."""
     from azureml.core import Model
 
-    found = Model.list(workspace, name=package.model_name, tags=[[aci_state.FINGERPRINT, package.fingerprint]])
-    if not found:
-        raise FileNotFoundError(
-            f"the workspace has no model '{package.model_name}' of package {package.fingerprint[:16]}"
-        )
-    registered_package.keep(package, lambda scratch: Path(found[0].download(scratch, exist_ok=True)))
+    models = Model.list(
+        workspace, name=package.model_name, tags=[[registered_package.FINGERPRINT, package.fingerprint]]
+    )
+    if not models:
+        raise registered_package.not_registered(package)
+    registered_package.store(package, lambda scratch: Path(models[0].download(scratch, exist_ok=True)))
 
 
-def served(service: Any) -> aci_state.PreviousDeployment:
-    """What a service of ours is."""
+def describe(service: Any) -> aci_state.PreviousDeployment:
+    """Return what it takes to restore this service."""
     size = service.container_resource_requirements
     return aci_state.PreviousDeployment.of(
         service.tags, size.cpu, size.memory_in_gb, auth_enabled=bool(service.auth_enabled)
     )
 
 
+def status(service: Any) -> ServiceStatus:
+    """Return the state of this service."""
+    details = {
+        "state": service.state,
+        "model": registered_package.model_label(service.tags),
+        "fingerprint": service.tags.get(registered_package.FINGERPRINT, ""),
+        "location": service.location,
+        "size": f"{service.container_resource_requirements.cpu} cores, "
+        f"{service.container_resource_requirements.memory_in_gb} GB",
+        "since": str(service.updated_time or service.created_time),
+        "error": str(service.error or ""),
+    }
+    state = "healthy" if service.state == "Healthy" else "unhealthy"
+    shown = {name: text for name, text in details.items() if text}
+    names = registered_package.identity(service.tags)
+    return ServiceStatus(service.name, state, service.scoring_uri or "", shown, *names)
+
+
 def keys(service: Any) -> Keys | None:
-    """The service's keys, if it asks for any."""
+    """Return the service's keys, if it has any."""
     return Keys(*service.get_keys()) if service.auth_enabled else None
 
 
 def evidence(raised: BaseException, service: Any, settings: Mapping[str, Any]) -> Evidence:
-    """All that Azure has to say about a deployment that failed, raw: the SDK's text, the build log, the container's."""
+    """Collect Azure's texts about a failed deployment: the SDK's error, the build log, the container's log."""
     text = str(getattr(raised, "message", None) or raised)
     status = re.search(r"Response Code: (\d{3})", text)
     build_log = container_log = ""
@@ -200,7 +220,7 @@ def evidence(raised: BaseException, service: Any, settings: Mapping[str, Any]) -
     if service is not None:
         if service.error and json.dumps(service.error, indent=2) not in text:
             text += f"\n{json.dumps(service.error, indent=2)}"
-        with contextlib.suppress(Exception):  # there may be no container yet; the deployment's own error is the news
+        with contextlib.suppress(Exception):  # there may be no container yet; the deployment's own error matters more
             container_log = str(service.get_logs(num_lines=5000))
     state = str(service.state) if service is not None else ""
     return Evidence("aci", state, text, build_log, container_log, int(status[1]) if status else None, settings)

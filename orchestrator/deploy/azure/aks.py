@@ -1,4 +1,4 @@
-"""deploy=aks: an online endpoint on a Kubernetes cluster that is attached to the workspace, Azure's own (AKS) or with Arc."""
+"""deploy=aks: an online endpoint on a Kubernetes cluster (AKS or Arc) that is attached to the workspace."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Aks(BlueGreen):
         return {"autoscale": self.autoscale, "resources": self.resources}
 
     def _check_place(self) -> None:
-        """Refuse a compute that the workspace does not have, or on which no endpoint can be.
+        """Refuse a compute that the workspace does not have, or that cannot hold endpoints.
 
         Raises:
             DeployError: with the near names of those that it has.
@@ -72,12 +72,12 @@ class Aks(BlueGreen):
             raise DeployError(f"deploy.compute: '{self.compute}' is of the kind {kind}, not {KUBERNETES}{choice}")
         raise DeployError(f"deploy.compute: the workspace has no compute '{self.compute}'{choice}")
 
-    def _check(self, seen: EndpointState) -> None:
-        super()._check(seen)
-        there = seen.compute.rpartition("/")[2]
-        if there.casefold() != str(self.compute).casefold():  # Azure's names have no case
+    def _check(self, state: EndpointState) -> None:
+        super()._check(state)
+        compute = state.compute.rpartition("/")[2]
+        if compute.casefold() != str(self.compute).casefold():  # Azure ignores the case
             raise DeployError(
-                f"deploy.compute: endpoint '{self.service_name}' stands on '{there}' and cannot move; remove it first, "
+                f"deploy.compute: endpoint '{self.service_name}' stands on '{compute}' and cannot move; remove it first, "
                 "or choose another deploy.service_name"
             )
 
@@ -105,14 +105,15 @@ class Aks(BlueGreen):
         def sized(amounts: Amounts | None) -> Any:
             return amounts and ResourceSettings(**amounts.model_dump())
 
+        resources = self.resources
         # without settings of its own, a deployment on Kubernetes scales by itself
         scale = (
             TargetUtilizationScaleSettings(**self.autoscale.model_dump()) if self.autoscale else DefaultScaleSettings()
         )
-        held = self.resources
         return KubernetesOnlineDeployment(
             **common,
             instance_count=None if self.autoscale else self.instance_count or 1,
             scale_settings=scale,
-            resources=held and ResourceRequirementsSettings(requests=sized(held.requests), limits=sized(held.limits)),
+            resources=resources
+            and ResourceRequirementsSettings(requests=sized(resources.requests), limits=sized(resources.limits)),
         )

@@ -1,4 +1,4 @@
-"""What a container on Kubernetes may take, and between how many replicas it scales: checked before anything is sent.
+"""Resources and autoscaling of a deployment on Kubernetes, checked before anything is sent.
 
 Amounts are written as Kubernetes writes them: ``cpu: 500m`` or ``0.5``, ``memory: 2Gi``, ``gpu: 1``.
 """
@@ -21,13 +21,13 @@ _UNITS = {
     **{unit: Decimal(1024) ** power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi"), 1)},
 }
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)([A-Za-z]*)")
-_LEAST_MEMORY = 64 * 2**20  # no Python process starts in less: it is a unit that was forgotten
+_LEAST_MEMORY = 64 * 2**20  # no Python process starts in less: the unit is missing
 
 
 def amount(text: str) -> Decimal | None:
-    """Return a Kubernetes quantity as a number of cores, bytes or devices; None for what is none."""
-    found = _AMOUNT.fullmatch(text)
-    return Decimal(found[1]) * _UNITS[found[2]] if found and found[2] in _UNITS else None
+    """Return a Kubernetes quantity as a number of cores, bytes or devices; None if it is no quantity."""
+    match = _AMOUNT.fullmatch(text)
+    return Decimal(match[1]) * _UNITS[match[2]] if match and match[2] in _UNITS else None
 
 
 def _text(value: Any) -> str:
@@ -72,7 +72,7 @@ class _Keys(BaseModel):
 
 
 class Amounts(_Keys):
-    """What one container asks for, or may take at most; null: as the instance type says."""
+    """The requests or the limits of one container; null: those of the instance type."""
 
     cpu: Annotated[str, BeforeValidator(_cpu)] | None = None
     memory: Annotated[str, BeforeValidator(_memory)] | None = None
@@ -80,27 +80,27 @@ class Amounts(_Keys):
 
 
 class Resources(_Keys):
-    """What is kept free for one container (``requests``), and what it may take at most (``limits``)."""
+    """What is reserved for one container (``requests``), and the most that it may use (``limits``)."""
 
     requests: Amounts | None = None
     limits: Amounts | None = None
 
     @model_validator(mode="after")
-    def _no_more_than_the_limit(self) -> Resources:
-        asked, most = self.requests or Amounts(), self.limits or Amounts()
+    def _requests_within_limits(self) -> Resources:
+        requests, limits = self.requests or Amounts(), self.limits or Amounts()
         for name in ("cpu", "memory"):
-            request, limit = getattr(asked, name), getattr(most, name)
+            request, limit = getattr(requests, name), getattr(limits, name)
             if request and limit and (amount(request) or 0) > (amount(limit) or 0):
                 raise ValueError(f"requests.{name}: should be at most limits.{name}, which is {limit}, got {request}")
-        if asked.gpu and asked.gpu != most.gpu:
+        if requests.gpu and requests.gpu != limits.gpu:
             raise ValueError(
-                f"requests.gpu: should be the same as limits.gpu: Kubernetes shares no GPU, got {asked.gpu}"
+                f"requests.gpu: should be the same as limits.gpu: Kubernetes shares no GPU, got {requests.gpu}"
             )
         return self
 
 
 class Autoscale(_Keys):
-    """Between how many replicas a deployment scales, and how busy they are kept; the names are the SDK's."""
+    """The numbers of replicas between which a deployment scales, and their target load; the names are the SDK's."""
 
     min_instances: Annotated[StrictInt, Field(ge=1)] = 1
     max_instances: Annotated[StrictInt, Field(ge=1)]
@@ -108,7 +108,7 @@ class Autoscale(_Keys):
     polling_interval: Annotated[StrictInt, Field(ge=1)] = 1  # seconds
 
     @model_validator(mode="after")
-    def _no_more_than_the_most(self) -> Autoscale:
+    def _min_within_max(self) -> Autoscale:
         if self.min_instances > self.max_instances:
             most = self.max_instances
             raise ValueError(

@@ -1,4 +1,4 @@
-"""deploy=managed: a managed online endpoint of the workspace, on machines of Azure's: the successor of ACI."""
+"""deploy=managed: a managed online endpoint of the workspace, on Azure's machines; the successor of ACI."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a deployment of an online endpoint that failed left behind: collected, kept with its secrets masked, and diagnosed."""
+"""Collect, redact, save and diagnose what a failed deployment of an online endpoint left behind."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from orchestrator.diagnostics import Evidence
 from orchestrator.errors import DeployError
 
 
-def told(
+def diagnose_deployment(
     client: Any, place: tuple[str, str, str], error: DeployError, settings: Mapping[str, Any], home: ServiceDirectory
 ) -> str:
-    """Keep what Azure says about the failure in ``home``, and say what it comes to.
+    """Save Azure's texts about the failure in ``home``; return the diagnosis, for people.
 
     ``place`` is the target's kind, the endpoint and the deployment.
     """
     kind, name, colour = place
-    state, log, built = "", "", ""
-    with suppress(DeployError), translate_sdk_errors(DeployError, "deploy"):  # the deployment's own error is the news
+    provisioning, log, built = "", "", ""
+    with suppress(DeployError), translate_sdk_errors(DeployError, "deploy"):  # the deployment's own error matters more
         built = managed_sdk.build_log(client, str(error))
-        seen = managed_sdk.look(client, name)
-        state = seen.colours[colour].state if seen and colour in seen.colours else "absent"
-        log = managed_sdk.log(client, name, colour) if state != "absent" else ""  # there may be no container yet
-    status = getattr(error.__cause__, "status_code", None) or 0  # 200: of asking how it went, and it went wrong
-    evidence = Evidence(kind, state, str(error), built, log, status if status >= 400 else None, settings)
+        state = managed_sdk.get_endpoint(client, name)
+        provisioning = state.colours[colour].state if state and colour in state.colours else "absent"
+        log = managed_sdk.log(client, name, colour) if provisioning != "absent" else ""  # there may be no container yet
+    status = (
+        getattr(error.__cause__, "status_code", None) or 0
+    )  # 200: the request for the state succeeded, the deployment did not
+    evidence = Evidence(kind, provisioning, str(error), built, log, status if status >= 400 else None, settings)
     return str(failure(evidence, "", home))

@@ -1,4 +1,4 @@
-"""What is asked of Azure for an online endpoint, managed or on Kubernetes: the thin half, one SDK call after another.
+"""The SDK v2 calls for an online endpoint, managed or on Kubernetes.
 
 All functions are called inside :func:`orchestrator.azure.sdk.translate_sdk_errors`.
 """
@@ -15,23 +15,23 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.artifacts import Keys, Package
-from orchestrator.deploy.azure import aci_state, managed_state, registered_package
+from orchestrator.deploy.azure import managed_state, registered_package
 from orchestrator.deploy.azure.managed_state import EndpointState, OnlineDeployment, Route
 
 Say = Callable[[str], None]
 _MANAGEMENT = "https://management.azure.com"
 KUBERNETES = "kubernetes"  # the kind of compute that an endpoint can stand on
-_KEY_SECONDS = 120  # for a new key to be shown
+_KEY_SECONDS = 120  # until Azure returns a new key
 _BUILD_LOG = re.compile(r"storage account '([^']+)' in the container '([^']+)' at the path '([^']+)'")
 
 
-def look(client: Any, name: str) -> EndpointState | None:
-    """The endpoint of this name and its deployments, or None."""
+def get_endpoint(client: Any, name: str) -> EndpointState | None:
+    """Return the endpoint of this name with its deployments, or None."""
     from azure.core.exceptions import ResourceNotFoundError
 
     try:
         endpoint = client.online_endpoints.get(name)
-        found = list(client.online_deployments.list(name))
+        deployments = list(client.online_deployments.list(name))
     except ResourceNotFoundError:
         return None
     labels = managed_state.labels(endpoint.tags or {})
@@ -40,7 +40,7 @@ def look(client: Any, name: str) -> EndpointState | None:
         auth_mode=str(endpoint.auth_mode),
         tags=dict(endpoint.tags or {}),
         traffic=dict(endpoint.traffic or {}),
-        colours={one.name: _colour(one, labels) for one in found},
+        colours={one.name: _colour(one, labels) for one in deployments},
         mirror={name: share for name, share in (endpoint.mirror_traffic or {}).items() if share},
         compute=getattr(endpoint, "compute", None) or "",  # a managed one has none
     )
@@ -49,7 +49,7 @@ def look(client: Any, name: str) -> EndpointState | None:
 def _colour(deployment: Any, labels: Mapping[str, str]) -> OnlineDeployment:
     tags = dict(deployment.tags or {})
     if version := labels.get(tags.get(managed_state.NUMBER, "")):
-        tags[aci_state.VERSION] = version
+        tags[registered_package.VERSION] = version
     scale = deployment.scale_settings
     most = getattr(scale, "max_instances", None)
     count = f"{scale.min_instances} to {most}" if most else deployment.instance_count
@@ -70,10 +70,10 @@ def compute(client: Any, name: str) -> tuple[str, str] | None:
     from azure.core.exceptions import ResourceNotFoundError
 
     try:
-        found = client.compute.get(name)
+        compute = client.compute.get(name)
     except ResourceNotFoundError:
         return None
-    return str(found.type).lower(), _plain(found.provisioning_state)
+    return str(compute.type).lower(), _plain(compute.provisioning_state)
 
 
 def clusters(client: Any) -> list[str]:
@@ -82,13 +82,13 @@ def clusters(client: Any) -> list[str]:
 
 
 def create(client: Any, endpoint: Any, seconds: float) -> None:
-    """The endpoint, with nothing behind it yet."""
+    """Create the endpoint, without a deployment."""
     endpoint.tags = {**(endpoint.tags or {}), **managed_state.MADE}
     _finished(client.online_endpoints.begin_create_or_update(endpoint), seconds)
 
 
-def route(client: Any, name: str, wanted: Route, own: Mapping[str, Any], seconds: float) -> None:
-    """Share the requests anew, write down what the tags say of it, and set the endpoint's own settings: one step."""
+def set_traffic(client: Any, name: str, wanted: Route, own: Mapping[str, Any], seconds: float) -> None:
+    """Set the traffic, its tags and the endpoint's own settings in one update."""
     endpoint = client.online_endpoints.get(name)
     endpoint.traffic, endpoint.mirror_traffic = dict(wanted.traffic), dict(wanted.mirror)
     tags = {**(endpoint.tags or {}), **own["tags"], **wanted.tags}
@@ -98,8 +98,8 @@ def route(client: Any, name: str, wanted: Route, own: Mapping[str, Any], seconds
     _finished(client.online_endpoints.begin_create_or_update(endpoint), seconds)
 
 
-def darken(client: Any, name: str, seconds: float) -> None:
-    """No traffic to anything, so that everything can be deleted."""
+def clear_traffic(client: Any, name: str, seconds: float) -> None:
+    """Take all traffic away, so that every deployment can be deleted."""
     endpoint = client.online_endpoints.get(name)
     endpoint.traffic, endpoint.mirror_traffic = {}, {}
     _finished(client.online_endpoints.begin_create_or_update(endpoint), seconds)
@@ -115,16 +115,16 @@ def serve(
     new: Callable[..., Any],
     seconds: float,
 ) -> None:
-    """Register the model and the environment if they are not there; a deployment of them, without traffic.
+    """Register the model and the environment where they are missing, and create a deployment without traffic.
 
-    ``new`` makes a deployment of the arguments that every kind takes.
+    ``new`` takes the arguments that every kind of deployment has.
     """
     from azure.ai.ml.entities import CodeConfiguration, OnlineRequestSettings
 
     with _staged(package) as folder:
         model = _model(client, package, folder)
         say(f"model {model.name} version {model.version}")
-        definition = managed_state.conda(package, settings.get("allow_origins", ()))
+        definition = registered_package.conda(package, settings.get("allow_origins", ()))
         environment = _environment(client, package, definition, settings["base_image"])
         say(f"environment {environment.name} version {environment.version}")
         deployment = new(
@@ -132,8 +132,8 @@ def serve(
             endpoint_name=name,
             model=model.id,
             environment=environment.id,
-            # of the package, only what runs: the model is mounted
-            code_configuration=CodeConfiguration(code=str(folder / "code"), scoring_script=aci_state.ENTRY),
+            # only the package's code: the model is mounted
+            code_configuration=CodeConfiguration(code=str(folder / "code"), scoring_script=registered_package.ENTRY),
             environment_variables=dict(settings["environment_variables"]),
             instance_type=settings["instance_type"],
             app_insights_enabled=settings["app_insights_enabled"],
@@ -168,7 +168,7 @@ def _finished(poller: Any, seconds: float) -> None:
 
 @contextlib.contextmanager
 def _staged(package: Package) -> Iterator[Path]:
-    """Copies of the package's files, and of its code alone: what compiled modules lie between them stays here."""
+    """Yield copies of the package's files, and of its code alone, without bytecode."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch).resolve()
         shutil.copytree(package.path, folder / "package", ignore=shutil.ignore_patterns("__pycache__"))
@@ -177,24 +177,24 @@ def _staged(package: Package) -> Iterator[Path]:
 
 
 def _model(client: Any, package: Package, folder: Path) -> Any:
-    """The registered model that is this package, whoever registered it; else a new version, by upload."""
+    """Return the registered model with this package; without one, upload it as a new version."""
     from azure.ai.ml.entities import Model
 
-    found = _registered(client, package.model_name, package.fingerprint)
-    if found is not None:
-        return found
-    tags = {aci_state.FINGERPRINT: package.fingerprint}
-    made = Model(name=package.model_name, path=str(folder / "package"), type="custom_model", tags=tags)
-    return client.models.create_or_update(made)
+    model = _registered(client, package.model_name, package.fingerprint)
+    if model is not None:
+        return model
+    tags = {registered_package.FINGERPRINT: package.fingerprint}
+    new = Model(name=package.model_name, path=str(folder / "package"), type="custom_model", tags=tags)
+    return client.models.create_or_update(new)
 
 
 def _registered(client: Any, name: str, fingerprint: str) -> Any:
     versions = client.models.list(name=name)
-    return next((one for one in versions if (one.tags or {}).get(aci_state.FINGERPRINT) == fingerprint), None)
+    return next((one for one in versions if (one.tags or {}).get(registered_package.FINGERPRINT) == fingerprint), None)
 
 
 def _environment(client: Any, package: Package, definition: Mapping[str, Any], image: str) -> Any:
-    """The environment of this conda definition."""
+    """Return the environment of this conda definition; register it if it is missing."""
     from azure.ai.ml.entities import Environment
     from azure.core.exceptions import ResourceNotFoundError
 
@@ -202,41 +202,39 @@ def _environment(client: Any, package: Package, definition: Mapping[str, Any], i
     try:
         return client.environments.get(package.model_name, version)
     except ResourceNotFoundError:
-        made = Environment(name=package.model_name, version=version, image=image, conda_file=dict(definition))
-        return client.environments.create_or_update(made)
+        new = Environment(name=package.model_name, version=version, image=image, conda_file=dict(definition))
+        return client.environments.create_or_update(new)
 
 
 def download(client: Any, package: Package) -> None:
-    """The registered model that is this package, into its folder."""
-    found = _registered(client, package.model_name, package.fingerprint)
-    if found is None:
-        raise FileNotFoundError(
-            f"the workspace has no model '{package.model_name}' of package {package.fingerprint[:16]}"
-        )
+    """Download the registered model with this package into the package's folder."""
+    model = _registered(client, package.model_name, package.fingerprint)
+    if model is None:
+        raise registered_package.not_registered(package)
 
     def download(scratch: str) -> Path:
-        client.models.download(found.name, found.version, download_path=scratch)
+        client.models.download(model.name, model.version, download_path=scratch)
         return next(Path(scratch).rglob("contract.json")).parent
 
-    registered_package.keep(package, download)
+    registered_package.store(package, download)
 
 
 def token(client: Any, name: str) -> str:
-    """What opens the endpoint: its first key, or a token that lasts for a while."""
-    given = client.online_endpoints.get_keys(name)
-    return str(getattr(given, "primary_key", None) or given.access_token)
+    """Return the endpoint's primary key, or a token that expires."""
+    credentials = client.online_endpoints.get_keys(name)
+    return str(getattr(credentials, "primary_key", None) or credentials.access_token)
 
 
 def keys(client: Any, name: str) -> Keys:
-    """The endpoint's two keys."""
-    given = client.online_endpoints.get_keys(name)
-    return Keys(given.primary_key, given.secondary_key)
+    """Return the endpoint's two keys."""
+    credentials = client.online_endpoints.get_keys(name)
+    return Keys(credentials.primary_key, credentials.secondary_key)
 
 
 def set_keys(client: Any, credential: Any, name: str, wanted: Keys) -> None:
-    """Change both keys, and wait until they are shown.
+    """Change both keys, and wait until Azure returns them.
 
-    The SDK has only begin_regenerate_keys, which sends the key that is there as the new one: so Azure is asked itself.
+    The SDK has only begin_regenerate_keys, which sends the present key as the new one: so this calls the REST API.
     """
     from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
     from azure.core.rest import HttpRequest
@@ -263,22 +261,22 @@ def _await(done: Callable[[], bool]) -> None:
 
 
 def log(client: Any, name: str, colour: str) -> str:
-    """The newest lines of a deployment's log."""
+    """Return the newest lines of a deployment's log."""
     return str(client.online_deployments.get_logs(colour, name, 5000))
 
 
 def build_log(client: Any, text: str) -> str:
-    """The log of the image build that an error speaks of; empty if it speaks of none, or if it cannot be had."""
+    """Return the log of the image build that an error names; empty if it names none, or if it cannot be read."""
     from azure.storage.blob import ContainerClient
 
-    if not (said := _BUILD_LOG.search(text)):
+    if not (named := _BUILD_LOG.search(text)):
         return ""
-    account, container, path = said.groups()
-    with contextlib.suppress(Exception):  # the deployment's own error is the news
+    account, container, path = named.groups()
+    with contextlib.suppress(Exception):  # the deployment's own error matters more
         for store in client.datastores.list(include_secrets=True):
             if (getattr(store, "account_name", ""), getattr(store, "container_name", "")) == (account, container):
-                held = store.credentials
-                secret = getattr(held, "sas_token", None) or getattr(held, "account_key", None)
+                credentials = store.credentials
+                secret = getattr(credentials, "sas_token", None) or getattr(credentials, "account_key", None)
                 address = f"https://{account}.blob.{store.endpoint}"
                 with ContainerClient(address, container, credential=secret) as blobs:
                     return str(blobs.download_blob(path).readall().decode(errors="replace"))

@@ -1,7 +1,6 @@
-"""One online endpoint of an Azure ML workspace: look at it, route its requests, delete what is behind it.
+"""One online endpoint of an Azure ML workspace: read its state, set its traffic, delete its deployments.
 
-What managed endpoints and those on Kubernetes have in common; how packages take turns there is in
-:mod:`orchestrator.deploy.azure.blue_green`.
+What managed endpoints and those on Kubernetes share; :mod:`orchestrator.deploy.azure.blue_green` replaces packages on it.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from orchestrator.azure.progress import run_with_progress
 from orchestrator.azure.sdk import MANAGED, check_installed
 from orchestrator.azure.workspace import client
 from orchestrator.deploy import cors
-from orchestrator.deploy.azure import aci_state, managed_sdk, managed_state
+from orchestrator.deploy.azure import managed_sdk, registered_package
 from orchestrator.deploy.azure.managed_state import EndpointState, OnlineDeployment, Route
 from orchestrator.deploy.cors import Origins
 from orchestrator.deploy.image_builder import ImageBuilder, from_conda
@@ -29,18 +28,18 @@ from orchestrator.resolving.libraries import Libraries
 from orchestrator.spec.azure import AzureSpec
 from score.privacy import TELEMETRY_OFF
 
-# keys that are no settings of a deployment: with another value of these the same package is not deployed again
+# keys that are no settings of a deployment: a change of them does not deploy the same package again
 APART = (
     "service_name", "connection", "state_dir", "timeout_seconds", "auth_enabled", "traffic", "mirror", "compute",
     "allow_origins",
 )  # fmt: skip
-DEPLOYMENT = "azureml-model-deployment"  # the header that asks for one deployment, whatever the traffic says
+DEPLOYMENT = "azureml-model-deployment"  # the header that selects one deployment, whatever the traffic split
 T = TypeVar("T")
 Positive = Annotated[int, Field(gt=0)]
 
 
 def always(what: str) -> AfterValidator:
-    """Return the check of ``auth_enabled`` for endpoints that cannot do without."""
+    """Return the check of ``auth_enabled`` for endpoints that cannot serve without a key."""
 
     def check(auth_enabled: bool) -> bool:
         if not auth_enabled:
@@ -52,7 +51,7 @@ def always(what: str) -> AfterValidator:
 
 @dataclass(frozen=True, kw_only=True)
 class OnlineEndpoint(ImageBuilder):
-    """An online endpoint, and the keys that both kinds have. The fields are the SDK's names."""
+    """An online endpoint, and the options that both kinds have. The fields are the SDK's names."""
 
     kind: ClassVar[str]
 
@@ -70,18 +69,18 @@ class OnlineEndpoint(ImageBuilder):
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def check_installed(self) -> None:
-        """SDK v2 is an extra."""
+        """Raise a DeployError if SDK v2, an extra, is missing."""
         check_installed(DeployError, "deploy", *MANAGED)
 
     def libraries(self, package: Package) -> Libraries:
         """Return what the environment installs; Azure's server is one of them."""
-        return from_conda(managed_state.conda(package, self.allow_origins))
+        return from_conda(registered_package.conda(package, self.allow_origins))
 
     def _check_place(self) -> None:
         """Refuse what the workspace does not have, before anything is sent."""
 
     def _new_endpoint(self) -> Any:
-        """Return the SDK's endpoint, with nothing behind it yet."""
+        """Return the SDK's endpoint, without a deployment."""
         raise NotImplementedError
 
     def _new_deployment(self, **common: Any) -> Any:
@@ -96,7 +95,7 @@ class OnlineEndpoint(ImageBuilder):
         fields = {name: value for name, value in vars(self).items() if not name.startswith("_") and name not in APART}
         variables = {**TELEMETRY_OFF, **cors.variables(self.allow_origins), **self.environment_variables}
         own = {"tags": dict(self.tags), "environment_variables": variables}
-        # without origins not even the key: the same shape as a deployment has that is older than the key
+        # without origins not even the key, so that deployments older than the key keep their shape
         return {**fields, **own, **({"allow_origins": list(self.allow_origins)} if self.allow_origins else {})}
 
     @property
@@ -107,129 +106,135 @@ class OnlineEndpoint(ImageBuilder):
         return client(self.connection)
 
     def _note(self, text: str) -> None:
-        shown = text.replace("\x1b[39m", "").strip()  # the SDK ends its uploads with a colour, and nothing in it
+        shown = text.replace("\x1b[39m", "").strip()  # the SDK ends its uploads with an empty coloured line
         if shown:
             super()._note(shown)
 
-    def _asked(self, work: Callable[[Callable[[str], None]], T]) -> T:
-        """Return what Azure answers; it may take its time, which is said."""
+    def _azure(self, work: Callable[[Callable[[str], None]], T]) -> T:
+        """Return what ``work`` gets from Azure, with its progress noted."""
         return run_with_progress(work, "deploy", self._note)
 
-    def _look(self) -> EndpointState | None:
-        return managed_sdk.look(self._client(), self.service_name)
+    def _find(self) -> EndpointState | None:
+        return managed_sdk.get_endpoint(self._client(), self.service_name)
 
-    def _there(self) -> EndpointState:
-        seen = self._look()
-        if seen is None:
+    def _existing(self) -> EndpointState:
+        state = self._find()
+        if state is None:
             raise DeployError(f"deploy: there is no endpoint '{self.service_name}'; deploy it first")
-        return seen
+        return state
 
     def _alive(self, number: str = "") -> tuple[EndpointState, OnlineDeployment]:
         """Return the endpoint and its live deployment, or the one of this number."""
-        seen = self._there()
-        self._check_owner(seen)
-        colour = seen.current(number) if number else seen.live
+        state = self._existing()
+        self._check_owner(state)
+        colour = state.current(number) if number else state.live
         if colour is None:
             raise DeployError(f"deploy: nothing behind endpoint '{self.service_name}' gets requests; deploy it first")
         self._check_ready(colour)
-        return seen, colour
+        return state, colour
 
     def _check_ready(self, colour: OnlineDeployment) -> None:
         if not colour.ready:
             raise DeployError(f"deploy: deployment '{colour.name}' is {colour.state}; see it with stages=logs")
 
     def _keys(self) -> Keys:
-        seen = self._there()
-        self._check_owner(seen)
-        if seen.auth_mode.lower() != "key":
+        state = self._existing()
+        self._check_owner(state)
+        if state.auth_mode.lower() != "key":
             raise DeployError(
                 f"deploy.auth_mode: endpoint '{self.service_name}' takes tokens and has no keys; remove it and deploy "
                 "with deploy.auth_mode=key"
             )
         return managed_sdk.keys(self._client(), self.service_name)
 
-    def _check(self, seen: EndpointState) -> None:
-        """Refuse what Azure would refuse in words of its own, and what another has made."""
-        if seen.auth_mode.lower().replace("_", "") != self.auth_mode.replace("_", ""):
+    def _check(self, state: EndpointState) -> None:
+        """Refuse what Azure would refuse with an unclear message, and what another project deployed."""
+        if state.auth_mode.lower().replace("_", "") != self.auth_mode.replace("_", ""):
             raise DeployError(
-                f"deploy.auth_mode: endpoint '{self.service_name}' was made with {seen.auth_mode}, and its clients "
+                f"deploy.auth_mode: endpoint '{self.service_name}' was made with {state.auth_mode}, and its clients "
                 "would be locked out; remove it first, or choose another deploy.service_name"
             )
-        self._check_kind(seen)
-        if seen.colours:  # an empty endpoint may be taken into use, whoever made it
-            self._check_owner(seen)
+        self._check_kind(state)
+        if state.colours:  # an empty endpoint may be used, whichever project created it
+            self._check_owner(state)
 
-    def _check_kind(self, seen: EndpointState) -> None:
+    def _check_kind(self, state: EndpointState) -> None:
         """Refuse an endpoint of the other kind."""
-        other = "aks" if seen.compute else "managed"
+        other = "aks" if state.compute else "managed"
         if other != self.kind:
-            what = "stands on Kubernetes" if seen.compute else "is managed by Azure"
+            what = "stands on Kubernetes" if state.compute else "is managed by Azure"
             raise DeployError(
                 f"deploy.service_name: endpoint '{self.service_name}' {what}; write deploy={other}, or choose another name"
             )
 
-    def _check_owner(self, seen: EndpointState) -> None:
-        self._check_kind(seen)
-        if strangers := [one.name for one in seen.colours.values() if not one.number]:
+    def _check_owner(self, state: EndpointState) -> None:
+        self._check_kind(state)
+        if foreign := [one.name for one in state.colours.values() if not one.number]:
             raise DeployError(
-                f"deploy.service_name: deployment '{strangers[0]}' of endpoint '{self.service_name}' is not ours; "
-                "choose another name"
+                f"deploy.service_name: deployment '{foreign[0]}' of endpoint '{self.service_name}' was not made "
+                "by this project; choose another name"
             )
-        if not (seen.ours or seen.colours):
-            raise DeployError(f"deploy.service_name: endpoint '{self.service_name}' is not ours; choose another name")
+        if not (state.is_own or state.colours):
+            raise DeployError(
+                f"deploy.service_name: endpoint '{self.service_name}' was not made by this project; choose another name"
+            )
 
-    def _endpoint(self, seen: EndpointState, colour: OnlineDeployment) -> Endpoint:
-        """Return the endpoint of one deployment: while it shares the requests, the header asks for this one."""
+    def _endpoint(self, state: EndpointState, colour: OnlineDeployment) -> Endpoint:
+        """Return the endpoint of one deployment; while two share the requests, a header selects this one."""
         headers = {"Authorization": f"Bearer {managed_sdk.token(self._client(), self.service_name)}"}
-        share = seen.share_of(colour).traffic
+        share = state.share_of(colour).traffic
         if share < 100:
             headers[DEPLOYMENT] = colour.name
         return Endpoint(
-            seen.url, self.kind, auth=True, package=self._package(colour.tags), headers=headers, share=share
+            state.url, self.kind, auth=True, package=self._package(colour.tags), headers=headers, share=share
         )
 
     def _package(self, live: Mapping[str, str]) -> Package:
-        """Return what a deployment serves: this machine's folder, or the registered model of another's."""
-        fingerprint = live[aci_state.FINGERPRINT]
-        package = Package(self.state_dir / "packages" / fingerprint[:16], fingerprint, live[aci_state.MODEL])
+        """Return a deployment's package, downloaded from the workspace if this machine does not have it."""
+        names = (live[registered_package.FINGERPRINT], live[registered_package.MODEL])
+        package = Package.stored(self.state_dir, *names)
         if not package.path.is_dir():
             managed_sdk.download(self._client(), package)
         return package
 
     def _make(self) -> None:
         self._note(f"endpoint {self.service_name} is being made")
-        self._asked(lambda _: managed_sdk.create(self._client(), self._new_endpoint(), self.timeout_seconds))
+        self._azure(lambda _: managed_sdk.create(self._client(), self._new_endpoint(), self.timeout_seconds))
 
     def _start(self, package: Package, colour: OnlineDeployment) -> None:
-        """Make a deployment of this package, without traffic."""
+        """Create a deployment of this package, without traffic."""
         settings = {**self._settings(), "tags": dict(colour.tags)}
-        self._asked(
+        self._azure(
             lambda say: managed_sdk.serve(
                 say, self._client(), self.service_name, colour.name, package, settings, self._new_deployment,
                 self.timeout_seconds,
             )
         )  # fmt: skip
 
-    def _route(self, route: Route) -> None:
+    def _set_traffic(self, route: Route) -> None:
         own = {**self._endpoint_settings(), "tags": dict(self.tags)}
-        self._asked(lambda _: managed_sdk.route(self._client(), self.service_name, route, own, self.timeout_seconds))
+        self._azure(
+            lambda _: managed_sdk.set_traffic(self._client(), self.service_name, route, own, self.timeout_seconds)
+        )
 
-    def _take_down(self, seen: EndpointState) -> None:
-        """Remove the endpoint, if this project made it; else the deployments behind it."""
-        if seen.ours:
-            self._asked(lambda _: managed_sdk.remove(self._client(), self.service_name, self.timeout_seconds))
+    def _take_down(self, state: EndpointState) -> None:
+        """Remove the endpoint, if this project created it; else its deployments."""
+        if state.is_own:
+            self._azure(lambda _: managed_sdk.remove(self._client(), self.service_name, self.timeout_seconds))
             return
-        if seen.live is not None:
-            self._asked(lambda _: managed_sdk.darken(self._client(), self.service_name, self.timeout_seconds))
-        for name in seen.colours:
+        if state.live is not None:
+            self._azure(lambda _: managed_sdk.clear_traffic(self._client(), self.service_name, self.timeout_seconds))
+        for name in state.colours:
             self._delete(name)
 
     def _delete(self, colour: str) -> None:
         self._note(f"deleting deployment {colour}")
-        self._asked(lambda _: managed_sdk.delete(self._client(), self.service_name, colour, self.timeout_seconds))
+        self._azure(lambda _: managed_sdk.delete(self._client(), self.service_name, colour, self.timeout_seconds))
 
     def _delete_idle(self, colour: OnlineDeployment) -> None:
         try:
             self._delete(colour.name)
-        except DeployError as error:  # another serves, as it should: no reason to fail, or to undo anything
-            self._note(f"warning: deployment {colour.name} is still there and costs ({error}); the next one deletes it")
+        except DeployError as error:  # the other one serves, as it should: no reason to fail or to roll back
+            self._note(
+                f"warning: deployment {colour.name} still exists and costs money ({error}); the next deployment deletes it"
+            )

@@ -1,4 +1,4 @@
-"""Which share of the requests a new deployment answers, and of which share it gets a copy: keys, rules and defaults."""
+"""The share of the requests that a new deployment answers, and the share that is mirrored to it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Mirror = Annotated[StrictInt, Field(ge=0, le=50)]  # Azure's limit
 
 
 class Share(NamedTuple):
-    """Percentages of an endpoint's requests: those that a deployment answers, and those that it gets a copy of."""
+    """Percentages of an endpoint's requests: those that a deployment answers, and those that are mirrored to it."""
 
     traffic: int
     mirror: int
@@ -22,7 +22,7 @@ ALL = Share(100, 0)
 
 
 def share_of(traffic: int | None, mirror: int) -> Share:
-    """The share that the two keys ask for."""
+    """Return the share for the values of the two keys."""
     if traffic is None:
         traffic = 0 if mirror else ALL.traffic
     return Share(traffic, mirror)

@@ -1,4 +1,4 @@
-"""One service's container: how it is made, given its port, and found ill."""
+"""The container of one service: create it, wait until it is ready, publish its port, remove it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 KEYS = "/run/keys.json"
-POLL_SECONDS = 0.3  # each look at a starting container runs a process in it
+POLL_SECONDS = 0.3  # each check of a starting container runs a process in it
 LOG_LINES = 5000
 
 
 def arguments(served: ContainerLabels, image: Mapping[str, Any]) -> dict[str, Any]:
-    """What a container is created with; ``image`` is the configuration that the image brings along."""
+    """Return the arguments that create a container; ``image`` is the configuration of its image."""
     [port] = image["ExposedPorts"]
     memory = int(served.memory_gb * 2**30)
     return {
@@ -55,10 +55,10 @@ def arguments(served: ContainerLabels, image: Mapping[str, Any]) -> dict[str, An
 def start(
     client: DockerClient, name: str, served: ContainerLabels, keys: Path | None, seconds: float, home: ServiceDirectory
 ) -> Container:
-    """A container that serves, reachable by nobody yet.
+    """Return a container that is ready, and is not reachable yet.
 
     Raises:
-        DeployError: naming the cause; the container is gone again and what it left lies in ``home``.
+        DeployError: naming the cause; the container is removed and its log is in ``home``.
     """
     from docker.errors import APIError
 
@@ -70,14 +70,14 @@ def start(
         container.start()
         _come_up(container, image["Healthcheck"]["Test"][1:], served, seconds, home)
     except BaseException:
-        with contextlib.suppress(APIError):  # one that stays is found by its labels
+        with contextlib.suppress(APIError):  # the next command finds it by its labels
             container.remove(force=True)
         raise
     return container
 
 
 def publish(client: DockerClient, container: Container) -> None:
-    """Give a running container its port. From here on this is the service, also if we are killed now."""
+    """Publish the port of a running container. From here on this is the service, also if this process is killed now."""
     container.update(restart_policy={"Name": "unless-stopped"})
     client.networks.get("none").disconnect(container)
     client.networks.get("bridge").connect(container)  # the engine publishes ports as a container joins
@@ -88,12 +88,12 @@ def publish(client: DockerClient, container: Container) -> None:
 
 
 def published(container: Container) -> bool:
-    """Whether the engine has opened a port of this machine for it."""
+    """Return whether the engine has published its port."""
     return any(container.ports.values())
 
 
 def discard(container: Container, home: ServiceDirectory) -> None:
-    """Remove the container and keep its log."""
+    """Remove the container and save its log."""
     from docker.errors import NotFound
 
     with contextlib.suppress(NotFound):
@@ -104,7 +104,7 @@ def discard(container: Container, home: ServiceDirectory) -> None:
 
 
 def log_of(container: Container) -> str:
-    """The newest lines of what the container wrote."""
+    """Return the newest lines of the container's log."""
     text: bytes = container.logs(tail=LOG_LINES)
     return text.decode(errors="replace")
 
@@ -113,11 +113,11 @@ def _come_up(
     container: Container, check: list[str], served: ContainerLabels, seconds: float, home: ServiceDirectory
 ) -> None:
     if not _ready(container, check, seconds):
-        raise _illness(container, served, seconds, home)
+        raise _diagnosed(container, served, seconds, home)
 
 
 def _ready(container: Container, check: list[str], seconds: float) -> bool:
-    """Wait until the image's own health check passes, from within, as nothing else reaches the container yet."""
+    """Wait until the image's health check passes, run inside the container, as it is not reachable yet."""
     from docker.errors import APIError
 
     deadline = time.monotonic() + seconds
@@ -132,8 +132,8 @@ def _ready(container: Container, check: list[str], seconds: float) -> bool:
     return False
 
 
-def _illness(container: Container, served: ContainerLabels, seconds: float, home: ServiceDirectory) -> DeployError:
-    """Why the container does not come up, as the doctor reads it."""
+def _diagnosed(container: Container, served: ContainerLabels, seconds: float, home: ServiceDirectory) -> DeployError:
+    """Return the error that says why the container does not come up."""
     container.reload()
     state = container.attrs["State"]
     what, how, at = "the service is not ready in time", "", str(state["Status"])
@@ -150,10 +150,10 @@ def _illness(container: Container, served: ContainerLabels, seconds: float, home
 
 
 def _archive(path: str, content: bytes, owner: int) -> bytes:
-    """One file that only its owner may read, as the engine takes it."""
+    """Return a tar file with one file that only its owner may read."""
     member = tarfile.TarInfo(path.lstrip("/"))
     member.size, member.mode, member.uid, member.gid = len(content), 0o400, owner, owner
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w") as archive:
+    content_tar = io.BytesIO()
+    with tarfile.open(fileobj=content_tar, mode="w") as archive:
         archive.addfile(member, io.BytesIO(content))
-    return made.getvalue()
+    return content_tar.getvalue()

@@ -1,4 +1,4 @@
-"""From a package to a Docker image, by the Dockerfile that the package carries; and the end of such images."""
+"""Build a package's Docker image from the Dockerfile in the package, and remove such images."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from orchestrator.artifacts import Package
-from orchestrator.deploy.docker.client import one_line
 from orchestrator.deploy.docker.labels import PREFIX, ContainerLabels
 from orchestrator.deploy.failure import failure
 from orchestrator.deploy.service_dir import ServiceDirectory
 from orchestrator.diagnostics import Evidence
-from orchestrator.errors import DeployError
+from orchestrator.errors import DeployError, one_line
 from orchestrator.packaging.dockerfile import FILE, LIBRARIES
 from orchestrator.progress import Heartbeat
 from orchestrator.resolving.libraries import Libraries
@@ -31,7 +30,7 @@ BASE = "BASE_IMAGE"  # the Dockerfile's argument that names the image it starts 
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"})  # every Dockerfile takes them
 END_SECONDS = 20
 ATTEMPTS = 3
-LOG = "building.log"  # there while an image is built, and after a command that was killed just then
+LOG = "building.log"  # exists while an image is built, and after a command that was killed during it
 REQUIREMENTS = "requirements.txt"
 _MADE = re.compile(r"^Step \d+/\d+ : (?!FROM)[^\n]*\n(?:(?!^Step ).*\n)*? ---> ([0-9a-f]{12})$", re.MULTILINE)
 _RAN = re.compile(r"^ ---> Running in ([0-9a-f]{12})$", re.MULTILINE)
@@ -48,19 +47,19 @@ def build(
     home: ServiceDirectory,
     say: Heartbeat,
 ) -> None:
-    """Make the image, the libraries first; layers that are there already are taken as they are.
+    """Build the image, the libraries first; existing layers are reused.
 
     Raises:
-        DeployError: the base image cannot be had, or a step of the Dockerfile failed; its log lies in ``home``.
+        DeployError: the base image cannot be pulled, or a step of the Dockerfile failed; its log lies in ``home``.
     """
     from docker.errors import DockerException
     from requests.exceptions import RequestException
 
-    _have(client, args[BASE], say)
+    _pull_base(client, args[BASE], say)
     options = {"buildargs": dict(args), "network_mode": network, "labels": _labels(wanted)}
     say(f"building image {wanted.image}")
     with (home.path / LOG).open("w") as log:
-        # A name of their own keeps the libraries, which take longest, for the next model and out of `docker image prune`
+        # Their own tag keeps the libraries, which take longest, for the next model and out of `docker image prune`
         for files, extra in (
             ([FILE, REQUIREMENTS], {"tag": libraries(wanted.image), "target": LIBRARIES}),
             (None, {"tag": wanted.image}),
@@ -75,8 +74,8 @@ def build(
                         text = _COLOUR.sub("", str(step.get("stream") or step.get("error") or ""))
                         error = str(step.get("error") or error)
                         log.write(text)
-                        log.flush()  # what is made is known, also if we are killed now
-                        say.hear(text)
+                        log.flush()  # what is built is known, also if this command is killed now
+                        say.update(text)
                 if not _LAYER_LOST.search(error):
                     break
             if error:
@@ -87,14 +86,14 @@ def build(
         return
     settings = {"service_name": wanted.service, "network_mode": network, "base_image": args[BASE]}
     evidence = Evidence("docker", "no image", f"image build failed: {error}", build_log=text, settings=settings)
-    told = failure(evidence, "the image cannot be built", home)
+    diagnosed = failure(evidence, "the image cannot be built", home)
     with contextlib.suppress(DockerException, RequestException):  # the next command clears what stays
         clear(client, home)
-    raise told
+    raise diagnosed
 
 
 def clear(client: DockerClient, home: ServiceDirectory) -> None:
-    """Remove what a build that failed or was killed has left: layers with no name that are part of no image."""
+    """Remove the containers and untagged layers that a failed or killed build has left."""
     from docker.errors import APIError
 
     log = home.path / LOG
@@ -103,31 +102,31 @@ def clear(client: DockerClient, home: ServiceDirectory) -> None:
     text = log.read_text()
     for container in _RAN.findall(text):
         _end(client, container)
-    made = _MADE.findall(text)
-    # The SDK's images.list asks once more for each, and fails for one that another command has removed meanwhile
+    layers = _MADE.findall(text)
+    # The SDK's images.list makes another request for each, and fails for one that another command has removed meanwhile
     for image in client.api.images(filters={"dangling": True}):
-        itself, parent = ((image.get(key) or "").removeprefix("sha256:")[:12] for key in ("Id", "ParentId"))
-        if itself in made or parent in made[-1:]:  # the engine may have finished a step that we did not live to hear of
-            with contextlib.suppress(APIError):  # in use meanwhile
+        image_id, parent = ((image.get(key) or "").removeprefix("sha256:")[:12] for key in ("Id", "ParentId"))
+        if image_id in layers or parent in layers[-1:]:  # the engine may have finished a step after the log ended
+            with contextlib.suppress(APIError):  # another build uses it
                 client.images.remove(image["Id"])
     log.unlink()
 
 
 def prune(client: DockerClient, name: str, keep: Iterable[str] = ()) -> None:
-    """Remove the images of ``name``, a service's name in the engine, but for those to keep and those in use."""
+    """Remove the images of ``name``, a service's name in the engine, except those to keep and those in use."""
     from docker.errors import APIError
 
     for image in client.api.images(filters={"label": f"{PREFIX}name={name}"}):
         tags = _tags(image)
-        ours = [tag for tag in tags if tag.startswith(f"{name}:")]
-        for told in ours or ([] if tags else [image["Id"]]):  # a name that somebody else gave it is not ours
-            if told not in set(keep):
+        own = [tag for tag in tags if tag.startswith(f"{name}:")]
+        for reference in own or ([] if tags else [image["Id"]]):  # a tag of another name is not this project's
+            if reference not in set(keep):
                 with contextlib.suppress(APIError):
-                    client.images.remove(told)
+                    client.images.remove(reference)
 
 
-def there(client: DockerClient, image: str) -> bool:
-    """Whether the engine has the image."""
+def has_image(client: DockerClient, image: str) -> bool:
+    """Return whether the engine has the image."""
     from docker.errors import ImageNotFound
 
     try:
@@ -138,7 +137,7 @@ def there(client: DockerClient, image: str) -> bool:
 
 
 def libraries(image: str) -> str:
-    """The image of the libraries, which the service's images share."""
+    """Return the tag of the libraries' image, which the service's images share."""
     return f"{image.partition(':')[0]}:{LIBRARIES}"
 
 
@@ -154,7 +153,7 @@ def libraries_of(package: Package, args: Mapping[str, str]) -> Libraries:
 
 
 def arguments(package: Package, base_image: str | None, asked: Mapping[str, str | None]) -> dict[str, str]:
-    """The build's arguments, complete: one without a value has this machine's variable of its name.
+    """Return the build's arguments; one without a value gets this machine's variable of its name.
 
     Raises:
         DeployError: the Dockerfile takes no such argument, or the machine has no such variable.
@@ -172,12 +171,12 @@ def arguments(package: Package, base_image: str | None, asked: Mapping[str, str 
         )
     if unset := [name for name, value in asked.items() if value is None and name not in os.environ]:
         raise DeployError(f"deploy.build_args: {', '.join(unset)} is not set; export it or give it a value")
-    given = {name: os.environ[name] if value is None else value for name, value in asked.items()}
-    return {BASE: base_image or known.get(BASE, ""), **given}
+    values = {name: os.environ[name] if value is None else value for name, value in asked.items()}
+    return {BASE: base_image or known.get(BASE, ""), **values}
 
 
 def _end(client: DockerClient, container: str) -> None:
-    """End the container that a step ran in, which holds its image; the engine may be about to do so itself."""
+    """Remove the container of a build step, which keeps its image in use; the engine may be removing it as well."""
     from docker.errors import APIError, NotFound
 
     deadline = time.monotonic() + END_SECONDS
@@ -191,17 +190,21 @@ def _end(client: DockerClient, container: str) -> None:
 
 
 def _labels(wanted: ContainerLabels) -> dict[str, str]:
-    """Nothing of this machine: an image may be pushed. The name ends with a digest of the state folder."""
-    told = {"name": wanted.image.partition(":")[0], "fingerprint": wanted.fingerprint, "model_name": wanted.model_name}
-    return {f"{PREFIX}{name}": value for name, value in told.items()}
+    """Return the image's labels, without anything of this machine: an image may be pushed."""
+    labels = {
+        "name": wanted.image.partition(":")[0],
+        "fingerprint": wanted.fingerprint,
+        "model_name": wanted.model_name,
+    }
+    return {f"{PREFIX}{name}": value for name, value in labels.items()}
 
 
-def _have(client: DockerClient, name: str, say: Heartbeat) -> None:
-    """See to it that the engine has the base image: asked for by itself, so that its absence is told as just that."""
+def _pull_base(client: DockerClient, name: str, say: Heartbeat) -> None:
+    """Pull the base image if the engine has none, before the build, so that its absence is reported as such."""
     from docker.errors import APIError
 
     try:
-        if there(client, name):
+        if has_image(client, name):
             return
         say(f"pulling the base image {name}")
         client.images.pull(name)
@@ -215,12 +218,12 @@ def _have(client: DockerClient, name: str, say: Heartbeat) -> None:
 
 
 def _tags(image: Mapping[str, Any]) -> list[str]:
-    """The names of an image as the engine lists it: `<none>` stands for none."""
+    """Return the tags of an image; the engine lists `<none>` for none."""
     return [tag for tag in image.get("RepoTags") or () if tag != "<none>:<none>"]
 
 
 def _context(package: Package, files: Sequence[str] | None) -> IO[bytes]:
-    """The package as the engine takes it. Owner and mode are nobody's in particular: they are part of a layer's key."""
+    """Return the build context as a tar file. Owner and mode are always the same: they are part of a layer's cache key."""
     context = tempfile.TemporaryFile()  # noqa: SIM115 -- the caller's; a model may be larger than memory
     paths: Sequence[Path] = package.cache_files() if files is None else [package.path / name for name in files]
     with tarfile.open(fileobj=context, mode="w") as archive:

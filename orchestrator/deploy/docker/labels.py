@@ -1,10 +1,11 @@
-"""What a container serves and how, as its labels tell it: the record of the docker target."""
+"""The state of a Docker service, as the labels of its container hold it."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
 import time
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from orchestrator.artifacts import Package
 from orchestrator.deploy import ports
-from orchestrator.deploy.server_options import mislabelled
+from orchestrator.deploy.rollback import rollback_target
+from orchestrator.deploy.server_options import names_another_version
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -20,14 +22,14 @@ if TYPE_CHECKING:
 PREFIX = "sklearn-orchestrator."
 POLL_SECONDS = 0.3
 HEALTH_SECONDS = 10
-BESIDE = {"path", "model_name", "model_version", "origin", "accepted", "former"}  # what a client cannot tell apart
+INVISIBLE = {"path", "model_name", "model_version", "origin", "accepted", "former"}  # to clients
 
 
 class ContainerLabels(BaseModel):
     """What a container serves. ``owner`` is the state folder that it belongs to.
 
-    ``former`` is what to go back to should this one fail its test. Labels never change, so ``accepted`` there says only
-    that it had passed its test when it was put back; :class:`~orchestrator.deploy.docker.service.DockerService` knows the rest.
+    ``former`` is what a rollback goes back to. Labels never change: ``accepted`` is true only for a container that was
+    restored after it had been accepted; :class:`~orchestrator.deploy.docker.service.DockerService` knows the others.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
@@ -52,34 +54,30 @@ class ContainerLabels(BaseModel):
 
     @field_validator("former", mode="before")
     @classmethod
-    def _told(cls, former: Any) -> Any:
+    def _parse_label(cls, former: Any) -> Any:
         return cls.model_validate_json(former) if isinstance(former, str) else former
 
     def labels(self) -> dict[str, str]:
-        """All of it as labels."""
-        told = {name: str(value) for name, value in self if value is not None and name != "former"}
+        """Return all of it as labels."""
+        values = {name: str(value) for name, value in self if value is not None and name != "former"}
         if self.former is not None:
-            told["former"] = self.former.model_dump_json(exclude={"former"})
-        return {f"{PREFIX}{name}": value for name, value in told.items()}
+            values["former"] = self.former.model_dump_json(exclude={"former"})
+        return {f"{PREFIX}{name}": value for name, value in values.items()}
 
     @classmethod
     def of(cls, container: Container) -> ContainerLabels | None:
-        """What a container's labels say; None if they are not ours."""
-        told = {name.removeprefix(PREFIX): value for name, value in container.labels.items() if name.startswith(PREFIX)}
+        """Parse a container's labels; None if this project did not write them."""
+        values = {
+            name.removeprefix(PREFIX): value for name, value in container.labels.items() if name.startswith(PREFIX)
+        }
         try:
-            return cls.model_validate(told)
+            return cls.model_validate(values)
         except ValidationError:
             return None
 
-    def after(self, before: ContainerLabels | None, *, alive: bool) -> ContainerLabels:
-        """This in the place of ``before``: rollback goes to the last that was accepted, else to what this replaces.
-
-        What died untested is nothing to go back to, but what it replaced is.
-        """
-        former = before
-        if before is not None and not before.accepted:
-            better = before.former is not None and before.former.accepted
-            former = before.former if better or not alive else before
+    def replacing(self, replaced: ContainerLabels | None, *, alive: bool) -> ContainerLabels:
+        """Return these labels with what a rollback goes back to, for a container that takes the place of ``replaced``."""
+        former = rollback_target(replaced, replaced and replaced.former, attrgetter("accepted"), alive=alive)
         return self.model_copy(update={"former": former and former.model_copy(update={"former": None})})
 
     @property
@@ -87,16 +85,16 @@ class ContainerLabels(BaseModel):
         """The package that is served."""
         return Package(self.path, self.fingerprint, self.model_name)
 
-    def is_what(self, wanted: ContainerLabels) -> bool:
-        """Whether there is nothing to do: the same package in another folder is the same service.
+    def serves_like(self, wanted: ContainerLabels) -> bool:
+        """Return whether clients see no difference, even if the package lies in another folder.
 
-        One that names another version is not: labels and environment of a container never change.
+        They see one if it names another version: labels and environment of a container never change.
         """
-        alike = self.model_dump(exclude=BESIDE) == wanted.model_dump(exclude=BESIDE)
-        return alike and not mislabelled(self.origin, wanted.origin)
+        alike = self.model_dump(exclude=INVISIBLE) == wanted.model_dump(exclude=INVISIBLE)
+        return alike and not names_another_version(self.origin, wanted.origin)
 
     def answers(self) -> bool:
-        """Whether this package answers where it is published."""
+        """Return whether this package answers where it is published."""
         connection = http.client.HTTPConnection(ports.reachable(self.host), self.port, timeout=HEALTH_SECONDS)
         with contextlib.closing(connection):
             try:
@@ -107,7 +105,7 @@ class ContainerLabels(BaseModel):
                 return False
 
     def answers_within(self, seconds: float) -> bool:
-        """Whether it answers before this time is over."""
+        """Wait until it answers; return whether it did in time."""
         deadline = time.monotonic() + seconds
         while not self.answers():
             if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Where one service's container lies: which of its containers serves, and how the next one takes its place."""
+"""The containers of one service: find the live one, swap in a replacement, clean up."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from orchestrator.deploy.docker import container as containers
 from orchestrator.deploy.docker import image as images
 from orchestrator.deploy.docker.client import refusal
 from orchestrator.deploy.docker.labels import PREFIX, ContainerLabels
-from orchestrator.deploy.local.state import write_private
 from orchestrator.deploy.service_dir import ServiceDirectory
 from orchestrator.errors import DeployError
+from orchestrator.files import write_private
 from orchestrator.progress import Heartbeat
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ IN_USE = ("port is already allocated", "address already in use")
 
 
 class Wanted(Protocol):
-    """What is asked of the machine: a target's own keys, or what a container serves."""
+    """What a container needs of the machine: fields of a target and of a container's labels."""
 
     @property
     def host(self) -> str: ...  # noqa: D102 -- the keys of the target
@@ -40,7 +40,7 @@ class Wanted(Protocol):
 
 @dataclass(frozen=True)
 class DockerService:
-    """The containers of one service that this project made for ``owner``, a state folder. No other is ever touched.
+    """The containers of one service that this project made for ``owner``, a state folder. It changes no others.
 
     ``name`` is the container's name, and what its images are called.
     """
@@ -52,48 +52,48 @@ class DockerService:
     home: ServiceDirectory
 
     def all(self) -> list[Container]:
-        """Every container of this service, also stopped ones and those that a killed deployment left."""
+        """Return every container of this service, also stopped ones and those that a killed deployment left."""
         labels = [f"{PREFIX}service={self.service}", f"{PREFIX}owner={self.owner}"]
-        found: list[Container] = self.client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
-        return found
+        own: list[Container] = self.client.containers.list(all=True, filters={"label": labels}, ignore_removed=True)
+        return own
 
     def current(self) -> Container | None:
-        """The container that has the port; where none has, the one that had it last."""
-        ours = self.all()
-        named = (container for container in ours if container.name == self.name)
-        return next((container for container in ours if containers.published(container)), next(named, None))
+        """Return the container that has the port; if none has, the one that had it last."""
+        own = self.all()
+        named = (container for container in own if container.name == self.name)
+        return next((container for container in own if containers.published(container)), next(named, None))
 
     def served(self, container: Container | None) -> ContainerLabels | None:
-        """What a container serves, and whether it was accepted."""
+        """Return what a container serves, and whether it was accepted."""
         served = ContainerLabels.of(container) if container is not None else None
         if container is None or served is None:
             return None
         return served.model_copy(update={"accepted": served.accepted or self._accepted() == container.id})
 
     def accept(self, container: Container) -> None:
-        """Remember that this container passed its test; images that only a rollback needed go.
+        """Record that this container passed its test, and remove the images that only a rollback needed.
 
         Raises:
-            DeployError: it cannot be remembered.
+            DeployError: it cannot be recorded.
         """
         try:
             write_private(self._acceptance, container.id)
         except OSError as error:
             raise DeployError(
                 f"deploy: {self._acceptance} cannot be written ({error.strerror}), which says that the service passed its "
-                "test; make room or mend the folder's permissions, and deploy again"
+                "test; make room or correct the folder's permissions, and deploy again"
             ) from error
         served = ContainerLabels.of(container)
         if served is not None:
             images.prune(self.client, self.name, keep=(served.image, images.libraries(served.image)))
 
-    def settled(self) -> Container | None:
-        """The current one, with all cleared away that killed deployments left. Under the lock only.
+    def reconcile(self) -> Container | None:
+        """Remove what killed deployments left, and return the current container. Under the lock only.
 
         Raises:
-            DeployError: somebody else's container has a name that this service needs.
+            DeployError: a container that this project did not make has a name that this service needs.
         """
-        self._refuse_strangers()
+        self._check_names()
         images.clear(self.client, self.home)
         current = self.current()
         for other in self.all():
@@ -104,7 +104,7 @@ class DockerService:
         return current
 
     def check(self, current: Container | None, wanted: Wanted) -> None:
-        """Raise a DeployError if the engine lacks the processors or the address, or if somebody else holds the port."""
+        """Raise a DeployError if the engine lacks the processors or the address, or if the port is taken."""
         processors = self.client.info()["NCPU"]
         if wanted.cpu_cores > processors:
             raise DeployError(
@@ -119,7 +119,7 @@ class DockerService:
 
     @contextlib.contextmanager
     def report_surviving_service(self, current: Container | None, what: str) -> Iterator[None]:
-        """A failure in the block ends with what became of the current container, which is called ``what``."""
+        """Add to a failure in the block whether the current container, called ``what``, still serves."""
         from docker.errors import APIError
 
         served = ContainerLabels.of(current) if current is not None and current.status == "running" else None
@@ -128,8 +128,7 @@ class DockerService:
         except (APIError, DeployError) as error:
             if current is None or served is None:
                 raise
-            told = str(refusal(error) if isinstance(error, APIError) else error)
-            first, end, proof = told.partition("\n")
+            first, end, proof = str(refusal(error) if isinstance(error, APIError) else error).partition("\n")
             became = (
                 "goes on serving"
                 if served.answers()
@@ -138,9 +137,9 @@ class DockerService:
             raise DeployError(f"{first}; {what} {became}{end}{proof}") from error
 
     def replace(self, current: Container | None, wanted: ContainerLabels, seconds: float, say: Heartbeat) -> Container:
-        """Start a container for ``wanted`` and let it take the current one's place; if it cannot, nothing changes."""
+        """Start a container for ``wanted`` and swap it in for the current one; if that fails, nothing changes."""
         with contextlib.ExitStack() as undo:
-            if wanted.auth and not self.home.keys.exists():  # new ones would not open what goes on serving
+            if wanted.auth and not self.home.keys.exists():  # clients of the service that stays do not know new ones
                 undo.callback(self.home.keys.unlink, missing_ok=True)
             keys = self.home.ensure_keys() if wanted.auth else None
             new = self._started(current, wanted, keys, seconds, say)
@@ -151,7 +150,7 @@ class DockerService:
         return new
 
     def end(self, container: Container) -> None:
-        """Let the service finish what it is answering; keep its log and remove it."""
+        """Let the service drain its requests, save its log and remove it."""
         container.stop(timeout=STOP_SECONDS)
         containers.discard(container, self.home)
 
@@ -162,7 +161,7 @@ class DockerService:
         for container in self.all():
             if current is not None and container.id == current.id:
                 self.end(container)
-            else:  # of a killed command: it serves nobody
+            else:  # of a killed command: it is not reachable
                 containers.discard(container, self.home)
         images.clear(self.client, self.home)
         images.prune(self.client, self.name)
@@ -181,13 +180,13 @@ class DockerService:
     def _started(
         self, current: Container | None, wanted: ContainerLabels, keys: Path | None, seconds: float, say: Heartbeat
     ) -> Container:
-        """A container that has the port; the current one, which had it, is stopped."""
+        """Start a container, stop the current one and give the new one its port."""
         say("starting the container")
         new = containers.start(self.client, f"{self.name}-next", wanted, keys, seconds, self.home)
         served_before = current is not None and current.status == "running"
         try:
             if current is not None:
-                say("stopping the former container once it has answered what it was asked")
+                say("stopping the former container once it has answered its requests")
                 current.stop(timeout=STOP_SECONDS)
             self._publish(new, wanted)
         except BaseException:
@@ -200,7 +199,9 @@ class DockerService:
         return new
 
     def _check_port(self, wanted: Wanted) -> None:
-        for other in self.client.containers.list():  # the engine holds their ports, so the system knows only the engine
+        for other in (
+            self.client.containers.list()
+        ):  # the engine listens on their ports, so the operating system knows only the engine
             if any(end["HostPort"] == str(wanted.port) for ends in other.ports.values() for end in ends or ()):
                 raise DeployError(
                     f"deploy.port: {wanted.port} is in use by container '{other.name}'; "
@@ -214,8 +215,8 @@ class DockerService:
         try:
             containers.publish(self.client, new)
         except APIError as error:
-            if any(told in str(error.explanation) for told in IN_USE):
-                self._check_port(wanted)  # somebody was faster; says who
+            if any(text in str(error.explanation) for text in IN_USE):
+                self._check_port(wanted)  # another process was faster: name it
             raise
         if not wanted.answers_within(ANSWER_SECONDS):
             raise DeployError(
@@ -224,7 +225,7 @@ class DockerService:
             )
 
     def _bring_back(self, former: Container) -> None:
-        """The former service serves again, after a failure that will be told; one of this would hide it."""
+        """Restart the former container, after a failure that is being raised: an error here would hide it."""
         from docker.errors import APIError
 
         with contextlib.suppress(APIError):
@@ -233,10 +234,10 @@ class DockerService:
             if served is not None:
                 served.answers_within(ANSWER_SECONDS)
 
-    def _refuse_strangers(self) -> None:
-        ours = {container.id for container in self.all()}
+    def _check_names(self) -> None:
+        own = {container.id for container in self.all()}
         for other in self.client.containers.list(all=True, filters={"name": f"^/?{self.name}(-next)?$"}):
-            if other.id not in ours:
+            if other.id not in own:
                 raise DeployError(
                     f"deploy.service_name: this project did not make container '{other.name}', which has the name "
                     "that this service needs; `docker rename` or remove it, or choose another deploy.service_name"
@@ -244,7 +245,7 @@ class DockerService:
 
 
 def _check_host(host: str) -> None:
-    """Raise a DeployError if this machine has no such address; on any port, as the one in question is our own's."""
+    """Raise a DeployError if this machine has no such address; on any port, as this service holds the wanted one."""
     try:
         ports.taken(host, 0)
     except DeployError as error:

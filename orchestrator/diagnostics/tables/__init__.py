@@ -1,1 +1,1 @@
-"""Rules that recognise a failure by the lines of its logs, by where the logs come from."""
+"""Tables of failure rules, one for each kind of log."""

@@ -1,11 +1,11 @@
-"""What a container's log says when the service does not come up: the exceptions first, then what servers write.
+"""Rules for the log of a container that does not start: exceptions, then what servers write.
 
-The first rule that fits an exception has it, so the more special one stands first.
+The first rule that matches an exception is used, so specific rules stand before general ones.
 """
 
 from __future__ import annotations
 
-from orchestrator.diagnostics.rules import CLOUD, Confidence, line, raised
+from orchestrator.diagnostics.rules import CLOUD, Confidence, exception_rule, line_rule
 
 _LACKS = r"(?:ModuleNotFoundError: No module named|ImportError: No module named|InitError: .*needs module)"
 _LIBRARIES = (
@@ -13,178 +13,178 @@ _LIBRARIES = (
     r"cloudpickle|torch|tensorflow|keras|pydantic|flask|werkzeug|jinja2|_loss)"
 )
 _MODEL_FILE = r"(?:[^']*azureml-models[^']*|[^']*\.(?:pkl|pickle|joblib|sav|onnx|h5|skops))"
-# Folders of several distributions: one missing below them says nothing of the others' versions.
+# Namespace packages: a missing module in one says nothing about the versions of the others.
 _SHARED = r"(?:azure|azureml|google|ruamel|opentelemetry|mpl_toolkits|sphinxcontrib)"
 
 _SERVER = (
     "add azureml-inference-server-http to the pip section of the package's conda.yaml: it is what runs score.py "
     "(azureml-defaults brings it along, and does not go with a current numpy)"
 )
-_OWN_CODE = "mend score/ and build the package again; `python run.py deploy=local` tries it without waiting for a cloud"
+_OWN_CODE = "fix score/ and build the package again; `python run.py deploy=local` tries it without waiting for a cloud"
 _PINS = "{install_pins}, or train again with the versions installed here"
 _MODEL_DIR = (
     "the entry script must look below AZUREML_MODEL_DIR, which holds the package itself: use score/score.py as it "
     "ships, and redeploy so that the whole package is registered"
 )
 
-EXCEPTIONS = (
-    raised(
+EXCEPTION_RULES = (
+    exception_rule(
         "missing_azureml_defaults",
         rf"{_LACKS} '(?P<module>azureml_inference_server_http|inference_schema|gunicorn|flask|azureml(?:\.core)?)'",
         "the container lacks Azure's inference server: {quoted}", _SERVER, targets=CLOUD,
     ),
-    raised(
+    exception_rule(
         "entry_script_import", r"ModuleNotFoundError: No module named '[\w.]+'; '(?P<module>\w+)' is not a package",
-        "{quoted}: a file of your own is called like that library and hides it", "rename {module}.py and build the package again",
+        "{quoted}: one of your own files has the name of that library and shadows it", "rename {module}.py and build the package again",
     ),
-    raised(
+    exception_rule(
         "entry_script_import", rf"{_LACKS} '(?P<module>main|score(?:\.\w+)*|orchestrator(?:\.\w+)*)'",
         "{quoted}: the entry script needs code that did not ship", _OWN_CODE,
     ),
-    raised(
+    exception_rule(
         "missing_package", rf"{_LACKS} '(?P<module>{_SHARED}(?:\.\w+)+)'",
         "{quoted}", "{install}",
     ),
-    raised(
+    exception_rule(
         "version_mismatch", rf"{_LACKS} '(?P<module>{_LIBRARIES}(?:\.\w+)+)'",
         "{quoted}: {top} is installed, but in another version than the model or the code needs", _PINS,
     ),
-    raised("missing_package", rf"{_LACKS} '(?P<module>[\w.]+)'", "{quoted}", "{install}"),
-    raised(
+    exception_rule("missing_package", rf"{_LACKS} '(?P<module>[\w.]+)'", "{quoted}", "{install}"),
+    exception_rule(
         "missing_package", r"No package metadata was found for (?P<module>[\w.-]+)",
         "{quoted}", "{install}",
     ),
-    raised(
+    exception_rule(
         "missing_package", r"model was trained with (?P<what>[^,:()]+\(here: none\)(?:, [^,:()]+\(here: none\))*):",
         "the model needs {what}", "{install_pins}",
     ),
-    raised(
+    exception_rule(
         "version_mismatch", r"model was trained with (?P<what>.+?\(here: [^)]*\)):",
         "the model was trained with {what}", _PINS,
     ),
-    raised(
+    exception_rule(
         "version_mismatch",
         r"(?:Warning: |does not load: )Trying to unpickle estimator \w+ from version (?P<old>\S+) when using version (?P<new>[\d.]*\d)",
         "the model was pickled by scikit-learn {old} and scikit-learn {new} tried to load it", _PINS,
     ),
-    raised(
+    exception_rule(
         "missing_package",
         r"Can't get attribute '(?P<name>\w+)' on <module '(?P<module>__main__|__mp_main__|entry_module|main|score[\w.]*)'",
         "the pickled model needs {name}, code of {module} that does not ship",
         "move {name} to score/transforms.py, which ships with every package, and train again",
     ),
-    raised(
+    exception_rule(
         "version_mismatch",
         rf"Can't get attribute '[^']+' on <module '(?:{_LIBRARIES}[\w.]*|[^']*' from '[^']*(?:site|dist)-packages)",
         "{quoted}: the model was pickled by another version of that library", _PINS,
     ),
-    raised(
+    exception_rule(
         "version_mismatch", rf"cannot import name '?\w+'? from '(?:{_LIBRARIES}[\w.]*'|[\w.]+' \([^)]*(?:site|dist)-packages)",
         "{quoted}: another version of that library is installed than the code was written for", _PINS,
     ),
-    raised(
+    exception_rule(
         "entry_script_import", r"ImportError: (?:cannot import name|attempted relative import)",
         "the entry script cannot be imported: {quoted}", _OWN_CODE,
     ),
-    raised(
+    exception_rule(
         "version_mismatch",
         r"may indicate binary incompatibility|numpy\.core\.multiarray failed to import|compiled using NumPy 1|"
         r"node array from the pickle has an incompatible dtype|is not a known BitGenerator|unsupported pickle protocol|"
         r"TypeError: (?:code\(\)|__randomstate_ctor\(\)|__generator_ctor\(\)) (?:takes|argument)",
         "{quoted}: the model or a library was made with other versions than are installed where it is served", _PINS,
     ),
-    raised(
+    exception_rule(
         "version_mismatch", r"AttributeError: '(?!NoneType)\w+' object has no attribute",
         "{quoted}, after scikit-learn warned that another version pickled the model", _PINS,
-        also=r"InconsistentVersionWarning|Trying to unpickle estimator",
+        requires=r"InconsistentVersionWarning|Trying to unpickle estimator",
     ),
-    raised(
+    exception_rule(
         "missing_package", r"(?P<module>lib[\w.+-]+): cannot open shared object file",
         "the system library {module} is missing where the package is served",
         "use a base image that has it (for libgomp: the distribution package libgomp1)",
     ),
-    raised(
+    exception_rule(
         "entry_script_import", r"(?:SyntaxError|IndentationError|TabError): (?P<what>.+)",
-        "the entry script does not parse: {quoted}{place}", _OWN_CODE,
+        "the entry script does not parse: {quoted}{location_in_code}", _OWN_CODE,
     ),
-    raised(
+    exception_rule(
         "entry_script_import", r"does not have a (?P<name>init|run)\(\) function defined",
         "the entry script has no {name}()", "define {name}() at the top level of score/score.py: init() loads, run(data) answers",
     ),
-    raised(
+    exception_rule(
         "entry_script_import", r"run\(\) cannot accept positional-only", "{quoted}",
         "give run() plain named parameters: run(data)",
     ),
-    raised(
+    exception_rule(
         "entry_script_import", r"(?:FileNotFoundError|No such file or directory).*'(?P<path>[^']+\.py)'",
         "the entry script {path} is not where the server looks for it", _OWN_CODE,
     ),
-    raised("missing_model", r"should hold one package: (?P<what>.+)", "AZUREML_MODEL_DIR is wrong: {what}", _MODEL_DIR),
-    raised("missing_model", r"no readable contract: \[Errno 2\]", "the package has no contract.json", _MODEL_DIR),
-    raised(
+    exception_rule("missing_model", r"should hold one package: (?P<what>.+)", "AZUREML_MODEL_DIR is wrong: {what}", _MODEL_DIR),
+    exception_rule("missing_model", r"no readable contract: \[Errno 2\]", "the package has no contract.json", _MODEL_DIR),
+    exception_rule(
         "missing_model", rf"(?:FileNotFound|NotADirectory|IsADirectory)Error: .*'(?P<path>{_MODEL_FILE})'",
         "the model is not at {path}", _MODEL_DIR,
     ),
-    raised(
+    exception_rule(
         "missing_model", r"TypeError: .*not '?NoneType'?", "AZUREML_MODEL_DIR is not set where the package is served", _MODEL_DIR,
         frames="AZUREML_MODEL_DIR",
     ),
-    raised("missing_model", r"ModelNotFoundException\b", "the model is not in the container", _MODEL_DIR),
-    raised(
+    exception_rule("missing_model", r"ModelNotFoundException\b", "the model is not in the container", _MODEL_DIR),
+    exception_rule(
         "out_of_memory", r"^(?:\w+\.)*_?(?:Array)?MemoryError\b|\[Errno 12\]|InitError: .*Unable to allocate .+ for an array|std::bad_alloc",
         "out of memory: {quoted}", "{more_memory}",
     ),
-    raised(
+    exception_rule(
         "out_of_memory", r"(?:ImportError|OSError|InitError): .*failed to map segment from shared object",
         "a library did not fit into memory: {quoted}", "{more_memory}",
     ),
-    raised(
+    exception_rule(
         "crash_loop", r"(?:UnpicklingError|EOFError|KeyError: \d+$)|does not load: : ", "the model file does not load: {quoted}",
         "build the package again: its model.pkl is damaged or no pickle", frames=r"pickle",
     ),
-    raised("port_in_use", r"OSError: .*[Aa]ddress already in use", "{quoted}", "{free_port}"),
+    exception_rule("port_in_use", r"OSError: .*[Aa]ddress already in use", "{quoted}", "{free_port}"),
 )  # fmt: skip
 
-WRITTEN = (
-    line(
+LOG_RULES = (
+    line_rule(
         "missing_azureml_defaults", r"exec: \"?(?:gunicorn|azmlinfsrv)\"?: .*not found|(?:gunicorn|azmlinfsrv): command not found|"
         r"No module named azureml_inference_server_http\b",
         "the container lacks Azure's inference server: {quoted}", _SERVER,
     ),
-    line("missing_package", r"python\S*: No module named (?P<module>\w+)\s*$", "{quoted}", "{install}"),
-    line(
+    line_rule("missing_package", r"python\S*: No module named (?P<module>\w+)\s*$", "{quoted}", "{install}"),
+    line_rule(
         "port_in_use", r"[Cc]annot listen on (?P<where>\S+): .*in use|Connection in use: \(|[Aa]ddress already in use",
-        "another process has the port already: {quoted}", "{free_port}", outlived="Listening at|running on http",
+        "another process has the port already: {quoted}", "{free_port}", unless_later="Listening at|running on http",
     ),
-    line(
+    line_rule(
         "out_of_memory", r"OOMKilled|terminated due to insufficient memory|Memory cgroup out of memory|[Oo]ut of memory: [Kk]illed process|oom-kill:",
         "the container was ended for using more memory than it was given: {quoted}", "{more_memory}",
     ),
-    line(
+    line_rule(
         "timeout_unhealthy", r"WORKER TIMEOUT \(pid",
         "the server's worker was ended before it was ready: {quoted}", "{more_time}",
     ),
-    line(
+    line_rule(
         "out_of_memory", r"killed by SIGKILL|sent SIGKILL|due to signal 9\b|[Ee]xit(?:ed)?(?: with)?(?: \w+)* ?[:(]?(?: ?code)? ?:? ?137\b",
-        "killed by SIGKILL, out of memory?", "{more_memory}", weight=Confidence.HINT,
+        "killed by SIGKILL, out of memory?", "{more_memory}", confidence=Confidence.HINT,
     ),
-    line(
+    line_rule(
         "crash_loop", r"(?P<what>killed by SIG(?!KILL)[A-Z]+|exit code:? (?:132|134|139)\b)",
         "{what}: a compiled library crashed",
-        "train again with other versions of the libraries, or serve on another machine", weight=Confidence.EXCEPTION,
+        "train again with other versions of the libraries, or serve on another machine", confidence=Confidence.EXCEPTION,
     ),
-    line(
+    line_rule(
         "crash_loop", r"Error in entry script, (?P<what>.+?)(?:, please run|\\n|\"|$)",
-        "{what}", "{mend}", weight=Confidence.EXCEPTION,
+        "{what}", "{fix}", confidence=Confidence.EXCEPTION,
     ),
-    line(
+    line_rule(
         "crash_loop", r"CrashLoopBackOff|container application crashed|container .*crash|died while starting|"
         r"[Ee]xited with (?:exit )?code [1-9]|Worker failed to boot",
-        "{ending}", "{look}", weight=Confidence.SYMPTOM,
+        "{log_end}", "{read_log}", confidence=Confidence.SYMPTOM,
     ),
-    line(
+    line_rule(
         "timeout_unhealthy", r"DeploymentTimedOut|not ready in time|polling has TimedOut|Timed out waiting|"
         r"service state: (?:Unhealthy|unhealthy|Transitioning|TimedOut)|[Rr]eadiness probe failed",
-        "the service is not ready in time{loading}", "{more_time}", weight=Confidence.SYMPTOM,
+        "the service is not ready in time{last_line}", "{more_time}", confidence=Confidence.SYMPTOM,
     ),
 )  # fmt: skip

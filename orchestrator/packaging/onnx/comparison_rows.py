@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from score.contract.columns import ColumnValidator, rule_for
+from score.contract.columns import Columns, ColumnValidator, rule_for
 from score.contract.schema import Column, Contract
-from score.models.base import Columns
 
 if TYPE_CHECKING:
     import pandas as pd

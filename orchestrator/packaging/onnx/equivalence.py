@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from orchestrator.packaging.onnx.comparison_rows import Rows
-from score.models.base import Columns, Model, PickledModel
-from score.predict.batching import MOST
+from score.contract.columns import Columns
+from score.models.base import Model, PickledModel
+from score.predict.batching import MAX_ROWS
 
 TOLERANCE = 1e-6  # the most that a probability or a number (relative above 1) may differ by
 SINGLES, EACH = (
@@ -122,11 +123,11 @@ def same_together(model: Model, rows: Sequence[Rows]) -> bool:
     A sample shows no more than that: what it cannot meet by chance is for ``rowwise`` to refuse.
     """
     total, width = sum(map(len, rows)), max((len(each.table) for each in rows), default=1)
-    step = max(1, -(-total // max(MOST, min(SOME, COMPANY // width))))
+    step = max(1, -(-total // max(MAX_ROWS, min(SOME, COMPANY // width))))
     try:
         some = [row for each in rows for row in each.take(slice(None, None, step)).records()]
         alone = [_bits(model, [row]) for row in some]
-        for count in range(2, MOST + 1):
+        for count in range(2, MAX_ROWS + 1):
             for start in range(0, len(some), count):
                 wanted = [b"".join(bits) for bits in zip(*alone[start : start + count], strict=True)]
                 if _bits(model, some[start : start + count]) != wanted:

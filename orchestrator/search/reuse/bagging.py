@@ -1,9 +1,9 @@
 """Bagging: the first k estimators are the bag of k, since each is made from its own seed and the seeds are a sequence.
 
-Predictions are not shared: the estimators inside may be of any kind. Each member predicts with its own, as ever.
+Predictions are not shared: the base estimators may be of any kind.
 
-Left out: ``oob_score``, ``warm_start``, estimators inside that are not scikit-learn's (they may be random and have no
-seed to set), and seeds that are no integers.
+Excluded: ``oob_score``, ``warm_start``, base estimators that are not scikit-learn's (they may be random without a seed
+parameter), and seeds that are no integers.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 from joblib import effective_n_jobs
 from sklearn.ensemble import BaggingClassifier, BaggingRegressor
 
-from orchestrator.search.reuse.base import Ensemble, is_seeded
+from orchestrator.search.reuse.base import EnsembleRule, is_seeded
 
 
-class Baggings(Ensemble):
-    """Bagging, for classes and for numbers."""
+class BaggingRule(EnsembleRule):
+    """Bagging classifiers and regressors."""
 
     def applies(self, estimator: Any, rows: int) -> bool:  # noqa: ARG002
-        """A seed for all that is random, one thread, and nothing that looks at the whole bag."""
+        """Require an integer seed, one thread, and nothing that is computed from the whole bag."""
         inside = type(estimator.estimator) if type(estimator) in (BaggingClassifier, BaggingRegressor) else int
         return (
             (inside is type(None) or inside.__module__.startswith("sklearn."))
@@ -30,6 +30,6 @@ class Baggings(Ensemble):
             and bool(effective_n_jobs(estimator.n_jobs) == 1)
         )
 
-    def parts(self, largest: Any, size: int) -> Mapping[str, Any]:
-        """The estimators, their columns and their seeds."""
+    def truncated_attributes(self, largest: Any, size: int) -> Mapping[str, Any]:
+        """Return the first estimators, their columns and their seeds."""
         return {name: getattr(largest, name)[:size] for name in ("estimators_", "estimators_features_", "_seeds")}

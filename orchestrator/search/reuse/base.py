@@ -1,4 +1,4 @@
-"""What a sharing rule is, and what the rules for ensembles have in common."""
+"""The interface of a reuse rule, and what the rules for ensembles have in common."""
 
 from __future__ import annotations
 
@@ -9,85 +9,85 @@ from typing import Any, Protocol
 
 
 class ReuseRule(Protocol):
-    """A family of estimators in which the fit of the largest serves all that differ along some parameters only.
+    """A family of estimators in which the fit of the largest serves all that differ in some parameters only.
 
-    A rule promises that scores are those of separate fits, bit for bit; where it cannot, ``applies`` says no.
+    A rule guarantees the scores of separate fits, bit for bit; where it cannot, ``applies`` returns False.
     """
 
     @property
-    def names(self) -> frozenset[str]:
-        """The parameters along which candidates may differ; every other is the same for all that share a fit."""
+    def parameter_names(self) -> frozenset[str]:
+        """The parameters in which candidates may differ; all others are equal for those that share a fit."""
 
     def applies(self, estimator: Any, rows: int) -> bool:
-        """Whether the promise holds for an unfitted estimator (any: check its class) on so many training rows."""
+        """Return whether the guarantee holds for an unfitted estimator of any class on this number of training rows."""
 
     def size(self, estimator: Any) -> int | None:
-        """By which the largest is found; None for values that have to be refused by the estimator itself."""
+        """Return the size by which the largest is chosen; None for a value that the estimator itself must refuse."""
 
-    def cut(self, largest: Any, member: Any) -> Any:
-        """The fitted estimator that the unfitted ``member`` would have become; ``largest`` is fitted and stays."""
+    def truncate_to(self, largest: Any, member: Any) -> Any:
+        """Return ``member`` as its own fit would leave it, without changing the fitted ``largest``."""
 
     def memoize_prediction(self, largest: Any, members: Sequence[Any], X: Any) -> None:
-        """Have all that ``cut`` gave answer for exactly this ``X`` from work done once, if that is possible."""
+        """Compute the predictions of all truncated ``members`` for exactly this ``X`` at once, if that is possible."""
 
 
-class Ensemble:
-    """A sequence of estimators, each made without regard to how many follow: the first k of many are the k of few."""
+class EnsembleRule:
+    """A sequence of estimators that do not depend on how many follow: the first k of many are the ensemble of k."""
 
-    name = "n_estimators"
+    size_parameter = "n_estimators"
 
     @property
-    def names(self) -> frozenset[str]:
-        """Only how many there are."""
-        return frozenset({self.name})
+    def parameter_names(self) -> frozenset[str]:
+        """The number of estimators."""
+        return frozenset({self.size_parameter})
 
     def size(self, estimator: Any) -> int | None:
-        """How many there are."""
-        return positive(getattr(estimator, self.name))
+        """Return the number of estimators."""
+        return positive_int(getattr(estimator, self.size_parameter))
 
-    def cut(self, largest: Any, member: Any) -> Any:
-        """The first of ``largest``, under the parameters of ``member``."""
+    def truncate_to(self, largest: Any, member: Any) -> Any:
+        """Return the first estimators of ``largest``, with the parameters of ``member``."""
         fitted = copy.copy(largest)
-        size = getattr(member, self.name)
-        setattr(fitted, self.name, size)
-        for name, value in self.parts(largest, size).items():
+        size = getattr(member, self.size_parameter)
+        setattr(fitted, self.size_parameter, size)
+        for name, value in self.truncated_attributes(largest, size).items():
             setattr(fitted, name, value)
         return fitted
 
-    def parts(self, largest: Any, size: int) -> Mapping[str, Any]:
-        """The fitted attributes that depend on how many there are."""
+    def truncated_attributes(self, largest: Any, size: int) -> Mapping[str, Any]:
+        """Return the fitted attributes that depend on the number of estimators."""
         return {"estimators_": largest.estimators_[:size]}
 
     def memoize_prediction(self, largest: Any, members: Sequence[Any], X: Any) -> None:
-        """Nothing: each member predicts by itself."""
+        """Do nothing: each member predicts by itself."""
 
 
-def positive(size: Any) -> int | None:
-    """A size that can be fitted; None for anything else."""
+def positive_int(size: Any) -> int | None:
+    """Return a size that can be fitted; None for anything else."""
     whole = isinstance(size, Integral) and not isinstance(size, bool)
     return int(size) if whole and int(size) > 0 else None
 
 
 def is_seeded(estimator: Any) -> bool:
-    """Whether its random numbers are the same in every fit."""
+    """Return whether its random numbers are the same in every fit."""
     seed = estimator.random_state
     return isinstance(seed, Integral) and not isinstance(seed, bool)
 
 
 class MemoizedMethod:
-    """A method with its answer for one object (not its equals); for any other it computes."""
+    """A method with a stored answer for one object (not its equals); it computes for any other."""
 
     def __init__(self, method: Callable[..., Any], X: Any, answer: Any) -> None:
-        self.__name__ = method.__name__  # scikit-learn asks for it
+        self.__name__ = method.__name__  # scikit-learn looks at it
         self._method, self._X, self._answer = method, X, answer
 
     def __call__(self, X: Any, *args: Any, **options: Any) -> Any:
-        """The answer, or what the method says."""
+        """Return the stored answer, or call the method."""
         if X is self._X and not args and not options:
-            return self._answer.copy(order="K")  # callers own what they get
+            return self._answer.copy(order="K")  # the caller may change it
         return self._method(X, *args, **options)
 
 
-def memoize_prediction(member: Any, name: str, X: Any, answer: Any) -> None:
-    """Have a fitted estimator's method answer at once for ``X``; all else, such as ``score``, builds on it as ever."""
+def attach_prediction(member: Any, name: str, X: Any, answer: Any) -> None:
+    """Store the answer of a fitted estimator's method for ``X``; methods built on it, such as ``score``, use it too."""
     setattr(member, name, MemoizedMethod(getattr(member, name), X, answer))

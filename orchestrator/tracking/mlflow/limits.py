@@ -1,4 +1,4 @@
-"""Limits: what MLflow takes as names and values, checked against a spec before anything runs."""
+"""Limits of MLflow on names and values, checked against a spec before anything runs."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from orchestrator.spec.messages import format_value
 from orchestrator.spec.run_spec import RunSpec
 
 PARAM_LENGTH, TAG_LENGTH, NAME_LENGTH, KEY_LENGTH, EXPERIMENT_LENGTH = 6000, 8000, 120, 250, 500
-CUT = " … (cut; the run's config.yaml has all of it)"
-WORDS = "letters, digits, spaces, '_', '-', '.', ':' and '/'"
+TRUNCATION_MARK = " … (cut; the run's config.yaml has all of it)"
+ALLOWED_CHARACTERS = "letters, digits, spaces, '_', '-', '.', ':' and '/'"
 
 
-def parameters(spec: RunSpec) -> dict[str, str]:
-    """Return what is known now of the parameters that a run of this spec will have."""
+def known_parameters(spec: RunSpec) -> dict[str, str]:
+    """Return the parameters that a run of this spec will have, as far as they are known before it."""
     sections = (spec.data, spec.preprocess, spec.model, spec.search)
     known = {"seed": str(spec.seed)}
     for section in sections:
@@ -27,20 +27,20 @@ def parameters(spec: RunSpec) -> dict[str, str]:
     return known
 
 
-def problems(spec: RunSpec, *, logged_models: bool = True, most: int | None = None) -> Iterator[Problem]:
-    """Yield each name in a spec that MLflow refuses; ``most`` is how many parameters a run of the server may have."""
+def name_problems(spec: RunSpec, *, logged_models: bool = True, most: int | None = None) -> Iterator[Problem]:
+    """Yield each name in a spec that MLflow refuses; ``most`` is the server's limit of parameters per run."""
     experiment = spec.tracking.options.get("experiment_name")
     if isinstance(experiment, str) and not 0 < len(experiment.strip()) <= EXPERIMENT_LENGTH:
         yield Problem(
             "tracking.experiment_name",
             f"should be a name of 1 to {EXPERIMENT_LENGTH} characters, got {format_value(experiment)}",
         )
-    known = parameters(spec)
+    known = known_parameters(spec)
     for name in known:
-        if not name.startswith("best_") and (why := _refused(name)):  # those are of model.param_grid, too
+        if not name.startswith("best_") and (why := _refusal(name)):  # those are of model.param_grid, too
             yield Problem(name, f"MLflow refuses a parameter of this name: {why}; rename it, or write tracking=none")
     for name in spec.search.scoring:
-        if why := _refused(f"mean_test_{name}"):
+        if why := _refusal(f"mean_test_{name}"):
             yield Problem(
                 "search.scoring", f"MLflow refuses a metric called {format_value(name)}: {why}; write tracking=none"
             )
@@ -58,23 +58,23 @@ def problems(spec: RunSpec, *, logged_models: bool = True, most: int | None = No
         )
 
 
-def texts(values: Mapping[str, object]) -> dict[str, str]:
-    """Return values as the text that MLflow keeps: a mapping as one JSON value, and what is too long says it was cut."""
+def to_texts(values: Mapping[str, object]) -> dict[str, str]:
+    """Convert values to the text that MLflow stores: a mapping becomes JSON, and long text is truncated with a mark."""
     return {
-        key: cut(json.dumps(value, default=str) if isinstance(value, Mapping) else str(value))
+        key: truncate(json.dumps(value, default=str) if isinstance(value, Mapping) else str(value))
         for key, value in values.items()
     }
 
 
-def cut(text: str, longest: int = PARAM_LENGTH) -> str:
-    """Return a text that is short enough."""
-    return text if len(text) <= longest else text[: longest - len(CUT)] + CUT
+def truncate(text: str, longest: int = PARAM_LENGTH) -> str:
+    """Shorten a text to ``longest`` characters, ending with a mark."""
+    return text if len(text) <= longest else text[: longest - len(TRUNCATION_MARK)] + TRUNCATION_MARK
 
 
-def _refused(name: str) -> str:
-    """Why MLflow takes no parameter or metric of this name; nothing if it does."""
+def _refusal(name: str) -> str:
+    """Return why MLflow refuses a parameter or metric of this name; "" if it does not."""
     if not re.fullmatch(r"[/\w.\- :]*", name):
-        return f"only {WORDS} may stand in it"
+        return f"only {ALLOWED_CHARACTERS} may stand in it"
     path = posixpath.normpath(name)
     if path != name or path == "." or path.startswith(("..", "/")):
         return "as a path it would be another one"

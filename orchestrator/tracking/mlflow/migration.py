@@ -1,4 +1,4 @@
-"""Migration: bring the sqlite store of an older MLflow to the installed one's schema, after a copy was made."""
+"""Migrates the sqlite store of an older MLflow to the installed one's schema, after a backup."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from orchestrator.errors import TrackingError
 
 
 def migrate(path: Path, uri: str, note: Callable[[str], None]) -> None:
-    """Migrate the store if it is older; leave it as it is if it is not.
+    """Migrate the store if its schema is older; leave it unchanged otherwise.
 
     Raises:
-        TrackingError: a newer MLflow wrote it, or the migration failed; the store is then what it was.
+        TrackingError: a newer MLflow wrote it, or the migration failed; the store is then restored.
     """
-    found = _revision(path)
-    if found is None:
-        return  # a database that MLflow has not written to: it fills it itself
+    revision = _revision(path)
+    if revision is None:
+        return  # a database without MLflow's tables: MLflow creates them
     from mlflow import __version__
     from mlflow.store.db import utils
 
-    if found == utils._get_latest_schema_revision():  # noqa: SLF001 -- MLflow's own check compares the same
+    if revision == utils._get_latest_schema_revision():  # noqa: SLF001 -- MLflow compares the same
         return
-    if not _is_known(utils, found):
+    if not _is_known(utils, revision):
         raise TrackingError(
-            f"tracking store {path}: a newer MLflow wrote it (schema {found}, unknown to {__version__}); install that one"
+            f"tracking store {path}: a newer MLflow wrote it (schema {revision}, unknown to {__version__}); install that one"
         )
-    copy = path.with_name(f"{path.name}.{found}.backup")
+    copy = path.with_name(f"{path.name}.{revision}.backup")
     if not copy.exists():
         _copy(path, copy)
     engine = utils.create_sqlalchemy_engine_with_retry(uri)
@@ -49,7 +49,7 @@ def migrate(path: Path, uri: str, note: Callable[[str], None]) -> None:
 
 
 def _revision(path: Path) -> str | None:
-    """The schema that a store has, by MLflow's own name of it."""
+    """Return the revision of a store's schema, as MLflow's migrations name it."""
     with closing(sqlite3.connect(path, timeout=20)) as connection:
         tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if tables else None
@@ -68,9 +68,9 @@ def _is_known(utils: Any, revision: str) -> bool:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a database whole, also while others read it; sqlite takes its own locks."""
-    fresh = target if target.exists() else target.with_name(f"{target.name}.{os.getpid()}.new")
-    with closing(sqlite3.connect(source, timeout=20)) as old, closing(sqlite3.connect(fresh, timeout=20)) as new:
+    """Copy a database completely, also while others read it; sqlite takes its own locks."""
+    destination = target if target.exists() else target.with_name(f"{target.name}.{os.getpid()}.new")
+    with closing(sqlite3.connect(source, timeout=20)) as old, closing(sqlite3.connect(destination, timeout=20)) as new:
         old.backup(new)
-    if fresh != target:
-        fresh.replace(target)
+    if destination != target:
+        destination.replace(target)

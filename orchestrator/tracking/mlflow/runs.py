@@ -1,4 +1,4 @@
-"""Runs: a Report written down as an MLflow run, with one child run per candidate."""
+"""Logs a Report as an MLflow run, with one child run per candidate."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from orchestrator.artifacts import Candidate, Report
-from orchestrator.tracking.mlflow.limits import NAME_LENGTH, TAG_LENGTH, cut, texts
-from orchestrator.tracking.mlflow.store import CANDIDATE, ERROR, KEY, Store, owner
+from orchestrator.tracking.mlflow.limits import NAME_LENGTH, TAG_LENGTH, to_texts, truncate
+from orchestrator.tracking.mlflow.store import CANDIDATE, ERROR, KEY, Store, owner_tags
 
 RUN_NAME = "mlflow.runName"
 REPORT, PARENT, SWEEP = "orchestrator.report", "mlflow.parentRunId", "orchestrator.sweep"
@@ -24,16 +24,16 @@ PER_BATCH = 100  # MLflow's own limit
 T = TypeVar("T")
 
 
-def plain(report: Report) -> Report:
-    """The same Report with parameters as the text MLflow keeps: no object of a model's crosses to other processes."""
+def to_plain_report(report: Report) -> Report:
+    """Convert parameters to the text that MLflow stores, so that no object of a model is sent to other processes."""
     return replace(
         report,
-        params=texts(report.params),
-        tags=texts(report.tags),
-        best_params=texts(report.best_params),
-        metrics=_numbers(report.metrics),
+        params=to_texts(report.params),
+        tags=to_texts(report.tags),
+        best_params=to_texts(report.best_params),
+        metrics=_to_floats(report.metrics),
         candidates=tuple(
-            replace(one, params=texts(one.params), mean=_numbers(one.mean), std=_numbers(one.std))
+            replace(one, params=to_texts(one.params), mean=_to_floats(one.mean), std=_to_floats(one.std))
             for one in report.candidates
         ),
         figures=dict(report.figures),
@@ -41,12 +41,12 @@ def plain(report: Report) -> Report:
 
 
 def open_run(store: Store, parent: str | None) -> str:
-    """A run of this process, open until it is terminated."""
-    return _create(store, owner() | ({PARENT: parent} if parent else {}))
+    """Create a run of this process; it is open until it is terminated."""
+    return _create(store, owner_tags() | ({PARENT: parent} if parent else {}))
 
 
 def _create(store: Store, tags: Mapping[str, str], name: str | None = None) -> str:
-    """A new run; where the answer of its creation was lost, the run that was created."""
+    """Create a run; if the answer was lost, return the one that was created."""
     key = uuid4().hex
 
     def make(client: Any) -> str:
@@ -56,46 +56,46 @@ def _create(store: Store, tags: Mapping[str, str], name: str | None = None) -> s
         found = client.search_runs([store.experiment_id], f"tags.`{KEY}` = '{key}'", max_results=1)
         return str(found[0].info.run_id) if found else None
 
-    run_id: str = store.client.once(make, find)
+    run_id: str = store.client.create_once(make, find)
     return run_id
 
 
-def sweep_run(store: Store, sweep_id: str, name: str | None) -> str:
-    """The run that all jobs of a sweep are nested under, made by the first; finished unless one of them fails.
+def get_sweep_run(store: Store, sweep_id: str, name: str | None) -> str:
+    """Return the parent run of all jobs of a sweep, created by the first; FINISHED unless one of them fails.
 
     No job knows that it is the last, so this run is never left open.
     """
     found = store.client.search_runs([store.experiment_id], f"tags.`{SWEEP}` = '{sweep_id}'", max_results=1)
     if found:
         return str(found[0].info.run_id)
-    run_id = _create(store, owner() | {SWEEP: sweep_id}, name)
+    run_id = _create(store, owner_tags() | {SWEEP: sweep_id}, name)
     store.client.set_terminated(run_id)
     return run_id
 
 
 def end_sweep(store: Store, run_id: str, *, failed: bool) -> None:
-    """Move the end of a sweep's run on to the end of its latest job; one failed job makes it FAILED."""
+    """Move the end of a sweep's run to the end of its latest job; one failed job makes it FAILED."""
     failed = failed or store.client.get_run(run_id).info.status == "FAILED"
     store.client.set_terminated(run_id, "FAILED" if failed else "FINISHED")
 
 
 def find_run(store: Store, report: Report) -> str | None:
-    """The finished run that holds this very Report."""
-    wanted = f"attributes.status = 'FINISHED' and tags.`{REPORT}` = '{digest(report)}'"
+    """Return the finished run that holds exactly this Report."""
+    wanted = f"attributes.status = 'FINISHED' and tags.`{REPORT}` = '{report_digest(report)}'"
     found = store.client.search_runs([store.experiment_id], wanted, max_results=1)
     return str(found[0].info.run_id) if found else None
 
 
 def is_finished(store: Store, run_id: str) -> bool:
-    """Whether this run is there and ended well."""
+    """Return whether this run exists and ended well."""
     wanted = f"attributes.status = 'FINISHED' and attributes.run_id = '{run_id}'"
     return bool(store.client.search_runs([store.experiment_id], wanted, max_results=1))
 
 
-def clear(store: Store, run_id: str | None) -> None:
-    """Make a complete run that FAILED a FINISHED one: a later run did what was left to do with its model.
+def clear_failure(store: Store, run_id: str | None) -> None:
+    """Turn a complete run that FAILED into a FINISHED one: a later run deployed its model.
 
-    Its end stays where it was. The error goes first: a run that is still FAILED is cleared the next time.
+    Its end time is unchanged. The error tag is deleted first: a run that is still FAILED is cleared the next time.
     """
     from mlflow.exceptions import MlflowException
 
@@ -103,14 +103,14 @@ def clear(store: Store, run_id: str | None) -> None:
     for run in store.client.search_runs([store.experiment_id], wanted, max_results=1):
         if REPORT in run.data.tags:
             if ERROR in run.data.tags:
-                with suppress(MlflowException):  # it is gone already: the answer was lost
+                with suppress(MlflowException):  # already deleted: the answer was lost
                     store.client.delete_tag(run_id, ERROR)
             store.client.set_terminated(run_id, "FINISHED", run.info.end_time)
 
 
 def log_report(store: Store, run_id: str, report: Report) -> None:
-    """Write a Report down. Its digest comes last: a run that has it is complete."""
-    report = plain(report)
+    """Log a Report. Its digest comes last: a run that has it is complete."""
+    report = to_plain_report(report)
     best = {f"best_{name}": value for name, value in report.best_params.items()}
     tags = {RUN_NAME: run_name(report), **report.tags}
     _log(store, run_id, params={**report.params, **best}, metrics=report.metrics, tags=tags)
@@ -122,30 +122,30 @@ def log_report(store: Store, run_id: str, report: Report) -> None:
             figure.write_bytes(png)
         location = store.client.get_run(run_id).info.artifact_uri
         store.client.upload(location, Path(folder), lambda: store.client.log_artifacts(run_id, folder))
-    tags = owner() | {PARENT: run_id, CANDIDATE: "true"}
+    tags = owner_tags() | {PARENT: run_id, CANDIDATE: "true"}
     for candidate in report.candidates:
         _log_candidate(store, tags, candidate)
-    _log(store, run_id, tags={REPORT: digest(report)})
+    _log(store, run_id, tags={REPORT: report_digest(report)})
 
 
 def run_name(report: Report) -> str:
-    """Name a run by what tells the jobs of a sweep apart in a list: its model and its seed."""
+    """Name a run by what distinguishes the jobs of a sweep in a list: its model and its seed."""
     model = report.params.get("model.estimator", "run").rpartition(".")[2]
     return f"{model} seed={report.params.get('seed', '?')}"[:NAME_LENGTH]
 
 
-def digest(report: Report) -> str:
-    """The name of a training result: two Reports with one digest say the same."""
-    report = plain(report)
-    told: list[Any] = [report.params, report.tags, report.best_params, report.metrics, report.config]
-    told += [[one.params, one.mean, one.std, one.rank, one.fit_seconds, one.resources] for one in report.candidates]
-    told += [[name, hashlib.sha256(png).hexdigest()] for name, png in sorted(report.figures.items())]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+def report_digest(report: Report) -> str:
+    """Return the identity of a training result: Reports with equal content have equal digests."""
+    report = to_plain_report(report)
+    content: list[Any] = [report.params, report.tags, report.best_params, report.metrics, report.config]
+    content += [[one.params, one.mean, one.std, one.rank, one.fit_seconds, one.resources] for one in report.candidates]
+    content += [[name, hashlib.sha256(png).hexdigest()] for name, png in sorted(report.figures.items())]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _log_candidate(store: Store, tags: Mapping[str, str], candidate: Candidate) -> None:
-    # Three calls, 12 ms in all over sqlite: a thousand candidates take 13 s, beside the pipeline. In one transaction
-    # through MLflow's own tables they would take 1.4 s, for the price of depending on its private schema.
+    # Three calls, 12 ms in all over sqlite: a thousand candidates take 13 s, in parallel to the pipeline. In one
+    # transaction through MLflow's own tables they would take 1.4 s, but depend on its private schema.
     name = ", ".join(f"{key}={value}" for key, value in candidate.params.items())[:NAME_LENGTH] or "defaults"
     failure = {ERROR: candidate.error[:TAG_LENGTH]} if candidate.error else {}
     run_id = _create(store, {**tags, **failure}, name)
@@ -154,7 +154,7 @@ def _log_candidate(store: Store, tags: Mapping[str, str], candidate: Candidate) 
     metrics |= {"rank": candidate.rank, "fit_seconds": candidate.fit_seconds}
     if candidate.resources is not None:
         metrics["n_resources"] = candidate.resources
-    measured = {key: value for key, value in metrics.items() if math.isfinite(value)}  # not of one that failed
+    measured = {key: value for key, value in metrics.items() if math.isfinite(value)}  # a failed candidate has none
     _log(store, run_id, params=candidate.params, metrics=measured)
     store.client.set_terminated(run_id, "FAILED" if candidate.error else "FINISHED")
 
@@ -166,14 +166,14 @@ def _log(
     metrics: Mapping[str, float] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> None:
-    """One ``log_batch``; more only where MLflow's limits for one are passed."""
+    """Call ``log_batch`` once; more often only where MLflow's limits per batch are exceeded."""
     from mlflow.entities import Metric, Param, RunTag
 
     now = int(time.time() * 1000)
     batches = [
         list(_batches([Param(key, value) for key, value in (params or {}).items()])),
         list(_batches([Metric(key, value, now, 0) for key, value in (metrics or {}).items()])),
-        list(_batches([RunTag(key, cut(value, TAG_LENGTH)) for key, value in (tags or {}).items()])),
+        list(_batches([RunTag(key, truncate(value, TAG_LENGTH)) for key, value in (tags or {}).items()])),
     ]
     for i in range(max(map(len, batches))):
         of_params, of_metrics, of_tags = ((kind[i] if i < len(kind) else []) for kind in batches)
@@ -185,5 +185,5 @@ def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
     return (items[i : i + half] for i in range(0, len(items), half))
 
 
-def _numbers(values: Mapping[str, float]) -> dict[str, float]:
+def _to_floats(values: Mapping[str, float]) -> dict[str, float]:
     return {key: float(value) for key, value in values.items()}

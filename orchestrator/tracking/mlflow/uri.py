@@ -1,6 +1,6 @@
-"""StoreUri: what may stand in ``tracking_uri``, told while the configuration is checked and before anything runs.
+"""StoreUri: validates ``tracking_uri`` with the configuration, before anything runs.
 
-The URI is written into configurations, logs and memos, so it holds no secret, and no message here repeats what might.
+The URI is written into configurations, logs and snapshots, so it must hold no secret, and no message repeats one.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from pydantic import AfterValidator
 from orchestrator.spec.messages import suggest
 
 PREFIX = "sqlite:///"
-# No database server: its URI would hold the password. An MLflow server in front of it keeps that to itself.
+# Database servers are refused: the URI would hold the password. An MLflow server in front of one keeps it private.
 DATABASES = {"postgresql", "postgres", "mysql", "mariadb", "mssql", "oracle"}
 STORES = ("sqlite", "http", "https", "databricks")
 
 
 def store_uri(uri: str) -> str:
-    """The same URI, if it names a store that can be written to and holds no secret.
+    """Return the URI, if it names a store that can be written to and holds no secret.
 
     Raises:
         ValueError: with the remedy, and without the URI where that may hold a password.
     """
     try:
         parts = urlsplit(uri)
-    except ValueError:  # its text repeats the host, and what stands before it
+    except ValueError:  # its text repeats the host and the password before it
         raise ValueError("is no URI; write one such as http://localhost:5000") from None
     if parts.scheme.partition("+")[0] in DATABASES:
         raise ValueError(
@@ -63,19 +63,19 @@ def store_uri(uri: str) -> str:
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """The file of a sqlite store; None for a server."""
+    """Return the file of a sqlite store; None for a server."""
     return Path(uri.removeprefix(PREFIX).partition("?")[0]) if uri.startswith("sqlite:") else None
 
 
 def _misread(uri: str) -> str:
-    """What stands in the path of a sqlite store and is no part of a file's name in a URI; nothing if all of it is."""
+    """Return the part of a sqlite path that a URI would interpret as something else; "" if there is none."""
     path, mark, query = uri.removeprefix(PREFIX).partition("?")
     escape = re.search(r"%[0-9A-Fa-f]{2}", path)
     return escape[0] if escape else ("?" if mark and ("/" in query or "=" not in query) else "")
 
 
 def _plugins() -> set[str]:
-    """The schemes that installed plugins add, such as azureml; found without importing mlflow."""
+    """Return the schemes that installed plugins add, such as azureml, without importing mlflow."""
     return {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}
 
 

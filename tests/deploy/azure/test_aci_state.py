@@ -1,4 +1,4 @@
-"""What would be created on ACI, without asking Azure anything."""
+"""The state and settings of ACI, without calling Azure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 from orchestrator.artifacts import Package
 from orchestrator.config.compose import compose
 from orchestrator.deploy import cors
-from orchestrator.deploy.azure import aci_state
+from orchestrator.deploy.azure import aci_state, registered_package
 from orchestrator.deploy.azure.aci import Aci
 from orchestrator.deploy.azure.aci_state import PreviousDeployment
 from orchestrator.deploy.target import SupportsKeyRotation, Target
@@ -44,28 +44,30 @@ def test_every_key_is_one_that_the_sdk_takes_and_every_one_it_takes_is_a_key() -
     assert set(aci()._settings()) == taken - {"primary_key", "secondary_key"}  # secrets are in no configuration
 
 
-def test_it_tells_and_rotates() -> None:
+def test_it_reports_progress_and_rotates_keys() -> None:
     assert isinstance(aci(), ReportsProgress)
     assert isinstance(aci(), SupportsKeyRotation)
 
 
 def test_the_environment_is_the_packages_and_azures_server(package: Package) -> None:
     before = (package.path / "conda.yaml").read_bytes()
-    made = aci_state.conda(package)
+    made = registered_package.conda(package)
     assert made["dependencies"] == ["python=3.11.7", "pip", {"pip": ["numpy==1", "azureml-inference-server-http>=1.4"]}]
     assert (package.path / "conda.yaml").read_bytes() == before
     (package.path / "conda.yaml").write_text(yaml.safe_dump(made))
-    assert aci_state.conda(package) == made  # one that names the server keeps its own
+    assert registered_package.conda(package) == made  # one that names the server keeps its own
 
 
-def test_pages_of_other_hosts_are_let_in_by_the_library_that_azures_server_needs_for_it(package: Package) -> None:
+def test_cors_adds_the_library_that_azures_server_needs(package: Package) -> None:
     target = aci("deploy.allow_origins=[HTTPS://App.example:443/,http://b:81]")
     assert target._settings()["allow_origins"] == ["https://app.example", "http://b:81"]
     assert target.libraries(package).lines == ["numpy==1", "azureml-inference-server-http>=1.4", "flask-cors"]
     assert cors.variables(target.allow_origins) == {"AML_CORS_ORIGINS": "https://app.example,http://b:81"}
-    assert aci_state.shape(target._settings()) != aci_state.shape(aci()._settings())
+    assert registered_package.shape(target._settings()) != registered_package.shape(aci()._settings())
     (package.path / "conda.yaml").write_text(yaml.safe_dump({"dependencies": [{"pip": ["Flask_Cors~=6.0"]}]}))
-    assert aci_state.conda(package, ["*"])["dependencies"] == [{"pip": ["Flask_Cors~=6.0", aci_state.SERVER]}]
+    assert registered_package.conda(package, ["*"])["dependencies"] == [
+        {"pip": ["Flask_Cors~=6.0", registered_package.SERVER]}
+    ]
 
 
 def test_the_variable_is_what_azures_server_reads() -> None:
@@ -74,29 +76,33 @@ def test_the_variable_is_what_azures_server_reads() -> None:
     app = flask.Flask(__name__)
     flask_cors.CORS(app, origins=cors.variables(asked)["AML_CORS_ORIGINS"].split(","))  # as that server does
     for origin in (*asked, "http://[::1]:8", "http://[::1]:811", "https://other.example"):
-        answered = app.test_client().get("/", headers={"PackageProvenance": origin}).headers
+        answered = app.test_client().get("/", headers={"Origin": origin}).headers
         assert answered.get("Access-Control-Allow-Origin") == (origin if origin in asked else None)
 
 
-def test_a_service_is_told_apart_by_package_and_shape(package: Package) -> None:
+def test_services_differ_by_package_and_settings(package: Package) -> None:
     def tags(version: str = "1", **settings: Any) -> dict[str, str]:
         wanted = {"tags": {"team": "blue"}, "memory_gb": 1.5, "ssl_cert_pem_file": None, **settings}
-        return aci_state.tags(package, version, wanted)
+        return registered_package.tags(package, version, wanted)
 
     assert tags()["team"] == "blue"
-    assert aci_state.serves_like(tags("1"), tags("2"))
-    assert not aci_state.serves_like(tags(memory_gb=2), tags())
-    assert not aci_state.serves_like({**tags(), aci_state.FINGERPRINT: "0"}, tags())
-    assert not aci_state.serves_like({}, tags())
+    assert registered_package.serves_like(tags("1"), tags("2"))
+    assert not registered_package.serves_like(tags(memory_gb=2), tags())
+    assert not registered_package.serves_like({**tags(), registered_package.FINGERPRINT: "0"}, tags())
+    assert not registered_package.serves_like({}, tags())
     certificate = package.path / "cert.pem"
     certificate.write_text("old")
     before = tags(ssl_cert_pem_file=str(certificate))
     certificate.write_text("renewed")
-    assert not aci_state.serves_like(before, tags(ssl_cert_pem_file=str(certificate)))
+    assert not registered_package.serves_like(before, tags(ssl_cert_pem_file=str(certificate)))
 
 
 def service(package: str, *, tested: bool, former: PreviousDeployment | None = None) -> dict[str, str]:
-    own = {aci_state.FINGERPRINT: package, aci_state.MODEL: "model", **(aci_state.PASSED if tested else {})}
+    own = {
+        registered_package.FINGERPRINT: package,
+        registered_package.MODEL: "model",
+        **(aci_state.PASSED if tested else {}),
+    }
     return {**own, **({aci_state.FORMER: former.tag()} if former else {})}
 
 
@@ -104,29 +110,15 @@ def of(live: dict[str, str]) -> PreviousDeployment:
     return PreviousDeployment.of(live, 1, 1.5, auth_enabled=True)
 
 
-def test_what_is_worth_going_back_to() -> None:
-    good, bad = of(service("good", tested=True)), of(service("bad", tested=False))
-
-    def worth(live: dict[str, str], *, healthy: bool = True) -> str | None:
-        found = aci_state.rollback_candidate(of(live), live, healthy=healthy)
-        return found.fingerprint if found else None
-
-    assert worth(service("new", tested=True, former=good)) == "new"
-    assert worth(service("new", tested=True), healthy=False) == "new"  # it has only fallen over since
-    assert worth(service("new", tested=False, former=good)) == "good"
-    assert worth(service("new", tested=False, former=bad)) == "new"
-    assert worth(service("new", tested=False, former=bad), healthy=False) == "bad"
-    assert worth(service("new", tested=False)) == "new"
-    assert worth(service("new", tested=False), healthy=False) is None
-
-
 def test_a_former_service_fits_into_a_tag_and_comes_back_as_it_was() -> None:
-    former = of({**service("f" * 64, tested=True), aci_state.VERSION: "12", aci_state.SHAPE: "0" * 16})
+    former = of(
+        {**service("f" * 64, tested=True), registered_package.VERSION: "12", registered_package.SHAPE: "0" * 16}
+    )
     assert len(former.tag()) < 256  # what Azure allows for a tag of a resource
-    assert PreviousDeployment.read(former.tag()) == former
+    assert PreviousDeployment.from_tag(former.tag()) == former
     assert aci_state.is_tested(former.tags())
-    assert PreviousDeployment.read("") is None
-    assert PreviousDeployment.read("[1]") is None
+    assert PreviousDeployment.from_tag("") is None
+    assert PreviousDeployment.from_tag("[1]") is None
 
 
 def test_the_settings_of_a_former_service_come_back_whole_where_they_are_known(tmp_path: Path) -> None:
@@ -139,15 +131,17 @@ def test_the_settings_of_a_former_service_come_back_whole_where_they_are_known(t
             "tags": {"team": "blue"},
             **keys,
         }
-        return {**own, "tags": aci_state.tags(Package(tmp_path, "f" * 64, "model"), "1", own)}
+        return {**own, "tags": registered_package.tags(Package(tmp_path, "f" * 64, "model"), "1", own)}
 
     before, now = settings(location="westeurope"), {**settings(), "tags": {"team": "red"}, "location": "moon"}
     former = of({**before["tags"], **aci_state.PASSED})
-    unknown = aci_state.recall(tmp_path, former, now)
+    unknown = aci_state.load_settings(tmp_path, former, now)
     assert unknown["location"] == "moon"
-    assert unknown["tags"][aci_state.SHAPE] == aci_state.shape(now) != former.shape  # what it really has
-    aci_state.remember(tmp_path, before)
-    assert aci_state.recall(tmp_path, former, now) == {**before, "tags": {**before["tags"], **aci_state.PASSED}}
+    assert (
+        unknown["tags"][registered_package.SHAPE] == registered_package.shape(now) != former.shape
+    )  # what it really has
+    aci_state.save_settings(tmp_path, before)
+    assert aci_state.load_settings(tmp_path, former, now) == {**before, "tags": {**before["tags"], **aci_state.PASSED}}
 
 
 @pytest.mark.parametrize(
@@ -159,7 +153,7 @@ def test_a_package_that_does_not_fit_is_warned_of(memory_bytes: int, memory_gb: 
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [
         ("deploy.memory_gbs=2", "deploy.memory_gbs: Aci has no such option; did you mean 'memory_gb'?"),
         ("deploy.memory_gb=lots", "deploy.memory_gb: should be a number, got 'lots'"),
@@ -170,14 +164,14 @@ def test_a_package_that_does_not_fit_is_warned_of(memory_bytes: int, memory_gb: 
         ("+azure.faults=[quota]", "azure.faults: only an emulator has faults; write azure=emulator"),
     ],
 )
-def test_a_mistake_is_told_once(override: str, told: str, tmp_path: Path) -> None:
+def test_a_mistake_is_reported_once(override: str, message: str, tmp_path: Path) -> None:
     problems = [str(one) for one in found(f"state_dir={tmp_path}", "deploy=aci", override)]
     assert len(problems) == 1, problems
-    assert problems[0].startswith(told)
+    assert problems[0].startswith(message)
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [
         (
             "deploy.ssl_enabled=true",
@@ -191,10 +185,10 @@ def test_a_mistake_is_told_once(override: str, told: str, tmp_path: Path) -> Non
         ("deploy.ssl_cert_pem_file=/no.pem", "missing: the file /no.pem (ssl_cert_pem_file)"),
     ],
 )
-def test_what_belongs_together_is_told_before_anything_runs(override: str, told: str) -> None:
+def test_incomplete_settings_are_reported_before_anything_runs(override: str, message: str) -> None:
     with pytest.raises(SpecError) as raised:
         aci(override)
-    assert told in str(raised.value)
+    assert message in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -206,8 +200,8 @@ def test_what_belongs_together_is_told_before_anything_runs(override: str, told:
         ({}, "-", "m"),
     ],
 )
-def test_a_service_that_goes_on_names_the_version_that_there_is(live: dict[str, str], wanted: str, named: str) -> None:
-    tags = {aci_state.MODEL: "m", "mine": "kept", **live}
-    relabelled = aci_state.relabelled(tags, {**tags, aci_state.VERSION: wanted})
-    assert aci_state.named(relabelled) == named
+def test_a_service_that_stays_names_the_current_version(live: dict[str, str], wanted: str, named: str) -> None:
+    tags = {registered_package.MODEL: "m", "mine": "kept", **live}
+    relabelled = aci_state.relabelled(tags, {**tags, registered_package.VERSION: wanted})
+    assert registered_package.model_label(relabelled) == named
     assert relabelled["mine"] == "kept"

@@ -56,7 +56,7 @@ def test_share_and_copies_are_no_part_of_the_shape() -> None:
     }
 
 
-def test_variables_switch_telemetry_off_and_let_pages_of_other_hosts_in() -> None:
+def test_variables_switch_telemetry_off_and_cors_on() -> None:
     def variables(*overrides: str) -> object:
         return aks(*overrides)._settings()["environment_variables"]
 
@@ -131,7 +131,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("line", "expected"), WRONG, ids=[line for line, _ in WRONG])
-def test_a_mistake_is_said_once_at_its_key(line: str, expected: str, tmp_path: Path) -> None:
+def test_a_mistake_is_reported_once_at_its_key(line: str, expected: str, tmp_path: Path) -> None:
     overrides = _split(line)
     kind = [] if overrides[0].startswith("deploy=") else ["deploy=aks", "deploy.compute=aks"]
     problems = [str(one) for one in found(f"state_dir={tmp_path}", *kind, *overrides)]
@@ -143,7 +143,7 @@ def _split(line: str) -> list[str]:
     return [part for part in line.replace(" deploy", "\ndeploy").split("\n") if part]
 
 
-def test_mistakes_in_one_mapping_are_said_together(tmp_path: Path) -> None:
+def test_mistakes_in_one_mapping_are_reported_together(tmp_path: Path) -> None:
     line = ("deploy.resources.limits.cpu=x", "deploy.resources.limits.memory=1", "deploy.resources.requests.gpu=x")
     places = [one.at for one in found(f"state_dir={tmp_path}", "deploy=aks", "deploy.compute=aks", *line)]
     assert sorted(places) == [
@@ -153,7 +153,7 @@ def test_mistakes_in_one_mapping_are_said_together(tmp_path: Path) -> None:
     ]
 
 
-def test_contradictions_are_said_beside_wrong_values(tmp_path: Path) -> None:
+def test_contradictions_are_reported_with_wrong_values(tmp_path: Path) -> None:
     line = ("deploy.mirror=10", "deploy.traffic=101", "deploy.instance_count=2", "deploy.autoscale={max_instances: 2}")
     places = [one.at for one in found(f"state_dir={tmp_path}", "deploy=aks", *line)]
     assert places == ["deploy.traffic", "deploy.mirror", "deploy.instance_count", "deploy.compute"]
@@ -164,7 +164,7 @@ def test_only_a_deployment_needs_to_name_the_compute(stages: str, tmp_path: Path
     assert found(f"state_dir={tmp_path}", "deploy=aks", f"stages={stages}") == []
 
 
-def test_right_numbers_raise_no_alarm(tmp_path: Path) -> None:
+def test_valid_numbers_are_accepted(tmp_path: Path) -> None:
     fine = (
         ["deploy=aks", "deploy.compute=aks", "deploy.traffic=0", "deploy.instance_count=3"],
         ["deploy=aks", "deploy.compute=aks", "deploy.resources=null", "deploy.autoscale={max_instances: 5}"],
@@ -183,7 +183,7 @@ def package(make_package: MakePackage) -> Package:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_compute_that_is_none_is_refused_before_anything_is_sent(
+def test_an_unsuitable_compute_is_refused_before_anything_is_sent(
     make_aks: MakeAks, package: Package, version: Version
 ) -> None:
     from azure.ai.ml.entities import AmlCompute, KubernetesCompute
@@ -192,18 +192,18 @@ def test_a_compute_that_is_none_is_refused_before_anything_is_sent(
     with pytest.raises(
         DeployError, match=r"^deploy\.compute: the workspace has no compute 'akss'; did you mean 'aks'\?$"
     ):
-        make_aks(compute="akss").deploy(package, version(package))
+        make_aks(compute="akss").deploy(version(package))
     client.compute.begin_create_or_update(AmlCompute(name="nodes", size="Standard_DS3_v2")).result()
     with pytest.raises(DeployError, match="'nodes' is of the kind amlcompute, not kubernetes; there are: aks"):
-        make_aks(compute="nodes").deploy(package, version(package))
+        make_aks(compute="nodes").deploy(version(package))
     with pytest.raises(DeployError, match=r"^deploy\.compute: is missing"):
-        make_aks(compute=None).deploy(package, version(package))
+        make_aks(compute=None).deploy(version(package))
     assert make_aks().status().state == "absent"
 
-    make_aks().deploy(package, version(package))
+    make_aks().deploy(version(package))
     client.compute.begin_attach(KubernetesCompute(name="other", resource_id="/subscriptions/x")).result()
     with pytest.raises(DeployError, match=r"^deploy\.compute: endpoint 'svc' stands on 'aks' and cannot move"):
-        make_aks(compute="other").deploy(package, version(package))
+        make_aks(compute="other").deploy(version(package))
 
 
 @pytest.mark.slow
@@ -215,8 +215,8 @@ def test_sizes_arrive_in_azure_and_another_size_is_another_deployment(
     target = make_aks(
         resources=Resources.model_validate({"requests": {"cpu": "250m"}, "limits": limits}), instance_count=2
     )
-    target.deploy(package, version(package))
-    target.accept()
+    deployment = target.deploy(version(package))
+    deployment.accept()
     held = target._client().online_deployments.get("blue", "svc")
     assert (held.resources.requests.cpu, held.resources.limits.memory) == ("250m", "1Gi")
     assert (held.scale_settings.type, held.instance_count) == ("default", 2)
@@ -224,7 +224,7 @@ def test_sizes_arrive_in_azure_and_another_size_is_another_deployment(
     assert make_aks().status().details["size"] == "2 x the default instance type"
 
     scaled = make_aks(autoscale=Autoscale(min_instances=2, max_instances=4), instance_type="small")
-    scaled.deploy(package, version(package))
+    scaled.deploy(version(package))
     held = target._client().online_deployments.get("green", "svc")
     assert (held.scale_settings.type, held.scale_settings.max_instances) == ("target_utilization", 4)
     assert make_aks().status().details["size"] == "2 to 4 x small"
@@ -232,7 +232,7 @@ def test_sizes_arrive_in_azure_and_another_size_is_another_deployment(
     with pytest.raises(
         DeployError, match="endpoint 'svc' stands on Kubernetes; write deploy=aks, or choose another name"
     ):
-        make_managed().deploy(package, version(package))
+        make_managed().deploy(version(package))
     make_aks().remove()  # before the fixture of the other kind looks
 
 
@@ -248,11 +248,11 @@ def test_sizes_arrive_in_azure_and_another_size_is_another_deployment(
 def test_a_failure_is_diagnosed_and_nothing_is_left(
     make_aks: MakeAks, package: Package, version: Version, azure: AzureSpec, fault: str, expected: str
 ) -> None:
-    stand_in = azure_emulator.running(azure.emulator or Path())
-    assert stand_in
-    stand_in.faults([fault])
+    emulator = azure_emulator.running(azure.emulator or Path())
+    assert emulator
+    emulator.faults([fault])
     with pytest.raises(DeployError) as raised:
-        make_aks().deploy(package, version(package))
+        make_aks().deploy(version(package))
     assert expected in str(raised.value)
     assert str(raised.value).endswith("nothing of it is left in Azure")
     assert make_aks().status().state == "absent"

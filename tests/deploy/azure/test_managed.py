@@ -23,7 +23,7 @@ from orchestrator.errors import DeployError
 from orchestrator.spec.azure import AzureSpec
 from score.contract import golden
 
-# the SDK's own libraries leave sockets open and tell of deprecations, which are not ours to mend
+# the SDK's own libraries leave sockets open and warn of deprecations, which this project cannot fix
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 Make = Callable[..., Managed]
 MakePackage = Callable[..., Package]
@@ -31,7 +31,7 @@ Version = Callable[..., ModelVersion]
 
 
 class ProgressMixin(list[str]):
-    """What a target tells meanwhile."""
+    """The notes of a target."""
 
     def note(self, text: str) -> None:
         self.append(text)
@@ -49,41 +49,41 @@ def ask(endpoint: Endpoint, **headers: str) -> tuple[int, Any]:
 
 @contextmanager
 def asking(endpoint: Endpoint) -> Iterator[list[tuple[int, Any]]]:
-    """Somebody who asks all the time, and what they are told."""
-    told: list[tuple[int, Any]] = []
+    """Send requests all the time; yield the answers."""
+    answers: list[tuple[int, Any]] = []
     enough = threading.Event()
 
     def go_on() -> None:
         while not enough.is_set():
-            told.append(ask(endpoint))
+            answers.append(ask(endpoint))
             time.sleep(0.02)
 
     client = threading.Thread(target=go_on)
     client.start()
     try:
-        yield told
+        yield answers
     finally:
         enough.set()
         client.join()
 
 
-def test_nobody_is_refused_while_the_traffic_moves(
+def test_no_request_is_refused_while_the_traffic_moves(
     make_managed: Make, make_package: MakePackage, version: Version
 ) -> None:
     a, b = make_package("a"), make_package("b")
-    first = make_managed()
-    with asking(first.deploy(a, version(a))) as told:
+    first = make_managed().deploy(version(a))
+    with asking(first.endpoint) as answers:
         first.accept()
         target = make_managed()
         notes = ProgressMixin()
         target.report_to(notes)  # type: ignore[arg-type]
-        target.deploy(b, version(b))
+        deployment = target.deploy(version(b))
         assert set(make_managed().status().details["waiting"].split(", ")) == {"blue", "Succeeded"}
-        target.accept()
+        deployment.accept()
         assert "waiting" not in make_managed().status().details
         time.sleep(0.1)
-    assert {status for status, _ in told} == {200}
-    assert [answer for index, (_, answer) in enumerate(told) if answer != told[index - 1][1]][-1:] == ["b"]
+    assert {status for status, _ in answers} == {200}
+    assert [answer for index, (_, answer) in enumerate(answers) if answer != answers[index - 1][1]][-1:] == ["b"]
     assert "the traffic goes to green" in notes
     assert "deleting deployment blue" in notes
     assert all(note.strip() == note and note.isprintable() for note in notes)
@@ -94,13 +94,13 @@ def test_what_answers_wrongly_never_gets_a_request(
 ) -> None:
     a, bad = make_package("a"), make_package("bad")
     golden.write(bad.path, [golden.Golden("one row", "{}", 200, {"answer": "right"})])
-    target = make_managed()
-    with asking(target.deploy(a, version(a))) as told:
-        target.accept()
+    good = make_managed().deploy(version(a))
+    with asking(good.endpoint) as answers:
+        good.accept()
         with pytest.raises(DeployError, match="before it had traffic") as raised:
-            make_managed().deploy(bad, version(bad))
+            make_managed().deploy(version(bad))
     assert "the former deployment was not touched" in str(raised.value)
-    assert set(told) == {(200, "a")}
+    assert set(answers) == {(200, "a")}
     assert make_managed().status().details["live"] == "blue, Succeeded"
     assert "waiting" not in make_managed().status().details
 
@@ -109,66 +109,63 @@ def test_a_failure_after_the_traffic_moved_moves_it_back(
     make_managed: Make, make_package: MakePackage, version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a, b = make_package("a"), make_package("b")
-    target = make_managed()
-    target.deploy(a, version(a))
-    target.accept()
-    move = managed_sdk.route
+    deployment = make_managed().deploy(version(a))
+    deployment.accept()
+    move = managed_sdk.set_traffic
 
     def break_off(*arguments: Any) -> None:
         move(*arguments)
         monkeypatch.undo()
         raise TimeoutError("Azure has not finished in time")
 
-    monkeypatch.setattr(managed_sdk, "route", break_off)
+    monkeypatch.setattr(managed_sdk, "set_traffic", break_off)
     with pytest.raises(DeployError, match="the former deployment serves again"):
-        make_managed().deploy(b, version(b))
+        make_managed().deploy(version(b))
     assert ask(make_managed().endpoint()) == (200, "a")
     assert "waiting" not in make_managed().status().details
 
 
-def test_one_deployment_can_be_asked_whatever_the_traffic_says(
-    make_managed: Make, make_package: MakePackage, version: Version
-) -> None:
+def test_a_header_selects_one_deployment(make_managed: Make, make_package: MakePackage, version: Version) -> None:
     a, b = make_package("a"), make_package("b")
-    make_managed().deploy(a, version(a))
-    endpoint = make_managed().deploy(b, version(b))
+    make_managed().deploy(version(a))
+    endpoint = make_managed().deploy(version(b)).endpoint
     assert ask(endpoint) == (200, "b")
     assert ask(endpoint, **{DEPLOYMENT: "blue"}) == (200, "a")
     assert ask(endpoint, Authorization="Bearer wrong")[0] == 401
 
 
-def test_what_a_killed_command_left_in_the_dark_gives_way(
+def test_a_deployment_without_traffic_of_a_killed_command_is_replaced(
     make_managed: Make, make_package: MakePackage, version: Version
 ) -> None:
     a, dead, b = make_package("a"), make_package("dead"), make_package("b")
     target = make_managed()
-    target.deploy(a, version(a))
-    target.accept()
+    deployment = target.deploy(version(a))
+    deployment.accept()
     settings = {**target._settings(), "tags": {"deployment_number": "1"}}
     managed_sdk.serve(lambda _: None, target._client(), "svc", "green", dead, settings, target._new_deployment, 100)
-    again = make_managed()
-    assert ask(again.deploy(b, version(b))) == (200, "b")
+    again = make_managed().deploy(version(b))
+    assert ask(again.endpoint) == (200, "b")
     assert again.rollback() is RollbackResult.FORMER
     assert ask(make_managed().endpoint()) == (200, "a")
 
 
-def test_a_deployment_of_somebody_else_is_left_alone(
-    make_managed: Make, make_package: MakePackage, version: Version
-) -> None:
+def test_a_foreign_deployment_is_left_alone(make_managed: Make, make_package: MakePackage, version: Version) -> None:
     a = make_package("a")
     target = make_managed()
-    target.deploy(a, version(a))
+    target.deploy(version(a))
     settings = {**target._settings(), "tags": {}}
-    managed_sdk.serve(lambda _: None, target._client(), "svc", "theirs", a, settings, target._new_deployment, 100)
-    with pytest.raises(DeployError, match=r"^deploy\.service_name: deployment 'theirs' .* is not ours"):
-        make_managed(instance_count=2).deploy(a, version(a))
+    managed_sdk.serve(lambda _: None, target._client(), "svc", "foreign", a, settings, target._new_deployment, 100)
+    with pytest.raises(
+        DeployError, match=r"^deploy\.service_name: deployment 'foreign' .* was not made by this project"
+    ):
+        make_managed(instance_count=2).deploy(version(a))
     for refused in (target.remove, target.rotate_keys, target.keys, target.endpoint):
-        with pytest.raises(DeployError, match="is not ours"):
+        with pytest.raises(DeployError, match="was not made by this project"):
             refused()
-    managed_sdk.delete(target._client(), "svc", "theirs", 100)
+    managed_sdk.delete(target._client(), "svc", "foreign", 100)
 
 
-def test_of_an_endpoint_of_somebody_else_only_our_deployments_go(
+def test_remove_keeps_a_foreign_endpoint_and_deletes_its_deployments(
     make_managed: Make, make_package: MakePackage, version: Version
 ) -> None:
     from azure.ai.ml.entities import ManagedOnlineEndpoint
@@ -177,10 +174,10 @@ def test_of_an_endpoint_of_somebody_else_only_our_deployments_go(
     client = target._client()
     client.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name="svc", auth_mode="key")).result()
     try:
-        with pytest.raises(DeployError, match="is not ours"):
+        with pytest.raises(DeployError, match="was not made by this project"):
             target.remove()
-        target.deploy(a, version(a))
-        assert target.rollback() is RollbackResult.REMOVED
+        deployment = target.deploy(version(a))
+        assert deployment.rollback() is RollbackResult.REMOVED
         assert client.online_endpoints.get("svc").name == "svc"
         assert list(client.online_deployments.list("svc")) == []
     finally:
@@ -191,9 +188,9 @@ def test_the_endpoints_own_settings_change_with_the_next_deployment(
     make_managed: Make, make_package: MakePackage, version: Version
 ) -> None:
     a = make_package("a")
-    make_managed(tags={"team": "blue"}).deploy(a, version(a))
+    make_managed(tags={"team": "blue"}).deploy(version(a))
     target = make_managed(tags={"team": "red"}, description="predicts", public_network_access=False)
-    target.deploy(a, version(a))
+    target.deploy(version(a))
     endpoint = target._client().online_endpoints.get("svc")
     assert (endpoint.tags["team"], endpoint.description) == ("red", "predicts")
     assert endpoint.public_network_access.lower() == "disabled"
@@ -204,31 +201,31 @@ def test_tokens_open_an_endpoint_that_has_no_keys(
     make_managed: Make, make_package: MakePackage, version: Version
 ) -> None:
     a = make_package("a")
-    endpoint = make_managed(auth_mode="aml_token").deploy(a, version(a))
+    endpoint = make_managed(auth_mode="aml_token").deploy(version(a)).endpoint
     assert ask(endpoint) == (200, "a")
     assert ask(endpoint, Authorization="Bearer wrong")[0] == 401
     with pytest.raises(DeployError, match=r"deploy\.auth_mode=key"):
         make_managed(auth_mode="aml_token").keys()
     with pytest.raises(DeployError, match=r"^deploy\.auth_mode: .* would be locked out; remove it first"):
-        make_managed().deploy(a, version(a))
+        make_managed().deploy(version(a))
 
 
 def test_rotated_keys_open_and_the_former_primary_still_does(
     make_managed: Make, make_package: MakePackage, version: Version
 ) -> None:
     a = make_package("a")
-    endpoint = make_managed().deploy(a, version(a))
+    endpoint = make_managed().deploy(version(a)).endpoint
     before, after = make_managed().keys(), make_managed().rotate_keys()
     assert (after.secondary, after) == (before.primary, make_managed().keys())
     for key, status in ((after.primary, 200), (before.primary, 200), (before.secondary, 401)):
         assert ask(endpoint, Authorization=f"Bearer {key}")[0] == status
 
 
-def test_it_serves_without_the_stand_in_and_is_found_again(
+def test_it_serves_without_the_emulator_and_is_found_again(
     make_managed: Make, make_package: MakePackage, version: Version, azure: AzureSpec
 ) -> None:
     a = make_package("a")
-    endpoint = make_managed().deploy(a, version(a))
+    endpoint = make_managed().deploy(version(a)).endpoint
     assert azure.emulator
     azure_emulator.stop(azure.emulator)
     assert ask(endpoint) == (200, "a")
@@ -249,19 +246,19 @@ def ask_patiently(endpoint: Endpoint) -> tuple[int, Any]:
 
 
 @pytest.mark.parametrize("fault", ["throttled_429:2", "server_5xx:2", "cut_upload:2"])
-def test_the_sdk_gets_over_it(
+def test_the_sdk_retries(
     make_managed: Make, make_package: MakePackage, version: Version, azure: AzureSpec, fault: str
 ) -> None:
     package = make_package(fault.partition(":")[0].replace("_", "-"))
-    stand_in = azure_emulator.running(azure.emulator or Path())
-    assert stand_in
-    stand_in.faults([fault])
-    make_managed().deploy(package, version(package))
-    assert stand_in.waiting() == []
+    emulator = azure_emulator.running(azure.emulator or Path())
+    assert emulator
+    emulator.faults([fault])
+    make_managed().deploy(version(package))
+    assert emulator.pending() == []
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "message"),
     [
         ("crash_loop", "RuntimeError: emulator: the fault crash_loop was asked for"),
         ("image_build_failure", "build log, line"),
@@ -270,19 +267,18 @@ def test_the_sdk_gets_over_it(
     ],
 )
 def test_a_failure_is_diagnosed_and_nothing_is_left(
-    make_managed: Make, make_package: MakePackage, version: Version, azure: AzureSpec, fault: str, told: str
+    make_managed: Make, make_package: MakePackage, version: Version, azure: AzureSpec, fault: str, message: str
 ) -> None:
     a = make_package("a")
-    stand_in = azure_emulator.running(azure.emulator or Path())
-    assert stand_in
-    stand_in.faults([fault])
+    emulator = azure_emulator.running(azure.emulator or Path())
+    assert emulator
+    emulator.faults([fault])
     target = make_managed()
     with pytest.raises(DeployError) as raised:
-        target.deploy(a, version(a))
-    assert told in str(raised.value)
+        target.deploy(version(a))
+    assert message in str(raised.value)
     assert str(raised.value).endswith("nothing of it is left in Azure")
     assert make_managed().status().state == "absent"
-    assert target.rollback() is RollbackResult.NOTHING
     kept = next(line for line in str(raised.value).splitlines() if "raw texts: " in line).rpartition(": ")[2]
     state = json.loads(Path(kept, "state.json").read_text())
     assert (state["target"], state["settings"]["service_name"]) == ("managed", "svc")

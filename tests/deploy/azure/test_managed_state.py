@@ -1,4 +1,4 @@
-"""What a managed endpoint is made of and which deployment is which, without asking Azure anything."""
+"""The state of a managed endpoint, without calling Azure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import yaml
 
 from orchestrator.artifacts import ModelVersion, Package
 from orchestrator.config.compose import compose
-from orchestrator.deploy.azure import aci_state, managed_state
+from orchestrator.deploy.azure import managed_state, registered_package
 from orchestrator.deploy.azure.managed import Managed
 from orchestrator.deploy.azure.managed_state import NUMBER, TESTED, EndpointState, OnlineDeployment
 from orchestrator.deploy.target import SupportsKeyRotation, Target
@@ -44,7 +44,7 @@ def seen(*colours: OnlineDeployment, live: str = "", tested: str = "") -> Endpoi
     )
 
 
-def test_it_tells_and_rotates() -> None:
+def test_it_reports_progress_and_rotates_keys() -> None:
     assert isinstance(managed(), ReportsProgress)
     assert isinstance(managed(), SupportsKeyRotation)
 
@@ -61,7 +61,7 @@ def test_what_gets_requests_is_live_and_the_other_colour_is_next() -> None:
     assert managed_state.next_colour(seen(blue, green, live="green")) == "blue"
 
 
-def test_what_failed_or_is_not_ours_is_nothing_to_go_back_to() -> None:
+def test_a_failed_or_foreign_deployment_is_no_rollback_target() -> None:
     assert seen(colour("blue"), colour("green", "Failed"), live="blue").former is None
     assert seen(colour("blue"), OnlineDeployment("green", "Succeeded", {}), live="blue").former is None
     assert not seen(OnlineDeployment("blue", "Succeeded", {}), live="blue").tested(
@@ -78,25 +78,25 @@ def test_an_untested_one_beside_a_tested_one_was_abandoned() -> None:
 
 
 def test_the_environment_is_the_packages_and_azures_server_without_the_retired_sdk(package: Package) -> None:
-    wanted = ["python=3.11.7", "pip", {"pip": ["numpy==1", aci_state.SERVER]}]
-    made = managed_state.conda(package)
+    wanted = ["python=3.11.7", "pip", {"pip": ["numpy==1", registered_package.SERVER]}]
+    made = registered_package.conda(package)
     assert made["dependencies"] == wanted
     (package.path / "conda.yaml").write_text(yaml.safe_dump(made))
-    assert managed_state.conda(package) == made  # one that names the server keeps its own
+    assert registered_package.conda(package) == made  # one that names the server keeps its own
     own = {**CONDA, "dependencies": [*CONDA["dependencies"][:2], {"pip": ["numpy==1", "azureml_defaults~=1.62"]}]}
     (package.path / "conda.yaml").write_text(yaml.safe_dump(own))
-    assert managed_state.conda(package) == own  # which brings the server along
+    assert registered_package.conda(package) == own  # which brings the server along
 
 
-def test_pages_of_other_hosts_are_let_in_by_the_library_that_azures_server_needs_for_it(package: Package) -> None:
+def test_cors_adds_the_library_that_azures_server_needs(package: Package) -> None:
     target = managed("deploy.allow_origins=['*']")
     assert target._settings()["environment_variables"] == {"ORT_DISABLE_TELEMETRY": "1", "AML_CORS_ORIGINS": "*"}
-    assert target.libraries(package).lines == ["numpy==1", aci_state.SERVER, "flask-cors"]
+    assert target.libraries(package).lines == ["numpy==1", registered_package.SERVER, "flask-cors"]
     assert "allow_origins" not in managed()._settings()  # deployments that are older than the key keep their shape
 
 
 def test_an_environment_is_registered_once(package: Package) -> None:
-    definition = managed_state.conda(package)
+    definition = registered_package.conda(package)
     assert managed_state.environment_version(definition, "a") == managed_state.environment_version(
         dict(definition), "a"
     )
@@ -105,15 +105,15 @@ def test_an_environment_is_registered_once(package: Package) -> None:
 
 def test_each_deployment_has_a_number_and_the_same_package_the_same_name(package: Package) -> None:
     version = ModelVersion("model", "1", None, package)
-    one, two = (managed_state.tags(package, version, managed()._settings()) for _ in range(2))
+    one, two = (managed_state.tags(version, managed()._settings()) for _ in range(2))
     assert one[NUMBER] != two[NUMBER]
-    assert aci_state.serves_like(one, two)
-    more = managed_state.tags(package, version, managed("deploy.instance_count=2")._settings())
-    assert not aci_state.serves_like(one, more)
+    assert registered_package.serves_like(one, two)
+    more = managed_state.tags(version, managed("deploy.instance_count=2")._settings())
+    assert not registered_package.serves_like(one, more)
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "message"),
     [
         ("deploy.instance_typ=x", "deploy.instance_typ: Managed has no such option; did you mean 'instance_type'?"),
         ("deploy.instance_count=0", "deploy.instance_count: should be"),
@@ -123,7 +123,7 @@ def test_each_deployment_has_a_number_and_the_same_package_the_same_name(package
         ("deploy.service_name=UPPER", "deploy.service_name: should be 3 to 32"),
     ],
 )
-def test_a_mistake_is_told_once(override: str, told: str, tmp_path: Path) -> None:
+def test_a_mistake_is_reported_once(override: str, message: str, tmp_path: Path) -> None:
     problems = [str(one) for one in found(f"state_dir={tmp_path}", "deploy=managed", override)]
     assert len(problems) == 1, problems
-    assert problems[0].startswith(told)
+    assert problems[0].startswith(message)

@@ -30,10 +30,10 @@ def make(request: pytest.FixtureRequest) -> Make:
     return made
 
 
-def accepted(target: BlueGreen, package: Package, version: ModelVersion) -> Endpoint:
-    endpoint = target.deploy(package, version)
-    target.accept()
-    return endpoint
+def accepted(target: BlueGreen, version: ModelVersion) -> Endpoint:
+    deployment = target.deploy(version)
+    deployment.accept()
+    return deployment.endpoint
 
 
 def answers(endpoint: Endpoint, times: int, **headers: str) -> Counter[Any]:
@@ -50,8 +50,8 @@ def test_a_share_goes_to_the_new_package_until_it_has_all(
     make: Make, make_package: MakePackage, version: Version
 ) -> None:
     a, b = make_package("a"), make_package("b")
-    accepted(make(), a, version(a))
-    endpoint = accepted(make(traffic=20), b, version(b, "7"))
+    accepted(make(), version(a))
+    endpoint = accepted(make(traffic=20), version(b, "7"))
     assert (endpoint.package, endpoint.share) == (b, 20)
     counts = answers(endpoint, 200)
     assert 10 <= counts["b"] <= 80  # 20 percent of them, by chance
@@ -80,20 +80,18 @@ def test_a_share_goes_to_the_new_package_until_it_has_all(
 
 def test_a_rollback_sets_the_traffic_back(make_managed: Make, make_package: MakePackage, version: Version) -> None:
     a, b = make_package("a"), make_package("b")
-    accepted(make_managed(), a, version(a))
-    target = make_managed(traffic=30)
-    endpoint = target.deploy(b, version(b))
-    assert target.rollback() is RollbackResult.FORMER
-    assert answers(endpoint, 10) == {"a": 10}
+    accepted(make_managed(), version(a))
+    deployment = make_managed(traffic=30).deploy(version(b))
+    assert deployment.rollback() is RollbackResult.FORMER
+    assert answers(deployment.endpoint, 10) == {"a": 10}
     assert not {"candidate", "waiting"} & set(make_managed().status().details)
 
-    accepted(make_managed(traffic=30), b, version(b))
-    target = make_managed(traffic=90)
-    assert target.deploy(b, version(b)).share == 90  # the same package again, with another share
-    assert target.rollback() is RollbackResult.FORMER
+    accepted(make_managed(traffic=30), version(b))
+    deployment = make_managed(traffic=90).deploy(version(b))
+    assert deployment.endpoint.share == 90  # the same package again, with another share
+    assert deployment.rollback() is RollbackResult.FORMER
     assert make_managed().status().details["candidate"].endswith("30 % of the requests")
-    again = make_managed(traffic=30)
-    again.deploy(b, version(b))
+    again = make_managed(traffic=30).deploy(version(b))
     assert again.rollback() is RollbackResult.NOTHING  # nothing was changed
 
     golden.write(b.path, [golden.Golden("one row", "{}", 200, {"answer": "right"})])
@@ -109,20 +107,20 @@ def test_a_killed_command_and_a_newer_package_give_way(
     notes: list[str] = []
     first = make_managed(traffic=10)
     first.report_to(type("ProgressMixin", (), {"note": lambda _, text: notes.append(text)})())
-    assert accepted(first, a, version(a)).share == 100
+    assert accepted(first, version(a)).share == 100
     assert "there is no former deployment to share the requests with: this one gets them all" in notes
-    make_managed(traffic=10).deploy(b, version(b))  # killed before its test
+    make_managed(traffic=10).deploy(version(b))  # killed before its test
     assert make_managed().status().details["candidate tested"] == "no"
-    target = make_managed(traffic=40)
-    endpoint = target.deploy(c, version(c))
+    deployment = make_managed(traffic=40).deploy(version(c))
+    endpoint = deployment.endpoint
     assert make_managed().status().details["candidate fingerprint"] == "c"
-    assert target.rollback() is RollbackResult.FORMER
+    assert deployment.rollback() is RollbackResult.FORMER
     assert answers(endpoint, 5) == {"a": 5}
 
-    accepted(make_managed(traffic=0), c, version(c))
+    accepted(make_managed(traffic=0), version(c))
     assert answers(endpoint, 5) == {"a": 5}
     assert make_managed().status().details["candidate"] == "green, Succeeded, 0 % of the requests"
-    assert accepted(make_managed(), a, version(a)).share == 100  # the former one after all
+    assert accepted(make_managed(), version(a)).share == 100  # the former one after all
     assert not {"candidate", "waiting"} & set(make_managed().status().details)
 
 
@@ -130,8 +128,8 @@ def test_copies_go_to_the_new_package_and_answers_come_from_the_former(
     make_managed: Make, make_package: MakePackage, version: Version
 ) -> None:
     a, b = make_package("a"), make_package("b", answer='print("asked", flush=True)')
-    accepted(make_managed(), a, version(a))
-    endpoint = accepted(make_managed(mirror=50), b, version(b))
+    accepted(make_managed(), version(a))
+    endpoint = accepted(make_managed(mirror=50), version(b))
     assert (endpoint.package, endpoint.share) == (b, 0)
     assert answers(endpoint, 20, **{DEPLOYMENT: "blue"}) == {"a": 20}  # who names a deployment is not copied
     assert make_managed().logs().count("asked") == 0
@@ -144,7 +142,7 @@ def test_copies_go_to_the_new_package_and_answers_come_from_the_former(
     assert make_managed(traffic=0, mirror=20).shift(print) is None
     assert make_managed().status().details["live"].endswith("100 % of the requests")
     target = make_managed(traffic=0)
-    target.deploy(b, version(b))
+    target.deploy(version(b))
     assert make_managed().status().details["candidate"] == "green, Succeeded, 0 % of the requests"
     make_managed().shift(print)
     assert answers(endpoint, 5) == {"b": 5}

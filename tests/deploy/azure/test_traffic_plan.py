@@ -1,4 +1,4 @@
-"""Which deployment is live and which the candidate, and how requests are shared, without asking Azure anything."""
+"""Live deployment, candidate and traffic split, without calling Azure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def seen(
     ("traffic", "mirror", "share"),
     [(None, 0, ALL), (100, 0, ALL), (20, 0, Share(20, 0)), (0, 0, Share(0, 0)), (None, 5, Share(0, 5))],
 )
-def test_the_share_that_two_keys_ask_for(traffic: int | None, mirror: int, share: Share) -> None:
+def test_the_share_of_two_keys(traffic: int | None, mirror: int, share: Share) -> None:
     assert share_of(traffic, mirror) == share
 
 

@@ -26,7 +26,7 @@ def ask(port: int, timeout: float = 20, headers: Mapping[str, str] = MappingProx
         connection.close()
 
 
-def ours(engine: DockerClient, target: Docker) -> list[Container]:
+def containers_of(engine: DockerClient, target: Docker) -> list[Container]:
     found: list[Container] = engine.containers.list(all=True, filters={"label": f"{PREFIX}owner={target.state_dir}"})
     return found
 
@@ -36,5 +36,5 @@ def nameless(engine: DockerClient) -> set[str]:
 
 
 def only(engine: DockerClient, target: Docker) -> Container:
-    [container] = ours(engine, target)
+    [container] = containers_of(engine, target)
     return container

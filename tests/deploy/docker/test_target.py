@@ -60,7 +60,7 @@ def test_the_dockerfile_is_the_same_for_the_same_python_and_names_no_machine() -
     assert "$${" not in text
 
 
-def test_the_dockerfile_has_what_changes_least_first_and_ends_as_nobody_in_particular() -> None:
+def test_the_dockerfile_copies_stable_files_first_and_runs_as_an_unprivileged_user() -> None:
     lines = dockerfile.text("3.11.7").splitlines()
     order = [
         "COPY requirements.txt",
@@ -92,36 +92,29 @@ def test_a_container_is_created_as_asked() -> None:
     assert containers.arguments(SERVED.model_copy(update={"auth": False}), brought)["command"] == brought["Cmd"]
 
 
-def test_labels_are_the_record() -> None:
+def test_labels_are_parsed_as_they_were_written() -> None:
     for served in (SERVED, SERVED.model_copy(update={"origin": "", "auth": False, "former": SERVED})):
-        assert ContainerLabels.of(type("Any", (), {"labels": {**served.labels(), "theirs": "1"}})) == served
-    assert ContainerLabels.of(type("Any", (), {"labels": {"theirs": "1"}})) is None
+        assert ContainerLabels.of(type("Any", (), {"labels": {**served.labels(), "foreign": "1"}})) == served
+    assert ContainerLabels.of(type("Any", (), {"labels": {"foreign": "1"}})) is None
 
 
-def test_what_a_rollback_goes_back_to() -> None:
-    good, untested = (
-        SERVED.model_copy(update={"fingerprint": name, "accepted": name == "good"}) for name in ("good", "b")
+def test_labels_hold_the_rollback_target_only() -> None:
+    accepted = SERVED.model_copy(update={"fingerprint": "a", "accepted": True})
+    untested = SERVED.model_copy(update={"fingerprint": "b"}).replacing(accepted, alive=True)
+    assert untested.former == accepted
+    assert SERVED.replacing(untested, alive=True).former == accepted
+    assert SERVED.replacing(untested.model_copy(update={"accepted": True}), alive=False).former == untested.model_copy(
+        update={"accepted": True, "former": None}
     )
-    for before, alive, former in (
-        (None, False, None),
-        (good, True, good),
-        (good, False, good),  # somebody stopped it
-        (untested, True, untested),
-        (untested, False, None),  # what died untested is nothing to go back to
-        (untested.after(good, alive=True), True, good),
-        (untested.after(good, alive=True), False, good),
-        (untested.after(untested, alive=True), True, untested),
-    ):
-        assert SERVED.after(before, alive=alive).former == former
 
 
 @pytest.mark.parametrize(
     "changed", ["image", "base_image", "host", "port", "auth", "cpu_cores", "memory_gb", "fingerprint"]
 )
-def test_what_was_asked_for_differently_is_another_service(changed: str) -> None:
+def test_another_setting_is_another_service(changed: str) -> None:
     value: object = {"auth": False, "port": 1, "cpu_cores": 1.0, "memory_gb": 1.0}.get(changed, "other")
-    assert not SERVED.is_what(SERVED.model_copy(update={changed: value}))
-    assert SERVED.is_what(SERVED.model_copy(update={"path": Path("/elsewhere")}))
+    assert not SERVED.serves_like(SERVED.model_copy(update={changed: value}))
+    assert SERVED.serves_like(SERVED.model_copy(update={"path": Path("/elsewhere")}))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +131,7 @@ def test_a_service_that_names_another_version_is_another_service(
     served: dict[str, str], wanted: dict[str, str], *, same: bool
 ) -> None:
     one, other = (SERVED.model_copy(update={"origin": json.dumps(each)}) for each in (served, wanted))
-    assert one.is_what(other) is same
+    assert one.serves_like(other) is same
 
 
 def test_build_arguments_are_those_that_the_dockerfile_takes(
@@ -170,7 +163,7 @@ def test_without_the_sdk_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "docker", None)
     package = make_package("a")
     with pytest.raises(DeployError, match=r"pip install -e '\.\[docker\]'"):
-        Docker("svc", tmp_path).deploy(package, version(package))
+        Docker("svc", tmp_path).deploy(version(package))
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # the SDK leaves a socket to the collector that cannot connect
@@ -180,7 +173,7 @@ def test_without_an_engine_it_says_how_to_get_one(
     pytest.importorskip("docker")
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     package = make_package("a")
-    for ask_it in (lambda: Docker("svc", tmp_path).deploy(package, version(package)), Docker("svc", tmp_path).status):
+    for ask_it in (lambda: Docker("svc", tmp_path).deploy(version(package)), Docker("svc", tmp_path).status):
         with pytest.raises(DeployError, match=r"no Docker engine answers .*systemctl start docker") as raised:
             ask_it()
         assert "\n" not in str(raised.value)
@@ -208,7 +201,7 @@ def test_an_engine_that_says_nothing_is_given_up_soon(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_a_missing_credentials_helper_is_told_with_the_file_that_names_it(
+def test_a_missing_credentials_helper_is_reported_with_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, wrapped: bool
 ) -> None:
     docker = pytest.importorskip("docker")
@@ -222,12 +215,12 @@ def test_a_missing_credentials_helper_is_told_with_the_file_that_names_it(
                 client.images.pull("anything")
             client.api._set_auth_headers({})
 
-    told = rf"desktop not installed .* `credsStore` .* in {tmp_path}/config.json$"
-    with pytest.warns(UserWarning, match="docker-credential-desktop"), pytest.raises(DeployError, match=told):
+    message = rf"desktop not installed .* `credsStore` .* in {tmp_path}/config.json$"
+    with pytest.warns(UserWarning, match="docker-credential-desktop"), pytest.raises(DeployError, match=message):
         ask_it()
 
 
-def test_a_build_that_fails_tells_why_also_if_clearing_up_fails(
+def test_a_failed_build_reports_its_cause_even_if_clearing_up_fails(
     make_package: MakePackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     errors = pytest.importorskip("docker.errors")
@@ -311,7 +304,7 @@ def test_clearing_up_removes_only_the_layers_of_the_failed_build(tmp_path: Path)
                 {"Id": f"sha256:{made}0", "ParentId": ""},
                 {"Id": f"sha256:{next_one}0", "ParentId": f"sha256:{made}0"},
                 {"Id": f"sha256:{other}0", "ParentId": None},
-                {"Id": f"sha256:{other}1"},  # some engines tell no parent
+                {"Id": f"sha256:{other}1"},  # some engines name no parent
             ]
 
         def remove(self, name: str) -> None:
@@ -335,7 +328,7 @@ def served(engine: DockerClient, kit: Kit, real: Package) -> Iterator[Docker]:  
         "looked-at", kit.folder, port, auth_enabled=True, cpu_cores=0.5, memory_gb=0.75, network_mode="host"
     )
     try:
-        target.deploy(real, ModelVersion("toy_model", "3", "run", real))
+        target.deploy(ModelVersion("toy_model", "3", "run", real))
         yield target
     finally:
         target.remove()
@@ -352,13 +345,13 @@ def test_golden_requests_are_answered_with_and_without_keys(
 ) -> None:
     probe = probe_endpoint(served.endpoint())
     assert (probe.requests, probe.refused_without_key) == (5, True)
-    probe = probe_endpoint(make_docker().deploy(real, version(real)))
+    probe = probe_endpoint(make_docker().deploy(version(real)).endpoint)
     assert (probe.requests, probe.refused_without_key) == (5, None)
     assert '"method":"POST","path":"/score"' in make_docker().logs()
 
 
 @slow
-def test_the_container_is_nobodys_and_limited(engine: DockerClient, served: Docker) -> None:
+def test_the_container_is_unprivileged_and_limited(engine: DockerClient, served: Docker) -> None:
     container = only(engine, served)
     assert container.exec_run("id -u").output == b"10001\n"
     assert container.exec_run("touch /package/x").exit_code != 0
@@ -374,8 +367,8 @@ def test_image_and_container_say_what_they_hold(engine: DockerClient, served: Do
     container = only(engine, served)
     assert container.image.tags == [f"{served._name}:{real.fingerprint[:12]}"]
     for labels in (container.labels, container.image.labels):
-        told = {name: labels[f"{PREFIX}{name}"] for name in ("fingerprint", "model_name")}
-        assert list(told.values()) == [real.fingerprint, "toy_model"]
+        message = {name: labels[f"{PREFIX}{name}"] for name in ("fingerprint", "model_name")}
+        assert list(message.values()) == [real.fingerprint, "toy_model"]
     assert str(served.state_dir) not in str(container.image.labels)
 
 
@@ -422,7 +415,7 @@ def test_another_model_of_the_same_libraries_adds_only_itself(
     numbers = pd.DataFrame({"a": range(40), "b": [2.5, 1.5] * 20, "y": [1, 0] * 20})
     other = kit.package(*kit.train(numbers, kit.search()))
     target = make_docker()
-    target.deploy(other, version(other))
+    target.deploy(version(other))
     layers = [only(engine, it).image.attrs["RootFS"]["Layers"] for it in (served, target)]
     assert layers[0][:-2] == layers[1][:-2]
     assert layers[0][-1] != layers[1][-1]
@@ -430,7 +423,7 @@ def test_another_model_of_the_same_libraries_adds_only_itself(
 
 
 @slow
-def test_a_container_names_the_version_that_there_is_and_others_port_is_told_early(
+def test_a_container_names_the_current_version_and_preflight_finds_a_taken_port(
     make_docker: MakeDocker, make_package: Callable[..., Package], version: Version, free_port: int
 ) -> None:
     a = make_package("a")
@@ -439,11 +432,11 @@ def test_a_container_names_the_version_that_there_is_and_others_port_is_told_ear
         pytest.raises(DeployError, match=r"deploy\.port: .* is in use"),
     ):
         make_docker().preflight()
-    make_docker().deploy(a, version(a, "1"))
+    make_docker().deploy(version(a, "1"))
     make_docker().preflight()  # its own port
     before = make_docker().status()
-    make_docker().deploy(a, version(a, "1"))
+    make_docker().deploy(version(a, "1"))
     assert make_docker().status().details == before.details
-    make_docker().deploy(a, version(a, "2"))
+    make_docker().deploy(version(a, "2"))
     after = make_docker().status()
     assert (after.version, after.fingerprint, after.details["model"]) == ("2", "a", "model 2")

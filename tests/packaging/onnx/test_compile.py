@@ -211,7 +211,7 @@ class Foreign(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
 @pytest.mark.parametrize(
     ("steps", "model", "reason"),
     [
-        ([Foreign()], LogisticRegression(), r"no converter for .*test_compiling\.Foreign"),
+        ([Foreign()], LogisticRegression(), r"no converter for .*test_compile\.Foreign"),
         (
             [OneHotEncoder(min_frequency=3)],
             LogisticRegression(),
@@ -273,9 +273,9 @@ def test_a_class_that_training_rows_lacked_keeps_its_place(fit: Fit, X: pd.DataF
 SERVED = """
 import sys
 from pathlib import Path
-from score.predict.predictor import Scorer
-scorer = Scorer.load(Path(sys.argv[1]))
-print(scorer.reply(sys.argv[2]))
+from score.predict.predictor import Predictor
+scorer = Predictor.load(Path(sys.argv[1]))
+print(scorer.score(sys.argv[2]).payload)
 print(*sorted({"sklearn", "scipy", "pandas", "joblib", "onnx", "skl2onnx"} & set(sys.modules)))
 """
 

@@ -151,7 +151,7 @@ def test_the_form_gives_the_number_that_the_api_gives(page: Page, diabetes_url: 
     assert page.field("BMI").get_attribute("value") == str(example["BMI"])
     page.type("Glucose", "99")
     page.type("BMI", "31.25")
-    reply = pima_scorer.reply({"data": [example | {"Glucose": 99, "BMI": 31.25}]})
+    reply = pima_scorer.score({"data": [example | {"Glucose": 99, "BMI": 31.25}]}).payload
     assert page.prediction() == str(reply["predictions"][0])
     shown = [element.text for element in page.driver.find_elements(By.CSS_SELECTOR, ".chance code")]
     assert [float(number) for number in shown] == reply["probabilities"][0]
@@ -264,7 +264,7 @@ def test_a_file_is_scored_to_a_file(
 
     header, *scored = csv.reader(io.StringIO((downloads / "people.scored.csv").read_text(encoding="utf-8"), newline=""))
     assert header == [*rows, "prediction", "probability_0", "probability_1"]
-    reply = pima_scorer.reply({"data": left.drop(columns="who").to_dict("records")})
+    reply = pima_scorer.score({"data": left.drop(columns="who").to_dict("records")}).payload
     assert [row[0].replace("\r", "") for row in scored] == list(left["who"])
     assert [row[-3] for row in scored] == list(map(str, reply["predictions"]))
     assert [[float(cell) for cell in row[-2:]] for row in scored] == reply["probabilities"]
@@ -363,7 +363,7 @@ def test_each_kind_of_column_has_its_field(page: Page, survey_url: str, survey_s
     page.type("age", "33")
     row = {"age": 33, "income": None, "member": True, "city": None, "level": 3, "note": 'it\'s \\ "new" 007 é'}
     example = {column.name: column.example for column in survey_scorer.contract.columns}
-    reply = survey_scorer.reply({"data": [example | row]})
+    reply = survey_scorer.score({"data": [example | row]}).payload
     assert page.prediction() == reply["predictions"][0]
     environment = {**os.environ, "SCORE_KEY": "one"}
     curl = subprocess.run(

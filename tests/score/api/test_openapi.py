@@ -19,7 +19,7 @@ from score.payload.reader import Reader
 from score.predict.predictor import Predictor
 from score.web.admission import Admission, Limits
 from score.web.app import application
-from tests.score.conftest import inferred
+from tests.score.conftest import infer_v2
 
 
 @pytest.fixture(params=["pima", "survey", "line"])
@@ -45,9 +45,7 @@ def test_they_are_valid(scorer: Predictor, keyed: bool) -> None:
 
 def test_all_routes_are_there(scorer: Predictor, described: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ORIGIN, '{"version": "7"}')
-    routes = [
-        route for route in application(scorer, Admission(Limits(), scorer.model)).routes if isinstance(route, Route)
-    ]
+    routes = [route for route in application(scorer, Admission(Limits(), scorer)).routes if isinstance(route, Route)]
     there = {route.path.replace("{name}", scorer.contract.model_name).replace("{version}", "7") for route in routes}
     deployed = openapi.document(scorer.contract, probable=scorer.probable, keyed=False, version="7")
     assert there == deployed["paths"].keys()
@@ -62,7 +60,7 @@ def test_keys_are_asked_for_where_they_are_needed(scorer: Predictor) -> None:
 def test_its_examples_are_answered_as_it_says(scorer: Predictor, described: dict[str, Any]) -> None:
     for path, answer, request, reply in [
         ("/score", scorer.answer, "Request", "Reply"),
-        ("/v2/models/m/infer", lambda body: inferred(scorer, body), "InferenceRequest", "InferenceReply"),
+        ("/v2/models/m/infer", lambda body: infer_v2(scorer, body), "InferenceRequest", "InferenceReply"),
     ]:
         content = described["paths"][path]["post"]["requestBody"]["content"]["application/json"]
         for example in content["examples"].values():
@@ -79,7 +77,7 @@ def test_refusals_are_as_it_says(scorer: Predictor, described: dict[str, Any]) -
         status, told, _ = scorer.answer(body)
         assert status == 400
         checker(described, "Problem").validate(json.loads(told))
-        checker(described, "Error").validate(json.loads(inferred(scorer, body).body))
+        checker(described, "Error").validate(json.loads(infer_v2(scorer, body).body))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from score.api import v2
 from score.contract.deployment_info import ORIGIN
 from score.payload.typed_reader import LONG
 from score.predict.predictor import Predictor
-from tests.score.conftest import Serve, inferred, port_of
+from tests.score.conftest import Serve, infer_v2, port_of
 
 MIXED = {"age": "INT64", "income": "FP64", "member": "BOOL", "city": "BYTES", "grade": "BYTES", "level": "INT64", "note": "BYTES"}  # fmt: skip
 
@@ -32,7 +32,7 @@ def tensors(frame: pd.DataFrame, datatypes: dict[str, str]) -> list[dict[str, An
 
 
 def infer(scorer: Predictor, body: Any) -> tuple[int, dict[str, Any]]:
-    answer = inferred(scorer, body if isinstance(body, bytes) else json.dumps(body).encode())
+    answer = infer_v2(scorer, body if isinstance(body, bytes) else json.dumps(body).encode())
     held: dict[str, Any] = json.loads(answer.body)
     return answer.status, held
 
@@ -149,11 +149,13 @@ def test_a_body_that_is_no_inference_request(survey_scorer: Predictor, body: byt
     assert infer(survey_scorer, body)[0] == 400
 
 
-def test_keys_that_stand_twice_are_refused(survey_scorer: Predictor) -> None:
-    for body in (b'{"inputs": [], "inputs": []}', b'{"inputs": [{"name": "age", "name": "income"}]}'):
-        status, reply = infer(survey_scorer, body)
-        assert status == 400
-        assert "stands twice" in reply["error"]
+def test_of_a_repeated_key_the_last_one_counts(survey_scorer: Predictor, mixed: pd.DataFrame) -> None:
+    inputs = json.dumps(tensors(mixed.head(1), MIXED))
+    wanted = infer(survey_scorer, f'{{"inputs": {inputs}}}'.encode())
+    assert wanted[0] == 200
+    assert infer(survey_scorer, f'{{"inputs": [], "inputs": {inputs}}}'.encode()) == wanted
+    named = inputs.replace('"name": "age"', '"name": "other", "name": "age"')
+    assert infer(survey_scorer, f'{{"inputs": {named}}}'.encode()) == wanted
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +258,7 @@ def test_bytes_that_are_no_tensors_are_refused(
 ) -> None:
     age, *others = tensors(mixed.head(1), MIXED)
     text = json.dumps({"inputs": [age | tensor, *others]}).encode()
-    answer = inferred(survey_scorer, text + rest, length or str(len(text)))
+    answer = infer_v2(survey_scorer, text + rest, length or str(len(text)))
     assert answer.status == 400
     assert told in json.loads(answer.body)["error"]
 

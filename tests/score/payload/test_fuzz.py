@@ -22,7 +22,7 @@ from score.contract.schema import Contract
 from score.models.base import PickledModel
 from score.payload.reader import Reader
 from score.predict.predictor import Predictor
-from tests.score.conftest import Serve, inferred, port_of
+from tests.score.conftest import Serve, infer_v2, port_of
 
 GOOD = {"age": 30, "income": 1.5, "member": True, "city": "Oslo", "grade": "low", "level": 1, "note": "a"}
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=5)
@@ -113,7 +113,7 @@ def test_a_damaged_body_is_refused_or_answered(scorer: Predictor, data: st.DataO
         pieces = [b"", b'"', b"[", b"]", b"{", b"}", b":", b",", b"\\", b"null", b"NaN", b"1e999", b"\xff", b"9" * 30]
         body = body[:start] + data.draw(st.sampled_from(pieces) | st.binary(max_size=3)) + body[end:]
     assert answered(scorer, body)[0] in (200, 400)
-    status, reply, _ = inferred(scorer, body)
+    status, reply, _ = infer_v2(scorer, body)
     assert status in (200, 400)
     assert status == 200 or list(json.loads(reply)) == ["error"]
 
@@ -122,7 +122,7 @@ def test_a_damaged_body_is_refused_or_answered(scorer: Predictor, data: st.DataO
 @given(body=VALUES | st.fixed_dictionaries({}, optional=dict.fromkeys(["data", "columns", "index", "input"], VALUES)))
 def test_no_value_as_a_body_makes_it_fail(scorer: Predictor, body: Any) -> None:
     assert answered(scorer, json.dumps(body).encode())[0] in (200, 400)
-    assert inferred(scorer, json.dumps({"inputs": body}).encode()).status in (200, 400)
+    assert infer_v2(scorer, json.dumps({"inputs": body}).encode()).status in (200, 400)
 
 
 @settings(max_examples=1000, deadline=None)
@@ -140,7 +140,7 @@ def test_no_bytes_as_tensors_make_it_fail(
         for name, size in zip(GOOD, sizes, strict=False)
     ]
     text = json.dumps({"inputs": inputs}).encode()
-    assert inferred(scorer, text + rest, str(len(text) + shift)).status == 400
+    assert infer_v2(scorer, text + rest, str(len(text) + shift)).status == 400
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import pytest
 from score.contract.cells import TableFormat
 from score.contract.schema import Contract
 from score.payload.errors import BadRequest
-from score.payload.reader import FORMS, Reader, read
+from score.payload.reader import FORMS, Reader, parse_body
 from score.predict.predictor import Predictor
 
 GOOD = {"age": 30, "income": 1.5, "member": True, "city": "Oslo", "grade": "low", "level": 1, "note": "a"}
@@ -145,11 +145,11 @@ def test_extra_columns_may_be_ignored(mixed: pd.DataFrame) -> None:
     contract = Contract.describe(mixed, model_name="m", task="regression", extra_columns="ignore")
     reader = Reader(contract)
     for body in ({"data": [{"x": [], **GOOD}]}, {"columns": ["x", *GOOD], "data": [[{}, *GOOD.values()]]}):
-        frame = reader.frame(reader.columns(read(json.dumps(body))))
+        frame = reader.frame(reader.columns(parse_body(json.dumps(body))))
         assert list(frame) == list(mixed)
         assert (frame.dtypes == mixed.dtypes).all()
     with pytest.raises(BadRequest, match=r'^row 0, column "age": the column is missing'):
-        reader.columns(read({"data": [{"x": 1} | {key: GOOD[key] for key in list(GOOD)[1:]}]}))
+        reader.columns(parse_body({"data": [{"x": 1} | {key: GOOD[key] for key in list(GOOD)[1:]}]}))
 
 
 def test_a_row_that_is_no_object(survey_scorer: Predictor, errors: Errors) -> None:
@@ -175,12 +175,23 @@ def test_split_columns_that_stand_twice_are_missing_or_no_names(survey_scorer: P
     assert (number["row"], number["column"], number["problem"]) == (None, None, "'columns' holds 7")
 
 
-def test_keys_that_stand_twice(survey_scorer: Predictor, errors: Errors) -> None:
-    row = json.dumps(GOOD)[:-1] + ', "age": 31}'
-    (error,) = errors(survey_scorer, '{"data": [' + json.dumps(GOOD) + "," + row + "]}")
-    assert (error["row"], error["column"], error["problem"]) == (1, "age", "the column stands twice")
+def test_of_a_repeated_key_the_last_one_counts(survey_scorer: Predictor, ask: Ask, errors: Errors) -> None:
+    wanted = ask(survey_scorer, {"data": [GOOD | {"age": 31}]})
+    for last in ('"age": 31', '"ag\\u0065": 31', '"age": "x", "age": 31'):
+        row = json.dumps(GOOD)[:-1] + f", {last}}}"
+        assert ask(survey_scorer, f'{{"data": [{row}]}}') == wanted
+        assert ask(survey_scorer, f'{{"data": [1], "data": [{row}]}}') == wanted
+        article = ask(survey_scorer, {"input": [GOOD | {"age": 31}]})
+        assert ask(survey_scorer, f'{{"input": "x", "input": {json.dumps(f"[{row}]")}}}') == article
     (error,) = errors(survey_scorer, '{"data": [], "data": [1]}')
-    assert error["problem"] == 'key "data" stands twice'
+    assert (error["row"], error["problem"]) == (0, "the row is 1")
+
+
+def test_a_column_name_may_hold_a_colon() -> None:
+    contract = Contract.describe(pd.DataFrame({"a:b": [1.0, 2.0]}), model_name="m", task="regression")
+    for rows in (1, 300):
+        body = json.dumps({"data": [{"a:b": 1.5}] * rows})
+        assert list(Reader(contract).read(body).columns["a:b"]) == [1.5] * rows
 
 
 @pytest.mark.parametrize(
@@ -238,7 +249,7 @@ def test_a_number_is_out_of_range_as_training_saw_numbers(dtype: str) -> None:
     reader = Reader(Contract.describe(frame, model_name="m", task="regression"))
 
     def outside(*values: float | None) -> dict[str, int]:
-        return reader.flags(reader.columns(read({"data": [{"x": value} for value in values]}))).outside
+        return reader.flags(reader.columns(parse_body({"data": [{"x": value} for value in values]}))).outside
 
     assert outside(0.1, None, 0.7) == {}
     assert outside(0.0999, 0.1, 0.7001, 5, None) == {"x": 3}
@@ -248,12 +259,12 @@ def test_columns_are_checked_values_in_training_s_order_and_need_no_pandas(surve
     code = """
 import json, sys
 from pathlib import Path
-from score.payload.reader import Reader, read
+from score.payload.reader import Reader, parse_body
 from score.contract.cells import TableFormat
 from score.contract.schema import Contract
 reader = Reader(Contract.from_json(Path("contract.json").read_bytes()))
 row = {"level": 2.0, "age": 30.0, "income": None, "member": True, "city": None, "grade": "low", "note": "a"}
-print(json.dumps(reader.columns(read(json.dumps({"data": [row]})))), "pandas" in sys.modules)
+print(json.dumps(reader.columns(parse_body(json.dumps({"data": [row]})))), "pandas" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=survey, capture_output=True, text=True, check=True)
     assert done.stdout == (
@@ -264,7 +275,7 @@ print(json.dumps(reader.columns(read(json.dumps({"data": [row]})))), "pandas" in
 
 def test_long_values_and_lists_are_shortened(make_contract_of_letters: Contract) -> None:
     with pytest.raises(BadRequest) as caught:
-        Reader(make_contract_of_letters).columns(read({"data": [{"letter": "x" * 10_000}]}))
+        Reader(make_contract_of_letters).columns(parse_body({"data": [{"letter": "x" * 10_000}]}))
     (problem,) = caught.value.problems
     assert len(problem.problem) < 100
     assert problem.expected.endswith(", ... (26 in all)")
@@ -288,7 +299,7 @@ def test_hostile_bodies_take_no_time_beyond_their_length(survey_scorer: Predicto
 def test_large_requests_are_quick(pima_scorer: Predictor, X: pd.DataFrame) -> None:
     body = json.dumps({"data": X.to_dict(orient="records") * 130})
     started = time.process_time()
-    frame = pima_scorer.reader.frame(pima_scorer.reader.columns(read(body)))
+    frame = pima_scorer.reader.frame(pima_scorer.reader.columns(parse_body(body)))
     checked = time.process_time() - started
     started = time.process_time()
     json.loads(body)

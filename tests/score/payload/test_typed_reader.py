@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from score.contract.columns import rule_for
 from score.contract.schema import Contract
 from score.payload.errors import BadRequest
-from score.payload.reader import Reader, read
+from score.payload.reader import Reader, parse_body
 from score.payload.typed_reader import LONG, TypedReader
 
 ROW = {"age": 30, "income": 1.5, "member": True, "city": "Oslo", "grade": "low", "level": 1, "note": "a: b"}
@@ -37,7 +37,7 @@ def numbers() -> Contract:
 
 def checked(contract: Contract, body: bytes | str) -> Any:
     """What the other reader makes of a body."""
-    request = read(body)
+    request = parse_body(body)
     return request.form, Reader(contract).columns(request)
 
 
@@ -84,14 +84,7 @@ def test_long_requests_hold_the_same_in_arrays(mixed: pd.DataFrame, count: int) 
 @pytest.mark.parametrize(
     "body",
     [
-        '{"data": [{"x": 1, "x": 2, "ü": 1}]}',
-        '{"data": [{"x": 1, "\\u0078": 2, "ü": 1}]}',
-        '{"data": [], "data": [{"x": 1, "ü": 1}]}',
         '{"data": [{"x": 1, "ü": 1}], "input": "[]"}',
-        '{"input": "", "input": "[{\\"x\\": 1, \\"ü\\": 1}]"}',
-        '{"input": "", "inpu\\u0074": "[{\\"x\\"\\u003a 1, \\"ü\\": 1}]"}',
-        '{"input":"","input":"[]"}',
-        '{"input": "[{\\"x\\": 1, \\"x\\": 1, \\"ü\\": 1}]"}',
         '{"data": [{"x": 1.0, "ü": 1}]}',
         '{"data": [{"x": 1, "ü": 1, "y": 1}]}',
         '{"data": [{"x": 1, "ü": NaN}]}',
@@ -113,20 +106,20 @@ def test_whatever_else_is_for_the_other_reader(numbers: Contract, body: bytes | 
 @pytest.mark.parametrize(
     "body",
     [
-        '{"data": [{"x": 1, "note": "a", "note": "b"}]}',
-        '{"data": [{"x": 1, "x": 1, "note": "\\u003a"}]}',
-        '{"data": [{"x": 1, "x": 1, "note": "a\\u003ab"}]}',
-        '{"input": "[{\\"x\\": 1, \\"x\\": 1, \\"note\\": \\"\\\\u003A\\"}]"}',
+        '{"data": [{"x": 1, "x": 2, "ü": 1}]}',
+        '{"data": [{"x": 1, "\\u0078": 2, "ü": 1}]}',
+        '{"data": [], "data": [{"x": 1, "ü": 1}]}',
+        '{"input": "", "input": "[{\\"x\\": 1, \\"ü\\": 1}]"}',
+        '{"input": "", "inpu\\u0074": "[{\\"x\\"\\u003a 1, \\"ü\\": 1}]"}',
+        '{"input":"","input":"[]"}',
+        '{"input": "[{\\"x\\": 1, \\"x\\": 1, \\"ü\\": 1}]"}',
     ],
 )
-def test_a_colon_in_a_text_hides_no_key_that_stands_twice(body: str) -> None:
-    contract = contract_of(pd.DataFrame({"x": [1, 2], "note": [f"n{number}" for number in range(2)]}))
-    texts = contract_of(pd.DataFrame({"x": range(200), "note": [f"n{number}" for number in range(200)]}))
-    for each in (contract, texts):
-        assert typed_of(each).read(body) is None
+def test_of_a_repeated_key_the_last_one_counts(numbers: Contract, body: str) -> None:
+    assert typed_of(numbers).read(body) == checked(numbers, body)
 
 
-@pytest.mark.parametrize("frame", [pd.DataFrame({"a:b": [1]}), pd.DataFrame({'"': [1]}), pd.DataFrame({"x": [1, None]}, dtype="UInt64"),
+@pytest.mark.parametrize("frame", [pd.DataFrame({'"': [1]}), pd.DataFrame({"x": [1, None]}, dtype="UInt64"),
                                    pd.DataFrame({"x": pd.Categorical([0.5])}), pd.DataFrame(index=[0])])  # fmt: skip
 def test_a_contract_that_msgspec_cannot_check_is_read_all_the_same(frame: pd.DataFrame) -> None:
     contract = contract_of(frame)

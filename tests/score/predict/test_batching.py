@@ -1,4 +1,4 @@
-"""Rows of several requests in one run of the model: who asks what gets what, as if nobody else had asked."""
+"""Micro-batching: every request gets the prediction that it would get alone."""
 
 from __future__ import annotations
 
@@ -18,51 +18,50 @@ import pytest
 from orchestrator.packaging.onnx.compile import compiled
 from score.models.base import PickledModel
 from score.models.onnx import CompiledModel
-from score.predict.batching import MOST, MicroBatcher, alone, at_once
-from score.predict.predictor import Predictor
+from score.predict.batching import MAX_ROWS, MicroBatcher
+from score.predict.predictor import Prediction, Predictor
 from tests.score.conftest import Serve, port_of
 
 
 class Doubles:
-    """A model that remembers how many rows it was asked for; 13 brings it bad luck."""
+    """A predictor that remembers how many rows it was asked for, and fails for 13."""
 
-    classes = (0, 1)
-
-    def __init__(self, *, together: bool = True) -> None:
-        self.together = together
+    def __init__(self) -> None:
         self.runs: list[tuple[int, bool]] = []
 
-    def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:
+    def predict(self, columns: Any, *, labels: bool = True) -> Prediction:
         values = np.array(columns["a"], dtype=float)
         self.runs.append((len(values), labels))
         if 13 in values:
             raise ValueError("13")
-        return values * 2 if labels else None, np.column_stack([values, -values])
+        return Prediction((values * 2).tolist() if labels else [], np.column_stack([values, -values]))
 
 
-def asked(model: Doubles, *requests: list[float], labels: Sequence[bool] = (), turns: int = 1) -> list[Any]:
-    """What each request gets, and all of them come in as many turns."""
+def asked(
+    model: Doubles, *requests: list[float], labels: Sequence[bool] = (), iterations: int = 1, batchable: bool = True
+) -> list[Any]:
+    """Return the prediction for each request; they arrive in so many iterations of the event loop."""
     took: list[float] = []
 
     async def ask() -> list[Any]:
-        predict = MicroBatcher(model, took.append).predict
+        predict = MicroBatcher(model.predict, batchable=batchable, report=took.append).predict
         wanted = [*labels, *[True] * len(requests)]
         calls = [predict({"a": values}, labels=label) for values, label in zip(requests, wanted, strict=False)]
         found: list[Any] = []
-        for turn in range(turns):
-            found += await asyncio.gather(*calls[turn::turns], return_exceptions=True)
+        for iteration in range(iterations):
+            found += await asyncio.gather(*calls[iteration::iterations], return_exceptions=True)
         return found
 
     found = asyncio.run(ask())
-    assert len(took) == turns
+    assert len(took) == iterations
     assert all(0 < seconds < 10 for seconds in took)
     return found
 
 
-def test_what_comes_in_one_turn_is_one_run() -> None:
+def test_requests_of_one_iteration_share_one_call() -> None:
     model = Doubles()
     found = asked(model, [1], [2, 3], [4])
-    assert [(codes.tolist(), shares.tolist()) for codes, shares in found] == [
+    assert [(codes, shares.tolist()) for codes, shares in found] == [
         ([2], [[1, -1]]),
         ([4, 6], [[2, -2], [3, -3]]),
         ([8], [[4, -4]]),
@@ -70,59 +69,46 @@ def test_what_comes_in_one_turn_is_one_run() -> None:
     assert model.runs == [(4, True)]
 
 
-def test_what_comes_in_two_turns_is_two() -> None:
+def test_requests_of_two_iterations_are_two_calls() -> None:
     model = Doubles()
-    asked(model, [1], [2], [3], turns=2)
+    asked(model, [1], [2], [3], iterations=2)
     assert model.runs == [(2, True), (1, True)]
 
 
-def test_labels_are_predicted_if_anybody_wants_them() -> None:
+def test_labels_are_predicted_if_any_request_wants_them() -> None:
     model = Doubles()
     asked(model, [1], [2], labels=(False, False))
     (first, _), (second, _) = asked(model, [1], [2], labels=(False, True))
-    assert [first.tolist(), second.tolist()] == [[2], [4]]
+    assert [first, second] == [[2], [4]]
     assert model.runs == [(2, False), (2, True)]
 
 
-def test_runs_stay_short_and_a_long_request_is_its_own() -> None:
+def test_batches_stay_small_and_a_long_request_is_its_own() -> None:
     model = Doubles()
-    found = asked(model, *[[float(number)] for number in range(20, 20 + MOST + 5)], [1.0] * (MOST + 1), [2, 3])
-    assert [codes.tolist() for codes, _ in found[:3]] == [[40], [42], [44]]
-    assert [len(codes) for codes, _ in found[-2:]] == [MOST + 1, 2]
-    assert model.runs == [(MOST, True), (5, True), (MOST + 1, True), (2, True)]
+    found = asked(model, *[[float(number)] for number in range(20, 20 + MAX_ROWS + 5)], [1.0] * (MAX_ROWS + 1), [2, 3])
+    assert [codes for codes, _ in found[:3]] == [[40], [42], [44]]
+    assert [len(codes) for codes, _ in found[-2:]] == [MAX_ROWS + 1, 2]
+    assert model.runs == [(MAX_ROWS, True), (5, True), (MAX_ROWS + 1, True), (2, True)]
 
 
-def test_a_failure_is_told_to_whom_it_belongs() -> None:
+def test_a_failure_reaches_only_the_request_at_fault() -> None:
     model = Doubles()
     first, bad, last = asked(model, [1], [2, 13], [3])
-    assert [first[0].tolist(), last[0].tolist()] == [[2], [6]]
+    assert [first[0], last[0]] == [[2], [6]]
     assert isinstance(bad, ValueError)
     assert model.runs == [(4, True), (1, True), (2, True), (1, True)]
 
 
-def test_even_an_end_that_no_future_takes_is_told() -> None:
-    class Ended(Doubles):
-        def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:
-            try:
-                return super().predict(columns, labels=labels)
-            except ValueError:
-                raise StopIteration("13") from None
-
-    first, bad, last = asked(Ended(), [1], [13], [3])
-    assert [first[0].tolist(), last[0].tolist()] == [[2], [6]]
-    assert isinstance(bad, RuntimeError)
-
-
-def test_what_a_request_took_is_its_share_of_the_turn() -> None:
+def test_the_reported_seconds_are_the_mean_of_an_iteration() -> None:
     class Slow(Doubles):
-        def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:
+        def predict(self, columns: Any, *, labels: bool = True) -> Prediction:
             time.sleep(0.2)
             return super().predict(columns, labels=labels)
 
     took: list[float] = []
 
     async def ask() -> None:
-        predict = MicroBatcher(Slow(), took.append).predict
+        predict = MicroBatcher(Slow().predict, batchable=True, report=took.append).predict
         await asyncio.gather(*(predict({"a": [1.0]}) for _ in range(4)))
 
     began = time.perf_counter()
@@ -130,18 +116,18 @@ def test_what_a_request_took_is_its_share_of_the_turn() -> None:
     assert 0.05 <= took[0] <= (time.perf_counter() - began) / 4
 
 
-def test_a_model_that_is_not_proven_is_asked_for_each_alone() -> None:
-    model = Doubles(together=False)
-    found = asked(model, [1], [2, 3], [4])
-    assert [codes.tolist() for codes, _ in found] == [[2], [4, 6], [8]]
+def test_without_batching_each_request_is_a_call() -> None:
+    model = Doubles()
+    found = asked(model, [1], [2, 3], [4], batchable=False)
+    assert [codes for codes, _ in found] == [[2], [4, 6], [8]]
     assert model.runs == [(1, True), (2, True), (1, True)]
 
 
-def test_who_has_gone_stops_nobody() -> None:
+def test_a_cancelled_request_does_not_affect_the_others() -> None:
     model = Doubles()
 
     async def ask() -> Any:
-        predict = MicroBatcher(model, lambda _: None).predict
+        predict = MicroBatcher(model.predict, batchable=True, report=lambda _: None).predict
         gone, bad, stays = (asyncio.create_task(predict({"a": [value]})) for value in (1.0, 13.0, 2.0))
         await asyncio.sleep(0)
         gone.cancel()
@@ -149,25 +135,13 @@ def test_who_has_gone_stops_nobody() -> None:
         return await stays
 
     codes, _ = asyncio.run(ask())
-    assert codes.tolist() == [4]
-
-
-def test_outside_of_a_loop_nobody_waits() -> None:
-    model = Doubles()
-
-    async def ask(predict: Any) -> Any:
-        return await predict({"a": [1.0]}, labels=False)
-
-    codes, shares = at_once(ask(alone(model)))
-    assert (codes, shares.tolist()) == (None, [[1, -1]])
-    with pytest.raises(RuntimeError, match="waits for something"):
-        at_once(asyncio.sleep(0))
+    assert codes == [4]
 
 
 @pytest.fixture(scope="module")
-def twin(pima: Path, X: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package with its compiled twin."""
-    folder = shutil.copytree(pima, tmp_path_factory.mktemp("twin") / "package")
+def compiled_package(pima: Path, X: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package with its compiled model."""
+    folder = shutil.copytree(pima, tmp_path_factory.mktemp("compiled") / "package")
     scorer = Predictor.load(folder)
     assert isinstance(scorer.model, PickledModel)
     compiled(scorer.model.pipeline, scorer.contract, [X], []).write(folder)
@@ -175,7 +149,7 @@ def twin(pima: Path, X: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) 
 
 
 async def burst(port: int, bodies: Sequence[str], connections: int = 16) -> list[tuple[int, bytes]]:
-    """The answers to bodies of which so many come at the same moment, again and again."""
+    """Return the responses to bodies that are sent over all connections at the same time, round after round."""
     streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(connections)]
     found = []
     for start in range(0, len(bodies), connections):
@@ -193,8 +167,10 @@ async def burst(port: int, bodies: Sequence[str], connections: int = 16) -> list
     return found
 
 
-def test_a_server_answers_many_at_once_as_it_answers_each(twin: Path, X: pd.DataFrame, serve: Serve) -> None:
-    scorer = Predictor.load(twin)
+def test_batched_responses_equal_those_of_single_requests(
+    compiled_package: Path, X: pd.DataFrame, serve: Serve
+) -> None:
+    scorer = Predictor.load(compiled_package)
     assert isinstance(scorer.model, CompiledModel)
     assert scorer.model.together
     rows = X.to_dict("records")
@@ -204,5 +180,5 @@ def test_a_server_answers_many_at_once_as_it_answers_each(twin: Path, X: pd.Data
     bodies = [bodies[place] for place in np.random.default_rng(0).permutation(len(bodies))]
     wanted = [scorer.answer(body)[:2] for body in bodies]
     assert {status for status, _ in wanted} == {200, 400}
-    with serve(twin) as (_, process):
+    with serve(compiled_package) as (_, process):
         assert asyncio.run(burst(port_of(process), bodies)) == wanted

@@ -22,7 +22,7 @@ from sklearn.linear_model import RidgeClassifier
 
 from score.contract.schema import FILE, Contract
 from score.models.base import PickledModel
-from score.payload.reader import read
+from score.payload.reader import parse_body
 from score.predict.predictor import InitError, Predictor
 
 Ask = Callable[[Predictor, Any], tuple[int, Any]]
@@ -150,12 +150,14 @@ def test_values_outside_of_the_training_range_are_scored_and_flagged(
     assert flagged(age=low - 1) == "age"
     assert flagged(age=high + 1, income=-1e9) == "age, income"
     columns = survey_scorer.reader.columns(
-        read(json.dumps({"data": [row | {"age": value} for value in (0, 200, low)]}))
+        parse_body(json.dumps({"data": [row | {"age": value} for value in (0, 200, low)]}))
     )
     assert survey_scorer.reader.flags(columns).outside == {"age": 2}
 
 
-@pytest.mark.parametrize("given", [ValueError("a secret"), -1, 7, float("nan"), float("inf"), "text", None])
+@pytest.mark.parametrize(
+    "given", [ValueError("a secret"), StopIteration("a secret"), -1, 7, float("nan"), float("inf"), "text", None]
+)
 @pytest.mark.parametrize("known", [{}, {"task": "regression", "classes": None}], ids=["classes", "numbers"])
 @pytest.mark.parametrize("rows", [2, 50])
 def test_a_pipeline_that_fails_is_our_fault(

@@ -1,4 +1,4 @@
-"""Who is scored, who waits and who is sent away: a real server under more than it can do."""
+"""Admission control: a real server under overload, and what runs on the event loop."""
 
 from __future__ import annotations
 
@@ -10,24 +10,29 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
-from score.predict.batching import Predict
-from score.predict.predictor import HttpReply
-from score.web.admission import LOOP_BYTES, LOOP_SECONDS, LOOP_SHARE, Admission, Limits
+from score.payload.errors import BadRequest, Problem
+from score.predict.predictor import Prediction
+from score.predict.response import HttpReply
+from score.web.admission import LOOP_BYTES, LOOP_SECONDS, LOOP_SHARE, Admission, Limits, Steps
 from score.web.request_body import RequestBody
 from tests.score.conftest import Serve, port_of
 
 SLOW = """
 import os, time
 from pathlib import Path
+from types import SimpleNamespace
 
 from score.contract.schema import Contract
-from score.predict.predictor import Answer
+from score.predict.predictor import Prediction
+from score.predict.response import HttpReply
 
 def init():
     pass
@@ -35,8 +40,13 @@ def init():
 def loaded():
     return Slow()
 
-class Model:
-    together = True
+class Slow:
+    contract = Contract("slow", "regression", ())
+    probable = compiled = False
+    model = SimpleNamespace(together=True)
+
+    def parse(self, body):
+        return SimpleNamespace(columns={"word": [body[:100].strip(b" ").decode()]}, labels=True)
 
     def predict(self, columns, *, labels):
         for word in columns["word"]:
@@ -46,16 +56,11 @@ class Model:
                     time.sleep(0.005)
             elif word == "slow":
                 time.sleep(0.01)
-        return columns["word"], None
+        return Prediction(columns["word"], None)
 
-class Slow:
-    contract = Contract("slow", "regression", ())
-    probable = compiled = False
-    model = Model()
-
-    async def answered(self, body, predict):
-        (word,), _ = await predict({"word": [body[:100].strip(b" ").decode()]})
-        return Answer(200, word.encode(), {"Content-Type": "application/json"})
+    def respond_http(self, request, prediction):
+        (word,) = prediction.labels
+        return HttpReply(200, word.encode(), {"Content-Type": "application/json"})
 """
 
 
@@ -159,33 +164,37 @@ def test_scoring_that_takes_too_long_is_told_and_its_thread_comes_back(slow: Pat
             assert status == 503
 
 
-class Doubles:
-    together = True
-    classes = None
+class FakePredictor:
+    """Its prediction is the request's body, and takes long for one of them."""
 
-    def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:  # noqa: ARG002
+    model = SimpleNamespace(together=True)
+
+    def predict(self, columns: Any, *, labels: bool = True) -> Prediction:  # noqa: ARG002
         if columns["word"] == [b"slow model"]:
             time.sleep(3 * LOOP_SECONDS)
-        return columns["word"], None
+        return Prediction(columns["word"], None)
 
 
 def where(*bodies: bytes) -> list[str]:
     """Where one request after the other is scored."""
     found: list[str] = []
 
-    async def answered(body: bytes, predict: Predict) -> HttpReply:
+    def parse(body: bytes) -> Any:
         found.append("loop" if threading.current_thread() is threading.main_thread() else "thread")
         if b"refused" in body:
             if b"slow" in body:
-                time.sleep(3 * LOOP_SECONDS)  # noqa: ASYNC251  # what holds up the loop is meant
-            return HttpReply(400, b"", {})
-        await predict({"word": [body]})
-        if body.startswith(b"slow answer"):
-            time.sleep(3 * LOOP_SECONDS)  # noqa: ASYNC251
-        return HttpReply(200, body, {})
+                time.sleep(3 * LOOP_SECONDS)
+            raise BadRequest([Problem(None, None, "refused", "another")])
+        return SimpleNamespace(columns={"word": [body]}, labels=True)
+
+    def respond(_request: Any, prediction: Prediction) -> HttpReply:
+        if prediction.labels[0].startswith(b"slow answer"):
+            time.sleep(3 * LOOP_SECONDS)
+        return HttpReply(200, prediction.labels[0], {})
 
     async def run() -> None:
-        admission = Admission(Limits(), Doubles())
+        predictor: Any = FakePredictor()
+        admission = Admission(Limits(), predictor)
         for body in bodies:
             if body == b"later":
                 await asyncio.sleep(3 * LOOP_SECONDS * LOOP_SHARE * 2)
@@ -194,7 +203,9 @@ def where(*bodies: bytes) -> list[str]:
             async def receive(body: bytes = body) -> dict[str, Any]:
                 return {"type": "http.request", "body": body}
 
-            await admission.answer(RequestBody({"type": "http", "headers": []}, receive), answered)
+            incoming = RequestBody({"type": "http", "headers": []}, receive)
+            with suppress(BadRequest):
+                await admission.answer(incoming, Steps(parse, respond))
 
     asyncio.run(run())
     return found
@@ -226,19 +237,19 @@ def test_what_is_slow_in_a_thread_holds_up_nobody() -> None:
 
 
 def test_a_request_is_not_slow_for_waiting_for_others() -> None:
-    async def answered(body: bytes, predict: Predict) -> HttpReply:
-        await predict({"word": [body]})
-        return HttpReply(200, body, {})
-
-    async def waits(columns: Any, *, labels: bool = True) -> tuple[Any, Any]:  # noqa: ARG001
+    async def waits(columns: Any, *, labels: bool = True) -> Any:  # noqa: ARG001
         await asyncio.sleep(3 * LOOP_SECONDS)
-        return columns["word"], None
+        return Prediction(columns["word"], None)
 
     async def run() -> bool:
-        admission = Admission(Limits(), Doubles())
-        admission._quick, admission._together = True, waits
-        await admission._small(b"a", answered)
-        return admission._quick
+        predictor: Any = FakePredictor()
+        admission: Any = Admission(Limits(), predictor)
+        admission._loop_allowed, admission._batcher.predict = True, waits
+        steps = Steps(
+            lambda body: SimpleNamespace(columns={"word": [body]}, labels=True), lambda *_: HttpReply(200, b"", {})
+        )
+        await admission._score_small(b"a", steps, None)
+        return bool(admission._loop_allowed)
 
     assert asyncio.run(run())
 

@@ -16,9 +16,10 @@ from tests.score.conftest import Serve, port_of
 
 WHO = """
 import os
+from types import SimpleNamespace
 
 from score.contract.schema import Contract
-from score.predict.predictor import Answer
+from score.predict.response import HttpReply
 
 def init():
     if os.path.exists("broken"):
@@ -30,12 +31,18 @@ def loaded():
 class Who:
     contract = Contract("who", "regression", ())
     probable = compiled = False
-    model = None
+    model = SimpleNamespace(together=False)
 
-    async def answered(self, body, predict):
+    def parse(self, body):
         if body == b"die":
             os._exit(3)
-        return Answer(200, b"%d" % os.getpid(), {"Content-Type": "application/json"})
+        return SimpleNamespace(columns={}, labels=True)
+
+    def predict(self, columns, *, labels):
+        return None
+
+    def respond_http(self, request, prediction):
+        return HttpReply(200, b"%d" % os.getpid(), {"Content-Type": "application/json"})
 """
 
 

@@ -14,7 +14,7 @@ from orchestrator.tracking.mlflow import migration
 from orchestrator.tracking.mlflow.tracker import Mlflow
 from tests.tracking.kit import notes_of, top_runs, whole_run
 
-Make = Callable[..., Mlflow]
+MakeTracker = Callable[..., Mlflow]
 OLDER = "0584bdc529eb"  # of MLflow 2.x, before logged models
 
 
@@ -24,8 +24,8 @@ def revision(path: Path) -> str:
 
 
 @pytest.fixture
-def older(tracker: Make) -> Path:
-    """A store as an MLflow before this one makes it: its own migrations, up to there."""
+def older(tracker: MakeTracker) -> Path:
+    """Create a store as an older MLflow does, with its migrations up to that one."""
     from alembic import command
     from mlflow.store.db import utils
     from mlflow.store.tracking.dbmodels.initial_models import Base
@@ -43,8 +43,8 @@ def older(tracker: Make) -> Path:
     return path
 
 
-def test_an_older_store_is_copied_then_migrated_and_it_is_said(
-    older: Path, tracker: Make, package: Package, proof: Proof, reported: StepFinished
+def test_an_older_store_is_backed_up_and_migrated(
+    older: Path, tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished
 ) -> None:
     before = older.read_bytes()
     mlflow = tracker()
@@ -63,38 +63,38 @@ def test_an_older_store_is_copied_then_migrated_and_it_is_said(
 
 
 def test_a_migration_that_fails_leaves_the_store_as_it_was(
-    older: Path, tracker: Make, monkeypatch: pytest.MonkeyPatch
+    older: Path, tracker: MakeTracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mlflow.store.db import utils
 
-    def half(engine: object) -> None:
+    def fail_halfway(engine: object) -> None:
         with closing(sqlite3.connect(older)) as connection, connection:
             connection.execute("CREATE TABLE half_done (x)")
         raise OSError(f"disk full: {engine}")
 
-    monkeypatch.setattr(utils, "_upgrade_db", half)
-    monkeypatch.setattr(utils, "_safe_initialize_tables", half)
+    monkeypatch.setattr(utils, "_upgrade_db", fail_halfway)
+    monkeypatch.setattr(utils, "_safe_initialize_tables", fail_halfway)
     with pytest.raises(TrackingError, match=r"migrating it to MLflow .* failed \(disk full.*it is as it was"):
-        tracker()._opened()
+        tracker()._open()
     with closing(sqlite3.connect(older)) as connection:
         assert not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'half_done'").fetchone()
     assert revision(older) == OLDER
 
 
-def test_a_newer_store_is_left_alone(tracker: Make) -> None:
+def test_a_newer_store_is_not_changed(tracker: MakeTracker) -> None:
     mlflow = tracker()
-    mlflow._opened()
+    mlflow._open()
     mlflow(RunFinished(1.0))
     path = mlflow.state_dir / "mlflow.db"
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
     with pytest.raises(TrackingError, match=r"a newer MLflow wrote it \(schema ffffffffffff, unknown to "):
-        tracker()._opened()
+        tracker()._open()
     assert not list(path.parent.glob("*.backup"))
 
 
-def test_a_store_of_this_mlflow_is_not_copied(tracker: Make) -> None:
-    tracker()._opened()
+def test_a_store_of_this_mlflow_is_not_copied(tracker: MakeTracker) -> None:
+    tracker()._open()
     path = tracker().state_dir / "mlflow.db"
     migration.migrate(path, f"sqlite:///{path}", pytest.fail)
     assert not list(path.parent.glob("*.backup"))

@@ -1,4 +1,4 @@
-"""Each failure of a tracking server, provoked by a real server and MLflow's own client, and the line that is said of it."""
+"""Each failure of a tracking server, caused by a real server and MLflow's own client, and its error message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.tracking.mlflow.tracker import Mlflow
 from tests.tracking.kit import notes_of
 from tests.tracking.servers import Quiet, answering, certificate, free_port, serving, silent
 
-Make = Callable[..., Mlflow]
+MakeTracker = Callable[..., Mlflow]
 HTML = "<html><head><title>Grafana</title></head></html>"
 
 
@@ -24,9 +24,9 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def said(make: Make, uri: str, seconds: float = 6) -> str:
+def error_of(make: MakeTracker, uri: str, seconds: float = 6) -> str:
     with pytest.raises(TrackingError) as failure:
-        make(tracking_uri=uri, timeout_seconds=seconds).check({})
+        make(tracking_uri=uri, timeout_seconds=seconds).check_before_run({})
     text = str(failure.value)
     assert text.startswith(f"tracking store {uri}: ")
     assert "\n" not in text
@@ -73,66 +73,68 @@ def api(status: int, body: str = "") -> Callable[[str, str], tuple[int, str]]:
         ),
     ],
 )
-def test_what_answers_in_place_of_mlflow(
-    tracker: Make, answer: Callable[[str, str], tuple[int, str]], expected: str
+def test_another_application_answers(
+    tracker: MakeTracker, answer: Callable[[str, str], tuple[int, str]], expected: str
 ) -> None:
     with answering(answer) as uri:
-        assert expected in said(tracker, uri)
+        assert expected in error_of(tracker, uri)
 
 
-def test_a_server_that_sends_requests_on_is_no_address_to_write_to(tracker: Make) -> None:
+def test_a_redirecting_server_is_refused(tracker: MakeTracker) -> None:
     with answering(api(200)) as there, answering(lambda _, path: (308, f"{there}{path}")) as uri:
-        assert f"requests are sent on to {there}; correct" in said(tracker, uri)
+        assert f"requests are sent on to {there}; correct" in error_of(tracker, uri)
 
 
-def test_a_certificate_that_is_not_trusted(tracker: Make, tmp_path: Path) -> None:
+def test_a_certificate_that_is_not_trusted(tracker: MakeTracker, tmp_path: Path) -> None:
     with answering(api(200), certificate(tmp_path)) as uri:
-        text = said(tracker, uri)
+        text = error_of(tracker, uri)
     assert (
         "the TLS certificate of 127.0.0.1 is not trusted: self-signed certificate; set MLFLOW_TRACKING_SERVER" in text
     )
 
 
-def test_a_certificate_of_another_name(tracker: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_of_another_name(tracker: MakeTracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context = certificate(tmp_path, "mlflow.example.com")
     monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(tmp_path / "certificate.pem"))
     with answering(api(200), context) as uri:
-        assert "is not trusted: IP address mismatch, certificate is not valid for '127.0.0.1'" in said(tracker, uri)
+        assert "is not trusted: IP address mismatch, certificate is not valid for '127.0.0.1'" in error_of(tracker, uri)
 
 
-def test_https_is_written_for_a_server_without_it(tracker: Make) -> None:
+def test_https_for_a_server_without_tls(tracker: MakeTracker) -> None:
     with answering(api(200)) as uri:
-        assert "127.0.0.1 speaks no TLS at this port; write http://" in said(tracker, uri.replace("http:", "https:"))
+        assert "127.0.0.1 speaks no TLS at this port; write http://" in error_of(
+            tracker, uri.replace("http:", "https:")
+        )
 
 
-def test_http_is_written_for_a_server_with_tls(tracker: Make, tmp_path: Path) -> None:
+def test_http_for_a_server_with_tls(tracker: MakeTracker, tmp_path: Path) -> None:
     with answering(api(200), certificate(tmp_path)) as uri:
-        assert "the server closed the connection without an answer (does it speak https?)" in said(
+        assert "the server closed the connection without an answer (does it speak https?)" in error_of(
             tracker, uri.replace("https:", "http:")
         )
 
 
-def test_nothing_is_there(tracker: Make) -> None:
-    assert "the server does not answer; start it, or correct tracking.tracking_uri" in said(
+def test_no_server_at_the_address(tracker: MakeTracker) -> None:
+    assert "the server does not answer; start it, or correct tracking.tracking_uri" in error_of(
         tracker, f"http://127.0.0.1:{free_port()}"
     )
-    assert "there is no host 'nowhere.invalid'" in said(tracker, "http://nowhere.invalid")
+    assert "there is no host 'nowhere.invalid'" in error_of(tracker, "http://nowhere.invalid")
 
 
-def test_a_server_that_hangs_up(tracker: Make) -> None:
+def test_a_server_that_closes_the_connection(tracker: MakeTracker) -> None:
     class Handler(Quiet):
         def every(self) -> None:
             self.close_connection = True
 
     with serving(Handler) as uri:
-        assert "the server closed the connection without an answer" in said(tracker, uri)
+        assert "the server closed the connection without an answer" in error_of(tracker, uri)
 
 
 @pytest.mark.parametrize("uri", ["http://mlflow.example.com:5000", "https://mlflow.example.com"])
-def test_a_proxy_that_is_down_is_named(tracker: Make, monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+def test_a_proxy_that_is_down_is_named(tracker: MakeTracker, monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
     name, proxy = f"{uri.partition(':')[0]}_proxy", f"127.0.0.1:{free_port()}"
     monkeypatch.setenv(name, f"http://me:s3cr3t@{proxy}")
-    text = said(tracker, uri)
+    text = error_of(tracker, uri)
     assert f"the proxy http://{proxy} ({name} in the environment) cannot be used" in text
     assert "add mlflow.example.com to NO_PROXY" in text
     assert "s3cr3t" not in text
@@ -140,7 +142,7 @@ def test_a_proxy_that_is_down_is_named(tracker: Make, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(("status", "expected"), [(502, "cannot be used"), (407, "asks for a user and a password")])
 def test_a_proxy_that_refuses_is_named(
-    tracker: Make, monkeypatch: pytest.MonkeyPatch, status: int, expected: str
+    tracker: MakeTracker, monkeypatch: pytest.MonkeyPatch, status: int, expected: str
 ) -> None:
     class Handler(Quiet):
         def every(self) -> None:
@@ -148,26 +150,26 @@ def test_a_proxy_that_refuses_is_named(
 
     with serving(Handler) as proxy:
         monkeypatch.setenv("https_proxy", proxy)
-        assert f"the proxy {proxy} (https_proxy in the environment) {expected}" in said(
+        assert f"the proxy {proxy} (https_proxy in the environment) {expected}" in error_of(
             tracker, "https://mlflow.example.com"
         )
 
 
-def test_a_gateway_is_named_with_the_proxy_before_it(tracker: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gateway_is_named_with_its_proxy(tracker: MakeTracker, monkeypatch: pytest.MonkeyPatch) -> None:
     with answering(lambda *_: (504, "")) as proxy:
         monkeypatch.setenv("http_proxy", proxy)
-        text = said(tracker, "http://mlflow.example.com")
+        text = error_of(tracker, "http://mlflow.example.com")
     assert "a gateway answers 504" in text
     assert f"(asked through http_proxy={proxy})" in text
 
 
-def test_a_server_that_never_answers_has_one_budget(tracker: Make) -> None:
+def test_a_server_that_never_answers_has_one_budget(tracker: MakeTracker) -> None:
     with silent() as uri:
         mlflow = tracker(tracking_uri=uri, timeout_seconds=3)
         notes = notes_of(mlflow)
         with pytest.raises(
             TrackingError, match=r"within 3 s \(tracking\.timeout_seconds\): the server does not answer, th"
         ):
-            mlflow.check({})
-    assert len(notes) == 1, "the first failure is said at once, the others within the next seconds are not"
+            mlflow.check_before_run({})
+    assert len(notes) == 1, "the first failure is reported at once, those within the next seconds are not"
     assert "the server does not answer, though it takes connections" in notes[0]

@@ -1,4 +1,4 @@
-"""A tracking server that others share: users at the same moment, lost answers, and what is checked before a run."""
+"""A shared tracking server: concurrent users, lost answers, and the checks before a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orchestrator.artifacts import ModelVersion, Package, Proof, Report
 from orchestrator.errors import TrackingError
 from orchestrator.events import RunFinished, StepFinished
 from orchestrator.tracking.mlflow.tracker import Mlflow
-from tests.tracking.kit import STARTED, TRAIN, client_of, detached, notes_of, report_of, whole_run
+from tests.tracking.kit import STARTED, TRAIN, client_of, in_subprocess, notes_of, report_of, whole_run
 from tests.tracking.servers import POSTGRES, dropping, mlflow_server, postgres
 
 pytestmark = pytest.mark.slow
@@ -37,11 +37,11 @@ def runs_in(mlflow: Mlflow) -> list[Any]:
 
 
 def package_of(package: Package) -> Package:
-    """The same files under a fingerprint of their own: each test registers a package that the server does not have."""
+    """Return the same files under a new fingerprint, so that each test registers a new package."""
     return Package(package.path, uuid4().hex * 2, package.model_name)
 
 
-def test_answers_that_are_lost_leave_nothing_twice(
+def test_lost_answers_create_nothing_twice(
     server: str, tmp_path: Path, package: Package, proof: Proof, report: Report
 ) -> None:
     fresh = package_of(package)
@@ -60,8 +60,8 @@ def test_answers_that_are_lost_leave_nothing_twice(
 
 
 @pytest.mark.parametrize("begin", range(5))
-def test_whichever_answers_are_lost(server: str, tmp_path: Path, package: Package, proof: Proof, begin: int) -> None:
-    """Every fifth answer, from five beginnings: each call of a run loses its answer in one of them."""
+def test_any_answer_may_be_lost(server: str, tmp_path: Path, package: Package, proof: Proof, begin: int) -> None:
+    """Lose every fifth answer, from five offsets, so that each call of a run loses its answer in one of them."""
     fresh, name = package_of(package), f"lossy-{begin}"
     with dropping(server, every=5, begin=begin) as (uri, lost):
         whole_run(user(tmp_path, uri, name), fresh, proof, StepFinished(TRAIN, 1.0, report_of(1)))
@@ -76,14 +76,16 @@ def test_whichever_answers_are_lost(server: str, tmp_path: Path, package: Packag
     assert len(client.search_model_versions(f"tags.package_fingerprint = '{fresh.fingerprint}'")) == 1
 
 
-def at_once(server: str, folder: Path, package: Package, proof: Proof, name: str, users: int) -> list[ModelVersion]:
-    """Several users, each with a state_dir of their own, make the same experiment and register the same package."""
+def register_concurrently(
+    server: str, folder: Path, package: Package, proof: Proof, name: str, users: int
+) -> list[ModelVersion]:
+    """Let several users, each with a state_dir, create one experiment and register one package concurrently."""
     made: list[ModelVersion] = []
     failed: list[BaseException] = []
     together = threading.Barrier(users)
 
     def run(number: int) -> None:
-        mlflow = detached(user(folder / str(number), server, name))  # a process of its own
+        mlflow = in_subprocess(user(folder / str(number), server, name))  # a process of its own
         together.wait()
         try:
             made.append(whole_run(mlflow, package, proof, StepFinished(TRAIN, 1.0, report_of(1))))
@@ -99,11 +101,11 @@ def at_once(server: str, folder: Path, package: Package, proof: Proof, name: str
     return made
 
 
-def test_users_at_once_have_one_experiment_and_one_version(
+def test_concurrent_users_have_one_experiment_and_one_version(
     server: str, tmp_path: Path, package: Package, proof: Proof
 ) -> None:
     fresh = package_of(package)
-    made = at_once(server, tmp_path, fresh, proof, "together", 3)
+    made = register_concurrently(server, tmp_path, fresh, proof, "together", 3)
     assert len({(one.version, one.run_id) for one in made}) == 1
     client = client_of(user(tmp_path, server, "together"))
     (held,) = client.search_model_versions(f"tags.package_fingerprint = '{fresh.fingerprint}'")
@@ -113,7 +115,7 @@ def test_users_at_once_have_one_experiment_and_one_version(
 
 
 @pytest.mark.skipif(not (POSTGRES / "postgres").exists(), reason="needs PostgreSQL")
-def test_users_at_once_on_a_server_with_postgresql(tmp_path: Path, package: Package, proof: Proof) -> None:
+def test_concurrent_users_of_a_server_with_postgresql(tmp_path: Path, package: Package, proof: Proof) -> None:
     pytest.importorskip("psycopg2")
     import tempfile
 
@@ -123,7 +125,7 @@ def test_users_at_once_on_a_server_with_postgresql(tmp_path: Path, package: Pack
         mlflow_server(tmp_path / "server", database, workers=2) as uri,
     ):
         fresh = package_of(package)
-        made = at_once(uri, tmp_path, fresh, proof, "together", 2)
+        made = register_concurrently(uri, tmp_path, fresh, proof, "together", 2)
         assert len({(one.version, one.run_id) for one in made}) == 1
         client = client_of(user(tmp_path, uri, "together"))
         assert len(client.search_model_versions(f"tags.package_fingerprint = '{fresh.fingerprint}'")) == 1
@@ -137,10 +139,10 @@ def test_a_candidate_that_a_killed_process_left_open_is_ended(server: str, tmp_p
     client = client_of(mlflow)
     child = next(run for run in runs_in(mlflow) if "orchestrator.candidate" in run.data.tags)
     client.update_run(child.info.run_id, "RUNNING")  # as if the process had been killed right there
-    user(tmp_path, server, "killed")._opened()
+    user(tmp_path, server, "killed")._open()
     assert client.get_run(child.info.run_id).info.status == "RUNNING", "its process, this one, lives"
     client.set_tag(child.info.run_id, "orchestrator.started", "1.0")
-    user(tmp_path, server, "killed")._opened()
+    user(tmp_path, server, "killed")._open()
     assert client.get_run(child.info.run_id).info.status == "KILLED"
 
 
@@ -156,10 +158,10 @@ def test_a_run_that_fails_leaves_no_candidate_open(server: str, tmp_path: Path) 
 
 
 def test_a_check_leaves_nothing_behind(server: str, tmp_path: Path) -> None:
-    beside = detached(user(tmp_path, server, "checked"))
-    beside.check({})
-    beside(RunFinished(1.0))
-    assert beside._child is None
+    tracker_in_subprocess = in_subprocess(user(tmp_path, server, "checked"))
+    tracker_in_subprocess.check_before_run({})
+    tracker_in_subprocess(RunFinished(1.0))
+    assert tracker_in_subprocess._child is None
     assert runs_in(user(tmp_path, server, "checked")) == []
     assert client_of(user(tmp_path, server, "checked")).get_experiment_by_name("checked")
 
@@ -170,18 +172,18 @@ def test_artifacts_that_cannot_be_written_are_reported_before_a_run(tmp_path: Pa
         name = f"unwritable-{number}"
         client_of(user(tmp_path, server, name)).create_experiment(name, artifact_location=location)
         with pytest.raises(TrackingError, match="written") as failure:
-            user(tmp_path, server, name).check({})
+            user(tmp_path, server, name).check_before_run({})
         assert location in str(failure.value)
         assert "tracking.artifact_location" in str(failure.value)
 
 
-def test_a_server_that_goes_away_is_waited_for_within_the_budget(tmp_path: Path, server: str) -> None:
+def test_a_vanished_server_is_retried_within_the_budget(tmp_path: Path, server: str) -> None:
     from mlflow.utils.request_utils import _cached_get_request_session
 
     with dropping(server, every=10**9) as (uri, _):
         mlflow = user(tmp_path, uri, "gone", timeout_seconds=2)
         notes = notes_of(mlflow)
-        store = mlflow._opened()
+        store = mlflow._open()
     _cached_get_request_session.cache_clear()  # connections that are open still reach the proxy
     with pytest.raises(TrackingError, match=r"within 2 s \(tracking\.timeout_seconds\): the server does not answer"):
         store.client.search_runs([store.experiment_id])

@@ -1,4 +1,4 @@
-"""What is found out about a store on this machine, and said, before anything is trained."""
+"""Checks of a store on this machine before anything is trained, and their messages."""
 
 from __future__ import annotations
 
@@ -14,50 +14,50 @@ from orchestrator.spec.run_spec import RunSpec
 from orchestrator.tracking.azureml import AzureMl
 from orchestrator.tracking.mlflow import limits, runs
 from orchestrator.tracking.mlflow.tracker import Mlflow
-from tests.tracking.kit import STARTED, client_of, detached, notes_of, report_of
+from tests.tracking.kit import STARTED, client_of, in_subprocess, notes_of, report_of
 
-Make = Callable[..., Mlflow]
+MakeTracker = Callable[..., Mlflow]
 
 
-def said(mlflow: Mlflow, **params: str) -> list[str]:
+def warnings_of(mlflow: Mlflow, **params: str) -> list[str]:
     notes = notes_of(mlflow)
-    mlflow.check(params)
+    mlflow.check_before_run(params)
     return notes
 
 
-def test_a_place_that_is_not_there_yet_is_fine_and_nothing_is_made(tracker: Make) -> None:
-    beside = detached(tracker())
-    assert said(beside) == []
-    assert beside._child is None
+def test_a_missing_store_is_accepted_and_not_created(tracker: MakeTracker) -> None:
+    tracker_in_subprocess = in_subprocess(tracker())
+    assert warnings_of(tracker_in_subprocess) == []
+    assert tracker_in_subprocess._child is None
     assert not tracker().state_dir.exists()
 
 
 @pytest.mark.parametrize("location", ["{0}/file", "{0}/file/below", "file://{0}/file/below", "/proc/nowhere"])
-def test_artifacts_that_cannot_be_written(tracker: Make, tmp_path: Path, location: str) -> None:
+def test_artifacts_that_cannot_be_written(tracker: MakeTracker, tmp_path: Path, location: str) -> None:
     (tmp_path / "file").touch()
-    mlflow = detached(tracker(artifact_location=location.format(tmp_path)))
+    mlflow = in_subprocess(tracker(artifact_location=location.format(tmp_path)))
     with pytest.raises(
         TrackingError, match=r"the artifacts of this experiment cannot be written to .*artifact_location"
     ):
-        mlflow.check({})
+        mlflow.check_before_run({})
 
 
-def test_the_location_that_the_experiment_has_counts(tracker: Make, tmp_path: Path) -> None:
+def test_the_existing_experiments_location_is_checked(tracker: MakeTracker, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     mlflow = tracker(artifact_location=f"{tmp_path}/artifacts")
-    mlflow._opened()
+    mlflow._open()
     client_of(mlflow).create_experiment("other", artifact_location=f"{tmp_path}/file/artifacts")
     mlflow(RunFinished(1.0))
-    mlflow.check({})
+    mlflow.check_before_run({})
     with pytest.raises(TrackingError, match="file is no folder"):
-        tracker(experiment_name="other").check({})
-    tracker(artifact_location=f"{tmp_path}/file/artifacts").check({})
+        tracker(experiment_name="other").check_before_run({})
+    tracker(artifact_location=f"{tmp_path}/file/artifacts").check_before_run({})
 
 
-def test_a_store_that_is_a_folder(tracker: Make, tmp_path: Path) -> None:
+def test_a_store_that_is_a_folder(tracker: MakeTracker, tmp_path: Path) -> None:
     (tmp_path / "state/mlflow.db").mkdir(parents=True)
     with pytest.raises(TrackingError, match=r"mlflow\.db is a folder; name a file in it"):
-        detached(tracker()).check({})
+        in_subprocess(tracker()).check_before_run({})
 
 
 @pytest.mark.parametrize(
@@ -68,44 +68,44 @@ def test_a_store_that_is_a_folder(tracker: Make, tmp_path: Path) -> None:
         ("MLFLOW_EXPERIMENT_NAME", "churn", "this run has diabetes; set tracking.experiment_name to use it"),
     ],
 )
-def test_a_variable_that_is_not_used_is_reported(
-    tracker: Make, monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str
+def test_an_ignored_variable_is_reported(
+    tracker: MakeTracker, monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str
 ) -> None:
     monkeypatch.setenv(name, value)
-    (note,) = said(detached(tracker()))
+    (note,) = warnings_of(in_subprocess(tracker()))
     assert note.startswith(name)
     assert expected in note
     assert "s3cr3t" not in note
     monkeypatch.setenv(name, "diabetes" if "EXPERIMENT" in name else tracker().tracking_uri)
-    assert said(detached(tracker())) == []
+    assert warnings_of(in_subprocess(tracker())) == []
 
 
-def test_a_value_that_mlflow_cuts_is_reported_and_says_so_itself(tracker: Make) -> None:
-    (note,) = said(detached(tracker()), **{"data.drop": "x" * 7000, "seed": "0"})
+def test_a_truncated_value_is_reported_and_marked(tracker: MakeTracker) -> None:
+    (note,) = warnings_of(in_subprocess(tracker()), **{"data.drop": "x" * 7000, "seed": "0"})
     assert note == "data.drop has 7,000 characters; MLflow keeps 6,000 of them, the run's config.yaml all"
-    kept = limits.texts({"data.drop": "x" * 7000, "columns": "y" * 6000})
+    kept = limits.to_texts({"data.drop": "x" * 7000, "columns": "y" * 6000})
     assert [len(value) for value in kept.values()] == [6000, 6000]
     assert kept["data.drop"].endswith("… (cut; the run's config.yaml has all of it)")
     assert kept["columns"] == "y" * 6000
 
 
-def test_every_name_that_passes_is_one_that_mlflow_takes(tracker: Make) -> None:
+def test_every_accepted_name_is_accepted_by_mlflow(tracker: MakeTracker) -> None:
     spec = RunSpec.parse(compose("preprocess=tabular").values)
     assert list(Mlflow.problems(spec)) == []
     mlflow = tracker()
     mlflow(STARTED)
     assert mlflow._store
     assert mlflow._run_id
-    runs._log(mlflow._store, mlflow._run_id, params=limits.parameters(spec))
-    assert client_of(mlflow).get_run(mlflow._run_id).data.params == limits.parameters(spec)
+    runs._log(mlflow._store, mlflow._run_id, params=limits.known_parameters(spec))
+    assert client_of(mlflow).get_run(mlflow._run_id).data.params == limits.known_parameters(spec)
     mlflow(RunFinished(1.0))
 
 
 @pytest.mark.parametrize("name", ["a (%)", "a/../b", "/a", "a//b", "ü%", "x" * 251])
-def test_every_name_that_is_refused_is_one_that_mlflow_refuses(tracker: Make, name: str) -> None:
+def test_every_refused_name_is_refused_by_mlflow(tracker: MakeTracker, name: str) -> None:
     from mlflow.exceptions import MlflowException
 
-    assert limits._refused(name)
+    assert limits._refusal(name)
     mlflow = tracker()
     mlflow(STARTED)
     assert mlflow._store
@@ -126,7 +126,7 @@ def test_azure_ml_takes_any_model_name_and_200_parameters() -> None:
     assert "the server takes 200" in problem.message
 
 
-def test_a_long_search_has_no_candidate_in_two_runs(tracker: Make) -> None:
+def test_a_long_search_has_no_candidate_in_two_runs(tracker: MakeTracker) -> None:
     mlflow = tracker()
     mlflow(STARTED)
     assert mlflow._store

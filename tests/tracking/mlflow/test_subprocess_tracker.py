@@ -4,22 +4,18 @@ import os
 import pickle
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
 from orchestrator.artifacts import Package, Proof, Report
 from orchestrator.errors import TrackingError
 from orchestrator.events import RunFinished, StepFailed, StepFinished, StepProgress
-from orchestrator.tracking.mlflow.store_checks import connect
+from orchestrator.tracking.mlflow.store_checks import check_connection
 from orchestrator.tracking.mlflow.tracker import Mlflow
 from tests.tracking.kit import (
     CACHED,
@@ -27,20 +23,21 @@ from tests.tracking.kit import (
     STARTED,
     TRAIN,
     client_of,
-    detached,
     failed_run,
+    in_subprocess,
     runs_of,
     top_runs,
     whole_run,
 )
+from tests.tracking.servers import answering, free_port, mlflow_server, wait_for
 
-Make = Callable[..., Mlflow]
+MakeTracker = Callable[..., Mlflow]
 ENV = os.environ | {"PYTHONPATH": str(REPO)}
 JOB = """
 import sys, pickle
-from tests.tracking.kit import detached
+from tests.tracking.kit import in_subprocess
 mlflow, events, package, proof, report, end = pickle.loads(bytes.fromhex(sys.stdin.read()))
-tracker = detached(mlflow)
+tracker = in_subprocess(mlflow)
 for event in events:
     tracker(event)
 print("sent", flush=True)
@@ -67,48 +64,41 @@ def job(*sent: object) -> subprocess.Popen[str]:
     return process
 
 
-def wait_for(what: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)
-
-
-def test_events_return_at_once_and_all_is_written_in_the_end(
-    tracker: Make, package: Package, proof: Proof, reported: StepFinished, report: Report
+def test_events_return_immediately_and_all_is_written_at_the_end(
+    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, report: Report
 ) -> None:
-    beside = detached(tracker())
+    tracker_in_subprocess = in_subprocess(tracker())
     begin = time.perf_counter()
-    beside(STARTED)
-    beside(reported)
-    assert time.perf_counter() - begin < 1, "no import and no store creation in the pipeline's way"
-    child = beside._child
-    version = beside.register(package, proof, report)
-    beside.promote(version)
-    beside(RunFinished(1.0))
+    tracker_in_subprocess(STARTED)
+    tracker_in_subprocess(reported)
+    assert time.perf_counter() - begin < 1, "neither the import nor the store's creation delays the pipeline"
+    child = tracker_in_subprocess._child
+    version = tracker_in_subprocess.register(package, proof, report)
+    tracker_in_subprocess.promote(version)
+    tracker_in_subprocess(RunFinished(1.0))
     assert child is not None
     assert child.process.returncode == 0
     (run,) = top_runs(tracker())
     assert (run.info.status, run.info.run_id) == ("FINISHED", version.run_id)
     assert len(runs_of(tracker())) == 10
-    assert tracker().known(package) == version, "the memo holds after the last write"
+    assert tracker().known_version(package) == version, "the snapshot is valid after the last write"
     assert tracker().is_champion(version)
 
 
-def test_a_failed_run_ends_failed_whatever_its_error_holds(tracker: Make) -> None:
+def test_a_failed_run_ends_failed_whatever_its_error_holds(tracker: MakeTracker) -> None:
     class UnpicklableError(ValueError):
         held = open(os.devnull)  # noqa: PTH123, SIM115 -- it cannot be sent
 
-    beside, error = detached(tracker()), UnpicklableError("out of memory")
-    beside(STARTED)
-    beside(StepFailed(TRAIN, 1.0, error))
-    beside(RunFinished(1.0, error))
+    tracker_in_subprocess, error = in_subprocess(tracker()), UnpicklableError("out of memory")
+    tracker_in_subprocess(STARTED)
+    tracker_in_subprocess(StepFailed(TRAIN, 1.0, error))
+    tracker_in_subprocess(RunFinished(1.0, error))
     UnpicklableError.held.close()
     (run,) = runs_of(tracker())
     assert (run.info.status, run.data.tags["error"]) == ("FAILED", "UnpicklableError: out of memory")
 
 
-def test_a_killed_pipeline_ends_failed(tracker: Make) -> None:
+def test_a_killed_pipeline_ends_failed(tracker: MakeTracker) -> None:
     process = job(tracker(), [STARTED], None, None, None, None)
     assert process.stdout
     process.stdout.readline()
@@ -119,30 +109,30 @@ def test_a_killed_pipeline_ends_failed(tracker: Make) -> None:
     assert runs_of(tracker())[0].data.tags["error"] == "the orchestrator was killed"
 
 
-def test_the_process_is_nobodys_child_and_is_gone_when_the_run_is_over(tracker: Make, report: Report) -> None:
+def test_the_process_is_detached_and_ends_with_the_run(tracker: MakeTracker, report: Report) -> None:
     import psutil
 
-    beside = detached(tracker())
-    beside(STARTED)
-    run_id = beside.record(report)
-    assert beside._child
-    process = psutil.Process(beside._child.pid)
+    tracker_in_subprocess = in_subprocess(tracker())
+    tracker_in_subprocess(STARTED)
+    run_id = tracker_in_subprocess.record(report)
+    assert tracker_in_subprocess._child
+    process = psutil.Process(tracker_in_subprocess._child.pid)
     assert process.pid not in {child.pid for child in psutil.Process().children(recursive=True)}
-    beside(RunFinished(1.0))
+    tracker_in_subprocess(RunFinished(1.0))
     process.wait(10)
-    assert beside.record(report) == run_id, "known now: no process is started"
-    assert beside._child is None
+    assert tracker_in_subprocess.record(report) == run_id, "the snapshot knows it: no process is started"
+    assert tracker_in_subprocess._child is None
 
 
-def test_a_deleted_store_is_made_anew(
-    tracker: Make, package: Package, proof: Proof, reported: StepFinished, report: Report
+def test_a_deleted_store_is_created_again(
+    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, report: Report
 ) -> None:
-    whole_run(detached(tracker()), package, proof, reported)
+    whole_run(in_subprocess(tracker()), package, proof, reported)
     shutil.rmtree(tracker().state_dir / "artifacts")
     (tracker().state_dir / "mlflow.db").unlink()
     process = job(tracker(), [CACHED], package, proof, report, RunFinished(1.0))
     assert process.communicate(timeout=60)[1] == ""
-    # read in a fresh place: this process may still hold the deleted file open
+    # read a copy: this process may still hold the deleted file open
     copy = tracker().state_dir / "copy.db"
     shutil.copy(tracker().state_dir / "mlflow.db", copy)
     made = Mlflow(f"sqlite:///{copy}", "diabetes", copy.parent)
@@ -152,7 +142,7 @@ def test_a_deleted_store_is_made_anew(
 
 
 def test_parallel_jobs_of_a_sweep_make_one_store_and_one_parent(
-    tracker: Make, package: Package, proof: Proof, reported: StepFinished, report: Report
+    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, report: Report
 ) -> None:
     mlflow = tracker(sweep_id="2026-11-22/10-00", parent_run_name="sweep")
     jobs = [job(mlflow, [STARTED, reported], package, proof, report, RunFinished(1.0)) for _ in range(4)]
@@ -165,77 +155,61 @@ def test_parallel_jobs_of_a_sweep_make_one_store_and_one_parent(
     assert len(client_of(mlflow).search_model_versions("name = 'diabetes_model'")) == 1
 
 
-def test_a_store_that_fails_is_told_at_the_end_with_its_text(tracker: Make) -> None:
+def test_a_store_error_is_raised_at_the_end(tracker: MakeTracker) -> None:
     mlflow = tracker()
     mlflow.state_dir.mkdir()
     (mlflow.state_dir / "mlflow.db").write_text("no database" * 100)
-    beside = detached(mlflow)
-    beside(STARTED)
+    tracker_in_subprocess = in_subprocess(mlflow)
+    tracker_in_subprocess(STARTED)
     with pytest.raises(TrackingError, match="no readable sqlite store"):
-        beside(RunFinished(1.0))
+        tracker_in_subprocess(RunFinished(1.0))
 
 
-def test_a_dead_tracking_process_is_told_with_its_log(
-    tracker: Make, package: Package, proof: Proof, report: Report
+def test_a_dead_tracking_process_is_reported_with_its_log(
+    tracker: MakeTracker, package: Package, proof: Proof, report: Report
 ) -> None:
-    beside = detached(tracker())
-    beside(STARTED)
-    assert beside._child is not None
-    beside._child.process.kill()
+    tracker_in_subprocess = in_subprocess(tracker())
+    tracker_in_subprocess(STARTED)
+    assert tracker_in_subprocess._child is not None
+    tracker_in_subprocess._child.process.kill()
     with pytest.raises(TrackingError, match=r"ended before its work was done; see .*tracking\.log"):
-        beside.register(package, proof, report)
-    beside(RunFinished(1.0, KeyboardInterrupt()))
+        tracker_in_subprocess.register(package, proof, report)
+    tracker_in_subprocess(RunFinished(1.0, KeyboardInterrupt()))
 
 
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
-
-
-def test_a_server_that_is_down_is_told_while_the_first_stage_runs(tracker: Make) -> None:
+def test_a_server_that_is_down_is_reported_during_the_first_stage(tracker: MakeTracker) -> None:
     uri, begin = f"http://127.0.0.1:{free_port()}", time.perf_counter()
-    beside = detached(tracker(tracking_uri=uri))
-    beside(STARTED)
+    tracker_in_subprocess = in_subprocess(tracker(tracking_uri=uri))
+    tracker_in_subprocess(STARTED)
 
     def work() -> None:
         while time.perf_counter() < begin + 60:
             time.sleep(0.02)
-            beside(StepProgress(1, 9))
+            tracker_in_subprocess(StepProgress(1, 9))
 
     with pytest.raises(
         TrackingError, match=rf"{uri}: the server does not answer; start it, or correct tracking.tr"
-    ) as told:
+    ) as raised:
         work()
-    assert time.perf_counter() - begin < 2.5, "neither mlflow's import nor its retries were waited for"
-    beside(RunFinished(1.0, told.value))
+    assert time.perf_counter() - begin < 2.5, "neither mlflow's import nor its retries delay the report"
+    tracker_in_subprocess(RunFinished(1.0, raised.value))
 
 
-def test_a_server_that_is_there_is_not_judged_by_its_answer() -> None:
-    class Handler(BaseHTTPRequestHandler):
-        def do_HEAD(self) -> None:
-            self.send_error(int(self.path[1:]))
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        uri = f"http://127.0.0.1:{server.server_port}"
-        connect(uri)
-        connect(f"{uri}/401")
-        server.shutdown()
+def test_a_connection_check_ignores_the_answer() -> None:
+    with answering(lambda _, path: (int(path[1:] or 404), "")) as uri:
+        check_connection(uri)
+        check_connection(f"{uri}/401")
     with pytest.raises(TrackingError, match=r"does not answer; start it, .* refused"):
-        connect(uri)
+        check_connection(uri)
     with pytest.raises(TrackingError, match=r"there is no host 'nowhere\.invalid'"):
-        connect("http://nowhere.invalid")
+        check_connection("http://nowhere.invalid")
 
 
 def test_a_failed_run_is_finished_once_its_model_is_deployed_and_tested(
-    tracker: Make, package: Package, proof: Proof, reported: StepFinished, report: Report
+    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, report: Report
 ) -> None:
-    first = failed_run(detached(tracker()), package, proof, reported)
-    again = detached(tracker())
+    first = failed_run(in_subprocess(tracker()), package, proof, reported)
+    again = in_subprocess(tracker())
     again(CACHED)
     assert again.register(package, proof, report) == first
     assert again._child is None
@@ -247,60 +221,23 @@ def test_a_failed_run_is_finished_once_its_model_is_deployed_and_tested(
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    uri = f"http://127.0.0.1:{(port := free_port())}"
-    with (tmp_path / "server.log").open("w") as log:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "mlflow",
-                "server",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                str(port),
-                "--workers",
-                "1",
-                "--backend-store-uri",
-                f"sqlite:///{tmp_path}/server.db",
-                "--artifacts-destination",
-                str(tmp_path / "files"),
-            ],
-            stdout=log,
-            stderr=log,
-            cwd=tmp_path,
-            start_new_session=True,
-        )
-
-        def answers() -> bool:
-            assert process.poll() is None, (tmp_path / "server.log").read_text()
-            try:
-                with urllib.request.urlopen(f"{uri}/health", timeout=1):
-                    return True
-            except OSError:
-                return False
-
-        try:
-            wait_for(answers, 60)
-            yield uri
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    with mlflow_server(tmp_path / "server") as uri:
+        yield uri
 
 
 @pytest.mark.slow
 def test_a_server_holds_runs_and_versions_too(
-    server: str, tracker: Make, package: Package, proof: Proof, reported: StepFinished, report: Report
+    server: str, tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, report: Report
 ) -> None:
     mlflow = tracker(tracking_uri=server)
-    version = whole_run(detached(mlflow), package, proof, reported)
+    version = whole_run(in_subprocess(mlflow), package, proof, reported)
     (run,) = top_runs(mlflow)
     assert (run.info.status, run.data.metrics, run.info.run_id) == ("FINISHED", report.metrics, version.run_id)
     assert len(runs_of(mlflow)) == 10
     held = client_of(mlflow).get_model_version_by_alias("diabetes_model", "champion")
     assert held.tags["package_fingerprint"] == package.fingerprint
-    assert mlflow.known(package) is None, "a server has no cheap stamp"
-    again = detached(mlflow)
+    assert mlflow.known_version(package) is None, "a server has no cheap stamp"
+    again = in_subprocess(mlflow)
     again(CACHED)
     assert again.register(package, proof, report) == version
     again(RunFinished(1.0))

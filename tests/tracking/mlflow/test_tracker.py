@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -8,20 +7,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from orchestrator.artifacts import Package, Proof, Report
 from orchestrator.errors import TrackingError
 from orchestrator.events import RunFinished, StepFinished
-from orchestrator.tracking.mlflow.snapshot import stamp_of
+from orchestrator.tracking.mlflow.snapshot import store_stamp
 from orchestrator.tracking.mlflow.tracker import Mlflow
-from tests.tracking.kit import CACHED, REPO, STARTED, client_of, failed_run, report_of, runs_of, top_runs, whole_run
+from tests.tracking.kit import CACHED, REPO, STARTED, client_of, failed_run, runs_of, top_runs, whole_run
 
-Make = Callable[..., Mlflow]
+MakeTracker = Callable[..., Mlflow]
 
 
-def test_a_run_holds_the_report(tracker: Make, reported: StepFinished, report: Report) -> None:
+def test_a_run_holds_the_report(tracker: MakeTracker, reported: StepFinished, report: Report) -> None:
     mlflow = tracker()
     mlflow(STARTED)
     assert [run.info.status for run in runs_of(mlflow)] == ["RUNNING"]
@@ -41,7 +39,7 @@ def test_a_run_holds_the_report(tracker: Make, reported: StepFinished, report: R
     }
 
 
-def test_every_candidate_is_a_child_run(tracker: Make, reported: StepFinished) -> None:
+def test_every_candidate_is_a_child_run(tracker: MakeTracker, reported: StepFinished) -> None:
     mlflow = tracker()
     mlflow(STARTED)
     mlflow(reported)
@@ -64,7 +62,7 @@ def test_every_candidate_is_a_child_run(tracker: Make, reported: StepFinished) -
     }
 
 
-def test_a_candidate_that_failed_is_a_failed_child_run(tracker: Make, report: Report) -> None:
+def test_a_candidate_that_failed_is_a_failed_child_run(tracker: MakeTracker, report: Report) -> None:
     nan = float("nan")
     failed = replace(
         report.candidates[1], params={"monotonic_cst": {"Age (years)": 1}}, mean={"f1": nan}, std={"f1": nan}
@@ -82,7 +80,7 @@ def test_a_candidate_that_failed_is_a_failed_child_run(tracker: Make, report: Re
     assert set(child.data.metrics) == {"rank", "fit_seconds"}
 
 
-def test_more_parameters_than_one_batch_takes_are_all_there(tracker: Make, report: Report) -> None:
+def test_more_parameters_than_one_batch_takes_are_all_logged(tracker: MakeTracker, report: Report) -> None:
     mlflow, many = tracker(), {f"p{i}": str(i) for i in range(120)}
     mlflow(STARTED)
     mlflow(StepFinished(STARTED.steps[0], 1.0, replace(report, params=many, best_params={}, candidates=())))
@@ -90,7 +88,7 @@ def test_more_parameters_than_one_batch_takes_are_all_there(tracker: Make, repor
     assert top_runs(mlflow)[0].data.params == many
 
 
-def test_a_failed_run_ends_failed_and_says_why(tracker: Make) -> None:
+def test_a_failed_run_ends_failed_and_says_why(tracker: MakeTracker) -> None:
     mlflow = tracker()
     mlflow(STARTED)
     mlflow(RunFinished(1.0, ValueError("no such column")))
@@ -98,93 +96,16 @@ def test_a_failed_run_ends_failed_and_says_why(tracker: Make) -> None:
     assert (run.info.status, run.data.tags["error"]) == ("FAILED", "ValueError: no such column")
 
 
-def test_the_registered_model_predicts_with_pyfunc_as_the_package_does(
-    tracker: Make,
-    package: Package,
-    proof: Proof,
-    reported: StepFinished,
-    frame: pd.DataFrame,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://nowhere.invalid")  # only our own URI counts
-    mlflow = tracker()
-    version = whole_run(mlflow, package, proof, reported)
-    assert os.environ["MLFLOW_TRACKING_URI"] == "http://nowhere.invalid"
-
-    held = client_of(mlflow).get_model_version_by_alias("diabetes_model", "champion")
-    assert (str(held.version), held.run_id, held.status) == (version.version, version.run_id, "READY")
-    assert held.tags["package_fingerprint"] == package.fingerprint
-    # a fresh process: `score` must come from the model's own folder
-    code = (
-        "import sys, json, mlflow, pandas as pd; uri, data = sys.argv[1:]; mlflow.set_tracking_uri(uri)\n"
-        "model = mlflow.pyfunc.load_model('models:/diabetes_model@champion')\n"
-        "frame = pd.DataFrame(json.loads(data)); import score\n"
-        "example = list(model.predict(model.input_example))\n"
-        "kinds = {c.name: [c.type.name, c.required] for c in model.metadata.signature.inputs}\n"
-        "print(json.dumps([list(model.predict(frame)), example, kinds, score.__file__]))"
-    )
-    records = json.dumps(json.loads(frame.to_json(orient="records")))
-    environment = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "MLFLOW_TRACKING_URI"}}
-    done = subprocess.run(
-        [sys.executable, "-c", code, mlflow.tracking_uri, records],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-        cwd=mlflow.state_dir,
-    )
-    assert done.returncode == 0, done.stderr
-    predicted, example, kinds, where = json.loads(done.stdout.splitlines()[-1])
-
-    import joblib
-
-    assert predicted == [["no", "yes"][code] for code in joblib.load(package.path / "model.pkl").predict(frame)]
-    assert example == predicted[:1]
-    assert kinds == {
-        "age": ["long", True],
-        "mass": ["double", True],
-        "gap": ["double", False],
-        "flag": ["boolean", True],
-    }
-    assert not where.startswith(str(REPO))
-    for file in package.path.rglob("*"):
-        if file.is_file() and "__pycache__" not in file.parts:
-            kept = next(mlflow.state_dir.glob("artifacts/models/*/artifacts")) / file.relative_to(package.path)
-            assert kept.read_bytes() == file.read_bytes()
-
-
-def test_the_same_package_is_the_same_version(
-    tracker: Make, package: Package, proof: Proof, reported: StepFinished
-) -> None:
-    first = whole_run(tracker(), package, proof, reported)
-    again = whole_run(tracker(), package, proof, reported)
-    assert again == first
-    assert len(client_of(tracker()).search_model_versions("name = 'diabetes_model'")) == 1
-
-
-def test_the_alias_moves_and_comes_back(tracker: Make, package: Package, proof: Proof, reported: StepFinished) -> None:
-    first = whole_run(tracker(), package, proof, reported)
-    other = replace(package, fingerprint="f" * 64)
-    second = whole_run(tracker(), other, proof, replace(reported, product=report_of(2)))
-    assert (first.version, second.version) == ("1", "2")
-    assert not tracker().is_champion(first)
-    back = tracker()
-    assert back.known(package) == first
-    back.promote(first)
-    back(RunFinished(1.0))
-    assert tracker().is_champion(first)
-
-
 def test_an_unchanged_run_does_not_import_mlflow(
-    tracker: Make, package: Package, proof: Proof, reported: StepFinished, report: Report
+    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, report: Report
 ) -> None:
     mlflow = tracker()
     first = whole_run(mlflow, package, proof, reported)
-    before = stamp_of(mlflow.tracking_uri)
+    before = store_stamp(mlflow.tracking_uri)
     code = (
-        "import sys, pickle; from pathlib import Path; from tests.tracking.kit import detached\n"
+        "import sys, pickle; from pathlib import Path; from tests.tracking.kit import in_subprocess\n"
         "mlflow, package, proof, report, cached, end = pickle.loads(bytes.fromhex(sys.stdin.read()))\n"
-        "for tracker in (mlflow, detached(mlflow)):\n"
+        "for tracker in (mlflow, in_subprocess(mlflow)):\n"
         "    tracker(cached); version = tracker.register(package, proof, report); tracker.promote(version); tracker(end)\n"
         "print(version.version, version.run_id, 'mlflow' in sys.modules, tracker._child)"
     )
@@ -196,17 +117,17 @@ def test_an_unchanged_run_does_not_import_mlflow(
         [sys.executable, "-c", code], input=sent, capture_output=True, text=True, check=False, env=environment
     )
     assert done.stdout.split() == [first.version, first.run_id, "False", "None"], done.stderr
-    assert stamp_of(mlflow.tracking_uri) == before
+    assert store_stamp(mlflow.tracking_uri) == before
 
 
-def test_a_store_that_somebody_wrote_to_is_asked_again(
-    tracker: Make, package: Package, proof: Proof, reported: StepFinished, report: Report
+def test_a_store_that_another_user_wrote_to_is_queried_again(
+    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, report: Report
 ) -> None:
     mlflow = tracker()
     first = whole_run(mlflow, package, proof, reported)
-    assert tracker().known(package) == first
+    assert tracker().known_version(package) == first
     client_of(mlflow).delete_registered_model("diabetes_model")
-    assert tracker().known(package) is None
+    assert tracker().known_version(package) is None
 
     again = tracker()
     again(CACHED)
@@ -216,8 +137,8 @@ def test_a_store_that_somebody_wrote_to_is_asked_again(
     assert len(top_runs(mlflow)) == 1
 
 
-def test_a_deleted_run_is_made_anew(
-    tracker: Make, package: Package, proof: Proof, reported: StepFinished, report: Report
+def test_a_deleted_run_is_logged_again(
+    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, report: Report
 ) -> None:
     mlflow = tracker()
     first = whole_run(mlflow, package, proof, reported)
@@ -230,8 +151,8 @@ def test_a_deleted_run_is_made_anew(
     assert (second.version, run.info.status, run.data.metrics) == ("2", "FINISHED", report.metrics)
 
 
-def test_a_champions_run_is_no_failure(
-    tracker: Make, package: Package, proof: Proof, reported: StepFinished, report: Report
+def test_a_champions_run_is_finished(
+    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, report: Report
 ) -> None:
     mlflow = tracker()
     first = failed_run(mlflow, package, proof, reported)
@@ -248,8 +169,8 @@ def test_a_champions_run_is_no_failure(
     assert tracker().is_champion(first)
 
 
-def test_a_run_that_fails_after_its_model_was_promoted_is_looked_at_again(
-    tracker: Make, package: Package, proof: Proof, reported: StepFinished
+def test_a_run_that_fails_after_its_promotion_is_cleared_later(
+    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished
 ) -> None:
     mlflow = tracker()
     for event in (STARTED, reported):
@@ -257,15 +178,17 @@ def test_a_run_that_fails_after_its_model_was_promoted_is_looked_at_again(
     version = mlflow.register(package, proof, reported.product)
     mlflow.promote(version)
     mlflow(RunFinished(1.0, KeyboardInterrupt()))
-    assert mlflow.known(package) == version
-    assert not mlflow.is_champion(version), "not certain: the run is to be cleared"
+    assert mlflow.known_version(package) == version
+    assert not mlflow.is_champion(version), "the run must still be cleared"
     mlflow.promote(version)
     mlflow(RunFinished(1.0))
     assert [run.info.status for run in top_runs(mlflow)] == ["FINISHED"]
     assert mlflow.is_champion(version)
 
 
-def test_only_a_whole_run_is_cleared(tracker: Make, package: Package, proof: Proof, reported: StepFinished) -> None:
+def test_only_a_complete_run_is_cleared(
+    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished
+) -> None:
     mlflow = tracker()
     version = failed_run(mlflow, package, proof, reported)
     client_of(mlflow).delete_tag(version.run_id, "orchestrator.report")
@@ -275,62 +198,50 @@ def test_only_a_whole_run_is_cleared(tracker: Make, package: Package, proof: Pro
     assert (run.info.status, run.data.tags["error"]) == ("FAILED", "port 8000 is taken")
 
 
-def test_what_a_killed_process_left_open_is_ended_by_the_next(tracker: Make) -> None:
+def test_open_runs_of_a_killed_process_are_ended_by_the_next(tracker: MakeTracker) -> None:
     mlflow = tracker()
     mlflow(STARTED)
     client, (run,) = client_of(mlflow), runs_of(mlflow)
     model = client.create_logged_model(run.info.experiment_id, tags=run.data.tags)
     child = client.create_run(run.info.experiment_id, tags={"mlflow.parentRunId": run.info.run_id})
 
-    tracker()._opened()
+    tracker()._open()
     assert client.get_run(run.info.run_id).info.status == "RUNNING", "its process, this one, lives"
-    started = ("orchestrator.started", "1.0")  # the process's number was given to another
+    started = ("orchestrator.started", "1.0")  # the pid was reused
     client.set_tag(run.info.run_id, *started)
     client.set_logged_model_tags(model.model_id, dict([started]))
-    tracker()._opened()
+    tracker()._open()
     assert client.get_run(run.info.run_id).info.status == "FAILED"
     assert client.get_run(child.info.run_id).info.status == "KILLED"
     assert client.get_logged_model(model.model_id).status == "FAILED"
 
 
-def test_a_model_that_cannot_be_written_is_no_version(
-    tracker: Make, package: Package, proof: Proof, report: Report, tmp_path: Path
-) -> None:
-    mlflow = tracker()
-    with pytest.raises(TrackingError):
-        mlflow.register(replace(package, path=tmp_path / "gone"), proof, report)
-    mlflow(RunFinished(1.0, TrackingError("no package")))
-    client = client_of(mlflow)
-    assert client.search_model_versions("name = 'diabetes_model'") == []
-    experiment = client.get_experiment_by_name("diabetes").experiment_id
-    assert [model.status for model in client.search_logged_models([experiment])] == ["FAILED"]
-    assert [run.info.status for run in top_runs(mlflow)] == ["FAILED"]
-
-
-def test_a_file_that_is_no_store_is_told_at_once(tracker: Make, tmp_path: Path) -> None:
+def test_a_file_that_is_no_store_is_reported_at_once(tracker: MakeTracker, tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     (tmp_path / "state/mlflow.db").write_text("no database" * 100)
     with pytest.raises(TrackingError, match=r"no readable sqlite store .*; move it away"):
         tracker()(STARTED)
 
 
-def test_a_deleted_experiment_is_told_with_the_remedy(tracker: Make) -> None:
+def test_a_deleted_experiment_is_reported_with_the_remedy(tracker: MakeTracker) -> None:
     mlflow = tracker()
-    experiment = mlflow._opened().experiment_id
+    experiment = mlflow._open().experiment_id
     client_of(mlflow).delete_experiment(experiment)
     with pytest.raises(TrackingError, match=f"was deleted.*restore --experiment-id {experiment}"):
         tracker()(STARTED)
 
 
-def test_a_damaged_memo_asks_the_store(tracker: Make, package: Package, proof: Proof, reported: StepFinished) -> None:
+def test_a_corrupt_snapshot_is_ignored(
+    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished
+) -> None:
     mlflow = tracker()
     whole_run(mlflow, package, proof, reported)
-    (memo,) = mlflow.state_dir.glob("tracking/*.json")
-    memo.write_text("{")
-    assert mlflow.known(package) is None
+    (snapshot,) = mlflow.state_dir.glob("tracking/*.json")
+    snapshot.write_text("{")
+    assert mlflow.known_version(package) is None
 
 
-def test_a_recorded_run_that_failed_is_not_known(tracker: Make, reported: StepFinished, report: Report) -> None:
+def test_a_recorded_run_that_failed_is_not_known(tracker: MakeTracker, reported: StepFinished, report: Report) -> None:
     mlflow = tracker()
     for event in (STARTED, reported):
         mlflow(event)
@@ -343,7 +254,7 @@ def test_a_recorded_run_that_failed_is_not_known(tracker: Make, reported: StepFi
 
 
 def test_a_report_without_a_model_is_one_run_and_is_known_without_the_store(
-    tracker: Make, reported: StepFinished, report: Report
+    tracker: MakeTracker, reported: StepFinished, report: Report
 ) -> None:
     mlflow = tracker()
     for event in (STARTED, reported):
@@ -353,7 +264,7 @@ def test_a_report_without_a_model_is_one_run_and_is_known_without_the_store(
     assert [run.info.run_id for run in top_runs(mlflow)] == [run_id]
     assert tracker().known_run(report) == run_id
 
-    client_of(mlflow).set_tag(run_id, "note", "somebody wrote to the store")
+    client_of(mlflow).set_tag(run_id, "note", "another user wrote to the store")
     again = tracker()
     assert again.known_run(report) is None
     assert again.record(report) == run_id

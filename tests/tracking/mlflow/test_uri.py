@@ -33,13 +33,13 @@ def options(tracking_uri: str) -> dict[str, str]:
         "databricks://profile",
     ],
 )
-def test_a_store_without_a_secret_is_taken_as_it_is(fine: str) -> None:
+def test_a_valid_uri_is_unchanged(fine: str) -> None:
     assert store_uri(fine) == fine
     assert component_problems(SubprocessMlflow, options(fine), "tracking", Tracker) == []
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "expected"),
     [
         (f"http://me:{HIDDEN}@localhost:7820", REFUSED),
         (f"https://{HIDDEN}@mlflow.example.com", REFUSED),
@@ -66,23 +66,23 @@ def test_a_store_without_a_secret_is_taken_as_it_is(fine: str) -> None:
         ("", "is a folder"),
     ],
 )
-def test_what_is_no_store_or_holds_a_secret_is_told_by_the_checks_in_one_line(wrong: str, told: str) -> None:
+def test_a_refused_uri_is_reported_in_one_line(wrong: str, expected: str) -> None:
     (problem,) = component_problems(SubprocessMlflow, options(wrong), "tracking", Tracker)
     with pytest.raises(SpecError) as built:
         build(TARGET, options(wrong), "tracking", Tracker)
     assert str(built.value) == str(problem)
     assert str(problem).startswith("tracking.tracking_uri: ")
-    assert told in str(problem)
+    assert expected in str(problem)
     assert HIDDEN not in str(problem)
 
 
-def test_a_tracker_that_is_made_in_python_is_as_strict() -> None:
-    with pytest.raises(ValueError, match=REFUSED) as told:
+def test_a_tracker_made_in_python_is_as_strict() -> None:
+    with pytest.raises(ValueError, match=REFUSED) as raised:
         Mlflow(f"http://me:{HIDDEN}@localhost", "diabetes", Path("state"))
-    assert HIDDEN not in str(told.value)
+    assert HIDDEN not in str(raised.value)
 
 
-def test_a_plugins_store_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plugins_store_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     azure = "azureml://westeurope.api.azureml.ms/mlflow/v1.0/subscriptions/x"
     monkeypatch.setattr(uri, "_plugins", set)
     with pytest.raises(ValueError, match="that is installed, got one of 'azureml'"):

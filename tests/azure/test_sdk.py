@@ -1,4 +1,4 @@
-"""What the SDK prints and raises, as people see it: lines that tell something, and one line for an error."""
+"""What the console shows of the SDK's output and errors: useful lines only, and one line per error."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.azure import progress
-from orchestrator.azure.progress import run_with_progress, spoken
+from orchestrator import progress
+from orchestrator.azure.progress import clean_sdk_output, run_with_progress
 from orchestrator.azure.sdk import cause, translate_sdk_errors
 from orchestrator.errors import DeployError, TrackingError
 
@@ -32,16 +32,16 @@ CRASHED = {
 def test_without_the_extra_one_line_says_what_to_install(
     module: str, extra: str, error: type[DeployError | TrackingError]
 ) -> None:
-    told = rf"^deploy needs the Azure ML SDK; install it with: pip install -e '\.\[{extra}\]'$"
-    with pytest.raises(error, match=told), translate_sdk_errors(error, "deploy"):
+    line = rf"^deploy needs the Azure ML SDK; install it with: pip install -e '\.\[{extra}\]'$"
+    with pytest.raises(error, match=line), translate_sdk_errors(error, "deploy"):
         raise ModuleNotFoundError(f"No module named '{module}'", name=module)
     with pytest.raises(ModuleNotFoundError), translate_sdk_errors(error, "deploy"):
         raise ModuleNotFoundError("No module named 'numpy'", name="numpy")
 
 
-def test_chatter_goes_aside_and_other_threads_are_heard(capsys: pytest.CaptureFixture[str]) -> None:
-    heard: list[str] = []
-    with translate_sdk_errors(DeployError, "deploy", heard.append):
+def test_sdk_output_is_captured_and_other_threads_print(capsys: pytest.CaptureFixture[str]) -> None:
+    lines: list[str] = []
+    with translate_sdk_errors(DeployError, "deploy", lines.append):
         sys.stdout.write("Registering model")
         sys.stderr.write("Warning")
         warnings.warn("old", FutureWarning, stacklevel=1)
@@ -50,11 +50,11 @@ def test_chatter_goes_aside_and_other_threads_are_heard(capsys: pytest.CaptureFi
         for thread in (other, waiting):
             thread.start()
             thread.join()
-    assert heard == ["Registering model", "Warning"]
+    assert lines == ["Registering model", "Warning"]
     assert capsys.readouterr() == ("progress", "")
 
 
-def test_our_own_errors_and_mistakes_of_ours_pass_as_they_are() -> None:
+def test_project_errors_and_bugs_pass_unchanged() -> None:
     with pytest.raises(TrackingError, match=r"^as it is$"), translate_sdk_errors(DeployError, "deploy"):
         raise TrackingError("as it is")
     with pytest.raises(ZeroDivisionError), translate_sdk_errors(DeployError, "deploy"):
@@ -64,7 +64,7 @@ def test_our_own_errors_and_mistakes_of_ours_pass_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "line"),
     [
         (
             f"Service deployment polling reached ...\nError:\n{json.dumps(CRASHED, indent=2)}",
@@ -80,11 +80,11 @@ def test_our_own_errors_and_mistakes_of_ours_pass_as_they_are() -> None:
         ("", "Exception"),
     ],
 )
-def test_an_error_is_one_line(text: str, told: str) -> None:
-    assert cause(Exception(text)) == told
+def test_an_error_is_one_line(text: str, line: str) -> None:
+    assert cause(Exception(text)) == line
 
 
-def test_what_azure_core_has_read_is_told_once() -> None:
+def test_an_error_of_azure_core_is_not_repeated() -> None:
     class ReadError(Exception):
         message = "(ResourceNotReady) It crashed\nCode: ResourceNotReady\nMessage: It crashed"
         error = SimpleNamespace(code="ResourceNotReady", message="It\ncrashed")
@@ -92,12 +92,12 @@ def test_what_azure_core_has_read_is_told_once() -> None:
     assert cause(ReadError()) == "ResourceNotReady: It crashed"
 
 
-def test_lines_that_tell_something() -> None:
+def test_only_useful_lines_are_kept() -> None:
     text = "Tips: buy\n....\n2026-11-22 11:37:45+00:00 Step 1: pip install\n\nRunning...\n"
-    assert spoken(text) == ["Step 1: pip install", "Running"]
+    assert clean_sdk_output(text) == ["Step 1: pip install", "Running"]
 
 
-def test_a_long_silence_is_filled_and_lines_come_as_they_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_heartbeat_fills_silence_and_lines_arrive_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "SILENCE_SECONDS", 0.3)
     notes: list[str] = []
 
@@ -110,10 +110,10 @@ def test_a_long_silence_is_filled_and_lines_come_as_they_are_said(monkeypatch: p
     assert run_with_progress(work, "deploy", notes.append) == 7
     assert notes[0] == "uploaded"
     assert notes[-1] == "done"
-    assert any(note.startswith("still waiting for Azure, ") for note in notes)
+    assert any("s: still waiting for Azure" in note for note in notes)
 
 
-def test_what_fails_in_the_thread_is_raised_here() -> None:
+def test_an_error_in_the_thread_is_raised_in_the_caller() -> None:
     def work(say: Any) -> None:
         say("x")
         raise ConnectionError("cut")

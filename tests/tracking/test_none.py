@@ -4,7 +4,7 @@ from orchestrator.tracking.none import NoTracking
 from orchestrator.tracking.tracker import Tracker
 
 
-def test_it_keeps_nothing_and_gives_the_package(package: Package, proof: Proof, report: Report) -> None:
+def test_it_records_nothing_and_returns_the_package(package: Package, proof: Proof, report: Report) -> None:
     tracker: Tracker = NoTracking()
     tracker(RunFinished(1.0, ValueError("x")))
     version = tracker.register(package, proof, report)

@@ -1,0 +1,48 @@
+"""README, docs/ and the settings beside them: links lead somewhere, and each command is the same wherever it is written."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from check import CHECKS
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text()):
+        file, _, anchor = link.partition("#")
+        linked = page.parent / file if file else page
+        assert linked.exists(), link
+        assert not anchor or anchor in anchors(linked), link
+
+
+def test_readme_is_short_and_leads_to_every_page() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert len(readme.splitlines()) <= 150
+    assert [page.name for page in PAGES if page.name != "README.md" and f"{page.name})" not in readme] == []
+
+
+@pytest.mark.parametrize("name", re.findall(r"for name in '([^']+)' '([^']+)'", (ROOT / ".ci" / "run").read_text())[0])
+def test_readme_has_the_commands_that_ci_runs(name: str) -> None:
+    _, block = re.findall(rf"<!-- {name} -->\n(```bash)\n(python3 .*)\n```", (ROOT / "README.md").read_text())[0]
+    assert "pip install" in block
+
+
+def test_pre_commit_runs_the_checks_of_check_py() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    entries = [shlex.split(hook["entry"].replace(" --force-exclude", "")) for hook in hooks]
+    assert entries == [["python", *(argument for argument in command if argument != ".")] for command in CHECKS]
