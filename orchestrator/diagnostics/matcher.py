@@ -18,7 +18,7 @@ from orchestrator.diagnostics.tables.platform_refusals import REFUSAL_RULES
 from orchestrator.diagnostics.tables.startup import EXCEPTION_RULES, LOG_RULES
 
 ALL_RULES = (*EXCEPTION_RULES, *LOG_RULES, *BUILD_RULES, *REFUSAL_RULES)
-ANY_EXCEPTION = FailureRule("crash_loop", re.compile(r".*"), "{quoted}", "{fix}", Confidence.EXCEPTION)
+ANY_EXCEPTION = FailureRule("crash_loop", r".*", "{quoted}", "{fix}", Confidence.EXCEPTION)
 _START_FAILED = re.compile(
     r"CrashLoopBackOff|Error in entry script|container application crashed|died while starting|"
     r"[Ee]xited with (?:exit )?code"
@@ -80,7 +80,7 @@ def _match_lines(rules: Iterable[FailureRule], lines: Sequence[Line]) -> list[Fi
         for rule in rules
         for line in lines
         if (rule.match_warnings or not line.harmless)
-        and (match := rule.pattern.search(line.text))
+        and (match := re.search(rule.pattern, line.text))
         and _is_confirmed(rule, lines)
         and not _went_on(rule, line, lines)
     ]
@@ -95,12 +95,12 @@ def _first_of_each_line(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _is_confirmed(rule: FailureRule, lines: Sequence[Line]) -> bool:
-    return rule.requires is None or any(rule.requires.search(line.text) for line in lines)
+    return not rule.requires or any(re.search(rule.requires, line.text) for line in lines)
 
 
 def _went_on(rule: FailureRule, line: Line, lines: Sequence[Line]) -> bool:
     later = (other for other in lines if other.source == line.source and other.number > line.number)
-    return rule.unless_later is not None and any(rule.unless_later.search(other.text) for other in later)
+    return bool(rule.unless_later) and any(re.search(rule.unless_later, other.text) for other in later)
 
 
 def _match_exceptions(rules: Sequence[FailureRule], chains: Sequence[Chain], log: Sequence[Line]) -> list[Finding]:
@@ -118,7 +118,7 @@ def _match_chain(rules: Sequence[FailureRule], chain: Chain, log: Sequence[Line]
         for finding in _match_exception(rules, exception, log):
             return finding
     line = own[-1].line
-    match = ANY_EXCEPTION.pattern.match(line.text)
+    match = re.match(ANY_EXCEPTION.pattern, line.text)
     assert match is not None
     return Finding(ANY_EXCEPTION, line, match)
 
@@ -127,6 +127,6 @@ def _match_exception(
     rules: Sequence[FailureRule], exception: LoggedException, log: Sequence[Line]
 ) -> Iterator[Finding]:
     for rule in rules:
-        match = rule.pattern.search(exception.line.text.strip())
-        if match and (rule.frames is None or rule.frames.search(exception.frames)) and _is_confirmed(rule, log):
+        match = re.search(rule.pattern, exception.line.text.strip())
+        if match and re.search(rule.frames, exception.frames) and _is_confirmed(rule, log):
             yield Finding(rule, exception.line, match, exception.frames)

@@ -22,7 +22,7 @@ _FAILED_WHEEL = re.compile(
 _ERROR = re.compile(r"^\s+(?P<error>(?:\w+\.)*\w*(?:Error|Exception|Exit)\b.*|error: .+)")
 
 
-def template_words(finding: Finding, lines: Sequence[Line]) -> dict[str, str]:
+def pip_words(finding: Finding, lines: Sequence[Line]) -> dict[str, str]:
     """Return the words about pip that a template may use."""
     own = [line for line in lines if line.source == finding.line.source]
     before = [line for line in own if line.number <= finding.line.number]

@@ -44,7 +44,7 @@ def template_words(finding: Finding, evidence: Evidence, lines: Sequence[Line]) 
         "target": evidence.target,
         "install": _install_command(module, evidence),
         "other_version": _other_version(groups.get("what", "")),
-        **pip_log.template_words(finding, lines),
+        **pip_log.pip_words(finding, lines),
         **_settings_words(evidence),
         **groups,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 
 from orchestrator.diagnostics.evidence import Kind
@@ -26,20 +26,20 @@ class Confidence(IntEnum):
 class FailureRule:
     """``cause`` and ``remedy`` are templates over the pattern's groups and the words of :mod:`.remedies`.
 
-    ``requires`` must match somewhere in the same text, ``frames`` in an exception's traceback; a later line that
-    matches ``unless_later`` shows that the service went on. ``match_warnings``: lines below the level of errors count
-    too. ``targets``: the only ones that the rule applies to.
+    Patterns are regular expressions. ``requires`` must match somewhere in the same text, ``frames`` in an exception's
+    traceback; a later line that matches ``unless_later`` shows that the service went on. ``match_warnings``: lines
+    below the level of errors count too. ``targets``: the only ones that the rule applies to.
     """
 
     kind: Kind
-    pattern: re.Pattern[str]
+    pattern: str
     cause: str
     remedy: str
     confidence: Confidence = Confidence.CAUSE
     match_warnings: bool = False
-    frames: re.Pattern[str] | None = None
-    requires: re.Pattern[str] | None = None
-    unless_later: re.Pattern[str] | None = None
+    frames: str = ""
+    requires: str = ""
+    unless_later: str = ""
     targets: Sequence[str] = ()
 
 
@@ -51,48 +51,3 @@ class Finding:
     line: Line
     match: re.Match[str]
     frames: str = ""
-
-
-def line_rule(
-    kind: Kind,
-    pattern: str,
-    cause: str,
-    remedy: str,
-    *,
-    confidence: Confidence = Confidence.CAUSE,
-    match_warnings: bool = False,
-    requires: str = "",
-    unless_later: str = "",
-    targets: Sequence[str] = (),
-) -> FailureRule:
-    """Make a rule for a line of an answer or a log."""
-    return FailureRule(
-        kind,
-        re.compile(pattern),
-        cause,
-        remedy,
-        confidence,
-        match_warnings=match_warnings,
-        requires=_compile(requires),
-        unless_later=_compile(unless_later),
-        targets=tuple(targets),
-    )
-
-
-def exception_rule(
-    kind: Kind,
-    pattern: str,
-    cause: str,
-    remedy: str,
-    *,
-    frames: str = "",
-    requires: str = "",
-    targets: Sequence[str] = (),
-) -> FailureRule:
-    """Make a rule for an exception that ended a process."""
-    rule = line_rule(kind, pattern, cause, remedy, requires=requires, targets=targets)
-    return replace(rule, frames=_compile(frames))
-
-
-def _compile(pattern: str) -> re.Pattern[str] | None:
-    return re.compile(pattern) if pattern else None

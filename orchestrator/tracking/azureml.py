@@ -107,7 +107,7 @@ class AzureMl(Mlflow):
             existing = _find_version(store, package)
             if existing is not None:
                 return ModelVersion(package.model_name, str(existing.version), str(existing.run_id), package)
-            run_id = self._run_id or runs.find_run(store, report) or self._write_again(store, report)
+            run_id = self._run_id or runs.find_run(store, report) or self._log_again(store, report)
             return _create_version(store, package, proof, run_id)
 
     def _promote(self, version: ModelVersion) -> None:

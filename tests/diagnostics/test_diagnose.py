@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -159,7 +160,7 @@ def test_a_proof_holds_no_secret() -> None:
 def test_every_template_word_exists() -> None:
     # a misspelled group or word would raise only when its rule matches
     for rule in ALL_RULES:
-        names = {*rule.pattern.groupindex}
+        names = {*re.compile(rule.pattern).groupindex}
         used = {part.partition("}")[0] for text in (rule.cause, rule.remedy) for part in text.split("{")[1:]}
         assert used - names <= {
             *("quoted", "location_in_code", "list_below", "log_end", "last_line", "top", "target", "install"),

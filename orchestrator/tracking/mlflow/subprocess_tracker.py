@@ -242,11 +242,11 @@ def main(handle: int) -> None:
     Thread(target=_receive_requests, args=(connection, requests), daemon=True).start()
     finished = False
     while not finished:
-        asked = requests.get()
-        if asked is None:
+        request = requests.get()
+        if request is None:
             tracker(RunFinished(0.0, OrchestratorError("the orchestrator was killed")))
             break
-        number, method, arguments = asked
+        number, method, arguments = request
         finished = bool(arguments) and isinstance(arguments[0], RunFinished)
         _reply(connection, number, *_execute(tracker, method, arguments))
 

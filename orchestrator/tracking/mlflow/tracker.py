@@ -105,7 +105,7 @@ class Mlflow(ProgressMixin):
             return known
         store = self._open()
         with exclusive_write(store.uri, store.lock):
-            run_id = self._run_id or runs.find_run(store, report) or self._write_again(store, report)
+            run_id = self._run_id or runs.find_run(store, report) or self._log_again(store, report)
         self._recorded[runs.report_digest(report)] = run_id
         return run_id
 
@@ -115,11 +115,11 @@ class Mlflow(ProgressMixin):
             return known
         self._model, store = package.model_name, self._open()
         with exclusive_write(store.uri, store.lock):
-            held = models.registered_versions(store, package.model_name, package.fingerprint)
-            if package.fingerprint in held:
-                version, run_id = held[package.fingerprint]
+            registered = models.registered_versions(store, package.model_name, package.fingerprint)
+            if package.fingerprint in registered:
+                version, run_id = registered[package.fingerprint]
                 return ModelVersion(package.model_name, version, run_id, package)
-            run_id = self._run_id or runs.find_run(store, report) or self._write_again(store, report)
+            run_id = self._run_id or runs.find_run(store, report) or self._log_again(store, report)
             return models.create_version(store, package, proof, report, run_id)
 
     def look_up(self, model: str) -> Registry:
@@ -142,13 +142,13 @@ class Mlflow(ProgressMixin):
     def known_version(self, package: Package) -> ModelVersion | None:
         """Return the version of this package, if the snapshot knows it without importing mlflow."""
         snapshot = self._snapshot(package.model_name).load()
-        held = snapshot.get("versions", {}).get(package.fingerprint)
-        return ModelVersion(package.model_name, held[0], held[1], package) if held else None
+        known = snapshot.get("versions", {}).get(package.fingerprint)
+        return ModelVersion(package.model_name, known[0], known[1], package) if known else None
 
     def known_run(self, report: Report) -> str | None:
         """Return the run that holds this Report, if the snapshot knows it."""
-        held: str | None = self._snapshot().load().get("runs", {}).get(runs.report_digest(report))
-        return held
+        run_id: str | None = self._snapshot().load().get("runs", {}).get(runs.report_digest(report))
+        return run_id
 
     def known_registry(self, model: str) -> Registry | None:
         """Return the versions of this model, if the snapshot knows them."""
@@ -188,7 +188,7 @@ class Mlflow(ProgressMixin):
             self._run_id = runs.open_run(store, self._sweep_run)
         return self._run_id
 
-    def _write_again(self, store: Store, report: Report) -> str:
+    def _log_again(self, store: Store, report: Report) -> str:
         """Log a Report that was cached, but whose run is gone or failed; the run is closed as this one ends."""
         run_id = self._open_run(store)
         runs.log_report(store, run_id, report)
@@ -208,16 +208,16 @@ class Mlflow(ProgressMixin):
             if sweep_run is not None:
                 runs.end_sweep(store, sweep_run, failed=error is not None)
             if model is not None and (stamp := store_stamp(store.uri)):
-                held = {key: list(value) for key, value in models.registered_versions(store, model).items()}
-                best = models.get_champion(store, model)
-                is_settled = best is not None and runs.is_finished(
-                    store, best.run_id
+                registered = {key: list(value) for key, value in models.registered_versions(store, model).items()}
+                champion = models.get_champion(store, model)
+                is_settled = champion is not None and runs.is_finished(
+                    store, champion.run_id
                 )  # else promote must still clear the run
                 registry = models.look_up(store, model)
                 self._snapshot(model).save(
                     stamp,
-                    versions=held,
-                    champion=str(best.version) if is_settled else None,
+                    versions=registered,
+                    champion=str(champion.version) if is_settled else None,
                     registry=registry.versions,
                     alias=registry.champion,
                 )
