@@ -21,11 +21,11 @@ _STATUS = (
 )
 
 
-def resource(path: str, kind: str, properties: Document, **more: object) -> Document:
+def resource(path: str, resource_type: str, properties: Document, **more: object) -> Document:
     """Return the document of a resource; ``path`` is relative to the workspace's."""
     system = {"createdAt": now(), "createdBy": "emulator", "createdByType": "Application", "lastModifiedAt": now()}
     name = path.rpartition("/")[2]
-    document = {"id": f"{WORKSPACE}/{path}", "name": name, "type": f"{_TYPE}/{kind}", "systemData": system}
+    document = {"id": f"{WORKSPACE}/{path}", "name": name, "type": f"{_TYPE}/{resource_type}", "systemData": system}
     return {**document, "properties": properties, **more}
 
 
