@@ -49,7 +49,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(self._overload.request)
 
     def data_received(self, data: bytes) -> None:
-        """Take an answer, or a part of one."""
+        """Receive an answer, or a part of one."""
         self._answer += data
         head, end, body = self._answer.partition(b"\r\n\r\n")
         length = head.lower().partition(b"\r\ncontent-length:")[2]
@@ -59,20 +59,20 @@ class Connection(asyncio.Protocol):
             self._overload.free.append(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio's signature
-        """A server may close a connection that rests, and no other."""
+        """Record a connection that broke during a request; an idle one may be closed."""
         if self.waiting:
-            self._overload.told["broken connections"] += 1
+            self._overload.outcomes["broken connections"] += 1
         elif self in self._overload.free:
             self._overload.free.remove(self)
 
 
 class Overload:
-    """Requests at a rate, and what came of them."""
+    """Sends requests at a rate, and counts their outcomes."""
 
     def __init__(self, port: int, request: bytes, right: bytes) -> None:
         self.port, self.request, self._right = port, request, right
         self.free: list[Connection] = []
-        self.told: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
         self.latencies: list[float] = []
         self.health: list[float] = []
         self.memory: list[float] = []
@@ -80,14 +80,14 @@ class Overload:
         self._connections: list[Connection] = []
 
     def answered(self, head: bytes, body: bytes, seconds: float) -> None:
-        """Look at an answer."""
+        """Record an answer."""
         if head.startswith(b"HTTP/1.1 200") and body == self._right:
-            self.told["200"] += 1
+            self.outcomes["200"] += 1
             self.latencies.append(seconds)
         elif head.startswith(b"HTTP/1.1 503") and b"\r\nretry-after:" in head.lower():
-            self.told["503"] += 1
+            self.outcomes["503"] += 1
         else:
-            self.told[f"wrong: {head[:60]!r} {body[:60]!r}"] += 1
+            self.outcomes[f"wrong: {head[:60]!r} {body[:60]!r}"] += 1
 
     async def run(self, rate: float, seconds: float, server: psutil.Process) -> None:
         """Send so many requests a second for so long, and wait for the answers."""
@@ -104,13 +104,13 @@ class Overload:
                     self._connections.append(Connection(self))
                     opening.append(self._open(self._connections[-1]))
                 else:
-                    self.told["no connection left to send on"] += 1
+                    self.outcomes["no connection left to send on"] += 1
             await asyncio.gather(asyncio.sleep(TICK_SECONDS), *opening)
         self.sent = sent
         until = time.perf_counter() + PATIENCE_SECONDS
         while any(each.waiting for each in self._connections) and time.perf_counter() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-        self.told["without an answer"] = sum(each.waiting for each in self._connections)
+        self.outcomes["without an answer"] = sum(each.waiting for each in self._connections)
         watching.cancel()
 
     async def _open(self, connection: Connection) -> None:
@@ -118,7 +118,7 @@ class Overload:
             await asyncio.get_running_loop().create_connection(lambda: connection, "127.0.0.1", self.port)
         except OSError as error:
             connection.waiting = False
-            self.told[f"wrong: {error}"] += 1
+            self.outcomes[f"wrong: {error}"] += 1
 
     async def _watch(self, server: psutil.Process) -> None:
         """The server's memory and how soon its health route answers, five times a second."""
@@ -127,7 +127,7 @@ class Overload:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             writer.write(HEALTH)
             if not (await reader.readline()).startswith(b"HTTP/1.1 200"):
-                self.told["wrong: health"] += 1
+                self.outcomes["wrong: health"] += 1
             writer.close()
             self.health.append(time.perf_counter() - began)
             self.memory.append(server.memory_full_info().uss / 2**20)
@@ -153,7 +153,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         package = (options.package or serving.trained(folder)).resolve()
-        peer = serving.ours(package)
+        peer = serving.own_server(package)
         request = serving.http(peer, serving.drawn(ROWS))
         with serving.started(peer, request, folder / "log") as (port, _, server):
             right = answer(port, request)
@@ -164,9 +164,9 @@ def main() -> int:
             uvloop.install()
             asyncio.run(overload.run(2 * rate, options.seconds, server))
             _, after = serving.asked(port, request, 1, 3)
-    told = overload.told
+    outcomes = overload.outcomes
     print(f"capacity {rate:.0f} a second; {overload.sent / options.seconds:.0f} a second were sent")
-    for what, count in sorted(told.items()):
+    for what, count in sorted(outcomes.items()):
         print(f"  {count:8}  {what}")
     accepted = statistics.quantiles(overload.latencies, n=100)
     print(f"answered {len(overload.latencies) / options.seconds:.0f} a second, p50 {accepted[49]:.3f} s, "
@@ -178,7 +178,7 @@ def main() -> int:
         f"memory {first:.0f} MB after a tenth of the time, {middle:.0f} MB after half of it, {last:.0f} MB at its end"
     )
     print(f"p50 on one connection: {before:.2f} ms before, {after:.2f} ms after: {after / before:.2f} ×")
-    return any(count for what, count in told.items() if what not in ("200", "503", "no connection left to send on"))
+    return any(count for what, count in outcomes.items() if what not in ("200", "503", "no connection left to send on"))
 
 
 if __name__ == "__main__":

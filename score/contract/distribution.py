@@ -126,7 +126,7 @@ def write(folder: Path, X: pd.DataFrame, contract: Contract) -> None:
 def read(folder: Path) -> Mapping[str, Profile]:
     """Read a package's profiles by column; none where it has none."""
     try:
-        held = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        profiles = json.loads((folder / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    return {item["column"]: Profile(**item) for item in held}
+    return {item["column"]: Profile(**item) for item in profiles}

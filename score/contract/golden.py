@@ -65,18 +65,18 @@ def _opened(reply: Any) -> Any:
         return reply
 
 
-def _difference(where: str, got: Any, wanted: Any, tolerance: float) -> str:
-    if isinstance(wanted, dict) and isinstance(got, dict) and wanted.keys() == got.keys():
-        pairs = [(f"{where}.{key}", got[key], wanted[key]) for key in wanted]
+def _difference(where: str, actual: Any, expected: Any, tolerance: float) -> str:
+    if isinstance(expected, dict) and isinstance(actual, dict) and expected.keys() == actual.keys():
+        pairs = [(f"{where}.{key}", actual[key], expected[key]) for key in expected]
         return next(filter(None, (_difference(*pair, tolerance) for pair in pairs)), "")
-    if isinstance(wanted, list) and isinstance(got, list) and len(wanted) == len(got):
-        pairs = [(f"{where}[{index}]", *pair) for index, pair in enumerate(zip(got, wanted, strict=True))]
+    if isinstance(expected, list) and isinstance(actual, list) and len(expected) == len(actual):
+        pairs = [(f"{where}[{index}]", *pair) for index, pair in enumerate(zip(actual, expected, strict=True))]
         return next(filter(None, (_difference(*pair, tolerance) for pair in pairs)), "")
-    if isinstance(wanted, float) and isinstance(got, int | float) and not isinstance(got, bool):
-        same = abs(got - wanted) <= tolerance * max(1.0, abs(wanted))
+    if isinstance(expected, float) and isinstance(actual, int | float) and not isinstance(actual, bool):
+        same = abs(actual - expected) <= tolerance * max(1.0, abs(expected))
     else:
-        same = got == wanted and type(got) is type(wanted)
-    return "" if same else f"{where} is {_short(got)} instead of {_short(wanted)}"
+        same = actual == expected and type(actual) is type(expected)
+    return "" if same else f"{where} is {_short(actual)} instead of {_short(expected)}"
 
 
 def _short(value: Any) -> str:

@@ -92,9 +92,11 @@ class Column:
         kind, decided, categories = _kind_of(values, seen, seen_out, levels or Levels())
         known: dict[str, Any] = {"missing": bool(missing.any() or others.isna().any()), "decided": decided}
         if categories is not None:
-            trained, held = set(seen), set(seen_out)
-            known["categories"] = _plain(level for level in categories if level in trained or level in held)
-            known["held_out"] = _plain(level for level in categories if level in held and level not in trained)
+            trained, held_out_levels = set(seen), set(seen_out)
+            known["categories"] = _plain(level for level in categories if level in trained or level in held_out_levels)
+            known["held_out"] = _plain(
+                level for level in categories if level in held_out_levels and level not in trained
+            )
             if len(known["categories"]) < len(categories):
                 known["declared"] = _plain(categories)
         if kind in ("integer", "number"):
@@ -167,19 +169,19 @@ class Contract:
             ValueError: the text is not a contract of this format.
         """
         try:
-            held = json.loads(text)
-            _one_of("format", held.pop("format"), (FORMAT,))
-            columns = tuple(Column(**column) for column in held.pop("columns"))
-            table = held.pop("table", None)
-            held["table"] = None if table is None else TableFormat.of(table)
-            return cls(model_name=held.pop("model")["name"], columns=columns, **held)
+            content = json.loads(text)
+            _one_of("format", content.pop("format"), (FORMAT,))
+            columns = tuple(Column(**column) for column in content.pop("columns"))
+            table = content.pop("table", None)
+            content["table"] = None if table is None else TableFormat.of(table)
+            return cls(model_name=content.pop("model")["name"], columns=columns, **content)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{FILE} is damaged or of another version ({error}): build the package again") from error
 
     def to_json(self) -> str:
         """Return the text of contract.json."""
-        held = dataclasses.asdict(self)
-        return json.dumps({"format": FORMAT, "model": {"name": held.pop("model_name")}} | held, indent=1) + "\n"
+        content = dataclasses.asdict(self)
+        return json.dumps({"format": FORMAT, "model": {"name": content.pop("model_name")}} | content, indent=1) + "\n"
 
     def write(self, folder: Path) -> Contract:
         """Write contract.json as the last file of a package; return the contract with its fingerprint."""
@@ -198,8 +200,8 @@ def fingerprint_of(folder: Path) -> str:
             continue
         content = path.read_bytes()
         if name == FILE:
-            held = {key: value for key, value in json.loads(content).items() if key != "fingerprint"}
-            content = json.dumps(held, sort_keys=True).encode()
+            known = {key: value for key, value in json.loads(content).items() if key != "fingerprint"}
+            content = json.dumps(known, sort_keys=True).encode()
         # a digest each, so that bytes cannot move from one file or name to the next unnoticed
         total.update(hashlib.sha256(name.encode()).digest() + hashlib.sha256(content).digest())
     return total.hexdigest()

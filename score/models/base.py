@@ -25,7 +25,7 @@ class Model(Protocol):
         """The class code of each column of the probabilities; None for a model without probabilities."""
 
     @property
-    def together(self) -> bool:
+    def batchable(self) -> bool:
         """Whether a row's prediction is the same to the last bit in any batch."""
 
     def predict(self, columns: Columns, *, labels: bool = True) -> tuple[Any, Any]:
@@ -38,7 +38,7 @@ class Model(Protocol):
 class PickledModel:
     """The trained pipeline: slow for one row, and the reference for every compiled model."""
 
-    together = False  # not proven
+    batchable = False  # not proven
 
     def __init__(self, pipeline: Any, reader: Reader) -> None:
         self.pipeline = pipeline

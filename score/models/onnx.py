@@ -41,7 +41,7 @@ class Compilation:
         classes: See ``Model``.
         codes: The code of each text.
         forest: Whether requests of many rows use the split graph.
-        together: Whether the rows of several requests may share a run, as each row is computed by itself.
+        batchable: Whether the rows of several requests may share a run, as each row is computed by itself.
     """
 
     reason: str = ""
@@ -52,7 +52,7 @@ class Compilation:
     classes: Sequence[int] | None = None
     codes: Mapping[str, int] = field(default_factory=dict)
     forest: bool = False
-    together: bool = False
+    batchable: bool = False
 
     @property
     def used(self) -> bool:
@@ -108,7 +108,7 @@ class CompiledModel:
         self._narrow = [index for index, column in enumerate(contract.columns) if column.dtype.lower() == "float32"]
         self._codes: dict[Any, float] = {None: float("nan"), **compilation.codes}
         self.classes = compilation.classes
-        self.together = compilation.together
+        self.batchable = compilation.batchable
 
     @classmethod
     def load(cls, folder: Path, contract: Contract, compilation: Compilation) -> CompiledModel:

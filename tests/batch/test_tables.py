@@ -32,7 +32,7 @@ def test_what_is_missing_is_what_pandas_takes_for_it() -> None:
     assert MISSING == parsers.STR_NA_VALUES
 
 
-def test_a_csv_is_text_and_torn_rows_are_told(tmp_path: Path) -> None:
+def test_a_csv_is_text_and_malformed_rows_are_reported(tmp_path: Path) -> None:
     source = csv_source(tmp_path / "t.csv", TEXT)
     assert source.schema == pa.schema([("id", pa.string()), ("note", pa.string())])
     first, second = read(source)

@@ -77,7 +77,7 @@ def test_each_dtype_comes_back_from_json_as_it_was(values: pd.Series) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "reported"),
     [
         (pd.to_datetime(["2020-01-01"]), "datetime64"),
         (pd.to_timedelta(["1h"]), "timedelta64"),
@@ -90,8 +90,8 @@ def test_each_dtype_comes_back_from_json_as_it_was(values: pd.Series) -> None:
         (pd.Series([1, 0], dtype="Sparse[int]"), "Sparse"),
     ],
 )
-def test_columns_without_json_are_refused_by_name(values: Any, told: str) -> None:
-    with pytest.raises(ValueError, match=rf"column 'when' is {told}.*: make it numbers, booleans or text"):
+def test_columns_without_json_are_refused_by_name(values: Any, reported: str) -> None:
+    with pytest.raises(ValueError, match=rf"column 'when' is {reported}.*: make it numbers, booleans or text"):
         described(when=values)
 
 
@@ -108,7 +108,7 @@ def test_names_must_be_text_and_stand_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "told"),
+    ("known", "reported"),
     [
         ({"task": "clustering"}, "task should be one of classification, regression, got 'clustering'"),
         ({"task": "regression", "extra_columns": "drop"}, "extra_columns should be one of forbid, ignore"),
@@ -116,8 +116,8 @@ def test_names_must_be_text_and_stand_once() -> None:
         ({"task": "regression", "classes": [1]}, "a regression has none"),
     ],
 )
-def test_wrong_words_are_refused(known: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_wrong_words_are_refused(known: dict[str, Any], reported: str) -> None:
+    with pytest.raises(ValueError, match=reported):
         Contract.describe(pd.DataFrame({"a": [1]}), model_name="m", **known)
 
 
