@@ -153,7 +153,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         package = (options.package or serving.trained(folder)).resolve()
-        peer = serving.ours(package)
+        peer = serving.own_server(package)
         request = serving.http(peer, serving.drawn(ROWS))
         with serving.started(peer, request, folder / "log") as (port, _, server):
             expected = answer(port, request)

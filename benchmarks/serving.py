@@ -1,14 +1,14 @@
-"""Our server against others that serve the same model, in one run: ``python benchmarks/serving.py``.
+"""Benchmark of score.server against other servers of the same model, in one run: ``python benchmarks/serving.py``.
 
     python benchmarks/serving.py --azmlinfsrv ENV/bin/python --bentoml ENV/bin/python --mlserver ENV/bin/python
 
 Each option names the Python of an environment that holds the server and the package's requirements; a server without
-one is left out with a word, ``mlflow models serve`` runs in this environment. All serve the pipeline that ``run.py``
+one is skipped with a warning, ``mlflow models serve`` runs in this environment. All serve the pipeline that ``run.py``
 makes, with one worker each, one server after another: single rows over 1, 16 and 64 connections, requests of 100 and of
 10,000 rows over one, the time from the start of the process to the first answer, and the memory afterwards.
 
 The requests come from a process of its own, in which each connection sends the next as soon as it has an answer; every
-answer must be a 200. It prints what was measured and how many times as fast ours is, and draws it (``--plot``).
+answer must be a 200. It prints the measurements and their ratios, and draws them (``--plot``).
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class Diabetes:
         return json.dumps({"proba": self.model.predict_proba(rows)[:, -1].tolist()})
 """
 
-JSON, BINARY = "ours, JSON tensors", "ours, binary tensors"
-ARTICLE_SCRIPT, OUR_SCRIPT = "azmlinfsrv, article script", "azmlinfsrv, our script"
+SCORE, JSON, BINARY = "score.server", "score.server, JSON tensors", "score.server, binary tensors"
+ARTICLE_SCRIPT, PACKAGE_SCRIPT = "azmlinfsrv, article script", "azmlinfsrv, package script"
 MLSERVER = {"name": "diabetes", "implementation": "mlserver_sklearn.SKLearnModel"}
 
 Rows = list[dict[str, Any]]
@@ -77,7 +77,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Peer:
-    """A server: how it is started in ``folder`` on a port, and what it is asked."""
+    """A server: how it is started in ``folder`` on a port, and the requests that it takes."""
 
     name: str
     command: Callable[[int], Sequence[str]]
@@ -89,7 +89,7 @@ class Peer:
 
 @dataclass(frozen=True)
 class Measured:
-    """What came of one server; latencies are in milliseconds."""
+    """The measurements of one server; latencies are in milliseconds."""
 
     cold_start_s: float
     memory_mb: float
@@ -98,9 +98,9 @@ class Measured:
 
 
 class Client(asyncio.Protocol):
-    """A connection that sends the request again as soon as it has an answer, and connects anew if the server closes it.
+    """A connection that repeats the request after each answer, and reconnects if the server closes it.
 
-    Hardly more than a buffer: it shares the machine with the server, so what it takes is taken from it.
+    Minimal, as it shares the processor with the server.
     """
 
     def __init__(self, port: int, request: bytes, until: float, latencies: list[float]) -> None:
@@ -109,7 +109,7 @@ class Client(asyncio.Protocol):
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def connect(self) -> None:
-        """Begin."""
+        """Connect."""
         await asyncio.get_running_loop().create_connection(lambda: self, "127.0.0.1", self._port)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -118,7 +118,7 @@ class Client(asyncio.Protocol):
         self._send()
 
     def data_received(self, data: bytes) -> None:
-        """Take an answer, or a part of one."""
+        """Receive an answer, or a part of one."""
         self._answer += data
         if not self._length:
             head, end, _ = self._answer.partition(b"\r\n\r\n")
@@ -140,7 +140,7 @@ class Client(asyncio.Protocol):
             self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Go on with another connection, unless it is over."""
+        """Reconnect, unless the time is over."""
         if self.done.done():
             return
         if exc is not None or time.perf_counter() >= self._until:
@@ -161,7 +161,7 @@ class Client(asyncio.Protocol):
 
 
 async def load(port: int, request: bytes, connections: int, seconds: float) -> list[float]:
-    """The latency of each answer over so many connections in so many seconds."""
+    """Return the latency of each answer over so many connections in so many seconds."""
     latencies: list[float] = []
     until = time.perf_counter() + seconds
     clients = [Client(port, request, until, latencies) for _ in range(connections)]
@@ -171,7 +171,7 @@ async def load(port: int, request: bytes, connections: int, seconds: float) -> l
 
 
 def asked(port: int, request: bytes, connections: int, seconds: float) -> tuple[float, float]:
-    """Answers a second and the median latency in milliseconds, from a process that does nothing else."""
+    """Return answers a second and the median latency in milliseconds, measured in a process of its own."""
     with tempfile.NamedTemporaryFile() as file:
         file.write(request)
         file.flush()
@@ -184,7 +184,7 @@ def asked(port: int, request: bytes, connections: int, seconds: float) -> tuple[
 
 
 def http(peer: Peer, rows: Rows) -> bytes:
-    """The request for these rows."""
+    """Return the HTTP request for these rows."""
     body, more = peer.body(rows)
     headers = {"Host": "localhost", "Content-Type": "application/json", "Content-Length": str(len(body)), **more}
     lines = [f"POST {peer.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
@@ -192,7 +192,7 @@ def http(peer: Peer, rows: Rows) -> bytes:
 
 
 def free_port() -> int:
-    """A port that nobody holds."""
+    """Return an unused port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -201,7 +201,7 @@ def free_port() -> int:
 
 @contextmanager
 def started(peer: Peer, request: bytes, log: Path) -> Iterator[tuple[int, float, psutil.Process]]:
-    """The server's port, the seconds until its first answer, and its process."""
+    """Start a server; yield its port, the seconds until its first answer, and its process."""
     port = free_port()
     began = time.perf_counter()
     with log.open("wb") as out:
@@ -224,7 +224,7 @@ def started(peer: Peer, request: bytes, log: Path) -> Iterator[tuple[int, float,
 
 
 def answers(port: int, request: bytes) -> bool:
-    """Whether the request gets a 200."""
+    """Return whether the request gets a 200."""
     try:
         with socket.create_connection(("127.0.0.1", port), 30) as client:
             client.sendall(request)
@@ -233,19 +233,19 @@ def answers(port: int, request: bytes) -> bool:
         return False
 
 
-def ours(package: Path) -> Peer:
-    """Our own server."""
+def own_server(package: Path) -> Peer:
+    """Return the package's own server."""
     command = [sys.executable, "-m", "score.server", "--port"]
-    return Peer("ours", lambda port: [*command, str(port)], package, "/score", article, environment(package))
+    return Peer(SCORE, lambda port: [*command, str(port)], package, "/score", article, environment(package))
 
 
 def article(rows: Rows) -> tuple[bytes, dict[str, str]]:
-    """Rows in the article's form."""
+    """Return rows in the article's form."""
     return json.dumps({"input": json.dumps(rows)}).encode(), {}
 
 
 def columns(rows: Rows, output: str) -> tuple[bytes, dict[str, str]]:
-    """Rows as the Open Inference Protocol has them, a column a tensor, in JSON as MLServer's scikit-learn takes it."""
+    """Return rows in the Open Inference Protocol, a tensor a column, in JSON as MLServer's scikit-learn takes it."""
     inputs = [
         {"name": name, "shape": [len(rows), 1], "datatype": "FP64", "data": [float(row[name]) for row in rows]}
         for name in rows[0]
@@ -255,7 +255,7 @@ def columns(rows: Rows, output: str) -> tuple[bytes, dict[str, str]]:
 
 
 def tensors(rows: Rows) -> tuple[bytes, dict[str, str]]:
-    """The same in binary, both ways."""
+    """Return rows as binary tensors, and request binary outputs."""
     numpy = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     inputs = [
         {"name": name, "shape": [len(rows)], "datatype": "INT64" if column.dtype == np.int64 else "FP64",
@@ -271,14 +271,14 @@ def tensors(rows: Rows) -> tuple[bytes, dict[str, str]]:
 
 
 def environment(package: Path) -> dict[str, str]:
-    """The variables by which a server finds a package."""
+    """Return the variables by which a server finds a package."""
     return {"AZUREML_MODEL_DIR": str(package), "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def drawn(count: int) -> Rows:
-    """Rows of the bundled data's values, each column drawn for itself.
+    """Draw rows of the bundled data's values, each column on its own.
 
-    With one row again and again the processor would learn the way through the trees.
+    With one row repeated, the branch predictor would learn the way through the trees.
     """
     import pandas as pd
 
@@ -291,7 +291,7 @@ def drawn(count: int) -> Rows:
 
 
 def measured(peer: Peer, seconds: float, log: Path) -> Measured:
-    """All measurements of one server."""
+    """Measure one server."""
     single = http(peer, drawn(1))
     rates, medians = {}, {}
     with started(peer, single, log) as (port, cold, process):
@@ -308,7 +308,7 @@ def measured(peer: Peer, seconds: float, log: Path) -> Measured:
 
 
 def median(each: Sequence[Measured]) -> Measured:
-    """The median of each number, as a machine may be slower for a while, and one server alone suffer from it."""
+    """Return the median of each number, as a machine may be slower during one server's measurement."""
     rates, medians = (
         {what: statistics.median(getattr(one, name)[what] for one in each) for what in each[0].a_second}
         for name in ("a_second", "p50_ms")
@@ -318,7 +318,7 @@ def median(each: Sequence[Measured]) -> Measured:
 
 
 def trained(folder: Path) -> Path:
-    """The package of the main job, made in this folder."""
+    """Run the main job in this folder; return its package."""
     command = [sys.executable, "run.py", "deploy=none", f"state_dir={folder}/state", f"hydra.run.dir={folder}/run"]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     [package] = (folder / "state" / "packages").iterdir()
@@ -326,18 +326,18 @@ def trained(folder: Path) -> Path:
 
 
 def peers(package: Path, folder: Path, pythons: argparse.Namespace) -> Iterator[Peer]:
-    """Ours, and every server that there is an environment for."""
+    """Yield score.server, and every server that has an environment."""
     import joblib
     import mlflow
 
-    yield ours(package)
+    yield own_server(package)
     served = json.loads((package / "contract.json").read_text())["model"]["name"]
-    inferring = replace(ours(package), path=f"/v2/models/{served}/infer")
+    inferring = replace(own_server(package), path=f"/v2/models/{served}/infer")
     yield replace(inferring, name=JSON, body=partial(columns, output="probabilities"))
     yield replace(inferring, name=BINARY, body=tensors)
     found = environment(package)
     (folder / "article.py").write_text(ARTICLE)
-    scripts = {ARTICLE_SCRIPT: folder / "article.py", OUR_SCRIPT: package / "score" / "score.py"}
+    scripts = {ARTICLE_SCRIPT: folder / "article.py", PACKAGE_SCRIPT: package / "score" / "score.py"}
     for name, script in scripts.items():
         if pythons.azmlinfsrv:
             command = [str(Path(pythons.azmlinfsrv).with_name("azmlinfsrv")), "--entry_script", str(script)]
@@ -379,34 +379,34 @@ def peers(package: Path, folder: Path, pythons: argparse.Namespace) -> Iterator[
         yield Peer("MLServer", command_of, home, "/v2/models/diabetes/infer", asked, found)
     for name in ("azmlinfsrv", "bentoml", "mlserver"):
         if not getattr(pythons, name):
-            print(f"{name} is left out: --{name} names no environment", file=sys.stderr)
+            print(f"{name} is skipped: --{name} names no environment", file=sys.stderr)
 
 
-def told(results: dict[str, Measured]) -> None:
-    """Print what was measured, and ours against each."""
-    ours = results["ours"]
+def print_results(results: dict[str, Measured]) -> None:
+    """Print the measurements, and the ratios of score.server to each other server."""
+    own = results[SCORE]
     for name, one in results.items():
         print(f"\n{name}: first answer after {one.cold_start_s:.2f} s, {one.memory_mb:.0f} MB")
         for what, rate in one.a_second.items():
-            ratio = "" if one is ours else f"   ours {ours.a_second[what] / rate:6.1f} ×"
+            ratio = "" if one is own else f"   score.server {own.a_second[what] / rate:6.1f} ×"
             print(f"  {what:<15}{rate:9.1f} a second, p50 {one.p50_ms[what]:8.2f} ms{ratio}")
-    others = {name: one for name, one in results.items() if name not in ("ours", JSON, BINARY, OUR_SCRIPT)}
+    others = {name: one for name, one in results.items() if name not in (SCORE, JSON, BINARY, PACKAGE_SCRIPT)}
     if others:
         start = min(one.cold_start_s for one in others.values())
-        print(f"\nfirst answer, ours / the fastest other: {ours.cold_start_s / start:.2f}")
+        print(f"\nfirst answer, score.server / the fastest other: {own.cold_start_s / start:.2f}")
         for what in ("16 connections", "10000 rows"):
             fastest = max(other.a_second[what] for name, other in others.items() if name != "MLServer")
-            print(f"{what}, ours / the fastest other that is asked for rows: {ours.a_second[what] / fastest:.1f}")
+            print(f"{what}, score.server / the fastest other that takes rows: {own.a_second[what] / fastest:.1f}")
             if "MLServer" in others:
                 ratios = [
-                    results[name].a_second[what] / others["MLServer"].a_second[what] for name in ("ours", JSON, BINARY)
+                    results[name].a_second[what] / others["MLServer"].a_second[what] for name in (SCORE, JSON, BINARY)
                 ]
-                told = ", ".join(f"{ratio:.1f}" for ratio in ratios)
-                print(f"{what}, ours with rows, with JSON and with binary tensors / MLServer with JSON tensors: {told}")
+                text = ", ".join(f"{ratio:.1f}" for ratio in ratios)
+                print(f"{what}, score.server with rows, JSON and binary tensors / MLServer with JSON tensors: {text}")
 
 
 def draw(results: dict[str, Measured], file: Path) -> None:
-    """Requests a second of each server, on a logarithmic scale."""
+    """Plot requests a second of each server on a logarithmic scale."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -434,7 +434,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", help="the Python of an environment with it")
     parser.add_argument("--package", type=Path, help="a package of the bundled data; else one is trained")
     parser.add_argument("--seconds", type=float, default=5, help="of each measurement")
-    parser.add_argument("--rounds", type=int, default=1, help="of all servers; of each number the median is told")
+    parser.add_argument("--rounds", type=int, default=1, help="of all servers; the median of each number is printed")
     parser.add_argument("--plot", type=Path, help="where to draw it")
     parser.add_argument("--load", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -455,7 +455,7 @@ def main() -> None:
             except RuntimeError as error:
                 print(f"{peer.name} is left out of a round: {error}", file=sys.stderr)
     results = {name: median(each) for name, each in found.items()}
-    told(results)
+    print_results(results)
     if options.plot:
         draw(results, options.plot)
 

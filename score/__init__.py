@@ -1,4 +1,4 @@
-"""What ships to a server: the entry script, the contract at its door, the transformers, the server.
+"""Code shipped in every package: Azure ML entry script, request contract, transformers, HTTP server.
 
-Imports nothing of ``orchestrator``, nothing of Azure, no mlflow: this folder is copied into every package.
+Imports neither ``orchestrator`` nor Azure nor MLflow, as this folder is copied into every package.
 """

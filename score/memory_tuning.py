@@ -1,29 +1,29 @@
-"""Memory: how much of it is kept for the next request, and how seldom it is searched for garbage."""
+"""Process-wide memory settings: the allocator's thresholds and the garbage collector's."""
 
 from __future__ import annotations
 
 import ctypes
 import gc
 
-KEPT = 64 * 2**20  # bytes that an arena of the allocator, of which threads have some, may keep free
-AT_ONCE = 32 * 2**20  # a longer piece is given back at once; the C library takes no more
-GARBAGE = 50_000  # objects between two collections: Python's own 700 are those of a few requests, which are still there
+TRIM_BYTES = 64 * 2**20  # free memory that an arena of the allocator keeps
+MMAP_BYTES = 32 * 2**20  # a longer block is returned to the system at once; the C library allows no more
+GC_THRESHOLD = 50_000  # objects between two collections: Python's own 700 are those of a few requests in flight
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # as its malloc.h numbers them
 
 
-def keep() -> None:
-    """Keep what a long request took: to give it back and take it again costs a quarter of its time.
+def tune_malloc() -> None:
+    """Let glibc keep the memory of a long request: to return and request it again takes a quarter of the request's time.
 
-    There is nothing to ask for it in another C library than GNU's.
+    Does nothing under another C library.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(_TRIM_THRESHOLD, KEPT)
-        mallopt(_MMAP_THRESHOLD, AT_ONCE)
+        mallopt(_TRIM_THRESHOLD, TRIM_BYTES)
+        mallopt(_MMAP_THRESHOLD, MMAP_BYTES)
 
 
-def settle() -> None:
-    """Look at what is loaded by now no more, as it stays, and at the rest seldom."""
+def freeze_gc() -> None:
+    """Freeze the objects loaded so far (``gc.freeze``) and raise the collection threshold."""
     gc.collect()
-    gc.set_threshold(GARBAGE)
+    gc.set_threshold(GC_THRESHOLD)
     gc.freeze()

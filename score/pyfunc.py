@@ -1,31 +1,31 @@
-"""How ``mlflow.pyfunc`` loads a package: the package folder in, an object with ``predict`` out."""
+"""The loader of ``mlflow.pyfunc``: takes a package's folder, returns an object with ``predict``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from score.score import Predictor
+from score.predict.predictor import Predictor
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 class PackageModel:
-    """A loaded package that predicts frames; a row goes the way of a request, and gets its checks and its answer."""
+    """A loaded package that predicts frames, with the checks and the answers of requests."""
 
-    def __init__(self, scorer: Predictor) -> None:
-        self._scorer = scorer
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
 
     def predict(self, frame: pd.DataFrame) -> Any:
-        """A label for each row (n_rows,), or a number in a regression."""
+        """Predict a label for each row (n_rows,), or a number in a regression."""
         import numpy as np
 
-        named = frame.reindex(columns=[column.name for column in self._scorer.contract.columns])
+        named = frame.reindex(columns=[column.name for column in self._predictor.contract.columns])
         rows = named.astype(object).where(named.notna(), None).to_dict("records")
-        return np.asarray(self._scorer.score({"data": rows}).payload["predictions"])
+        return np.asarray(self._predictor.score({"data": rows}).payload["predictions"])
 
 
 def _load_pyfunc(data_path: str) -> PackageModel:
-    """MLflow's name for a loader, called with the package's folder."""
+    """Load the package in a folder; the name is MLflow's."""
     return PackageModel(Predictor.load(Path(data_path)))

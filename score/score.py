@@ -1,7 +1,7 @@
-"""The entry script, as Azure ML's inference server and our own call it: ``init()`` once, then ``run(data)``.
+"""The entry script of Azure ML's inference server and of our own: ``init()`` once, then ``run(data)``.
 
-Azure ML executes this file without entering it in ``sys.modules``, where dataclasses look for their module: keep
-classes in the other files.
+Azure ML executes this file without adding it to ``sys.modules``, where dataclasses look for their module: classes
+belong in the other files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _HERE = Path(__file__).resolve().parent
 
 
 def _claim_name() -> None:
-    """Let ``score`` mean this folder, whoever loads this file and under which name.
+    """Make ``score`` mean this folder, under whichever name this file is loaded.
 
     The pickle's classes live in ``score.transforms``. Servers load this file by its path, with the package last on
     ``sys.path`` (another ``score`` may come first) or with this very folder on it (``score`` is then this file).
@@ -26,9 +26,9 @@ def _claim_name() -> None:
     if __name__ == "score":
         globals()["__path__"] = [str(_HERE)]  # a module with a path is a package
         return
-    found = None if "score" in sys.modules else find_spec("score")
-    places = (found.submodule_search_locations if found else getattr(sys.modules.get("score"), "__path__", None)) or []
-    # a process that works with another copy of our code keeps it: two copies of one class would not be equal
+    spec = None if "score" in sys.modules else find_spec("score")
+    places = (spec.submodule_search_locations if spec else getattr(sys.modules.get("score"), "__path__", None)) or []
+    # a process that uses another copy of this code keeps it: two copies of one class would not be equal
     if "score.contract.schema" in sys.modules or _HERE in [Path(place).resolve() for place in places]:
         return
     sys.modules.pop("score", None)
@@ -43,51 +43,53 @@ from score.predict.predictor import InitError, Predictor, ScoringError, log_fail
 
 __all__ = ["BadRequest", "InitError", "Predictor", "ScoringError", "init", "loaded", "run"]
 
-_AZURE = "azureml_inference_server_http"  # Azure ML's server, if we run under it
-_scorer: Predictor | None = None
+_AZURE_SERVER = "azureml_inference_server_http"  # the module of Azure ML's server
+_predictor: Predictor | None = None
 
 
 def init() -> None:
     """Load the package: the one below ``AZUREML_MODEL_DIR`` if that is set, else the folder that holds ``score/``."""
-    global _scorer  # noqa: PLW0603  # Azure ML's contract: init and run share a module's state
-    _scorer = Predictor.load(_model_folder())
-    if _AZURE in sys.modules:  # in others' processes nothing is ours to set, but that one is there to score
-        memory_tuning.settle()
+    global _predictor  # noqa: PLW0603  # Azure ML's contract: init and run share a module's state
+    _predictor = Predictor.load(_model_folder())
+    if _AZURE_SERVER in sys.modules:  # in any other process, such as a notebook, the collector is left as it is
+        memory_tuning.freeze_gc()
 
 
 def run(data: str | bytes | dict[str, Any]) -> Any:
-    """The payload for a request, which Azure ML's server then encodes as JSON.
+    """Return the payload that answers a request, which Azure ML's server then encodes as JSON.
 
-    What is no plain 200 is that server's own response if we run under it: a refusal, which else is raised as BadRequest
-    or ScoringError, and a payload with headers, which else go unsaid.
+    Under that server a refusal, and a payload with headers, is a response of the server's own type.
+
+    Raises:
+        BadRequest, ScoringError: under any other server.
     """
-    azure = _AZURE in sys.modules
+    azure = _AZURE_SERVER in sys.modules
     try:
         payload, headers = loaded().score(data)
     except (BadRequest, ScoringError) as error:
         if not azure:
             raise
         log_failure(error)
-        # any exception would become a bare 500 there, so its own response type carries the status
+        # there an exception would become a bare 500; the server's own response type carries the status
         return _response(error.document(), error.status, {"Content-Type": PROBLEM})
     return _response(payload, 200, {"Content-Type": "application/json"} | headers) if azure and headers else payload
 
 
 def loaded() -> Predictor:
-    """The package that ``init`` loaded."""
-    if _scorer is None:
+    """Return the package that ``init`` loaded."""
+    if _predictor is None:
         raise InitError("no model is loaded: call init() first")
-    return _scorer
+    return _predictor
 
 
 def _response(payload: Any, status: int, headers: dict[str, str]) -> Any:
-    """Azure ML's own response, from the server that has imported us."""
-    response = importlib.import_module(f"{_AZURE}.api.aml_response").AMLResponse
+    """Return a response of Azure ML's server."""
+    response = importlib.import_module(f"{_AZURE_SERVER}.api.aml_response").AMLResponse
     return response(json.dumps(payload), status, headers)
 
 
 def _model_folder() -> Path:
-    """The package's folder; below ``AZUREML_MODEL_DIR`` it may lie at any depth, and beside models that are none."""
+    """Return the package's folder; below ``AZUREML_MODEL_DIR`` it may be at any depth, beside models that are no packages."""
     named = os.environ.get("AZUREML_MODEL_DIR")
     folder = Path(named) if named else _HERE.parent
     found = [path.parent for path in (sorted(folder.rglob("model.pkl")) if named else folder.glob("model.pkl"))]

@@ -1,4 +1,4 @@
-"""Serves the package it lies in over HTTP: ``python -m score.server``, with the package folder on the path.
+"""Serves its package over HTTP: ``python -m score.server``, with the package folder on the path.
 
 A running server can be replaced without refusing a request: see :mod:`score.web.handover`. With ``--workers N`` the process
 only supervises: see :mod:`score.web.workers`.
@@ -32,54 +32,54 @@ from score.web import cors, log_rotation, metrics, workers
 from score.web.admission import Admission, Limits
 from score.web.app import Page, application
 from score.web.connection import KEEP_ALIVE_SECONDS, Protocol
-from score.web.handover import Handover, inherited, kept
+from score.web.handover import Handover, inherited_socket, wait_for_commit
 from score.web.request_log import AccessLogMiddleware
 
 PACKAGE = Path(__file__).resolve().parent.parent
-DRAIN_SECONDS = 25  # a request that takes longer does not hold up a stop
+DRAIN_SECONDS = 25  # a request that takes longer does not delay a stop
 RETRY_SECONDS = 0.5
-SWITCH_SECONDS = 0.0005  # how long a thread that scores may keep the event loop waiting: a tenth of Python's own
+SWITCH_SECONDS = 0.0005  # how long a scoring thread may hold the interpreter lock: a tenth of Python's default
 
 log = logging.getLogger("uvicorn.error")
 
 
 class Server(uvicorn.Server):
-    """uvicorn that tells when it accepts, shares its port with other workers, and breaks no connection when it leaves."""
+    """uvicorn that reports when it accepts, shares its port with other workers, and drains connections before it stops."""
 
     def __init__(
-        self, config: uvicorn.Config, listener: socket.socket, accepting: Callable[[], None], *, alone: bool = True
+        self, config: uvicorn.Config, listener: socket.socket, on_accepting: Callable[[], None], *, alone: bool = True
     ) -> None:
         super().__init__(config)
-        self._listener, self._accepting = listener, accepting
-        self._at_once = 16 if alone else 4  # more would leave less to the other workers
+        self._listener, self._on_accepting = listener, on_accepting
+        self._accept_limit = 16 if alone else 4  # in one iteration; more would leave less to the other workers
         self._opening: set[asyncio.Task[Any]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 -- uvicorn's signature
-        """Start to accept, and tell."""
+        """Start to accept connections."""
         await super().startup([])
         self._listener.setblocking(False)
         asyncio.get_running_loop().add_reader(self._listener, self._accept)
-        self._accepting()
+        self._on_accepting()
 
     def _accept(self) -> None:
-        """Take some connections, where asyncio alone would take all that wait, and leave none to the other workers.
+        """Accept some of the waiting connections; asyncio would accept all of them and leave none to other workers.
 
-        A turn of the loop may hold many scorings: with one connection a turn, a burst would wait for seconds.
+        One alone in an event-loop iteration, which may score many requests, would let a burst wait for seconds.
         """
         loop = asyncio.get_running_loop()
-        for _ in range(self._at_once):
+        for _ in range(self._accept_limit):
             try:
                 connection, _address = self._listener.accept()
-            except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client has given up
+            except (BlockingIOError, ConnectionAbortedError):  # another worker was faster, or the client is gone
                 return
-            except OSError as error:  # no descriptor is free: those that wait go on waiting
+            except OSError as error:  # no file descriptor is free: the connections keep waiting
                 log.warning("Cannot accept: %s", error)
                 loop.remove_reader(self._listener)
                 loop.call_later(RETRY_SECONDS, self._resume)
                 return
             connection.setblocking(False)
-            made = partial(Protocol, config=self.config, server_state=self.server_state, app_state={})
-            task = loop.create_task(loop.connect_accepted_socket(made, connection))
+            protocol = partial(Protocol, config=self.config, server_state=self.server_state, app_state={})
+            task = loop.create_task(loop.connect_accepted_socket(protocol, connection))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
 
@@ -90,40 +90,39 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
         """Drain, then close.
 
-        uvicorn alone would close idle keep-alive connections at once, under the next request of a client that
-        is just sending it. Here each connection gets one more answer, which says ``Connection: close``, or runs
-        into the usual keep-alive timeout.
+        uvicorn closes idle keep-alive connections at once, even where a client is just sending its next request. Here
+        each connection gets one more response, with ``Connection: close``, or reaches its keep-alive timeout.
         """
         signal.alarm(DRAIN_SECONDS)  # its default action ends the process, also where scoring hangs in C code
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._listener)
-        self._listener.close()  # what waits there is a successor's or another worker's, who hold it too
+        self._listener.close()  # waiting connections are accepted by the successor or another worker, which share it
         self.server_state.default_headers.append((b"connection", b"close"))
-        patience = loop.time() + KEEP_ALIVE_SECONDS
+        deadline = loop.time() + KEEP_ALIVE_SECONDS
         await asyncio.sleep(0.1)
-        while self.server_state.tasks or (self.server_state.connections and loop.time() < patience):  # noqa: ASYNC110 -- uvicorn counts both itself and sets no event
+        while self.server_state.tasks or (self.server_state.connections and loop.time() < deadline):  # noqa: ASYNC110 -- uvicorn counts both itself and sets no event
             await asyncio.sleep(0.05)
         await super().shutdown([])
 
 
 def log_config() -> dict[str, Any]:
-    """The logging of uvicorn with the time in front of each line."""
+    """Return uvicorn's logging configuration with the time in front of each line."""
     config = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
     config["formatters"]["default"] |= {"fmt": "%(asctime)s %(levelprefix)s %(message)s", "use_colors": False}
     return config
 
 
 def read_keys(path: Path) -> tuple[str, ...]:
-    """Both keys of a keys file."""
-    held = json.loads(path.read_text())
-    keys = (held["primary"], held["secondary"])
+    """Read both keys of a keys file."""
+    content = json.loads(path.read_text())
+    keys = (content["primary"], content["secondary"])
     if not all(keys):
         raise ValueError(f"{path} holds an empty key")  # it would match a request without one
     return keys
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line. Its defaults are those of a target's options (orchestrator/deploy/server_options.py), too."""
+    """Return the command line; its defaults equal those of orchestrator/deploy/server_options.py."""
     made = argparse.ArgumentParser("python -m score.server", description="Serve this package over HTTP.")
     made.add_argument("--host", default="127.0.0.1")
     made.add_argument("--port", type=int, default=6789)
@@ -163,89 +162,89 @@ def parser() -> argparse.ArgumentParser:
         help="pages of these hosts may use the service in a browser, such as https://a.example,https://b.example:8443; *: all",
     )
     made.add_argument("--control", help="a unix socket's name: replace the server found there")
-    made.add_argument("--ready-fd", type=int, help="an inherited socket: say ready, and wait for keep")
+    made.add_argument("--ready-fd", type=int, help="an inherited socket: send ready, and wait for keep")
     made.add_argument("--listener-fd", type=int, help=argparse.SUPPRESS)  # of a worker
     return made
 
 
-def configured(options: argparse.Namespace, contract: Mapping[str, Any]) -> uvicorn.Config:
-    """The application with its model loaded; whatever can fail, fails here and before "ready"."""
+def configure(options: argparse.Namespace, contract: Mapping[str, Any]) -> uvicorn.Config:
+    """Load the model and build the application; whatever can fail does so here, before the server says "ready"."""
     from score import score  # here, so that --help and the tests of the routes need no model
 
     score.init()
-    scorer = score.loaded()
-    about = deployment_info.described(contract, compiled=scorer.compiled)
+    predictor = score.loaded()
+    about = deployment_info.described(contract, compiled=predictor.compiled)
     limits = Limits(
         options.max_bytes, options.max_queued_requests, options.body_timeout_seconds, options.scoring_timeout_seconds
     )
-    admission = Admission(limits, scorer)
+    admission = Admission(limits, predictor)
     info = {key: str(about[key] or "") for key in ("model", "version", "fingerprint", "task")}
-    counted = metrics.Metrics(PACKAGE, info, lambda: admission.waiting)
-    pages: dict[str, Page] = {"/metrics": counted.page, "/meta": partial(deployment_info.page, about)}
-    app = application(scorer, admission, read_keys(options.keys) if options.keys else (), pages)
+    counters = metrics.Metrics(PACKAGE, info, lambda: admission.waiting)
+    pages: dict[str, Page] = {"/metrics": counters.page, "/meta": partial(deployment_info.page, about)}
+    app = application(predictor, admission, read_keys(options.keys) if options.keys else (), pages)
     config = uvicorn.Config(
-        AccessLogMiddleware(cors.allowing(app, options.allow_origins), counted),
+        AccessLogMiddleware(cors.allowing(app, options.allow_origins), counters),
         http=Protocol,
-        loop="uvloop",  # a quarter more small requests in a second than with asyncio's own
+        loop="uvloop",  # a quarter more small requests a second than asyncio's own loop
         ws="none",
         lifespan="off",
         log_config=None,
-        access_log=False,  # Access tells more
-        proxy_headers=False,  # nothing here asks who the client is
+        access_log=False,  # AccessLogMiddleware writes its own
+        proxy_headers=False,  # the client's address is not used
         server_header=False,
         headers=[("x-package-fingerprint", contract["fingerprint"])],
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     config.load()
-    memory_tuning.settle()
+    memory_tuning.freeze_gc()
     return config
 
 
-def work(config: uvicorn.Config, options: argparse.Namespace) -> int:
-    """Serve as one of several workers, for as long as the supervisor lives."""
-    supervisor = inherited(options.ready_fd)
+def serve_as_worker(config: uvicorn.Config, options: argparse.Namespace) -> int:
+    """Serve as one of several workers, as long as the supervisor lives."""
+    supervisor = inherited_socket(options.ready_fd)
     listener = socket.socket(proto=socket.IPPROTO_TCP, fileno=options.listener_fd)
-    if not kept(supervisor):
+    if not wait_for_commit(supervisor):
         return 1
     server = Server(config, listener, lambda: supervisor.sendall(b"serving\n"), alone=False)
 
-    def leave_with_it() -> None:
-        supervisor.recv(1)  # it says nothing more, and the system says when it has gone
+    def stop_with_supervisor() -> None:
+        supervisor.recv(1)  # it sends nothing more: this returns when the supervisor ends
         server.should_exit = True
-        shutil.rmtree(os.environ[metrics.FOLDER], ignore_errors=True)  # which it would have done itself
+        shutil.rmtree(os.environ[metrics.FOLDER], ignore_errors=True)  # in the supervisor's place
 
-    threading.Thread(target=leave_with_it, daemon=True).start()
+    threading.Thread(target=stop_with_supervisor, daemon=True).start()
     server.run()
     return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Load the model, hold the port, serve until told to stop."""
+    """Load the model, bind the port, serve until a signal or a successor stops it."""
     options = parser().parse_args(argv)
     logging.config.dictConfig(log_config())
     log_rotation.keep_bounded(owner=options.listener_fd is None)
     sys.setswitchinterval(SWITCH_SECONDS)
-    memory_tuning.keep()
+    memory_tuning.tune_malloc()
     os.environ.setdefault("AZUREML_MODEL_DIR", str(PACKAGE))
     contract = json.loads((PACKAGE / "contract.json").read_text())
     if options.workers > 1 and options.listener_fd is None:
         return workers.supervise(options, sys.argv[1:] if argv is None else argv, contract["fingerprint"])
-    config = configured(options, contract)
+    config = configure(options, contract)
     if options.listener_fd is not None:
-        return work(config, options)
+        return serve_as_worker(config, options)
     try:
         handover = Handover(options.host, options.port, options.control, options.ready_fd)
     except OSError as error:
-        log.error("Cannot listen on %s:%d: %s", options.host, options.port, error)  # noqa: TRY400 -- says it all
+        log.error("Cannot listen on %s:%d: %s", options.host, options.port, error)  # noqa: TRY400 -- the message suffices
         return 1
-    if not handover.kept():
+    if not handover.wait_for_commit():
         return 1
 
-    def accepting() -> None:
+    def on_accepting() -> None:
         log.info("Serving package %s on %s", contract["fingerprint"], handover.url)
         handover.take_over(retire)
 
-    server = Server(config, handover.listener, accepting)
+    server = Server(config, handover.listener, on_accepting)
     retire = partial(setattr, server, "should_exit", True)
     server.run()
     return 0

@@ -1,4 +1,4 @@
-"""The scikit-learn transformers that ship with every package, importable under this same name everywhere."""
+"""The scikit-learn transformers that ship with every package, importable under the same name everywhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class _FrameTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
-    """Columns of a DataFrame in, the same columns out; learns the columns' names and nothing else."""
+    """Base of transformers that keep a DataFrame's columns; learns only their names."""
 
     columns: Sequence[str] | None
 
@@ -34,7 +34,7 @@ class _FrameTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
         return True  # stateless: transform needs no fit
 
     def _chosen(self, X: pd.DataFrame) -> list[str]:
-        """The names of the columns to work on, once ``X`` has them and all that ``fit`` saw."""
+        """Return the columns to transform, after checking that ``X`` has them and those of ``fit``."""
         import pandas as pd
 
         if not isinstance(X, pd.DataFrame):
@@ -52,11 +52,11 @@ class _FrameTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
         return chosen
 
     def _floats(self, X: pd.DataFrame, chosen: list[str]) -> pd.DataFrame:
-        """A new frame with the chosen columns as float64."""
+        """Return a new frame with the chosen columns as float64."""
         try:
             return X.astype(dict.fromkeys(chosen, "float64"))
         except (TypeError, ValueError):
-            for name in chosen:  # find the culprit: pandas does not name it
+            for name in chosen:  # find the column, which pandas does not name
                 try:
                     X[name].astype("float64")
                 except (TypeError, ValueError) as error:
@@ -73,7 +73,7 @@ class ToFloat(_FrameTransformer):
         self.columns = columns
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
-        """``X`` (n_rows, n_columns) with the columns as float64; raises ValueError naming a column of no numbers."""
+        """Return ``X`` (n_rows, n_columns) with float64 columns; raises ValueError for a column without numbers."""
         return self._floats(X, self._chosen(X))
 
 
@@ -86,7 +86,7 @@ class ZerosToMissing(_FrameTransformer):
         self.columns = columns
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
-        """``X`` (n_rows, n_columns) with NaN for zeros; raises ValueError naming a column of no numbers."""
+        """Return ``X`` (n_rows, n_columns) with NaN for zeros; raises ValueError for a column without numbers."""
         chosen = self._chosen(X)
         result = self._floats(X, chosen)  # float64 always: the dtype must not depend on the rows at hand
         result[chosen] = result[chosen].mask(result[chosen] == 0)
@@ -94,7 +94,7 @@ class ZerosToMissing(_FrameTransformer):
 
 
 class BooleansToObjects(_FrameTransformer):
-    """Let columns of booleans hold objects, as scikit-learn's imputers refuse a table that is nothing but booleans."""
+    """Convert boolean columns to objects, as scikit-learn's imputers refuse a table of booleans alone."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"columns": ["array-like", None]}
 
@@ -102,7 +102,7 @@ class BooleansToObjects(_FrameTransformer):
         self.columns = columns
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
-        """``X`` (n_rows, n_columns) with objects in place of booleans, and NaN where one is missing."""
+        """Return ``X`` (n_rows, n_columns) with objects for booleans, and NaN for a missing one."""
         result = X.copy(deep=False)
         for name in self._chosen(X):
             if str(X[name].dtype) in ("bool", "boolean"):

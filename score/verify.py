@@ -1,6 +1,6 @@
-"""``python -m score.verify``: load the package as a server would and answer its golden requests.
+"""Verify a package (``python -m score.verify``): load it as a server does and answer its golden requests.
 
-Prints one JSON object and exits with 0 if every answer is the training process's, with 1 otherwise.
+Prints one JSON object; exits with 0 if every answer is the one of the training process, else with 1.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 
-def prove(package: Path) -> dict[str, Any]:
-    """What came of it: ``requests`` answered, ``memory_bytes`` at most, or the ``failure`` and where it stands."""
+def verify(package: Path) -> dict[str, Any]:
+    """Return the number of ``requests`` answered and the peak ``memory_bytes``, or the ``failure``."""
     before = set(sys.modules)
     from score import score
     from score.contract import golden
@@ -24,18 +24,21 @@ def prove(package: Path) -> dict[str, Any]:
 
     score.init()
     requests = golden.read(package)
-    several = [request for request in requests if request.name == golden.RECORDS and score.loaded().compiled]
-    for request in [*requests, *(golden.repeated(request, LONG) for request in several)]:  # many go another way
-        difference = request.difference(*_answered(score, request.body))
+    records = [request for request in requests if request.name == golden.RECORDS and score.loaded().compiled]
+    for request in [
+        *requests,
+        *(golden.repeated(request, LONG) for request in records),
+    ]:  # long ones have a path of their own
+        difference = request.difference(*_answer(score, request.body))
         if difference:
             return {"failure": f"golden request '{request.name}': {difference}"}
-    strangers = foreign_modules(package, set(sys.modules) - before)
-    if strangers:
-        return {"failure": f"the package needs {', '.join(strangers)}, local code that does not ship"}
+    foreign = foreign_modules(package, set(sys.modules) - before)
+    if foreign:
+        return {"failure": f"the package needs {', '.join(foreign)}, local code that does not ship"}
     return {"requests": len(requests), "memory_bytes": peak_memory()}
 
 
-def _answered(score: Any, body: str) -> tuple[int, Any]:
+def _answer(score: Any, body: str) -> tuple[int, Any]:
     try:
         return 200, json.loads(json.dumps(score.run(body)))
     except (score.BadRequest, score.ScoringError) as error:
@@ -43,7 +46,7 @@ def _answered(score: Any, body: str) -> tuple[int, Any]:
 
 
 def foreign_modules(package: Path, names: Iterable[str]) -> list[str]:
-    """Those modules that came neither from the package nor from Python or an installed distribution."""
+    """Return the modules that come neither from the package nor from Python or an installed distribution."""
     paths = sysconfig.get_paths()
     homes = [package.resolve(), *(Path(paths[name]).resolve() for name in ("stdlib", "platstdlib"))]
     found = []
@@ -56,20 +59,20 @@ def foreign_modules(package: Path, names: Iterable[str]) -> list[str]:
 
 
 def peak_memory() -> int:
-    """The most memory that this process took, in bytes."""
+    """Return the peak memory of this process in bytes."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii")
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
-    except (OSError, ValueError, IndexError):  # no Linux, whose rusage would also count the process that started us
+    except (OSError, ValueError, IndexError):  # not Linux, whose rusage would also count the parent process
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
 
 
 def main() -> int:
-    """Prove the package that this file lies in."""
+    """Verify the package that this file belongs to."""
     try:
-        result = prove(Path(__file__).resolve().parents[1])
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+        result = verify(Path(__file__).resolve().parents[1])
+    except Exception as error:  # noqa: BLE001 - whatever is raised is the failure to report
         where = traceback.extract_tb(error.__traceback__)[-1]
         result = {"failure": f"{type(error).__name__}: {error} ({Path(where.filename).name}, line {where.lineno})"}
     sys.stdout.write(json.dumps(result) + "\n")

@@ -1,6 +1,6 @@
-"""A table's finished parts in a folder, so that a run that was killed goes on behind them.
+"""Checkpoints of a batch job: finished parts in a folder, behind which a killed run resumes.
 
-A part is written under another name and then called after the rows it was made of: what has such a name is whole.
+A part is written under a temporary name and then named after its rows: a file with such a name is complete.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ REASONS = CsvSink(("row", "column", "problem", "expected"))
 
 
 class Checkpoints:
-    """The parts that ``folder`` holds of one job; those of another ``identity`` are removed.
+    """The parts of one job in ``folder``; those of another ``identity`` are removed.
 
-    ``stop`` is the number of the first row that no part was made of, ``refused`` how many rows were refused so far, and
-    ``outside`` and ``unseen`` how many values of each column were flagged (see ``score.payload.reader.Flags``).
+    Attributes:
+        stop: The number of the first row without a part.
+        refused: The number of rows refused so far.
+        outside, unseen: How many values of each column were flagged (see ``score.payload.reader.Flags``).
     """
 
     def __init__(self, folder: Path, identity: str, sink: Sink) -> None:
@@ -35,16 +37,16 @@ class Checkpoints:
         if not job.exists() or job.read_text(encoding="utf-8") != identity:
             for path in folder.glob("*-*"):
                 path.unlink()
-            self._put(job, lambda path: path.write_text(identity, encoding="utf-8"))
-        self._paths = list(self._found())
+            self._write_atomically(job, lambda path: path.write_text(identity, encoding="utf-8"))
+        self._paths = list(self._existing())
 
-    def _found(self) -> Iterator[Path]:
+    def _existing(self) -> Iterator[Path]:
         for path in sorted(self._folder.glob("*.part")):
             start, stop, refused = map(int, path.stem.split("-"))
             if start == self.stop:
                 self.stop, self.refused = stop, self.refused + refused
-                if (told := path.with_suffix(".flags")).exists():
-                    self._count(Flags(**json.loads(told.read_text(encoding="utf-8"))))
+                if (flags := path.with_suffix(".flags")).exists():
+                    self._count(Flags(**json.loads(flags.read_text(encoding="utf-8"))))
                 yield path
 
     def _count(self, flags: Flags) -> None:
@@ -52,32 +54,32 @@ class Checkpoints:
         self.unseen.update(flags.unseen)
 
     def add(self, stop: int, columns: Columns, flags: Flags, problems: Sequence[Problem]) -> None:
-        """Keep the rows before ``stop`` that have no part yet; they outlive the process once this returns."""
+        """Write the rows before ``stop`` that have no part yet; they are on the disk once this returns."""
         refused = len({problem.row for problem in problems})
         path = self._folder / f"{self.stop:015}-{stop:015}-{refused}.part"
         if problems:
             reasons = {name: list(map(attrgetter(name), problems)) for name in REASONS.names}
-            self._put(path.with_suffix(".reasons"), lambda new: REASONS.write(new, reasons))
+            self._write_atomically(path.with_suffix(".reasons"), lambda new: REASONS.write(new, reasons))
         if any(flags):
             text = json.dumps(flags._asdict())
-            self._put(path.with_suffix(".flags"), lambda new: new.write_text(text, encoding="utf-8"))
-        self._put(path, lambda new: self._sink.write(new, columns))
+            self._write_atomically(path.with_suffix(".flags"), lambda new: new.write_text(text, encoding="utf-8"))
+        self._write_atomically(path, lambda new: self._sink.write(new, columns))
         self._count(flags)
         self._paths.append(path)
         self.stop, self.refused = stop, self.refused + refused
 
     def publish(self, output: Path, reasons: Path) -> None:
-        """Make one file of the parts, and another of the reasons if there are any; remove the folder."""
-        told = [path.with_suffix(".reasons") for path in self._paths]
+        """Join the parts into one file, and the reasons into another if there are any; remove the folder."""
+        refusals = [path.with_suffix(".reasons") for path in self._paths]
         if self.refused:
-            self._put(reasons, lambda new: REASONS.join(new, filter(Path.exists, told)))
+            self._write_atomically(reasons, lambda new: REASONS.join(new, filter(Path.exists, refusals)))
         else:
-            reasons.unlink(missing_ok=True)  # another table's
-        self._put(output, lambda new: self._sink.join(new, self._paths))
+            reasons.unlink(missing_ok=True)  # of an earlier job
+        self._write_atomically(output, lambda new: self._sink.join(new, self._paths))
         shutil.rmtree(self._folder)
 
-    def _put(self, path: Path, write: Callable[[Path], object]) -> None:
-        """Write a file under another name, and give it its own once it is on the disk."""
+    def _write_atomically(self, path: Path, write: Callable[[Path], object]) -> None:
+        """Write a file under a temporary name, and rename it once it is on the disk."""
         new = self._folder / "new"
         write(new)
         with new.open("rb") as file:

@@ -29,14 +29,19 @@ ROW_GROUP = 2**17  # rows of a Parquet file that are written, and so read, at on
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some rows: their ``numbers`` in the table, their columns, and how much of the table (0 to 1) is read with them.
+    """Some rows of a table.
 
-    ``torn`` are rows that have no columns, with what is wrong with them; ``stop`` is the number of the next row.
+    Attributes:
+        numbers: Their numbers in the table.
+        columns: Their cells by column.
+        malformed: Rows without columns, by number, with what is wrong with them.
+        stop: The number of the next row.
+        share: How much of the table (0 to 1) is read with them.
     """
 
     numbers: Sequence[int]
     columns: Columns
-    torn: Mapping[int, str]
+    malformed: Mapping[int, str]
     stop: int
     share: float
 
@@ -48,16 +53,16 @@ class Source(Protocol):
     schema: pa.Schema
 
     def values(self, column: Column, cells: Sequence[Any]) -> list[Any]:
-        """Cells of a column as a request would hold them: None is a missing one."""
+        """Return a column's cells as a request would hold them; None is a missing value."""
         ...
 
     def chunks(self, start: int, rows: int) -> Iterator[Chunk]:
-        """The rows from ``start`` on, so many at a time."""
+        """Yield the rows from ``start`` on, so many at a time."""
         ...
 
 
 class CsvSource:
-    """A CSV file. All is text until the contract says what it stands for: no cell decides what another one is."""
+    """A CSV file; its text is read by the contract, so that no cell decides the type of another."""
 
     def __init__(self, path: Path, form: TableFormat) -> None:
         import pyarrow as pa
@@ -67,7 +72,7 @@ class CsvSource:
         self.schema = pa.schema([(name, pa.string()) for name in self.header.names])
 
     def values(self, column: Column, cells: Sequence[str]) -> list[Any]:
-        """Cells that are read by the column's kind; one that cannot be read so stays text, to be refused."""
+        """Read cells by the column's kind; one that cannot be read stays text, to be refused."""
         read = _reader_of(column, self._form)
         missing = frozenset(self._form.missing) - {each for each in column.categories or () if isinstance(each, str)}
         values = [None if cell in missing else read(cell) for cell in cells]
@@ -76,7 +81,7 @@ class CsvSource:
         return values
 
     def chunks(self, start: int, rows: int) -> Iterator[Chunk]:
-        """The rows from ``start`` on, so many at a time."""
+        """Yield the rows from ``start`` on, so many at a time."""
         names = self.header.names
         size, width = max(1, self._path.stat().st_size), len(names)
         with opened(self._path, self._form.encoding) as (text, position):
@@ -84,20 +89,20 @@ class CsvSource:
             next(lines)
             next(islice(lines, start, start), None)
             while found := [row for _, row in islice(lines, rows)]:
-                torn = {
+                malformed = {
                     number: f"the row has {len(row)} values"
                     for number, row in enumerate(found, start)
                     if len(row) != width
                 }
-                numbers = [number for number in range(start, start + len(found)) if number not in torn]
-                whole = [row for row in found if len(row) == width] if torn else found
+                numbers = [number for number in range(start, start + len(found)) if number not in malformed]
+                whole = [row for row in found if len(row) == width] if malformed else found
                 columns = dict(zip(names, zip(*whole, strict=True), strict=True)) if whole else {}
                 start += len(found)
-                yield Chunk(numbers, columns or dict.fromkeys(names, ()), torn, start, position() / size)
+                yield Chunk(numbers, columns or dict.fromkeys(names, ()), malformed, start, position() / size)
 
 
 class ParquetSource:
-    """A Parquet file, which knows its types."""
+    """A Parquet file, which has types of its own."""
 
     def __init__(self, path: Path, text_columns: Sequence[str] = ()) -> None:
         from pyarrow import parquet
@@ -108,13 +113,13 @@ class ParquetSource:
             self.schema = file.schema_arrow
 
     def values(self, column: Column, cells: Sequence[Any]) -> list[Any]:
-        """The cells as training's table gave them: decimals are numbers, and columns that were read as text are text."""
+        """Return the cells as in training's table: decimals are numbers, and columns that were read as text are text."""
         if column.name in self._text_columns:
             return [None if cell is None else str(cell) for cell in cells]
         return [float(cell) if isinstance(cell, Decimal) else cell for cell in cells]
 
     def chunks(self, start: int, rows: int) -> Iterator[Chunk]:
-        """The rows from ``start`` on, so many at a time."""
+        """Yield the rows from ``start`` on, so many at a time."""
         from pyarrow import parquet
 
         with parquet.ParquetFile(self._path) as file:
@@ -128,12 +133,12 @@ class ParquetSource:
 
 
 def source_of(path: Path, form: TableFormat) -> Source:
-    """Return the table in a file, which is Parquet or CSV by its contents; a CSV file is read in this form."""
+    """Return a file's table, Parquet or CSV by its contents; a CSV file is read in this format."""
     return ParquetSource(path, form.text_columns) if is_parquet(path) else CsvSource(path, form)
 
 
 def _reader_of(column: Column, form: TableFormat) -> Callable[[str], Any]:
-    """What makes a value of a CSV's text for a column."""
+    """Return the function that reads a column's CSV cells."""
     kinds = {type(category) for category in column.categories or ()}
     if column.kind == "boolean" or kinds == {bool}:
         return lambda text: BOOLEANS.get(text, text)
@@ -146,9 +151,9 @@ def _reader_of(column: Column, form: TableFormat) -> Callable[[str], Any]:
 
 
 def _number(text: str, form: TableFormat, wrong: re.Pattern[str] | None, *kinds: Callable[[str], float]) -> float | str:
-    """The number that a text is in this form; the text itself if it is none."""
+    """Return the number that a text is in this format; the text itself if it is none."""
     plain = text
-    if wrong is not None and form.thousands in text:  # type: ignore[operator]  # there is one where groups may be wrong
+    if wrong is not None and form.thousands in text:  # type: ignore[operator]  # set where groups may be wrong
         if wrong.search(text):
             return text
         plain = plain.replace(form.thousands or "", "")
@@ -158,7 +163,7 @@ def _number(text: str, form: TableFormat, wrong: re.Pattern[str] | None, *kinds:
         plain = plain.replace(form.decimal, ".")
     for kind in kinds:
         try:
-            if plain.isascii() and "_" not in plain:  # Python's own numbers may hold more than a file's
+            if plain.isascii() and "_" not in plain:  # Python's number syntax allows more than a file's
                 return kind(plain)
         except ValueError:
             continue
@@ -166,20 +171,20 @@ def _number(text: str, form: TableFormat, wrong: re.Pattern[str] | None, *kinds:
 
 
 def _numbers_in(missing: Iterable[str]) -> frozenset[float]:
-    """The numbers that mean a missing value however they are written: -999.0 where -999 does."""
-    found = (_number(word, TableFormat(), None, float) for word in missing)
-    return frozenset(number for number in found if isinstance(number, float) and number == number)  # noqa: PLR0124  # NaN
+    """Return the numbers that mean a missing value however they are written: -999.0 where -999 does."""
+    numbers = (_number(word, TableFormat(), None, float) for word in missing)
+    return frozenset(number for number in numbers if isinstance(number, float) and number == number)  # noqa: PLR0124  # NaN
 
 
 class Sink(Protocol):
-    """A table to write: parts of it first, then the whole."""
+    """Writes a table in parts, then joins them."""
 
     def write(self, path: Path, columns: Columns) -> None:
         """Write a part."""
         ...
 
     def join(self, path: Path, parts: Iterable[Path]) -> None:
-        """Write the whole table of its parts."""
+        """Join the parts into the whole table."""
         ...
 
 
@@ -196,7 +201,7 @@ class CsvSink:
             csv.writer(file, lineterminator="\n").writerows(rows)
 
     def join(self, path: Path, parts: Iterable[Path]) -> None:
-        """Write the header, and the parts as they are."""
+        """Write the header, then the parts unchanged."""
         self.write(path, {name: [name] for name in self.names})
         with path.open("ab") as whole:
             for part in parts:
@@ -206,7 +211,7 @@ class CsvSink:
 
 @dataclass(frozen=True)
 class ParquetSink:
-    """A Parquet file; its parts are Parquet files, too."""
+    """A Parquet file whose parts are Parquet files."""
 
     schema: pa.Schema
 
@@ -219,7 +224,7 @@ class ParquetSink:
         parquet.write_table(pa.Table.from_arrays(arrays, schema=self.schema), path)
 
     def join(self, path: Path, parts: Iterable[Path]) -> None:
-        """Write one file, in row groups of a usual size."""
+        """Write one file with row groups of a usual size."""
         import pyarrow as pa
         from pyarrow import parquet
 

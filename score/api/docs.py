@@ -1,4 +1,4 @@
-"""Interactive documentation at ``/docs``: Swagger UI from files of the package, so that no page asks the internet."""
+"""Interactive documentation at ``/docs``: Swagger UI from files of the package, so that no page loads from the internet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FOLDER = "api/page/swagger-ui"  # below score/, in a package
 FILES = ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")
-OURS_ONLY = "default-src 'self' 'unsafe-inline' data:"  # the browser, too, keeps to this server
+CONTENT_SECURITY_POLICY = "default-src 'self' 'unsafe-inline' data:"  # nothing is loaded from elsewhere
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -47,8 +47,8 @@ open()
 
 
 async def page(_request: Request) -> HTMLResponse:
-    """The page; where a key is needed it asks for it, to read the description and to try requests."""
-    return HTMLResponse(PAGE, headers={"Content-Security-Policy": OURS_ONLY})
+    """Return the page; it asks for the service's key where one is needed."""
+    return HTMLResponse(PAGE, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})
 
 
 assets = StaticFiles(directory=Path(__file__).parents[1] / FOLDER, check_dir=False)  # the files of the page

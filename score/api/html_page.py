@@ -1,4 +1,4 @@
-"""The page at ``/`` for people: its files, which anybody may read, and what they show, which needs the key if there is one."""
+"""The page at ``/``: its files are public, its data needs the service's key if there is one."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).resolve().parents[2]
 PAGE = Path(__file__).resolve().parent / "page"
 HEADERS = {
-    # nothing but what this server itself sends; figures that were fetched with a key are blobs
+    # nothing from elsewhere; figures that were fetched with a key are blobs
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",  # another package may be served here tomorrow
+    "Cache-Control": "no-cache",  # another package may be served here later
     "Vary": "Accept",
 }
 FILES = {"page.css": "text/css", "page.js": "text/javascript"}
 
 
 async def home(request: Request) -> Response:
-    """The page for browsers, which ask for HTML; Azure ML's own words for all others."""
+    """Return the page to browsers, which ask for HTML, and Azure ML's health text to other clients."""
     if "text/html" in request.headers.get("accept", ""):
         return FileResponse(PAGE / "page.html", media_type="text/html", headers=HEADERS)
     return PlainTextResponse("Healthy", headers={"Vary": "Accept"})
 
 
 async def file(request: Request) -> Response:
-    """The page's style and script."""
+    """Return the page's style or script."""
     name = request.path_params["name"]
     if name not in FILES:
         raise HTTPException(404, f"the page has {', '.join(FILES)}")
@@ -53,7 +53,7 @@ async def file(request: Request) -> Response:
 
 
 async def figure(request: Request) -> Response:
-    """A figure of the evaluation."""
+    """Return a figure of the evaluation."""
     known = training_info.figures(PACKAGE)
     name = request.path_params["name"]
     if name not in known:
@@ -62,7 +62,7 @@ async def figure(request: Request) -> Response:
 
 
 def parts(contract: Contract, guard: Callable[[Endpoint], Endpoint], *, keyed: bool) -> Router:
-    """What the page loads from below ``/page``; ``guard`` lets only those through who have a key."""
+    """Return the routes below ``/page``; ``guard`` requires the key."""
     routes = [
         Route("/model.json", guard(model(contract, keyed=keyed))),
         Route("/figures/{name}", guard(figure)),
@@ -72,16 +72,16 @@ def parts(contract: Contract, guard: Callable[[Endpoint], Endpoint], *, keyed: b
 
 
 def model(contract: Contract, *, keyed: bool) -> Endpoint:
-    """What tells what the page shows."""
+    """Return the endpoint of the page's data."""
 
-    async def tell(_request: Request) -> Response:
+    async def get(_request: Request) -> Response:
         return JSONResponse(document(contract, PACKAGE) | {"keyed": keyed}, headers=HEADERS)
 
-    return tell
+    return get
 
 
 def document(contract: Contract, package: Path) -> dict[str, Any]:
-    """The contract, how it was deployed, what is known of the training, when the package was written, and how cells are read."""
+    """Return contract, deployment, training, the time the package was written, and how cells are read."""
     words = contract.table.words if contract.table else ()
     written = datetime.fromtimestamp((package / FILE).stat().st_mtime, timezone.utc)
     return (

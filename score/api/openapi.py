@@ -1,4 +1,4 @@
-"""The service's description, made from the contract: OpenAPI 3.1, and Swagger 2.0 as Azure ML's server has it."""
+"""The service's OpenAPI 3.1 document, made from the contract."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Schema = dict[str, Any]
 
 
 def document(contract: Contract, *, probable: bool, keyed: bool, version: str | None = None) -> Schema:
-    """The OpenAPI 3.1 document of a service of this contract; ``keyed`` if it asks for a key.
+    """Return the OpenAPI 3.1 document of a service of this contract; ``keyed`` if it asks for a key.
 
     ``version`` is the deployed one, None where it is not known.
     """
-    described: Schema = {
+    description: Schema = {
         "openapi": "3.1.0",
         "info": {"title": contract.model_name, "version": contract.fingerprint[:16] or "0"},
         "servers": [{"url": "./"}],  # wherever this document was found
@@ -30,19 +30,19 @@ def document(contract: Contract, *, probable: bool, keyed: bool, version: str | 
         "components": {"schemas": _schemas(contract, probable=probable)},
     }
     if keyed:
-        described["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        for path, operations in described["paths"].items():
+        description["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        for path, operations in description["paths"].items():
             for operation in operations.values() if path not in OPEN else ():
                 operation["security"] = [{"key": []}]
                 operation["responses"]["401"] = _failure(path, "There is no key of the service in the request.")
-    return described
+    return description
 
 
 OPEN = frozenset({"/", "/docs", "/v2/health/live", "/v2/health/ready"})  # these need no key
 
 
 def example(contract: Contract) -> dict[str, Any]:
-    """A row that the contract takes."""
+    """Return a row that the contract accepts."""
     return {column.name: column.example for column in contract.columns}
 
 
@@ -54,7 +54,7 @@ def _paths(contract: Contract, version: str | None) -> Schema:
         "/openapi.json": _get("This document.", _content(JSON, {"type": "object"})),
         "/swagger.json": _get("This document for older tools.", _content(JSON, {"type": "object"})),
         "/docs": _get("This document for people.", _content("text/html", {"type": "string"})),
-        "/v2": _get("The server, as the Open Inference Protocol tells it.", _content(JSON, {"type": "object"})),
+        "/v2": _get("The server, as the Open Inference Protocol describes it.", _content(JSON, {"type": "object"})),
         "/v2/health/live": _get("Whether the server is up.", _content(JSON, {"const": {"live": True}})),
         "/v2/health/ready": _get("Whether the model is loaded.", _content(JSON, {"const": {"ready": True}})),
     }
@@ -121,7 +121,7 @@ def _infer(contract: Contract) -> Schema:
 
 
 def _missing(column: Column, contract: Contract) -> Schema:
-    """Of text that may not be missing: the strings that mean a missing value, as they did in training's table."""
+    """Exclude the strings that mean a missing value from a text column without missing values."""
     words = sorted(contract.table.words) if contract.table and column.kind == "string" and not column.missing else []
     return {"not": {"enum": words}} if words else {}
 
@@ -135,14 +135,14 @@ def _schemas(contract: Contract, *, probable: bool) -> Schema:
     rows = {"type": "array", "items": _ref("Row")}
     table = {"columns": {"const": list(columns)}, "data": {"type": "array", "items": _tuple(list(columns.values()))}}
     label = {"type": "number"} if contract.classes is None else {"enum": list(contract.classes)}
-    chances = {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}}
+    probabilities = {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}}
     plain: Schema = {"predictions": {"type": "array", "items": label}}
-    plain |= {"probabilities": {"type": "array", "items": chances}} if probable else {}
+    plain |= {"probabilities": {"type": "array", "items": probabilities}} if probable else {}
     plain |= {"classes": {"const": list(contract.classes)}} if contract.classes is not None else {}
     article = _text() | {"contentMediaType": JSON}
     place: Schema = {"row": {"type": ["integer", "null"]}, "column": {"type": ["string", "null"]}}
     problem = _object(place | {"problem": _text(), "expected": _text()})
-    told: Schema = {"type": _text(), "title": _text(), "status": {"type": "integer"}, "detail": _text()}
+    document: Schema = {"type": _text(), "title": _text(), "status": {"type": "integer"}, "detail": _text()}
     listed: Schema = {
         "problems": {"type": "array", "items": problem, "maxItems": MAX_PROBLEMS},
         "more": {"type": "integer"},
@@ -157,7 +157,7 @@ def _schemas(contract: Contract, *, probable: bool) -> Schema:
             ]
         },
         "Reply": {"oneOf": [_object(plain), article | {"description": "to 'input': JSON in text"}]},
-        "Problem": _object(told) | {"properties": told | listed},
+        "Problem": _object(document) | {"properties": document | listed},
         "Error": _object({"error": _text()}),
         **_tensors(contract),
     }
@@ -171,16 +171,16 @@ def _tensors(contract: Contract) -> Schema:
     wanted = {"outputs": {"type": "array", "items": _open({"name": output})}, "id": _text()}
     request = {"inputs": {"type": "array", "items": inputs}}
     reply = {"model_name": _text(), "outputs": {"type": "array", "items": _object({"name": output} | tensor)}}
-    told = {"model_version": _text(), "id": _text()}
+    optional = {"model_version": _text(), "id": _text()}
     return {
         "InferenceRequest": _open(request) | {"properties": request | wanted},
-        "InferenceReply": _object(reply) | {"properties": reply | told},
+        "InferenceReply": _object(reply) | {"properties": reply | optional},
     }
 
 
 def _failure(path: str, description: str) -> Schema:
-    known = _content(JSON, _ref("Error")) if path.startswith("/v2") else _content(PROBLEM, _ref("Problem"))
-    return {"description": description} | known
+    content = _content(JSON, _ref("Error")) if path.startswith("/v2") else _content(PROBLEM, _ref("Problem"))
+    return {"description": description} | content
 
 
 def _content(media: str, schema: Schema) -> Schema:
@@ -188,12 +188,12 @@ def _content(media: str, schema: Schema) -> Schema:
 
 
 def _open(properties: Schema) -> Schema:
-    """An object with all of these, and maybe more."""
+    """Return an object with all of these, and maybe more."""
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
 def _object(properties: Schema) -> Schema:
-    """An object with all of these and nothing else."""
+    """Return an object with exactly these."""
     return _open(properties) | {"additionalProperties": False}
 
 

@@ -1,4 +1,4 @@
-"""The service's description in Swagger 2.0, with the names that Azure ML's inference server gives its parts."""
+"""The service's Swagger 2.0 document, with the names of Azure ML's inference server."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _TYPES = {"integer": "integer", "number": "number", "boolean": "boolean", "strin
 
 
 def document(contract: Contract, *, keyed: bool) -> dict[str, Any]:
-    """The Swagger 2.0 document: health and scoring, which is what tools of that age know."""
+    """Return the Swagger 2.0 document: health and scoring."""
     score: dict[str, Any] = {
         "operationId": "RunMLService",
         "description": "Run web service's model and get the prediction output",
         "parameters": [{"name": "serviceInputPayload", "in": "body", "required": True, "schema": _ref("ServiceInput")}],
         "responses": {
             "200": {"description": "An answer for each row.", "schema": _ref("ServiceOutput")},
-            "default": {"description": "Why there is none.", "schema": _ref("ErrorResponse")},
+            "default": {"description": "Why there is no answer.", "schema": _ref("ErrorResponse")},
         },
     }
     health = {
@@ -30,7 +30,7 @@ def document(contract: Contract, *, keyed: bool) -> dict[str, Any]:
         "produces": ["text/plain"],
         "responses": {"200": {"description": "Healthy", "schema": {"type": "string"}}},
     }
-    described: dict[str, Any] = {
+    description: dict[str, Any] = {
         "swagger": "2.0",
         "info": {"title": contract.model_name, "version": contract.fingerprint[:16] or "0"},
         "consumes": ["application/json"],
@@ -41,8 +41,8 @@ def document(contract: Contract, *, keyed: bool) -> dict[str, Any]:
     if keyed:
         score["security"] = [{"Bearer": []}]
         key = {"type": "apiKey", "name": "Authorization", "in": "header", "description": "For example: Bearer abc123"}
-        described["securityDefinitions"] = {"Bearer": key}
-    return described
+        description["securityDefinitions"] = {"Bearer": key}
+    return description
 
 
 def _definitions(contract: Contract) -> dict[str, Any]:
@@ -50,10 +50,10 @@ def _definitions(contract: Contract) -> dict[str, Any]:
     row = {"type": "object", "properties": columns, "required": list(columns)}
     rows = {"type": "object", "properties": {"data": {"type": "array", "items": row}}, "required": ["data"]}
     label = {"type": "number"} if contract.classes is None else _enumerated(contract.classes)
-    chances = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+    probabilities = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
     outputs: dict[str, Any] = {"predictions": {"type": "array", "items": label}}
     if contract.classes is not None:
-        outputs |= {"probabilities": chances, "classes": {"type": "array", "items": label}}
+        outputs |= {"probabilities": probabilities, "classes": {"type": "array", "items": label}}
     return {
         "ServiceInput": rows | {"example": {"data": [example(contract)]}},
         "ServiceOutput": {"type": "object", "properties": outputs},
@@ -63,7 +63,7 @@ def _definitions(contract: Contract) -> dict[str, Any]:
 
 def _schema(column: Column) -> dict[str, Any]:
     schema = _enumerated(column.categories or ()) if column.kind == "category" else {"type": _TYPES[column.kind]}
-    if column.unseen == "accept":  # which only a category is
+    if column.unseen == "accept":  # only categories are
         schema.pop("enum")
     return schema | ({"x-nullable": True} if column.missing else {})
 

@@ -34,16 +34,16 @@ _KINDS = {"integer": "INT64", "number": "FP64", "boolean": "BOOL", "string": "BY
 
 
 def server(contract: Contract) -> dict[str, Any]:
-    """What ``GET /v2`` tells."""
+    """Return the document of ``GET /v2``."""
     return {"name": SERVER, "version": contract.fingerprint, "extensions": [v2_binary.NAME]}
 
 
 def metadata(
     contract: Contract, *, probable: bool, compiled: bool = False, version: str | None = None
 ) -> dict[str, Any]:
-    """What ``GET /v2/models/{name}`` tells: the tensors that go in and come out; any number of rows.
+    """Return the document of ``GET /v2/models/{name}``: the input and output tensors, of any number of rows.
 
-    ``version`` is the deployed one, here and in ``infer``; None, and told to nobody, where it is not known.
+    ``version`` is the deployed one, here and in ``respond``; None, and left out, where it is not known.
     """
     inputs = [{"name": column.name, "datatype": _datatype(column), "shape": [-1]} for column in contract.columns]
     outputs = [{"name": "predictions", "datatype": _datatype_of(contract.classes), "shape": [-1]}]
@@ -94,7 +94,7 @@ def respond(
     tensors = _outputs(predictor.contract.classes, *prediction)
     chosen, tail = [], b""
     for name, binary in request.outputs.items():
-        tensor, data = v2_binary.packed(tensors[name]) if binary else (tensors[name], b"")
+        tensor, data = v2_binary.pack(tensors[name]) if binary else (tensors[name], b"")
         chosen.append(tensor)
         tail += data
     head = {} if request.id is None else {"id": request.id}
@@ -112,7 +112,7 @@ def error_reply(status: int, detail: str) -> HttpReply:
 
 
 def _request(body: bytes, length: str | None) -> tuple[dict[str, Any], bytes]:
-    """The request's JSON, and the bytes of its tensors behind it."""
+    """Return the request's JSON, and the bytes of its tensors after it."""
     try:
         text, rest = v2_binary.split(body, length)
         request = parse_json(text)
@@ -128,11 +128,11 @@ def _request(body: bytes, length: str | None) -> tuple[dict[str, Any], bytes]:
 
 
 def _columns(request: dict[str, Any], rest: bytes) -> dict[str, Values]:
-    """The tensors' values by column; all of one length."""
+    """Return the tensors' values by column; all of one length."""
     columns: dict[str, Values] = {}
     tensors = _objects(request.get("inputs"), "inputs")
     try:
-        tensors = v2_binary.unpacked(tensors, rest)
+        tensors = v2_binary.unpack(tensors, rest)
     except ValueError as error:
         raise _refused(str(error), BINARY) from None
     for tensor in tensors:
@@ -147,7 +147,7 @@ def _columns(request: dict[str, Any], rest: bytes) -> dict[str, Values]:
 
 
 def _values(tensor: dict[str, Any], name: str) -> Values:
-    """The values (n_rows,) of a tensor of shape [n] or [n, 1], whose data may be nested or flat, or an array."""
+    """Return the values (n_rows,) of a tensor of shape [n] or [n, 1], whose data may be nested or flat, or an array."""
     import numpy as np
 
     datatype, shape, data = (tensor.get(key) for key in ("datatype", "shape", "data"))
@@ -163,7 +163,7 @@ def _values(tensor: dict[str, Any], name: str) -> Values:
         data = [row[0] for row in data]
     if len(data) != shape[0]:
         raise _refused(f"'data' has {len(data)} values", f"{shape[0]}, as 'shape' says", name)
-    types = _TYPES[datatype] | {type(None)}  # null: a value that is missing
+    types = _TYPES[datatype] | {type(None)}  # null: a missing value
     if isinstance(data, np.ndarray):
         return data
     found = set(map(type, data))
@@ -176,7 +176,7 @@ def _values(tensor: dict[str, Any], name: str) -> Values:
 
 
 def _outputs(classes: Sequence[Any] | None, predictions: list[Any], probabilities: Any) -> dict[str, dict[str, Any]]:
-    """All tensors; that of the predictions is empty where they were not asked for."""
+    """Return all output tensors; that of the predictions is empty where they were not asked for."""
     outputs = {"predictions": {"shape": [len(predictions)], "datatype": _datatype_of(classes), "data": predictions}}
     if probabilities is not None:
         outputs["probabilities"] = {
@@ -187,21 +187,21 @@ def _outputs(classes: Sequence[Any] | None, predictions: list[Any], probabilitie
     return {name: {"name": name} | tensor for name, tensor in outputs.items()}
 
 
-def _wanted(request: dict[str, Any], there: Iterable[str]) -> dict[str, bool]:
-    """The names of the outputs to send, all unless some are asked for, and whether in binary."""
+def _wanted(request: dict[str, Any], available: Sequence[str]) -> dict[str, bool]:
+    """Return the outputs to send, all unless some are named, and whether each is sent in binary."""
     binary = _parameter(request, "binary_data_output")
     wanted = {
         _name(output): _parameter(output, "binary_data", otherwise=binary)
         for output in _objects(request.get("outputs", []), "outputs")
     }
     for name in wanted:
-        if name not in there:
-            raise _refused(f"there is no output {shown(name)}", f"one of {listed(there)}")
-    return wanted or dict.fromkeys(there, binary)
+        if name not in available:
+            raise _refused(f"there is no output {shown(name)}", f"one of {listed(available)}")
+    return wanted or dict.fromkeys(available, binary)
 
 
-def _parameter(held: dict[str, Any], name: str, *, otherwise: bool = False) -> bool:
-    parameters = held.get("parameters")
+def _parameter(item: dict[str, Any], name: str, *, otherwise: bool = False) -> bool:
+    parameters = item.get("parameters")
     return parameters.get(name, otherwise) is True if isinstance(parameters, dict) else otherwise
 
 
@@ -223,7 +223,7 @@ def _datatype(column: Column) -> str:
 
 
 def _datatype_of(labels: Iterable[Any] | None) -> str:
-    """The datatype that holds all labels; numbers of a regression where there are none."""
+    """Return the datatype that holds all labels; that of a regression's numbers for None."""
     types = {float} if labels is None else set(map(type, labels))
     if types == {bool}:
         return "BOOL"

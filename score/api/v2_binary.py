@@ -1,4 +1,4 @@
-"""V2's extension for tensors in binary, as its clients send numpy arrays: their bytes after the JSON, in its order."""
+"""V2's extension for binary tensors: the bytes of numpy arrays after the JSON, in its order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from score.contract.columns import Values
 
-HEADER = "Inference-Header-Content-Length"  # where the JSON ends and the tensors begin
+HEADER = "Inference-Header-Content-Length"  # the length of the JSON
 NAME = "binary_tensor_data"
 SIZE = "binary_data_size"
 _NUMPY = {"BOOL": "?", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8"} | {
@@ -17,7 +17,7 @@ _NUMPY = {"BOOL": "?", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8"} | {
 
 
 def split(body: bytes, length: str | None) -> tuple[bytes, bytes]:
-    """JSON and tensors of a body; ``length`` is the header's value, None where there is none."""
+    """Split a body into JSON and tensors; ``length`` is the header's value, None without it."""
     if length is None:
         return body, b""
     if not (length.isascii() and length.isdigit()) or len(length) > 20 or int(length) > len(body):
@@ -25,8 +25,8 @@ def split(body: bytes, length: str | None) -> tuple[bytes, bytes]:
     return body[: int(length)], body[int(length) :]
 
 
-def unpacked(tensors: list[dict[str, Any]], rest: bytes) -> list[dict[str, Any]]:
-    """The tensors with their data as lists, or numbers as arrays.
+def unpack(tensors: list[dict[str, Any]], rest: bytes) -> list[dict[str, Any]]:
+    """Return the tensors with their data as lists, or numbers as arrays.
 
     Raises:
         ValueError: sizes, datatypes and bytes do not fit each other.
@@ -40,22 +40,22 @@ def unpacked(tensors: list[dict[str, Any]], rest: bytes) -> list[dict[str, Any]]
             continue
         if type(size) is not int or not 0 <= size <= len(rest) - start:
             raise ValueError(f"{SIZE} does not fit {len(rest)} bytes of tensors")
-        found.append(tensor | {"data": decoded(tensor.get("datatype"), rest[start : start + size])})
+        found.append(tensor | {"data": decode(tensor.get("datatype"), rest[start : start + size])})
         start += size
     if start < len(rest):
         raise ValueError(f"there are {len(rest) - start} bytes more than the tensors need")
     return found
 
 
-def packed(tensor: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-    """What the JSON says of a tensor, and its bytes."""
-    data = encoded(tensor["datatype"], tensor["data"])
-    told = {key: value for key, value in tensor.items() if key != "data"}
-    return told | {"parameters": {SIZE: len(data)}}, data
+def pack(tensor: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Return a tensor's entry in the JSON, and its bytes."""
+    data = encode(tensor["datatype"], tensor["data"])
+    entry = {key: value for key, value in tensor.items() if key != "data"}
+    return entry | {"parameters": {SIZE: len(data)}}, data
 
 
-def decoded(datatype: Any, data: bytes) -> Values:
-    """The values in a tensor's bytes; ValueError if they are no values of this type."""
+def decode(datatype: Any, data: bytes) -> Values:
+    """Return the values in a tensor's bytes; raises ValueError if they are not of this type."""
     import numpy as np
 
     if datatype != "BYTES":
@@ -75,8 +75,8 @@ def decoded(datatype: Any, data: bytes) -> Values:
     return texts
 
 
-def encoded(datatype: str, values: Sequence[Any]) -> bytes:
-    """The bytes of a tensor's values."""
+def encode(datatype: str, values: Sequence[Any]) -> bytes:
+    """Return the bytes of a tensor's values."""
     import numpy as np
 
     if datatype != "BYTES":

@@ -1,1 +1,1 @@
-"""What a package promises: columns, classes, versions, golden requests, the distribution of training data."""
+"""The request contract: columns, classes, versions, golden requests, the distribution of the training data."""

@@ -1,4 +1,4 @@
-"""What a column of categories takes: the levels of the table and, where the pipeline can score them, others."""
+"""Validation of a column of categories: the table's levels and, where the pipeline can score them, others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ANOTHER = "Another value is scored, too, and named in the header X-Unseen-Values
 
 
 class CategoryValidator(ColumnValidator):
-    """A column of categories. An unseen level is one that no training row has, whether or not it is accepted."""
+    """Validates a column of categories; an unseen level is one that no training row has, accepted or not."""
 
     noun = ""
 
@@ -28,7 +28,7 @@ class CategoryValidator(ColumnValidator):
 
     @cached_property
     def expected(self) -> str:
-        """What the column takes, in words."""
+        """Describe the accepted values in a message."""
         return f"one of {listed(self._allowed)}{', or another' * self._open}{' or null' if self.column.missing else ''}"
 
     @property
@@ -36,33 +36,33 @@ class CategoryValidator(ColumnValidator):
         """Whether the column may hold a level that no training row has."""
         return self._open or bool(self.column.held_out)
 
-    def unseen(self, values: Values) -> int:
-        """How many checked values are levels that no training row has."""
+    def count_unseen(self, values: Values) -> int:
+        """Count the checked values that no training row has."""
         return sum(value is not None and value not in self._trained for value in values)
 
-    def plain(self, values: list[Any]) -> bool:
-        """Whether all values can be taken as they stand."""
-        return set(map(type, values)) <= self._own and self.fits(values)
+    def all_valid(self, values: list[Any]) -> bool:
+        """Return whether all values are valid as they are."""
+        return set(map(type, values)) <= self._own and self.in_range(values)
 
-    def convert(self, value: Any) -> Any:
-        """The value to take, as the table writes it; raises ValueError for one that is refused."""
-        held = super().convert(value)
-        if held is None or held in self._allowed:
-            return held if held is None else self._allowed[held]  # 1.0 is asked for by 1
-        return int(held) if self._own == {int} else held
+    def coerce(self, value: Any) -> Any:
+        """Return the value as the table writes it; raises ValueError for one that is refused."""
+        coerced = super().coerce(value)
+        if coerced is None or coerced in self._allowed:
+            return coerced if coerced is None else self._allowed[coerced]  # 1 stands for the level 1.0
+        return int(coerced) if self._own == {int} else coerced
 
     def _schema(self) -> dict[str, Any]:
-        known = {"enum": list(self._allowed)}
+        levels = {"enum": list(self._allowed)}
         if not self._open:
-            return known
+            return levels
         names = {str: "string", bool: "boolean", int: "integer", float: "number"}
         others: dict[str, Any] = {"type": sorted(names[kind] for kind in self._own)}
         if self._own & {int, float}:
             others |= {"minimum": -EXACT, "maximum": EXACT}
-        return {"anyOf": [known, others] if self._allowed else [others], "description": ANOTHER}
+        return {"anyOf": [levels, others] if self._allowed else [others], "description": ANOTHER}
 
     def _json_type(self) -> Any:
-        # msgspec knows no longer integers, and texts among numbers are for the other reader
+        # msgspec has no longer integers; levels of mixed types are left to the general reader
         if self._own == {str}:
             return str if self._open else Literal[tuple(self._allowed)]
         if self._own != {int}:
@@ -72,20 +72,20 @@ class CategoryValidator(ColumnValidator):
         exact = self._open and all(abs(value) <= EXACT for value in self._allowed)
         return Annotated[int, Meta(ge=-EXACT, le=EXACT)] if exact else None
 
-    def fits(self, values: list[Any]) -> bool:
-        """Whether values of the right types are levels, or could be."""
+    def in_range(self, values: list[Any]) -> bool:
+        """Return whether values of the right types are levels, or could be."""
         others = set(values) - self._allowed.keys()
         return not others or (self._open and all(map(self._could_be, others)))
 
     def _could_be(self, value: Any) -> bool:
-        """Whether a value of the right type, which no row of the table has, could be a level."""
+        """Return whether a value of the right type, which no row of the table has, could be a level."""
         if isinstance(value, str):
             return is_unicode(value)
         # infinity and NaN are in no range
         return -EXACT <= value <= EXACT and (float in self._own or float(value).is_integer())
 
-    def misfit(self, value: Any) -> str:
-        """What is wrong with a value of the right type."""
+    def explain(self, value: Any) -> str:
+        """Explain what is wrong with a value of the right type."""
         if self._open and isinstance(value, str):
             return f"{shown(value)} holds half a surrogate pair"
         return f"{shown(value)} is no category that training saw"

@@ -1,4 +1,4 @@
-"""What the text of a CSV's cell stands for: the words of a missing value and of a boolean, as pandas reads them in training."""
+"""How CSV cells are read: the words of missing values and booleans, as pandas has them, and a table's format."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": F
 
 @dataclass(frozen=True)
 class TableFormat:
-    """How training's table was written: another file of the same kind is read in the same way.
+    """How training's table was written; another file of the same kind is read in the same way.
 
-    ``missing`` are the strings that stood for a missing value. ``separator`` is one character, or a pattern of blanks. ``text_columns`` are read as text whatever they hold.
+    Attributes:
+        missing: The strings of a missing value.
+        separator: One character, or a pattern of blanks.
+        text_columns: Columns that are read as text whatever they hold.
     """
 
     format: str = "csv"
@@ -31,17 +34,17 @@ class TableFormat:
     text_columns: Sequence[str] = ()
 
     @classmethod
-    def of(cls, held: Mapping[str, Any]) -> TableFormat:
-        """Return what JSON held: its lists become tuples, so that equal formats are equal."""
-        values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in held.items()}
+    def of(cls, content: Mapping[str, Any]) -> TableFormat:
+        """Build a format from JSON: lists become tuples, so that equal formats are equal."""
+        values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in content.items()}
         return cls(**values)
 
     @property
     def words(self) -> frozenset[str]:
-        """The strings that mean a missing value in a request, too: a Parquet file has values of its own for that."""
+        """The strings that mean a missing value in a request, too; none for Parquet, which has nulls."""
         return frozenset(self.missing) if self.format == "csv" else frozenset()
 
 
 def missing_words(keep_default_na: bool, more: Sequence[str]) -> tuple[str, ...]:
-    """Return the strings that mean a missing value: the empty one, ``more``, and pandas' own unless they are values."""
+    """Return the strings that mean a missing value: the empty one, ``more``, and pandas' defaults if kept."""
     return tuple(sorted({"", *more} | (MISSING if keep_default_na else set())))

@@ -1,4 +1,4 @@
-"""One rule for each kind of column: which JSON values it takes, and how they get training's dtype back."""
+"""A validator for each kind of column: which JSON values are accepted, and how they get training's dtype back."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class _Integer(ColumnValidator):
         limits = np.iinfo(column.dtype.lower())  # pandas' Int64 has int64's limits
         self._low, self._high = int(limits.min), int(limits.max)
 
-    def convert(self, value: Any) -> Any:
+    def coerce(self, value: Any) -> Any:
         whole = type(value) is float and value.is_integer()
         if whole and abs(value) > EXACT:  # an integer too long for 64 bits may be read as a float near to it
-            raise ValueError(self.misfit(value))
-        return super().convert(int(value) if whole else value)
+            raise ValueError(self.explain(value))
+        return super().coerce(int(value) if whole else value)
 
     def _schema(self) -> dict[str, Any]:
         return {"type": "integer", "minimum": self._low, "maximum": self._high}
@@ -41,11 +41,11 @@ class _Integer(ColumnValidator):
     def _json_type(self) -> Any:
         return Annotated[int, Meta(ge=self._low, le=self._high)] if self._high < 2**63 else None  # Meta's own limit
 
-    def array(self, values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+    def coerce_array(self, values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
         import numpy as np
 
         whole = values.dtype.kind in "iu"
-        if values.dtype.kind == "f":  # as ``convert`` takes whole ones, which NaN is not
+        if values.dtype.kind == "f":  # whole ones, as ``coerce`` does; NaN is not whole
             values = values.astype(float)
             whole = bool(((np.abs(values) <= EXACT) & (np.trunc(values) == values)).all())
         kept = whole and (not len(values) or self._low <= values.min() <= values.max() <= self._high)
@@ -55,10 +55,10 @@ class _Integer(ColumnValidator):
     def array_type(self) -> Any:
         return None if self.column.missing or self._high >= 2**63 else int
 
-    def fits(self, values: list[Any]) -> bool:
+    def in_range(self, values: list[Any]) -> bool:
         return bool(self._low <= min(values) and max(values) <= self._high)
 
-    def misfit(self, value: Any) -> str:
+    def explain(self, value: Any) -> str:
         return f"{shown(value)} does not fit {self.column.dtype}"
 
 
@@ -71,13 +71,13 @@ class _Number(ColumnValidator):
         import numpy as np
 
         super().__init__(column)
-        dtype = np.dtype(column.dtype.lower())  # pandas' Float64 is float64 with gaps
+        dtype = np.dtype(column.dtype.lower())  # pandas' Float64 is float64 with missing values
         # trees cast to float32 and fail beyond it, so that is the limit unless training itself went further
-        seen = max(abs(column.minimum or 0), abs(column.maximum or 0))
+        largest = max(abs(column.minimum or 0), abs(column.maximum or 0))
         single, own = float(np.finfo("float32").max), float(np.finfo(dtype).max)
-        self._limit = min(own, single if seen <= single else float(np.finfo("float64").max))
+        self._limit = min(own, single if largest <= single else float(np.finfo("float64").max))
         if dtype != np.float64 and column.minimum is not None:
-            # as training saw them: 0.1 of 32 bits is not the 0.1 that a request writes
+            # as training had them: 0.1 in 32 bits is not the 0.1 of a request
             self._range = (
                 _rounded_to(dtype.type(column.minimum), -np.inf),
                 _rounded_to(dtype.type(column.maximum), np.inf),
@@ -89,23 +89,23 @@ class _Number(ColumnValidator):
     def _json_type(self) -> Any:
         return Annotated[float, Meta(ge=-self._limit, le=self._limit)]
 
-    def array(self, values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+    def coerce_array(self, values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
         numbers = values.astype(float)
-        kept = not len(numbers) or -self._limit <= numbers.min() <= numbers.max() <= self._limit  # which NaN is not
+        kept = not len(numbers) or -self._limit <= numbers.min() <= numbers.max() <= self._limit  # NaN is not
         return numbers if kept else None
 
     @property
     def array_type(self) -> Any:
         return None if self.column.missing else float
 
-    def fits(self, values: list[Any]) -> bool:
-        # min and max may pass over NaN, the sum does not; where it overflows, cells are looked at one by one
+    def in_range(self, values: list[Any]) -> bool:
+        # min and max may miss NaN, the sum does not; where it overflows, cells are checked one by one
         try:
             return -self._limit <= min(values) and max(values) <= self._limit and not math.isnan(sum(values))
         except OverflowError:
             return False
 
-    def misfit(self, value: Any) -> str:
+    def explain(self, value: Any) -> str:
         finite = isinstance(value, int) or math.isfinite(value)
         return f"{shown(value)} is {'too large for the model' if finite else 'not finite'}"
 
@@ -120,7 +120,7 @@ class _Boolean(ColumnValidator):
     def _json_type(self) -> Any:
         return bool
 
-    def fits(self, values: list[Any]) -> bool:  # noqa: ARG002  # every boolean does
+    def in_range(self, values: list[Any]) -> bool:  # noqa: ARG002  # every boolean is
         return True
 
 
@@ -134,18 +134,18 @@ class _String(ColumnValidator):
     def _json_type(self) -> Any:
         return str
 
-    def fits(self, values: list[Any]) -> bool:
+    def in_range(self, values: list[Any]) -> bool:
         return is_unicode("".join(values))
 
-    def misfit(self, value: Any) -> str:
+    def explain(self, value: Any) -> str:
         return f"{shown(value)} holds half a surrogate pair"
 
 
 def _rounded_to(number: Any, towards: float) -> float:
-    """Of the float64 that are rounded to this number of fewer bits the outermost in a direction."""
+    """Return the most extreme float64, in the given direction, that still rounds to this lower-precision number."""
     import numpy as np
 
-    with np.errstate(over="ignore", under="ignore"):  # at the end of the type's own range
+    with np.errstate(over="ignore", under="ignore"):  # at the end of the type's range
         middle = (float(number) + float(np.nextafter(number, number.dtype.type(towards)))) / 2
         return middle if number.dtype.type(middle) == number else math.nextafter(middle, -towards)
 
@@ -160,5 +160,5 @@ _RULES: dict[str, type[ColumnValidator]] = {
 
 
 def rule_for(column: Column) -> ColumnValidator:
-    """The rule for a column's kind."""
+    """Return the validator of a column's kind."""
     return _RULES[column.kind](column)

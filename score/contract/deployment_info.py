@@ -1,4 +1,4 @@
-"""What a service says it is: ``GET /meta``."""
+"""The document of ``GET /meta``: what is served, and how it was deployed."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ KNOWN = ("version", "run_id", "spec_hash", "rebuild", "data", "trained")
 
 
 def deployed() -> dict[str, str | None]:
-    """What only the one who deployed the package knows; null where that is not told.
+    """Return what a target passes to the service as JSON in the environment; null where it does not.
 
-    Its version in the registry, the run and the digest of the spec that it came of, the command that makes it again,
-    the name of the data, and when the training was finished. A package holds what it is made of and nothing of the
-    run: two equal trainings give the same package. So a target tells these in the environment, as JSON.
+    The version in the registry, the run and its spec's digest, the command that rebuilds the package, the name of the
+    data, and when the training finished. A package itself holds nothing of its run: equal trainings give equal packages.
     """
-    told = json.loads(os.environ.get(ORIGIN) or "{}")
-    return {name: told.get(name) for name in KNOWN}
+    origin = json.loads(os.environ.get(ORIGIN) or "{}")
+    return {name: origin.get(name) for name in KNOWN}
 
 
 def described(contract: Mapping[str, Any], *, compiled: bool) -> dict[str, Any]:
-    """The package as its contract tells it, whether its twin answers or its pickle, and how it was deployed."""
+    """Return the contract's summary, the model file that answers, and how the package was deployed."""
     return {
         "model": contract.get("model", {}).get("name"),
         **deployed(),
@@ -36,5 +35,5 @@ def described(contract: Mapping[str, Any], *, compiled: bool) -> dict[str, Any]:
 
 
 def page(about: Mapping[str, Any]) -> tuple[bytes, str]:
-    """The same as JSON, and its media type."""
+    """Encode the document as JSON; return it with its media type."""
     return json.dumps(about).encode(), "application/json"

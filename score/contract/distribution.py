@@ -1,7 +1,7 @@
-"""How training's values are spread, kept as profile.json: what the drift of a service's requests is measured against.
+"""Distribution of the training values, stored as profile.json: the reference for the drift of requests.
 
-Numbers fall into tenths of training's rows, everything else into its categories. Free text has no profile, and neither
-has a column of more categories than ``MAX_BINS``.
+Numbers are binned by the deciles of the training rows, everything else by category. Free text and columns of more than
+``MAX_BINS`` categories have no profile.
 """
 
 from __future__ import annotations
@@ -25,16 +25,18 @@ if TYPE_CHECKING:
 FILE = "profile.json"
 PARTS = 10
 MAX_BINS = 100  # of categories: each is a line of the metrics
-MAX_COLUMNS = 200  # the first so many: each costs every request a little, and the metrics a dozen lines
-FLOOR = 1e-4  # the least share that the index takes, as an empty bin would make it infinite
+MAX_COLUMNS = 200  # the first ones: each costs every request a little, and a dozen lines of the metrics
+FLOOR = 1e-4  # the lowest share in the index, as an empty bin would make it infinite
 
 
 @dataclass(frozen=True)
 class Profile:
-    """One column's bins and the share of training's rows in each.
+    """One column's bins and the share of training rows in each; bin 0 holds missing values.
 
-    ``edges`` of a number are ascending, the last one just above the maximum; bin 0 holds what is missing, bin 1 what is
-    below training's range, the last what is above. ``values`` of a category follow bin 0, and then a bin for all others.
+    Attributes:
+        edges: Of numbers, ascending, the last one just above the maximum. Bin 1 is below training's range, the last
+            one above it.
+        values: Of categories, a bin each; after them comes a bin for all others.
     """
 
     column: str
@@ -44,7 +46,7 @@ class Profile:
 
     @classmethod
     def describe(cls, column: pd.Series, kind: str, categories: Sequence[Any] | None) -> Profile | None:
-        """The profile of training values (n_rows,); None where there is nothing to compare with."""
+        """Compute the profile of training values (n_rows,); None where there is nothing to compare with."""
         seen = column.dropna()
         name = str(column.name)
         if kind in ("integer", "number"):
@@ -65,7 +67,7 @@ class Profile:
 
     @property
     def bins(self) -> list[str]:
-        """What each bin is called, no two alike: values as JSON writes them, so that the text "missing" has quotes."""
+        """The bins' unique names; values are written as JSON, so that the text "missing" has quotes."""
         if self.edges is None:
             known = (json.dumps(value, ensure_ascii=False) for value in self.values)
             return ["missing", *known, "unseen"][: len(self.shares)]  # a boolean is never unseen
@@ -74,7 +76,7 @@ class Profile:
 
     @cached_property
     def place(self) -> Callable[[Any], int]:
-        """Finds the bin that a value falls into."""
+        """A function that returns a value's bin."""
         if self.edges is None:
             places = {None: 0} | {value: place for place, value in enumerate(self.values, 1)}
             unseen = len(places)
@@ -83,7 +85,7 @@ class Profile:
         return lambda value: 0 if value is None else 1 + bisect_right(edges, value)
 
     def counted(self, values: Values) -> list[int]:
-        """How many of these values fall into each bin; an array holds no missing one."""
+        """Count the values in each bin; an array holds no missing value."""
         if not isinstance(values, list):
             import numpy as np
 
@@ -96,18 +98,18 @@ class Profile:
         return counts
 
     def outside(self, counts: Sequence[float]) -> float:
-        """The share of values beyond training's range."""
+        """Return the share of values outside of training's range."""
         return (counts[1] + counts[-1]) / (sum(counts) or 1) if self.edges is not None else 0.0
 
     def psi(self, counts: Sequence[float]) -> float:
-        """The population stability index of these counts: 0 for training's spread, above 0.2 for another one."""
-        wanted, got = self._folded(self.shares), self._folded(counts)
-        total = sum(got)
-        pairs = [(max(a, FLOOR), max(b / total, FLOOR)) for a, b in zip(wanted, got, strict=True)]
+        """Return the population stability index of these counts: 0 for training's distribution, above 0.2 for another one."""
+        expected, actual = self._folded(self.shares), self._folded(counts)
+        total = sum(actual)
+        pairs = [(max(a, FLOOR), max(b / total, FLOOR)) for a, b in zip(expected, actual, strict=True)]
         return sum((b - a) * math.log(b / a) for a, b in pairs)
 
     def _folded(self, counts: Sequence[float]) -> list[float]:
-        """Without the bins that training left empty by their meaning: what is beyond its range is in the outermost."""
+        """Merge the bins outside of training's range, which are empty by definition there, into the outermost ones."""
         if self.edges is None:
             return list(counts)
         missing, below, first, *rest, above = counts
@@ -115,16 +117,16 @@ class Profile:
 
 
 def write(folder: Path, X: pd.DataFrame, contract: Contract) -> None:
-    """Keep the profiles of training's columns with a package."""
+    """Write the profiles of the training columns into a package."""
     described = (Profile.describe(X[c.name], c.kind, c.categories) for c in contract.columns[:MAX_COLUMNS])
     text = json.dumps([asdict(profile) for profile in described if profile is not None], indent=1)
     (folder / FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def read(folder: Path) -> Mapping[str, Profile]:
-    """The profiles of a package by column; none where it has none."""
+    """Read a package's profiles by column; none where it has none."""
     try:
-        held = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        profiles = json.loads((folder / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    return {item["column"]: Profile(**item) for item in held}
+    return {item["column"]: Profile(**item) for item in profiles}

@@ -1,6 +1,6 @@
-"""Golden requests: what the training process answered, kept as golden.json, and whether a reply is the same.
+"""Golden requests: what the training process answered, stored as golden.json, and the comparison with a reply.
 
-Whoever serves the package must give these replies: the proof in a clean process, and the test of every endpoint.
+Every server of the package must give these replies: verification in a clean process and the probe of an endpoint check.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ TOLERANCE = 1e-12  # of a number in a reply, absolute and relative above 1: the 
 
 @dataclass(frozen=True)
 class Golden:
-    """A request's body, and the status and reply it must get; only the status of a refusal counts.
+    """A request's body, and the status and reply it must get; of a refusal only the status counts.
 
-    A package served by a compiled twin has the ``tolerance`` that the twin was proven to.
+    A package with a compiled model has the ``tolerance`` that its equivalence was shown for.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Golden:
     tolerance: float = TOLERANCE
 
     def difference(self, status: int, reply: Any) -> str:
-        """What is different about a reply, for people; "" if it is the golden one."""
+        """Describe how a reply differs from the golden one; empty if it does not."""
         if status != self.status:
             return f"status {status} instead of {self.status}: {_short(reply)}"
         if status != 200:
@@ -39,7 +39,7 @@ class Golden:
 
 
 def repeated(request: Golden, rows: int) -> Golden:
-    """A request in the form ``{"data": [...]}`` with its rows again and again, until they are so many at least."""
+    """Repeat the rows of a request in the form ``{"data": [...]}`` until there are at least so many."""
     data = json.loads(request.body)["data"]
     times = -(-rows // len(data))
     reply = {key: value if key == "classes" else value * times for key, value in request.reply.items()}
@@ -47,36 +47,36 @@ def repeated(request: Golden, rows: int) -> Golden:
 
 
 def read(folder: Path) -> list[Golden]:
-    """The golden requests of a package."""
+    """Read the golden requests of a package."""
     return [Golden(**item) for item in json.loads((folder / FILE).read_text(encoding="utf-8"))]
 
 
 def write(folder: Path, requests: Sequence[Golden]) -> None:
-    """Keep golden requests with a package."""
+    """Write golden requests into a package."""
     text = json.dumps([asdict(request) for request in requests], indent=1, allow_nan=False)
     (folder / FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def _opened(reply: Any) -> Any:
-    """The article's reply is JSON in a JSON string: compare the numbers and not their digits."""
+    """Parse the article's reply, JSON in a JSON string, so that numbers are compared and not their digits."""
     try:
         return json.loads(reply) if isinstance(reply, str) else reply
     except ValueError:
         return reply
 
 
-def _difference(where: str, got: Any, wanted: Any, tolerance: float) -> str:
-    if isinstance(wanted, dict) and isinstance(got, dict) and wanted.keys() == got.keys():
-        pairs = [(f"{where}.{key}", got[key], wanted[key]) for key in wanted]
+def _difference(where: str, actual: Any, expected: Any, tolerance: float) -> str:
+    if isinstance(expected, dict) and isinstance(actual, dict) and expected.keys() == actual.keys():
+        pairs = [(f"{where}.{key}", actual[key], expected[key]) for key in expected]
         return next(filter(None, (_difference(*pair, tolerance) for pair in pairs)), "")
-    if isinstance(wanted, list) and isinstance(got, list) and len(wanted) == len(got):
-        pairs = [(f"{where}[{index}]", *pair) for index, pair in enumerate(zip(got, wanted, strict=True))]
+    if isinstance(expected, list) and isinstance(actual, list) and len(expected) == len(actual):
+        pairs = [(f"{where}[{index}]", *pair) for index, pair in enumerate(zip(actual, expected, strict=True))]
         return next(filter(None, (_difference(*pair, tolerance) for pair in pairs)), "")
-    if isinstance(wanted, float) and isinstance(got, int | float) and not isinstance(got, bool):
-        same = abs(got - wanted) <= tolerance * max(1.0, abs(wanted))
+    if isinstance(expected, float) and isinstance(actual, int | float) and not isinstance(actual, bool):
+        same = abs(actual - expected) <= tolerance * max(1.0, abs(expected))
     else:
-        same = got == wanted and type(got) is type(wanted)
-    return "" if same else f"{where} is {_short(got)} instead of {_short(wanted)}"
+        same = actual == expected and type(actual) is type(expected)
+    return "" if same else f"{where} is {_short(actual)} instead of {_short(expected)}"
 
 
 def _short(value: Any) -> str:

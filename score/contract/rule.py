@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 Values: TypeAlias = "list[Any] | npt.NDArray[Any]"  # of one column (n_rows,)
 Columns: TypeAlias = "Mapping[str, Values]"
 EXACT = 2**53 - 1  # up to here a float stands for one integer only
-SHOWN = 40  # characters of a value, and
-LISTED = 10  # entries of a list, in a message
+SHOWN = 40  # characters of a value in a message
+LISTED = 10  # entries of a list in a message
 _NOUNS = {dict: "an object", list: "a list", bool: "a boolean", str: "text", type(None): "null"}
 
 
 class ColumnValidator:
-    """What one column takes. ``plain`` judges a whole column quickly, ``convert`` one unusual cell slowly."""
+    """Validates one column: ``all_valid`` checks a whole column quickly, ``coerce`` one unusual cell slowly."""
 
     noun: ClassVar[str]
     numeric: ClassVar[bool] = False
@@ -29,17 +29,17 @@ class ColumnValidator:
 
     def __init__(self, column: Column) -> None:
         self.column = column
-        self._range: tuple[Any, Any] = column.minimum, column.maximum  # that training saw
+        self._range: tuple[Any, Any] = column.minimum, column.maximum  # of the training rows
 
     @cached_property
     def expected(self) -> str:
-        """What the column takes, in words."""
+        """Describe the accepted values in a message."""
         example = "" if self.column.example is None else f", such as {shown(self.column.example)}"
         return f"{self.noun}{example}{' or null' if self.column.missing else ''}"
 
     @property
     def schema(self) -> dict[str, Any]:
-        """What the column takes, as JSON Schema; the range that training saw is told and not demanded."""
+        """Return the accepted values as JSON Schema; training's range is described and not enforced."""
         schema = self._schema()
         if self.column.missing and "anyOf" in schema:
             schema["anyOf"].append({"type": "null"})
@@ -50,12 +50,12 @@ class ColumnValidator:
         return schema | ({} if self.column.example is None else {"examples": [self.column.example]})
 
     def _schema(self) -> dict[str, Any]:
-        """The schema of a value that is there."""
+        """Return the schema of a value that is not missing."""
         raise NotImplementedError
 
     @property
     def json_type(self) -> Any:
-        """The type by which msgspec takes no value but those that ``plain`` takes, and null if it may be missing.
+        """Return the msgspec type that accepts only what ``all_valid`` accepts, and null if it may be missing.
 
         None where there is no such type.
         """
@@ -63,44 +63,48 @@ class ColumnValidator:
         return of_value | None if of_value is not None and self.column.missing else of_value
 
     def _json_type(self) -> Any:
-        """The type of a value that is there."""
+        """Return the type of a value that is not missing."""
         raise NotImplementedError
 
     @property
     def array_type(self) -> Any:
-        """The type of an array that holds such values exactly; None where they are for a list."""
+        """Return the type of an array that holds such values exactly; None where only a list does."""
         return None
 
-    def array(self, values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:  # noqa: ARG002 -- by default none are
-        """Numbers as they are to be taken, if all of them can be; None where they have to be looked at one by one."""
+    def coerce_array(self, values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:  # noqa: ARG002 -- the default
+        """Return the validated array, or None if the values need checking one by one."""
         return None
 
-    def plain(self, values: list[Any]) -> bool:
-        """Whether all values can be taken as they stand."""
-        return set(map(type, values)) <= self.types and (not values or self.fits(values))
+    def all_valid(self, values: list[Any]) -> bool:
+        """Return whether all values are valid as they are."""
+        return set(map(type, values)) <= self.types and (not values or self.in_range(values))
 
-    def convert(self, value: Any) -> Any:
-        """The value to take, None for a missing one; ValueError tells what is wrong with it."""
+    def coerce(self, value: Any) -> Any:
+        """Return the value as training had it, None for a missing one.
+
+        Raises:
+            ValueError: what is wrong with it.
+        """
         if value is None or (type(value) is float and value != value):  # noqa: PLR0124  # only NaN differs from itself
             if self.column.missing:
                 return None
             raise ValueError("the value is missing")
         if type(value) not in self.types:  # not isinstance: to Python, True is an integer
             raise ValueError(misplaced(value))
-        if not self.fits([value]):
-            raise ValueError(self.misfit(value))
+        if not self.in_range([value]):
+            raise ValueError(self.explain(value))
         return value
 
-    def fits(self, values: list[Any]) -> bool:
-        """Whether values of the right types are in range; called with at least one."""
+    def in_range(self, values: list[Any]) -> bool:
+        """Return whether at least one value, all of the right types, are in range."""
         raise NotImplementedError
 
-    def misfit(self, value: Any) -> str:
-        """What is wrong with a value of the right type."""
+    def explain(self, value: Any) -> str:
+        """Explain what is wrong with a value of the right type."""
         raise NotImplementedError
 
-    def outside(self, values: Values) -> int:
-        """How many checked values are outside of the range that training saw, in a column that has one."""
+    def count_outside(self, values: Values) -> int:
+        """Count the checked values outside of training's range, in a column that has one."""
         least, most = self._range
         if not isinstance(values, list):
             return int(((values < least) | (values > most)).sum())
@@ -115,12 +119,12 @@ class ColumnValidator:
         """Whether the column may hold a level that no training row has."""
         return False
 
-    def unseen(self, values: Values) -> int:  # noqa: ARG002 -- by default none are
-        """How many checked values are levels that no training row has."""
+    def count_unseen(self, values: Values) -> int:  # noqa: ARG002 -- the default
+        """Count the checked values that no training row has."""
         return 0
 
-    def cells(self, values: Values) -> Any:
-        """The column (n_rows,) as training saw it, as pandas keeps it."""
+    def to_pandas(self, values: Values) -> Any:
+        """Return the column (n_rows,) in training's dtype."""
         import pandas as pd
 
         if not isinstance(values, list) and values.dtype.name == self.column.dtype:
@@ -132,12 +136,12 @@ class ColumnValidator:
         return column if dtype == "object" else column.array  # pandas looks for text in an array of objects
 
     def _dtype(self, values: Values) -> Any:  # noqa: ARG002 -- only that of categories depends on them
-        """The dtype for these values."""
+        """Return the dtype for these values."""
         return self.column.dtype
 
 
 def is_unicode(text: str) -> bool:
-    """Whether a text has no half of a surrogate pair."""
+    """Return whether a text has no half surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -146,7 +150,7 @@ def is_unicode(text: str) -> bool:
 
 
 def shown(value: Any) -> str:
-    """A value in a message: as JSON where it is short, by what it is where it is not."""
+    """Format a value for a message: as JSON where it is short, else by its type."""
     if isinstance(value, str):
         text = json.dumps(value if len(value) <= SHOWN else value[:SHOWN] + "...", ensure_ascii=False)
         return text.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair has no UTF-8
@@ -158,13 +162,13 @@ def shown(value: Any) -> str:
 
 
 def listed(values: Iterable[Any]) -> str:
-    """Some values in a message."""
-    known = list(values)
-    more = f", ... ({len(known)} in all)" if len(known) > LISTED else ""
-    return (", ".join(map(shown, known[:LISTED])) or "no value") + more
+    """Format the first values of a list for a message."""
+    entries = list(values)
+    more = f", ... ({len(entries)} in all)" if len(entries) > LISTED else ""
+    return (", ".join(map(shown, entries[:LISTED])) or "no value") + more
 
 
 def misplaced(value: Any) -> str:
-    """Why a value of another type than the column's is refused."""
+    """Explain why a value of another type than the column's is refused."""
     noun = _NOUNS.get(type(value), "")
     return f"{shown(value)} is {noun}" if isinstance(value, str | bool) else f"the value is {noun or shown(value)}"

@@ -1,4 +1,4 @@
-"""What a package promises: its columns, classes, versions and fingerprint, kept beside the model as contract.json.
+"""The contract of a package: its columns, classes, versions and fingerprint, stored beside the model as contract.json.
 
 Plain dataclasses and json: every import here is an import of the server.
 """
@@ -30,16 +30,13 @@ UNSEEN = ("refuse", "accept")
 
 @dataclass(frozen=True)
 class Levels:
-    """When the distinct values of a text column are its levels, and the column a category; else it is free text.
-
-    There may be at most ``share`` levels a row, and at most ``most`` of them.
-    """
+    """When a text column is a category: at most ``share`` distinct values a row, and at most ``most`` in all."""
 
     share: float = 0.5
     most: int = 1000
 
     def judge(self, levels: int, rows: int) -> tuple[bool, str]:
-        """Whether so many distinct values in so many rows are levels, and what was compared."""
+        """Return whether so many distinct values in so many rows are levels, and what was compared."""
         if levels > self.share * rows:
             return False, f"{levels} distinct values in {rows} rows: more than {self.share:g} a row"
         if levels > self.most:
@@ -51,11 +48,15 @@ class Levels:
 class Column:
     """One column of the table.
 
-    ``kind`` is what a request may hold, and ``decided`` why; ``dtype`` is what the pipeline was fitted on. ``minimum``,
-    ``maximum`` and ``example`` are the training rows', inform and are not enforced. ``categories`` are the levels of
-    all rows, of which no training row has those that are ``held_out``; ``declared`` are those of pandas' dtype where
-    they are more. ``unseen`` is what becomes of other levels. ``missing_as`` is how an object column writes a missing
-    value ("nan" or "none": scikit-learn's imputers tell them apart); other dtypes have one way only.
+    Attributes:
+        kind: What a request may hold; ``decided`` says why.
+        dtype: What the pipeline was fitted on.
+        minimum, maximum, example: Of the training rows, for information and not enforced.
+        categories: The levels of all rows; no training row has those that are ``held_out``.
+        declared: The levels of pandas' dtype where they are more.
+        unseen: Whether other levels are refused or accepted.
+        missing_as: How an object column writes a missing value, "nan" or "none", which scikit-learn's imputers
+            distinguish; other dtypes have one way only.
     """
 
     name: str
@@ -79,21 +80,23 @@ class Column:
 
     @classmethod
     def describe(cls, values: pd.Series, held_out: pd.Series | None = None, levels: Levels | None = None) -> Column:
-        """The column that these values (n_rows,) of training rows, and of hold-out rows, are.
+        """Describe the column of these values (n_rows,) of training rows, and of hold-out rows.
 
         Raises:
             ValueError: no JSON value stands for this dtype, or an object column mixes types.
         """
         name, dtype = str(values.name), str(values.dtype)
         others = values.iloc[:0] if held_out is None else held_out
-        gaps = values.isna()
-        seen, seen_out = values[~gaps], others.dropna()
+        missing = values.isna()
+        seen, seen_out = values[~missing], others.dropna()
         kind, decided, categories = _kind_of(values, seen, seen_out, levels or Levels())
-        known: dict[str, Any] = {"missing": bool(gaps.any() or others.isna().any()), "decided": decided}
+        known: dict[str, Any] = {"missing": bool(missing.any() or others.isna().any()), "decided": decided}
         if categories is not None:
-            trained, held = set(seen), set(seen_out)
-            known["categories"] = _plain(level for level in categories if level in trained or level in held)
-            known["held_out"] = _plain(level for level in categories if level in held and level not in trained)
+            trained, held_out_levels = set(seen), set(seen_out)
+            known["categories"] = _plain(level for level in categories if level in trained or level in held_out_levels)
+            known["held_out"] = _plain(
+                level for level in categories if level in held_out_levels and level not in trained
+            )
             if len(known["categories"]) < len(categories):
                 known["declared"] = _plain(categories)
         if kind in ("integer", "number"):
@@ -103,14 +106,14 @@ class Column:
         if dtype == "category":
             known["ordered"] = bool(values.cat.ordered)
         if dtype == "object" and known["missing"]:
-            missing = values[gaps] if gaps.any() else others[others.isna()]
-            known["missing_as"] = "none" if all(value is None for value in missing) else "nan"
+            markers = values[missing] if missing.any() else others[others.isna()]
+            known["missing_as"] = "none" if all(value is None for value in markers) else "nan"
         return cls(name, kind, dtype, example=json_value(next(iter(seen), None)), **known)
 
 
 @dataclass(frozen=True)
 class Contract:
-    """The whole promise. The pipeline predicts codes 0..k-1; ``classes[code]`` is the label that replies carry."""
+    """The contract of a package; its pipeline predicts codes 0..k-1, and ``classes[code]`` is the label in replies."""
 
     model_name: str
     task: str
@@ -140,7 +143,7 @@ class Contract:
         held_out: pd.DataFrame | None = None,
         levels: Levels | None = None,
     ) -> Contract:
-        """The contract of a model fitted on ``X`` (n_rows, n_columns); its fingerprint comes with ``write``.
+        """Describe the contract of a model fitted on ``X`` (n_rows, n_columns); ``write`` adds the fingerprint.
 
         ``held_out`` are the table's other rows, whose levels and missing values are accepted as well.
 
@@ -160,28 +163,28 @@ class Contract:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Contract:
-        """The contract that ``to_json`` wrote.
+        """Read a contract that ``to_json`` wrote.
 
         Raises:
-            ValueError: the text is no contract of this format.
+            ValueError: the text is not a contract of this format.
         """
         try:
-            held = json.loads(text)
-            _one_of("format", held.pop("format"), (FORMAT,))
-            columns = tuple(Column(**column) for column in held.pop("columns"))
-            table = held.pop("table", None)
-            held["table"] = None if table is None else TableFormat.of(table)
-            return cls(model_name=held.pop("model")["name"], columns=columns, **held)
+            content = json.loads(text)
+            _one_of("format", content.pop("format"), (FORMAT,))
+            columns = tuple(Column(**column) for column in content.pop("columns"))
+            table = content.pop("table", None)
+            content["table"] = None if table is None else TableFormat.of(table)
+            return cls(model_name=content.pop("model")["name"], columns=columns, **content)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{FILE} is damaged or of another version ({error}): build the package again") from error
 
     def to_json(self) -> str:
-        """The text of contract.json."""
-        held = dataclasses.asdict(self)
-        return json.dumps({"format": FORMAT, "model": {"name": held.pop("model_name")}} | held, indent=1) + "\n"
+        """Return the text of contract.json."""
+        content = dataclasses.asdict(self)
+        return json.dumps({"format": FORMAT, "model": {"name": content.pop("model_name")}} | content, indent=1) + "\n"
 
     def write(self, folder: Path) -> Contract:
-        """Write contract.json as the last file of a package; give the contract that now knows its fingerprint."""
+        """Write contract.json as the last file of a package; return the contract with its fingerprint."""
         (folder / FILE).write_text(self.to_json(), encoding="utf-8")
         sealed = dataclasses.replace(self, fingerprint=fingerprint_of(folder))
         (folder / FILE).write_text(sealed.to_json(), encoding="utf-8")
@@ -189,7 +192,7 @@ class Contract:
 
 
 def fingerprint_of(folder: Path) -> str:
-    """Sha256 over paths and contents of all files of a package, contract.json without its own fingerprint."""
+    """Return the SHA-256 of the paths and contents of a package's files; contract.json counts without its fingerprint."""
     total = hashlib.sha256()
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
     for name, path in sorted(files.items()):
@@ -197,15 +200,15 @@ def fingerprint_of(folder: Path) -> str:
             continue
         content = path.read_bytes()
         if name == FILE:
-            held = {key: value for key, value in json.loads(content).items() if key != "fingerprint"}
-            content = json.dumps(held, sort_keys=True).encode()
-        # one digest each, so that no bytes can move from one file or name to the next unnoticed
+            known = {key: value for key, value in json.loads(content).items() if key != "fingerprint"}
+            content = json.dumps(known, sort_keys=True).encode()
+        # a digest each, so that bytes cannot move from one file or name to the next unnoticed
         total.update(hashlib.sha256(name.encode()).digest() + hashlib.sha256(content).digest())
     return total.hexdigest()
 
 
 def json_value(value: Any) -> Any:
-    """A numpy or Python scalar as JSON knows it.
+    """Return a numpy or Python scalar as a JSON value.
 
     Raises:
         ValueError: JSON has no such value.
@@ -219,9 +222,11 @@ def json_value(value: Any) -> Any:
 def _kind_of(
     values: pd.Series, seen: pd.Series, seen_out: pd.Series, levels: Levels
 ) -> tuple[str, str, Sequence[Any] | None]:
-    """The kind of a column, why, and its levels if it has some; ``seen`` and ``seen_out`` are the values that are there."""
+    """Return a column's kind, the reason, and its levels if any; ``seen`` and ``seen_out`` hold no missing values."""
     dtype = str(values.dtype)
-    if number := re.fullmatch(r"(u?int|float)\d+", dtype.lower()):  # lower: pandas' Int64 is the one with gaps
+    if number := re.fullmatch(
+        r"(u?int|float)\d+", dtype.lower()
+    ):  # lower: pandas' Int64 is the one with missing values
         return ("number" if number[1] == "float" else "integer"), f"dtype {dtype}", None
     rows = len(seen) + len(seen_out)
     if dtype == "category":

@@ -1,4 +1,4 @@
-"""What people are told of a model: how it was trained and how it does, kept in the package's folder ``about/``."""
+"""How a model was trained and evaluated, for people; stored in the package's folder ``about/``."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ FILE = "training.json"
 
 @dataclass(frozen=True)
 class About:
-    """The estimator with its best parameters, its metrics on the rows held out, what it predicts, and the data's digest.
+    """The estimator with its best parameters, its hold-out metrics, its target, and the data's digest.
 
-    Nothing of the run, such as a time or a path: two equal trainings have the same (see :mod:`score.contract.deployment_info` for the rest).
+    Nothing of the run, such as a time or a path, as equal trainings give equal packages; see
+    :mod:`score.contract.deployment_info` for these.
     """
 
     estimator: str
@@ -30,7 +31,7 @@ class About:
 
 
 def write(package: Path, about: About, figures: Mapping[str, bytes]) -> None:
-    """Keep it with a package; figures are PNG by file name."""
+    """Write it into a package; figures are PNG by file name."""
     folder = package / FOLDER
     folder.mkdir()
     (folder / FILE).write_text(
@@ -41,12 +42,12 @@ def write(package: Path, about: About, figures: Mapping[str, bytes]) -> None:
 
 
 def read(package: Path) -> dict[str, Any] | None:
-    """What was written, as JSON has it; None for a package that has nothing of this."""
+    """Read it as JSON; None for a package without."""
     file = package / FOLDER / FILE
-    held: dict[str, Any] | None = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
-    return held
+    content: dict[str, Any] | None = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+    return content
 
 
 def figures(package: Path) -> dict[str, Path]:
-    """The figures by file name."""
+    """Return the figures by file name."""
     return {path.name: path for path in sorted((package / FOLDER).glob("*.png"))}

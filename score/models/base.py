@@ -1,4 +1,4 @@
-"""What predicts: the boundary between a request's checked columns and a model, and the pickled pipeline behind it."""
+"""The ``Model`` protocol, from checked columns to predictions, and the pickled pipeline as a model."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ FILE = "model.pkl"
 
 
 class Model(Protocol):
-    """Predicts the columns that ``Reader.columns`` gives, at least one row of them; threads may share it."""
+    """Predicts at least one row of checked columns; threads may share it."""
 
     @property
     def classes(self) -> Sequence[int] | None:
-        """The code that each column of the probabilities stands for; None for a model without probabilities."""
+        """The class code of each column of the probabilities; None for a model without probabilities."""
 
     @property
-    def together(self) -> bool:
-        """Whether a row is predicted alike to the last bit, whatever other rows are predicted with it."""
+    def batchable(self) -> bool:
+        """Whether a row's prediction is the same to the last bit in any batch."""
 
     def predict(self, columns: Columns, *, labels: bool = True) -> tuple[Any, Any]:
-        """Codes or numbers (n_rows,), and probabilities (n_rows, n_classes) or None.
+        """Predict class codes or numbers (n_rows,), and probabilities (n_rows, n_classes) or None.
 
         Without ``labels`` a model that has probabilities may give None for the codes.
         """
 
 
 class PickledModel:
-    """The pipeline as it was trained: slow for one row, and the answer that every other model is measured by."""
+    """The trained pipeline: slow for one row, and the reference for every compiled model."""
 
-    together = False  # which nobody has proven
+    batchable = False  # not proven
 
     def __init__(self, pipeline: Any, reader: Reader) -> None:
         self.pipeline = pipeline
@@ -51,8 +51,7 @@ class PickledModel:
         """Unpickle a package's pipeline.
 
         Raises:
-            ImportError, ValueError or whatever unpickling raises; a pipeline of another scikit-learn is a warning
-            raised.
+            Exception: whatever unpickling raises, and InconsistentVersionWarning for another scikit-learn.
         """
         import joblib
         from sklearn.exceptions import InconsistentVersionWarning
@@ -70,11 +69,11 @@ class PickledModel:
         return predicted(self.pipeline, frame), probabilities
 
     def frame(self, columns: Columns) -> pd.DataFrame:
-        """The rows (n_rows, n_columns) as the pipeline takes them."""
+        """Return the rows (n_rows, n_columns) as the pipeline takes them."""
         return self._reader.frame(columns)
 
 
 def predicted(pipeline: Any, frame: pd.DataFrame) -> Any:
-    """One label or number for each row (n_rows,), also where the estimator gives a column of them (n_rows, 1)."""
-    found = pipeline.predict(frame)
-    return found[:, 0] if getattr(found, "shape", ())[1:] == (1,) else found
+    """Predict one label or number for each row (n_rows,), also where the estimator returns a column (n_rows, 1)."""
+    values = pipeline.predict(frame)
+    return values[:, 0] if getattr(values, "shape", ())[1:] == (1,) else values

@@ -1,7 +1,7 @@
-"""The compiled twin of the pickled pipeline: a graph that ONNX Runtime runs, on plain arrays, without scikit-learn.
+"""The compiled model: the pipeline as a graph that ONNX Runtime runs on plain arrays, without scikit-learn.
 
 The graph takes one float64 table (n_rows, n_columns). A missing value is NaN in it, true is 1, and a text is the code
-that the pipeline's own categories gave it: what they do not know has one code for all.
+of its category in the pipeline, or ``UNKNOWN``.
 """
 
 from __future__ import annotations
@@ -22,19 +22,26 @@ from score.payload.typed_reader import LONG
 
 FILE = "compiled.json"
 GRAPH = "model.onnx"
-PARTS = "model.npz"  # of a graph with a forest, for requests of many rows
-WALKED, LOOKED_UP = 1000, 2500  # rows at a time, in a graph and in a forest
+PARTS = "model.npz"  # the split graph of a forest, for requests of many rows
+GRAPH_ROWS, FOREST_ROWS = 1000, 2500  # rows of one run, so that intermediate arrays stay in the processor's cache
 MAX_THREADS = 4
-UNKNOWN = -1.0  # the code of a text that the pipeline has not met
+UNKNOWN = -1.0  # the code of a text without a category
 
 
 @dataclass(frozen=True)
 class Compilation:
-    """What came of compiling, kept as compiled.json: how the twin is used, or the ``reason`` why there is none.
+    """The result of compiling, stored as compiled.json.
 
-    ``tolerance`` is what the proof over ``rows`` training and hold-out rows and ``edges`` made-up ones allows a number
-    in a reply; of ``splits`` thresholds of trees both sides were tried. With a ``forest`` many rows go through its parts.
-    Where all that the graph does is done for each row by itself, the rows of several requests may go ``together``.
+    Attributes:
+        reason: Why there is no compiled model; empty where there is one.
+        tolerance: The largest difference of a number in a reply that the comparison with the pipeline allows.
+        rows: Training and hold-out rows that were compared.
+        edges: Synthetic edge-case rows that were compared.
+        splits: Thresholds of trees of which both sides were compared.
+        classes: See ``Model``.
+        codes: The code of each text.
+        forest: Whether requests of many rows use the split graph.
+        batchable: Whether the rows of several requests may share a run, as each row is computed by itself.
     """
 
     reason: str = ""
@@ -45,46 +52,45 @@ class Compilation:
     classes: Sequence[int] | None = None
     codes: Mapping[str, int] = field(default_factory=dict)
     forest: bool = False
-    together: bool = False
+    batchable: bool = False
 
     @property
     def used(self) -> bool:
-        """Whether the package is served by its twin."""
+        """Whether the package is served by the compiled model."""
         return not self.reason
 
     @classmethod
     def read(cls, folder: Path) -> Compilation:
-        """A package's; one that has none is served by its pickle."""
+        """Read a package's; without one the pickle serves."""
         path = folder / FILE
         return cls(**json.loads(path.read_bytes())) if path.is_file() else cls("the package was made without")
 
     def write(self, folder: Path) -> None:
-        """Keep it with a package."""
+        """Write it into a package's folder."""
         (folder / FILE).write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
 
 class OnnxGraph:
-    """A loaded graph, which threads may share; raises whatever ONNX Runtime raises for one that it cannot run."""
+    """A graph with one input, loaded in ONNX Runtime; threads may share it."""
 
     def __init__(self, graph: bytes) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        # One thread adds in the order in which scikit-learn does, up to some hundred trees; what is parallel is the
-        # chunks of a long request
+        # One thread adds in scikit-learn's order, up to some hundred trees; the chunks of a long request run in parallel
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
 
     def run(self, table: Any, first: int = 0) -> list[Any]:
-        """The outputs from the ``first`` on for a table (n_rows, n_columns) of the input's type."""
-        found: list[Any] = self._session.run(self._outputs[first:], {self._input: table})
-        return found
+        """Return the outputs from the ``first`` on for a table (n_rows, n_columns) of the input's type."""
+        outputs: list[Any] = self._session.run(self._outputs[first:], {self._input: table})
+        return outputs
 
 
 class CompiledModel:
-    """A graph and how a request's columns become its table; its ``parts`` serve requests of ``long`` rows and more."""
+    """A graph with the encoding of its input table; ``parts`` serve requests of ``long`` rows and more."""
 
     def __init__(
         self,
@@ -102,29 +108,33 @@ class CompiledModel:
         self._narrow = [index for index, column in enumerate(contract.columns) if column.dtype.lower() == "float32"]
         self._codes: dict[Any, float] = {None: float("nan"), **compilation.codes}
         self.classes = compilation.classes
-        self.together = compilation.together
+        self.batchable = compilation.batchable
 
     @classmethod
     def load(cls, folder: Path, contract: Contract, compilation: Compilation) -> CompiledModel:
-        """Load a package's graph; raises whatever ONNX Runtime raises for one that it cannot run, and as ``SplitGraph.read``."""
+        """Load a package's graph.
+
+        Raises:
+            Exception: whatever ONNX Runtime raises for a graph that it cannot run, and as ``SplitGraph.read``.
+        """
         parts = SplitGraph.read(folder / PARTS) if compilation.forest else None
         return cls((folder / GRAPH).read_bytes(), contract, compilation, parts)
 
     def predict(self, columns: Columns, *, labels: bool = True) -> tuple[Any, Any]:
         """See ``Model``."""
-        found = self._run(self._table(columns), 0 if labels or self.classes is None else 1)
+        outputs = self._run(self._table(columns), 0 if labels or self.classes is None else 1)
         if self.classes is None:
-            return found[0].reshape(-1), None
-        return found[0] if labels else None, found[-1]
+            return outputs[0].reshape(-1), None
+        return outputs[0] if labels else None, outputs[-1]
 
     def _run(self, table: Any, first: int) -> list[Any]:
-        """The outputs from the ``first`` on, for all rows; of so many at a time that what is in between stays small."""
+        """Run all rows in chunks; return the outputs from the ``first`` on."""
         if self._forest is not None and len(table) >= self._long:
-            # one after the other: threads would wait for each other between so many short steps
-            return _together(map(partial(self._forest.run, first=first), _pieces(table, self._forest.rows)))
-        if len(table) <= WALKED:
+            # sequentially: threads would wait for each other between so many short steps
+            return _concatenate(map(partial(self._forest.run, first=first), _chunks(table, self._forest.rows)))
+        if len(table) <= GRAPH_ROWS:
             return self._graph.run(table, first)
-        return _together(self._threads.map(partial(self._graph.run, first=first), _pieces(table, WALKED)))
+        return _concatenate(self._threads.map(partial(self._graph.run, first=first), _chunks(table, GRAPH_ROWS)))
 
     def _table(self, columns: Columns) -> Any:
         import numpy as np
@@ -139,30 +149,30 @@ class CompiledModel:
             table = np.empty((rows, len(columns)))
             for place, values in enumerate(columns.values()):
                 table[:, place] = values
-        for place in self._narrow:  # what training rounded when it read the table
+        for place in self._narrow:  # as training rounded when it read the table
             table[:, place] = table[:, place].astype(np.float32)
         return table
 
 
 class _Forest:
-    """A graph that was cut at its trees, put together again."""
+    """Runs the parts of a split graph one after the other."""
 
     def __init__(self, parts: SplitGraph) -> None:
         self._before = OnnxGraph(parts.before) if parts.before else None
         self._forest, self._after = parts.forest, OnnxGraph(parts.after)
-        self.rows = max(1, LOOKED_UP * 2 // max(2, parts.forest.outputs))  # at a time, since each class takes memory
+        self.rows = max(1, FOREST_ROWS * 2 // max(2, parts.forest.outputs))  # of one run, since each class takes memory
 
     def run(self, table: Any, first: int) -> list[Any]:
-        """The same as :meth:`OnnxGraph.run` of the whole."""
+        """See :meth:`OnnxGraph.run`, for the whole graph."""
         values = table if self._before is None else self._before.run(table)[0]
         return self._after.run(self._forest.sums(values), first)
 
 
-def _pieces(table: Any, rows: int) -> list[Any]:
+def _chunks(table: Any, rows: int) -> list[Any]:
     return [table[start : start + rows] for start in range(0, len(table), rows)]
 
 
-def _together(parts: Iterable[list[Any]]) -> list[Any]:
+def _concatenate(parts: Iterable[list[Any]]) -> list[Any]:
     import numpy as np
 
     return [part[0] if len(part) == 1 else np.concatenate(part) for part in zip(*parts, strict=True)]

@@ -1,9 +1,9 @@
-"""A forest's sums for many rows at once: what each value rules out is looked up, and no tree is walked.
+"""QuickScorer: sums a forest's leaves for many rows at once, with table look-ups and no branches.
 
 After QuickScorer (Lucchese et al., "QuickScorer: a fast algorithm to rank documents with additive ensembles of
-regression trees", SIGIR 2015): the leaves of a tree are bits of a word; a value's place among its column's thresholds
-tells which leaves its row can still reach; the "and" over the columns leaves one. Other than there, a place rules out
-the leaves on both sides of it, so that a tree of more leaves than a word has bits can take several words.
+regression trees", SIGIR 2015): the leaves of a tree are bits of a word; the index of a value among its column's
+thresholds gives the leaves that its row can still reach; the "and" over the columns leaves one. Unlike there, an index
+excludes leaves on both sides, so that a tree of more leaves than a word has bits can take several words.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 BITS = 64  # leaves in a word
 FRACTION = 23  # the bits of a float32 below its exponent
-FIRST = 127  # the exponent of 1, where the values of a word begin: what no leaf adds is before them, at 0
+FIRST = 127  # the exponent of 1, where the values of a word begin; at 0 is the value of no leaf
 SLOTS = FIRST + BITS
-UPPER = 2**16  # what half of a float32 can be
+UPPER = 2**16  # values of half a float32
 
 
 @dataclass(frozen=True)
 class ThresholdIndex:
-    """How the columns that trees ask for are divided by all their thresholds.
+    """The thresholds of all trees by column.
 
-    A column has a place below each threshold, one beyond them all, and one for a missing value.
+    A column has an index below each threshold, one above them all, and one for a missing value.
 
     Attributes:
-        columns: Where a column is in the table (n_columns,).
-        thresholds: Ascending, filled up with infinity (n_columns, most of them).
-        counts: How many of them are thresholds (n_columns,).
+        columns: The position of each column in the table (n_columns,).
+        thresholds: Ascending, padded with infinity (n_columns, maximum count).
+        counts: The number of thresholds without padding (n_columns,).
     """
 
     columns: np.ndarray
@@ -43,10 +43,10 @@ class ThresholdIndex:
     counts: np.ndarray
 
     def find(self, table: Any) -> Any:
-        """The place of each value (n_columns, n_rows), numbered from column to column.
+        """Return the index of each value (n_columns, n_rows), numbered from column to column.
 
-        Looked up by the upper half of its bits, and found among the few thresholds that share these by a binary search
-        that takes the same steps for all values: there is no branch for a processor to guess.
+        It is looked up by the upper half of the value's bits, then searched among the few thresholds that share these
+        by a binary search with the same steps for all values, without branches.
         """
         import numpy as np
 
@@ -67,7 +67,7 @@ class ThresholdIndex:
 
     @cached_property
     def _near(self) -> tuple[np.ndarray, np.ndarray, list[int]]:
-        """The first place for each upper half of a float32 (n_columns, UPPER), padded thresholds, steps to search them."""
+        """The first index for each upper half of a float32 (n_columns, UPPER), padded thresholds, the steps of the search."""
         import numpy as np
 
         halves = np.arange(UPPER)
@@ -86,7 +86,7 @@ class ThresholdIndex:
 
 
 def _upper(values: Any) -> Any:
-    """The upper half of the bits of each value, rounded to float32."""
+    """Return the upper half of the bits of each value, rounded to float32."""
     import numpy as np
 
     with np.errstate(over="ignore"):  # beyond float32 is infinity, which keeps the order
@@ -95,11 +95,11 @@ def _upper(values: Any) -> Any:
 
 @dataclass(frozen=True)
 class TreeBlock:
-    """Some of the trees, so few that their arrays stay near the processor.
+    """Some of the trees, so few that their arrays stay in the processor's cache.
 
     Attributes:
-        rows: The row of ``leaves`` for each place (n_places,).
-        leaves: The leaves that can be reached from there, as bits (n_rows, n_words), uint64.
+        rows: The row of ``leaves`` for each index (n_indexes,).
+        leaves: The reachable leaves as bits (n_rows, n_words), uint64.
         outputs: The sums that the trees add to (n_outputs,).
         values: What each leaf adds to them (n_words * SLOTS, n_outputs), float64.
     """
@@ -110,7 +110,7 @@ class TreeBlock:
     values: np.ndarray
 
     def add(self, places: Any, sums: Any, space: Workspace) -> None:
-        """Add to ``sums`` (n_rows, n_outputs) what the trees give, one after the other, for :meth:`ThresholdIndex.find`'s."""
+        """Add the trees' leaves, in their order, to ``sums`` (n_rows, n_outputs); ``places`` are :meth:`ThresholdIndex.find`'s."""
         import numpy as np
 
         rows, words = places.shape[1], self.leaves.shape[1]
@@ -132,24 +132,24 @@ class TreeBlock:
 
 
 class Workspace(threading.local):
-    """Arrays that each thread uses again, since new memory of this size takes longer than what is done in it."""
+    """Scratch arrays that each thread reuses, since allocating them takes longer than the computation."""
 
     def __init__(self) -> None:
-        self._held: dict[str, np.ndarray] = {}
+        self._buffers: dict[str, np.ndarray] = {}
 
     def array(self, name: str, dtype: Any, *shape: int) -> Any:
-        """An array (of 8 bytes a value at most) with anything in it, until the next one of that name."""
+        """Return an uninitialised scratch buffer (at most 8 bytes a value), reused by the next call for the same name."""
         import numpy as np
 
         size = 8 * math.prod(shape)
-        held = self._held.get(name)
-        if held is None or held.nbytes < size:
-            held = self._held[name] = np.empty(size, dtype=np.uint8)
-        return held.view(dtype)[: math.prod(shape)].reshape(shape)
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.nbytes < size:
+            buffer = self._buffers[name] = np.empty(size, dtype=np.uint8)
+        return buffer.view(dtype)[: math.prod(shape)].reshape(shape)
 
 
 class Forest:
-    """Trees whose leaves are added up, for each of one or more outputs."""
+    """Trees whose leaves are summed for each of one or more outputs."""
 
     def __init__(self, places: ThresholdIndex, blocks: Sequence[TreeBlock]) -> None:
         self._places, self._blocks, self._space = places, blocks, Workspace()
@@ -157,14 +157,14 @@ class Forest:
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> Forest:
-        """From what :meth:`arrays` gave."""
+        """Build a forest from the result of :meth:`arrays`."""
         places = ThresholdIndex(*(arrays[field.name] for field in fields(ThresholdIndex)))
         names = [field.name for field in fields(TreeBlock)]
         numbers = range(int(arrays["blocks"]))
         return cls(places, [TreeBlock(*(arrays[f"{number}.{name}"] for name in names)) for number in numbers])
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All arrays, each under a name of its own."""
+        """Return all arrays by name."""
         import numpy as np
 
         blocks = enumerate(map(asdict, self._blocks))
@@ -172,10 +172,10 @@ class Forest:
         return asdict(self._places) | own | {"blocks": np.array(len(self._blocks))}
 
     def sums(self, table: Any) -> Any:
-        """The sums (n_rows, n_outputs), float64, for a table (n_rows, n_features) in the type of the thresholds."""
+        """Return the sums (n_rows, n_outputs), float64, for a table (n_rows, n_features) in the type of the thresholds."""
         import numpy as np
 
-        if len(table) == 1:  # of which numpy would add up the trees in another order
+        if len(table) == 1:  # numpy would add the trees of one row in another order
             return self.sums(np.concatenate([table, table]))[:1]
         places, sums = self._places.find(table), np.zeros((len(table), self.outputs))
         for block in self._blocks:
@@ -185,7 +185,7 @@ class Forest:
 
 @dataclass(frozen=True)
 class SplitGraph:
-    """A graph cut at its trees: the graphs before (empty where there is nothing) and after them, serialized."""
+    """A graph split at its trees: the serialized graphs before (may be empty) and after them."""
 
     before: bytes
     after: bytes
@@ -193,7 +193,7 @@ class SplitGraph:
 
     @classmethod
     def read(cls, path: Path) -> SplitGraph:
-        """From a file that :meth:`write` made.
+        """Read a file of :meth:`write`.
 
         Raises:
             ValueError: it is missing or damaged.
@@ -202,14 +202,14 @@ class SplitGraph:
 
         try:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                held = dict(file)
-            before, after = (held.pop(name).tobytes() for name in ("before", "after"))
-            return cls(before, after, Forest.of(held))
+                arrays = dict(file)
+            before, after = (arrays.pop(name).tobytes() for name in ("before", "after"))
+            return cls(before, after, Forest.of(arrays))
         except Exception as error:  # whatever numpy, zipfile and zlib raise for it
             raise ValueError(f"{path.name} is missing or damaged") from error
 
     def write(self, path: Path) -> None:
-        """Keep them in one file, the same bytes for the same parts."""
+        """Write one file; equal parts give equal bytes."""
         import numpy as np
 
         graphs = {name: np.frombuffer(getattr(self, name), dtype=np.uint8) for name in ("before", "after")}

@@ -130,10 +130,10 @@ class Reader:
         """Count the values of checked columns that are unlike training's."""
         flags = Flags({}, {})
         for name, rule in self._ranges.items():
-            if count := rule.outside(columns[name]):
+            if count := rule.count_outside(columns[name]):
                 flags.outside[name] = count
         for name, rule in self._levels.items():
-            if count := rule.unseen(columns[name]):
+            if count := rule.count_unseen(columns[name]):
                 flags.unseen[name] = count
         return flags
 
@@ -142,7 +142,7 @@ class Reader:
         import pandas as pd
 
         # arrays and no Series, whose indexes pandas would compare for every column
-        return pd.DataFrame({name: rule.cells(columns[name]) for name, rule in self._rules.items()})
+        return pd.DataFrame({name: rule.to_pandas(columns[name]) for name, rule in self._rules.items()})
 
     def _from_records(self, rows: list[Any], found: Problems) -> dict[str, list[Any]]:
         names = self._rules.keys()
@@ -207,11 +207,11 @@ class Reader:
 def _convert(rule: ColumnValidator, values: Values, found: Problems) -> Values:
     """Return the column's checked values; cell by cell only where something is unusual."""
     if not isinstance(values, list):
-        array = rule.array(values)
+        array = rule.coerce_array(values)
         if array is not None:
             return array
         return _convert(rule, values.tolist(), found)
-    if rule.plain(values):
+    if rule.all_valid(values):
         if len(values) < LONG or rule.array_type is None:
             return values
         import numpy as np
@@ -222,7 +222,7 @@ def _convert(rule: ColumnValidator, values: Values, found: Problems) -> Values:
         if value is _REPORTED:
             continue
         try:
-            result.append(rule.convert(value))
+            result.append(rule.coerce(value))
         except ValueError as error:
             found.add(i, rule.column.name, str(error), rule.expected)
     return result

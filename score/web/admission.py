@@ -118,7 +118,7 @@ class Admission:
         self.limits = limits
         self._predict = predictor.predict
         self._batcher = MicroBatcher(
-            predictor.predict, batchable=predictor.model.together, report=self._record_blocking
+            predictor.predict, batchable=predictor.model.batchable, report=self._record_blocking
         )
         self.small = BoundedExecutor(
             "small", min(4, os.cpu_count() or 1), limits.max_queued_requests, limits.scoring_timeout_seconds

@@ -1,4 +1,4 @@
-"""One connection: uvicorn's on httptools, which for a small request takes a third of the time that h11 takes."""
+"""The HTTP protocol: uvicorn's on httptools, with limits on the time and length of a request's head."""
 
 from __future__ import annotations
 
@@ -16,55 +16,58 @@ log = logging.getLogger("uvicorn.error")
 
 
 class Protocol(HttpToolsProtocol):
-    """Closes a connection whose next request's head takes too long or is too long; uvicorn alone would wait for ever."""
+    """Closes a connection whose request head takes too long or is too long; uvicorn would wait forever.
 
-    _deadline: asyncio.TimerHandle | None = None  # there between two calls as long as a head is not complete
-    _open = True  # whether a head has to come, or to be completed
-    _held = 0
-    _mixed = False  # whether what came held the end of a request before a head
+    httptools takes a third of the time that h11 takes for a small request.
+    """
+
+    _deadline: asyncio.TimerHandle | None = None  # set as long as a head is incomplete
+    _head_incomplete = True
+    _head_bytes = 0
+    _ended_request = False  # whether the received data began with the end of a request
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first head."""
+        """Start the timer of the first head."""
         super().connection_made(transport)
-        self._wait()
+        self._update_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no longer."""
-        self._open = False
-        self._wait()
+        """Cancel the timer."""
+        self._head_incomplete = False
+        self._update_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, unless it is still part of a head and too much."""
-        self._mixed = False
+        """Parse received data; close the connection where it is an incomplete head that is too long."""
+        self._ended_request = False
         super().data_received(data)
-        if self._open or self._deadline is not None:
-            if not self._mixed:
-                self._held += len(data)
-            self._wait()
+        if self._head_incomplete or self._deadline is not None:
+            if not self._ended_request:
+                self._head_bytes += len(data)
+            self._update_timer()
 
     def on_message_begin(self) -> None:
-        """A head has begun."""
-        self._open = True
+        """Note that a head has begun."""
+        self._head_incomplete = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """It is complete."""
-        self._open = False
+        """Note that the head is complete."""
+        self._head_incomplete = False
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """A request is complete."""
-        self._mixed = True
+        """Note that a request is complete."""
+        self._ended_request = True
         super().on_message_complete()
 
-    def _wait(self) -> None:
-        """Have a timer for a head that is not complete, and none else."""
-        if not self._open:
+    def _update_timer(self) -> None:
+        """Run the timer exactly while a head is incomplete."""
+        if not self._head_incomplete:
             if self._deadline is not None:
                 self._deadline.cancel()
-            self._deadline, self._held = None, 0
-        elif self._held > HEAD_BYTES:
+            self._deadline, self._head_bytes = None, 0
+        elif self._head_bytes > HEAD_BYTES:
             log.warning("A head of more than %d bytes was refused", HEAD_BYTES)
             self.transport.close()
         elif self._deadline is None:

@@ -1,4 +1,4 @@
-"""A request's body as its headers declare it: how it is compressed, and in which character set its text is."""
+"""Content-Encoding and charset: decompresses a body and checks its character set, as its headers declare."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _GZIP, _ZLIB, _RAW = (
     31,
     15,
     -15,
-)  # zlib's names for the three formats; some senders of "deflate" leave zlib's header out
-PIECE = 2**14  # bytes at a time, since what is left of a piece is copied for each member
-MEMBERS = 4096  # of a gzip file: empty ones take time and add nothing to the length
+)  # zlib's window bits for the three formats; some senders of "deflate" omit zlib's header
+PIECE = 2**14  # bytes at a time, since the rest of a piece is copied for each member
+MEMBERS = 4096  # of a gzip file: empty ones take time without adding length
 _PLAIN = (None, b"application/json")
 
 
@@ -31,14 +31,14 @@ class Declared:
     charset: str | None
 
     def read(self, body: bytes, limit: int) -> bytes | None:
-        """Decompress the body, and see that it is in UTF-8; None if it is longer than ``limit``.
+        """Decompress the body and check that it is UTF-8; None if it is longer than ``limit``.
 
         Raises:
             HTTPException: 400 if it cannot be decompressed, 415 if it is in another character set.
         """
         plain = _decompressed(body, self.coding, limit) if self.coding else body
         if plain is None or self.charset is None or (plain.isascii() and b"\0" not in plain):
-            return plain  # ASCII is the same in all the character sets that people declare
+            return plain  # ASCII is the same in all common character sets
         raise HTTPException(
             415,
             f"the header Content-Type declares charset={self.charset}, and the body has bytes that are no ASCII: "
@@ -50,27 +50,27 @@ def declared(headers: Mapping[bytes, bytes]) -> Declared | None:
     """Return what the headers declare; None for plain UTF-8.
 
     Raises:
-        HTTPException: 415 if the body is compressed in a way that is not known here.
+        HTTPException: 415 if the compression is not supported.
     """
     coding, kind = headers.get(b"content-encoding"), headers.get(b"content-type")
     charset = None if kind in _PLAIN else _charset(kind or b"")
     if coding is None:
         return Declared(None, charset) if charset else None
     names = [name.strip().lower() for name in coding.decode("latin-1").split(",")]
-    known = [name for name in names if name not in ("", "identity")]
-    if not known:
+    codings = [name for name in names if name not in ("", "identity")]
+    if not codings:
         return Declared(None, charset) if charset else None
-    if len(known) > 1 or known[0] not in _CODINGS:
+    if len(codings) > 1 or codings[0] not in _CODINGS:
         raise HTTPException(
             415,
-            f"the header Content-Encoding names {', '.join(known)[:100]!r}: send the body as it is, or in one of {CODINGS}",
+            f"the header Content-Encoding names {', '.join(codings)[:100]!r}: send the body as it is, or in one of {CODINGS}",
             {"Accept-Encoding": CODINGS},
         )
-    return Declared(_CODINGS[known[0]], charset)
+    return Declared(_CODINGS[codings[0]], charset)
 
 
 def _charset(kind: bytes) -> str | None:
-    """Return the character set that is declared, if that is not UTF-8 or a part of it."""
+    """Return the declared character set if it is neither UTF-8 nor a subset of it."""
     found = _CHARSET.search(kind)
     if found is None or found[1].lower() in (b"", b"utf-8", b"utf8"):
         return None
@@ -82,14 +82,14 @@ def _charset(kind: bytes) -> str | None:
 
 
 def _decompressed(body: bytes, coding: str, limit: int) -> bytes | None:
-    """Return the body without its compression; None if that is longer than ``limit``."""
+    """Return the decompressed body; None if it is longer than ``limit``."""
     if coding == "gzip":
         wbits = _GZIP
     else:
         wbits = _ZLIB if len(body) > 1 and body[0] & 15 == 8 and (body[0] << 8 | body[1]) % 31 == 0 else _RAW
     pieces: list[bytes] = []
     left, at = limit + 1, 0
-    for _ in range(MEMBERS if coding == "gzip" else 1):  # a gzip file may have several, one behind the other
+    for _ in range(MEMBERS if coding == "gzip" else 1):  # a gzip file may have several members
         reader = zlib.decompressobj(wbits)
         while not reader.eof:
             if at == len(body):

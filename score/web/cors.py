@@ -1,4 +1,4 @@
-"""Browsers that show pages of other hosts: which of those pages may use the service."""
+"""CORS: which pages of other hosts may use the service in a browser."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from score.predict.response import FLAGS
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-SECONDS = 600  # a browser asks again after so long
-# what a script of such a page may read of an answer, beside its body
+SECONDS = 600  # before a browser repeats its preflight request
+# response headers that a script of such a page may read
 HEADERS = [
     "inference-header-content-length",
     "retry-after",
@@ -26,10 +26,10 @@ HEADERS = [
 
 
 def allowing(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    """Return the application for pages of these origins, too; ``*`` means all. Without origins the application itself."""
+    """Return the application with CORS for these origins; ``*`` means all. Without origins it is unchanged."""
     if not origins:
         return app
-    # A key is a header that a script sets by itself: no cookies, and so no credentials in the sense of CORS
+    # The key is a header that a script sets itself: no cookies, and so no credentials in the sense of CORS
     return CORSMiddleware(
         app, origins, allow_methods=["GET", "POST"], allow_headers=["*"], expose_headers=HEADERS, max_age=SECONDS
     )

@@ -1,8 +1,8 @@
-"""A bound on the log of a server whose standard output is a file, however long it serves.
+"""Log rotation for a server whose standard output is a file.
 
-The process that owns the file renames it when it is full and goes on in a new one; its workers, which share the file, see
-that it has gone and follow. What they write until then is in the renamed one, so only the oldest lines are ever lost.
-It is the descriptors that move on: tracebacks and what libraries print are bounded as well.
+The process that owns the file renames it when it is full and opens a new one; its workers, which share the file, notice
+and follow. Until then they write into the renamed one, so only the oldest lines are ever lost. The file descriptors
+themselves are redirected, so that tracebacks and the output of libraries are bounded as well.
 """
 
 from __future__ import annotations
@@ -13,35 +13,35 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-VARIABLE = "SCORE_LOG_FILE"  # in the environment: the file that whoever started the server gave it to write to
+VARIABLE = "SCORE_LOG_FILE"  # the environment variable that names the log file
 MAX_BYTES = 64 * 2**20
-FORMER = 3  # full ones that are kept: <name>.1 is the newest
-LOOK_SECONDS = 1
+FORMER = 3  # full files that are kept: <name>.1 is the newest
+CHECK_SECONDS = 1
 
 
 def keep_bounded(*, owner: bool) -> None:
-    """Look after the log from a thread; where no file is named, as in a container, all stays as it is."""
+    """Rotate the log from a thread; does nothing where no file is named, as in a container."""
     named = os.environ.get(VARIABLE)
     if named:
-        threading.Thread(target=_look_after, args=(Path(named), owner), name="log", daemon=True).start()
+        threading.Thread(target=_rotate_forever, args=(Path(named), owner), name="log", daemon=True).start()
 
 
-def _look_after(log: Path, owner: bool) -> None:
+def _rotate_forever(log: Path, owner: bool) -> None:
     while True:
-        time.sleep(LOOK_SECONDS)
-        with suppress(OSError):  # a full disk, say: the server goes on in the file that it has
-            _look(log, owner=owner)
+        time.sleep(CHECK_SECONDS)
+        with suppress(OSError):  # such as a full disk: the server keeps the file that it has
+            _rotate_if_full(log, owner=owner)
 
 
-def _look(log: Path, *, owner: bool) -> None:
-    writing = os.fstat(1)
-    here = log.exists() and os.path.samestat(writing, log.stat())
-    if here and owner and writing.st_size >= MAX_BYTES:
+def _rotate_if_full(log: Path, *, owner: bool) -> None:
+    current = os.fstat(1)
+    in_place = log.exists() and os.path.samestat(current, log.stat())
+    if in_place and owner and current.st_size >= MAX_BYTES:
         for number in range(FORMER, 0, -1):
             with suppress(FileNotFoundError):
                 former(log, number - 1).replace(former(log, number))
-        here = False
-    if not here:
+        in_place = False
+    if not in_place:
         new = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         for descriptor in (1, 2):
             os.dup2(new, descriptor)
@@ -49,5 +49,5 @@ def _look(log: Path, *, owner: bool) -> None:
 
 
 def former(log: Path, number: int) -> Path:
-    """The name of the log that was full so many logs ago; 0 is the one being written."""
+    """Return the name of the log of so many rotations ago; 0 is the one being written."""
     return log.with_name(f"{log.name}.{number}") if number else log

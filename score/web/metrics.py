@@ -1,9 +1,9 @@
-"""What a service counts, as Prometheus reads it: requests, rows, load, and how far requests have drifted from training.
+"""Prometheus metrics: requests, rows, load, and the drift of requests from the training data.
 
-With several workers each counts into files of its own (prometheus_client's multiprocess mode, which the supervisor sets
-up), and whichever is asked adds them up. A column's values are counted into the bins of its training profile; what
-follows from the counts is computed when somebody asks. What a request changes is kept in plain numbers until ``update``,
-since the library's counters take longer than to score a row.
+Each of several workers counts into files of its own (prometheus_client's multiprocess mode, which the supervisor sets
+up), and the worker that gets the scrape adds them up. A column's values are counted into the bins of its training
+profile; drift is computed from the counts at scrape time. Requests change plain numbers, which ``update`` moves into the
+library's counters: those take longer than scoring a row.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 MIN_VALUES = 100  # fewer drift by chance
-MAX_VALUES = 1000  # of one request, evenly spread over its rows
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the variable that prometheus_client looks for as it is imported
+MAX_VALUES = 1000  # of one request, sampled evenly over its rows
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the variable that prometheus_client reads at its import
 VALUES = "score_column_values"
 
 
 class Metrics:
-    """One process's counters, and the page that tells all processes'."""
+    """The counters of one process, and the page with those of all."""
 
     def __init__(self, package: Path, info: Mapping[str, str], queued: Callable[[], int] = int) -> None:
         self._queued = queued
         self._profiles = profiles = distribution.read(package)
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # one line more for each counter, of no use here
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # an unused line for each counter
         own = CollectorRegistry()
         self._source: Any = own
         if FOLDER in os.environ:
@@ -68,40 +68,43 @@ class Metrics:
         self._values = {
             name: [values.labels(name, bin_name) for bin_name in each.bins] for name, each in profiles.items()
         }
-        self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
-        self.in_flight = 0  # for the event loop alone to change
-        self._lock = threading.Lock()  # of what is kept until the next update
+        self._labelled: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self.in_flight = 0  # changed by the event loop alone
+        self._lock = threading.Lock()  # for what is pending until the next update
         self._answered: list[tuple[str, int, float, int]] = []
-        self._kept = [(name, each.place, [0] * len(each.bins)) for name, each in profiles.items()]
-        self._watched = False
+        self._pending = [(name, each.place, [0] * len(each.bins)) for name, each in profiles.items()]
+        self._values_pending = False
 
     def count(self, path: str, status: int, seconds: float, rows: int | None) -> None:
-        """One request has been answered; ``path`` is its route's, of which there are few."""
+        """Count a response; ``path`` is its route's, of which there are few."""
         with self._lock:
             self._answered.append((path, status, seconds, rows or 0))
 
     def watch(self, columns: Columns) -> None:
-        """Values that kept the contract, from whatever thread."""
+        """Count checked values; from any thread."""
         if len(next(iter(columns.values()), ())) == 1:
-            places = [place(columns[name][0]) for name, place, _ in self._kept]
-            with self._lock:  # which the event loop waits for, so that only adding is done inside
-                self._watched = True
-                for (_, _, counts), where in zip(self._kept, places, strict=True):
+            places = [place(columns[name][0]) for name, place, _ in self._pending]
+            with self._lock:  # the event loop waits for it, so only additions are done inside
+                self._values_pending = True
+                for (_, _, counts), where in zip(self._pending, places, strict=True):
                     counts[where] += 1
             return
-        found = [self._profiles[name].counted(_some(columns[name])) for name, _, _ in self._kept]
+        found = [self._profiles[name].counted(_sample(columns[name])) for name, _, _ in self._pending]
         with self._lock:
-            self._watched = True
-            for (_, _, counts), more in zip(self._kept, found, strict=True):
+            self._values_pending = True
+            for (_, _, counts), more in zip(self._pending, found, strict=True):
                 counts[:] = map(add, counts, more)
 
     def update(self) -> None:
-        """Bring the library's counters up to date, from whatever thread."""
+        """Move pending counts into the library's counters; from any thread."""
         with self._lock:
             for path, status, seconds, rows in self._answered:
-                known = self._known.get((path, status))
+                known = self._labelled.get((path, status))
                 if known is None:
-                    known = self._known[path, status] = self._requests.labels(path, status), self._seconds.labels(path)
+                    known = self._labelled[path, status] = (
+                        self._requests.labels(path, status),
+                        self._seconds.labels(path),
+                    )
                 known[0].inc()
                 known[1].observe(seconds)
                 if rows:
@@ -109,27 +112,27 @@ class Metrics:
             self._answered.clear()
             self._in_flight.set(self.in_flight)
             self._waiting.set(self._queued())
-            if self._watched:
-                for name, _, counts in self._kept:
+            if self._values_pending:
+                for name, _, counts in self._pending:
                     for where, count in enumerate(counts):
                         if count:
                             self._values[name][where].inc(count)
                             counts[where] = 0
-            self._watched = False
+            self._values_pending = False
 
     def page(self) -> tuple[bytes, str]:
-        """What Prometheus scrapes, and its media type."""
+        """Return what Prometheus scrapes, and its media type."""
         self.update()
         return generate_latest(_Scrape(self._source, self._profiles)), CONTENT_TYPE_LATEST
 
 
-def _some(values: Values) -> Values:
+def _sample(values: Values) -> Values:
     step: int = max(1, -(-len(values) // MAX_VALUES))
     return values[::step]
 
 
 class _Scrape:
-    """What was counted, and what follows from it."""
+    """A registry of the counters and the drift computed from them."""
 
     def __init__(self, source: Any, profiles: Mapping[str, Profile]) -> None:
         self._source, self._profiles = source, profiles

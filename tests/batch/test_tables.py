@@ -32,13 +32,13 @@ def test_what_is_missing_is_what_pandas_takes_for_it() -> None:
     assert MISSING == parsers.STR_NA_VALUES
 
 
-def test_a_csv_is_text_and_torn_rows_are_told(tmp_path: Path) -> None:
+def test_a_csv_is_text_and_malformed_rows_are_reported(tmp_path: Path) -> None:
     source = csv_source(tmp_path / "t.csv", TEXT)
     assert source.schema == pa.schema([("id", pa.string()), ("note", pa.string())])
     first, second = read(source)
-    assert (list(first.numbers), first.stop, first.torn) == ([0], 2, {1: "the row has 1 values"})
+    assert (list(first.numbers), first.stop, first.malformed) == ([0], 2, {1: "the row has 1 values"})
     assert {name: list(cells) for name, cells in first.columns.items()} == {"id": ["1"], "note": ['a, "b"\nc']}
-    assert (list(second.numbers), second.stop, second.torn) == ([3], 4, {2: "the row has 3 values"})
+    assert (list(second.numbers), second.stop, second.malformed) == ([3], 4, {2: "the row has 3 values"})
     assert second.share == 1
 
 

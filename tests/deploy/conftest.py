@@ -58,7 +58,7 @@ def loaded():
     class Stub:
         contract = Contract("stub", "regression", ())
         probable = compiled = False
-        model = SimpleNamespace(together=False)
+        model = SimpleNamespace(batchable=False)
 
         def parse(self, body):
             return SimpleNamespace(columns={{"body": [body]}}, labels=True)

@@ -62,7 +62,7 @@ def loaded():
 class Stub:
     contract = Contract("stub", "regression", ())
     probable = compiled = False
-    model = SimpleNamespace(together=False)
+    model = SimpleNamespace(batchable=False)
 
     def parse(self, body):
         return SimpleNamespace(columns={"body": [body]}, labels=True)
@@ -189,7 +189,7 @@ def infer_v2(predictor: Predictor, body: bytes, length: str | None = None) -> Ht
 
 
 def stubbed(path: Path, code: str) -> Path:
-    """A package whose score.py tells and does what a test needs."""
+    """A package with a test's own score.py."""
     shutil.copytree(ROOT / "score", path / "score", ignore=shutil.ignore_patterns("__pycache__"))
     swagger_ui.copy(path / "score")
     (path / "score" / "score.py").write_text(code)

@@ -27,7 +27,7 @@ Load = Callable[[Path], ModuleType]
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AZUREML_MODEL_DIR", raising=False)
-    monkeypatch.setattr(entry, "_scorer", None)
+    monkeypatch.setattr(entry, "_predictor", None)
 
 
 def test_loaded_by_path_it_answers_the_articles_client(pima: Path, entry_module: Load, X: pd.DataFrame) -> None:
@@ -108,10 +108,10 @@ def test_run_takes_text_bytes_and_a_parsed_object(pima: Path, monkeypatch: pytes
 
 def test_collections_look_at_what_is_loaded_no_more_and_come_seldom() -> None:
     code = "import gc, json; from score import memory_tuning; memory_tuning.settle(); print(gc.get_threshold()[0], gc.get_freeze_count())"
-    told = subprocess.run(
+    reported = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(entry.__file__).parents[1], capture_output=True, text=True, check=True
     ).stdout
-    objects, frozen = map(int, told.split())
+    objects, frozen = map(int, reported.split())
     assert objects == 50_000
     assert frozen > 5_000
 
@@ -130,7 +130,7 @@ def test_under_azure_mls_server_what_is_no_plain_200_is_its_response(
 ) -> None:
     class AMLResponse:
         def __init__(self, message: str, status_code: int, response_headers: dict[str, str]) -> None:
-            self.told = (json.loads(message), status_code, response_headers)
+            self.reported = (json.loads(message), status_code, response_headers)
 
     settled: list[bool] = []
     monkeypatch.setattr(memory_tuning, "settle", lambda: settled.append(True))  # the whole process
@@ -141,12 +141,12 @@ def test_under_azure_mls_server_what_is_no_plain_200_is_its_response(
     monkeypatch.setenv("AZUREML_MODEL_DIR", str(pima))
     entry.init()
     assert settled
-    document, status, headers = entry.run("{").told
+    document, status, headers = entry.run("{").reported
     assert (document["status"], status, headers) == (400, 400, {"Content-Type": "application/problem+json"})
     row = X.head(1).to_dict(orient="records")[0]
     usual = entry.run({"data": [row]})
     assert usual["predictions"] == [1]
-    payload, status, headers = entry.run({"data": [row | {"Age": 200}]}).told
+    payload, status, headers = entry.run({"data": [row | {"Age": 200}]}).reported
     assert payload.keys() == usual.keys()
     assert (status, headers) == (200, {"Content-Type": "application/json", "X-Out-Of-Range": "Age"})
 

@@ -38,8 +38,8 @@ def test_a_stop_finishes_what_is_under_way_and_logs_each_request(stub: Path, ser
         asking.join()
         assert answers == [200]
         assert process.wait(10) == -15
-        told = [json.loads(line) for line in (stub / LOG).read_text().splitlines() if line.startswith("{")]
-    assert ("POST", "/score", 200) in [(line["method"], line["path"], line["status"]) for line in told]
+        reported = [json.loads(line) for line in (stub / LOG).read_text().splitlines() if line.startswith("{")]
+    assert ("POST", "/score", 200) in [(line["method"], line["path"], line["status"]) for line in reported]
 
 
 def test_help_needs_no_model() -> None:
@@ -50,7 +50,7 @@ def test_help_needs_no_model() -> None:
     assert "--keys" in done.stdout
 
 
-def test_importing_takes_nothing_of_ours() -> None:
+def test_importing_loads_no_orchestrator_module() -> None:
     text = Path(server.__file__).read_text()
     assert "import orchestrator" not in text
     assert "from orchestrator" not in text

@@ -17,7 +17,7 @@ def test_local_modules_are_found_and_installed_ones_are_not(tmp_path: Path, monk
     package = tmp_path / "package"
     files = {
         "mine": package / "score" / "mine.py",
-        "theirs": tmp_path / "elsewhere.py",
+        "foreign": tmp_path / "elsewhere.py",
         "apt": Path("/usr/lib/python3/dist-packages/apt/__init__.py"),
         "built_in": None,
     }
@@ -25,7 +25,7 @@ def test_local_modules_are_found_and_installed_ones_are_not(tmp_path: Path, monk
         module = types.ModuleType(name)
         module.__file__ = None if file is None else str(file)
         monkeypatch.setitem(sys.modules, name, module)
-    assert verify.foreign_modules(package, [*files, "json", "numpy", "sys", "_ctypes"]) == ["theirs"]
+    assert verify.foreign_modules(package, [*files, "json", "numpy", "sys", "_ctypes"]) == ["foreign"]
 
 
 def test_memory_is_that_of_this_process_alone() -> None:

@@ -94,10 +94,10 @@ def cells(values: pd.Series, column: Column) -> tuple[list[Any], dict[int, Value
     held = [None if gap else value for value, gap in zip(values.tolist(), values.isna(), strict=True)]
     refused: dict[int, ValueError] = {}
     rule = rule_for(column)
-    if not rule.plain(held):
+    if not rule.all_valid(held):
         for row, value in enumerate(held):
             try:
-                held[row] = rule.convert(value)
+                held[row] = rule.coerce(value)
             except ValueError as error:
                 refused[row] = error
     return held, refused

@@ -162,7 +162,7 @@ def proved(
         edges=comparison.count - real,
         splits=splits,
         forest=bool(twin.parts),
-        together=rowwise(twin.graph) and same_together(models[0], [rows, *edges]),
+        batchable=rowwise(twin.graph) and same_together(models[0], [rows, *edges]),
     )
     return replace(twin, compilation=found)
 

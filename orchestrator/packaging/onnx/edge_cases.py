@@ -65,7 +65,7 @@ def _edges(column: Column) -> Iterator[Any]:
         tried += [-0.0, *(sign * value for sign in (1, -1) for value in (float(single.tiny), 5e-324, *large))]
     for value in tried:
         try:
-            taken = rule.convert(value)
+            taken = rule.coerce(value)
         except ValueError:
             continue
         yield taken
@@ -208,7 +208,7 @@ class _Walk:
         return self._rows.changed(np.array(rows, dtype=np.int64), where, values)
 
     def _takes(self, place: int, value: Any) -> bool:
-        return self._limits[int(place)].plain([value])
+        return self._limits[int(place)].all_valid([value])
 
     def _neighbours(self, places: Any, values: Any, whole: Any) -> Iterator[list[Any]]:
         """The values themselves, and those an ulp to both sides; None for whole numbers, which have theirs already."""

@@ -1,7 +1,7 @@
-"""A graph cut at its trees, for requests of many rows: what comes before, the trees as looked-up bits, what comes after.
+"""Split a graph at its trees for QuickScorer: the graph before, the trees as look-up tables, the graph after.
 
-ONNX Runtime walks the trees, and waits at each branch for what it cannot foretell. ``score.models.quickscorer`` has no branches, but
-each word of leaves costs a little for every column: it serves where that is less.
+ONNX Runtime walks the trees and pays for mispredicted branches. ``score.models.quickscorer`` has no branches, but each
+word of leaves costs a little for every column: it is used where that is less.
 """
 
 from __future__ import annotations
@@ -14,22 +14,21 @@ import numpy as np
 
 from score.models.quickscorer import BITS, FIRST, SLOTS, Forest, SplitGraph, ThresholdIndex, TreeBlock
 
-WORDS = 32  # of a block: so its arrays stay near the processor
-MOST = 2**26  # bytes, of a forest in memory
+BLOCK_WORDS = 32  # so that a block's arrays stay in the processor's cache
+MAX_BYTES = 2**26  # of a forest in memory
 ALL = ~np.uint64(0)
 
-
-_TrackerProcess = tuple[int, int]  # its number, and whether it is a leaf's
+_Child = tuple[int, int]  # a node or leaf number, and whether it is a leaf
 
 
 @dataclass(frozen=True)
 class _LeafWord:
-    """Up to ``BITS`` leaves of a tree, side by side, and what leads to them.
+    """Up to ``BITS`` adjacent leaves of a tree, and the nodes above them.
 
     Attributes:
-        leaves: How many.
-        questions: The nodes that lead to some of them (n_questions,).
-        left, right: The leaves among them that each leads to, as bits (n_questions,).
+        leaves: Their number.
+        questions: The nodes above some of them (n_questions,).
+        left, right: The leaves below each side of a node, as bits (n_questions,).
         outputs: The sums that the tree adds to.
         values: What each leaf adds (SLOTS, n_outputs).
     """
@@ -43,7 +42,7 @@ class _LeafWord:
 
 
 def cut(graph: bytes, *, always: bool = False) -> SplitGraph | None:
-    """The parts of a graph; None for one without a forest, or one that is as quick to walk.
+    """Split a graph; None for one without a forest, or one that ONNX Runtime runs as fast.
 
     Raises:
         Exception: whatever ONNX raises for a graph that it cannot take apart.
@@ -60,7 +59,7 @@ def cut(graph: bytes, *, always: bool = False) -> SplitGraph | None:
     if trees["nodes_modes"].any() or not (always or _worth(trees)):
         return None
     table, start = model.graph.input[0].name, found[0].input[0]
-    end, added = _looked_up(model.graph, found[0].output[0], trees) or (found[0].output[0], None)
+    end, added = _gathered_values(model.graph, found[0].output[0], trees) or (found[0].output[0], None)
     narrow = helper.np_dtype_to_tensor_dtype(trees["nodes_splits"].dtype)
     for name, dtype in ((start, narrow), (end, onnx.TensorProto.DOUBLE)):
         model.graph.value_info.append(helper.make_tensor_value_info(name, dtype, [None, None]))
@@ -68,9 +67,9 @@ def cut(graph: bytes, *, always: bool = False) -> SplitGraph | None:
     before = extractor.extract_model([table], [start]).SerializeToString() if start != table else b""
     after = extractor.extract_model([end], [item.name for item in model.graph.output])
     if any(table in node.input for node in after.graph.node):
-        return None  # what comes after asks for more than the sums
+        return None  # the graph after needs more than the sums
     forest = _forest(trees, list(_words(trees, added)))
-    if sum(array.nbytes for array in forest.arrays().values()) > MOST:
+    if sum(array.nbytes for array in forest.arrays().values()) > MAX_BYTES:
         return None
     return SplitGraph(before, after.SerializeToString(), forest)
 
@@ -84,7 +83,7 @@ def _attributes(node: Any) -> dict[str, Any]:
 
 
 def _worth(trees: dict[str, Any]) -> bool:
-    """Whether looking up takes less than walking: nanoseconds a row, as ``benchmarks/forests.py`` measures them."""
+    """Return whether QuickScorer is faster: nanoseconds a row, as ``benchmarks/forests.py`` measures them."""
     columns, count = len(np.unique(trees["nodes_featureids"])), len(trees["tree_roots"])
     leaves = len(trees["leaf_weights"])
     words = count + leaves / BITS
@@ -92,8 +91,8 @@ def _worth(trees: dict[str, Any]) -> bool:
     return bool(10 * columns + words * (columns / 4 + 3) < walk)
 
 
-def _looked_up(graph: Any, output: str, trees: dict[str, Any]) -> tuple[str, Any] | None:
-    """Where leaves hold numbers of rows that a ``Gather`` looks up: the sums' name, and each leaf's row."""
+def _gathered_values(graph: Any, output: str, trees: dict[str, Any]) -> tuple[str, Any] | None:
+    """Where leaves hold row numbers for a ``Gather``: return the name of the sums, and each leaf's row."""
     from onnx import numpy_helper
 
     constants = {item.name: item for item in graph.initializer}
@@ -109,7 +108,7 @@ def _looked_up(graph: Any, output: str, trees: dict[str, Any]) -> tuple[str, Any
 
 
 def _words(trees: dict[str, Any], added: Any) -> Iterator[_LeafWord]:
-    """The words of all trees; ``added`` (n_leaves, n_outputs) is None where a leaf holds the one number that it adds."""
+    """Yield the words of all trees; ``added`` (n_leaves, n_outputs) is None where a leaf holds its one value."""
     children = [
         list(zip(trees[f"nodes_{side}nodeids"].tolist(), trees[f"nodes_{side}leafs"].tolist(), strict=True))
         for side in ("true", "false")
@@ -128,8 +127,8 @@ def _words(trees: dict[str, Any], added: Any) -> Iterator[_LeafWord]:
             yield _LeafWord(len(held), nodes[here], left, right, tuple(outputs), slots)
 
 
-def _walked(root: int, left: Sequence[_TrackerProcess], right: Sequence[_TrackerProcess]) -> tuple[Any, list[int], Any]:
-    """The nodes of a tree, its leaves from left to right, and where each node's (3, n_nodes) start, part and end."""
+def _walked(root: int, left: Sequence[_Child], right: Sequence[_Child]) -> tuple[Any, list[int], Any]:
+    """Return a tree's nodes, its leaves from left to right, and the start, middle and end (3, n_nodes) of each node's."""
     nodes, first, leaves, ahead = [], [], [], [(root, 0)]
     while ahead:
         at, leaf = ahead.pop()
@@ -149,15 +148,15 @@ def _walked(root: int, left: Sequence[_TrackerProcess], right: Sequence[_Tracker
 
 
 def _bits(start: Any, stop: Any) -> Any:
-    """Numbers (n,) whose bits from ``start`` to before ``stop`` are set."""
+    """Return numbers (n,) whose bits from ``start`` to before ``stop`` are set."""
     return np.array(
         [(1 << end) - (1 << begin) for begin, end in zip(start.tolist(), stop.tolist(), strict=True)], dtype=np.uint64
     )
 
 
 def _forest(trees: dict[str, Any], words: Sequence[_LeafWord]) -> Forest:
-    """Words that add to the same outputs, in the order of the trees: so the sums are added up as the library does."""
-    splits, asked = trees["nodes_splits"] + 0.0, trees["nodes_featureids"]  # no -0.0, whose bits are not those of 0
+    """Build blocks of words with the same outputs, in the order of the trees, so that sums are added as the library does."""
+    splits, asked = trees["nodes_splits"] + 0.0, trees["nodes_featureids"]  # no -0.0, whose bits differ from those of 0
     columns = np.unique(asked)
     thresholds = [np.unique(splits[asked == column]) for column in columns]
     counts = np.array([len(known) for known in thresholds])
@@ -165,8 +164,8 @@ def _forest(trees: dict[str, Any], words: Sequence[_LeafWord]) -> Forest:
     blocks = []
     for outputs in sorted({word.outputs for word in words}):
         together = [word for word in words if word.outputs == outputs]
-        starts = range(0, len(together), WORDS)
-        blocks += [_block(trees, together[start : start + WORDS], columns, thresholds) for start in starts]
+        starts = range(0, len(together), BLOCK_WORDS)
+        blocks += [_block(trees, together[start : start + BLOCK_WORDS], columns, thresholds) for start in starts]
     return Forest(ThresholdIndex(columns, filled, counts), blocks)
 
 
@@ -197,7 +196,7 @@ def _block(trees: dict[str, Any], words: Sequence[_LeafWord], columns: Any, thre
 
 
 def _reachable(words: Sequence[_LeafWord], place: Any, count: int, word: Any, left: Any, right: Any) -> Any:
-    """The leaves (count + 2, n_words) that are left at each place among thresholds; at the last one still all of them."""
+    """Return the reachable leaves (count + 2, n_words) at each index among the thresholds; at the last one all of them."""
     every = np.array([ALL >> np.uint64(BITS - each.leaves) for each in words])
     beyond, upto = np.tile(every, (2, count + 2, 1))
     np.bitwise_and.at(beyond, (place + 1, word), ~left)

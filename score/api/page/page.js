@@ -42,7 +42,7 @@ function flagged(reply) {
 }
 
 /** What a reply that is not 200 says, in words. */
-async function told(reply) {
+async function describeRefusal(reply) {
   const document = await reply.json().catch(() => ({}))
   return {problems: document.problems ?? [], text: document.detail ?? `the service answered ${reply.status}`}
 }
@@ -169,7 +169,7 @@ async function submit(event) {
   button.disabled = true
   try {
     const reply = await score(`{"data": [${object(row())}]}`)
-    if (!reply.ok) return refuse(await told(reply))
+    if (!reply.ok) return refuse(await describeRefusal(reply))
     answer(await reply.json())
     for (const name of flagged(reply)) {
       const index = model.columns.findIndex(column => column.name === name)
@@ -274,13 +274,13 @@ class Scoring {
       else this.refused.push([this.count, "", `the row has ${cells.length} values`, `${this.header.length} values`])
       this.count++
     }
-    while (left.length) { // a refusal tells some of the problems: without those rows, once more
+    while (left.length) { // a refusal names some of the problems: retry without those rows
       const reply = await score(this.body(left), this.signal)
       if (reply.ok) {
         flagged(reply).forEach(name => this.flagged.add(name))
         return this.keep(left, await reply.json())
       }
-      const {problems, text} = await told(reply)
+      const {problems, text} = await describeRefusal(reply)
       const wrong = new Set(problems.map(({row}) => row))
       if (!problems.length || wrong.has(null)) throw new Error(text)
       for (const {row, column, problem, expected} of problems) this.refused.push([left[row][0], column ?? "", problem, expected])
@@ -329,7 +329,7 @@ async function scoreFile(file, signal, progress) {
     read += value?.length ?? 0
     progress(last ? 1 : read / file.size, scoring.count)
   }
-  scoring.refused.sort(([one], [other]) => one - other) // they came as the service told them
+  scoring.refused.sort(([one], [other]) => one - other) // in the order of the service
   return scoring
 }
 

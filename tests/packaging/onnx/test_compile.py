@@ -72,7 +72,7 @@ def test_every_shipped_model_has_a_twin(
     trees = "Forest" in type(model).__name__ or "Boosting" in type(model).__name__
     assert (compilation.splits > 0) == trees
     only_adds = "RandomForest" in type(model).__name__ or "BoostingRegressor" in type(model).__name__
-    assert compilation.together == (only_adds and getattr(model, "loss", "") != "poisson")
+    assert compilation.batchable == (only_adds and getattr(model, "loss", "") != "poisson")
     assert compilation.edges > 4 * compilation.splits
 
 

@@ -209,7 +209,7 @@ def test_rows_that_requests_cannot_hold_are_left_out(fit: Fit, mixed: pd.DataFra
 class Fixed:
     """A model with the answers that it is given."""
 
-    together = False
+    batchable = False
     classes: tuple[int, ...] | None = (0, 1)
 
     def __init__(self, labels: Any, probabilities: Any) -> None:
@@ -300,7 +300,7 @@ def test_rows_that_company_changes_are_not_predicted_together() -> None:
 def test_what_company_may_change_is_told_from_the_graph(
     model: Any, target: str, found: bool, fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]
 ) -> None:
-    assert fit(tabular(), model, mixed, targets[target]).compiled().compilation.together == found
+    assert fit(tabular(), model, mixed, targets[target]).compiled().compilation.batchable == found
 
 
 def test_rows_are_asked_alone_too() -> None:

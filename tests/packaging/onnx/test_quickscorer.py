@@ -29,7 +29,7 @@ from sklearn.tree import DecisionTreeClassifier
 from orchestrator.packaging.onnx import quickscorer
 from orchestrator.packaging.onnx.compile import convert
 from orchestrator.packaging.onnx.trees import Tree, ensemble
-from score.models.onnx import LOOKED_UP, Compilation, CompiledModel, OnnxGraph
+from score.models.onnx import FOREST_ROWS, Compilation, CompiledModel, OnnxGraph
 from score.models.quickscorer import BITS, Forest, SplitGraph
 from score.payload.typed_reader import LONG
 
@@ -167,7 +167,7 @@ def test_a_package_looks_up_many_rows_and_walks_few(
         return sums(self, table)
 
     monkeypatch.setattr(Forest, "sums", counted)
-    for rows, wanted in ((1, []), (LONG - 1, []), (LONG, [LONG]), (2 * LOOKED_UP + 2, [LOOKED_UP, LOOKED_UP, 2])):
+    for rows, wanted in ((1, []), (LONG - 1, []), (LONG, [LONG]), (2 * FOREST_ROWS + 2, [FOREST_ROWS, FOREST_ROWS, 2])):
         table = pd.concat([X] * (rows // len(X) + 1))[:rows]
         labels, probabilities = model.predict({str(name): table[name].to_numpy() for name in table})
         np.testing.assert_array_equal(labels, fitted.pipeline.predict(table))

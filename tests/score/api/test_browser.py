@@ -160,7 +160,7 @@ def test_the_form_gives_the_number_that_the_api_gives(page: Page, diabetes_url: 
     assert page.complaints() == []
 
 
-def test_wrong_input_is_told_at_its_field(page: Page, diabetes_url: str) -> None:
+def test_wrong_input_is_reported_at_its_field(page: Page, diabetes_url: str) -> None:
     page.open(diabetes_url)
     page.type("Age", "old")
     page.type("Glucose", "")
@@ -183,7 +183,7 @@ def test_wrong_input_is_told_at_its_field(page: Page, diabetes_url: str) -> None
     assert page.note("Age") == page.note("Glucose") == ""
 
 
-def test_what_training_never_saw_is_told_at_its_field(page: Page, diabetes_url: str) -> None:
+def test_values_unlike_training_are_reported_at_their_field(page: Page, diabetes_url: str) -> None:
     page.open(diabetes_url)
     page.type("Age", "119")
     page.prediction()
@@ -247,7 +247,7 @@ def test_a_file_is_scored_to_a_file(
     rows = pd.concat([X, X]).reset_index(drop=True).astype(object)  # several requests
     rows.insert(0, "who", [f'Ann, "{i}"\nof X' for i in range(len(rows))])
     rows.loc[3, "Age"] = "old"
-    rows.loc[700:820, "BMI"] = None  # more problems than one refusal tells
+    rows.loc[700:820, "BMI"] = None  # more problems than one refusal lists
     rows.loc[50, "Age"] = "torn"  # a row with too few values is found before the service sees any
     text = re.sub('(of X"),.*,torn$', r"\1,2", rows.to_csv(index=False), flags=re.MULTILINE).replace("\n", "\r\n")
     (tmp_path / "people.csv").write_text(f"\ufeff{text}1,2\r\n", newline="")
@@ -288,7 +288,7 @@ def test_cells_are_read_as_training_read_them(
         assert page.text("#scored td:nth-child(2)") == "member"
 
 
-def test_it_tells_when_and_of_what_the_model_was_made(
+def test_it_shows_when_and_from_what_the_model_was_trained(
     page: Page, pima: Path, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = shutil.copytree(pima, tmp_path / "package")

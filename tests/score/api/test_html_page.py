@@ -36,7 +36,7 @@ def ask(package: Path, serve: Serve) -> Iterator[Request]:
 
 
 @pytest.mark.parametrize("accept", [{}, {"Accept": "*/*"}, {"Accept": "text/plain"}, {"Accept": "application/json"}])
-def test_whoever_is_no_browser_hears_that_it_is_healthy(ask: Request, accept: dict[str, str]) -> None:
+def test_other_clients_get_the_health_text(ask: Request, accept: dict[str, str]) -> None:
     status, headers, body = ask("GET", "/", **accept)
     assert (status, headers["vary"], body) == (200, "Accept", b"Healthy")
 
@@ -80,7 +80,7 @@ def test_a_package_without_training_has_a_page_too(pima: Path) -> None:
     assert training_info.figures(pima) == {}
 
 
-def test_what_is_told_counts_in_the_fingerprint(package: Path, tmp_path: Path) -> None:
+def test_training_info_is_part_of_the_fingerprint(package: Path, tmp_path: Path) -> None:
     shutil.copytree(package, tmp_path / "copy")
     before = fingerprint_of(tmp_path / "copy")
     assert before == fingerprint_of(package)

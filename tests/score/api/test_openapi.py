@@ -74,9 +74,9 @@ def test_its_examples_are_answered_as_it_says(scorer: Predictor, described: dict
 
 def test_refusals_are_as_it_says(scorer: Predictor, described: dict[str, Any]) -> None:
     for body in (b"", b'{"data": [1]}', json.dumps({"data": [{}] * 500}).encode()):
-        status, told, _ = scorer.answer(body)
+        status, reported, _ = scorer.answer(body)
         assert status == 400
-        checker(described, "Problem").validate(json.loads(told))
+        checker(described, "Problem").validate(json.loads(reported))
         checker(described, "Error").validate(json.loads(infer_v2(scorer, body).body))
 
 

@@ -38,9 +38,9 @@ def infer(scorer: Predictor, body: Any) -> tuple[int, dict[str, Any]]:
 
 
 def test_metadata_names_the_tensors(survey_scorer: Predictor, line: Path) -> None:
-    told = v2.metadata(survey_scorer.contract, probable=True)
-    assert {tensor["name"]: tensor["datatype"] for tensor in told["inputs"]} == MIXED
-    assert told["outputs"] == [
+    reported = v2.metadata(survey_scorer.contract, probable=True)
+    assert {tensor["name"]: tensor["datatype"] for tensor in reported["inputs"]} == MIXED
+    assert reported["outputs"] == [
         {"name": "predictions", "datatype": "BYTES", "shape": [-1]},
         {"name": "probabilities", "datatype": "FP64", "shape": [-1, 3]},
     ]
@@ -85,12 +85,12 @@ def test_many_rows_get_the_answers_that_few_get(survey_scorer: Predictor, mixed:
         assert status == 200, reply
         answers.append([output["data"] for output in reply["outputs"]])
     assert answers[1] == [data * LONG for data in answers[0]]
-    for wrong, told in ((1.5, "the value is 1.5"), (True, "the value is true"), (2.0**60, "does not fit")):
+    for wrong, reported in ((1.5, "the value is 1.5"), (True, "the value is true"), (2.0**60, "does not fit")):
         inputs[0]["data"][LONG] = wrong
         status, reply = infer(survey_scorer, {"inputs": inputs})
         assert status == 400
         assert f'row {LONG}, column "age": ' in reply["error"]
-        assert told in reply["error"]
+        assert reported in reply["error"]
 
 
 @pytest.mark.parametrize("wrong", ['"\\ud800"', "1" * 400, "NaN, " + "1" * 31, "[" * 900 + "]" * 900])
@@ -114,7 +114,7 @@ def test_outputs_may_be_chosen(survey_scorer: Predictor, mixed: pd.DataFrame) ->
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "reported"),
     [
         ({"name": None}, "'name' is null"),
         ({"name": "aeg"}, 'column "age": the column is missing'),
@@ -136,12 +136,12 @@ def test_outputs_may_be_chosen(survey_scorer: Predictor, mixed: pd.DataFrame) ->
     ],
 )
 def test_a_wrong_tensor_is_refused(
-    survey_scorer: Predictor, mixed: pd.DataFrame, changed: dict[str, Any], told: str
+    survey_scorer: Predictor, mixed: pd.DataFrame, changed: dict[str, Any], reported: str
 ) -> None:
     age, *others = tensors(mixed.head(1).assign(age=30), MIXED)
     status, reply = infer(survey_scorer, {"inputs": [age | changed, *others]})
     assert (status, list(reply)) == (400, ["error"])
-    assert told in reply["error"]
+    assert reported in reply["error"]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"inputs": 1}', b'{"inputs": [1]}', b'{"inputs": [], "id": 1}'])
@@ -237,7 +237,7 @@ def test_nan_in_a_binary_tensor_is_a_missing_value(
 
 
 @pytest.mark.parametrize(
-    ("length", "tensor", "rest", "told"),
+    ("length", "tensor", "rest", "reported"),
     [
         ("x", {}, b"", "Inference-Header-Content-Length does not fit"),
         ("-1", {}, b"", "Inference-Header-Content-Length does not fit"),
@@ -254,16 +254,16 @@ def test_nan_in_a_binary_tensor_is_a_missing_value(
     ],
 )
 def test_bytes_that_are_no_tensors_are_refused(
-    length: str | None, tensor: dict[str, Any], rest: bytes, told: str, *, survey_scorer: Predictor, mixed: pd.DataFrame
+    length: str | None, tensor: dict[str, Any], rest: bytes, reported: str, *, survey_scorer: Predictor, mixed: pd.DataFrame
 ) -> None:
     age, *others = tensors(mixed.head(1), MIXED)
     text = json.dumps({"inputs": [age | tensor, *others]}).encode()
     answer = infer_v2(survey_scorer, text + rest, length or str(len(text)))
     assert answer.status == 400
-    assert told in json.loads(answer.body)["error"]
+    assert reported in json.loads(answer.body)["error"]
 
 
-def test_a_client_is_told_what_is_wrong(client: triton.InferenceServerClient, mixed: pd.DataFrame) -> None:
+def test_a_client_gets_the_reason_of_an_error(client: triton.InferenceServerClient, mixed: pd.DataFrame) -> None:
     rows = mixed.dropna().head(2)
     with pytest.raises(InferenceServerException, match="no category that training saw"):
         client.infer("m", asked(rows.assign(city="Paris"), binary=False))

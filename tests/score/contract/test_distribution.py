@@ -56,7 +56,7 @@ def test_the_index_is_its_definition_and_finds_a_shift() -> None:
     assert made.psi(other) > 0.5
 
 
-def test_categories_booleans_and_gaps() -> None:
+def test_categories_booleans_and_missing_values() -> None:
     made = of(pd.Series(["a", "b", "a", None] * 10))
     assert (made.bins, made.shares) == (["missing", '"a"', '"b"', "unseen"], [0.25, 0.5, 0.25, 0])
     assert made.psi(made.counted([None] * 40)) > 1

@@ -1,4 +1,4 @@
-"""When a reply is the golden one, and how a difference is told."""
+"""When a reply is the golden one, and how a difference is reported."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_same_reply_is_the_same_within_the_last_digits(got: Any) -> None:
         ("no JSON {", "reply is no JSON { instead of {"),
     ],
 )
-def test_a_difference_is_told_with_its_place(got: Any, difference: str) -> None:
+def test_a_difference_is_reported_with_its_place(got: Any, difference: str) -> None:
     found = Golden("records", "", 200, REPLY).difference(200, got)
     assert found.startswith(difference)
     assert len(found) < 500

@@ -14,7 +14,7 @@ import pytest
 from score.contract.cells import TableFormat
 from score.contract.schema import Column, Contract, Levels, fingerprint_of, json_value
 from score.payload.errors import BadRequest
-from score.payload.reader import Reader, read
+from score.payload.reader import Reader, parse_body
 
 
 def described(**columns: Any) -> dict[str, Column]:
@@ -71,13 +71,13 @@ def test_each_dtype_comes_back_from_json_as_it_was(values: pd.Series) -> None:
     contract = Contract.from_json(Contract.describe(frame, model_name="m", task="regression").to_json())
     rows = [{"x": None if pd.isna(value) else json_value(value)} for value in values]
     reader = Reader(contract)
-    back = reader.frame(reader.columns(read(json.dumps({"data": rows}))))
+    back = reader.frame(reader.columns(parse_body(json.dumps({"data": rows}))))
     pd.testing.assert_frame_equal(back, frame)
     assert [type(value) for value in back["x"]] == [type(value) for value in frame["x"]]
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "reported"),
     [
         (pd.to_datetime(["2020-01-01"]), "datetime64"),
         (pd.to_timedelta(["1h"]), "timedelta64"),
@@ -90,8 +90,8 @@ def test_each_dtype_comes_back_from_json_as_it_was(values: pd.Series) -> None:
         (pd.Series([1, 0], dtype="Sparse[int]"), "Sparse"),
     ],
 )
-def test_columns_without_json_are_refused_by_name(values: Any, told: str) -> None:
-    with pytest.raises(ValueError, match=rf"column 'when' is {told}.*: make it numbers, booleans or text"):
+def test_columns_without_json_are_refused_by_name(values: Any, reported: str) -> None:
+    with pytest.raises(ValueError, match=rf"column 'when' is {reported}.*: make it numbers, booleans or text"):
         described(when=values)
 
 
@@ -108,7 +108,7 @@ def test_names_must_be_text_and_stand_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "told"),
+    ("known", "reported"),
     [
         ({"task": "clustering"}, "task should be one of classification, regression, got 'clustering'"),
         ({"task": "regression", "extra_columns": "drop"}, "extra_columns should be one of forbid, ignore"),
@@ -116,8 +116,8 @@ def test_names_must_be_text_and_stand_once() -> None:
         ({"task": "regression", "classes": [1]}, "a regression has none"),
     ],
 )
-def test_wrong_words_are_refused(known: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_wrong_words_are_refused(known: dict[str, Any], reported: str) -> None:
+    with pytest.raises(ValueError, match=reported):
         Contract.describe(pd.DataFrame({"a": [1]}), model_name="m", **known)
 
 
@@ -149,7 +149,7 @@ def test_levels_and_missing_values_of_hold_out_rows_are_accepted_and_ranges_are_
     assert (flag.missing, flag.held_out) == (False, ())
     reader = Reader(contract)
     columns = reader.columns(
-        read({"data": [{"city": "Kyiv", "age": 99, "flag": True}, {"city": None, "age": None, "flag": True}]})
+        parse_body({"data": [{"city": "Kyiv", "age": 99, "flag": True}, {"city": None, "age": None, "flag": True}]})
     )
     assert reader.flags(columns) == ({"age": 1}, {"city": 1})
 
@@ -183,7 +183,7 @@ def test_an_unseen_level_is_accepted_where_it_could_be_one(levels: Any, taken: A
         Reader(Contract("m", "regression", (dataclasses.replace(column, unseen="accept"),))),
     )
     for value in taken:
-        columns = reader.columns(read({"data": [{"x": value}]}))
+        columns = reader.columns(parse_body({"data": [{"x": value}]}))
         assert columns["x"] == [value]
         assert reader.flags(columns).unseen == ({} if value in levels else {"x": 1})
         assert value in levels or _refuses(closed, value)
@@ -193,7 +193,7 @@ def test_an_unseen_level_is_accepted_where_it_could_be_one(levels: Any, taken: A
 
 def _refuses(reader: Reader, value: Any) -> bool:
     with pytest.raises(BadRequest):
-        reader.columns(read({"data": [{"x": value}]}))
+        reader.columns(parse_body({"data": [{"x": value}]}))
     return True
 
 

@@ -1,4 +1,4 @@
-"""Bodies that nobody thought of: no 500, no wrong 200, no wrong 400; by our own rules and by our own OpenAPI."""
+"""Generated bodies: no 500, no wrong 200, no wrong 400, by the contract and by the OpenAPI document."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ VALUES = st.recursive(
 
 
 def same(one: Any, other: Any) -> bool:
-    return json.dumps(one) == json.dumps(other)  # tells 1 from 1.0 and -0.0 from 0.0, and NaN is itself
+    return json.dumps(one) == json.dumps(other)  # distinguishes 1 from 1.0 and -0.0 from 0.0, and NaN is itself
 
 
 @settings(max_examples=500, deadline=None)

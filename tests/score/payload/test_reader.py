@@ -223,7 +223,7 @@ def test_a_body_of_no_known_form(body: bytes | str, problem: str, survey_scorer:
     assert FORMS in error["expected"] or "UTF-8" in error["expected"] or "index" in error["expected"]
 
 
-def test_all_problems_are_told_at_once_in_the_order_of_rows(survey_scorer: Predictor, errors: Errors) -> None:
+def test_all_problems_are_reported_at_once_in_the_order_of_rows(survey_scorer: Predictor, errors: Errors) -> None:
     found = errors(survey_scorer, {"data": [GOOD | {"note": 1}, 5, GOOD | {"age": "x", "city": "Rom"}]})
     assert [(e["row"], e["column"]) for e in found] == [(0, "note"), (1, None), (2, "age"), (2, "city")]
 

@@ -172,7 +172,7 @@ def test_batched_responses_equal_those_of_single_requests(
 ) -> None:
     scorer = Predictor.load(compiled_package)
     assert isinstance(scorer.model, CompiledModel)
-    assert scorer.model.together
+    assert scorer.model.batchable
     rows = X.to_dict("records")
     bodies = [json.dumps({"input": json.dumps([row])}) for row in rows[:400]]
     bodies += [json.dumps({"data": rows[start : start + 3]}) for start in range(0, 90, 3)]

@@ -31,7 +31,7 @@ Rewrite = Callable[..., Path]
 
 
 class Broken(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
-    """Predicts what it was told to, or raises it."""
+    """Predicts the given value, or raises it."""
 
     def __init__(self, given: Any = None) -> None:
         self.given = given
@@ -160,7 +160,7 @@ def test_values_outside_of_the_training_range_are_scored_and_flagged(
 )
 @pytest.mark.parametrize("known", [{}, {"task": "regression", "classes": None}], ids=["classes", "numbers"])
 @pytest.mark.parametrize("rows", [2, 50])
-def test_a_pipeline_that_fails_is_our_fault(
+def test_a_failing_pipeline_is_a_500(
     given: Any,
     rows: int,
     known: dict[str, Any],
@@ -188,15 +188,15 @@ def test_another_scikit_learn_is_refused_before_unpickling(rewritten: Rewrite) -
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted", "told"),
+    ("name", "wanted", "reported"),
     [
         ("pandas", "1.5.3", r"pandas 1\.5\.3 \(here: [0-9.]+\)"),
         ("no-such-library", "1.0", r"no-such-library 1\.0 \(here: none\)"),
         ("python", "2.7.18", r"python 2\.7\.18 \(here: 3"),
     ],
 )
-def test_another_major_version_is_refused(name: str, wanted: str, told: str, rewritten: Rewrite) -> None:
-    with pytest.raises(InitError, match=told):
+def test_another_major_version_is_refused(name: str, wanted: str, reported: str, rewritten: Rewrite) -> None:
+    with pytest.raises(InitError, match=reported):
         Predictor.load(rewritten(versions={name: wanted}))
 
 

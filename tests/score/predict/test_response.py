@@ -26,12 +26,12 @@ def test_the_articles_text_is_json_with_the_articles_space() -> None:
 
 
 def test_the_header_of_odd_names_is_ascii_and_bounded() -> None:
-    assert response.flagged(Flags({}, {})) == {}
+    assert response.flag_headers(Flags({}, {})) == {}
     odd = ["Blood Pressure", "a,b", "größe", "\r\nSet-Cookie: x", "\ud800"]
-    assert response.flagged(Flags(dict.fromkeys(odd, 1), {})) == {
+    assert response.flag_headers(Flags(dict.fromkeys(odd, 1), {})) == {
         "X-Out-Of-Range": "Blood%20Pressure, a%2Cb, gr%C3%B6%C3%9Fe, %0D%0ASet-Cookie%3A%20x, %3F"
     }
-    many = response.flagged(Flags({}, {f"column {i}": 1 for i in range(1000)}))["X-Unseen-Values"]
+    many = response.flag_headers(Flags({}, {f"column {i}": 1 for i in range(1000)}))["X-Unseen-Values"]
     assert len(many) < 1010
     assert many.startswith("column%200, ")
     assert many.endswith(", ...")

@@ -43,7 +43,7 @@ def loaded():
 class Slow:
     contract = Contract("slow", "regression", ())
     probable = compiled = False
-    model = SimpleNamespace(together=True)
+    model = SimpleNamespace(batchable=True)
 
     def parse(self, body):
         return SimpleNamespace(columns={"word": [body[:100].strip(b" ").decode()]}, labels=True)
@@ -91,7 +91,7 @@ def begun(package: Path, *names: str) -> None:
         threading.Event().wait(0.01)
 
 
-def test_twice_what_it_can_do(slow: Path, serve: Serve) -> None:
+def test_overload_is_refused_and_memory_stays_bounded(slow: Path, serve: Serve) -> None:
     with serve(slow, "--max-queued-requests", "8") as (ask, process):
         answers: Counter[tuple[int, bytes]] = Counter()
         over = threading.Event()
@@ -137,26 +137,26 @@ def test_large_requests_do_not_stop_small_ones_nor_each_other_in_memory(slow: Pa
         assert ask("POST", "/score", b"more".ljust(900_000))[2] == b"more"
 
 
-def test_the_metrics_tell_how_many_wait(slow: Path, serve: Serve) -> None:
+def test_the_metrics_count_waiting_requests(slow: Path, serve: Serve) -> None:
     with serve(slow) as (ask, _):
         held = [Asking(ask, f"gate-{n}".encode()) for n in range(12)]  # no server has so many threads
-        told = 0.0
-        while told < 8:
+        reported = 0.0
+        while reported < 8:
             page = ask("GET", "/metrics")[2].decode()
-            told = float(page.partition("\nscore_requests_waiting ")[2].split(None, 1)[0])
+            reported = float(page.partition("\nscore_requests_waiting ")[2].split(None, 1)[0])
         for n in range(12):
             (slow / f"gate-{n}").touch()
         assert {one.status() for one in held} == {200}
         assert "\nscore_requests_waiting 0.0\n" in ask("GET", "/metrics")[2].decode()
 
 
-def test_scoring_that_takes_too_long_is_told_and_its_thread_comes_back(slow: Path, serve: Serve) -> None:
+def test_a_scoring_timeout_is_reported_and_its_thread_is_freed(slow: Path, serve: Serve) -> None:
     with serve(slow, "--scoring-timeout-seconds", "0.5") as (ask, _):
         threads = [Asking(ask, f"gate-{n}".encode()) for n in range(4)]  # no server has more of them
         assert {one.status() for one in threads} <= {503, 504}
         assert 504 in {one.status() for one in threads}
-        [told, *_] = [json.loads(one.reply[2])["detail"] for one in threads if one.status() == 504]
-        assert told == "scoring took longer than 0.5 s; send fewer rows at a time"
+        [reported, *_] = [json.loads(one.reply[2])["detail"] for one in threads if one.status() == 504]
+        assert reported == "scoring took longer than 0.5 s; send fewer rows at a time"
         assert ask("GET", "/")[0] == 200
         for n in range(4):
             (slow / f"gate-{n}").touch()
@@ -167,7 +167,7 @@ def test_scoring_that_takes_too_long_is_told_and_its_thread_comes_back(slow: Pat
 class FakePredictor:
     """Its prediction is the request's body, and takes long for one of them."""
 
-    model = SimpleNamespace(together=True)
+    model = SimpleNamespace(batchable=True)
 
     def predict(self, columns: Any, *, labels: bool = True) -> Prediction:  # noqa: ARG002
         if columns["word"] == [b"slow model"]:
@@ -226,17 +226,17 @@ def test_a_quick_refusal_is_no_sign_of_a_quick_model() -> None:
 
 
 @pytest.mark.parametrize("slow", [b"slow model", b"slow answer", b"slow refused"])
-def test_what_is_slow_on_the_loop_sends_all_to_the_threads_for_a_while(slow: bytes) -> None:
+def test_a_slow_request_on_the_loop_sends_all_to_the_threads_for_a_while(slow: bytes) -> None:
     assert where(b"a", slow, b"b", b"c", b"later", b"d", b"e") == ["thread", "loop", *["thread"] * 3, "loop"]
     assert where(b"a", b"b", slow, slow, b"c")[2:] == ["loop", "thread", "thread"]
 
 
-def test_what_is_slow_in_a_thread_holds_up_nobody() -> None:
+def test_a_slow_request_in_a_thread_delays_no_other() -> None:
     assert where(b"a", b"slow answer".ljust(LOOP_BYTES + 1), b"b") == ["thread", "thread", "loop"]
     assert where(b"slow answer", b"a", b"b") == ["thread", "thread", "loop"]
 
 
-def test_a_request_is_not_slow_for_waiting_for_others() -> None:
+def test_the_time_a_request_waits_for_its_batch_does_not_count() -> None:
     async def waits(columns: Any, *, labels: bool = True) -> Any:  # noqa: ARG001
         await asyncio.sleep(3 * LOOP_SECONDS)
         return Prediction(columns["word"], None)
@@ -255,7 +255,7 @@ def test_a_request_is_not_slow_for_waiting_for_others() -> None:
 
 
 @pytest.mark.parametrize("head", ["Content-Length: 10", "Transfer-Encoding: chunked"])
-def test_a_body_that_dribbles_is_given_up(stub: Path, serve: Serve, head: str) -> None:
+def test_a_body_that_is_too_slow_is_a_408(stub: Path, serve: Serve, head: str) -> None:
     with serve(stub, "--body-timeout-seconds", "0.3") as (ask, process):
         with socket.create_connection(("127.0.0.1", port_of(process)), 20) as client:
             client.sendall(f"POST /score HTTP/1.1\r\nHost: x\r\n{head}\r\n\r\n1".encode())
@@ -267,7 +267,7 @@ def test_a_body_that_dribbles_is_given_up(stub: Path, serve: Serve, head: str) -
 
 
 @pytest.mark.parametrize("path", ["/score", "/nowhere"])
-def test_who_sends_too_much_and_then_reads_meets_the_answer_and_no_reset(stub: Path, serve: Serve, path: str) -> None:
+def test_a_client_that_sends_too_much_gets_the_response_and_no_reset(stub: Path, serve: Serve, path: str) -> None:
     with (
         serve(stub, "--max-bytes", "1000") as (_, process),
         socket.create_connection(("127.0.0.1", port_of(process)), 20) as client,

@@ -32,12 +32,12 @@ def ask_with_keys(stub: Path, serve: Serve) -> Iterator[Ask]:
 
 def problem(expected: int, status: int, headers: Headers, body: bytes) -> tuple[str, str]:
     """Title and detail of a reply that must be a problem document of this status."""
-    told = json.loads(body)
-    assert (status, headers["content-type"], told.keys()) == (
+    reported = json.loads(body)
+    assert (status, headers["content-type"], reported.keys()) == (
         expected, "application/problem+json", {"type", "title", "status", "detail"},
     )  # fmt: skip
-    assert (told["type"], told["status"]) == ("about:blank", expected)
-    return told["title"], told["detail"]
+    assert (reported["type"], reported["status"]) == ("about:blank", expected)
+    return reported["title"], reported["detail"]
 
 
 def test_health_answers_like_azure(ask: Ask) -> None:
@@ -56,8 +56,8 @@ def test_score_passes_status_and_json_through(ask: Ask) -> None:
 
 
 def test_a_bug_in_scoring_is_a_500_and_the_server_lives_on(ask: Ask) -> None:
-    told = problem(500, *ask("POST", "/score", b"bug"))
-    assert told == ("Internal Server Error", "scoring failed: see the service's log")
+    reported = problem(500, *ask("POST", "/score", b"bug"))
+    assert reported == ("Internal Server Error", "scoring failed: see the service's log")
     assert ask("POST", "/score", b"")[0] == 200
 
 
@@ -73,8 +73,8 @@ def test_a_bug_in_scoring_is_a_500_and_the_server_lives_on(ask: Ask) -> None:
 )
 def test_other_methods_and_paths(ask: Ask, method: str, path: str, expected: int) -> None:
     title = "Not Found" if expected == 404 else "Method Not Allowed"
-    told, detail = problem(expected, *ask(method, path))
-    assert told == title
+    reported, detail = problem(expected, *ask(method, path))
+    assert reported == title
     assert detail.startswith("there are POST /score, ")
     assert "GET /openapi.json" in detail
 
@@ -107,23 +107,23 @@ def test_health_needs_no_key(ask_with_keys: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "told"), [("/v2/else", "there are POST"), ("/v2/models/other", 'no model "other" here, only "stub"')]
+    ("path", "reported"), [("/v2/else", "there are POST"), ("/v2/models/other", 'no model "other" here, only "stub"')]
 )
-def test_errors_of_v2_have_its_form(ask: Ask, path: str, told: str) -> None:
+def test_errors_of_v2_have_its_form(ask: Ask, path: str, reported: str) -> None:
     status, headers, body = ask("GET", path)
     assert (status, headers["content-type"]) == (404, "application/json")
     assert json.loads(body).keys() == {"error"}
-    assert told in json.loads(body)["error"]
+    assert reported in json.loads(body)["error"]
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/swagger.json", "/v2", "/v2/models/stub"])
-def test_what_tells_of_the_model_needs_the_key(ask_with_keys: Ask, path: str) -> None:
+def test_documents_about_the_model_need_the_key(ask_with_keys: Ask, path: str) -> None:
     assert ask_with_keys("GET", path)[0] == 401
     assert ask_with_keys("GET", path, Authorization="Bearer one")[0] == 200
 
 
 @pytest.mark.parametrize("path", ["/v2/health/live", "/v2/health/ready", "/docs"])
-def test_what_tells_nothing_of_it_does_not(ask_with_keys: Ask, path: str) -> None:
+def test_health_and_documentation_need_no_key(ask_with_keys: Ask, path: str) -> None:
     assert ask_with_keys("GET", path)[0] == 200
 
 
@@ -141,7 +141,7 @@ def test_swagger_json_comes_in_azure_mls_versions(ask: Ask) -> None:
     assert "versions are 2, 2.0, 3, 3.1" in problem(404, *ask("GET", "/swagger.json?version=4"))[1]
 
 
-def test_the_documentation_asks_nobody_else(ask: Ask) -> None:
+def test_the_documentation_loads_nothing_from_elsewhere(ask: Ask) -> None:
     status, headers, body = ask("GET", "/docs")
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert b"//" not in body

@@ -55,7 +55,7 @@ def test_an_odd_id_is_neither_given_back_nor_logged(ask: Any, pima: Path, odd: s
     assert "client_id" not in line_of(pima, headers["x-request-id"])
 
 
-def test_one_line_for_each_request_and_no_word_of_what_it_held(ask: Any, pima: Path) -> None:
+def test_one_line_for_each_request_and_nothing_of_its_content(ask: Any, pima: Path) -> None:
     row = json.loads((pima / "contract.json").read_text())["columns"]
     body = json.dumps({"data": [{column["name"]: column["example"] for column in row}] * 3}).encode()
     status, _, reply = ask("POST", "/score?secret=1", body, Authorization="Bearer secret", **{"X-Request-ID": "mine"})
@@ -76,25 +76,25 @@ def test_what_is_refused_is_logged_too(ask: Any, pima: Path) -> None:
         assert (line["path"], line["status"], "rows" in line) == (path, status, False)
 
 
-def test_meta_tells_what_is_served(pima: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_meta_describes_what_is_served(pima: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     origin = {"version": "7", "run_id": "run", "spec_hash": "abc", "rebuild": "python run.py", "data": "d.csv"}
     monkeypatch.setenv("SCORE_ORIGIN", json.dumps(origin | {"other": "untold"}))
     (pima / "keys.json").write_text('{"primary": "one", "secondary": "two"}')
     with serve(pima, "--keys", "keys.json") as (ask, _):
         for path in ("/meta", "/metrics"):
             assert ask("GET", path)[0] == 401
-        told, page = (
+        reported, page = (
             json.loads(ask("GET", path, Authorization="Bearer two")[2]) for path in ("/meta", "/page/model.json")
         )
-    assert page.items() >= (origin | {"trained": None, "fingerprint": told["fingerprint"]}).items()
+    assert page.items() >= (origin | {"trained": None, "fingerprint": reported["fingerprint"]}).items()
     contract = json.loads((pima / "contract.json").read_text())
-    assert told == {
+    assert reported == {
         "model": "m", **origin, "trained": None, "fingerprint": contract["fingerprint"],
         "answers": "model.pkl", "task": "classification", "classes": [0, 1], "versions": contract["versions"],
     }  # fmt: skip
 
 
-def test_a_log_that_cannot_be_written_stops_no_answer_and_keeps_no_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_log_that_cannot_be_written_stops_no_response_and_keeps_no_line(caplog: pytest.LogCaptureFixture) -> None:
     heard: list[bytes] = []
     full = True
 

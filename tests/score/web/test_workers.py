@@ -31,7 +31,7 @@ def loaded():
 class Who:
     contract = Contract("who", "regression", ())
     probable = compiled = False
-    model = SimpleNamespace(together=False)
+    model = SimpleNamespace(batchable=False)
 
     def parse(self, body):
         if body == b"die":
@@ -66,11 +66,11 @@ def both(ask: Any, but: int = 0) -> set[int]:
 def test_two_share_the_port_and_count_together(who: Path, serve: Serve) -> None:
     with serve(who, "--workers", "2") as (ask, process):
         assert both(ask) == {child.pid for child in psutil.Process(process.pid).children()}
-        told = [ask("GET", "/metrics")[2].decode() for _ in range(10)]
+        reported = [ask("GET", "/metrics")[2].decode() for _ in range(10)]
         counts = [
-            float(text.partition('score_requests_total{path="/score",status="200"} ')[2].split()[0]) for text in told
+            float(text.partition('score_requests_total{path="/score",status="200"} ')[2].split()[0]) for text in reported
         ]
-        assert len(set(counts)) == 1  # whoever was asked
+        assert len(set(counts)) == 1  # from either worker
 
 
 def test_one_that_dies_is_replaced_while_the_other_serves(who: Path, serve: Serve) -> None:
@@ -79,8 +79,8 @@ def test_one_that_dies_is_replaced_while_the_other_serves(who: Path, serve: Serv
         dead = asked(ask)
         os.kill(dead, signal.SIGKILL)
         assert dead not in both(ask, but=dead)
-        told = ask("GET", "/metrics")[2].decode()
-        assert "score_requests_in_flight 1.0" in told  # this one, and nothing of the dead
+        reported = ask("GET", "/metrics")[2].decode()
+        assert "score_requests_in_flight 1.0" in reported  # this request, and none of the dead worker's
 
 
 def test_a_stop_ends_all_and_leaves_nothing(
@@ -115,7 +115,7 @@ def test_a_package_that_does_not_load_ends_the_start(who: Path, serve: Serve) ->
         pass
 
 
-def test_a_successor_takes_over_without_refusing_anybody(who: Path, serve: Serve) -> None:
+def test_a_successor_takes_over_without_refusing_a_request(who: Path, serve: Serve) -> None:
     with serve(who, "--workers", "2", "--control", "control.sock") as (ask, old):
         before, over = both(ask), threading.Event()
         statuses: set[int] = set()
