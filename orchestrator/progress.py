@@ -45,19 +45,19 @@ class Heartbeat:
 
 
 @contextmanager
-def waiting(note: Callable[[str], None], activity: str) -> Iterator[Heartbeat]:
+def heartbeat(note: Callable[[str], None], activity: str) -> Iterator[Heartbeat]:
     """Run the block with a heartbeat in a thread, which begins with ``activity``."""
-    heartbeat = Heartbeat(note, activity)
+    beating = Heartbeat(note, activity)
     done = threading.Event()
 
     def run() -> None:
         while not done.wait(0.2):
-            heartbeat.beat()
+            beating.beat()
 
     thread = threading.Thread(target=run, name="heartbeat", daemon=True)
     thread.start()
     try:
-        yield heartbeat
+        yield beating
     finally:
         done.set()
         thread.join()

@@ -20,7 +20,7 @@ from orchestrator.artifacts import Endpoint, ModelVersion
 from orchestrator.deploy.target import Deployment, RollbackResult, Target
 from orchestrator.errors import DeployError
 from orchestrator.files import write_atomic
-from orchestrator.progress import waiting
+from orchestrator.progress import heartbeat
 
 LOCK_SECONDS = 3600  # several commands may wait, each for one that builds an image
 POLL_SECONDS = 0.05
@@ -84,7 +84,7 @@ class Rollout:
             DeployError: another one does not end.
         """
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with waiting(note, f"waiting for {self._who()}"):
+        with heartbeat(note, f"waiting for {self._who()}"):
             try:
                 self._lock.acquire(timeout=LOCK_SECONDS, poll_interval=POLL_SECONDS)
             except Timeout:

@@ -17,7 +17,7 @@ def environment() -> Mapping[str, str]:
 
 
 @contextmanager
-def kept(variables: Mapping[str, str]) -> Iterator[None]:
+def original_environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Use these variables in the block, even if the process's own change."""
     token = _original.set(variables)
     try:
