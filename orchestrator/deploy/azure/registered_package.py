@@ -22,8 +22,8 @@ from orchestrator.deploy import cors
 
 ENTRY = "score/score.py"
 # The server that runs score.py on Azure. Not azureml-defaults, which brings it together with the retired SDK: that one
-# caps numpy and cloudpickle below what current scikit-learn and joblib need. Older servers than 1.4 have no such caps
-# on their requirements and would resolve with anything.
+# caps numpy and cloudpickle below what current scikit-learn and joblib need. From 1.4 on, the server's requirements fit
+# today's libraries; older releases have few requirements, so a resolver would pick one of them.
 SERVER = "azureml-inference-server-http>=1.4"
 _SERVERS = re.compile(r"(?:azureml[-_.]inference[-_.]server[-_.]http|azureml[-_.]defaults)(?![\w.-])", re.IGNORECASE)
 FINGERPRINT = "package_fingerprint"  # also on the versions that tracking=azureml registers
