@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from orchestrator.azure.sdk import INSTALL, MANAGED, missing, translate_sdk_errors
 from orchestrator.azure.workspace import forget
 from orchestrator.errors import DeployError
-from orchestrator.resolving.surroundings import original_environment
+from orchestrator.resolving.pip_settings import original_environment
 from orchestrator.spec.run_spec import AzureSpec
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import DeployError
-from orchestrator.resolving.surroundings import original_environment
+from orchestrator.resolving.pip_settings import original_environment
 
 Index = Any
 Ask = Any
