@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from orchestrator.azure.sdk import INSTALL, MANAGED, missing, translate_sdk_errors
 from orchestrator.azure.workspace import forget
 from orchestrator.errors import DeployError
-from orchestrator.resolving.surroundings import kept
+from orchestrator.resolving.pip_settings import original_environment
 from orchestrator.spec.azure import AzureSpec
 
 
@@ -40,7 +40,7 @@ def emulated_azure(spec: AzureSpec, *, ends: bool) -> Iterator[None]:
         os.environ.update(
             {name: before[name] for name in ("HOME", "USERPROFILE") if name in before}
         )  # git's, matplotlib's
-        with kept(before):  # the emulator is no package index
+        with original_environment(before):  # the emulator is no package index
             yield
     finally:
         os.environ.clear()

@@ -175,7 +175,7 @@ def test_a_transformer_of_a_local_folder_is_refused_by_name(at: Desk) -> None:
         ),
         (
             ("deploy._target_=trouble.Half", "stages=deploy"),
-            ("deploy._target_: trouble.Half is no Target: it lacks rollback",),
+            ("deploy._target_: trouble.Half is no Target: it lacks endpoint()",),
         ),
     ],
     ids=["options", "keys", "kind"],

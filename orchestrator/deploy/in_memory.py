@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from orchestrator.artifacts import Endpoint, Keys, ModelVersion, ServiceStatus
 from orchestrator.deploy.rollback import rollback_target
-from orchestrator.deploy.target import Deployment, RollbackResult
+from orchestrator.deploy.target import Deployment, RollbackResult, needs_no_key, not_running
 from orchestrator.errors import DeployError
 
 
@@ -68,7 +68,7 @@ class InMemoryTarget:
     def endpoint(self) -> Endpoint:
         """Return the service's endpoint."""
         if self.service_name not in self.services:
-            raise DeployError(f"deploy: no service '{self.service_name}' is running; deploy it first")
+            raise not_running(self.service_name)
         return self.services[self.service_name].endpoint
 
     def remove(self) -> None:
@@ -91,7 +91,5 @@ class InMemoryTarget:
     def keys(self) -> Keys:
         """Return the same two keys always."""
         if not self.endpoint().auth:
-            raise DeployError(
-                f"deploy.auth_enabled: service '{self.service_name}' needs no key; deploy with deploy.auth_enabled=true"
-            )
+            raise needs_no_key(self.service_name)
         return Keys("fake-primary", "fake-secondary")

@@ -1,7 +1,8 @@
-"""The endpoint test: golden requests over HTTP, the same for every target."""
+"""The endpoint test, by golden requests over HTTP, and the health check of servers on this machine."""
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import time
@@ -11,11 +12,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from orchestrator.artifacts import Endpoint, Probe
+from orchestrator.deploy import ports
 from orchestrator.errors import ProbeError
 from score.contract import golden
 
 ROUNDS = 40  # timed requests: enough that one slow answer does not decide the p95
 TIMEOUT_SECONDS = 30
+HEALTH_SECONDS = 10  # for an answer without a prediction
 
 
 def probe_endpoint(endpoint: Endpoint) -> Probe:
@@ -39,6 +42,18 @@ def probe_endpoint(endpoint: Endpoint) -> Probe:
         connection.close()
     centiles = quantiles(seconds, n=20, method="inclusive")
     return Probe(len(requests), centiles[9] * 1000, centiles[18] * 1000, refused, endpoint.share)
+
+
+def is_healthy(host: str, port: int, fingerprint: str = "") -> bool:
+    """Return whether a server on this machine answers there, and serves the package of this fingerprint if given."""
+    connection = http.client.HTTPConnection(ports.reachable(host), port, timeout=HEALTH_SECONDS)
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", "/", headers={"Connection": "close"})
+            response = connection.getresponse()
+        except (OSError, http.client.HTTPException):
+            return False
+        return response.status == 200 and fingerprint in ("", response.getheader("x-package-fingerprint"))
 
 
 def _connection(url: str) -> http.client.HTTPConnection:

@@ -12,6 +12,7 @@ from typing import Annotated, Protocol, runtime_checkable
 from pydantic import AfterValidator
 
 from orchestrator.artifacts import Endpoint, Keys, ModelVersion, Package, ServiceStatus
+from orchestrator.errors import DeployError
 
 SHORTEST, LONGEST = 3, 32  # characters of a service's name
 DIGEST = 6  # characters of the digest that ends a name which was cut
@@ -49,6 +50,18 @@ def valid_service_name(name: str) -> str:
 
 # Azure ML's rule, for every target: a name that works on this machine works there
 ServiceName = Annotated[str, AfterValidator(_service_name)]
+
+
+def not_running(service_name: str) -> DeployError:
+    """Return the error for a service that is needed and does not run."""
+    return DeployError(f"deploy: no service '{service_name}' is running; deploy it first")
+
+
+def needs_no_key(service_name: str) -> DeployError:
+    """Return the error for keys of a service that has none."""
+    return DeployError(
+        f"deploy.auth_enabled: service '{service_name}' needs no key; deploy with deploy.auth_enabled=true"
+    )
 
 
 class RollbackResult(Enum):

@@ -16,9 +16,9 @@ from pathlib import Path
 from orchestrator.errors import DeployError
 from orchestrator.files import write_atomic
 from orchestrator.resolving.conflict import check_reachable, conflict, is_compiled
+from orchestrator.resolving.pip_settings import environment
 from orchestrator.resolving.requirement import rest, wanted
 from orchestrator.resolving.resolver import Libraries, Resolver, UnknownError
-from orchestrator.resolving.surroundings import environment
 
 __all__ = ["Libraries", "check"]
 

@@ -1,20 +1,38 @@
-"""pip's settings on this machine, translated for uv, which does not read them."""
+"""pip's settings and variables on this machine, translated for uv, which does not read them."""
 
 from __future__ import annotations
 
 import ast
 import contextlib
 import functools
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 
-from orchestrator.resolving.surroundings import environment
-
+# the variables before the emulator redirects the process's own; None: they are not redirected
+_original: ContextVar[Mapping[str, str] | None] = ContextVar("original", default=None)
 _LINE = re.compile(r"(?P<section>[^.\s]+)\.(?P<name>[\w-]+)=(?P<value>.+)")
 _SECTIONS = ("global", "install", ":env:")  # each overrides those before it
+
+
+def environment() -> Mapping[str, str]:
+    """Return the variables for package indexes."""
+    original = _original.get()
+    return os.environ if original is None else original
+
+
+@contextlib.contextmanager
+def original_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Use these variables in the block, even if the process's own change."""
+    token = _original.set(variables)
+    try:
+        yield
+    finally:
+        _original.reset(token)
 
 
 def pip_settings(variables: Mapping[str, str] | None = None) -> dict[str, str]:

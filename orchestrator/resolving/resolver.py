@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.redaction import redact
-from orchestrator.resolving.pip_settings import as_uv, pip_settings
+from orchestrator.resolving.pip_settings import as_uv, environment, pip_settings
 from orchestrator.resolving.requirement import plain
-from orchestrator.resolving.surroundings import environment
 
 SECONDS = 120  # for one run; uv takes a few
 GLIBC = "manylinux_2_35"  # of Azure's base images (Ubuntu 22.04); that of python:3.x-slim is newer

@@ -1,4 +1,4 @@
-"""Stages that release a proved package: register, deploy, probe, promote."""
+"""Stages that release a proved package: register it, deploy it, test the endpoint, make it the champion."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from orchestrator.tracking.tracker import Tracker
 
 
 def record(report: Report, tracker: Tracker) -> TrackedRun:
-    """Track this training without registering a model."""
+    """The tracked run of this training, where no model is registered under it."""
     return TrackedRun(tracker.record(report))
 
 
@@ -34,7 +34,7 @@ def register(
     provenance: RunProvenance,
     check_image: ImageCheck,
 ) -> ModelVersion:
-    """Register the package as a model version; ``stages=deploy`` finds it again without data or training.
+    """The package's version in the model registry; ``stages=deploy`` finds it again without data or training.
 
     Raises:
         DeployError: the target would build an image, and the package's libraries cannot be installed in it.
@@ -49,16 +49,16 @@ def register(
 
 
 def recall(spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target: Target) -> ModelVersion:
-    """Return the version that ``package.version`` names; by default the last one registered, after a sweep its best.
+    """The version that ``package.version`` names; if it names none the last one registered, after a sweep its best.
 
     Raises:
-        PackageError: there is none, its folder is missing or was changed, or the registry does not hold it any more.
+        PackageError: there is none, its folder is gone or was changed, or the registry does not hold it any more.
     """
     return recalled(spec, state_dir, tracker, target, ("newest",))
 
 
 def recall_live(spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target: Target) -> ModelVersion:
-    """Return the version that ``package.version`` names; by default the live one of the service, else the champion.
+    """The version that ``package.version`` names; if it names none the one that is live for the service, else the champion.
 
     Raises:
         PackageError: as of :func:`recall`.
@@ -67,7 +67,7 @@ def recall_live(spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target
 
 
 def deploy(version: ModelVersion, rollout: Rollout, tracker: Tracker, progress: Progress) -> Endpoint:
-    """Serve the registered package; if it is served already, nothing changes. Other commands on this service wait.
+    """Serve the registered package; the same package alive is left alone. Other commands on this service wait.
 
     Raises:
         PackageError: the registry does not hold the version any more, so it could not be promoted.
@@ -79,16 +79,16 @@ def deploy(version: ModelVersion, rollout: Rollout, tracker: Tracker, progress: 
 
 
 def probe(endpoint: Endpoint, rollout: Rollout) -> Probe:
-    """Test the endpoint with the package's golden requests; a failure rolls the deployment back.
+    """Test the endpoint with the package's golden requests; a failure takes the new service down again.
 
     Raises:
-        ProbeError: an answer differs; the text says what the rollback did.
+        ProbeError: an answer differs; the text says what became of the service.
     """
     try:
         result = probe_endpoint(endpoint)
     except ProbeError as error:
         raise ProbeError(f"{error}; {rollout.rollback()}") from error
-    except BaseException:  # Ctrl-C, too: an untested endpoint does not stay
+    except BaseException:  # Ctrl-C, too: an endpoint that was not tested does not stay
         rollout.rollback()
         raise
     rollout.passed()
@@ -96,13 +96,13 @@ def probe(endpoint: Endpoint, rollout: Rollout) -> Probe:
 
 
 def promote(version: ModelVersion, probe: Probe, rollout: Rollout, tracker: Tracker, state_dir: StateDir) -> None:
-    """Move the alias ``champion`` to the version that is deployed and tested, if it answers all requests.
+    """Point the alias ``champion`` at the version that is deployed and tested, if it answers all requests.
 
-    If it cannot be moved, the deployment is rolled back.
+    If it cannot be moved, the former service is put back.
 
     Raises:
         DeployError: another command has deployed meanwhile, without this lock.
-        TrackingError: the alias cannot be moved; the text says what the rollback did.
+        TrackingError: the alias cannot be moved; the text says what became of the service.
     """
     if not version.chosen:  # registered by this run: where several ran at once, the record follows what serves
         versions.renew(state_dir, version)

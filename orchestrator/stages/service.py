@@ -1,4 +1,4 @@
-"""Stages for a deployed service: status, logs, keys, traffic, check, remove."""
+"""Stages for a service that is there: what it is, its log, its keys, a test of it, its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Log = NewType("Log", str)
 
 
 def status(target: Target, tracker: Tracker) -> ServiceStatus:
-    """Return what is deployed and whether it answers; say so if the registry no longer holds its version."""
+    """What is deployed now, and whether it answers; a version that the registry no longer holds is not named as if it did."""
     found = target.status()
     if not found.version.strip("-"):
         return found
@@ -34,17 +34,17 @@ def status(target: Target, tracker: Tracker) -> ServiceStatus:
 
 
 def logs(target: Target) -> Log:
-    """Return the newest lines of the service's log."""
+    """The newest lines of the service's log."""
     return Log(target.logs())
 
 
 def keys(target: Target) -> Keys:
-    """Return the service's keys."""
+    """The service's keys."""
     return target.keys()
 
 
 def rotate_keys(target: Target) -> Keys:
-    """Make a new primary key; the old one becomes the secondary. After two rotations both are new."""
+    """A new primary key; the former one goes on opening as the secondary. Twice, and both are new."""
     if not isinstance(target, SupportsKeyRotation):
         raise DeployError("deploy: the keys of this target cannot be changed while it runs; remove it and deploy again")
     return target.rotate_keys()
@@ -74,15 +74,15 @@ def shift(target: Target, tracker: Tracker, rollout: Rollout, progress: Progress
 
 
 def endpoint(target: Target) -> Endpoint:
-    """Return the live service's endpoint."""
+    """The live service's endpoint."""
     return target.endpoint()
 
 
 def check(endpoint: Endpoint) -> Probe:
-    """Test the endpoint with its package's golden requests, without changing it."""
+    """Test the endpoint with its package's golden requests and leave it as it is."""
     return probe_endpoint(endpoint)
 
 
 def remove(target: Target) -> None:
-    """Take the service down; it is no error if there is none."""
+    """Take the service down; taking down nothing is fine."""
     target.remove()

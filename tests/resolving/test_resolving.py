@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import DeployError
-from orchestrator.resolving.surroundings import kept
+from orchestrator.resolving.pip_settings import original_environment
 
 Index = Any
 Ask = Any
@@ -180,7 +180,7 @@ def test_in_a_emulator_packages_come_from_where_they_always_do(
     index: Index, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index.wheel("base", "2.0")
-    with kept({**os.environ}):
+    with original_environment({**os.environ}):
         monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
         assert ask("base==2.0") == ""

@@ -107,7 +107,7 @@ def test_run_takes_text_bytes_and_a_parsed_object(pima: Path, monkeypatch: pytes
 
 
 def test_collections_look_at_what_is_loaded_no_more_and_come_seldom() -> None:
-    code = "import gc, json; from score import memory_tuning; memory_tuning.settle(); print(gc.get_threshold()[0], gc.get_freeze_count())"
+    code = "import gc, json; from score import memory_tuning; memory_tuning.freeze_gc(); print(gc.get_threshold()[0], gc.get_freeze_count())"
     reported = subprocess.run(
         [sys.executable, "-c", code], cwd=Path(entry.__file__).parents[1], capture_output=True, text=True, check=True
     ).stdout

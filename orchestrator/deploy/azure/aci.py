@@ -27,7 +27,7 @@ from orchestrator.deploy.failure import failure
 from orchestrator.deploy.image_builder import ImageBuilder, from_conda
 from orchestrator.deploy.rollback import rollback_target
 from orchestrator.deploy.service_dir import ServiceDirectory
-from orchestrator.deploy.target import Deployment, RollbackResult, ServiceName
+from orchestrator.deploy.target import Deployment, RollbackResult, ServiceName, needs_no_key, not_running
 from orchestrator.errors import DeployError
 from orchestrator.resolving.libraries import Libraries
 from orchestrator.spec.azure import AzureSpec
@@ -164,15 +164,13 @@ class Aci(ImageBuilder):
     def _alive(self) -> Any:
         service = self._find()
         if service is None:
-            raise DeployError(f"deploy: no service '{self.service_name}' is running; deploy it first")
+            raise not_running(self.service_name)
         return service
 
     def _keys(self, service: Any) -> Keys:
         keys = aci_sdk.keys(service)
         if keys is None:
-            raise DeployError(
-                f"deploy.auth_enabled: service '{self.service_name}' needs no key; deploy with deploy.auth_enabled=true"
-            )
+            raise needs_no_key(self.service_name)
         return keys
 
     @property

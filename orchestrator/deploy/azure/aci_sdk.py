@@ -9,11 +9,10 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,7 @@ def serve(
     shape = AciWebservice.deploy_configuration(**own)
     if keys:  # clients hold them
         shape.primary_key, shape.secondary_key = keys.primary, keys.secondary
-    with _staged(package) as folder:
+    with registered_package.copied(package) as folder:
         model = _model(workspace, package, folder)
         say(f"model {model.name} version {model.version}")
         environment = _environment(workspace, package, allow_origins)
@@ -121,15 +120,6 @@ def retag(service: Any, tags: Mapping[str, str], seconds: float) -> None:
     service.update(tags=dict(tags))
     if service.state == "Transitioning":
         service.wait_for_deployment(timeout_sec=seconds)
-
-
-@contextlib.contextmanager
-def _staged(package: Package) -> Iterator[Path]:
-    """Yield a copy of the package's files without the bytecode that a service on this machine may have left."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch).resolve() / "package"
-        shutil.copytree(package.path, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        yield folder
 
 
 def _model(workspace: Any, package: Package, folder: Path) -> Any:

@@ -8,9 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from orchestrator.deploy.azure.blue_green import BlueGreen
-from orchestrator.deploy.azure.online_endpoint import DEPLOYMENT, Positive, always
-
-__all__ = ["DEPLOYMENT", "Managed"]
+from orchestrator.deploy.azure.online_endpoint import Positive, always
 
 
 @dataclass(frozen=True, kw_only=True)

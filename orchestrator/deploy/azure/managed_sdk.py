@@ -8,9 +8,8 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +120,9 @@ def serve(
     """
     from azure.ai.ml.entities import CodeConfiguration, OnlineRequestSettings
 
-    with _staged(package) as folder:
+    with registered_package.copied(package) as folder:
+        code = folder.parent / "code"  # only what runs there: the model is mounted
+        shutil.copytree(folder / "score", code / "score")
         model = _model(client, package, folder)
         say(f"model {model.name} version {model.version}")
         definition = registered_package.conda(package, settings.get("allow_origins", ()))
@@ -132,8 +133,7 @@ def serve(
             endpoint_name=name,
             model=model.id,
             environment=environment.id,
-            # only the package's code: the model is mounted
-            code_configuration=CodeConfiguration(code=str(folder / "code"), scoring_script=registered_package.ENTRY),
+            code_configuration=CodeConfiguration(code=str(code), scoring_script=registered_package.ENTRY),
             environment_variables=dict(settings["environment_variables"]),
             instance_type=settings["instance_type"],
             app_insights_enabled=settings["app_insights_enabled"],
@@ -166,16 +166,6 @@ def _finished(poller: Any, seconds: float) -> None:
     poller.result()
 
 
-@contextlib.contextmanager
-def _staged(package: Package) -> Iterator[Path]:
-    """Yield copies of the package's files, and of its code alone, without bytecode."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch).resolve()
-        shutil.copytree(package.path, folder / "package", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copytree(folder / "package" / "score", folder / "code" / "score")
-        yield folder
-
-
 def _model(client: Any, package: Package, folder: Path) -> Any:
     """Return the registered model with this package; without one, upload it as a new version."""
     from azure.ai.ml.entities import Model
@@ -184,7 +174,7 @@ def _model(client: Any, package: Package, folder: Path) -> Any:
     if model is not None:
         return model
     tags = {registered_package.FINGERPRINT: package.fingerprint}
-    new = Model(name=package.model_name, path=str(folder / "package"), type="custom_model", tags=tags)
+    new = Model(name=package.model_name, path=str(folder), type="custom_model", tags=tags)
     return client.models.create_or_update(new)
 
 

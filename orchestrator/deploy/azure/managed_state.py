@@ -101,7 +101,7 @@ class EndpointState:
         return next((one for one in self.others if one.ready and one.number), None)
 
     def tested(self, colour: OnlineDeployment | None) -> bool:
-        """Whether this deployment passed its test."""
+        """Return whether this deployment passed its test."""
         return colour is not None and bool(colour.number) and colour.number in self.tags.get(TESTED, "").split(",")
 
     @property
@@ -112,16 +112,16 @@ class EndpointState:
         return target is not None and target != self.live
 
     def current(self, number: str) -> OnlineDeployment | None:
-        """The live deployment or the candidate, if it has this number."""
+        """Return the live deployment or the candidate, if it has this number."""
         return next((one for one in (self.live, self.candidate) if one and one.number == number), None)
 
     def serving(self, wanted: Mapping[str, str]) -> OnlineDeployment | None:
-        """The live deployment or the candidate, if it is ready and is what these tags describe."""
+        """Return the live deployment or the candidate, if it is ready and is what these tags describe."""
         ready = (one for one in (self.live, self.candidate) if one and one.ready)
         return next((one for one in ready if registered_package.serves_like(one.tags, wanted)), None)
 
     def base_of(self, colour: OnlineDeployment) -> OnlineDeployment | None:
-        """The deployment that serves the other requests, and all if this one fails; None for an accepted one."""
+        """Return the deployment that serves the other requests, and all if this one fails; None for an accepted one."""
         if colour == self.candidate:
             return self.live
         return self.former if colour == self.live and not self.tested(colour) else None

@@ -5,11 +5,13 @@ What ACI and online endpoints share; nothing here calls Azure.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
+import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,8 @@ from orchestrator.deploy import cors
 
 ENTRY = "score/score.py"
 # The server that runs score.py on Azure. Not azureml-defaults, which brings it together with the retired SDK: that one
-# caps numpy and cloudpickle below what current scikit-learn and joblib need. Older servers than 1.4 have no such caps
-# on their requirements and would resolve with anything.
+# caps numpy and cloudpickle below what current scikit-learn and joblib need. From 1.4 on, the server's requirements fit
+# today's libraries; older releases have few requirements, so a resolver would pick one of them.
 SERVER = "azureml-inference-server-http>=1.4"
 _SERVERS = re.compile(r"(?:azureml[-_.]inference[-_.]server[-_.]http|azureml[-_.]defaults)(?![\w.-])", re.IGNORECASE)
 FINGERPRINT = "package_fingerprint"  # also on the versions that tracking=azureml registers
@@ -74,6 +76,15 @@ def conda(package: Package, allow_origins: Sequence[str] = ()) -> dict[str, Any]
     named = {re.split(r"[^\w.-]", str(line).strip())[0].lower().replace("_", "-") for line in pip}
     own += [cors.LIBRARY] if allow_origins and cors.LIBRARY not in named else []
     return {**definition, "dependencies": [*rest, {"pip": [*pip, *own]}]}
+
+
+@contextlib.contextmanager
+def copied(package: Package) -> Iterator[Path]:
+    """Yield a copy of the package's files without the bytecode that a service on this machine may have left."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch).resolve() / "package"
+        shutil.copytree(package.path, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        yield folder
 
 
 def not_registered(package: Package) -> FileNotFoundError:

@@ -34,7 +34,7 @@ LOG = "building.log"  # exists while an image is built, and after a command that
 REQUIREMENTS = "requirements.txt"
 _MADE = re.compile(r"^Step \d+/\d+ : (?!FROM)[^\n]*\n(?:(?!^Step ).*\n)*? ---> ([0-9a-f]{12})$", re.MULTILINE)
 _RAN = re.compile(r"^ ---> Running in ([0-9a-f]{12})$", re.MULTILINE)
-# Another command removed a layer that this build had taken from the engine's cache; the next attempt makes it anew
+# Another command removed a layer that this build had taken from the engine's cache; the next attempt builds it again
 _LAYER_LOST = re.compile(r"unknown parent image ID|failed to set parent|No such image: sha256")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -236,5 +236,5 @@ def _context(package: Package, files: Sequence[str] | None) -> IO[bytes]:
 def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uid = member.gid = 0
     member.uname = member.gname = ""
-    member.mode = 0o644  # the server is not the files' owner there, and may read them all the same
+    member.mode = 0o644  # the server, which is not the files' owner in the image, may read them
     return member

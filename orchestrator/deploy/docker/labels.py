@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import time
 from operator import attrgetter
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from orchestrator.artifacts import Package
-from orchestrator.deploy import ports
+from orchestrator.deploy.probe import is_healthy
 from orchestrator.deploy.rollback import rollback_target
 from orchestrator.deploy.server_options import names_another_version
 
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 PREFIX = "sklearn-orchestrator."
 POLL_SECONDS = 0.3
-HEALTH_SECONDS = 10
 INVISIBLE = {"path", "model_name", "model_version", "origin", "accepted", "former"}  # to clients
 
 
@@ -95,14 +92,7 @@ class ContainerLabels(BaseModel):
 
     def answers(self) -> bool:
         """Return whether this package answers where it is published."""
-        connection = http.client.HTTPConnection(ports.reachable(self.host), self.port, timeout=HEALTH_SECONDS)
-        with contextlib.closing(connection):
-            try:
-                connection.request("GET", "/", headers={"Connection": "close"})
-                response = connection.getresponse()
-                return response.status == 200 and response.getheader("x-package-fingerprint") == self.fingerprint
-            except (OSError, http.client.HTTPException):
-                return False
+        return is_healthy(self.host, self.port, self.fingerprint)
 
     def answers_within(self, seconds: float) -> bool:
         """Wait until it answers; return whether it did in time."""

@@ -33,7 +33,7 @@ from orchestrator.deploy.docker.service import DockerService
 from orchestrator.deploy.image_builder import ImageBuilder
 from orchestrator.deploy.server_options import ServerOptions, origin
 from orchestrator.deploy.service_dir import ServiceDirectory
-from orchestrator.deploy.target import Deployment, RollbackResult, ServiceName
+from orchestrator.deploy.target import Deployment, RollbackResult, ServiceName, needs_no_key, not_running
 from orchestrator.errors import DeployError
 from orchestrator.progress import Heartbeat, heartbeat
 from orchestrator.resolving.libraries import Libraries
@@ -162,9 +162,7 @@ class Docker(ImageBuilder, ServerOptions):
     def keys(self) -> Keys:
         """Return the service's two keys."""
         if not self._alive().auth:
-            raise DeployError(
-                f"deploy.auth_enabled: service '{self.service_name}' needs no key; deploy with deploy.auth_enabled=true"
-            )
+            raise needs_no_key(self.service_name)
         return self._folder.read_keys()
 
     @property
@@ -205,7 +203,7 @@ class Docker(ImageBuilder, ServerOptions):
             current = self._service(client).current()
         served = ContainerLabels.of(current) if current and current.status == "running" else None
         if served is None:
-            raise DeployError(f"deploy: no service '{self.service_name}' is running; deploy it first")
+            raise not_running(self.service_name)
         return served
 
     def _wanted(self, version: ModelVersion, base_image: str) -> ContainerLabels:

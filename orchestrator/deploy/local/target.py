@@ -7,8 +7,6 @@ moment leaves the former service or the new one, and the next command finds out 
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -23,14 +21,14 @@ from orchestrator.artifacts import Endpoint, Keys, ModelVersion, ServiceStatus
 from orchestrator.deploy import ports
 from orchestrator.deploy.local.process import started
 from orchestrator.deploy.local.state import ServiceState, find_server_processes, stop, wait_until_exited
+from orchestrator.deploy.probe import is_healthy
 from orchestrator.deploy.server_options import ServerOptions
 from orchestrator.deploy.service_dir import ServiceDirectory
-from orchestrator.deploy.target import Deployment, RollbackResult, ServiceName
+from orchestrator.deploy.target import Deployment, RollbackResult, ServiceName, needs_no_key, not_running
 from orchestrator.errors import DeployError
 from orchestrator.files import write_private
 from score.web import log_rotation
 
-HEALTH_SECONDS = 10
 LOG_LINES = 5000
 UNBOUND = "Cannot listen on"  # what score/server.py writes when the port is taken
 
@@ -104,27 +102,27 @@ class Local(ServerOptions):
 
     def status(self) -> ServiceStatus:
         """Return healthy if the process answers, absent if nothing is deployed, and else unhealthy."""
-        record = self._living() or self._recorded()
-        if record is None:
+        state = self._living() or self._recorded()
+        if state is None:
             return self._unrecorded()
-        process = record.process()
-        healthy = process is not None and _healthy(record)
+        process = state.process()
+        healthy = process is not None and _healthy(state)
         details = {
-            "pid": str(record.pid) if process else f"{record.pid} (gone; deploy again)",
-            "since": record.since,
-            "model": f"{record.model_name} {record.model_version}".strip(),
-            "fingerprint": record.fingerprint,
-            "port": str(record.port),
-            "log": record.log,
+            "pid": str(state.pid) if process else f"{state.pid} (gone; deploy again)",
+            "since": state.since,
+            "model": f"{state.model_name} {state.model_version}".strip(),
+            "fingerprint": state.fingerprint,
+            "port": str(state.port),
+            "log": state.log,
         }
-        url = ports.url(record.host, record.port)
-        state, names = "healthy" if healthy else "unhealthy", (record.model_name, record.model_version)
-        return ServiceStatus(self.service_name, state, url, details, *names, record.fingerprint)
+        url = ports.url(state.host, state.port)
+        health, names = "healthy" if healthy else "unhealthy", (state.model_name, state.model_version)
+        return ServiceStatus(self.service_name, health, url, details, *names, state.fingerprint)
 
     def logs(self) -> str:
         """Return the newest lines of the service's log; without a service, of the last one's."""
-        record = self._recorded()
-        newest = Path(record.log) if record else next(iter(self._folder.logs()), None)
+        state = self._recorded()
+        newest = Path(state.log) if state else next(iter(self._folder.logs()), None)
         if newest is None or not newest.exists():
             raise DeployError(f"deploy: service '{self.service_name}' has no log yet; deploy it first")
         parts = [part for part in (log_rotation.former(newest, 1), newest) if part.exists()]
@@ -134,9 +132,7 @@ class Local(ServerOptions):
     def keys(self) -> Keys:
         """Return the service's two keys."""
         if not self._alive().auth:
-            raise DeployError(
-                f"deploy.auth_enabled: service '{self.service_name}' needs no key; deploy with deploy.auth_enabled=true"
-            )
+            raise needs_no_key(self.service_name)
         return self._folder.read_keys()
 
     @property
@@ -177,7 +173,7 @@ class Local(ServerOptions):
     def _alive(self) -> ServiceState:
         state = self._living()
         if state is None:
-            raise DeployError(f"deploy: no service '{self.service_name}' is running; deploy it first")
+            raise not_running(self.service_name)
         return state
 
     def _replace(self, current: ServiceState | None, wanted: ServiceState) -> ServiceState:
@@ -236,16 +232,10 @@ class Local(ServerOptions):
             if process is not None:
                 stop(process)
 
-    def _endpoint(self, record: ServiceState) -> Endpoint:
-        headers = {"Authorization": f"Bearer {self._folder.read_keys().primary}"} if record.auth else {}
-        return Endpoint(ports.url(record.host, record.port), "local", record.auth, record.package, headers)
+    def _endpoint(self, state: ServiceState) -> Endpoint:
+        headers = {"Authorization": f"Bearer {self._folder.read_keys().primary}"} if state.auth else {}
+        return Endpoint(ports.url(state.host, state.port), "local", state.auth, state.package, headers)
 
 
-def _healthy(record: ServiceState) -> bool:
-    connection = http.client.HTTPConnection(ports.reachable(record.host), record.port, timeout=HEALTH_SECONDS)
-    with contextlib.closing(connection):
-        try:
-            connection.request("GET", "/", headers={"Connection": "close"})
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
-            return False
+def _healthy(state: ServiceState) -> bool:
+    return is_healthy(state.host, state.port)

@@ -17,7 +17,8 @@ import pytest
 import azure_emulator
 from orchestrator.artifacts import Endpoint, ModelVersion, Package
 from orchestrator.deploy.azure import managed_sdk
-from orchestrator.deploy.azure.managed import DEPLOYMENT, Managed
+from orchestrator.deploy.azure.managed import Managed
+from orchestrator.deploy.azure.online_endpoint import DEPLOYMENT
 from orchestrator.deploy.target import RollbackResult
 from orchestrator.errors import DeployError
 from orchestrator.spec.azure import AzureSpec

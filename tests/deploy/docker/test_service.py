@@ -385,11 +385,11 @@ def test_a_server_that_dies_is_started_again_and_one_that_hangs_is_replaced(
     assert served.answers_within(20)
     container.reload()
     assert container.attrs["RestartCount"] == 1
-    monkeypatch.setattr("orchestrator.deploy.docker.labels.HEALTH_SECONDS", 0.3)
+    monkeypatch.setattr("orchestrator.deploy.probe.HEALTH_SECONDS", 0.3)
     container.pause()
     assert target.status().state == "unhealthy"
     monkeypatch.setattr("orchestrator.deploy.docker.service.STOP_SECONDS", 1)
-    monkeypatch.setattr("orchestrator.deploy.docker.labels.HEALTH_SECONDS", 10)
+    monkeypatch.setattr("orchestrator.deploy.probe.HEALTH_SECONDS", 10)
     make_docker().deploy(version(a))
     assert ask(free_port)["answer"] == "a"
     assert only(engine, target).id != container.id

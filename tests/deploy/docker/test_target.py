@@ -182,7 +182,7 @@ def test_without_an_engine_it_says_how_to_get_one(
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_an_engine_that_says_nothing_is_given_up_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_engine_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("docker")
     monkeypatch.setattr(dockerd, "CONNECT_SECONDS", 0.5)
     monkeypatch.setattr(progress, "SILENCE_SECONDS", 0.2)
@@ -192,7 +192,7 @@ def test_an_engine_that_says_nothing_is_given_up_soon(tmp_path: Path, monkeypatc
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{silent.getsockname()[1]}")
         for ask_it in (target.status, target.remove):
-            with pytest.raises(DeployError, match=r"timed out.*says nothing: restart the engine") as raised:
+            with pytest.raises(DeployError, match=r"timed out.*does not answer: restart the engine") as raised:
                 ask_it()
             assert "\n" not in str(raised.value)
             del raised

@@ -331,7 +331,7 @@ def test_a_server_that_was_killed_is_replaced(
 def test_a_server_that_hangs_is_replaced(
     make_local: MakeLocal, make_package: MakePackage, version: Version, free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.deploy.local.target.HEALTH_SECONDS", 0.2)
+    monkeypatch.setattr("orchestrator.deploy.probe.HEALTH_SECONDS", 0.2)
     monkeypatch.setattr("orchestrator.deploy.local.state.STOP_SECONDS", 0.2)
     a = make_package("a")
     make_local().deploy(version(a))
