@@ -61,7 +61,7 @@ from orchestrator.reporting.scores import format_score
 from score.contract import golden
 from score.models.onnx import Compilation
 
-NAME = 10  # columns for a step's name
+NAME = 12  # columns for a step's name
 LONGEST_LIST = 5  # columns with values that training saw nothing like; result.json has all
 NEWS = ("changed", "damaged", "not kept")  # reasons that people want to know of when a step has run
 

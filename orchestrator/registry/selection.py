@@ -17,7 +17,7 @@ from orchestrator.tracking.tracker import Tracker
 SHOWN = 10  # versions that a refusal names
 
 
-def recalled(
+def select_version(
     spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target: Target, auto: Sequence[str]
 ) -> ModelVersion:
     """Return the version that ``package.version`` names, and why; for ``auto`` the first of these that there is.

@@ -202,7 +202,7 @@ def _answers(pipeline: Any, frame: pd.DataFrame, classes: tuple[Any, ...] | None
 
 
 @cached("scikit-learn", "numpy", "scipy", "pandas", "joblib")
-def prove(package: Package) -> Proof:
+def verify(package: Package) -> Proof:
     """Load the package in a fresh isolated process and compare its answers with the training process's.
 
     The process runs in an empty folder and finds nothing but the package and what is installed.

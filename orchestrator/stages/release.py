@@ -12,14 +12,14 @@ from orchestrator.deploy.target import Target
 from orchestrator.errors import DeployError, PackageError, ProbeError, TrackingError
 from orchestrator.events import Progress
 from orchestrator.registry import versions
-from orchestrator.registry.selection import check_held, recalled
+from orchestrator.registry.selection import check_held, select_version
 from orchestrator.registry.versions import Registered
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.run_spec import PackageSpec, StateDir
 from orchestrator.tracking.tracker import Tracker
 
 
-def record(report: Report, tracker: Tracker) -> TrackedRun:
+def track(report: Report, tracker: Tracker) -> TrackedRun:
     """The tracked run of this training, where no model is registered under it."""
     return TrackedRun(tracker.record(report))
 
@@ -47,22 +47,22 @@ def register(
     return version
 
 
-def recall(spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target: Target) -> ModelVersion:
+def load_version(spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target: Target) -> ModelVersion:
     """The version that ``package.version`` names; if it names none the last one registered, after a sweep its best.
 
     Raises:
         PackageError: there is none, its folder is gone or was changed, or the registry does not hold it any more.
     """
-    return recalled(spec, state_dir, tracker, target, ("newest",))
+    return select_version(spec, state_dir, tracker, target, ("newest",))
 
 
-def recall_live(spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target: Target) -> ModelVersion:
+def load_live(spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target: Target) -> ModelVersion:
     """The version that ``package.version`` names; if it names none the one that is live for the service, else the champion.
 
     Raises:
-        PackageError: as of :func:`recall`.
+        PackageError: as of :func:`load_version`.
     """
-    return recalled(spec, state_dir, tracker, target, ("live", "champion"))
+    return select_version(spec, state_dir, tracker, target, ("live", "champion"))
 
 
 def deploy(version: ModelVersion, rollout: Rollout, tracker: Tracker, progress: Progress) -> Endpoint:

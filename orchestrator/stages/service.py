@@ -78,7 +78,7 @@ def endpoint(target: Target) -> Endpoint:
     return target.endpoint()
 
 
-def check(endpoint: Endpoint) -> Probe:
+def probe_live(endpoint: Endpoint) -> Probe:
     """Test the endpoint with its package's golden requests and leave it as it is."""
     return probe_endpoint(endpoint)
 

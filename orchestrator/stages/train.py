@@ -31,7 +31,7 @@ FAILURES = (
 
 
 @pure("scikit-learn")
-def assemble(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec) -> Search:
+def build_search(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec) -> Search:
     """The unfitted search over a pipeline of the preprocessing and the estimator."""
     from sklearn.compose import ColumnTransformer
     from sklearn.model_selection import ParameterGrid

@@ -185,4 +185,4 @@ def test_a_port_in_use_is_told_before_anything_is_read(tmp_path: Path) -> None:
         assert done.err.startswith(f"deploy failed: deploy.port: {at.port} is in use by ")
         assert "plan:" not in done.out
         assert not (at.state / "mlflow.db").exists()
-        assert at.run(*FAST, "stages=train").well().ran[-1] == "record"  # which needs no port
+        assert at.run(*FAST, "stages=train").well().ran[-1] == "track"  # which needs no port

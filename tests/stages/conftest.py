@@ -16,7 +16,7 @@ from orchestrator.events import Progress
 from orchestrator.spec.run_spec import DataSpec, ModelSpec, PackageSpec, PreprocessSpec, SearchSpec, Seed, StateDir
 from orchestrator.stages.data import load, split
 from orchestrator.stages.package import package
-from orchestrator.stages.train import assemble, train
+from orchestrator.stages.train import build_search, train
 
 EVALUATION = Evaluation({"accuracy": 0.91234567, "r2": float("nan")}, {"roc_curve.png": b"a figure"})
 FOREST = "sklearn.ensemble.RandomForestClassifier"
@@ -71,7 +71,7 @@ class Kit:
         **keys: Any,
     ) -> Search:
         params = {"n_estimators": 3, "random_state": 0} if params is None and estimator == FOREST else params or {}
-        return assemble(
+        return build_search(
             PreprocessSpec(**preprocess or {}),
             ModelSpec(estimator=estimator, params=params, param_grid=grid or {}),
             self.search_spec(**keys),

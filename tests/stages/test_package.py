@@ -27,7 +27,7 @@ from orchestrator.artifacts import Package, Split, Trained
 from orchestrator.caching.cache import purity
 from orchestrator.errors import PackageError
 from orchestrator.stages import package as stage
-from orchestrator.stages.package import prove
+from orchestrator.stages.package import verify
 from score.api import docs
 from score.contract import golden, training_info
 from score.contract.schema import Contract, fingerprint_of
@@ -69,7 +69,7 @@ def test_the_dockerfile_takes_all_that_the_server_reads(kit: Kit, numbers: pd.Da
     lines = re.findall(r"^COPY (?!--from)(.+) \S+$", (package.path / "Dockerfile").read_text(), re.MULTILINE)
     for path in {path for line in lines for pattern in line.split() for path in package.path.glob(pattern)}:
         (shutil.copytree if path.is_dir() else shutil.copy)(path, tmp_path / path.name)
-    assert prove(replace(package, path=tmp_path)).requests == 5
+    assert verify(replace(package, path=tmp_path)).requests == 5
 
 
 def test_people_are_told_of_the_training(toy_package: Package, toy: tuple[Split, Trained]) -> None:
@@ -117,7 +117,7 @@ def test_a_foreign_estimator_is_pinned_and_proved_and_served_by_its_pickle(
     version = importlib.metadata.version(library)
     pins = (package.path / "requirements.txt").read_text()
     assert f"{library}=={version}" in pins.splitlines()
-    assert prove(package).requests == 5
+    assert verify(package).requests == 5
     twin = Compilation.read(package.path)
     assert not twin.used
     assert re.match(rf"no converter for .*{name.rpartition('.')[2]}", twin.reason)
@@ -131,7 +131,7 @@ def test_a_package_may_go_without_a_twin_or_ask_for_one(kit: Kit, numbers: pd.Da
     assert Compilation.read(package.path).reason == "package.compile is never"
     assert "onnxruntime" not in (package.path / "requirements.txt").read_text()
     assert "onnxruntime" not in Contract.from_json((package.path / "contract.json").read_bytes()).versions
-    assert prove(package).requests == 5
+    assert verify(package).requests == 5
     assert Compilation.read(kit.package(*fitted, compile="required").path).used
     twinless = kit.train(numbers, kit.search("sklearn.semi_supervised.LabelPropagation"))
     with pytest.raises(
@@ -168,7 +168,7 @@ def test_a_table_of_every_kind_of_column_with_gaps_is_packaged_and_proved(kit: K
     assert {type(row["flag"]) for row in rows} == {bool}
     assert any(row["a"] is None for row in rows)
     assert any(row["city"] is None for row in rows)
-    assert prove(package).requests == 5
+    assert verify(package).requests == 5
 
 
 def test_golden_rows_are_hold_out_rows_that_an_endpoint_lets_in(kit: Kit, mixed: pd.DataFrame) -> None:
@@ -235,7 +235,7 @@ def test_an_unseen_level_is_scored_where_the_pipeline_predicts_it(
         frame = frame.astype({name: dtype for name, dtype in parts.X_test.dtypes.items() if name != "city"})
         right = trained.pipeline.predict_proba(frame)
         np.testing.assert_allclose(json.loads(answer.body)["probabilities"], right, rtol=0, atol=1e-9)
-    assert prove(made).requests == 5
+    assert verify(made).requests == 5
 
 
 @pytest.mark.parametrize("ids", [80, 99, 100, 101])
@@ -304,7 +304,7 @@ def test_a_branch_of_booleans_alone_is_imputed_and_encoded(
     parts, trained = kit.train(table, kit.search(preprocess={"branches": branches}))
     made = kit.package(parts, trained, compile="required")
     assert [column.kind for column in Predictor.load(made.path).contract.columns[-2:]] == ["boolean", "boolean"]
-    assert prove(made).requests == 5
+    assert verify(made).requests == 5
 
 
 class InAColumn(LogisticRegression):  # type: ignore[misc]  # untyped base
@@ -334,11 +334,11 @@ def test_labels_and_regressions_are_answered_as_they_stand_in_the_data(kit: Kit,
     assert set(reply["predictions"]) <= {"healthy", "ill"}
     assert "probabilities" not in reply
     assert json.loads(asked(package)["the article's form"].reply)["prediction"] == reply["predictions"][:1]
-    assert prove(package).requests == 5
+    assert verify(package).requests == 5
     search = kit.search("sklearn.linear_model.Ridge", scoring=["r2"], refit="r2")
     package = kit.package(*kit.train(numbers.assign(y=numbers["a"] * 2.5), search))
     assert set(asked(package)["records"].reply) == {"predictions"}
-    assert prove(package).requests == 5
+    assert verify(package).requests == 5
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ def test_a_compiled_twin_answers_labels_of_text(
     table["y"] = table["y"].astype(object)
     parts, trained = kit.train(table, kit.search(estimator, preprocess=TABULAR), format="parquet", positive=positive)
     made = kit.package(parts, trained, compile="required")
-    assert prove(made).requests == 5
+    assert verify(made).requests == 5
     scorer = Predictor.load(made.path)
     assert scorer.compiled
     assert set(scorer.contract.classes or ()) == set(labels)
@@ -439,7 +439,7 @@ def test_a_column_without_json_is_refused(kit: Kit, toy: tuple[Split, Trained]) 
 
 def test_the_proof_is_of_this_package_and_of_a_process_of_its_own(toy_package: Package) -> None:
     ballast = np.ones(60_000_000)  # 480 MB that are this process's and not the service's
-    proof = prove(toy_package)
+    proof = verify(toy_package)
     assert ballast[0] == 1
     assert (proof.fingerprint, proof.requests) == (toy_package.fingerprint, 5)
     assert 50e6 < proof.memory_bytes < 450e6
@@ -457,13 +457,13 @@ def test_the_clean_process_sees_neither_the_environment_nor_the_folder(
     package = copy_of(toy_package)
     with (package.path / "score" / "__init__.py").open("a") as file:
         file.write("\nimport os\nassert 'A_SECRET' not in os.environ and not os.listdir()\n")
-    assert prove(package).requests == 5
+    assert verify(package).requests == 5
 
 
 def test_a_package_in_a_folder_of_any_name_is_proved(toy_package: Package, tmp_path: Path) -> None:
     path = tmp_path / "it's a 'package' — \"odd\" \\ name"
     path.symlink_to(toy_package.path)
-    assert prove(replace(toy_package, path=path)).requests == 5
+    assert verify(replace(toy_package, path=path)).requests == 5
 
 
 def served_by_its_pickle(package: Package) -> None:
@@ -556,7 +556,7 @@ def test_the_proof_names_the_fault(
     package = copy_of(toy_package)
     change(package)
     with pytest.raises(PackageError, match=message) as caught:
-        prove(package)
+        verify(package)
     assert "\n" not in str(caught.value)
 
 
@@ -569,7 +569,7 @@ def test_a_package_without_its_transforms_is_found_out(kit: Kit, numbers: pd.Dat
     with pytest.raises(
         PackageError, match=rf"{missing}|the package needs score\.transforms, local code that does not ship"
     ):
-        prove(package)
+        verify(package)
 
 
 def test_a_proof_goes_the_way_of_many_rows_too(kit: Kit, numbers: pd.DataFrame) -> None:
@@ -580,7 +580,7 @@ def test_a_proof_goes_the_way_of_many_rows_too(kit: Kit, numbers: pd.DataFrame) 
     arrays["0.values"] = arrays["0.values"] + 0.01
     np.savez(file, **arrays)
     with pytest.raises(PackageError, match=r"golden request 'records, \d+ times': reply.probabilities\[0\]\[0\] is"):
-        prove(package)
+        verify(package)
 
 
 def test_a_package_that_hangs_is_given_up(toy_package: Package, copy_of: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -588,4 +588,4 @@ def test_a_package_that_hangs_is_given_up(toy_package: Package, copy_of: Copy, m
     (package.path / "score" / "contract" / "golden.py").write_text("import time\ntime.sleep(60)\n")
     monkeypatch.setattr(stage, "PROOF_SECONDS", 1)
     with pytest.raises(PackageError, match="gave no answer within 1 s in a clean process"):
-        prove(package)
+        verify(package)

@@ -1,4 +1,4 @@
-"""Register, deploy, test, promote; recall what was registered. With the public fake target and a small real server."""
+"""Register, deploy, test, promote; load what was registered. With the public fake target and a small real server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from orchestrator.events import Progress
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.resolving.libraries import Libraries
 from orchestrator.spec.run_spec import PackageSpec, StateDir
-from orchestrator.stages.release import deploy, probe, promote, recall, register
+from orchestrator.stages.release import deploy, probe, promote, load_version, register
 from orchestrator.tracking.none import NoTracking
 from score.contract import golden
 
@@ -102,7 +102,7 @@ def released(version: ModelVersion, rollout: Rollout, state_dir: StateDir, track
 
 
 def test_what_is_registered_is_recalled(registered: ModelVersion, state_dir: StateDir) -> None:
-    found = recall(SPEC, state_dir, Tracking(), InMemoryTarget())
+    found = load_version(SPEC, state_dir, Tracking(), InMemoryTarget())
     assert found == registered
     assert (found.version, found.run_id) == ("7", "run-1")
     assert found.origin == replace(PROVENANCE.origin, trained=REPORT.trained)
@@ -111,8 +111,8 @@ def test_what_is_registered_is_recalled(registered: ModelVersion, state_dir: Sta
 def test_another_registry_is_told_before_anything_is_deployed(registered: ModelVersion, state_dir: StateDir) -> None:
     told = r"'toy_model' was registered in here, and this run's tracking is there; say `tracking=` as it was then"
     with pytest.raises(PackageError, match=told):
-        recall(SPEC, state_dir, Tracking(name="there"), InMemoryTarget())
-    assert recall(SPEC, state_dir, NoTracking(), InMemoryTarget()) == registered
+        load_version(SPEC, state_dir, Tracking(name="there"), InMemoryTarget())
+    assert load_version(SPEC, state_dir, NoTracking(), InMemoryTarget()) == registered
 
 
 def test_a_proof_of_another_package_registers_nothing(toy_package: Package, state_dir: StateDir) -> None:
@@ -143,16 +143,16 @@ def test_libraries_that_cannot_be_installed_are_found_before_anything_is_registe
     with pytest.raises(DeployError, match=told):
         put(registered, rollout_of(target))
     assert sorted(state_dir.rglob("*.json")) == before
-    assert recall(SPEC, state_dir, Tracking(), InMemoryTarget()) == registered
+    assert load_version(SPEC, state_dir, Tracking(), InMemoryTarget()) == registered
 
 
 def test_without_a_registration_there_is_nothing_to_recall(registered: ModelVersion, state_dir: StateDir) -> None:
     for spec, where in ((PackageSpec(model_name="other"), state_dir), (SPEC, StateDir(state_dir / "elsewhere"))):
         with pytest.raises(PackageError, match=r"no package of '\w+' was registered on this machine; make one with"):
-            recall(spec, where, Tracking(), InMemoryTarget())
+            load_version(spec, where, Tracking(), InMemoryTarget())
     (state_dir / "registered" / "toy_model.json").write_text("{")
     with pytest.raises(PackageError, match="was registered on this machine; make one with stages=package"):
-        recall(SPEC, state_dir, Tracking(), InMemoryTarget())
+        load_version(SPEC, state_dir, Tracking(), InMemoryTarget())
     assert registered.package.is_whole()
 
 
@@ -165,7 +165,7 @@ def test_a_package_that_was_changed_since_is_not_recalled(
     with pytest.raises(
         PackageError, match=r"copy is not what was registered as 'toy_model'; make it again with stages"
     ):
-        recall(SPEC, state_dir, Tracking(), InMemoryTarget())
+        load_version(SPEC, state_dir, Tracking(), InMemoryTarget())
 
 
 def test_deploy_and_promote_hand_on(registered: ModelVersion, state_dir: StateDir, rollout_of: RolloutOf) -> None:
@@ -259,14 +259,14 @@ def test_the_record_follows_what_is_deployed_by_the_run_that_registered_it(
         register(toy_package, proof, REPORT, Tracking(number=number), state_dir, PROVENANCE, NO_IMAGE)
         for number in "12"
     )
-    assert recall(SPEC, state_dir, Tracking(), InMemoryTarget()).version == "2"
+    assert load_version(SPEC, state_dir, Tracking(), InMemoryTarget()).version == "2"
     released(first, rollout_of(InMemoryTarget()), state_dir)
-    assert recall(SPEC, state_dir, Tracking(), InMemoryTarget()).version == "1"
-    again = recall(PackageSpec(model_name="toy_model", version="2"), state_dir, Tracking(), InMemoryTarget())
+    assert load_version(SPEC, state_dir, Tracking(), InMemoryTarget()).version == "1"
+    again = load_version(PackageSpec(model_name="toy_model", version="2"), state_dir, Tracking(), InMemoryTarget())
     assert again == second
     released(again, rollout_of(InMemoryTarget()), state_dir)
     assert (
-        recall(SPEC, state_dir, Tracking(), InMemoryTarget()).version == "1"
+        load_version(SPEC, state_dir, Tracking(), InMemoryTarget()).version == "1"
     )  # it was chosen, and not registered by this run
 
 

@@ -44,7 +44,7 @@ def test_what_is_removed_is_gone(target: InMemoryTarget) -> None:
 
 def test_a_check_leaves_the_service_as_it_is(target: InMemoryTarget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "probe_endpoint", lambda endpoint: Probe(5, 1, 2, endpoint.auth))
-    assert service.check(service.endpoint(target)).refused_without_key
+    assert service.probe_live(service.endpoint(target)).refused_without_key
     assert target.calls == ["deploy"]
 
 
