@@ -39,7 +39,7 @@ from orchestrator.events import (
     StepNote,
 )
 from orchestrator.reporting.provenance import RunProvenance
-from orchestrator.reporting.rebuild_command import rebuilding
+from orchestrator.reporting.rebuild_command import rebuild_command
 from orchestrator.spec.components import build, locate
 from orchestrator.spec.run_spec import (
     ROOT,
@@ -171,7 +171,7 @@ def _rollout_file(spec: RunSpec) -> Path:
 def _provenance(spec: RunSpec, config: Mapping[str, Any]) -> RunProvenance:
     """What is known before anything runs; a configuration that nobody composed has no command."""
     text, overrides = getattr(config, "text", ""), getattr(config, "overrides", None)
-    rebuild = "" if overrides is None else rebuilding(overrides)
+    rebuild = "" if overrides is None else rebuild_command(overrides)
     origin = PackageProvenance(data=spec.data.path.name, spec_hash=spec.digest, rebuild=rebuild)
     return RunProvenance(ROOT, text or yaml.safe_dump(dict(config)), origin, getattr(config, "sweep", ""))
 

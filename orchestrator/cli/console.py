@@ -247,7 +247,7 @@ def _evaluation(evaluation: Evaluation) -> str:
 def _package(package: Package) -> str:
     twin = Compilation.read(package.path)
     how = f"compiled, {twin.rows + twin.edges} rows answered alike" if twin.used else f"not compiled: {twin.reason}"
-    refused = f"; refused: {holdout_check.told(package.refusals)}" if package.refusals else ""
+    refused = f"; refused: {holdout_check.describe_refusals(package.refusals)}" if package.refusals else ""
     return f"{package.fingerprint[:16]}  {how}{refused}"
 
 

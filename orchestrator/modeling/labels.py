@@ -159,7 +159,7 @@ def encode_search(search: Any, classes: tuple[Any, ...] | None) -> None:
             search,
             grid,
             {
-                name: [coding.encode(name, value) for value in values] if speaks_of_labels(name) else values
+                name: [coding.encode(name, value) for value in values] if names_labels(name) else values
                 for name, values in getattr(search, grid).items()
             },
         )
@@ -173,7 +173,7 @@ def label_problems(search: Any, classes: tuple[Any, ...] | None) -> Iterator[Pro
         yield from _problems(_place(name), name, value, classes)
     for grid in _grids(search):
         for name, values in getattr(search, grid).items():
-            if speaks_of_labels(name):
+            if names_labels(name):
                 for value in values:
                     yield from _problems(f"model.param_grid.{name.removeprefix(f'{MODEL}__')}", name, value, classes)
 
@@ -185,7 +185,7 @@ def _problems(at: str, name: str, value: Any, classes: tuple[Any, ...]) -> Itera
         yield Problem(at, str(error))
 
 
-def speaks_of_labels(name: str) -> bool:
+def names_labels(name: str) -> bool:
     """Whether a parameter names labels or depends on their order."""
     step, _, rest = name.partition("__")
     # a transformer may have a constant of its own
@@ -197,7 +197,7 @@ def _parameters(pipeline: Any) -> dict[str, Any]:
     return {
         name: value
         for name, value in pipeline.get_params(deep=True).items()
-        if "__" in name and value is not None and speaks_of_labels(name)
+        if "__" in name and value is not None and names_labels(name)
     }
 
 

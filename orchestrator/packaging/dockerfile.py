@@ -6,7 +6,7 @@ from string import Template
 
 from score.privacy import TELEMETRY_OFF
 
-FILE = "Dockerfile"
+DOCKERFILE = "Dockerfile"
 LIBRARIES = "libraries"  # the stage that takes longest, and changes least
 
 _TEXT = Template(r"""# Serves this package: docker build -t NAME . && docker run -p 6789:6789 NAME
@@ -44,7 +44,7 @@ COPY *.json model.* ./
 """)
 
 
-def text(python: str) -> str:
+def render_dockerfile(python: str) -> str:
     """The Dockerfile of a package that was made with this version of Python, such as ``3.11.7``."""
     telemetry_off = " ".join(f"{name}={value}" for name, value in TELEMETRY_OFF.items())
     return _TEXT.substitute(python=".".join(python.split(".")[:2]), telemetry_off=telemetry_off)

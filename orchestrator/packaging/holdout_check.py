@@ -32,18 +32,18 @@ class HoldoutCheck:
         return [row for row, fits in enumerate(self.fit) if fits]
 
 
-def checked(frame: pd.DataFrame, columns: Iterable[Column]) -> HoldoutCheck:
+def check_rows(frame: pd.DataFrame, columns: Iterable[Column]) -> HoldoutCheck:
     """Check every row (n_rows, n_columns) as an endpoint with these columns would."""
     import numpy as np  # heavy, and the console needs only the words of this module
 
-    from orchestrator.packaging.onnx.comparison_rows import cells
+    from orchestrator.packaging.onnx.comparison_rows import request_values
 
     values: dict[str, list[Any]] = {}
     fit = np.ones(len(frame), dtype=bool)
     reasons: dict[str, dict[str, int]] = {}
     examples: dict[str, dict[str, str]] = {}
     for column in columns:
-        values[column.name], refused = cells(frame[column.name], column)
+        values[column.name], refused = request_values(frame[column.name], column)
         fit[list(refused)] = False
         counts = Counter[str]()
         for row, error in refused.items():
@@ -56,7 +56,7 @@ def checked(frame: pd.DataFrame, columns: Iterable[Column]) -> HoldoutCheck:
     return HoldoutCheck(values, fit, Refusals(len(frame), int((~fit).sum()), reasons, examples))
 
 
-def as_new(contract: Contract) -> list[Column]:
+def unseen_row_columns(contract: Contract) -> list[Column]:
     """The columns as a new row meets them: a level that only hold-out rows have is one that training did not see."""
     columns = []
     for column in contract.columns:
@@ -66,7 +66,7 @@ def as_new(contract: Contract) -> list[Column]:
     return columns
 
 
-def demand(refusals: Refusals, most: float) -> None:
+def enforce_max_refused(refusals: Refusals, most: float) -> None:
     """Refuse a package whose endpoint would refuse more than a share of ``most`` of rows like the hold-out rows.
 
     Raises:
@@ -84,13 +84,13 @@ def demand(refusals: Refusals, most: float) -> None:
     if len(columns) < len(refusals.reasons):
         remedies.append("correct these values in the data")
     raise PackageError(
-        f"package.max_refused: the endpoint would refuse {told(refusals)}, more than {most:g} of them, "
+        f"package.max_refused: the endpoint would refuse {describe_refusals(refusals)}, more than {most:g} of them, "
         f"so nothing is registered; {', '.join(remedies)}, or raise package.max_refused",
         refusals,
     )
 
 
-def told(refusals: Refusals) -> str:
+def describe_refusals(refusals: Refusals) -> str:
     """How many hold-out rows are refused, by column and reason."""
     head = f"{refusals.refused} of {refusals.rows} hold-out rows"
     if not refusals.refused:

@@ -28,7 +28,7 @@ class _Recorder(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def reloaded(value: Any) -> tuple[Any, set[str]]:
+def round_trip(value: Any) -> tuple[Any, set[str]]:
     """What loading the pickled ``value`` gives, and the dotted names of every global that it looks up.
 
     Raises:
@@ -45,7 +45,7 @@ def reloaded(value: Any) -> tuple[Any, set[str]]:
 
 
 def dump(value: Any, path: Path) -> None:
-    """What ``joblib.dump`` writes, but the same bytes in every process for a value that was :func:`reloaded`.
+    """What ``joblib.dump`` writes, but the same bytes in every process for a value that was :func:`round_trip`.
 
     A pickle tells equal strings from the same string, and which attributes' names are the same depends on what a
     process did before.
@@ -60,7 +60,7 @@ def dump(value: Any, path: Path) -> None:
         Pickler(file).dump(value)
 
 
-def refuse_local(names: Iterable[str], ships: str) -> None:
+def refuse_local_globals(names: Iterable[str], ships: str) -> None:
     """Refuse globals that a server would not find: ``__main__``'s, and those of local modules outside ``ships``.
 
     Raises:
@@ -79,7 +79,7 @@ def _is_local(name: str, ships: str) -> bool:
     return top != ships and not is_installed(top)
 
 
-def pins(tops: Iterable[str]) -> dict[str, str]:
+def pin_versions(tops: Iterable[str]) -> dict[str, str]:
     """The installed version of every distribution that provides one of these top-level modules.
 
     Raises:
@@ -95,7 +95,7 @@ def pins(tops: Iterable[str]) -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in sorted(wanted, key=str.lower)}
 
 
-def imports_of(folder: Path) -> set[str]:
+def imported_modules(folder: Path) -> set[str]:
     """The top-level modules that the Python files in a folder import, wherever in them."""
     tops: set[str] = set()
     for path in folder.rglob("*.py"):

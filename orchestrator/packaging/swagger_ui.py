@@ -14,7 +14,7 @@ from score.api import docs
 LICENSE = "LICENSE"
 
 
-def copy(score: Path) -> None:
+def copy_assets(score: Path) -> None:
     """Copy the files into the ``score`` folder of a package."""
     plugin = find_spec("flask_swagger_ui")  # located and not imported, which would import Flask
     assert plugin is not None, "flask-swagger-ui is not installed"

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 ASKED = 200  # predictions at most, of one row each; columns that are not reached by then refuse
 
 
-def settled(pipeline: Any, contract: Contract, training: pd.DataFrame, held_out: pd.DataFrame, wanted: str) -> Contract:
+def decide_unseen(
+    pipeline: Any, contract: Contract, training: pd.DataFrame, held_out: pd.DataFrame, wanted: str
+) -> Contract:
     """The contract with what becomes of unseen levels in each column, ``wanted`` being accept, refuse or auto.
 
     A text column whose other values the pipeline fails on is a category, however many levels it has.
@@ -26,7 +28,9 @@ def settled(pipeline: Any, contract: Contract, training: pd.DataFrame, held_out:
     Raises:
         PackageError: they are to be accepted, and the pipeline fails on one.
     """
-    strangers = {column.name: stranger(column) for column in contract.columns if column.kind in ("category", "string")}
+    strangers = {
+        column.name: unseen_value(column) for column in contract.columns if column.kind in ("category", "string")
+    }
     strangers = {name: value for name, value in strangers.items() if value is not None}
     failing = _failing(pipeline, contract, held_out, strangers)
     columns = []
@@ -50,7 +54,7 @@ def settled(pipeline: Any, contract: Contract, training: pd.DataFrame, held_out:
     return replace(contract, columns=tuple(columns))
 
 
-def stranger(column: Column) -> Any:
+def unseen_value(column: Column) -> Any:
     """A value that could be a level of the column and is none; None where there is no such value."""
     levels = list(column.categories or ())
     if {type(level) for level in levels} <= {str}:

@@ -35,7 +35,7 @@ from pydantic import (
 
 from orchestrator.caching.fingerprints import file_digest, origin_of
 from orchestrator.errors import Problem, SpecError
-from orchestrator.reading.rows import is_tabbed, separator_of
+from orchestrator.reading.rows import is_tab_separated, parse_separator
 from orchestrator.spec.components import NOT_A_PATH, is_dotted
 from orchestrator.spec.messages import describe, near, nearest, place, shown
 from score.contract.cells import MISSING, TableFormat, missing_words
@@ -86,7 +86,7 @@ def _free(name: str) -> str:
 def _separates(typed: str) -> str:
     if not typed:
         raise ValueError("should not be empty")
-    return separator_of(typed)
+    return parse_separator(typed)
 
 
 Separator = Annotated[StrictStr, AfterValidator(_separates)]
@@ -236,7 +236,7 @@ class DataSpec(Section):
         if separator is not None:
             return separator
         path = info.data.get("path")
-        return "\t" if isinstance(path, Path) and is_tabbed(path) else ","
+        return "\t" if isinstance(path, Path) and is_tab_separated(path) else ","
 
     @model_validator(mode="after")
     def _two_signs(self) -> DataSpec:
@@ -443,7 +443,7 @@ class BatchSpec(Section):
         decimal = self.decimal or form.decimal
         thousands = self.thousands or (form.thousands if form.thousands != decimal else None)
         return TableFormat(
-            separator=self.separator or ("\t" if is_tabbed(self.input) else form.separator),
+            separator=self.separator or ("\t" if is_tab_separated(self.input) else form.separator),
             encoding=self.encoding or form.encoding,
             decimal=decimal,
             thousands=thousands,

@@ -16,8 +16,8 @@ from orchestrator.batch.tables import Chunk, Columns, CsvSink, CsvSource, Parque
 from orchestrator.config.data_file_checks import lacking
 from orchestrator.errors import DataError, PackageError
 from orchestrator.events import Progress
-from orchestrator.reading.files import Unreadable
-from orchestrator.reading.header import other_separator
+from orchestrator.reading.files import UnreadableTableError
+from orchestrator.reading.header import guess_separator
 from orchestrator.spec.messages import one_line
 from orchestrator.spec.run_spec import BatchSpec
 from score.contract.cells import TableFormat
@@ -83,7 +83,7 @@ class _Table:
         taken = [column.name for column in self._taken]
         index = {*source.header.index, *source.header.unnamed} - {*taken}  # what training left out, too
         self._kept = [name for name in names if name not in index] if spec.keep is None else list(spec.keep)
-        if isinstance(source, CsvSource) and (other := other_separator(source.header, taken)):
+        if isinstance(source, CsvSource) and (other := guess_separator(source.header, taken)):
             separator = spec.table_format(scorer.contract.table).separator
             text = f"{spec.input.name} seems to be separated by {other}, not by {separator!r}"
             raise DataError(f"batch.separator: {text}")
@@ -151,7 +151,7 @@ def _chunks(source: Source, spec: BatchSpec, form: TableFormat, start: int) -> I
 def _reading(spec: BatchSpec, form: TableFormat) -> Iterator[None]:
     try:
         yield
-    except Unreadable as error:
+    except UnreadableTableError as error:
         at = "batch.encoding" if error.key == "encoding" else "batch.input"
         raise DataError(f"{at}: {error}") from error
     except UnicodeDecodeError as error:

@@ -14,8 +14,8 @@ from orchestrator.caching.cache import digest, pure
 from orchestrator.errors import DataError, SpecError
 from orchestrator.modeling.labels import UnknownLabelError, find_label, label_problems, sort_key
 from orchestrator.modeling.one_hot import check_one_hot
-from orchestrator.reading.description import alike_in_words, described, lookalikes
-from orchestrator.reading.files import Unreadable
+from orchestrator.reading.description import describe_table, find_lookalikes, format_lookalikes
+from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.frame import Table, read_table
 from orchestrator.spec.messages import one_line
 from orchestrator.spec.run_spec import DataSpec, Seed
@@ -37,7 +37,7 @@ def load(data: DataSpec, search: Search) -> Dataset:
 
     try:
         table = read_table(data)
-    except Unreadable as error:
+    except UnreadableTableError as error:
         raise DataError(f"data.{error.key}: {error}") from error
     except OSError as error:
         raise DataError(f"data.path: {data.path} cannot be read as {data.format}: {one_line(error)}") from error
@@ -54,7 +54,7 @@ def load(data: DataSpec, search: Search) -> Dataset:
         contract = Contract.describe(X, model_name="", task="regression")
     except ValueError as error:
         raise DataError(f"data.path: {error} (data.text_columns, data.drop)") from error
-    reading = described(table, contract.columns, X, table.frame[data.target])
+    reading = describe_table(table, contract.columns, X, table.frame[data.target])
     parts = data.cache_parts()
     return Dataset(X, y, classes, digest({"file": parts["data file"], "target": data.target}), reading)
 
@@ -65,7 +65,7 @@ def _meant_as_one(labels: Sequence[Any]) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        if alike := alike_in_words(lookalikes(labels)):
+        if alike := format_lookalikes(find_lookalikes(labels)):
             raise DataError(f"data.target: {alike}; as they are, {error}") from error
         raise
 

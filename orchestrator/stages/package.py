@@ -22,7 +22,7 @@ from orchestrator.caching.cache import cached
 from orchestrator.errors import PackageError
 from orchestrator.events import Progress
 from orchestrator.packaging import dockerfile, holdout_check, pickling, swagger_ui, unseen_categories
-from orchestrator.packaging.onnx.compile import CompiledPipeline, compiled
+from orchestrator.packaging.onnx.compile import CompiledPipeline, compile_pipeline
 from orchestrator.spec.run_spec import ROOT, PackageSpec, StateDir
 from score.contract import distribution, golden, training_info
 from score.contract.schema import Contract, Levels
@@ -62,8 +62,8 @@ def package(
             is required.
     """
     contract = _contract(trained.pipeline, split, spec)
-    refusals = holdout_check.checked(split.X_test, holdout_check.as_new(contract)).refusals
-    holdout_check.demand(refusals, spec.max_refused)
+    refusals = holdout_check.check_rows(split.X_test, holdout_check.unseen_row_columns(contract)).refusals
+    holdout_check.enforce_max_refused(refusals, spec.max_refused)
     home = state_dir / "packages"
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=home, ignore_cleanup_errors=True) as scratch:
@@ -93,16 +93,16 @@ def _contract(pipeline: Any, split: Split, spec: PackageSpec) -> Contract:
         )
     except ValueError as error:  # a name, a dtype or a value that JSON does not have
         raise PackageError(f"data: {error}") from error
-    return unseen_categories.settled(pipeline, contract, split.X_train, split.X_test, spec.unseen)
+    return unseen_categories.decide_unseen(pipeline, contract, split.X_train, split.X_test, spec.unseen)
 
 
 def _write(
     folder: Path, pipeline: Any, split: Split, contract: Contract, spec: PackageSpec, progress: Progress
 ) -> Contract:
     shutil.copytree(SHIPS, folder / SHIPS.name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    swagger_ui.copy(folder / SHIPS.name)
-    copy, names = pickling.reloaded(pipeline)
-    pickling.refuse_local(names, SHIPS.name)
+    swagger_ui.copy_assets(folder / SHIPS.name)
+    copy, names = pickling.round_trip(pipeline)
+    pickling.refuse_local_globals(names, SHIPS.name)
     pickling.dump(copy, folder / PICKLE)  # the copy: the same whether the pipeline was just fitted or was cached
     distribution.write(folder, split.X_train, contract)
     requests = _golden(pipeline, split, contract, spec.golden_rows)
@@ -111,10 +111,10 @@ def _write(
         requests = [replace(request, tolerance=twin.tolerance) for request in requests]
     golden.write(folder, requests)
     unused = {SHIPS.name} if twin.used else {SHIPS.name, RUNTIME}
-    tops = {name.partition(".")[0] for name in names} | pickling.imports_of(SHIPS)
-    needed = pickling.pins(tops - unused)  # what ships needs no pin, also where this project is installed
+    tops = {name.partition(".")[0] for name in names} | pickling.imported_modules(SHIPS)
+    needed = pickling.pin_versions(tops - unused)  # what ships needs no pin, also where this project is installed
     _write_environment(folder, needed, spec.model_name)
-    (folder / dockerfile.FILE).write_text(dockerfile.text(platform.python_version()))
+    (folder / dockerfile.DOCKERFILE).write_text(dockerfile.render_dockerfile(platform.python_version()))
     contract = replace(contract, table=split.reading.form if split.reading else None)
     return replace(contract, versions={"python": platform.python_version(), **needed}).write(folder)
 
@@ -132,7 +132,7 @@ def _compile(
     if spec.compile == "never":
         twin = CompiledPipeline(Compilation("package.compile is never"))
     else:
-        twin = compiled(pipeline, contract, (split.X_train, split.X_test), requests, progress)
+        twin = compile_pipeline(pipeline, contract, (split.X_train, split.X_test), requests, progress)
     reason = twin.compilation.reason
     if reason and spec.compile == "required":
         raise PackageError(f"package.compile: is 'required', and the pickle must serve this model: {reason}")
@@ -170,10 +170,10 @@ def _write_environment(folder: Path, needed: dict[str, str], name: str) -> None:
 
 def _golden(pipeline: Any, split: Split, contract: Contract, rows: int) -> list[golden.Golden]:
     """Requests in every form and what the training process answers; two that must be refused."""
-    checked = holdout_check.checked(split.X_test, contract.columns)
+    checked = holdout_check.check_rows(split.X_test, contract.columns)
     chosen = checked.rows[:rows]
     if not chosen:
-        refused = holdout_check.told(checked.refusals)
+        refused = holdout_check.describe_refusals(checked.refusals)
         raise PackageError(f"package.golden_rows: there is no row to test the endpoint with, it refuses {refused}")
     frame = split.X_test.iloc[chosen]
     records = [{name: values[row] for name, values in checked.columns.items()} for row in chosen]

@@ -12,8 +12,8 @@ from orchestrator.deploy.target import Target
 from orchestrator.errors import DeployError, PackageError, ProbeError, TrackingError
 from orchestrator.events import Progress
 from orchestrator.registry import versions
-from orchestrator.registry.selection import check_held, select_version
-from orchestrator.registry.versions import Registered
+from orchestrator.registry.selection import check_registered, select_version
+from orchestrator.registry.versions import RegisteredVersion
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.run_spec import PackageSpec, StateDir
 from orchestrator.tracking.tracker import Tracker
@@ -43,7 +43,7 @@ def register(
         raise PackageError("the proof is another package's; remove state_dir/cache and run again")
     origin = replace(provenance.origin, trained=report.trained)
     version = replace(tracker.register(package, proof, report), memory_bytes=proof.memory_bytes, origin=origin)
-    versions.add(state_dir, Registered.of(version, tracker.where, report, provenance.sweep))
+    versions.add_version(state_dir, RegisteredVersion.of(version, tracker.where, report, provenance.sweep))
     return version
 
 
@@ -72,7 +72,7 @@ def deploy(version: ModelVersion, rollout: Rollout, tracker: Tracker, progress: 
         PackageError: the registry does not hold the version any more, so it could not be promoted.
     """
     rollout.begin(version, progress.note)
-    check_held(version, tracker, "choose another package.version, or register it again with stages=package")
+    check_registered(version, tracker, "choose another package.version, or register it again with stages=package")
     ImageCheck(rollout.target)(version.package)
     return rollout.deploy(version)
 
@@ -104,7 +104,7 @@ def promote(version: ModelVersion, probe: Probe, rollout: Rollout, tracker: Trac
         TrackingError: the alias cannot be moved; the text says what became of the service.
     """
     if not version.chosen:  # registered by this run: where several ran at once, the record follows what serves
-        versions.renew(state_dir, version)
+        versions.move_to_end(state_dir, version)
     try:
         if probe.share == 100:  # else the former package serves as well, until stages=shift
             rollout.check(version)

@@ -12,7 +12,7 @@ from orchestrator.deploy.rollout import Rollout
 from orchestrator.deploy.target import SupportsKeyRotation, SupportsTrafficShift, Target
 from orchestrator.errors import DeployError, TrackingError
 from orchestrator.events import Progress
-from orchestrator.registry.selection import check_held
+from orchestrator.registry.selection import check_registered
 from orchestrator.tracking.tracker import Tracker
 
 Log = NewType("Log", str)
@@ -63,7 +63,7 @@ def shift(target: Target, tracker: Tracker, rollout: Rollout, progress: Progress
             "deploy: this target serves one package at a time; deploy=managed and deploy=aks can share requests"
         )
     rollout.wait(progress.note)
-    version = target.shift(partial(check_held, tracker=tracker, instead="deploy another version"))
+    version = target.shift(partial(check_registered, tracker=tracker, instead="deploy another version"))
     if version is not None and version.version:
         tracker.promote(version)
     elif version is not None and tracker.where:

@@ -17,7 +17,7 @@ from orchestrator.caching.cache import CheckpointDir, cached, pure
 from orchestrator.config.estimator_checks import ROWS, halves
 from orchestrator.errors import OrchestratorError, TrainError
 from orchestrator.events import Progress
-from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search, speaks_of_labels
+from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search, names_labels
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.components import locate
 from orchestrator.spec.run_spec import Branch, Component, DataSpec, ModelSpec, PreprocessSpec, SearchSpec, Seed
@@ -211,9 +211,7 @@ def _reason(trace: str, results: Mapping[str, Any], names: Mapping[str, str], in
 def _as_written(params: Mapping[str, Any], coding: LabelEncoding) -> dict[str, Any]:
     """A candidate's parameters as the configuration has them: bare names, and labels in place of codes."""
     return {
-        name.removeprefix(f"{MODEL}__"): coding.decode(name, value)
-        if coding.classes and speaks_of_labels(name)
-        else value
+        name.removeprefix(f"{MODEL}__"): coding.decode(name, value) if coding.classes and names_labels(name) else value
         for name, value in params.items()
     }
 
@@ -243,7 +241,7 @@ def evaluate(split: Split, trained: Trained, search: SearchSpec) -> Evaluation:
         scorers = {name: get_scorer(name) for name in search.scoring}
         metrics = {name: float(score(trained.pipeline, split.X_test, split.y_test)) for name, score in scorers.items()}
         drawn = figures.draw(trained, split, search.refit)
-        return Evaluation(metrics, drawn, scores.dummy_scores(scorers, split), scores.notes_of(split, scorers))
+        return Evaluation(metrics, drawn, scores.dummy_scores(scorers, split), scores.score_notes(split, scorers))
 
 
 @cached()

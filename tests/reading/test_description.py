@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.reading.description import TableReading, described
+from orchestrator.reading.description import TableReading, describe_table
 from orchestrator.reading.frame import read_table
 from orchestrator.spec.run_spec import DataSpec
 from score.contract.schema import Contract
@@ -23,7 +23,7 @@ def read(folder: Path, *columns: list[str], **keys: Any) -> TableReading:
     table = read_table(data)
     X = table.frame.drop(columns="y")
     columns_of = Contract.describe(X, model_name="", task="regression").columns
-    return described(table, columns_of, X, table.frame["y"])
+    return describe_table(table, columns_of, X, table.frame["y"])
 
 
 def test_one_line_says_how_columns_were_taken(tmp_path: Path) -> None:
@@ -113,5 +113,5 @@ def test_the_target_is_looked_at_too(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("x,y\n1,No\n2,No \n3,yes\n")
     data = DataSpec(path=tmp_path / "t.csv", format="csv", target="y", test_size=0.5)
     table = read_table(data)
-    (note,) = described(table, (), table.frame[["x"]], table.frame["y"]).notes
+    (note,) = describe_table(table, (), table.frame[["x"]], table.frame["y"]).notes
     assert note == "column 'y': 'No' and 'No ' differ in blanks or case only; write them alike"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.reading.files import Unreadable, opened
+from orchestrator.reading.files import UnreadableTableError, open_text
 
 TEXT = "a,b\n1,ü\n"
 
@@ -28,7 +28,7 @@ def zipped(name: str) -> bytes:
 @pytest.mark.parametrize("packed", [bytes, gzip.compress, bz2.compress, lzma.compress])
 def test_compression_is_seen_by_content(tmp_path: Path, name: str, packed: Callable[[bytes], bytes]) -> None:
     (tmp_path / name).write_bytes(packed(TEXT.encode()))
-    with opened(tmp_path / name, "utf-8") as (text, position):
+    with open_text(tmp_path / name, "utf-8") as (text, position):
         assert text.read() == TEXT
         assert position() == (tmp_path / name).stat().st_size
 
@@ -55,7 +55,7 @@ def test_compression_is_seen_by_content(tmp_path: Path, name: str, packed: Calla
 )
 def test_what_is_no_such_text_is_told(tmp_path: Path, content: bytes, encoding: str, key: str, message: str) -> None:
     (tmp_path / "t.csv").write_bytes(content)
-    with pytest.raises(Unreadable, match=message) as caught, opened(tmp_path / "t.csv", encoding):
+    with pytest.raises(UnreadableTableError, match=message) as caught, open_text(tmp_path / "t.csv", encoding):
         pass
     assert caught.value.key == key
 
@@ -63,5 +63,5 @@ def test_what_is_no_such_text_is_told(tmp_path: Path, content: bytes, encoding: 
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF8", "utf-8-sig", "utf-16", "utf-32", "latin-1"])
 def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "t.csv").write_bytes(TEXT.encode("utf-8-sig" if encoding == "utf-8" else encoding))
-    with opened(tmp_path / "t.csv", encoding) as (text, _):
+    with open_text(tmp_path / "t.csv", encoding) as (text, _):
         assert text.read() == TEXT

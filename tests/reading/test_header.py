@@ -12,7 +12,7 @@ import pytest
 from orchestrator.batch.tables import source_of
 from orchestrator.config import data_file_checks as check
 from orchestrator.reading.frame import read_table
-from orchestrator.reading.header import Header, named
+from orchestrator.reading.header import Header, parse_header
 from orchestrator.spec.run_spec import BatchSpec, DataSpec, PreprocessSpec
 from score.contract.cells import TableFormat
 
@@ -36,7 +36,7 @@ TABLE = pd.DataFrame({"a": [3, 5, 9], "y": ["n", "p", "n"]}, index=[7, 2, 4])
     ],
 )
 def test_columns_without_a_name_are_called_as_pandas_calls_them(row: list[str], header: Header) -> None:
-    assert named(row) == header
+    assert parse_header(row) == header
 
 
 def write(path: Path, how: str) -> Path:

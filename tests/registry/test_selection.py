@@ -15,8 +15,8 @@ from orchestrator.deploy.none import NoTarget
 from orchestrator.deploy.target import Target
 from orchestrator.errors import PackageError
 from orchestrator.registry import versions
-from orchestrator.registry.selection import Choice
-from orchestrator.registry.versions import Registered
+from orchestrator.registry.selection import VersionSelector
+from orchestrator.registry.versions import RegisteredVersion
 from orchestrator.tracking.none import NoTracking
 
 DEPLOY, BATCH = ("newest",), ("live", "champion")
@@ -29,8 +29,8 @@ def version(number: str, model: str = "m") -> ModelVersion:
 
 def one(
     number: str, score: float | None = None, sweep: str = "", refit: str = "roc_auc", data: str = "d"
-) -> Registered:
-    return Registered(version(number), "here", refit, score, data, sweep)
+) -> RegisteredVersion:
+    return RegisteredVersion(version(number), "here", refit, score, data, sweep)
 
 
 SINGLE = [one("1", 0.7), one("2", 0.9), one("3", 0.8)]
@@ -39,10 +39,10 @@ SWEEP = [one("1", 0.95), one("2", 0.7, "s"), one("3", 0.8, "s"), one("4", 0.75, 
 
 @dataclass(frozen=True)
 class Tracking(NoTracking):
-    held: Registry | None = ALL
+    registry: Registry | None = ALL
 
     def look_up(self, model: str) -> Registry | None:  # type: ignore[override]  # noqa: ARG002 -- NoTracking gives none
-        return self.held
+        return self.registry
 
 
 def serving(number: str, model: str = "m") -> InMemoryTarget:
@@ -52,18 +52,18 @@ def serving(number: str, model: str = "m") -> InMemoryTarget:
 
 
 def choose(
-    held: Sequence[Registered],
+    registered: Sequence[RegisteredVersion],
     wanted: str | Sequence[str],
     registry: Registry | None = ALL,
     target: Target | None = None,
 ) -> tuple[str, str]:
-    choice = Choice("m", held, Tracking(registry), target or NoTarget())
-    found = choice.named(wanted) if isinstance(wanted, str) else choice.first(wanted)
+    selector = VersionSelector("m", registered, Tracking(registry), target or NoTarget())
+    found = selector.select(wanted) if isinstance(wanted, str) else selector.select_first(wanted)
     return found.version, found.chosen
 
 
 @pytest.mark.parametrize(
-    ("held", "wanted", "number", "why"),
+    ("registered", "wanted", "number", "why"),
     [
         (SINGLE, DEPLOY, "3", "registered last"),
         (SINGLE, "last", "3", "registered last"),
@@ -95,8 +95,10 @@ def choose(
         (SINGLE, BATCH, "2", "the champion; no service '(deploy=none)' is running"),
     ],
 )
-def test_what_is_taken_and_why(held: Sequence[Registered], wanted: str | Sequence[str], number: str, why: str) -> None:
-    assert choose(held, wanted) == (number, why)
+def test_what_is_taken_and_why(
+    registered: Sequence[RegisteredVersion], wanted: str | Sequence[str], number: str, why: str
+) -> None:
+    assert choose(registered, wanted) == (number, why)
 
 
 def test_batch_takes_what_is_live_and_deploy_does_not() -> None:
@@ -117,7 +119,7 @@ def test_a_live_version_that_is_gone_gives_its_package_and_not_its_number() -> N
 
 
 @pytest.mark.parametrize(
-    ("held", "wanted", "registry", "message"),
+    ("registered", "wanted", "registry", "message"),
     [
         ([], DEPLOY, ALL, "package.model_name: no package of 'm' was registered on this machine; make one with"),
         ([], "last", ALL, "package.model_name: no package of 'm' was registered on this machine; make one with"),
@@ -174,10 +176,10 @@ def test_a_live_version_that_is_gone_gives_its_package_and_not_its_number() -> N
     ],
 )
 def test_a_refusal_names_what_could_be_taken(
-    held: Sequence[Registered], wanted: str | Sequence[str], registry: Registry | None, message: str
+    registered: Sequence[RegisteredVersion], wanted: str | Sequence[str], registry: Registry | None, message: str
 ) -> None:
     with pytest.raises(PackageError) as caught:
-        choose(held, wanted, registry)
+        choose(registered, wanted, registry)
     assert message in str(caught.value)
 
 
@@ -194,22 +196,24 @@ def report(params: Mapping[str, str], metrics: Mapping[str, float]) -> Report:
 
 def test_the_record_holds_every_version_the_last_one_last(tmp_path: Path) -> None:
     done = report({"search.refit": "f1"}, {"mean_test_f1": 0.5, "mean_test_roc_auc": 0.9})
-    first = Registered.of(version("1"), "here", done, "s")
+    first = RegisteredVersion.of(version("1"), "here", done, "s")
     assert (first.refit, first.score, first.data, first.sweep) == ("f1", 0.5, "d", "s")
-    failed = Registered.of(version("2"), "here", report({"search.refit": "f1"}, {"mean_test_f1": float("nan")}), "")
+    failed = RegisteredVersion.of(
+        version("2"), "here", report({"search.refit": "f1"}, {"mean_test_f1": float("nan")}), ""
+    )
     assert failed.score is None
     for each in (first, failed, replace(first, where="there")):
-        versions.add(tmp_path, each)
-    assert versions.versions(tmp_path, "m") == [first, failed, replace(first, where="there")]
-    versions.add(tmp_path, replace(first, sweep="another"))
-    assert versions.versions(tmp_path, "m") == [
+        versions.add_version(tmp_path, each)
+    assert versions.read_versions(tmp_path, "m") == [first, failed, replace(first, where="there")]
+    versions.add_version(tmp_path, replace(first, sweep="another"))
+    assert versions.read_versions(tmp_path, "m") == [
         failed,
         replace(first, where="there"),
         replace(first, sweep="another"),
     ]
-    versions.renew(tmp_path, failed.version)
-    assert versions.versions(tmp_path, "m")[-1] == failed
-    assert versions.versions(tmp_path, "other") == []
+    versions.move_to_end(tmp_path, failed.version)
+    assert versions.read_versions(tmp_path, "m")[-1] == failed
+    assert versions.read_versions(tmp_path, "other") == []
 
 
 def test_the_one_version_that_was_kept_once_is_still_found(tmp_path: Path) -> None:
@@ -217,12 +221,12 @@ def test_the_one_version_that_was_kept_once_is_still_found(tmp_path: Path) -> No
     (tmp_path / "registered" / "m.json").write_text(
         '{"path": "1", "fingerprint": "111", "version": "1", "run_id": "run-1", "where": "here"}'
     )
-    assert versions.versions(tmp_path, "m") == [Registered(version("1"), "here")]
+    assert versions.read_versions(tmp_path, "m") == [RegisteredVersion(version("1"), "here")]
 
 
 def add(state: Path, numbers: Sequence[int]) -> None:
     for number in numbers:
-        versions.add(state, one(str(number)))
+        versions.add_version(state, one(str(number)))
 
 
 def test_processes_that_register_at_once_lose_no_version(tmp_path: Path) -> None:
@@ -232,5 +236,5 @@ def test_processes_that_register_at_once_lose_no_version(tmp_path: Path) -> None
         process.start()
     for process in processes:
         process.join()
-    found = versions.versions(tmp_path, "m")
+    found = versions.read_versions(tmp_path, "m")
     assert sorted(int(each.version.version) for each in found) == [*range(40)]

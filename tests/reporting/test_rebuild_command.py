@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from orchestrator.caching.fingerprints import origin_of
-from orchestrator.reporting.rebuild_command import LENGTH, rebuilding
+from orchestrator.reporting.rebuild_command import MAX_LENGTH, rebuild_command
 
 
 def overrides_of(command: str) -> list[str]:
@@ -22,7 +22,7 @@ def test_what_decides_a_package_is_told_as_it_was_typed() -> None:
         "model.param_grid.n_estimators=[50,100]", "data.missing_values=['it's $HOME','-']", "package.compile=never",
         "stages.load=acme.load",
     ]  # fmt: skip
-    assert overrides_of(rebuilding(typed)) == typed
+    assert overrides_of(rebuild_command(typed)) == typed
 
 
 @pytest.mark.parametrize(
@@ -34,11 +34,11 @@ def test_what_decides_a_package_is_told_as_it_was_typed() -> None:
     ],
 )  # fmt: skip
 def test_what_says_where_things_go_is_not(override: str) -> None:
-    assert overrides_of(rebuilding(["seed=3", override])) == ["seed=3"]
+    assert overrides_of(rebuild_command(["seed=3", override])) == ["seed=3"]
 
 
 def test_a_name_that_only_begins_like_a_section_stays() -> None:
-    assert overrides_of(rebuilding(["deployment=x", "search=halving"])) == ["deployment=x", "search=halving"]
+    assert overrides_of(rebuild_command(["deployment=x", "search=halving"])) == ["deployment=x", "search=halving"]
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_a_name_that_only_begins_like_a_section_stays() -> None:
     ],
 )
 def test_a_secret_is_masked_wherever_it_stands(typed: str, told: str) -> None:
-    assert overrides_of(rebuilding([typed])) == [told]
+    assert overrides_of(rebuild_command([typed])) == [told]
 
 
 def test_what_no_environment_should_hold_is_not_told() -> None:
-    assert len(rebuilding(["seed=3", f"data.target={'x' * (LENGTH - 100)}"])) <= LENGTH
-    assert rebuilding([f"data.target={'x' * LENGTH}"]) == ""
+    assert len(rebuild_command(["seed=3", f"data.target={'x' * (MAX_LENGTH - 100)}"])) <= MAX_LENGTH
+    assert rebuild_command([f"data.target={'x' * MAX_LENGTH}"]) == ""
 
 
 def test_no_training_is_done_again_because_a_secret_is_masked_otherwise() -> None:

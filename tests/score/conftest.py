@@ -96,7 +96,7 @@ def make_package(tmp_path_factory: pytest.TempPathFactory) -> MakePackage:
     def make(pipeline: Any, X: pd.DataFrame, **known: Any) -> Path:
         folder: Path = tmp_path_factory.mktemp("package")
         shutil.copytree(ROOT / "score", folder / "score", ignore=shutil.ignore_patterns("__pycache__"))
-        swagger_ui.copy(folder / "score")
+        swagger_ui.copy_assets(folder / "score")
         joblib.dump(pipeline, folder / "model.pkl")
         known = {"model_name": "m", "task": "classification", "classes": [0, 1], "versions": VERSIONS} | known
         Contract.describe(X, **known).write(folder)
@@ -178,7 +178,7 @@ def inferred(scorer: Predictor, body: bytes, length: str | None = None) -> HttpR
 def stubbed(path: Path, code: str) -> Path:
     """A package whose score.py tells and does what a test needs."""
     shutil.copytree(ROOT / "score", path / "score", ignore=shutil.ignore_patterns("__pycache__"))
-    swagger_ui.copy(path / "score")
+    swagger_ui.copy_assets(path / "score")
     (path / "score" / "score.py").write_text(code)
     (path / "contract.json").write_text('{"fingerprint": "abc"}')
     (path / "keys.json").write_text('{"primary": "one", "secondary": "two"}')

@@ -23,7 +23,7 @@ from orchestrator.events import Progress
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.resolving.libraries import Libraries
 from orchestrator.spec.run_spec import PackageSpec, StateDir
-from orchestrator.stages.release import deploy, probe, promote, load_version, register
+from orchestrator.stages.release import deploy, load_version, probe, promote, register
 from orchestrator.tracking.none import NoTracking
 from score.contract import golden
 

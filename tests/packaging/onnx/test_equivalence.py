@@ -1,4 +1,4 @@
-"""A proof that catches what is wrong: each test here breaks one thing about a twin."""
+"""Comparisons that find a difference: each test here breaks one thing about a compiled model."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from sklearn.linear_model import LogisticRegression
 
 from orchestrator.packaging.onnx import compile as module
 from orchestrator.packaging.onnx import edge_cases, trees
-from orchestrator.packaging.onnx.comparison_rows import Rows, accepted
+from orchestrator.packaging.onnx.comparison_rows import Rows, accepted_rows
 from orchestrator.packaging.onnx.edge_cases import edge_rows, split_rows
 from orchestrator.packaging.onnx.equivalence import (
     MAX_FAILURES,
     Comparison,
     EquivalenceError,
-    columns_of,
-    same_together,
+    is_batch_invariant,
+    to_columns,
 )
 from score.contract.schema import Contract
 from score.models.base import PickledModel
@@ -53,15 +53,15 @@ def boosting(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> Fitted:
 
 @pytest.fixture
 def spoiled(monkeypatch: pytest.MonkeyPatch) -> Callable[[Fitted, Spoil], Compilation]:
-    """What comes of compiling when the graph is changed before it is proved."""
+    """Compile with a graph that is changed before it is compared."""
 
     def spoiled(fitted: Fitted, spoil: Spoil) -> Compilation:
-        graph, codes = module.convert(fitted.pipeline, len(fitted.contract.columns))
+        graph, codes = module.convert_pipeline(fitted.pipeline, len(fitted.contract.columns))
         model = onnx.load_from_string(graph)
         spoil(model)
         assert model.SerializeToString() != graph
-        monkeypatch.setattr(module, "convert", lambda *_given: (model.SerializeToString(), codes))
-        return fitted.compiled().compilation
+        monkeypatch.setattr(module, "convert_pipeline", lambda *_args: (model.SerializeToString(), codes))
+        return fitted.compile().compilation
 
     return spoiled
 
@@ -151,17 +151,17 @@ def test_a_gap_that_goes_the_other_way_is_caught(
 
 
 def test_forests_compare_in_float32_as_scikit_learns(forest: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = trees.trees_of
+    found = trees.extract_trees
 
     def in_float64(estimator: Any) -> Any:
         return found(estimator)[0], np.float64
 
-    monkeypatch.setattr("orchestrator.packaging.onnx.tree_converters.trees_of", in_float64)
-    assert " rows differ: " in forest.compiled().compilation.reason
+    monkeypatch.setattr("orchestrator.packaging.onnx.tree_converters.extract_trees", in_float64)
+    assert " rows differ: " in forest.compile().compilation.reason
 
 
 def test_both_sides_of_every_threshold_are_tried(forest: Fitted) -> None:
-    made, count = split_rows(forest.pipeline, forest.contract, accepted(forest.tables, forest.contract))
+    made, count = split_rows(forest.pipeline, forest.contract, accepted_rows(forest.tables, forest.contract))
     found = [row for each in made for row in each.records()]
     inner = {
         (int(feature), float(threshold))
@@ -169,7 +169,7 @@ def test_both_sides_of_every_threshold_are_tried(forest: Fitted) -> None:
         for feature, threshold in zip(tree.tree_.feature, tree.tree_.threshold, strict=True)
         if feature >= 0
     }
-    table = forest.pipeline[:-1].transform(Reader(forest.contract).frame(columns_of(found)))
+    table = forest.pipeline[:-1].transform(Reader(forest.contract).frame(to_columns(found)))
     for feature, threshold in inner:
         values = table[:, feature].astype(np.float32)
         assert (values <= threshold).any()
@@ -182,13 +182,15 @@ def test_both_sides_of_every_threshold_are_tried(forest: Fitted) -> None:
 
 def test_more_thresholds_than_can_be_tried_are_drawn_from(forest: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge_cases, "MAX_SPLITS", 7)
-    assert forest.compiled().compilation.splits == 7
+    assert forest.compile().compilation.splits == 7
 
 
 def test_edges_are_what_the_contract_lets_in(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
     fitted = fit(tabular(), LogisticRegression(), mixed, targets["two"])
-    rows = [row for each in edge_rows(fitted.contract, accepted([mixed], fitted.contract)) for row in each.records()]
-    columns = columns_of(rows)
+    rows = [
+        row for each in edge_rows(fitted.contract, accepted_rows([mixed], fitted.contract)) for row in each.records()
+    ]
+    columns = to_columns(rows)
     assert Reader(fitted.contract).frame(columns).shape == (len(rows), len(fitted.contract.columns))
     assert {"Oslo", "Rome", "Kyiv", None} == set(columns["city"])
     assert None in columns["BMI"]
@@ -203,7 +205,7 @@ def test_rows_that_requests_cannot_hold_are_left_out(fit: Fit, mixed: pd.DataFra
     strange = mixed.head(4).copy()
     strange.loc[1, "city"] = "Paris"
     strange["BMI"] = [1.0, 2.0, np.inf, None]
-    assert [row["BMI"] for row in accepted([strange], fitted.contract).records()] == [1.0, None]
+    assert [row["BMI"] for row in accepted_rows([strange], fitted.contract).records()] == [1.0, None]
 
 
 class Fixed:
@@ -276,11 +278,11 @@ def test_rows_that_company_changes_are_not_predicted_together() -> None:
     shares = np.random.default_rng(0).random((1000, 2))
     shares[500] = np.nan
     codes = shares.argmax(axis=1)
-    assert same_together(Fixed(codes, shares), rows)
-    assert same_together(Fixed(codes, None), [rows[0].take([0])])
-    assert not same_together(Company(codes, shares), rows)
-    assert not same_together(Fixed(codes, None), [])
-    assert not same_together(Fixed(codes[:900], None), rows)  # which it fails on
+    assert is_batch_invariant(Fixed(codes, shares), rows)
+    assert is_batch_invariant(Fixed(codes, None), [rows[0].take([0])])
+    assert not is_batch_invariant(Company(codes, shares), rows)
+    assert not is_batch_invariant(Fixed(codes, None), [])
+    assert not is_batch_invariant(Fixed(codes[:900], None), rows)  # which it fails on
 
 
 @pytest.mark.parametrize(
@@ -300,7 +302,7 @@ def test_rows_that_company_changes_are_not_predicted_together() -> None:
 def test_what_company_may_change_is_told_from_the_graph(
     model: Any, target: str, found: bool, fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]
 ) -> None:
-    assert fit(tabular(), model, mixed, targets[target]).compiled().compilation.together == found
+    assert fit(tabular(), model, mixed, targets[target]).compile().compilation.together == found
 
 
 def test_rows_are_asked_alone_too() -> None:
@@ -312,12 +314,12 @@ def test_rows_are_asked_alone_too() -> None:
 def test_rows_that_the_pickle_fails_on_are_not_compared(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
     fitted = fit(tabular(), RandomForestClassifier(3, random_state=0), mixed, targets["two"])
     pickle = PickledModel(fitted.pipeline, Reader(fitted.contract))
-    row = accepted([mixed.dropna().head(1)], fitted.contract)
+    row = accepted_rows([mixed.dropna().head(1)], fitted.contract)
     place = list(row.table).index("DiabetesPedigreeFunction")
     rows = row.changed([0] * 64, [place] * 64, [0.5, 3e38] * 32)  # the greater one, scaled, is beyond float32
     with pytest.raises(ValueError, match="too large"):
         pickle.predict(rows.take([1]).columns())
-    comparison = Comparison(pickle, [fitted.twin()])
+    comparison = Comparison(pickle, [fitted.compiled_model()])
     comparison.add([rows])
     assert (comparison.largest, comparison.count) == (0, 32)
 
@@ -329,12 +331,12 @@ def test_a_wide_table_has_no_more_cells_to_compare_than_a_narrow_one(
     monkeypatch.setattr(edge_cases, "CELLS", 200_000)
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(20, width)), columns=[f"c{i}" for i in range(width)])
     contract = Contract.describe(X, model_name="m", task="regression")
-    made = edge_rows(contract, accepted([X], contract))
+    made = edge_rows(contract, accepted_rows([X], contract))
     assert 100_000 < sum(map(len, made)) * width <= 200_000 + 20 * width
     changed = {int(place) for place in made[0].places}
     assert len(changed) >= min(width, 200_000 // width - 20)
     assert [rows.at.tolist() for rows in made] == [
-        rows.at.tolist() for rows in edge_rows(contract, accepted([X], contract))
+        rows.at.tolist() for rows in edge_rows(contract, accepted_rows([X], contract))
     ]
 
 
@@ -351,8 +353,8 @@ def test_values_that_overflow_behind_a_scaler_are_set_apart_at_once(fit: Fit, sp
             asked.append(len(columns["c0"]))
             return super().predict(columns, labels=labels)
 
-    rows = edge_rows(fitted.contract, accepted(fitted.tables, fitted.contract))
-    comparison = Comparison(Counted(pickle.pipeline, Reader(fitted.contract)), [fitted.twin()])
+    rows = edge_rows(fitted.contract, accepted_rows(fitted.tables, fitted.contract))
+    comparison = Comparison(Counted(pickle.pipeline, Reader(fitted.contract)), [fitted.compiled_model()])
     comparison.add(rows)
     total = sum(map(len, rows))
     assert len(asked) <= 2 * MAX_FAILURES + 10
@@ -366,9 +368,9 @@ def test_unseen_levels_are_among_the_edges_and_answered_alike(
     fitted = fit(tabular(), RandomForestClassifier(5, random_state=0), mixed, targets["two"])
     columns = [replace(c, unseen="accept") if c.kind == "category" else c for c in fitted.contract.columns]
     opened = replace(fitted, contract=replace(fitted.contract, columns=columns))
-    rows = edge_rows(opened.contract, accepted([mixed], opened.contract))
+    rows = edge_rows(opened.contract, accepted_rows([mixed], opened.contract))
     assert {"unseen text", ""} <= {row["city"] for each in rows for row in each.records()}
-    compilation = opened.compiled().compilation
+    compilation = opened.compile().compilation
     assert (compilation.reason, compilation.tolerance) == ("", 1e-12)
 
 
@@ -379,4 +381,4 @@ def test_an_unseen_level_that_is_answered_otherwise_is_caught(
     columns = [replace(c, unseen="accept") if c.kind == "category" else c for c in fitted.contract.columns]
     opened = replace(fitted, contract=replace(fitted.contract, columns=columns))
     monkeypatch.setattr("score.models.onnx.UNKNOWN", 0.0)  # the code of the first level
-    assert " rows differ: " in opened.compiled().compilation.reason
+    assert " rows differ: " in opened.compile().compilation.reason

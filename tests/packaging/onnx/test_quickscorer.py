@@ -27,8 +27,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from orchestrator.packaging.onnx import quickscorer
-from orchestrator.packaging.onnx.compile import convert
-from orchestrator.packaging.onnx.trees import Tree, ensemble
+from orchestrator.packaging.onnx.compile import convert_pipeline
+from orchestrator.packaging.onnx.trees import Tree, ensemble_attributes
 from score.models.graph import OnnxGraph
 from score.models.onnx import LOOKED_UP, Compilation, CompiledModel
 from score.models.quickscorer import BITS, Forest, SplitGraph
@@ -67,7 +67,7 @@ def strange(table: Any) -> Any:
 
 def both(graph: bytes, table: Any) -> tuple[list[Any], list[Any]]:
     """The outputs of a graph, and of its parts."""
-    parts = quickscorer.cut(graph, always=True)
+    parts = quickscorer.split_graph(graph, always=True)
     assert parts is not None
     values = OnnxGraph(parts.before).run(table)[0] if parts.before else table
     return OnnxGraph(graph).run(table), OnnxGraph(parts.after).run(parts.forest.sums(values))
@@ -77,7 +77,7 @@ def both(graph: bytes, table: Any) -> tuple[list[Any], list[Any]]:
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_sums_are_those_of_the_walked_trees(name: str, fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
     model, target = FORESTS[name]
-    graph, _ = convert(fit([], model, X, targets[target]).pipeline, X.shape[1])
+    graph, _ = convert_pipeline(fit([], model, X, targets[target]).pipeline, X.shape[1])
     walked, looked_up = both(graph, strange(X.to_numpy(float)))
     for wanted, given in zip(walked, looked_up, strict=True):
         np.testing.assert_array_equal(given, wanted)
@@ -86,13 +86,13 @@ def test_sums_are_those_of_the_walked_trees(name: str, fit: Fit, X: pd.DataFrame
 def test_gaps_go_where_training_sent_them(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
     gaps = X.where(np.random.default_rng(0).random(X.shape) > 0.3)
     for model in (HistGradientBoostingClassifier(max_iter=20), RandomForestClassifier(20, **SEED)):
-        graph, _ = convert(fit([], model, gaps, targets["two"]).pipeline, X.shape[1])
+        graph, _ = convert_pipeline(fit([], model, gaps, targets["two"]).pipeline, X.shape[1])
         walked, looked_up = both(graph, strange(gaps.to_numpy(float)))
         np.testing.assert_array_equal(looked_up[1], walked[1])
 
 
 def graph_of(trees: list[Tree]) -> bytes:
-    attributes = ensemble(trees, [0] * len(trees), [tree.value[:, 0] for tree in trees], np.float64)
+    attributes = ensemble_attributes(trees, [0] * len(trees), [tree.value[:, 0] for tree in trees], np.float64)
     node = helper.make_node("TreeEnsemble", ["table"], ["sums"], domain="ai.onnx.ml", **attributes)
     given = helper.make_tensor_value_info("table", onnx.TensorProto.DOUBLE, [None, 1])
     found = helper.make_tensor_value_info("sums", onnx.TensorProto.DOUBLE, [None, 1])
@@ -141,8 +141,8 @@ def test_each_threshold_is_kept_to_the_bit(thresholds: list[float], *, missing_l
 
 def test_parts_are_kept_in_the_same_bytes(fit: Fit, X: pd.DataFrame, targets: dict[str, Any], tmp_path: Any) -> None:
     model = RandomForestClassifier(20, max_depth=5, **SEED)
-    graph, _ = convert(fit(pima(), model, X, targets["two"]).pipeline, X.shape[1])
-    parts, again = quickscorer.cut(graph), quickscorer.cut(graph)
+    graph, _ = convert_pipeline(fit(pima(), model, X, targets["two"]).pipeline, X.shape[1])
+    parts, again = quickscorer.split_graph(graph), quickscorer.split_graph(graph)
     assert parts is not None
     assert again is not None
     parts.write(tmp_path / "one.npz")
@@ -158,7 +158,7 @@ def test_a_package_looks_up_many_rows_and_walks_few(
     fit: Fit, X: pd.DataFrame, targets: dict[str, Any], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted = fit(pima(), RandomForestClassifier(20, max_depth=5, **SEED), X, targets["two"])
-    fitted.compiled().write(tmp_path)
+    fitted.compile().write(tmp_path)
     model = CompiledModel.load(tmp_path, fitted.contract, Compilation.read(tmp_path))
     looked_up: list[int] = []
     sums = Forest.sums
@@ -182,7 +182,7 @@ def test_a_wrong_forest_is_caught(
     what: str, fit: Fit, X: pd.DataFrame, targets: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted = fit(pima(), RandomForestClassifier(20, max_depth=5, **SEED), X, targets["two"])
-    assert fitted.compiled().parts is not None
+    assert fitted.compile().parts is not None
 
     def wrong(graph: bytes) -> SplitGraph | None:
         parts = cut(graph)
@@ -193,15 +193,15 @@ def test_a_wrong_forest_is_caught(
                 arrays[name] = arrays[name] + 1 if what == "thresholds" else np.roll(arrays[name], 1, axis=-2)
         return replace(parts, forest=Forest.of(arrays))
 
-    cut = quickscorer.cut
+    cut = quickscorer.split_graph
     monkeypatch.setattr(quickscorer, "cut", wrong)
-    found = fitted.compiled()
+    found = fitted.compile()
     assert (found.compilation.reason, found.compilation.forest, found.parts) == ("", False, None)
 
 
 def test_a_damaged_forest_is_named(fit: Fit, X: pd.DataFrame, targets: dict[str, Any], tmp_path: Any) -> None:
     fitted = fit(pima(), RandomForestClassifier(20, max_depth=5, **SEED), X, targets["two"])
-    fitted.compiled().write(tmp_path)
+    fitted.compile().write(tmp_path)
     whole = (tmp_path / "model.npz").read_bytes()
     for damaged in (b"", whole[:-500], whole[:2000] + b"x" + whole[2001:], b"garbage", None):
         (tmp_path / "model.npz").unlink()
@@ -214,8 +214,8 @@ def test_a_damaged_forest_is_named(fit: Fit, X: pd.DataFrame, targets: dict[str,
 
 def test_one_row_alone_is_added_up_as_in_company(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
     model = GradientBoostingRegressor(n_estimators=40, **SEED)
-    graph, _ = convert(fit([], model, X, targets["numbers"]).pipeline, X.shape[1])
-    parts = quickscorer.cut(graph, always=True)
+    graph, _ = convert_pipeline(fit([], model, X, targets["numbers"]).pipeline, X.shape[1])
+    parts = quickscorer.split_graph(graph, always=True)
     assert parts is not None
     values = OnnxGraph(parts.before).run(X.to_numpy(float))[0]
     together = parts.forest.sums(values)
@@ -231,5 +231,5 @@ def test_what_is_as_quick_to_walk_is_not_cut(fit: Fit, X: pd.DataFrame, targets:
         (RandomForestClassifier(20, max_depth=5), wide),
         (make_pipeline(StandardScaler(), stacked), X),
     ]:
-        graph, _ = convert(fit([], model, table, targets["two"]).pipeline, table.shape[1])
-        assert quickscorer.cut(graph) is None
+        graph, _ = convert_pipeline(fit([], model, table, targets["two"]).pipeline, table.shape[1])
+        assert quickscorer.split_graph(graph) is None
