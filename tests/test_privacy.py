@@ -99,7 +99,7 @@ def traced(folder: Path, script: str, extra: Mapping[str, str] = {}) -> Traced:
     return Traced(home, tmp, cwd, trace.read_text(errors="replace").splitlines(), done.stdout)
 
 
-def test_the_tracer_sees_what_must_not_happen(tmp_path: Path) -> None:
+def test_the_tracer_sees_connections_and_files(tmp_path: Path) -> None:
     outside = tmp_path / "elsewhere"
     script = f"""
 import os, socket, subprocess
@@ -130,7 +130,7 @@ def test_a_job_a_service_and_a_batch_reach_nothing_and_leave_nothing(tmp_path: P
     assert (seen.cwd / "state" / "cache" / "matplotlib").is_dir()
 
 
-def test_what_the_user_has_set_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_the_user_win(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*privacy.TELEMETRY_OFF, "MPLCONFIGDIR"):
         monkeypatch.setenv(name, "the user's")
     privacy.disable_telemetry()
@@ -152,7 +152,7 @@ def test_what_the_user_has_set_wins(monkeypatch: pytest.MonkeyPatch) -> None:
         "from pathlib import Path; from score.verify import prove; prove(Path(os.environ['AZUREML_MODEL_DIR']))",
     ],
 )
-def test_it_is_off_before_a_package_is_loaded(tmp_path: Path, loads: str) -> None:
+def test_telemetry_is_off_before_a_package_is_loaded(tmp_path: Path, loads: str) -> None:
     (tmp_path / "model.pkl").touch()
     code = f"import os\ntry:\n    {loads.replace('; ', chr(10) + '    ')}\nexcept Exception: pass\nprint(os.environ.get('ORT_DISABLE_TELEMETRY'))"
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "AZUREML_MODEL_DIR": str(tmp_path)}

@@ -107,7 +107,11 @@ class VersionSelector:
     def _newest(self) -> ModelVersion:
         """Return the version registered last or, if that was by a sweep, the sweep's best."""
         sweep = self.registered[-1].sweep if self.registered else ""
-        return self._best() if sweep and len([each for each in self.registered if each.sweep == sweep]) > 1 else self._last()
+        return (
+            self._best()
+            if sweep and len([each for each in self.registered if each.sweep == sweep]) > 1
+            else self._last()
+        )
 
     def _last(self) -> ModelVersion:
         self._require_any()
@@ -126,7 +130,9 @@ class VersionSelector:
             raise UnavailableError(
                 f"the versions {of} were chosen by different metrics ({metrics}) and cannot be compared"
             )
-        scores = {each.version: each.score for each in group if each.score is not None and self._is_registered(each.version)}
+        scores = {
+            each.version: each.score for each in group if each.score is not None and self._is_registered(each.version)
+        }
         if not scores:
             raise UnavailableError(f"no version {of} has a score and is in the registry")
         best = max(scores, key=scores.__getitem__)  # of equals, the one registered first
@@ -161,7 +167,9 @@ class VersionSelector:
         if not alike:
             what = f"the champion, version {number}," if why == "the champion" else f"version {number}"
             raise UnavailableError(f"{what} was not registered from this machine")
-        return self._require_registered(next((each for each in alike if self._is_registered(each.version)), alike[-1]), why)
+        return self._require_registered(
+            next((each for each in alike if self._is_registered(each.version)), alike[-1]), why
+        )
 
     def _require_registered(self, one: RegisteredVersion, why: str) -> ModelVersion:
         if not self._is_registered(one.version):
@@ -183,7 +191,11 @@ class VersionSelector:
     def _selection_error(self, why: str) -> PackageError:
         """Return an error with the reason and the versions that could be selected."""
         self._require_any()
-        numbers = [each.version.version for each in self.registered if each.version.version and self._is_registered(each.version)]
+        numbers = [
+            each.version.version
+            for each in self.registered
+            if each.version.version and self._is_registered(each.version)
+        ]
         available = [*dict.fromkeys(reversed(numbers))]
         listed = f"{', '.join(available[:LISTED])}{' ...' if len(available) > LISTED else ''}"
         last = ["last"] if self._is_registered(self.registered[-1].version) else []

@@ -32,7 +32,9 @@ def draw(trained: Trained, split: Split, refit: str) -> dict[str, bytes]:
         if scores is not None and len(labels) <= MAX_CLASSES and scores.shape[1] == len(labels):
             curves = [(label, y == code, scores[:, code]) for code, label in enumerate(labels)]
             curves = curves[1:] if len(labels) == 2 else curves
-            curves = [curve for curve in curves if 0 < curve[1].sum() < len(y)]  # needs hold-out rows of the class and of others
+            curves = [
+                curve for curve in curves if 0 < curve[1].sum() < len(y)
+            ]  # needs hold-out rows of the class and of others
             figures["roc_curve.png"] = _roc(curves) if curves else None
             figures["precision_recall_curve.png"] = _precision_recall(curves) if curves else None
     return {name: _png(figure) for name, figure in figures.items() if figure is not None}

@@ -30,101 +30,101 @@ Lists = Mapping[str, list[Any]]
 
 
 def batch(version: ModelVersion, spec: BatchSpec, progress: Progress) -> BatchResult:
-    """Score a table as the package's endpoint would; refused rows go with their reasons to a file of their own.
+    """Score a table as the package's endpoint would; refused rows go to a separate file with the reasons.
 
-    What a killed run has finished is kept beside the output, and the next one goes on behind it.
+    Finished chunks are checkpointed beside the output; a run after a killed one resumes there.
 
     Raises:
-        DataError: the table cannot be read, or is not one that the package knows.
+        DataError: the table cannot be read, or lacks columns of the package.
         PackageError: the package cannot be loaded here, or its model fails.
     """
     from filelock import FileLock, Timeout
 
     try:
-        scorer = Predictor.load(version.package.path)
+        predictor = Predictor.load(version.package.path)
     except InitError as error:
         raise PackageError(f"batch: {error}") from error
-    form = spec.table_format(scorer.contract.table)
-    with _reading(spec, form):
+    form = spec.table_format(predictor.contract.table)
+    with _translate_read_errors(spec, form):
         source = source_of(spec.input, form)
-    table = _Table(spec, source, scorer)
+    table = _ScoringTable(spec, source, predictor)
     folder = spec.output.with_name(f"{spec.output.name}.part")
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / "lock", timeout=0):
-            parts = Checkpoints(folder, _identity(spec, version), table.sink())
-            if parts.stop:
-                progress.note(f"the first {parts.stop:,} rows are done already; going on behind them")
-            for chunk in _chunks(source, spec, form, parts.stop):
-                parts.add(chunk.stop, *table.scored(chunk))
+            checkpoints = Checkpoints(folder, _identity(spec, version), table.sink())
+            if checkpoints.stop:
+                progress.note(f"the first {checkpoints.stop:,} rows are done already; going on behind them")
+            for chunk in _chunks(source, spec, form, checkpoints.stop):
+                checkpoints.add(chunk.stop, *table.score(chunk))
                 progress(int(100 * chunk.share), 100, f"percent, {chunk.stop:,} rows")
-            parts.publish(spec.output, spec.rejected)
+            checkpoints.publish(spec.output, spec.rejected)
     except Timeout:
         raise DataError(f"batch.output: another run is writing {spec.output}; wait for it, or name another") from None
-    names = [column.name for column in scorer.contract.columns]
+    names = [column.name for column in predictor.contract.columns]
     return BatchResult(
         spec.output,
-        parts.stop - parts.refused,
-        parts.refused,
-        spec.rejected if parts.refused else None,
-        {name: parts.outside[name] for name in names if parts.outside[name]},
-        {name: parts.unseen[name] for name in names if parts.unseen[name]},
+        checkpoints.stop - checkpoints.refused,
+        checkpoints.refused,
+        spec.rejected if checkpoints.refused else None,
+        {name: checkpoints.outside[name] for name in names if checkpoints.outside[name]},
+        {name: checkpoints.unseen[name] for name in names if checkpoints.unseen[name]},
     )
 
 
-class _Table:
-    """The columns that the package takes from the input, and those that the output gets."""
+class _ScoringTable:
+    """Scores chunks of the input, and defines the columns of the output."""
 
-    def __init__(self, spec: BatchSpec, source: Source, scorer: Predictor) -> None:
-        self._spec, self._source, self._scorer = spec, source, scorer
-        self._taken = scorer.contract.columns
-        self._reader = Reader(scorer.contract, max_problems=sys.maxsize)  # a reason for every row
+    def __init__(self, spec: BatchSpec, source: Source, predictor: Predictor) -> None:
+        self._spec, self._source, self._predictor = spec, source, predictor
+        self._features = predictor.contract.columns
+        self._reader = Reader(predictor.contract, max_problems=sys.maxsize)  # a reason for every row
         names = list(source.header.names)
-        taken = [column.name for column in self._taken]
-        index = {*source.header.index, *source.header.unnamed} - {*taken}  # what training left out, too
+        features = [column.name for column in self._features]
+        index = {*source.header.index, *source.header.unnamed} - {*features}  # which training left out, too
         self._kept = [name for name in names if name not in index] if spec.keep is None else list(spec.keep)
-        if isinstance(source, CsvSource) and (other := guess_separator(source.header, taken)):
-            separator = spec.table_format(scorer.contract.table).separator
+        if isinstance(source, CsvSource) and (other := guess_separator(source.header, features)):
+            separator = spec.table_format(predictor.contract.table).separator
             text = f"{spec.input.name} seems to be separated by {other}, not by {separator!r}"
             raise DataError(f"batch.separator: {text}")
-        for at, wanted in (("batch.input", taken), ("batch.keep", self._kept)):
+        for at, wanted in (("batch.input", features), ("batch.keep", self._kept)):
             for problem in lacking(at, spec.input.name, wanted, names):
                 raise DataError(str(problem))
-        classes = scorer.contract.classes or ()
-        self._added = [PREDICTION, *(f"probability_{label}" for label in classes if scorer.probable)]
-        if double := [name for name in self._added if name in self._kept]:
+        classes = predictor.contract.classes or ()
+        self._added = [PREDICTION, *(f"probability_{label}" for label in classes if predictor.probable)]
+        if clash := next((name for name in self._added if name in self._kept), None):
             raise DataError(
-                f"batch.input: {spec.input.name} has a column '{double[0]}' already; leave it out with batch.keep"
+                f"batch.input: {spec.input.name} has a column '{clash}' already; leave it out with batch.keep"
             )
 
     def sink(self) -> Sink:
-        """What writes the output."""
+        """Return the writer of the output."""
         if self._spec.output.suffix.lower() == ".csv":
             return CsvSink([*self._kept, *self._added])
         import pyarrow as pa
 
-        classes = self._scorer.contract.classes
+        classes = self._predictor.contract.classes
         label = pa.float64() if classes is None else pa.array(list(classes)).type
         types = [label, *[pa.float64()] * (len(self._added) - 1)]
         kept = [self._source.schema.field(name) for name in self._kept]
         return ParquetSink(pa.schema([*kept, *map(pa.field, self._added, types)]))
 
-    def scored(self, chunk: Chunk) -> tuple[Columns, Flags, list[Problem]]:
-        """The output's columns for the rows that the package takes, their flags, and what is wrong with the others."""
+    def score(self, chunk: Chunk) -> tuple[Columns, Flags, list[Problem]]:
+        """Return the output's columns for the accepted rows, their flags, and the problems of the refused rows."""
         problems = [Problem(row, None, text, "one value for each column") for row, text in chunk.torn.items()]
-        values = {column.name: self._source.values(column, chunk.columns[column.name]) for column in self._taken}
+        values = {column.name: self._source.values(column, chunk.columns[column.name]) for column in self._features}
         try:
-            return *self._answered(chunk.columns, values), problems
+            return *self._predict(chunk.columns, values), problems
         except BadRequest:
-            found = self._refusals(values)
-        problems += [replace(each, row=chunk.numbers[each.row or 0]) for each in found]
-        left = sorted({*range(len(chunk.numbers))} - {each.row for each in found})
-        answered = self._answered(_only(left, chunk.columns), _only(left, values))
-        return *answered, sorted(problems, key=attrgetter("row"))
+            refusals = self._refusals(values)
+        problems += [replace(each, row=chunk.numbers[each.row or 0]) for each in refusals]
+        accepted = sorted({*range(len(chunk.numbers))} - {each.row for each in refusals})
+        scored = self._predict(_select(accepted, chunk.columns), _select(accepted, values))
+        return *scored, sorted(problems, key=attrgetter("row"))
 
-    def _answered(self, kept: Columns, values: Lists) -> tuple[Columns, Flags]:
+    def _predict(self, kept: Columns, values: Lists) -> tuple[Columns, Flags]:
         try:
-            predictions, probabilities, flags = self._scorer.infer(values)
+            predictions, probabilities, flags = self._predictor.infer(values)
         except ScoringError as error:
             raise PackageError(f"batch: the model failed: {one_line(error.__cause__ or error)}") from error
         by_class = [] if probabilities is None else probabilities.T.tolist()
@@ -138,17 +138,17 @@ class _Table:
         return ()
 
 
-def _only(rows: Sequence[int], columns: Columns) -> Lists:
+def _select(rows: Sequence[int], columns: Columns) -> Lists:
     return {name: [cells[row] for row in rows] for name, cells in columns.items()}
 
 
 def _chunks(source: Source, spec: BatchSpec, form: TableFormat, start: int) -> Iterator[Chunk]:
-    with _reading(spec, form):
+    with _translate_read_errors(spec, form):
         yield from source.chunks(start, spec.chunk_rows)
 
 
 @contextlib.contextmanager
-def _reading(spec: BatchSpec, form: TableFormat) -> Iterator[None]:
+def _translate_read_errors(spec: BatchSpec, form: TableFormat) -> Iterator[None]:
     try:
         yield
     except UnreadableTableError as error:
@@ -157,12 +157,12 @@ def _reading(spec: BatchSpec, form: TableFormat) -> Iterator[None]:
     except UnicodeDecodeError as error:
         text = f"is not written in {form.encoding} ({error.reason}); name its encoding, such as latin-1"
         raise DataError(f"batch.encoding: {spec.input.name} {text}") from error
-    except Exception as error:  # whatever pyarrow, csv or a decompressor say of a damaged file
+    except Exception as error:  # whatever pyarrow, csv or a decompressor raise for a damaged file
         raise DataError(f"batch.input: {spec.input} cannot be read: {one_line(error)}") from error
 
 
 def _identity(spec: BatchSpec, version: ModelVersion) -> str:
-    """What decides the parts: a run in which it is another uses none of them."""
-    found = spec.input.stat()
-    file = {"bytes": found.st_size, "modified": found.st_mtime_ns}
+    """Return what the checkpoints depend on: a run with another identity starts anew."""
+    stat = spec.input.stat()
+    file = {"bytes": stat.st_size, "modified": stat.st_mtime_ns}
     return json.dumps({"package": version.package.fingerprint, **file, **spec.parts("chunk_rows")}, indent=1)

@@ -52,7 +52,7 @@ def with_other_strings(estimator: Any) -> Any:
     return estimator
 
 
-def test_a_copy_is_dumped_to_the_same_bytes_whatever_happened_before(tmp_path: Path) -> None:
+def test_a_copy_is_dumped_to_the_same_bytes_whatever_ran_before(tmp_path: Path) -> None:
     X, y = np.arange(20.0).reshape(-1, 1), np.arange(20) % 2
     forest = RandomForestClassifier(2, random_state=0).fit(X, y)
     first = dumped(round_trip(forest)[0], tmp_path)
@@ -71,7 +71,7 @@ def test_a_copy_is_dumped_to_the_same_bytes_whatever_happened_before(tmp_path: P
         (iter(lambda: 1, 2), r"cannot be pickled: .*; use"),
     ],
 )
-def test_what_does_not_pickle_or_load_is_told_in_one_line(value: Any, message: str) -> None:
+def test_what_does_not_pickle_or_load_is_an_error_of_one_line(value: Any, message: str) -> None:
     with pytest.raises(PackageError, match=message) as caught:
         round_trip(value)
     assert "\n" not in str(caught.value)
@@ -102,7 +102,7 @@ def test_pins_name_distributions_and_not_modules() -> None:
     assert pin_versions({"os", "nowhere"}) == {}
 
 
-def test_imports_of_what_ships_are_found_inside_functions_too() -> None:
+def test_imports_inside_functions_of_shipped_code_are_found() -> None:
     found = imported_modules(ROOT / "score")
     assert {"joblib", "numpy", "pandas", "sklearn", "starlette", "uvicorn"} <= found
     assert not {"score", "orchestrator", "mlflow", "azureml", "__future__", ""} & found

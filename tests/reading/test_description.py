@@ -26,7 +26,7 @@ def read(folder: Path, *columns: list[str], **keys: Any) -> TableReading:
     return describe_table(table, columns_of, X, table.frame["y"])
 
 
-def test_one_line_says_how_columns_were_taken(tmp_path: Path) -> None:
+def test_one_line_describes_how_columns_were_read(tmp_path: Path) -> None:
     columns = [["1", "", "NA"], ["1.5", "2", "3"], ["p", "q", "p"], ["True", "False", "True"], ["u", "", "v"]]
     found = read(tmp_path, *(cells * 2 for cells in columns))
     assert found.line == (
@@ -67,7 +67,7 @@ def test_one_line_says_how_columns_were_taken(tmp_path: Path) -> None:
         ([f"id{i}" for i in range(40)], "has 40 distinct texts in 40 rows, like an identifier .* 'data.drop=\\[x\\]'"),
     ],
 )
-def test_what_looks_like_a_mistake_is_told_with_the_key(tmp_path: Path, cells: list[str], note: str) -> None:
+def test_a_likely_mistake_is_noted_with_its_key(tmp_path: Path, cells: list[str], note: str) -> None:
     import re
 
     (found,) = read(tmp_path, cells).notes
@@ -98,7 +98,7 @@ def test_plain_columns_have_no_note(tmp_path: Path, cells: list[str]) -> None:
     assert read(tmp_path, cells).notes == ()
 
 
-def test_nothing_is_said_of_what_the_configuration_settles(tmp_path: Path) -> None:
+def test_configured_columns_have_no_note(tmp_path: Path) -> None:
     found = read(tmp_path, ["1.234,5", "7"] * 2, ["007", "3"] * 2, ["NA", "NA", "NA", ""], thousands=".", decimal=",",
                  text_columns=("x1",), keep_default_na=False)  # fmt: skip
     assert found.notes == ()
@@ -109,7 +109,7 @@ def test_nothing_is_said_of_what_the_configuration_settles(tmp_path: Path) -> No
     ]
 
 
-def test_the_target_is_looked_at_too(tmp_path: Path) -> None:
+def test_the_target_may_have_notes_too(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("x,y\n1,No\n2,No \n3,yes\n")
     data = DataSpec(path=tmp_path / "t.csv", format="csv", target="y", test_size=0.5)
     table = read_table(data)

@@ -26,7 +26,7 @@ def zipped(name: str) -> bytes:
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "T.CSV", "t.bz2", "t"])
 @pytest.mark.parametrize("packed", [bytes, gzip.compress, bz2.compress, lzma.compress])
-def test_compression_is_seen_by_content(tmp_path: Path, name: str, packed: Callable[[bytes], bytes]) -> None:
+def test_compression_is_detected_by_content(tmp_path: Path, name: str, packed: Callable[[bytes], bytes]) -> None:
     (tmp_path / name).write_bytes(packed(TEXT.encode()))
     with open_text(tmp_path / name, "utf-8") as (text, position):
         assert text.read() == TEXT
@@ -53,7 +53,7 @@ def test_compression_is_seen_by_content(tmp_path: Path, name: str, packed: Calla
         (TEXT.encode(), "utf-9", "encoding", "there is no encoding 'utf-9'; did you mean"),
     ],
 )
-def test_what_is_no_such_text_is_told(tmp_path: Path, content: bytes, encoding: str, key: str, message: str) -> None:
+def test_a_file_of_another_kind_or_encoding_is_refused(tmp_path: Path, content: bytes, encoding: str, key: str, message: str) -> None:
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(UnreadableTableError, match=message) as caught, open_text(tmp_path / "t.csv", encoding):
         pass

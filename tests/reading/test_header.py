@@ -89,7 +89,7 @@ def test_the_first_unnamed_column_may_be_dropped_by_an_empty_name(tmp_path: Path
     assert list(read_table(data).frame.columns) == ["a", "y"]
 
 
-def test_a_target_in_the_index_is_told(tmp_path: Path) -> None:
+def test_a_target_in_the_index_is_refused(tmp_path: Path) -> None:
     data = DataSpec(
         path=write(tmp_path, "parquet, a named index"), format="parquet", target="id", test_size=0.5, index="drop"
     )

@@ -51,7 +51,7 @@ def test_pyarrow_and_csv_read_the_same_cells(tmp_path: Path, content: bytes, sep
 @pytest.mark.parametrize(
     ("text", "separator"), [("a,b\n1,2\n3\n", ","), ("a¦b\n1¦2\n3\n", "¦"), ("a b\n1   2\n3\n", r"\s+")]
 )
-def test_a_torn_row_is_named_however_cells_are_separated(tmp_path: Path, text: str, separator: str) -> None:
+def test_a_ragged_row_is_named_whatever_the_separator(tmp_path: Path, text: str, separator: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     header = read_csv_header(tmp_path / "t.csv", separator, "utf-8")
     with pytest.raises(UnreadableTableError, match=r"line 3 \(row 2\) has 1 cell and the header 2"):

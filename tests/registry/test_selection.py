@@ -95,13 +95,13 @@ def choose(
         (SINGLE, BATCH, "2", "the champion; no service '(deploy=none)' is running"),
     ],
 )
-def test_what_is_taken_and_why(
+def test_which_version_is_selected_and_why(
     registered: Sequence[RegisteredVersion], wanted: str | Sequence[str], number: str, why: str
 ) -> None:
     assert choose(registered, wanted) == (number, why)
 
 
-def test_batch_takes_what_is_live_and_deploy_does_not() -> None:
+def test_batch_selects_the_live_version_and_deploy_does_not() -> None:
     assert choose(SINGLE, BATCH, target=serving("1")) == ("1", "live for service 'svc'")
     assert choose(SINGLE, "live", target=serving("1")) == ("1", "live for service 'svc'")
     assert choose(SINGLE, DEPLOY, target=serving("1")) == ("3", "registered last")
@@ -110,7 +110,7 @@ def test_batch_takes_what_is_live_and_deploy_does_not() -> None:
     assert choose(SINGLE, BATCH, target=serving("1", "other")) == ("2", other)
 
 
-def test_a_live_version_that_is_gone_gives_its_package_and_not_its_number() -> None:
+def test_a_live_version_deleted_from_the_registry_has_a_package_but_no_number() -> None:
     left = replace(ALL, versions={"2": "222"})
     message = "live for service 'svc', not in the registry any more"
     assert choose(SINGLE, BATCH, left, serving("1")) == ("", message)
@@ -175,7 +175,7 @@ def test_a_live_version_that_is_gone_gives_its_package_and_not_its_number() -> N
         ),
     ],
 )
-def test_a_refusal_names_what_could_be_taken(
+def test_an_error_names_the_available_versions(
     registered: Sequence[RegisteredVersion], wanted: str | Sequence[str], registry: Registry | None, message: str
 ) -> None:
     with pytest.raises(PackageError) as caught:
@@ -183,7 +183,7 @@ def test_a_refusal_names_what_could_be_taken(
     assert message in str(caught.value)
 
 
-def test_a_better_version_that_is_gone_is_no_longer_the_best() -> None:
+def test_a_deleted_version_is_not_the_best() -> None:
     assert choose(SWEEP, DEPLOY, Registry({"2": "222", "4": "444"}))[0] == "4"
 
 
@@ -216,7 +216,7 @@ def test_the_record_holds_every_version_the_last_one_last(tmp_path: Path) -> Non
     assert versions.read_versions(tmp_path, "other") == []
 
 
-def test_the_one_version_that_was_kept_once_is_still_found(tmp_path: Path) -> None:
+def test_older_records_of_one_version_are_read(tmp_path: Path) -> None:
     (tmp_path / "registered").mkdir()
     (tmp_path / "registered" / "m.json").write_text(
         '{"path": "1", "fingerprint": "111", "version": "1", "run_id": "run-1", "where": "here"}'

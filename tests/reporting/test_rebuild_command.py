@@ -16,7 +16,7 @@ def overrides_of(command: str) -> list[str]:
     return overrides
 
 
-def test_what_decides_a_package_is_told_as_it_was_typed() -> None:
+def test_overrides_that_affect_the_package_stay_as_typed() -> None:
     typed = [
         "hydra.searchpath=[pkg://acme.conf]", "experiment=article", "name=churn", "seed=3", "~model.param_grid.max_depth",
         "model.param_grid.n_estimators=[50,100]", "data.missing_values=['it's $HOME','-']", "package.compile=never",
@@ -33,7 +33,7 @@ def test_what_decides_a_package_is_told_as_it_was_typed() -> None:
         "batch.input=a.csv", "'deploy.key'=a", "+azure@deploy=a", "hydra.run.dir=/tmp/x", "hydra/launcher=joblib", "search=optuna",
     ],
 )  # fmt: skip
-def test_what_says_where_things_go_is_not(override: str) -> None:
+def test_overrides_that_do_not_affect_the_package_are_left_out(override: str) -> None:
     assert overrides_of(rebuild_command(["seed=3", override])) == ["seed=3"]
 
 
@@ -50,16 +50,16 @@ def test_a_name_that_only_begins_like_a_section_stays() -> None:
         ("data.path=https://host/a.csv?sig=abc", "data.path=https://host/a.csv?sig=***"),
     ],
 )
-def test_a_secret_is_masked_wherever_it_stands(typed: str, told: str) -> None:
+def test_secrets_are_redacted_everywhere(typed: str, told: str) -> None:
     assert overrides_of(rebuild_command([typed])) == [told]
 
 
-def test_what_no_environment_should_hold_is_not_told() -> None:
+def test_a_very_long_command_is_left_out() -> None:
     assert len(rebuild_command(["seed=3", f"data.target={'x' * (MAX_LENGTH - 100)}"])) <= MAX_LENGTH
     assert rebuild_command([f"data.target={'x' * MAX_LENGTH}"]) == ""
 
 
-def test_no_training_is_done_again_because_a_secret_is_masked_otherwise() -> None:
+def test_redaction_is_no_part_of_the_cache_key_of_training() -> None:
     code = origin_of("orchestrator.stages.train")
     assert "code orchestrator.reporting.provenance" in code
     assert not any("doctor" in name or "rebuilding" in name for name in code)

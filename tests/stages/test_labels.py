@@ -65,7 +65,7 @@ def table(labels: list[Any], rows: int = 90) -> pd.DataFrame:
         ),
     ],
 )
-def test_parameters_mean_the_targets_own_labels(
+def test_parameters_refer_to_the_targets_labels(
     kit: Kit, labels: list[Any], estimator: str, params: dict[str, Any], alone: Any, keys: dict[str, Any]
 ) -> None:
     parts, trained = kit.train(table(labels), kit.search(estimator, params=params), **keys)
@@ -85,7 +85,7 @@ def test_parameters_mean_the_targets_own_labels(
         (THREE, LINEAR, {"priors": [[0.8, 0.1, 0.1], [0.2, 0.2, 0.6]]}, {}),
     ],
 )
-def test_grids_mean_the_targets_own_labels(
+def test_grids_refer_to_the_targets_labels(
     kit: Kit, labels: list[Any], estimator: str, grid: dict[str, Any], keys: dict[str, Any]
 ) -> None:
     parts, trained = kit.train(table(labels), kit.search(estimator, grid, params={}), **keys)
@@ -125,7 +125,7 @@ def test_a_transformer_has_labels_too(kit: Kit) -> None:
         (TWO, {"class_weight": {1: 1, "1": 2}}, {}, '"1" and another key mean the same label'),
     ],
 )
-def test_a_key_that_is_no_label_is_a_mistake_in_the_configuration(
+def test_a_key_that_is_no_label_is_a_configuration_error(
     kit: Kit, labels: list[Any], params: dict[str, Any], grid: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(SpecError) as caught:

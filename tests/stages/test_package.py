@@ -72,7 +72,7 @@ def test_the_dockerfile_takes_all_that_the_server_reads(kit: Kit, numbers: pd.Da
     assert verify(replace(package, path=tmp_path)).requests == 5
 
 
-def test_people_are_told_of_the_training(toy_package: Package, toy: tuple[Split, Trained]) -> None:
+def test_the_package_describes_its_training(toy_package: Package, toy: tuple[Split, Trained]) -> None:
     parts, trained = toy
     assert training_info.read(toy_package.path) == {
         "estimator": "RandomForestClassifier",
@@ -88,7 +88,7 @@ def test_people_are_told_of_the_training(toy_package: Package, toy: tuple[Split,
     } == EVALUATION.figures
 
 
-def test_another_version_of_whatever_is_pinned_makes_the_package_anew(toy_package: Package) -> None:
+def test_another_version_of_a_pinned_library_invalidates_the_package(toy_package: Package) -> None:
     how = purity(stage.package)
     assert how is not None
     pinned = {line.partition("==")[0] for line in (toy_package.path / "requirements.txt").read_text().splitlines()}
@@ -107,7 +107,7 @@ def test_pins_are_exactly_what_the_pickle_and_the_entry_script_need(toy_package:
 
 
 @pytest.mark.parametrize("name", ["xgboost.XGBClassifier", "lightgbm.LGBMClassifier"])
-def test_a_foreign_estimator_is_pinned_and_proved_and_served_by_its_pickle(
+def test_a_foreign_estimator_is_pinned_verified_and_served_by_its_pickle(
     kit: Kit, numbers: pd.DataFrame, name: str
 ) -> None:
     library = name.partition(".")[0]
@@ -125,7 +125,7 @@ def test_a_foreign_estimator_is_pinned_and_proved_and_served_by_its_pickle(
     assert not (package.path / "model.onnx").exists()
 
 
-def test_a_package_may_go_without_a_twin_or_ask_for_one(kit: Kit, numbers: pd.DataFrame) -> None:
+def test_compilation_may_be_disabled_or_required(kit: Kit, numbers: pd.DataFrame) -> None:
     fitted = kit.train(numbers, kit.search())
     package = kit.package(*fitted, compile="never")
     assert Compilation.read(package.path).reason == "package.compile is never"
@@ -140,7 +140,7 @@ def test_a_package_may_go_without_a_twin_or_ask_for_one(kit: Kit, numbers: pd.Da
         kit.package(*twinless, compile="required")
 
 
-def test_the_contract_says_what_training_saw(toy_package: Package) -> None:
+def test_the_contract_describes_the_training_rows(toy_package: Package) -> None:
     contract = Contract.from_json((toy_package.path / "contract.json").read_bytes())
     assert [column.name for column in contract.columns] == ["a", "b"]
     assert (contract.model_name, contract.task, list(contract.classes or ())) == ("toy_model", "classification", [0, 1])
@@ -161,7 +161,7 @@ def test_golden_requests_hold_the_training_processs_answers(toy: tuple[Split, Tr
     assert [requests[name].status for name in ("a column is missing", "no JSON")] == [400, 400]
 
 
-def test_a_table_of_every_kind_of_column_with_gaps_is_packaged_and_proved(kit: Kit, mixed: pd.DataFrame) -> None:
+def test_a_table_of_every_kind_of_column_with_missing_values_is_packaged_and_verified(kit: Kit, mixed: pd.DataFrame) -> None:
     package = kit.package(*kit.train(mixed, kit.search(preprocess=TABULAR)), golden_rows=15)
     rows = json.loads(asked(package)["records"].body)["data"]
     assert len(rows) == 15
@@ -171,7 +171,7 @@ def test_a_table_of_every_kind_of_column_with_gaps_is_packaged_and_proved(kit: K
     assert verify(package).requests == 5
 
 
-def test_golden_rows_are_hold_out_rows_that_an_endpoint_lets_in(kit: Kit, mixed: pd.DataFrame) -> None:
+def test_golden_rows_are_hold_out_rows_that_an_endpoint_accepts(kit: Kit, mixed: pd.DataFrame) -> None:
     parts, trained = kit.train(mixed, kit.search(preprocess=TABULAR))
     strange = parts.X_test.assign(b=np.inf)
     some = strange.copy()
@@ -250,7 +250,7 @@ def test_a_table_of_identifiers_takes_new_ones(kit: Kit, ids: int) -> None:
     assert scorer.answer('{"data": [{"shop": "a new one", "sales": 0.5}]}').status == 200
 
 
-def test_above_max_refused_there_is_no_package_and_the_error_says_by_column_and_reason_why(
+def test_above_max_refused_there_is_no_package_and_the_error_lists_columns_and_reasons(
     kit: Kit, mixed: pd.DataFrame
 ) -> None:
     table = mixed.assign(town=[f"town {i % 30}" for i in range(len(mixed))])
@@ -315,7 +315,7 @@ class InAColumn(LogisticRegression):  # type: ignore[misc]  # untyped base
 
 
 @pytest.mark.parametrize("classes", [2, 3, 4])
-def test_an_estimator_whose_predictions_are_a_column_is_answered_as_others(numbers: pd.DataFrame, classes: int) -> None:
+def test_an_estimator_whose_predictions_are_a_column_is_served_as_others(numbers: pd.DataFrame, classes: int) -> None:
     X, y = numbers[["a", "b"]], pd.qcut(numbers["a"], classes, labels=False)
     contract = Contract.describe(X, model_name="m", task="classification", classes=[f"c{i}" for i in range(classes)])
     reader = Reader(contract)
@@ -327,7 +327,7 @@ def test_an_estimator_whose_predictions_are_a_column_is_answered_as_others(numbe
     assert given.answer(body).status == 200
 
 
-def test_labels_and_regressions_are_answered_as_they_stand_in_the_data(kit: Kit, numbers: pd.DataFrame) -> None:
+def test_labels_and_regressions_are_answered_as_in_the_data(kit: Kit, numbers: pd.DataFrame) -> None:
     named = numbers.assign(y=numbers["y"].map({0: "healthy", 1: "ill"}))
     package = kit.package(*kit.train(named, kit.search("sklearn.svm.SVC")))
     reply = asked(package)["records"].reply
@@ -345,7 +345,7 @@ def test_labels_and_regressions_are_answered_as_they_stand_in_the_data(kit: Kit,
     ("labels", "positive"), [(["low", "high"], "low"), (["né", "yes", "1"], None), (["007", "7", "07"], None)]
 )
 @pytest.mark.parametrize("estimator", [FOREST, "sklearn.linear_model.LogisticRegression"])
-def test_a_compiled_twin_answers_labels_of_text(
+def test_a_compiled_model_answers_text_labels(
     kit: Kit, mixed: pd.DataFrame, estimator: str, labels: list[str], positive: str | None
 ) -> None:
     ranks = mixed["b"].rank(method="first", pct=True)
@@ -366,7 +366,7 @@ def test_a_compiled_twin_answers_labels_of_text(
         np.testing.assert_allclose(answer["probabilities"], trained.pipeline.predict_proba(frame), rtol=0, atol=1e-6)
 
 
-def test_the_same_contents_are_the_same_folder_which_stays_if_it_is_whole(kit: Kit, toy: tuple[Split, Trained]) -> None:
+def test_equal_contents_share_a_folder_that_stays_if_it_is_whole(kit: Kit, toy: tuple[Split, Trained]) -> None:
     first = kit.package(*toy)
     inode = first.path.stat().st_ino
     assert kit.package(*toy) == first
@@ -437,7 +437,7 @@ def test_a_column_without_json_is_refused(kit: Kit, toy: tuple[Split, Trained]) 
 # --- the proof
 
 
-def test_the_proof_is_of_this_package_and_of_a_process_of_its_own(toy_package: Package) -> None:
+def test_verification_uses_this_package_and_its_own_process(toy_package: Package) -> None:
     ballast = np.ones(60_000_000)  # 480 MB that are this process's and not the service's
     proof = verify(toy_package)
     assert ballast[0] == 1
@@ -460,7 +460,7 @@ def test_the_clean_process_sees_neither_the_environment_nor_the_folder(
     assert verify(package).requests == 5
 
 
-def test_a_package_in_a_folder_of_any_name_is_proved(toy_package: Package, tmp_path: Path) -> None:
+def test_a_package_in_a_folder_of_any_name_is_verified(toy_package: Package, tmp_path: Path) -> None:
     path = tmp_path / "it's a 'package' — \"odd\" \\ name"
     path.symlink_to(toy_package.path)
     assert verify(replace(toy_package, path=path)).requests == 5
@@ -550,7 +550,7 @@ def noisy(package: Package) -> None:
         (noisy, r"ended with code 1: not today"),
     ],
 )
-def test_the_proof_names_the_fault(
+def test_verification_names_the_fault(
     toy_package: Package, copy_of: Copy, change: Callable[[Package], None], message: str
 ) -> None:
     package = copy_of(toy_package)
@@ -560,7 +560,7 @@ def test_the_proof_names_the_fault(
     assert "\n" not in str(caught.value)
 
 
-def test_a_package_without_its_transforms_is_found_out(kit: Kit, numbers: pd.DataFrame) -> None:
+def test_verification_finds_a_package_without_its_transforms(kit: Kit, numbers: pd.DataFrame) -> None:
     steps = {"cast": {"_target_": "score.transforms.ToFloat", "columns": ["a"]}}
     package = kit.package(*kit.train(numbers, kit.search(preprocess={"steps": steps})), compile="never")
     (package.path / "score" / "transforms.py").unlink()
@@ -572,7 +572,7 @@ def test_a_package_without_its_transforms_is_found_out(kit: Kit, numbers: pd.Dat
         verify(package)
 
 
-def test_a_proof_goes_the_way_of_many_rows_too(kit: Kit, numbers: pd.DataFrame) -> None:
+def test_verification_covers_requests_of_many_rows(kit: Kit, numbers: pd.DataFrame) -> None:
     package = kit.package(*kit.train(numbers, kit.search()), compile="required")
     file = package.path / "model.npz"
     with np.load(file) as held:
@@ -583,9 +583,9 @@ def test_a_proof_goes_the_way_of_many_rows_too(kit: Kit, numbers: pd.DataFrame) 
         verify(package)
 
 
-def test_a_package_that_hangs_is_given_up(toy_package: Package, copy_of: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_verification_of_a_hanging_package_times_out(toy_package: Package, copy_of: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
     package = copy_of(toy_package)
     (package.path / "score" / "contract" / "golden.py").write_text("import time\ntime.sleep(60)\n")
-    monkeypatch.setattr(stage, "PROOF_SECONDS", 1)
+    monkeypatch.setattr(stage, "VERIFY_SECONDS", 1)
     with pytest.raises(PackageError, match="gave no answer within 1 s in a clean process"):
         verify(package)

@@ -101,14 +101,14 @@ def released(version: ModelVersion, rollout: Rollout, state_dir: StateDir, track
         promote(version, PASSED, rollout, tracker or Tracking(), state_dir)
 
 
-def test_what_is_registered_is_recalled(registered: ModelVersion, state_dir: StateDir) -> None:
+def test_a_registered_version_is_loaded(registered: ModelVersion, state_dir: StateDir) -> None:
     found = load_version(SPEC, state_dir, Tracking(), InMemoryTarget())
     assert found == registered
     assert (found.version, found.run_id) == ("7", "run-1")
     assert found.origin == replace(PROVENANCE.origin, trained=REPORT.trained)
 
 
-def test_another_registry_is_told_before_anything_is_deployed(registered: ModelVersion, state_dir: StateDir) -> None:
+def test_another_registry_is_refused_before_anything_is_deployed(registered: ModelVersion, state_dir: StateDir) -> None:
     told = r"'toy_model' was registered in here, and this run's tracking is there; say `tracking=` as it was then"
     with pytest.raises(PackageError, match=told):
         load_version(SPEC, state_dir, Tracking(name="there"), InMemoryTarget())
@@ -146,7 +146,7 @@ def test_libraries_that_cannot_be_installed_are_found_before_anything_is_registe
     assert load_version(SPEC, state_dir, Tracking(), InMemoryTarget()) == registered
 
 
-def test_without_a_registration_there_is_nothing_to_recall(registered: ModelVersion, state_dir: StateDir) -> None:
+def test_without_a_registration_there_is_nothing_to_load(registered: ModelVersion, state_dir: StateDir) -> None:
     for spec, where in ((PackageSpec(model_name="other"), state_dir), (SPEC, StateDir(state_dir / "elsewhere"))):
         with pytest.raises(PackageError, match=r"no package of '\w+' was registered on this machine; make one with"):
             load_version(spec, where, Tracking(), InMemoryTarget())
@@ -156,7 +156,7 @@ def test_without_a_registration_there_is_nothing_to_recall(registered: ModelVers
     assert registered.package.is_whole()
 
 
-def test_a_package_that_was_changed_since_is_not_recalled(
+def test_a_package_that_was_changed_since_is_not_loaded(
     toy_package: Package, copy_of: Callable[[Package], Package], state_dir: StateDir
 ) -> None:
     package = copy_of(toy_package)
@@ -168,7 +168,7 @@ def test_a_package_that_was_changed_since_is_not_recalled(
         load_version(SPEC, state_dir, Tracking(), InMemoryTarget())
 
 
-def test_deploy_and_promote_hand_on(registered: ModelVersion, state_dir: StateDir, rollout_of: RolloutOf) -> None:
+def test_deploy_and_promote_reach_the_target_and_the_tracker(registered: ModelVersion, state_dir: StateDir, rollout_of: RolloutOf) -> None:
     target, tracker = InMemoryTarget(), Tracking()
     with rollout_of(target) as rollout:
         endpoint = put(registered, rollout, tracker)
@@ -191,7 +191,7 @@ def test_a_version_that_answers_a_share_of_the_requests_is_no_champion(
     assert target.calls == ["deploy", "accept"]
 
 
-def test_what_the_registry_does_not_hold_is_not_deployed(registered: ModelVersion, rollout_of: RolloutOf) -> None:
+def test_a_version_missing_from_the_registry_is_not_deployed(registered: ModelVersion, rollout_of: RolloutOf) -> None:
     for held in ({}, {"8": registered.package.fingerprint}, {"7": "another package"}):
         target = InMemoryTarget()
         told = r"version 7 of 'toy_model' is no longer in the registry .*; nothing was changed"
@@ -368,7 +368,7 @@ def test_with_keys_it_must_refuse_requests_without_one(serve: Serve, rollout_of:
         ({"status": 500}, r"'the article's form' differently: status 500 instead of 200: .*broken"),
     ],
 )
-def test_an_endpoint_that_answers_differently_is_taken_down(
+def test_an_endpoint_that_answers_differently_is_rolled_back(
     serve: Serve, rollout_of: RolloutOf, options: dict[str, Any], message: str
 ) -> None:
     target = InMemoryTarget()
@@ -379,7 +379,7 @@ def test_an_endpoint_that_answers_differently_is_taken_down(
     assert target.calls == ["deploy", "rollback"]
 
 
-def test_the_error_tells_what_became_of_the_service(serve: Serve, rollout_of: RolloutOf, state_dir: StateDir) -> None:
+def test_the_error_has_the_result_of_the_rollback(serve: Serve, rollout_of: RolloutOf, state_dir: StateDir) -> None:
     target = InMemoryTarget()
     server, endpoint = serve()
     old = ModelVersion("toy_model", "1", None, replace(endpoint.package, fingerprint="old"))
@@ -392,7 +392,7 @@ def test_the_error_tells_what_became_of_the_service(serve: Serve, rollout_of: Ro
     assert target.endpoint().package == old.package
 
 
-def test_an_endpoint_that_is_not_there_is_taken_down(serve: Serve, rollout_of: RolloutOf) -> None:
+def test_an_unreachable_endpoint_is_rolled_back(serve: Serve, rollout_of: RolloutOf) -> None:
     target = InMemoryTarget()
     _, endpoint = serve()
     with pytest.raises(ProbeError, match="does not answer: ConnectionRefusedError"):
@@ -408,7 +408,7 @@ class Stuck(InMemoryTarget):
         raise DeployError("the disk is full")
 
 
-def test_a_rollback_that_fails_does_not_hide_why_it_was_needed(serve: Serve, rollout_of: RolloutOf) -> None:
+def test_a_failing_rollback_does_not_hide_its_cause(serve: Serve, rollout_of: RolloutOf) -> None:
     _, endpoint = serve(status=500)
     with pytest.raises(
         ProbeError, match=r"status 500 instead of 200.*; putting the former service back failed: the disk"
@@ -416,7 +416,7 @@ def test_a_rollback_that_fails_does_not_hide_why_it_was_needed(serve: Serve, rol
         probe(endpoint, rollout_of(Stuck()))
 
 
-def test_ctrl_c_takes_down_what_was_not_tested(
+def test_ctrl_c_rolls_back_an_untested_endpoint(
     serve: Serve, rollout_of: RolloutOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(_: Endpoint) -> Probe:

@@ -311,7 +311,7 @@ def test_the_report_is_plain_and_complete(kit: Kit, numbers: pd.DataFrame) -> No
     assert len(found.candidates) == 4
 
 
-def test_each_distinct_warning_is_told_once() -> None:
+def test_each_distinct_warning_is_issued_once() -> None:
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         with each_warning_once():

@@ -135,7 +135,7 @@ def test_gradient_boosting_at_even_odds_predicts_the_second_class(fit: Fit) -> N
     assert list(_pickled(fitted, {"a": [0.0, 1.0]})[0]) == [1, 1]
 
 
-def test_a_gap_can_be_a_category(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
+def test_a_missing_value_can_be_a_category(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
     encoder = OneHotEncoder(sparse_output=False)
     fitted = fit([encoder], HistGradientBoostingClassifier(**BOOSTING), mixed[["city", "member"]], targets["two"])
     assert fitted.compile().compilation.reason == ""
@@ -169,7 +169,7 @@ def test_columns_of_float32_are_rounded_as_training_saw_them(
 @given(
     seed=st.integers(0, 2**32 - 1), scale=st.integers(-12, 12), offset=st.floats(-1e6, 1e6), classes=st.integers(2, 5)
 )
-def test_random_forests_and_boosting_are_equal_to_the_bit_where_no_proof_looked(
+def test_random_forests_and_boosting_are_equal_to_the_bit_on_other_rows(
     fit: Fit, seed: int, scale: int, offset: float, classes: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -255,7 +255,7 @@ def test_categorical_splits_of_boosting_have_no_converter(
     assert reason == "no converter for histogram gradient boosting with categorical columns"
 
 
-def test_golden_requests_are_asked_too(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
+def test_golden_requests_are_compared_too(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
     fitted = fit([], LogisticRegression(max_iter=200), X, targets["two"])
     body = json.dumps({"data": json.loads(X.head(1).to_json(orient="records"))})
     asked = Golden("records", body, 200, {"predictions": [1], "probabilities": [[0.5, 0.5]], "classes": [0, 1]})
@@ -297,14 +297,14 @@ def test_a_compiled_model_is_served_without_scikit_learn_and_pandas(
     assert loaded == [""]
 
 
-def test_what_came_of_it_is_kept_with_the_package(tmp_path: Any) -> None:
+def test_the_record_of_the_compilation_is_written_with_the_package(tmp_path: Any) -> None:
     kept = Compilation(tolerance=1e-9, rows=3, classes=[0, 1], codes={"Oslo": 0})
     kept.write(tmp_path)
     assert Compilation.read(tmp_path) == kept
     assert not Compilation.read(tmp_path / "elsewhere").used
 
 
-def test_a_text_that_the_pipeline_has_not_met_is_not_a_gap(
+def test_an_unseen_text_is_not_a_missing_value(
     fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]
 ) -> None:
     fitted = fit([OneHotEncoder(handle_unknown="ignore")], LogisticRegression(), mixed[["free"]], targets["two"])

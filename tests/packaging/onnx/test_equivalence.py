@@ -136,14 +136,14 @@ def test_float64_that_boosting_needs_is_not_lost(
     assert " rows differ: " in spoiled(boosting, spoil).reason
 
 
-def test_boosting_behind_a_scaler_is_tried_beside_its_thresholds_too(
+def test_thresholds_of_boosting_behind_a_scaler_are_tried_too(
     fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any], spoiled: Callable[[Fitted, Spoil], Compilation]
 ) -> None:
     fitted = fit(tabular(), HistGradientBoostingClassifier(max_iter=5), mixed, targets["two"])
     assert " rows differ: " in spoiled(fitted, input_in_float32).reason
 
 
-def test_a_gap_that_goes_the_other_way_is_caught(
+def test_a_missing_value_in_the_other_branch_is_caught(
     fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any], spoiled: Callable[[Fitted, Spoil], Compilation]
 ) -> None:
     fitted = fit([], HistGradientBoostingClassifier(max_iter=5), mixed[["BMI", "Age"]], targets["two"])
@@ -180,12 +180,12 @@ def test_both_sides_of_every_threshold_are_tried(forest: Fitted) -> None:
     assert count >= len(inner)
 
 
-def test_more_thresholds_than_can_be_tried_are_drawn_from(forest: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_thresholds_are_sampled(forest: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge_cases, "MAX_SPLITS", 7)
     assert forest.compile().compilation.splits == 7
 
 
-def test_edges_are_what_the_contract_lets_in(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
+def test_edge_values_are_accepted_by_the_contract(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
     fitted = fit(tabular(), LogisticRegression(), mixed, targets["two"])
     rows = [
         row for each in edge_rows(fitted.contract, accepted_rows([mixed], fitted.contract)) for row in each.records()
@@ -235,7 +235,7 @@ def largest_difference(wanted: Any, given: list[Any], rows: Rows = ROWS) -> floa
     return comparison.largest
 
 
-def test_the_largest_difference_is_told() -> None:
+def test_the_largest_difference_is_returned() -> None:
     wanted, given = Fixed([0, 1, 1], [[0.5], [0.25], [NAN]]), Fixed([0, 1, 1], [[0.5], [0.25 + 1e-9], [NAN]])
     assert largest_difference(wanted, [given]) == pytest.approx(1e-9)
     assert largest_difference(Fixed([1e9, 1.0, 2.0], None), [Fixed([1e9 + 1, 1.0, 2.0], None)]) == 1e-9
@@ -273,7 +273,7 @@ class Company(Fixed):
         return codes, shares
 
 
-def test_rows_that_company_changes_are_not_predicted_together() -> None:
+def test_rows_that_a_batch_changes_are_not_predicted_together() -> None:
     rows = [Rows.of({"row": list(range(1000))})]
     shares = np.random.default_rng(0).random((1000, 2))
     shares[500] = np.nan
@@ -299,13 +299,13 @@ def test_rows_that_company_changes_are_not_predicted_together() -> None:
     ],
     ids=str,
 )
-def test_what_company_may_change_is_told_from_the_graph(
+def test_the_graph_shows_whether_batches_may_change_rows(
     model: Any, target: str, found: bool, fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]
 ) -> None:
     assert fit(tabular(), model, mixed, targets[target]).compile().compilation.together == found
 
 
-def test_rows_are_asked_alone_too() -> None:
+def test_rows_are_compared_alone_too() -> None:
     with pytest.raises(EquivalenceError, match="label 1 instead of 0"):
         largest_difference(Fixed([0, 1, 1], None), [Alone([0, 1, 1], None)])
 
@@ -342,7 +342,7 @@ def test_a_wide_table_has_no_more_cells_to_compare_than_a_narrow_one(
 
 @pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 @pytest.mark.parametrize("spread", [0.5, 2.0, 100.0])
-def test_values_that_overflow_behind_a_scaler_are_set_apart_at_once(fit: Fit, spread: float) -> None:
+def test_values_that_overflow_behind_a_scaler_are_separated_at_once(fit: Fit, spread: float) -> None:
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(0, spread, (64, 40)), columns=[f"c{i}" for i in range(40)])
     fitted = fit(tabular(), RandomForestClassifier(3, random_state=0), X, rng.integers(0, 2, 64))
@@ -374,7 +374,7 @@ def test_unseen_levels_are_among_the_edges_and_answered_alike(
     assert (compilation.reason, compilation.tolerance) == ("", 1e-12)
 
 
-def test_an_unseen_level_that_is_answered_otherwise_is_caught(
+def test_an_unseen_level_with_another_answer_is_caught(
     fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted = fit(tabular(), LogisticRegression(max_iter=300), mixed[["Age", "city"]], targets["two"])

@@ -83,7 +83,7 @@ def test_sums_are_those_of_the_walked_trees(name: str, fit: Fit, X: pd.DataFrame
         np.testing.assert_array_equal(given, wanted)
 
 
-def test_gaps_go_where_training_sent_them(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
+def test_missing_values_take_the_branch_of_training(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
     gaps = X.where(np.random.default_rng(0).random(X.shape) > 0.3)
     for model in (HistGradientBoostingClassifier(max_iter=20), RandomForestClassifier(20, **SEED)):
         graph, _ = convert_pipeline(fit([], model, gaps, targets["two"]).pipeline, X.shape[1])
@@ -154,7 +154,7 @@ def test_parts_are_kept_in_the_same_bytes(fit: Fit, X: pd.DataFrame, targets: di
     np.testing.assert_array_equal(kept.forest.sums(values), parts.forest.sums(values))
 
 
-def test_a_package_looks_up_many_rows_and_walks_few(
+def test_a_package_uses_quickscorer_for_many_rows_only(
     fit: Fit, X: pd.DataFrame, targets: dict[str, Any], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted = fit(pima(), RandomForestClassifier(20, max_depth=5, **SEED), X, targets["two"])
@@ -212,7 +212,7 @@ def test_a_damaged_forest_is_named(fit: Fit, X: pd.DataFrame, targets: dict[str,
         (tmp_path / "model.npz").touch()
 
 
-def test_one_row_alone_is_added_up_as_in_company(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
+def test_one_row_alone_sums_as_in_a_batch(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
     model = GradientBoostingRegressor(n_estimators=40, **SEED)
     graph, _ = convert_pipeline(fit([], model, X, targets["numbers"]).pipeline, X.shape[1])
     parts = quickscorer.split_graph(graph, always=True)
@@ -222,7 +222,7 @@ def test_one_row_alone_is_added_up_as_in_company(fit: Fit, X: pd.DataFrame, targ
     np.testing.assert_array_equal(np.concatenate([parts.forest.sums(values[[row]]) for row in range(len(X))]), together)
 
 
-def test_what_is_as_quick_to_walk_is_not_cut(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
+def test_a_forest_that_is_as_fast_to_walk_is_not_split(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
     wide = pd.DataFrame(np.random.default_rng(0).normal(size=(len(X), 200)), columns=[f"c{i}" for i in range(200)])
     stacked = StackingClassifier([(str(depth), DecisionTreeClassifier(max_depth=depth)) for depth in (8, 9)], cv=2)
     for model, table in [
