@@ -1,6 +1,6 @@
-"""Nothing leaves this machine and nothing is written elsewhere: what users type, as strace sees it, native code included.
+"""Privacy: commands contact no other machine and write no files elsewhere, as strace sees it, native code included.
 
-Libraries send nothing where CI is set or pytest runs, so the commands get an environment with none of that.
+Libraries send nothing where CI is set or under pytest, so the commands get an environment without either.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ subprocess.run([*run, "stages=remove"], check=True)
 
 @dataclass(frozen=True)
 class Traced:
-    """What a script did, in a home, a temporary and a working folder that were empty."""
+    """The trace of a script that ran in an empty home, temporary and working folder."""
 
     home: Path
     tmp: Path
@@ -54,27 +54,27 @@ class Traced:
 
     @property
     def reached(self) -> set[str]:
-        """Every call that names an address of another machine, or a name server on any."""
-        found = set()
+        """The syscalls with an address of another machine, or of a name server anywhere."""
+        calls = set()
         for line in self.lines:
             addresses = [a or b for a, b in ADDRESS.findall(line)]
-            asks = "htons(53)" in line
-            if asks or any(not address.startswith(OWN) for address in addresses):
-                found.add(line.partition(" ")[2])
-        return found
+            is_dns = "htons(53)" in line
+            if is_dns or any(not address.startswith(OWN) for address in addresses):
+                calls.add(line.partition(" ")[2])
+        return calls
 
     @property
     def left(self) -> set[str]:
-        """The files that were made and are still there, outside of the working folder."""
+        """The files created outside the working folder that still exist."""
         made = (CREATED.search(line) for line in self.lines if "O_CREAT" in line or "creat(" in line)
-        paths = (Path(found[1] or "/", found[2]) for found in made if found)
+        paths = (Path(match[1] or "/", match[2]) for match in made if match)
         here = {str(path) for path in paths if path.exists() and not path.is_relative_to(self.cwd)}
         here |= {str(path) for folder in (self.home, self.tmp) for path in folder.rglob("*")}
         return {path for path in here if not path.startswith(DEVICES)}
 
 
 def traced(folder: Path, script: str, extra: Mapping[str, str] = {}) -> Traced:
-    """Run a script under strace, with all that it starts, also what outlives it: that must be ended by the script."""
+    """Run a script and its child processes under strace; the script must end those that would outlive it."""
     strace = shutil.which("strace")
     if strace is None or subprocess.run([strace, "-qq", "-o", os.devnull, "true"], check=False).returncode:
         pytest.skip("strace is not installed, or may not trace here")
@@ -148,7 +148,7 @@ def test_settings_of_the_user_win(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         "from score.score import init; init()",
         "from score.pyfunc import _load_pyfunc; _load_pyfunc(os.environ['AZUREML_MODEL_DIR'])",
-        "from pathlib import Path; from score.predict.predictor import Scorer; Scorer.load(Path(os.environ['AZUREML_MODEL_DIR']))",
+        "from pathlib import Path; from score.predict.predictor import Predictor; Predictor.load(Path(os.environ['AZUREML_MODEL_DIR']))",
         "from pathlib import Path; from score.verify import prove; prove(Path(os.environ['AZUREML_MODEL_DIR']))",
     ],
 )

@@ -1,4 +1,4 @@
-"""What a pickle needs: its globals, what is local, what is pinned."""
+"""What a pickle needs: its globals, local code, pinned distributions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Unloadable:
-    """Pickles, and does not load."""
+    """Pickles, but does not load."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (int, ("no\nnumber",))
@@ -47,7 +47,7 @@ def dumped(value: Any, folder: Path) -> bytes:
 
 
 def with_other_strings(estimator: Any) -> Any:
-    """The same estimator, with names that equal the interned ones and are others, as after another history."""
+    """Return the estimator with attribute names that equal the interned strings, but are other objects."""
     estimator.__dict__ = {"".join(list(name)): value for name, value in vars(estimator).items()}
     return estimator
 
@@ -103,6 +103,6 @@ def test_pins_name_distributions_and_not_modules() -> None:
 
 
 def test_imports_inside_functions_of_shipped_code_are_found() -> None:
-    found = imported_modules(ROOT / "score")
-    assert {"joblib", "numpy", "pandas", "sklearn", "starlette", "uvicorn"} <= found
-    assert not {"score", "orchestrator", "mlflow", "azureml", "__future__", ""} & found
+    modules = imported_modules(ROOT / "score")
+    assert {"joblib", "numpy", "pandas", "sklearn", "starlette", "uvicorn"} <= modules
+    assert not {"score", "orchestrator", "mlflow", "azureml", "__future__", ""} & modules

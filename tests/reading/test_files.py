@@ -1,4 +1,4 @@
-"""What a file is, by its contents: names lie."""
+"""The kind of a file is detected by its contents, and not by its name."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ TEXT = "a,b\n1,ü\n"
 
 
 def zipped(name: str) -> bytes:
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w") as archive:
+    archive_bytes = io.BytesIO()
+    with zipfile.ZipFile(archive_bytes, "w") as archive:
         archive.writestr(name, TEXT)
-    return held.getvalue()
+    return archive_bytes.getvalue()
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "T.CSV", "t.bz2", "t"])
@@ -53,7 +53,9 @@ def test_compression_is_detected_by_content(tmp_path: Path, name: str, packed: C
         (TEXT.encode(), "utf-9", "encoding", "there is no encoding 'utf-9'; did you mean"),
     ],
 )
-def test_a_file_of_another_kind_or_encoding_is_refused(tmp_path: Path, content: bytes, encoding: str, key: str, message: str) -> None:
+def test_a_file_of_another_kind_or_encoding_is_refused(
+    tmp_path: Path, content: bytes, encoding: str, key: str, message: str
+) -> None:
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(UnreadableTableError, match=message) as caught, open_text(tmp_path / "t.csv", encoding):
         pass

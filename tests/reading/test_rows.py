@@ -1,4 +1,4 @@
-"""What separates cells, and the rows that are found with it."""
+"""Separators, and the rows that they give."""
 
 from __future__ import annotations
 

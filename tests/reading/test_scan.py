@@ -1,4 +1,4 @@
-"""One pass over a CSV file: pyarrow's quick reading gives what csv's gives, and csv names what pyarrow refuses."""
+"""One pass over a CSV file: pyarrow reads what csv reads, and csv names the rows that pyarrow refuses."""
 
 from __future__ import annotations
 
@@ -62,5 +62,5 @@ def test_a_row_longer_than_a_block_is_read_by_csv(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(scanning, "_BLOCK", 64)
     (tmp_path / "t.csv").write_text(f"a,b\n1,{'x' * 500}\n007,NA\n")
     header = read_csv_header(tmp_path / "t.csv", ",", "utf-8")
-    rows, found = scan_csv(tmp_path / "t.csv", header, TableFormat(), header.names)
-    assert (rows, found["a"].leading_zero, found["b"].missing) == (2, "007", {"NA": 1})
+    rows, scans = scan_csv(tmp_path / "t.csv", header, TableFormat(), header.names)
+    assert (rows, scans["a"].leading_zero, scans["b"].missing) == (2, "007", {"NA": 1})

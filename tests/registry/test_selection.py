@@ -1,4 +1,4 @@
-"""Which version an act takes: a table of what is registered, what is live and what the registry holds."""
+"""Which version a command selects: a table of what is registered, what is live and what the registry holds."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def choose(
     target: Target | None = None,
 ) -> tuple[str, str]:
     selector = VersionSelector("m", registered, Tracking(registry), target or NoTarget())
-    found = selector.select(wanted) if isinstance(wanted, str) else selector.select_first(wanted)
-    return found.version, found.chosen
+    selected = selector.select(wanted) if isinstance(wanted, str) else selector.select_first(wanted)
+    return selected.version, selected.chosen
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_live_version_deleted_from_the_registry_has_a_package_but_no_number() 
             Registry(ALL.versions, "4"),
             "the champion, version 4, was not registered from this machine",
         ),
-        # deleted, or given anew to another package
+        # deleted, or reused for another package
         (
             SINGLE,
             DEPLOY,
@@ -236,5 +236,5 @@ def test_processes_that_register_at_once_lose_no_version(tmp_path: Path) -> None
         process.start()
     for process in processes:
         process.join()
-    found = versions.read_versions(tmp_path, "m")
-    assert sorted(int(each.version.version) for each in found) == [*range(40)]
+    recorded = versions.read_versions(tmp_path, "m")
+    assert sorted(int(each.version.version) for each in recorded) == [*range(40)]

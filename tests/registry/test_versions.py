@@ -1,4 +1,4 @@
-"""One answer to "which version", as people type it: with a real store, a real service, and several commands at once."""
+"""Version selection by commands, with a real store, a real service, and several commands at once."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def recorded(here: Desk) -> str:
 
 
 def scored(here: Desk, name: str, *overrides: str) -> tuple[Done, list[float]]:
-    """What a batch says, and its probabilities."""
+    """Run a batch, and return it with its probabilities."""
     rows = pd.read_csv(ROOT / "data" / "diabetes.csv").drop(columns="Outcome").head(5)
     rows.to_csv(here.cwd / "rows.csv", index=False)
     output = here.cwd / f"{name}.csv"
@@ -67,7 +67,7 @@ def served(here: Desk) -> list[float]:
 
 
 def first_line(done: Done) -> str:
-    """What the first stage says."""
+    """Return the first stage's line."""
     return done.out.splitlines()[1]
 
 

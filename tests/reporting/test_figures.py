@@ -50,9 +50,9 @@ def trained(split: Split, estimator: Any, *params: dict[str, Any]) -> Trained:
 )
 def test_the_figures_suit_the_task(classes: int | None, estimator: Any, names: set[str]) -> None:
     split = parts(classes)
-    found = draw(trained(split, estimator), split, "m")
-    assert set(found) == names
-    assert all(image.startswith(b"\x89PNG") for image in found.values())
+    figures = draw(trained(split, estimator), split, "m")
+    assert set(figures) == names
+    assert all(image.startswith(b"\x89PNG") for image in figures.values())
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_a_class_without_hold_out_rows_has_no_curve() -> None:
 def test_missing_scores_are_not_drawn() -> None:
     split = parts(2)
     grid = [{"a": a, "b": b} for a in (1, 2) for b in (1, 2)]
-    found = trained(split, DummyClassifier(), *grid)
-    nothing = [replace(candidate, mean={"m": float("nan")}) for candidate in found.candidates]
-    assert "search_heatmap.png" not in draw(replace(found, candidates=nothing), split, "m")
+    result = trained(split, DummyClassifier(), *grid)
+    nothing = [replace(candidate, mean={"m": float("nan")}) for candidate in result.candidates]
+    assert "search_heatmap.png" not in draw(replace(result, candidates=nothing), split, "m")
 
 
 def test_the_same_numbers_are_the_same_bytes() -> None:

@@ -1,4 +1,4 @@
-"""The command that is told to make a package again."""
+"""The command that rebuilds a package."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_name_that_only_begins_like_a_section_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("typed", "redacted"),
     [
         ("model.params.api_key=abc123", "model.params.api_key=***"),
         ("+data.token='a b&c'", "+data.token=***"),
@@ -50,8 +50,8 @@ def test_a_name_that_only_begins_like_a_section_stays() -> None:
         ("data.path=https://host/a.csv?sig=abc", "data.path=https://host/a.csv?sig=***"),
     ],
 )
-def test_secrets_are_redacted_everywhere(typed: str, told: str) -> None:
-    assert overrides_of(rebuild_command([typed])) == [told]
+def test_secrets_are_redacted_everywhere(typed: str, redacted: str) -> None:
+    assert overrides_of(rebuild_command([typed])) == [redacted]
 
 
 def test_a_very_long_command_is_left_out() -> None:
@@ -62,4 +62,4 @@ def test_a_very_long_command_is_left_out() -> None:
 def test_redaction_is_no_part_of_the_cache_key_of_training() -> None:
     code = origin_of("orchestrator.stages.train")
     assert "code orchestrator.reporting.provenance" in code
-    assert not any("doctor" in name or "rebuilding" in name for name in code)
+    assert not any("diagnos" in name or "rebuild" in name for name in code)

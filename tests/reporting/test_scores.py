@@ -1,4 +1,4 @@
-"""Scores with the label they are of, a dummy's beside them, and as many digits as the rows bear."""
+"""Scores with their positive label, a dummy for comparison, and significant digits."""
 
 from __future__ import annotations
 

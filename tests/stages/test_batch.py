@@ -91,22 +91,22 @@ def test_each_row_gets_the_answer_of_the_endpoint(
     score: Score, version: ModelVersion, rows: pd.DataFrame, ending: str, to: str
 ) -> None:
     scored = score(rows, input=f"new.{ending}", output=f"scored.{to}")
-    found = pd.read_parquet(scored.path) if to == "parquet" else pd.read_csv(scored.path, dtype={"key": str})
+    output = pd.read_parquet(scored.path) if to == "parquet" else pd.read_csv(scored.path, dtype={"key": str})
     assert (scored.rows, scored.refused, scored.reasons) == (len(rows), 0, None)
-    assert list(found) == [*rows, *ANSWERS]
-    assert list(found["key"]) == list(rows["key"])
-    pd.testing.assert_frame_equal(found[ANSWERS], asked(version, rows), check_dtype=False, rtol=1e-12, atol=1e-12)
+    assert list(output) == [*rows, *ANSWERS]
+    assert list(output["key"]) == list(rows["key"])
+    pd.testing.assert_frame_equal(output[ANSWERS], asked(version, rows), check_dtype=False, rtol=1e-12, atol=1e-12)
     assert [path.name for path in scored.path.parent.glob("scored*")] == [scored.path.name]
 
 
 def test_kept_columns_are_unchanged(score: Score, rows: pd.DataFrame) -> None:
     text = rows.assign(key="NA", note='"1.10", he said').astype(object).fillna("n/a")
     scored = score(text, keep=["note", "key", "a"])
-    found = pd.read_csv(scored.path, dtype=str, keep_default_na=False)
-    assert list(found) == ["note", "key", "a", *ANSWERS]
-    assert list(found["note"]) == list(text["note"])
-    assert list(found["key"]) == list(text["key"])
-    assert list(found["a"]) == list(map(str, text["a"]))
+    output = pd.read_csv(scored.path, dtype=str, keep_default_na=False)
+    assert list(output) == ["note", "key", "a", *ANSWERS]
+    assert list(output["note"]) == list(text["note"])
+    assert list(output["key"]) == list(text["key"])
+    assert list(output["a"]) == list(map(str, text["a"]))
 
 
 def test_refused_rows_are_listed_with_every_reason(score: Score, version: ModelVersion, rows: pd.DataFrame) -> None:
@@ -126,8 +126,8 @@ def test_refused_rows_are_listed_with_every_reason(score: Score, version: ModelV
     assert [3, "b", '"tall" is text'] in [reason[:3] for reason in reasons]
     assert (scored.rows, scored.refused) == (len(rows) - 17, 17)
     left = rows.drop([3, *range(20, 34), 40, 50]).reset_index(drop=True)
-    found = pd.read_csv(scored.path)
-    pd.testing.assert_frame_equal(found[ANSWERS], asked(version, left), check_dtype=False, rtol=1e-12, atol=1e-12)
+    output = pd.read_csv(scored.path)
+    pd.testing.assert_frame_equal(output[ANSWERS], asked(version, left), check_dtype=False, rtol=1e-12, atol=1e-12)
 
 
 def test_hundreds_of_refused_rows_in_one_chunk_are_all_listed(score: Score, rows: pd.DataFrame) -> None:
@@ -145,12 +145,12 @@ def test_a_killed_run_resumes_from_its_checkpoints(
     score: Score, tmp_path: Path, rows: pd.DataFrame, ending: str, at: int
 ) -> None:
     wrong = rows.assign(flag=["" if row % 9 == 0 else str(flag) for row, flag in enumerate(rows["flag"])])
-    told: list[StepProgress] = []
+    events: list[StepProgress] = []
 
     def kill(event: Event) -> None:
         if isinstance(event, StepProgress):
-            told.append(event)
-            if len(told) == at:
+            events.append(event)
+            if len(events) == at:
                 raise Killed
 
     whole = score(wrong, output=f"whole.{ending}")
@@ -223,12 +223,12 @@ def test_reasons_of_an_earlier_table_are_removed(score: Score, rows: pd.DataFram
 def test_an_empty_table_gives_an_empty_output(score: Score, rows: pd.DataFrame) -> None:
     for ending in ("csv", "parquet"):
         scored = score(rows.head(0), input=f"new.{ending}", output=f"scored.{ending}")
-        found = pd.read_csv(scored.path) if ending == "csv" else pd.read_parquet(scored.path)
-        assert (scored.rows, list(found), len(found)) == (0, [*rows, *ANSWERS], 0)
+        output = pd.read_csv(scored.path) if ending == "csv" else pd.read_parquet(scored.path)
+        assert (scored.rows, list(output), len(output)) == (0, [*rows, *ANSWERS], 0)
 
 
 @pytest.mark.parametrize(
-    ("change", "keys", "told"),
+    ("change", "keys", "message"),
     [
         ({"a": "A"}, {}, "batch.input: new.csv has no column 'a'; did you mean 'A'"),
         (
@@ -243,11 +243,11 @@ def test_an_empty_table_gives_an_empty_output(score: Score, rows: pd.DataFrame) 
     ],
 )
 def test_a_table_without_the_columns_is_refused(
-    score: Score, rows: pd.DataFrame, tmp_path: Path, change: dict[str, str], keys: dict[str, Any], told: str
+    score: Score, rows: pd.DataFrame, tmp_path: Path, change: dict[str, str], keys: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(DataError) as caught:
         score(rows.rename(columns=change), **keys)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
     assert [path.name for path in tmp_path.glob("scored*")] == []
 
 
@@ -293,9 +293,9 @@ def test_a_regression_has_predictions_alone(tmp_path: Path, numbers: pd.DataFram
     package = kit.package(*kit.train(numbers.assign(y=numbers["a"] * 2), search))
     numbers.to_csv(tmp_path / "new.csv", index=False)
     spec = BatchSpec(input=tmp_path / "new.csv", output=tmp_path / "scored.csv", keep=())
-    found = pd.read_csv(batch(ModelVersion("toy_model", "", None, package), spec, Progress()).path)
-    assert list(found) == ["prediction"]
-    assert found["prediction"].tolist() == pytest.approx((numbers["a"] * 2).tolist())
+    output = pd.read_csv(batch(ModelVersion("toy_model", "", None, package), spec, Progress()).path)
+    assert list(output) == ["prediction"]
+    assert output["prediction"].tolist() == pytest.approx((numbers["a"] * 2).tolist())
 
 
 # --- the table that a model was trained on, scored as it is
@@ -342,13 +342,13 @@ def test_the_training_table_is_scored_unchanged(tmp_path: Path, people: pd.DataF
     package = kit.package(parts, trained, compile="never")
     version = ModelVersion("toy_model", "1", None, package)
     scored = batch(version, BatchSpec(input=path, output=tmp_path / "scored.parquet", chunk_rows=7), Progress())
-    found = pd.read_parquet(scored.path)
+    output = pd.read_parquet(scored.path)
     assert (scored.rows, scored.refused) == (len(people), 0)
-    assert list(found) == ["price", "country", "zip", "y", "prediction", "probability_0", "probability_1"]
+    assert list(output) == ["price", "country", "zip", "y", "prediction", "probability_0", "probability_1"]
     rows = pd.concat([parts.X_train, parts.X_test]).sort_index()
     assert set(rows["country"].dropna()) == {"NA", "DE"}
     expected = trained.pipeline.predict_proba(rows)
-    assert found[["probability_0", "probability_1"]].to_numpy() == pytest.approx(expected, abs=1e-12)
+    assert output[["probability_0", "probability_1"]].to_numpy() == pytest.approx(expected, abs=1e-12)
     scorer = Predictor.load(package.path)
     records = rows.astype(object).where(rows.notna(), "").to_dict("records")
     records = [{**record, "price": record["price"] or None} for record in records]
@@ -410,10 +410,10 @@ def test_a_parquet_table_is_scored_unchanged(tmp_path: Path, people: pd.DataFram
     assert set(parts.X_train["zip"]) == {"0", "1", "2"}
     spec = BatchSpec(input=path, output=tmp_path / "scored.parquet")
     scored = batch(ModelVersion("toy_model", "1", None, package), spec, Progress())
-    found, rows = pd.read_parquet(scored.path), pd.concat([parts.X_train, parts.X_test]).sort_index()
-    assert (scored.refused, list(found)[:5]) == (0, list(table))
+    output, rows = pd.read_parquet(scored.path), pd.concat([parts.X_train, parts.X_test]).sort_index()
+    assert (scored.refused, list(output)[:5]) == (0, list(table))
     expected = trained.pipeline.predict_proba(rows)
-    assert found[["probability_0", "probability_1"]].to_numpy() == pytest.approx(expected, abs=1e-6)
+    assert output[["probability_0", "probability_1"]].to_numpy() == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_long_cell_is_scored(score: Score, rows: pd.DataFrame) -> None:

@@ -233,7 +233,9 @@ def test_strings_that_mean_missing(kit: Any) -> None:
         (b"no parquet", {"format": "parquet"}, r"data\.path: .*table\.parquet cannot be read as parquet: "),
     ],
 )
-def test_an_unreadable_table_is_an_error_of_one_line(kit: Any, table: bytes, keys: dict[str, Any], message: str) -> None:
+def test_an_unreadable_table_is_an_error_of_one_line(
+    kit: Any, table: bytes, keys: dict[str, Any], message: str
+) -> None:
     with pytest.raises(DataError, match=message) as caught:
         kit.load(table, **keys)
     assert "\n" not in str(caught.value)

@@ -72,8 +72,8 @@ def test_parameters_refer_to_the_targets_labels(
     classes = np.array(parts.classes, dtype=object)
     plain = locate(estimator, "")(**(alone or params))
     plain.fit(parts.X_train, np.array(classes[parts.y_train].tolist()))
-    found = classes[trained.pipeline.predict(parts.X_test)].tolist()
-    assert found == plain.predict(parts.X_test).tolist()
+    predicted = classes[trained.pipeline.predict(parts.X_test)].tolist()
+    assert predicted == plain.predict(parts.X_test).tolist()
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_grids_refer_to_the_targets_labels(
     assert [one.params for one in trained.candidates] == plain.cv_results_["params"]  # as they were written
     assert [one.mean["accuracy"] for one in trained.candidates] == plain.cv_results_["mean_test_score"].tolist()
     assert trained.best.params == plain.best_params_
-    found = classes[trained.pipeline.predict(parts.X_test)].tolist()
-    assert found == plain.predict(parts.X_test).tolist()
+    predicted = classes[trained.pipeline.predict(parts.X_test)].tolist()
+    assert predicted == plain.predict(parts.X_test).tolist()
 
 
 def test_a_transformer_has_labels_too(kit: Kit) -> None:

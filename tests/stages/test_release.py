@@ -35,7 +35,7 @@ NO_IMAGE = ImageCheck(NoTarget())
 
 @dataclass(frozen=True)
 class Tracking(NoTracking):
-    """Gives version ``number`` and remembers what was promoted; ``held`` is what its registry holds, ``down`` a failure of it."""
+    """Registers version ``number`` and records promotions; ``held`` is the registry, ``down`` the error of promoting."""
 
     promoted: list[ModelVersion] = field(default_factory=list)
     name: str = "here"
@@ -88,14 +88,14 @@ def put(version: ModelVersion, rollout: Rollout, tracker: Tracking | None = None
 
 
 def tried(version: ModelVersion, rollout: Rollout, endpoint: Endpoint) -> None:
-    """A run that deploys and tests."""
+    """Deploy and probe, as a run does."""
     with rollout:
         put(version, rollout)
         probe(endpoint, rollout)
 
 
 def released(version: ModelVersion, rollout: Rollout, state_dir: StateDir, tracker: Tracking | None = None) -> None:
-    """A run that deploys and promotes."""
+    """Deploy and promote, as a run does."""
     with rollout:
         put(version, rollout)
         promote(version, PASSED, rollout, tracker or Tracking(), state_dir)
@@ -109,8 +109,8 @@ def test_a_registered_version_is_loaded(registered: ModelVersion, state_dir: Sta
 
 
 def test_another_registry_is_refused_before_anything_is_deployed(registered: ModelVersion, state_dir: StateDir) -> None:
-    told = r"'toy_model' was registered in here, and this run's tracking is there; say `tracking=` as it was then"
-    with pytest.raises(PackageError, match=told):
+    message = r"'toy_model' was registered in here, and this run's tracking is there; say `tracking=` as it was then"
+    with pytest.raises(PackageError, match=message):
         load_version(SPEC, state_dir, Tracking(name="there"), InMemoryTarget())
     assert load_version(SPEC, state_dir, NoTracking(), InMemoryTarget()) == registered
 
@@ -137,10 +137,10 @@ def test_libraries_that_cannot_be_installed_are_found_before_anything_is_registe
     target = Imaging(state_dir / "elsewhere")
     before = sorted(state_dir.rglob("*.json"))
     proof = Proof(toy_package.fingerprint, 5, 1)
-    told = "numpy==2.4.6 and numpy<2 exclude each other"
-    with pytest.raises(DeployError, match=told):
+    message = "numpy==2.4.6 and numpy<2 exclude each other"
+    with pytest.raises(DeployError, match=message):
         register(toy_package, proof, REPORT, Tracking(name="there"), state_dir, PROVENANCE, ImageCheck(target))
-    with pytest.raises(DeployError, match=told):
+    with pytest.raises(DeployError, match=message):
         put(registered, rollout_of(target))
     assert sorted(state_dir.rglob("*.json")) == before
     assert load_version(SPEC, state_dir, Tracking(), InMemoryTarget()) == registered
@@ -168,7 +168,9 @@ def test_a_package_that_was_changed_since_is_not_loaded(
         load_version(SPEC, state_dir, Tracking(), InMemoryTarget())
 
 
-def test_deploy_and_promote_reach_the_target_and_the_tracker(registered: ModelVersion, state_dir: StateDir, rollout_of: RolloutOf) -> None:
+def test_deploy_and_promote_reach_the_target_and_the_tracker(
+    registered: ModelVersion, state_dir: StateDir, rollout_of: RolloutOf
+) -> None:
     target, tracker = InMemoryTarget(), Tracking()
     with rollout_of(target) as rollout:
         endpoint = put(registered, rollout, tracker)
@@ -194,8 +196,8 @@ def test_a_version_that_answers_a_share_of_the_requests_is_no_champion(
 def test_a_version_missing_from_the_registry_is_not_deployed(registered: ModelVersion, rollout_of: RolloutOf) -> None:
     for held in ({}, {"8": registered.package.fingerprint}, {"7": "another package"}):
         target = InMemoryTarget()
-        told = r"version 7 of 'toy_model' is no longer in the registry .*; nothing was changed"
-        with pytest.raises(PackageError, match=told), rollout_of(target) as rollout:
+        message = r"version 7 of 'toy_model' is no longer in the registry .*; nothing was changed"
+        with pytest.raises(PackageError, match=message), rollout_of(target) as rollout:
             put(registered, rollout, Tracking(held=Registry(held)))
         assert target.calls == []
     with rollout_of(InMemoryTarget()) as rollout:
@@ -218,11 +220,11 @@ def test_a_service_that_another_machine_has_replaced_is_not_promoted(
 ) -> None:
     target, tracker = InMemoryTarget(), Tracking()
     other = replace(registered.package, fingerprint="another's")
-    told = r"another command has deployed 'toy_model', package another's, meanwhile.*; the service was left as it is"
+    message = r"another command has deployed 'toy_model', package another's, meanwhile.*; the service was left as it is"
     rollout = rollout_of(target)
     put(registered, rollout)
     InMemoryTarget(services=target.services).deploy(other, registered)
-    with pytest.raises(DeployError, match=told):
+    with pytest.raises(DeployError, match=message):
         promote(registered, PASSED, rollout, tracker, state_dir)
     assert tracker.promoted == []
     assert target.endpoint().package == other
@@ -275,7 +277,7 @@ def test_the_record_follows_what_is_deployed_by_the_run_that_registered_it(
 
 @dataclass
 class Server:
-    """Answers the package's own answers unless told otherwise."""
+    """Gives the package's answers unless configured otherwise."""
 
     package: Package
     key: str = ""
@@ -401,7 +403,7 @@ def test_an_unreachable_endpoint_is_rolled_back(serve: Serve, rollout_of: Rollou
 
 
 class Stuck(InMemoryTarget):
-    """Its rollback fails."""
+    """A target whose rollback fails."""
 
     def rollback(self) -> RollbackResult:
         super().rollback()

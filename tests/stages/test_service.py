@@ -1,4 +1,4 @@
-"""The stages for a service that is there, with the public fake."""
+"""The stages for an existing service, with the in-memory target."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_live_service_is_described(target: InMemoryTarget) -> None:
 
 def test_removal_is_idempotent(target: InMemoryTarget) -> None:
     service.remove(target)
-    service.remove(target)  # taking down nothing is fine
+    service.remove(target)  # nothing is left to remove
     assert service.status(target, NoTracking()).state == "absent"
     with pytest.raises(DeployError):
         service.endpoint(target)
@@ -50,7 +50,7 @@ def test_a_probe_does_not_change_the_service(target: InMemoryTarget, monkeypatch
 
 @dataclass(frozen=True)
 class Shared(InMemoryTarget):
-    """A fake that shares requests: what shifting gives is what it was made with."""
+    """A target that shifts traffic and returns the given version."""
 
     shifted: list[ModelVersion | None] = field(default_factory=list)
 
@@ -75,9 +75,7 @@ def test_a_version_that_has_all_requests_becomes_the_champion(toy_package: Packa
 
 
 @pytest.mark.parametrize("held", [{}, {"8": "another"}, {"7": "another"}])
-def test_a_deleted_version_gets_no_more_requests(
-    toy_package: Package, tmp_path: Path, held: dict[str, str]
-) -> None:
+def test_a_deleted_version_gets_no_more_requests(toy_package: Package, tmp_path: Path, held: dict[str, str]) -> None:
     target, tracker = Shared(shifted=[ModelVersion("toy_model", "7", None, toy_package)]), Tracking(held=Registry(held))
     rollout = Rollout(target, tmp_path / "svc.rollout.json")
     with pytest.raises(PackageError, match="version 7 of 'toy_model' is no longer in the registry"), rollout:

@@ -35,9 +35,9 @@ class Fitted:
         return compile_pipeline(self.pipeline, self.contract, self.tables, [])
 
     def compiled_model(self) -> CompiledModel:
-        found = self.compile()
-        assert found.compilation.used, found.compilation.reason
-        return found.models(self.contract)[-1]
+        compiled = self.compile()
+        assert compiled.compilation.used, compiled.compilation.reason
+        return compiled.models(self.contract)[-1]
 
 
 Fit = Callable[..., Fitted]
@@ -62,7 +62,7 @@ def fit() -> Fit:
 
 @pytest.fixture(scope="session")
 def mixed(X: pd.DataFrame) -> pd.DataFrame:
-    """The same with text, booleans, free text and missing values."""
+    """The table X with text, booleans, free text and missing values."""
     rng, n = np.random.default_rng(0), len(X)
     city = pd.Series(rng.choice(["Oslo", "Rome", "Kyiv"], n)).where(rng.random(n) > 0.1)
     free = [f"note {index % 150}" for index in range(n)]

@@ -1,4 +1,4 @@
-"""Compiled models of every shipped model and preprocessing, and reasons for those what cannot be compiled."""
+"""Compiled models of every shipped model and preprocessing, and reasons for pipelines that cannot be compiled."""
 
 from __future__ import annotations
 
@@ -304,9 +304,7 @@ def test_the_record_of_the_compilation_is_written_with_the_package(tmp_path: Any
     assert not Compilation.read(tmp_path / "elsewhere").used
 
 
-def test_an_unseen_text_is_not_a_missing_value(
-    fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]
-) -> None:
+def test_an_unseen_text_is_not_a_missing_value(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
     fitted = fit([OneHotEncoder(handle_unknown="ignore")], LogisticRegression(), mixed[["free"]], targets["two"])
     asked = {"free": ["note 3", "never seen", ""]}
     np.testing.assert_allclose(

@@ -151,10 +151,10 @@ def test_a_missing_value_in_the_other_branch_is_caught(
 
 
 def test_forests_compare_in_float32_as_scikit_learns(forest: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = trees.extract_trees
+    original = trees.extract_trees
 
     def in_float64(estimator: Any) -> Any:
-        return found(estimator)[0], np.float64
+        return original(estimator)[0], np.float64
 
     monkeypatch.setattr("orchestrator.packaging.onnx.tree_converters.extract_trees", in_float64)
     assert " rows differ: " in forest.compile().compilation.reason
@@ -162,21 +162,21 @@ def test_forests_compare_in_float32_as_scikit_learns(forest: Fitted, monkeypatch
 
 def test_both_sides_of_every_threshold_are_tried(forest: Fitted) -> None:
     made, count = split_rows(forest.pipeline, forest.contract, accepted_rows(forest.tables, forest.contract))
-    found = [row for each in made for row in each.records()]
+    rows = [row for each in made for row in each.records()]
     inner = {
         (int(feature), float(threshold))
         for tree in forest.pipeline[-1].estimators_
         for feature, threshold in zip(tree.tree_.feature, tree.tree_.threshold, strict=True)
         if feature >= 0
     }
-    table = forest.pipeline[:-1].transform(Reader(forest.contract).frame(to_columns(found)))
+    table = forest.pipeline[:-1].transform(Reader(forest.contract).frame(to_columns(rows)))
     for feature, threshold in inner:
         values = table[:, feature].astype(np.float32)
         assert (values <= threshold).any()
         assert (values > threshold).any()
-        gap = values[values > threshold].min() - values[values <= threshold].max()
+        distance = values[values > threshold].min() - values[values <= threshold].max()
         whole = forest.contract.columns[feature].kind == "integer"
-        assert gap <= (1 if whole else 2 * np.spacing(np.float32(abs(threshold))))
+        assert distance <= (1 if whole else 2 * np.spacing(np.float32(abs(threshold))))
     assert count >= len(inner)
 
 
@@ -209,7 +209,7 @@ def test_rows_that_requests_cannot_hold_are_left_out(fit: Fit, mixed: pd.DataFra
 
 
 class Fixed:
-    """A model with the answers that it is given."""
+    """A model with fixed answers."""
 
     together = False
     classes: tuple[int, ...] | None = (0, 1)
@@ -229,42 +229,42 @@ ROWS = Rows.of({"row": [0, 1, 2]})
 NAN = float("nan")
 
 
-def largest_difference(wanted: Any, given: list[Any], rows: Rows = ROWS) -> float:
-    comparison = Comparison(wanted, given)
+def largest_difference(reference: Any, models: list[Any], rows: Rows = ROWS) -> float:
+    comparison = Comparison(reference, models)
     comparison.add([rows])
     return comparison.largest
 
 
 def test_the_largest_difference_is_returned() -> None:
-    wanted, given = Fixed([0, 1, 1], [[0.5], [0.25], [NAN]]), Fixed([0, 1, 1], [[0.5], [0.25 + 1e-9], [NAN]])
-    assert largest_difference(wanted, [given]) == pytest.approx(1e-9)
+    reference, model = Fixed([0, 1, 1], [[0.5], [0.25], [NAN]]), Fixed([0, 1, 1], [[0.5], [0.25 + 1e-9], [NAN]])
+    assert largest_difference(reference, [model]) == pytest.approx(1e-9)
     assert largest_difference(Fixed([1e9, 1.0, 2.0], None), [Fixed([1e9 + 1, 1.0, 2.0], None)]) == 1e-9
     assert largest_difference(Fixed(["a", "b", "c"], None), [Fixed(["a", "b", "c"], None)]) == 0
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("model", "message"),
     [
         (Fixed([0, 0, 1], [[0.5], [0.25], [1.0]]), r'1 of 3 rows differ: label 0 instead of 1 for \{"row": 1\}'),
         (Fixed([0, 1, 1], [[0.5], [0.25], [1.1]]), r"probability \[1\.1\] instead of \[1\.0\] for .*2"),
         (Fixed([0, 1, 1], [[0.5], [NAN], [1.0]]), r"probability \[nan\] instead of \[0\.25\]"),
     ],
 )
-def test_a_difference_names_the_row(given: Any, told: str) -> None:
-    with pytest.raises(EquivalenceError, match=told):
-        largest_difference(Fixed([0, 1, 1], [[0.5], [0.25], [1.0]]), [given])
+def test_a_difference_names_the_row(model: Any, message: str) -> None:
+    with pytest.raises(EquivalenceError, match=message):
+        largest_difference(Fixed([0, 1, 1], [[0.5], [0.25], [1.0]]), [model])
 
 
 class Alone(Fixed):
-    """Right in company, wrong alone."""
+    """Right in a batch, wrong alone."""
 
     def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:
-        found, _ = super().predict(columns, labels=labels)
-        return (found, None) if len(found) > 1 else (1 - found, None)
+        labels_, _ = super().predict(columns, labels=labels)
+        return (labels_, None) if len(labels_) > 1 else (1 - labels_, None)
 
 
-class Company(Fixed):
-    """One row in so many comes with another last bit, where it comes among others."""
+class BatchDependent(Fixed):
+    """Some rows differ in the last bit when they are in a batch."""
 
     def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:
         codes, shares = super().predict(columns, labels=labels)
@@ -280,13 +280,13 @@ def test_rows_that_a_batch_changes_are_not_predicted_together() -> None:
     codes = shares.argmax(axis=1)
     assert is_batch_invariant(Fixed(codes, shares), rows)
     assert is_batch_invariant(Fixed(codes, None), [rows[0].take([0])])
-    assert not is_batch_invariant(Company(codes, shares), rows)
+    assert not is_batch_invariant(BatchDependent(codes, shares), rows)
     assert not is_batch_invariant(Fixed(codes, None), [])
     assert not is_batch_invariant(Fixed(codes[:900], None), rows)  # which it fails on
 
 
 @pytest.mark.parametrize(
-    ("model", "target", "found"),
+    ("model", "target", "together"),
     [
         (RandomForestClassifier(3, random_state=0), "two", True),
         (RandomForestClassifier(3, random_state=0), "three", True),
@@ -300,9 +300,9 @@ def test_rows_that_a_batch_changes_are_not_predicted_together() -> None:
     ids=str,
 )
 def test_the_graph_shows_whether_batches_may_change_rows(
-    model: Any, target: str, found: bool, fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]
+    model: Any, target: str, together: bool, fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]
 ) -> None:
-    assert fit(tabular(), model, mixed, targets[target]).compile().compilation.together == found
+    assert fit(tabular(), model, mixed, targets[target]).compile().compilation.together == together
 
 
 def test_rows_are_compared_alone_too() -> None:

@@ -1,4 +1,4 @@
-"""Leaves that are looked up add up to what walking the trees gives, to the last bit."""
+"""Sums by QuickScorer equal those of walking the trees, to the last bit."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ FORESTS = {
 
 
 def strange(table: Any) -> Any:
-    """Rows, and rows of what they seldom hold."""
+    """The rows, and rows of rare values."""
     rng = np.random.default_rng(0)
     drawn = rng.choice(np.ravel(table), size=(2000, table.shape[1])) * rng.choice([1, 1, -1, 1e-3, 1e30], (2000, 1))
     drawn[rng.random(drawn.shape) < 0.1] = 0.0
@@ -79,31 +79,31 @@ def test_sums_are_those_of_the_walked_trees(name: str, fit: Fit, X: pd.DataFrame
     model, target = FORESTS[name]
     graph, _ = convert_pipeline(fit([], model, X, targets[target]).pipeline, X.shape[1])
     walked, looked_up = both(graph, strange(X.to_numpy(float)))
-    for wanted, given in zip(walked, looked_up, strict=True):
-        np.testing.assert_array_equal(given, wanted)
+    for expected, actual in zip(walked, looked_up, strict=True):
+        np.testing.assert_array_equal(actual, expected)
 
 
 def test_missing_values_take_the_branch_of_training(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
-    gaps = X.where(np.random.default_rng(0).random(X.shape) > 0.3)
+    missing = X.where(np.random.default_rng(0).random(X.shape) > 0.3)
     for model in (HistGradientBoostingClassifier(max_iter=20), RandomForestClassifier(20, **SEED)):
-        graph, _ = convert_pipeline(fit([], model, gaps, targets["two"]).pipeline, X.shape[1])
-        walked, looked_up = both(graph, strange(gaps.to_numpy(float)))
+        graph, _ = convert_pipeline(fit([], model, missing, targets["two"]).pipeline, X.shape[1])
+        walked, looked_up = both(graph, strange(missing.to_numpy(float)))
         np.testing.assert_array_equal(looked_up[1], walked[1])
 
 
 def graph_of(trees: list[Tree]) -> bytes:
     attributes = ensemble_attributes(trees, [0] * len(trees), [tree.value[:, 0] for tree in trees], np.float64)
     node = helper.make_node("TreeEnsemble", ["table"], ["sums"], domain="ai.onnx.ml", **attributes)
-    given = helper.make_tensor_value_info("table", onnx.TensorProto.DOUBLE, [None, 1])
-    found = helper.make_tensor_value_info("sums", onnx.TensorProto.DOUBLE, [None, 1])
+    source = helper.make_tensor_value_info("table", onnx.TensorProto.DOUBLE, [None, 1])
+    sums = helper.make_tensor_value_info("sums", onnx.TensorProto.DOUBLE, [None, 1])
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 5)]
-    model = helper.make_model(helper.make_graph([node], "trees", [given], [found]), opset_imports=opsets, ir_version=9)
+    model = helper.make_model(helper.make_graph([node], "trees", [source], [sums]), opset_imports=opsets, ir_version=9)
     data: bytes = model.SerializeToString()
     return data
 
 
 def chain(thresholds: list[float], *, missing_left: bool) -> Tree:
-    """A tree that asks for one column again and again, and goes on to the right."""
+    """A tree that compares one column at every node and grows to the right."""
     count = len(thresholds)
     left = np.array([*range(count + 1, 2 * count + 1), *[-1] * (count + 1)])
     right = np.array([*range(1, count + 1), *[-1] * (count + 1)])
@@ -185,7 +185,7 @@ def test_a_wrong_forest_is_caught(
     assert fitted.compile().parts is not None
 
     def wrong(graph: bytes) -> SplitGraph | None:
-        parts = cut(graph)
+        parts = split_graph(graph)
         assert parts is not None
         arrays = parts.forest.arrays()
         for name in arrays:
@@ -193,10 +193,10 @@ def test_a_wrong_forest_is_caught(
                 arrays[name] = arrays[name] + 1 if what == "thresholds" else np.roll(arrays[name], 1, axis=-2)
         return replace(parts, forest=Forest.of(arrays))
 
-    cut = quickscorer.split_graph
-    monkeypatch.setattr(quickscorer, "cut", wrong)
-    found = fitted.compile()
-    assert (found.compilation.reason, found.compilation.forest, found.parts) == ("", False, None)
+    split_graph = quickscorer.split_graph
+    monkeypatch.setattr(quickscorer, "split_graph", wrong)
+    compiled = fitted.compile()
+    assert (compiled.compilation.reason, compiled.compilation.forest, compiled.parts) == ("", False, None)
 
 
 def test_a_damaged_forest_is_named(fit: Fit, X: pd.DataFrame, targets: dict[str, Any], tmp_path: Any) -> None:
