@@ -29,7 +29,7 @@ def _asymmetric(metrics: Iterable[str]) -> Iterator[str]:
     from sklearn.base import BaseEstimator, ClassifierMixin
     from sklearn.metrics import get_scorer
 
-    class ScoreContext(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    class OneColumnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """A classifier that returns its one column as the probability of label 1."""
 
         classes_ = np.array([0, 1])
@@ -43,7 +43,9 @@ def _asymmetric(metrics: Iterable[str]) -> Iterator[str]:
     X, y = np.array([[0.1], [0.45], [0.6], [0.35], [0.8]]), np.array([0, 0, 0, 1, 1])
     for name in metrics:
         score = get_scorer(name)
-        if not math.isclose(score(ScoreContext(), X, y), score(ScoreContext(), 1 - X, 1 - y), rel_tol=1e-9):
+        if not math.isclose(
+            score(OneColumnClassifier(), X, y), score(OneColumnClassifier(), 1 - X, 1 - y), rel_tol=1e-9
+        ):
             yield name
 
 

@@ -80,7 +80,7 @@ def test_parameters_refer_to_the_targets_labels(
     ("labels", "estimator", "grid", "keys"),
     [
         (WORDS, LOGISTIC, {"class_weight": [{"good": 50}, {"bad": 50}, "balanced", None]}, {"positive": "bad"}),
-        (TWO, TREE, {"class_weight": [{1: 50}, {2: 50}], "max_depth": [1, 3]}, {}),
+        (TWO, TREE, {"class_weight": [{1: 50}, {2: 50}], "max_depth": [1, 3], "random_state": [0]}, {}),
         ([0, 1], BAYES, {"priors": [[0.9, 0.1], [0.2, 0.8], None]}, {"positive": 0}),
         (THREE, LINEAR, {"priors": [[0.8, 0.1, 0.1], [0.2, 0.2, 0.6]]}, {}),
     ],
