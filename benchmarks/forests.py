@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from orchestrator.packaging.onnx import quickscorer
-from orchestrator.packaging.onnx.compile import convert
-from score.models.onnx import OnnxGraph
+from orchestrator.packaging.onnx.compile import convert_pipeline
+from score.models.graph import OnnxGraph
 
 ROWS = 2500  # per batch of the server
 ROUNDS = 15
@@ -63,8 +63,8 @@ def best(work: Callable[[], Any]) -> float:
 
 
 def times(graph: bytes, table: Any) -> tuple[float, float]:
-    """Return the seconds to walk a graph's trees, and to look up their leaves."""
-    parts = quickscorer.cut(graph, always=True)
+    """Seconds to walk a graph's trees, and to look up their leaves."""
+    parts = quickscorer.split_graph(graph, always=True)
     assert parts is not None
     whole, before, after = map(OnnxGraph, (graph, parts.before, parts.after))
     (values,) = before.run(table)
@@ -79,9 +79,9 @@ def main() -> None:
     print(f"{'columns':>7}  {'model':36}{'walked':>8}{'looked up':>11}{'ratio':>7}  chosen")
     for columns, rows, name in SHAPES:
         model, table = fitted(columns, rows, name)
-        graph, _ = convert(model, columns)
+        graph, _ = convert_pipeline(model, columns)
         walked, looked_up = (seconds / ROWS * 1e9 for seconds in times(graph, table))
-        chosen = "walked" if quickscorer.cut(graph) is None else "looked up"
+        chosen = "walked" if quickscorer.split_graph(graph) is None else "looked up"
         print(f"{columns:>7}  {name:36}{walked:>8.0f}{looked_up:>11.0f}{walked / looked_up:>7.2f}  {chosen}")
 
 

@@ -76,7 +76,7 @@ def kept(stage):
     cache = Cache(state / "cache")
     (entry,) = (state / "cache" / stage).iterdir()
     return cache.load(cache.find(stage, entry.name))
-package, proof, report = kept("package"), kept("prove"), kept("report")
+package, proof, report = kept("package"), kept("verify"), kept("report")
 def tracker(name):
     return Mlflow(f"sqlite:///{store}/mlflow.db", name, store)
 first = tracker("warm-up"); first.register(package, proof, report); first(RunFinished(0.0))

@@ -28,8 +28,8 @@ from tests.command import ROOT, SECONDS, Desk, Done, desk, listing
 
 pytestmark = pytest.mark.slow
 
-TRAINING = ["assemble", "load", "split", "train", "evaluate", "report"]
-STAGES = [*TRAINING, "package", "prove", "register", "deploy", "probe", "promote"]
+TRAINING = ["build_search", "load", "split", "train", "evaluate", "report"]
+STAGES = [*TRAINING, "package", "verify", "register", "deploy", "probe", "promote"]
 KEYS = ["run_id", "model", "best_params", "positive", "refit", "failed", "metrics"]
 KEYS += ["package", "holdout", "endpoint", "probe", "data", "batch", "stages", "error"]
 METRICS = ["roc_auc", "precision", "recall", "f1", "accuracy"]
@@ -337,7 +337,7 @@ def test_what_was_registered_is_deployed_again_without_data(here: Desk, first: D
     done = here.run("stages=deploy", "data.path=/nowhere/at/all.csv").well()
     assert score(url) == wanted
     assert done.result["model"] == first.result["model"]
-    assert done.ran == ["recall", "deploy", "probe", "promote"]
+    assert done.ran == ["load_version", "deploy", "probe", "promote"]
     here.run("stages=remove").well()
 
 

@@ -1,6 +1,6 @@
-"""Nothing leaves this machine and nothing is written elsewhere: what users type, as strace sees it, native code included.
+"""Privacy: commands contact no other machine and write no files elsewhere, as strace sees it, native code included.
 
-Libraries send nothing where CI is set or pytest runs, so the commands get an environment with none of that.
+Libraries send nothing where CI is set or under pytest, so the commands get an environment without either.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ subprocess.run([*run, "stages=remove"], check=True)
 
 @dataclass(frozen=True)
 class Traced:
-    """What a script did, in a home, a temporary and a working folder that were empty."""
+    """The trace of a script that ran in an empty home, temporary and working folder."""
 
     home: Path
     tmp: Path
@@ -54,27 +54,27 @@ class Traced:
 
     @property
     def reached(self) -> set[str]:
-        """Every call that names an address of another machine, or a name server on any."""
-        found = set()
+        """The syscalls with an address of another machine, or of a name server anywhere."""
+        calls = set()
         for line in self.lines:
             addresses = [a or b for a, b in ADDRESS.findall(line)]
-            asks = "htons(53)" in line
-            if asks or any(not address.startswith(OWN) for address in addresses):
-                found.add(line.partition(" ")[2])
-        return found
+            is_dns = "htons(53)" in line
+            if is_dns or any(not address.startswith(OWN) for address in addresses):
+                calls.add(line.partition(" ")[2])
+        return calls
 
     @property
     def left(self) -> set[str]:
-        """The files that were made and are still there, outside of the working folder."""
+        """The files created outside the working folder that still exist."""
         made = (CREATED.search(line) for line in self.lines if "O_CREAT" in line or "creat(" in line)
-        paths = (Path(found[1] or "/", found[2]) for found in made if found)
+        paths = (Path(match[1] or "/", match[2]) for match in made if match)
         here = {str(path) for path in paths if path.exists() and not path.is_relative_to(self.cwd)}
         here |= {str(path) for folder in (self.home, self.tmp) for path in folder.rglob("*")}
         return {path for path in here if not path.startswith(DEVICES)}
 
 
 def traced(folder: Path, script: str, extra: Mapping[str, str] = {}) -> Traced:
-    """Run a script under strace, with all that it starts, also what outlives it: that must be ended by the script."""
+    """Run a script and its child processes under strace; the script must end those that would outlive it."""
     strace = shutil.which("strace")
     if strace is None or subprocess.run([strace, "-qq", "-o", os.devnull, "true"], check=False).returncode:
         pytest.skip("strace is not installed, or may not trace here")
@@ -99,7 +99,7 @@ def traced(folder: Path, script: str, extra: Mapping[str, str] = {}) -> Traced:
     return Traced(home, tmp, cwd, trace.read_text(errors="replace").splitlines(), done.stdout)
 
 
-def test_the_tracer_sees_what_must_not_happen(tmp_path: Path) -> None:
+def test_the_tracer_sees_connections_and_files(tmp_path: Path) -> None:
     outside = tmp_path / "elsewhere"
     script = f"""
 import os, socket, subprocess
@@ -130,7 +130,7 @@ def test_a_job_a_service_and_a_batch_reach_nothing_and_leave_nothing(tmp_path: P
     assert (seen.cwd / "state" / "cache" / "matplotlib").is_dir()
 
 
-def test_what_the_user_has_set_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_the_user_win(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*privacy.TELEMETRY_OFF, "MPLCONFIGDIR"):
         monkeypatch.setenv(name, "the user's")
     privacy.disable_telemetry()
@@ -152,7 +152,7 @@ def test_what_the_user_has_set_wins(monkeypatch: pytest.MonkeyPatch) -> None:
         "from pathlib import Path; from score.verify import prove; prove(Path(os.environ['AZUREML_MODEL_DIR']))",
     ],
 )
-def test_it_is_off_before_a_package_is_loaded(tmp_path: Path, loads: str) -> None:
+def test_telemetry_is_off_before_a_package_is_loaded(tmp_path: Path, loads: str) -> None:
     (tmp_path / "model.pkl").touch()
     code = f"import os\ntry:\n    {loads.replace('; ', chr(10) + '    ')}\nexcept Exception: pass\nprint(os.environ.get('ORT_DISABLE_TELEMETRY'))"
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "AZUREML_MODEL_DIR": str(tmp_path)}

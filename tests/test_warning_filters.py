@@ -1,4 +1,4 @@
-"""Runs in several threads of one process, and Python's warning filters."""
+"""Warning filters of runs in several threads of one process."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from orchestrator.reading.files import is_parquet, opened
-from orchestrator.reading.header import Header, csv_header, parquet_header
-from orchestrator.reading.rows import rows_of
-from orchestrator.reading.scan import misgrouped
+from orchestrator.reading.files import is_parquet, open_text
+from orchestrator.reading.header import Header, read_csv_header, read_parquet_header
+from orchestrator.reading.rows import read_rows
+from orchestrator.reading.scan import misgrouped_pattern
 from score.contract.cells import BOOLEANS, TableFormat
 from score.contract.schema import Column
 
@@ -68,7 +68,7 @@ class CsvSource:
         import pyarrow as pa
 
         self._path, self._form = path, form
-        self.header = csv_header(path, form.separator, form.encoding)
+        self.header = read_csv_header(path, form.separator, form.encoding)
         self.schema = pa.schema([(name, pa.string()) for name in self.header.names])
 
     def values(self, column: Column, cells: Sequence[str]) -> list[Any]:
@@ -84,8 +84,8 @@ class CsvSource:
         """Yield the rows from ``start`` on, so many at a time."""
         names = self.header.names
         size, width = max(1, self._path.stat().st_size), len(names)
-        with opened(self._path, self._form.encoding) as (text, position):
-            lines = rows_of(text, self._form.separator)
+        with open_text(self._path, self._form.encoding) as (text, position):
+            lines = read_rows(text, self._form.separator)
             next(lines)
             next(islice(lines, start, start), None)
             while found := [row for _, row in islice(lines, rows)]:
@@ -108,7 +108,7 @@ class ParquetSource:
         from pyarrow import parquet
 
         self._path, self._text_columns = path, frozenset(text_columns)
-        self.header = parquet_header(path)
+        self.header = read_parquet_header(path)
         with parquet.ParquetFile(path) as file:
             self.schema = file.schema_arrow
 
@@ -142,7 +142,7 @@ def _reader_of(column: Column, form: TableFormat) -> Callable[[str], Any]:
     kinds = {type(category) for category in column.categories or ()}
     if column.kind == "boolean" or kinds == {bool}:
         return lambda text: BOOLEANS.get(text, text)
-    wrong = misgrouped(form)
+    wrong = misgrouped_pattern(form)
     if column.kind == "integer" or (kinds and kinds <= {int}):
         return lambda text: _number(text, form, wrong, int, float)
     if column.kind == "number" or (kinds and kinds <= {int, float}):

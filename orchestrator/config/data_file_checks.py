@@ -7,12 +7,11 @@ from itertools import takewhile
 from pathlib import Path
 
 from orchestrator.errors import Problem
-from orchestrator.reading.files import Unreadable, is_parquet, kind_of
-from orchestrator.reading.frame import header_of, left_out
-from orchestrator.reading.header import SEPARATORS, Header, csv_header, other_separator, parquet_header
-from orchestrator.spec.data import BatchSpec, DataSpec
-from orchestrator.spec.messages import missing_columns, suggest, suggest_or_list
-from orchestrator.spec.model import PreprocessSpec
+from orchestrator.reading.files import UnreadableTableError, detect_kind, is_parquet
+from orchestrator.reading.frame import left_out, read_header
+from orchestrator.reading.header import SEPARATORS, Header, guess_separator, read_csv_header, read_parquet_header
+from orchestrator.spec.messages import near, nearest
+from orchestrator.spec.run_spec import BatchSpec, DataSpec, PreprocessSpec
 
 _KEEP_COLUMNS = ("score.", "sklearn.")  # transformers of other libraries may add columns
 
@@ -21,14 +20,14 @@ def problems(data: DataSpec, preprocess: PreprocessSpec) -> Iterator[Problem]:
     """Yield what is wrong with the file, and every named column that it lacks."""
     try:
         header = _header(data)
-    except Unreadable as error:
+    except UnreadableTableError as error:
         yield Problem(f"data.{error.key}", str(error))
         return
-    if data.format == "csv" and (other := other_separator(header, [data.target])):
+    if data.format == "csv" and (other := guess_separator(header, [data.target])):
         yield Problem("data.separator", f"{data.path.name} seems to be separated by {other}, not by {data.separator!r}")
         return
     yield from _columns(data, header)
-    dropped = {*left_out(data, header), *map(header.meant, data.drop)}
+    dropped = {*left_out(data, header), *map(header.resolve, data.drop)}
     features = [name for name in header.names if name != data.target and name not in dropped]
     if not features and data.target in header.names:
         yield Problem("data.path", f"{data.path.name} has no column to learn from besides the target '{data.target}'")
@@ -45,11 +44,11 @@ def batch_problems(batch: BatchSpec) -> Iterator[Problem]:
     """Yield every column to keep that the table to be scored lacks; batch scoring reports what cannot be read."""
     try:
         if is_parquet(batch.input):
-            names: Sequence[str] = parquet_header(batch.input).names
+            names: Sequence[str] = read_parquet_header(batch.input).names
         else:
             separators = list(SEPARATORS) if batch.separator is None else [batch.separator]
-            headers = [csv_header(batch.input, each, batch.encoding or "utf-8").names for each in separators]
-            names = max(headers, key=len)  # training's separator is in the package, which is not loaded yet
+            headers = [read_csv_header(batch.input, each, batch.encoding or "utf-8").names for each in separators]
+            names = max(headers, key=len)  # training's separator is the package's to say, which nobody has loaded yet
     except Exception:  # noqa: BLE001  # whatever pyarrow, csv or a decompressor say of a damaged file
         return
     yield from missing_columns("batch.keep", batch.input.name, batch.keep or (), names)
@@ -65,9 +64,9 @@ def _columns(data: DataSpec, header: Header) -> Iterator[Problem]:
         yield Problem("data.drop", f"'{data.target}' is the target, which cannot be dropped")
     for at, wanted in (("data.drop", data.drop), ("data.text_columns", data.text_columns)):
         for name in wanted:
-            if header.meant(name) not in names:
-                yield Problem(at, f"{file} has no column '{name}'{suggest_or_list(name, names)}")
-    for name in header.twice():
+            if header.resolve(name) not in names:
+                yield Problem(at, f"{file} has no column '{name}'{near(name, names)}")
+    for name in header.duplicates():
         yield Problem("data.path", f"{file} has two columns '{name}'; rename one")
 
 
@@ -89,16 +88,16 @@ def _named_columns(preprocess: PreprocessSpec) -> Iterator[tuple[str, Sequence[s
 def _header(data: DataSpec) -> Header:
     path: Path = data.path
     if path.is_dir():
-        raise Unreadable("path", f"{path} is a folder; name a file in it")
+        raise UnreadableTableError("path", f"{path} is a folder; name a file in it")
     try:
-        kind = kind_of(path)
+        kind = detect_kind(path)
         if data.format == "csv" and kind == "parquet":
-            raise Unreadable("format", f"{path.name} seems to be a Parquet file; use data=parquet")
+            raise UnreadableTableError("format", f"{path.name} seems to be a Parquet file; use data=parquet")
         if data.format == "parquet" and kind == "text" and not path.name.lower().endswith((".parquet", ".pq")):
-            raise Unreadable("format", f"{path.name} seems to be a CSV file; use data=csv")
-        return header_of(data)
+            raise UnreadableTableError("format", f"{path.name} seems to be a CSV file; use data=csv")
+        return read_header(data)
     except FileNotFoundError:
         beside = (each.name for each in path.parent.iterdir()) if path.parent.is_dir() else ()
-        raise Unreadable("path", f"there is no file {path}{suggest(path.name, beside)}") from None
+        raise UnreadableTableError("path", f"there is no file {path}{nearest(path.name, beside)}") from None
     except OSError as error:
-        raise Unreadable("path", f"{path} cannot be read as {data.format}: {error.strerror}") from error
+        raise UnreadableTableError("path", f"{path} cannot be read as {data.format}: {error.strerror}") from error

@@ -1,1 +1,1 @@
-"""What stands between the table and scikit-learn: label encoding, and the width of one-hot columns."""
+"""Preparation of tables for scikit-learn: label encoding, and the width of one-hot columns."""

@@ -1,8 +1,7 @@
-"""Labels in parameters: the configuration names the target's own labels, and estimators are fitted on their codes.
+"""Labels in parameters: the configuration uses the target's labels, and estimators are fitted on their codes.
 
-Every parameter of scikit-learn's (and of what keeps its contract) that names labels or depends on their order stands in
-one of the three tables below, wherever it is in the pipeline or in the grid. :class:`LabelEncoding` turns its value into what
-the estimator needs, and back into what people read.
+Every parameter of scikit-learn, and of libraries with its interface, that names labels or depends on their order is in
+one of the three sets below. :class:`LabelEncoding` encodes its values for the estimator and decodes them for reports.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from typing import Any
 from orchestrator.errors import Problem
 from orchestrator.spec.messages import format_value, suggest_or_list
 
-MODEL = "model"  # the pipeline step that the estimator is; its parameters are searched as model__<name>
+MODEL = "model"  # the estimator's pipeline step; its parameters are searched as model__<name>
 BY_LABEL = {"class_weight", "class_weights", "sampling_strategy"}  # a mapping with labels for keys, or a list of such
 IN_ORDER = {"priors", "class_prior", "class_weights"}  # a list of numbers, one for each label in sorted order
 ONE_LABEL = {"pos_label", "outlier_label", "constant", "sampling_strategy"}  # a label, or a list of labels
-# what these parameters may say in place of labels
+# values of these parameters that are no labels
 KEYWORDS = {"most_frequent", "minority", "majority", "not minority", "not majority", "all", "auto"}
 GRIDS = ("param_grid", "param_distributions")  # where a search keeps its grid
 YES_NO = {True: {"true", "yes", "on"}, False: {"false", "no", "off"}}  # YAML reads all of these as booleans
@@ -32,18 +31,16 @@ class UnknownLabelError(Exception):
 
 
 def find_label(written: Any, labels: Sequence[Any]) -> Any:
-    """Return the label that a value in the configuration means: 1, 1.0 and "1" mean the label 1 if there is no nearer.
+    """Return the label that a value in the configuration refers to: 1, 1.0 and "1" mean the label 1 if none is nearer.
 
     Raises:
         UnknownLabelError: there is no such label, or more than one.
     """
-    for alike in (_is_same, _reads_same, _means_same):
-        found = [label for label in labels if alike(written, label)]
-        if len(found) == 1:
-            return found[0]
-    raise UnknownLabelError(
-        f"{format_value(written)} is no label of the target{suggest_or_list(str(written), map(str, labels))}"
-    )
+    for matches in (_is_same, _reads_same, _means_same):
+        candidates = [label for label in labels if matches(written, label)]
+        if len(candidates) == 1:
+            return candidates[0]
+    raise UnknownLabelError(f"{shown(written)} is no label of the target{near(str(written), map(str, labels))}")
 
 
 def _is_same(written: Any, label: Any) -> bool:
@@ -61,7 +58,7 @@ def _means_same(written: Any, label: Any) -> bool:
 
 
 def _value(written: Any) -> Any:
-    """A number or a boolean, also where it is written as text."""
+    """Parse a number or a boolean that may be written as text."""
     if not isinstance(written, str):
         return written
     text = written.strip()
@@ -80,12 +77,12 @@ class LabelEncoding:
         """Return a parameter's value with codes in place of labels, and numbers in the order of codes.
 
         Raises:
-            UnknownLabelError: it names what is no label, or one label twice, or has another length.
+            UnknownLabelError: it names an unknown label, or one label twice, or has another length.
         """
         return self._translate(name, value, self._code, self._encoded_order)
 
     def decode(self, name: str, value: Any) -> Any:
-        """Return what :meth:`encode` was given."""
+        """Invert :meth:`encode`."""
         return self._translate(name, value, self._label, self._decoded_order)
 
     def _translate(self, name: str, value: Any, one: Callable[[Any], Any], order: Callable[[list[Any]], Any]) -> Any:
@@ -116,7 +113,7 @@ class LabelEncoding:
 
     @functools.cached_property
     def _sorted(self) -> Sequence[int]:
-        """The codes in the order of their sorted labels, which is scikit-learn's."""
+        """The codes in the order of the sorted labels, which is scikit-learn's order."""
         return sorted(range(len(self.classes)), key=lambda code: sort_key(self.classes[code]))
 
     def _encoded_order(self, numbers: list[Any]) -> list[Any]:
@@ -134,22 +131,22 @@ class LabelEncoding:
 
 
 def sort_key(label: Any) -> tuple[str, Any]:
-    """Order labels as scikit-learn does; labels of several types by type."""
+    """Return a key that sorts labels as scikit-learn does, and labels of several types by type."""
     return str(type(label)), label
 
 
 def _mapping(value: Mapping[Any, Any], one: Callable[[Any], Any]) -> dict[Any, Any]:
-    found: dict[Any, Any] = {}
-    for written, below in value.items():
+    translated: dict[Any, Any] = {}
+    for written, setting in value.items():
         key = one(written)
-        if key in found:
-            raise UnknownLabelError(f"{format_value(written)} and another key mean the same label")
-        found[key] = below
-    return found
+        if key in translated:
+            raise UnknownLabelError(f"{shown(written)} and another key mean the same label")
+        translated[key] = setting
+    return translated
 
 
 def encode_search(search: Any, classes: tuple[Any, ...] | None) -> None:
-    """Set codes for labels in the pipeline and the grid of an unfitted search; nothing where nothing is classified."""
+    """Replace labels by codes in the pipeline and the grid of an unfitted search; None: it is no classification."""
     if classes is None:
         return
     coding = LabelEncoding(classes)
@@ -161,7 +158,7 @@ def encode_search(search: Any, classes: tuple[Any, ...] | None) -> None:
             search,
             grid,
             {
-                name: [coding.encode(name, value) for value in values] if speaks_of_labels(name) else values
+                name: [coding.encode(name, value) for value in values] if names_labels(name) else values
                 for name, values in getattr(search, grid).items()
             },
         )
@@ -172,10 +169,10 @@ def label_problems(search: Any, classes: tuple[Any, ...] | None) -> Iterator[Pro
     if classes is None:
         return
     for name, value in _parameters(search.estimator).items():
-        yield from _problems(_place(name), name, value, classes)
+        yield from _problems(_config_path(name), name, value, classes)
     for grid in _grids(search):
         for name, values in getattr(search, grid).items():
-            if speaks_of_labels(name):
+            if names_labels(name):
                 for value in values:
                     yield from _problems(f"model.param_grid.{name.removeprefix(f'{MODEL}__')}", name, value, classes)
 
@@ -187,19 +184,19 @@ def _problems(at: str, name: str, value: Any, classes: tuple[Any, ...]) -> Itera
         yield Problem(at, str(error))
 
 
-def speaks_of_labels(name: str) -> bool:
-    """Whether a parameter names labels or depends on their order."""
+def names_labels(name: str) -> bool:
+    """Return whether a parameter names labels or depends on their order."""
     step, _, rest = name.partition("__")
-    # a transformer may have a constant of its own
+    # ONE_LABEL only in the model: a transformer's `constant`, for example, is no label
     return rest.rpartition("__")[2] in BY_LABEL | IN_ORDER | (ONE_LABEL if step == MODEL else set())
 
 
 def _parameters(pipeline: Any) -> dict[str, Any]:
-    """Parameters of the pipeline's parts, however deep, that speak of labels."""
+    """Return the parameters of all parts of the pipeline that name labels."""
     return {
         name: value
         for name, value in pipeline.get_params(deep=True).items()
-        if "__" in name and value is not None and speaks_of_labels(name)
+        if "__" in name and value is not None and names_labels(name)
     }
 
 
@@ -207,8 +204,8 @@ def _grids(search: Any) -> list[str]:
     return [name for name in GRIDS if isinstance(getattr(search, name, None), Mapping)]
 
 
-def _place(name: str) -> str:
-    """Where a pipeline's parameter stands in the configuration."""
+def _config_path(name: str) -> str:
+    """Return the path of a pipeline's parameter in the configuration."""
     step, _, rest = name.partition("__")
     if step == MODEL:
         return f"model.params.{rest}"

@@ -1,4 +1,4 @@
-"""How many columns one-hot encoding makes of a table, counted before anything is fitted."""
+"""Limit the number of columns that one-hot encoding creates, before anything is fitted."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from orchestrator.errors import DataError
 if TYPE_CHECKING:
     import pandas as pd
 
-_NAMED = 3  # columns that make most of them
+_LISTED = 3  # columns in the error
 
 
 def check_one_hot(X: pd.DataFrame, pipeline: Any, most: int) -> None:
-    """Refuse a table of which the pipeline's one-hot encoders would make more than ``most`` columns.
+    """Refuse a table for which the pipeline's one-hot encoders would create more than ``most`` columns.
 
     Raises:
-        DataError: naming the columns with the most distinct values, and what to do.
+        DataError: the text names the columns with the most distinct values, and what to do.
     """
-    made: dict[str, int] = {}
-    for name, encoder in _encoded(pipeline, X):
+    widths: dict[str, int] = {}
+    for name, encoder in _encoded_columns(pipeline, X):
         if name in X.columns:
-            made[name] = made.get(name, 0) + _columns_of(X[name], encoder)
-    if (total := sum(made.values())) <= most:
+            widths[name] = widths.get(name, 0) + _one_hot_width(X[name], encoder)
+    if (total := sum(widths.values())) <= most:
         return
-    largest = sorted(made, key=lambda name: -made[name])[:_NAMED]
+    largest = sorted(widths, key=lambda name: -widths[name])[:_LISTED]
     listed = ", ".join(f"'{name}' has {X[name].nunique():,} distinct values" for name in largest)
     raise DataError(
         f"data.max_one_hot: one-hot encoding would make {total:,} columns of the table, more than {most:,}: {listed}; leave "
@@ -34,32 +34,32 @@ def check_one_hot(X: pd.DataFrame, pipeline: Any, most: int) -> None:
     )
 
 
-def _encoded(step: Any, X: pd.DataFrame, columns: list[str] | None = None) -> Iterator[tuple[str, Any]]:
-    """Yield each column that reaches a one-hot encoder, with the encoder; steps before it keep the columns' names."""
+def _encoded_columns(step: Any, X: pd.DataFrame, columns: list[str] | None = None) -> Iterator[tuple[str, Any]]:
+    """Yield each column that reaches a one-hot encoder, with the encoder; earlier steps are assumed to keep names."""
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import FeatureUnion, Pipeline
     from sklearn.preprocessing import OneHotEncoder
 
     if isinstance(step, Pipeline):
         for _, each in step.steps:
-            yield from _encoded(each, X, columns)
+            yield from _encoded_columns(each, X, columns)
     elif isinstance(step, FeatureUnion):
         for _, each in step.transformer_list:
-            yield from _encoded(each, X, columns)
+            yield from _encoded_columns(each, X, columns)
     elif isinstance(step, ColumnTransformer):
         for _, each, chosen in step.transformers:
-            yield from _encoded(each, X, _names(chosen, X))
+            yield from _encoded_columns(each, X, _names(chosen, X))
     elif isinstance(step, OneHotEncoder):
         yield from ((name, step) for name in (X.columns if columns is None else columns))
 
 
 def _names(chosen: Any, X: pd.DataFrame) -> list[str]:
-    found = chosen(X) if callable(chosen) else chosen
-    return [name for name in ([found] if isinstance(found, str) else list(found)) if isinstance(name, str)]
+    columns = chosen(X) if callable(chosen) else chosen
+    return [name for name in ([columns] if isinstance(columns, str) else list(columns)) if isinstance(name, str)]
 
 
-def _columns_of(values: pd.Series, encoder: Any) -> int:
-    """Return how many columns an encoder makes of one, a missing value being a level of its own."""
+def _one_hot_width(values: pd.Series, encoder: Any) -> int:
+    """Return how many columns an encoder makes of one; missing values are a level."""
     counts = values.value_counts(dropna=False)
     levels, least = len(counts), encoder.min_frequency
     if least is not None:

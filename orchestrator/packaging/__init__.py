@@ -1,1 +1,1 @@
-"""What goes into a package: the pickle and its requirements, the compiled model, the Dockerfile."""
+"""The contents of a package: pickle and requirements, compiled model, contract checks, Dockerfile."""

@@ -1,4 +1,4 @@
-"""The Dockerfile that a package carries: the same text for the same Python, and usable by hand without this project."""
+"""The Dockerfile of a package: it depends on the Python version alone, and needs nothing of this project."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from string import Template
 
 from score.privacy import TELEMETRY_OFF
 
-FILE = "Dockerfile"
-LIBRARIES = "libraries"  # the stage that takes longest, and changes least
+DOCKERFILE = "Dockerfile"
+LIBRARIES = "libraries"  # the build stage that takes longest and changes least
 
 _TEXT = Template(r"""# Serves this package: docker build -t NAME . && docker run -p 6789:6789 NAME
 ARG BASE_IMAGE=python:$python-slim
 
-# The libraries, in a stage of their own: pip's settings and its leftovers stay behind in it.
-# Made again only when requirements.txt or one of these arguments changes.
+# The libraries, in a stage of their own that is left behind with pip's settings and caches.
+# Rebuilt only when requirements.txt or one of these arguments changes.
 FROM $${BASE_IMAGE} AS libraries
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
@@ -36,7 +36,7 @@ server = http.client.HTTPConnection('127.0.0.1', 6789, timeout=9); \
 server.request('GET', '/'); \
 raise SystemExit(server.getresponse().status != 200)"]
 CMD ["python", "-m", "score.server", "--host", "0.0.0.0", "--port", "6789"]
-# What changes comes last, as root's own files, which the server cannot write
+# What changes comes last, owned by root, so that the server cannot write it
 COPY --from=libraries /opt/venv /opt/venv
 COPY score score
 COPY about about
@@ -44,7 +44,7 @@ COPY *.json model.* ./
 """)
 
 
-def text(python: str) -> str:
-    """The Dockerfile of a package that was made with this version of Python, such as ``3.11.7``."""
+def render_dockerfile(python: str) -> str:
+    """Return the Dockerfile of a package made with this version of Python, such as ``3.11.7``."""
     telemetry_off = " ".join(f"{name}={value}" for name, value in TELEMETRY_OFF.items())
     return _TEXT.substitute(python=".".join(python.split(".")[:2]), telemetry_off=telemetry_off)

@@ -1,9 +1,9 @@
-"""Rows of a table against a contract: which of them an endpoint takes, and why it refuses the others."""
+"""Check the rows of a table against a contract: which of them an endpoint accepts, and why it refuses the others."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ LISTED = 5  # columns in a message; result.json has all
 
 @dataclass(frozen=True)
 class HoldoutCheck:
-    """A table's ``columns`` as a request holds them, and which rows ``fit`` (n_rows,); a refused cell stays as it is."""
+    """A table's ``columns`` as a request holds them, and which rows ``fit`` (n_rows,); refused cells stay unchanged."""
 
     columns: dict[str, list[Any]]
     fit: Any
@@ -28,22 +28,22 @@ class HoldoutCheck:
 
     @property
     def rows(self) -> list[int]:
-        """The numbers of the rows that fit."""
+        """The positions of the rows that fit."""
         return [row for row, fits in enumerate(self.fit) if fits]
 
 
-def checked(frame: pd.DataFrame, columns: Iterable[Column]) -> HoldoutCheck:
+def check_rows(frame: pd.DataFrame, columns: Iterable[Column]) -> HoldoutCheck:
     """Check every row (n_rows, n_columns) as an endpoint with these columns would."""
-    import numpy as np  # heavy, and the console needs only the words of this module
+    import numpy as np  # heavy, and the console only describes refusals
 
-    from orchestrator.packaging.onnx.comparison_rows import cells
+    from orchestrator.packaging.onnx.comparison_rows import request_values
 
     values: dict[str, list[Any]] = {}
     fit = np.ones(len(frame), dtype=bool)
     reasons: dict[str, dict[str, int]] = {}
     examples: dict[str, dict[str, str]] = {}
     for column in columns:
-        values[column.name], refused = cells(frame[column.name], column)
+        values[column.name], refused = request_values(frame[column.name], column)
         fit[list(refused)] = False
         counts = Counter[str]()
         for row, error in refused.items():
@@ -56,21 +56,21 @@ def checked(frame: pd.DataFrame, columns: Iterable[Column]) -> HoldoutCheck:
     return HoldoutCheck(values, fit, Refusals(len(frame), int((~fit).sum()), reasons, examples))
 
 
-def as_new(contract: Contract) -> list[Column]:
-    """The columns as a new row meets them: a level that only hold-out rows have is one that training did not see."""
+def unseen_row_columns(contract: Contract) -> list[Column]:
+    """Return the columns as they are for new rows: without the levels that only hold-out rows have."""
     columns = []
     for column in contract.columns:
         held_out = set(column.held_out)
-        left = None if column.categories is None else [level for level in column.categories if level not in held_out]
-        columns.append(replace(column, categories=left, held_out=()))
+        known = None if column.categories is None else [level for level in column.categories if level not in held_out]
+        columns.append(replace(column, categories=known, held_out=()))
     return columns
 
 
-def demand(refusals: Refusals, most: float) -> None:
-    """Refuse a package whose endpoint would refuse more than a share of ``most`` of rows like the hold-out rows.
+def enforce_max_refused(refusals: Refusals, most: float) -> None:
+    """Refuse a package whose endpoint would refuse a share of more than ``most`` of rows like the hold-out rows.
 
     Raises:
-        PackageError: by column and reason, and what to do.
+        PackageError: the text has the reasons by column, and what to do.
     """
     if refusals.share <= most:
         return
@@ -84,14 +84,14 @@ def demand(refusals: Refusals, most: float) -> None:
     if len(columns) < len(refusals.reasons):
         remedies.append("correct these values in the data")
     raise PackageError(
-        f"package.max_refused: the endpoint would refuse {told(refusals)}, more than {most:g} of them, "
+        f"package.max_refused: the endpoint would refuse {describe_refusals(refusals)}, more than {most:g} of them, "
         f"so nothing is registered; {', '.join(remedies)}, or raise package.max_refused",
         refusals,
     )
 
 
-def told(refusals: Refusals) -> str:
-    """How many hold-out rows are refused, by column and reason."""
+def describe_refusals(refusals: Refusals) -> str:
+    """Describe how many hold-out rows are refused, by column and reason."""
     head = f"{refusals.refused} of {refusals.rows} hold-out rows"
     if not refusals.refused:
         return head
@@ -100,6 +100,6 @@ def told(refusals: Refusals) -> str:
         for column, counts in refusals.reasons.items()
         for reason, count in counts.items()
     ]
-    most: Sequence[tuple[int, str]] = sorted(parts, key=lambda part: -part[0])
-    more = [f"and {len(most) - LISTED} more"] if len(most) > LISTED else []
-    return f"{head} ({refusals.share:.1%}; {'; '.join([text for _, text in most[:LISTED]] + more)})"
+    parts.sort(key=lambda part: -part[0])
+    more = [f"and {len(parts) - LISTED} more"] if len(parts) > LISTED else []
+    return f"{head} ({refusals.share:.1%}; {'; '.join([text for _, text in parts[:LISTED]] + more)})"

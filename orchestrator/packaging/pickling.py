@@ -1,6 +1,6 @@
-"""What a pickled object needs to load: its globals, and from them the distributions to pin or the code that is missing.
+"""Pickle a pipeline, and find what it needs to load: distributions to pin, and code that does not ship.
 
-Read from the pickle itself: every global that unpickling looks up is seen while it is looked up. Nothing is guessed.
+The globals are recorded while the pickle is loaded, so that none is missed.
 """
 
 from __future__ import annotations
@@ -18,36 +18,37 @@ from orchestrator.caching.fingerprints import imported_names, is_installed, prov
 from orchestrator.errors import PackageError, one_line
 
 
-class _Recorder(pickle.Unpickler):
+class _GlobalsRecorder(pickle.Unpickler):
     def __init__(self, data: bytes) -> None:
         super().__init__(io.BytesIO(data))
-        self.found: set[str] = set()
+        self.names: set[str] = set()
 
     def find_class(self, module: str, name: str) -> Any:
-        self.found.add(f"{module}.{name}")
+        self.names.add(f"{module}.{name}")
         return super().find_class(module, name)
 
 
-def reloaded(value: Any) -> tuple[Any, set[str]]:
-    """What loading the pickled ``value`` gives, and the dotted names of every global that it looks up.
+def round_trip(value: Any) -> tuple[Any, set[str]]:
+    """Pickle and unpickle a value; return the copy and the dotted names of every global that it needs.
 
     Raises:
-        PackageError: the value cannot be pickled, or not loaded again.
+        PackageError: the value cannot be pickled, or cannot be loaded again.
     """
     try:
-        recorder = _Recorder(pickle.dumps(value, protocol=5))
-        return recorder.load(), recorder.found
-    except Exception as error:  # reducers are foreign code: they may raise anything
+        recorder = _GlobalsRecorder(pickle.dumps(value, protocol=5))
+        return recorder.load(), recorder.names
+    except Exception as error:  # reducers are foreign code and may raise anything
+        text = " ".join(str(error).split())
         raise PackageError(
             f"the fitted pipeline cannot be pickled: {one_line(error)}; use importable functions and classes, no lambdas"
         ) from error
 
 
 def dump(value: Any, path: Path) -> None:
-    """What ``joblib.dump`` writes, but the same bytes in every process for a value that was :func:`reloaded`.
+    """Write what ``joblib.dump`` writes, but the same bytes in every process for a value from :func:`round_trip`.
 
-    A pickle tells equal strings from the same string, and which attributes' names are the same depends on what a
-    process did before.
+    Pickle writes an object once and refers to it later, so its bytes depend on which equal strings are one object;
+    strings are interned here.
     """
     from joblib.numpy_pickle import NumpyPickler
 
@@ -59,11 +60,11 @@ def dump(value: Any, path: Path) -> None:
         Pickler(file).dump(value)
 
 
-def refuse_local(names: Iterable[str], ships: str) -> None:
-    """Refuse globals that a server would not find: ``__main__``'s, and those of local modules outside ``ships``.
+def refuse_local_globals(names: Iterable[str], ships: str) -> None:
+    """Refuse globals that a server would not find: those of ``__main__`` and of local modules outside ``ships``.
 
     Raises:
-        PackageError: naming every such global.
+        PackageError: the text names every such global.
     """
     local = sorted(name for name in names if _is_local(name, ships))
     if local:
@@ -78,11 +79,11 @@ def _is_local(name: str, ships: str) -> bool:
     return top != ships and not is_installed(top)
 
 
-def pins(tops: Iterable[str]) -> dict[str, str]:
-    """The installed version of every distribution that provides one of these top-level modules.
+def pin_versions(tops: Iterable[str]) -> dict[str, str]:
+    """Return the installed version of every distribution that provides one of these top-level modules.
 
     Raises:
-        PackageError: a module is there and no distribution says that it provides it.
+        PackageError: a module can be imported, but no installed distribution provides it.
     """
     needed = [top for top in sorted(tops) if top not in sys.stdlib_module_names]
     unknown = [top for top in needed if top not in providers() and importlib.util.find_spec(top) is not None]
@@ -90,12 +91,12 @@ def pins(tops: Iterable[str]) -> dict[str, str]:
         raise PackageError(
             f"no installed distribution provides {', '.join(unknown)}, so it cannot be pinned; install it"
         )
-    wanted = {name for top in needed for name in providers().get(top, ())}
-    return {name: importlib.metadata.version(name) for name in sorted(wanted, key=str.lower)}
+    distributions = {name for top in needed for name in providers().get(top, ())}
+    return {name: importlib.metadata.version(name) for name in sorted(distributions, key=str.lower)}
 
 
-def imports_of(folder: Path) -> set[str]:
-    """The top-level modules that the Python files in a folder import, wherever in them."""
+def imported_modules(folder: Path) -> set[str]:
+    """Return the top-level modules that the Python files below a folder import, also inside functions."""
     tops: set[str] = set()
     for path in folder.rglob("*.py"):
         tops |= {name.partition(".")[0] for name in imported_names(path.read_bytes(), path.stem, is_package=False)}

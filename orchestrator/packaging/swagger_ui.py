@@ -1,6 +1,6 @@
-"""Swagger UI's files, which a package carries for its page at /docs, so that no page asks the internet.
+"""Swagger UI's files for a package's page at /docs, which therefore loads nothing from the internet.
 
-They come from an installed Flask plug-in, of which a server needs nothing else.
+They come from an installed Flask plug-in; the server needs nothing else of it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from score.api import docs
 LICENSE = "LICENSE"
 
 
-def copy(score: Path) -> None:
+def copy_assets(score: Path) -> None:
     """Copy the files into the ``score`` folder of a package."""
-    plugin = find_spec("flask_swagger_ui")  # located and not imported, which would import Flask
+    plugin = find_spec("flask_swagger_ui")  # located but not imported, which would import Flask
     assert plugin is not None, "flask-swagger-ui is not installed"
     assert plugin.submodule_search_locations is not None
     assets = Path(plugin.submodule_search_locations[0], "dist")

@@ -1,4 +1,4 @@
-"""Levels that no row of the table has: whether the pipeline scores them is found by asking it."""
+"""Category levels that no row of the table has: try whether the pipeline can score them."""
 
 from __future__ import annotations
 
@@ -15,24 +15,26 @@ from score.payload.reader import Reader
 if TYPE_CHECKING:
     import pandas as pd
 
-ASKED = 200  # predictions at most, of one row each; columns that are not reached by then refuse
+MAX_PREDICTIONS = 200  # of one row each; columns not isolated by then refuse unseen levels
 
 
-def settled(pipeline: Any, contract: Contract, training: pd.DataFrame, held_out: pd.DataFrame, wanted: str) -> Contract:
-    """The contract with what becomes of unseen levels in each column, ``wanted`` being accept, refuse or auto.
+def decide_unseen(
+    pipeline: Any, contract: Contract, training: pd.DataFrame, held_out: pd.DataFrame, wanted: str
+) -> Contract:
+    """Return the contract with the policy for unseen levels of each column; ``wanted`` is accept, refuse or auto.
 
-    A text column whose other values the pipeline fails on is a category, however many levels it has.
+    A text column becomes a category, however many levels it has, if the pipeline fails on unseen values of it.
 
     Raises:
-        PackageError: they are to be accepted, and the pipeline fails on one.
+        PackageError: accept is wanted, and the pipeline fails on an unseen level.
     """
-    strangers = {column.name: stranger(column) for column in contract.columns if column.kind in ("category", "string")}
-    strangers = {name: value for name, value in strangers.items() if value is not None}
-    failing = _failing(pipeline, contract, held_out, strangers)
+    unseen = {column.name: unseen_value(column) for column in contract.columns if column.kind in ("category", "string")}
+    unseen = {name: value for name, value in unseen.items() if value is not None}
+    failing = _failing_columns(pipeline, contract, held_out, unseen)
     columns = []
     for column in contract.columns:
         reason = failing.get(column.name)
-        if column.name not in strangers or (reason is None and column.kind == "string"):
+        if column.name not in unseen or (reason is None and column.kind == "string"):
             columns.append(column)
             continue
         if reason and wanted == "accept":
@@ -50,8 +52,8 @@ def settled(pipeline: Any, contract: Contract, training: pd.DataFrame, held_out:
     return replace(contract, columns=tuple(columns))
 
 
-def stranger(column: Column) -> Any:
-    """A value that could be a level of the column and is none; None where there is no such value."""
+def unseen_value(column: Column) -> Any:
+    """Return a value that is no level of the column, but of the levels' type; None if there is none."""
     levels = list(column.categories or ())
     if {type(level) for level in levels} <= {str}:
         value = "unseen"
@@ -64,9 +66,11 @@ def stranger(column: Column) -> Any:
     return next((value for value in (False, True) if value not in levels), None)
 
 
-def _failing(pipeline: Any, contract: Contract, frame: pd.DataFrame, strangers: Mapping[str, Any]) -> Mapping[str, str]:
-    """The columns in which the pipeline fails on an unseen level, and what it says."""
-    if not strangers:
+def _failing_columns(
+    pipeline: Any, contract: Contract, frame: pd.DataFrame, unseen: Mapping[str, Any]
+) -> Mapping[str, str]:
+    """Return the columns in which the pipeline fails on an unseen level, each with the error, found by bisection."""
+    if not unseen:
         return {}
     columns = [
         replace(column, unseen="accept" if column.kind == "category" else "refuse") for column in contract.columns
@@ -75,25 +79,24 @@ def _failing(pipeline: Any, contract: Contract, frame: pd.DataFrame, strangers: 
     cells = {column.name: frame[column.name].iloc[:1] for column in contract.columns}
     row = {name: None if cell.isna().iloc[0] else cell.tolist()[0] for name, cell in cells.items()}
 
-    def error(names: list[str]) -> str:
-        asked = {name: [strangers[name] if name in names else value] for name, value in row.items()}
+    def first_error_line(names: list[str]) -> str:
+        values = {name: [unseen[name] if name in names else value] for name, value in row.items()}
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # encoders say that they ignore a value
-                predicted = reader.frame(asked)
-                pipeline.predict(predicted)
-        except Exception as found:  # noqa: BLE001  # foreign code: whatever it raises, the answer is no
-            return (str(found).strip().splitlines() or [type(found).__name__])[0].rstrip(".")
+                warnings.simplefilter("ignore")  # encoders warn of unknown categories
+                pipeline.predict(reader.frame(values))
+        except Exception as error:  # noqa: BLE001  # foreign code may raise anything
+            return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         return ""
 
     failing: dict[str, str] = {}
-    waiting, asked = [list(strangers)], 0
-    while waiting:
-        names = waiting.pop()
-        asked += 1
-        reason = error(names)
-        if reason and len(names) > 1 and asked < ASKED:
-            waiting += [names[: len(names) // 2], names[len(names) // 2 :]]
+    groups, predictions = [list(unseen)], 0
+    while groups:
+        names = groups.pop()
+        predictions += 1
+        reason = first_error_line(names)
+        if reason and len(names) > 1 and predictions < MAX_PREDICTIONS:
+            groups += [names[: len(names) // 2], names[len(names) // 2 :]]
         elif reason:
             failing |= dict.fromkeys(names, reason)
     return failing

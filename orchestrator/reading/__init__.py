@@ -1,1 +1,1 @@
-"""Tables as people keep them, read in one way: by the configuration check, by training and by batch scoring."""
+"""Reading of CSV and Parquet tables, shared by the configuration check, training and batch scoring."""

@@ -1,11 +1,11 @@
-"""What a table was taken for, in words: the kind of each column, its missing cells, and what looks like a mistake."""
+"""How a table was read, in plain text: the kind of each column, its missing cells, and likely mistakes."""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -25,7 +25,7 @@ _NOUNS = {
     "category": "categories",
     "string": "text",
 }
-_NOTATIONS = {  # of numbers, by the signs that group thousands and that stand before decimals
+_NOTATIONS = {  # of numbers, by thousands separator and decimal separator
     (grouping, decimal): re.compile(
         rf"[+-]?(\d+|[1-9]\d{{0,2}}({re.escape(grouping)}\d{{3}})+)?({re.escape(decimal)}\d+)?(?<=\d)"
         if grouping
@@ -42,22 +42,22 @@ _NOTATIONS = {  # of numbers, by the signs that group thousands and that stand b
         (" ", ","),
     )
 }
-_DRESSED = re.compile(  # numbers with a currency or a unit, in brackets, or with signs of typography
+_DECORATED = re.compile(  # numbers with a currency or a unit, in brackets, or with typographic signs
     r"\(?[+\-\u2212]?(?P<before>[^\w\s.,:;/#'\"()+\-\u2212]?)\s*[+\-\u2212]?"
     r"\d(?:[\d.,'\u2019\u00a0\u202f ]*\d)?\s*(?P<after>[^\s\d()+\-]{0,6})\)?-?"
 )
-_UNDRESSED = re.compile(r"[+-]?[\d.,' ]+")
-_THREE = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
+_PLAIN = re.compile(r"[+-]?[\d.,' ]+")
+_THREE_DIGITS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_MOSTLY = 0.9  # of the values: a column of them is meant to be numbers
+_MOSTLY = 0.9  # share of values in a notation from which the column is meant to be numbers
 _LISTED = 3  # values, or columns, in a sentence
-_FEWEST = 20  # rows in which distinct values say anything
-_SAMPLE = 5000  # distinct texts that are looked at for a notation
+_MIN_ROWS = 20  # for a note on the number of distinct values
+_SAMPLE = 5000  # distinct texts that are searched for a notation
 
 
 @dataclass(frozen=True)
 class ColumnReading:
-    """How one column was taken: its kind, distinct values (None for numbers), and missing cells by what stood in them."""
+    """How one column was read: its kind, distinct values (None for numbers), and missing cells by their text."""
 
     name: str
     kind: str
@@ -69,7 +69,7 @@ class ColumnReading:
 
 @dataclass(frozen=True)
 class TableReading:
-    """How a table was taken; ``left_out`` are columns with the reason, ``notes`` what should be looked at."""
+    """How a table was read; ``left_out`` maps columns to the reason, ``notes`` are likely mistakes."""
 
     rows: int
     columns: Sequence[ColumnReading]
@@ -80,46 +80,44 @@ class TableReading:
     @property
     def line(self) -> str:
         """The columns and the missing cells in one line."""
-        taken = defaultdict[str, list[ColumnReading]](list)
+        by_kind = defaultdict[str, list[ColumnReading]](list)
         for column in self.columns:
-            taken[column.kind].append(column)
-        kinds = [_kind_in_words(kind, taken[kind]) for kind in dict.fromkeys(_NOUNS.values()) if kind in taken]
+            by_kind[column.kind].append(column)
+        kinds = [_format_kind(kind, by_kind[kind]) for kind in dict.fromkeys(_NOUNS.values()) if kind in by_kind]
         return "; ".join(filter(None, (f"{self.rows:,} rows", ", ".join(kinds), self._missing())))
 
     def _missing(self) -> str:
         cells = sum(column.missing for column in self.columns)
         if not cells:
             return "nothing missing"
-        words: dict[str, int] = defaultdict(int)
+        words = Counter[str]()
         for column in self.columns:
-            for word, count in column.words.items():
-                words[word] += count
-        shown = f" ({', '.join(f'{_shown(word)} {count:,}' for word, count in _most(words))})" if words else ""
+            words.update(column.words)
         columns = sum(column.missing > 0 for column in self.columns)
-        return f"missing: {cells:,} cells in {columns} column{'s' * (columns > 1)}{shown}"
+        return f"missing: {cells:,} cells in {columns} column{'s' * (columns > 1)}{_format_counts(words)}"
 
     @property
     def table(self) -> str:
         """A line for each column."""
         width = max((len(name) for name in [*(column.name for column in self.columns), *self.left_out]), default=0)
-        lines = [f"{column.name:<{width}}  {_column_in_words(column)}" for column in self.columns]
+        lines = [f"{column.name:<{width}}  {_format_column(column)}" for column in self.columns]
         return "\n".join([*lines, *(f"{name:<{width}}  left out ({why})" for name, why in self.left_out.items())])
 
     def as_json(self) -> dict[str, Any]:
-        """The whole of it for result.json."""
+        """Return the whole description for result.json."""
         return {"line": self.line, **asdict(self)}
 
 
-def described(table: Table, columns: Iterable[Column], X: pd.DataFrame, target: pd.Series) -> TableReading:
-    """Return how the columns ``X`` of a table were taken, as the contract calls them, and what looks like a mistake."""
-    found = [_reading(table, column, X[column.name]) for column in columns]
+def describe_table(table: Table, columns: Iterable[Column], X: pd.DataFrame, target: pd.Series) -> TableReading:
+    """Describe how the columns ``X`` of a table were read, in the contract's terms, and note likely mistakes."""
+    readings = [_describe_column(table, column, X[column.name]) for column in columns]
     notes = [f"column '{name}' is left out ({why})" for name, why in table.left_out.items() if why != "data.drop"]
-    for name, kind in [*((column.name, column.kind) for column in found), (str(target.name), "target")]:
+    for name, kind in [*((column.name, column.kind) for column in readings), (str(target.name), "target")]:
         notes += _notes(table, name, X[name] if kind != "target" else target, kind)
-    return TableReading(len(X), tuple(found), dict(table.left_out), tuple(notes), table.form)
+    return TableReading(len(X), tuple(readings), dict(table.left_out), tuple(notes), table.form)
 
 
-def lookalikes(values: Iterable[Any]) -> list[tuple[str, str]]:
+def find_lookalikes(values: Iterable[Any]) -> list[tuple[str, str]]:
     """Return the pairs of texts that differ in blanks or in case only."""
     spellings: dict[str, list[str]] = defaultdict(list)
     for value in values:
@@ -128,7 +126,7 @@ def lookalikes(values: Iterable[Any]) -> list[tuple[str, str]]:
     return [(texts[0], texts[1]) for texts in spellings.values() if len(texts) > 1]
 
 
-def alike_in_words(pairs: Sequence[tuple[str, str]]) -> str:
+def format_lookalikes(pairs: Sequence[tuple[str, str]]) -> str:
     """Return a sentence for the pairs that differ in blanks or case only; "" for none."""
     if not pairs:
         return ""
@@ -136,7 +134,7 @@ def alike_in_words(pairs: Sequence[tuple[str, str]]) -> str:
     return f"{pairs[0][0]!r} and {pairs[0][1]!r}{more} differ in blanks or case only; write them alike"
 
 
-def _reading(table: Table, column: Column, values: pd.Series) -> ColumnReading:
+def _describe_column(table: Table, column: Column, values: pd.Series) -> ColumnReading:
     kind = _NOUNS[column.kind]
     levels = int(values.nunique()) if kind in {"categories", "text"} else None
     return ColumnReading(
@@ -145,13 +143,13 @@ def _reading(table: Table, column: Column, values: pd.Series) -> ColumnReading:
 
 
 def _notes(table: Table, name: str, values: pd.Series, kind: str) -> Iterator[str]:
-    """Yield what should be looked at in one column."""
+    """Yield notes on what may be a mistake in one column."""
     scan = table.scans.get(name)
     numeric = values.dtype.kind in "iuf"
     if scan and numeric and scan.leading_zero:
         yield (
             f"column '{name}' is read as numbers and holds {scan.leading_zero!r}: if these are codes, "
-            f"write 'data.text_columns=[{_typed(name)}]' to keep the zeros"
+            f"write 'data.text_columns=[{_quote(name)}]' to keep the zeros"
         )
     if scan and values.dtype.kind == "f" and scan.grouped:
         yield (
@@ -177,17 +175,17 @@ def _notes(table: Table, name: str, values: pd.Series, kind: str) -> Iterator[st
     elif name not in table.form.text_columns and (why := _looks_numeric(texts, table.form)):
         yield f"column '{name}' is read as text and looks like numbers: {why}"
         return
-    if alike := alike_in_words(lookalikes(texts)):
+    if alike := format_lookalikes(find_lookalikes(texts)):
         yield f"column '{name}': {alike}"
-    if kind in {"categories", "text"} and len(values) >= _FEWEST and len(texts) > len(values) / 2:
+    if kind in {"categories", "text"} and len(values) >= _MIN_ROWS and len(texts) > len(values) / 2:
         yield (
             f"column '{name}' has {len(texts):,} distinct texts in {len(values):,} rows, like an identifier or free text; "
-            f"if so, write 'data.drop=[{_typed(name)}]'"
+            f"if so, write 'data.drop=[{_quote(name)}]'"
         )
 
 
 def _looks_numeric(texts: Mapping[str, int], form: TableFormat) -> str:
-    """Return what to write where most texts are numbers in another notation, or numbers beside a few words."""
+    """Return advice where most texts are numbers in another notation, or numbers among a few words; else ""."""
     sample = {text.strip(): count for text, count in islice(texts.items(), _SAMPLE)}
     total = sum(sample.values())
 
@@ -196,11 +194,11 @@ def _looks_numeric(texts: Mapping[str, int], form: TableFormat) -> str:
         new = [("thousands", grouping, form.thousands), ("decimal", decimal, form.decimal)]
         keys = {key: sign for key, sign, now in new if sign and sign != now}
         fits = [text for text in sample if pattern.fullmatch(text)]
-        shown = next((text for text in fits if any(sign in text for sign in keys.values())), None)
+        example = next((text for text in fits if any(sign in text for sign in keys.values())), None)
         cells = sum(sample[text] for text in fits)
-        if shown is not None and cells >= _MOSTLY * total and cells > best[0]:
-            best = (cells, f"{shown!r}; write " + " ".join(_override(key, sign) for key, sign in keys.items()))
-            if not grouping and all(_THREE.fullmatch(text) for text in fits if decimal in text):
+        if example is not None and cells >= _MOSTLY * total and cells > best[0]:
+            best = (cells, f"{example!r}; write " + " ".join(_override(key, sign) for key, sign in keys.items()))
+            if not grouping and all(_THREE_DIGITS.fullmatch(text) for text in fits if decimal in text):
                 best = (cells, f"{best[1]}, or {_override('thousands', decimal)} if it groups thousands")
     if best[1]:
         return best[1]
@@ -209,14 +207,14 @@ def _looks_numeric(texts: Mapping[str, int], form: TableFormat) -> str:
     if few and form.decimal == "." and form.thousands is None:
         listed = ",".join(f'"{word}"' for word in words)
         return f"all but {', '.join(map(repr, words))}; if that means missing, write 'data.missing_values=[{listed}]'"
-    return _dressed(sample, total)
+    return _decorated(sample, total)
 
 
-def _dressed(sample: Mapping[str, int], total: int) -> str:
-    """Return what to write where most texts are numbers in one currency, in one unit, in brackets, or the like."""
-    fits = {text: match for text in sample if (match := _DRESSED.fullmatch(text))}
+def _decorated(sample: Mapping[str, int], total: int) -> str:
+    """Return advice where most texts are numbers with one currency or unit, in brackets, or the like; else ""."""
+    fits = {text: match for text in sample if (match := _DECORATED.fullmatch(text))}
     units = {match.group("before", "after") for match in fits.values()} - {("", "")}
-    odd = next((text for text in fits if not _UNDRESSED.fullmatch(text)), None)
+    odd = next((text for text in fits if not _PLAIN.fullmatch(text)), None)
     if odd is None or len(fits) < 2 or len(units) > 1 or sum(sample[text] for text in fits) < _MOSTLY * total:
         return ""
     return f"{odd!r}; write plain numbers into the file, without units, brackets and other signs"
@@ -226,12 +224,12 @@ def _override(key: str, sign: str) -> str:
     return shlex.quote(f'data.{key}="{sign}"')
 
 
-def _typed(name: str) -> str:
-    """A name as it is typed in a list of the configuration."""
+def _quote(name: str) -> str:
+    """Return a name as an item of a list on the command line."""
     return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else json.dumps(name, ensure_ascii=False)
 
 
-def _kind_in_words(kind: str, columns: Sequence[ColumnReading]) -> str:
+def _format_kind(kind: str, columns: Sequence[ColumnReading]) -> str:
     text = f"{len(columns):,} {kind}" if kind == "text" or len(columns) > 1 else f"1 {_singular(kind)}"
     levels = sorted(column.levels for column in columns if column.levels is not None)
     if not levels:
@@ -245,16 +243,17 @@ def _singular(kind: str) -> str:
     return {"categories": "category"}.get(kind, kind.removesuffix("s"))
 
 
-def _column_in_words(column: ColumnReading) -> str:
+def _format_column(column: ColumnReading) -> str:
     levels = "" if column.levels is None else f", {column.levels:,} distinct values"
-    words = f" ({', '.join(f'{_shown(word)} {count:,}' for word, count in _most(column.words))})"
-    missing = f", {column.missing:,} missing{words if column.words else ''}" if column.missing else ""
+    missing = f", {column.missing:,} missing{_format_counts(column.words)}" if column.missing else ""
     return f"{column.kind} ({column.dtype}){levels}{missing}"
 
 
-def _most(words: Mapping[str, int]) -> list[tuple[str, int]]:
-    return sorted(words.items(), key=lambda item: -item[1])
-
-
-def _shown(word: str) -> str:
-    return repr(word) if word else "empty"
+def _format_counts(words: Mapping[str, int]) -> str:
+    """Return how many cells hold each text that means a missing value, the most frequent first."""
+    counts = sorted(words.items(), key=lambda item: -item[1])
+    return (
+        f" ({', '.join(f'{word!r} {count:,}' if word else f'empty {count:,}' for word, count in counts)})"
+        if counts
+        else ""
+    )

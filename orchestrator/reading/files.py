@@ -1,4 +1,4 @@
-"""Files that hold tables: what a file is by its first bytes, and its text, decompressed and decoded."""
+"""Table files: detect their kind by the first bytes, and open their text decompressed and decoded."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ _MARKS = (  # longest first: UTF-32's mark begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_LOOKED_AT = 4096  # bytes in which text has no zero byte
+_PROBED = 4096  # bytes at the start in which text has no zero byte
 
 
-class Unreadable(ValueError):  # noqa: N818 - what the file is
-    """A file that is not the table that the configuration says; ``key`` is the key to change: path, encoding, ..."""
+class UnreadableTableError(ValueError):
+    """A file is not the table that the configuration describes; ``key`` is the key to change: path, encoding, ..."""
 
     def __init__(self, key: str, message: str) -> None:
         self.key = key
         super().__init__(message)
 
 
-def kind_of(path: Path) -> Kind:
-    """Return what a file is by its contents, whatever its name says.
+def detect_kind(path: Path) -> Kind:
+    """Return the kind of a file, judged by its contents and not by its name.
 
     Raises:
         OSError: there is no such file, or it cannot be opened.
@@ -70,43 +70,45 @@ def kind_of(path: Path) -> Kind:
 
 
 def is_parquet(path: Path) -> bool:
-    """Return whether a file is, or by its name should be, a Parquet file: one of that name may be damaged."""
-    return kind_of(path) == "parquet" or path.suffix.lower() == ".parquet"
+    """Return whether a file is a Parquet file by its contents or, in case it is damaged, by its name."""
+    return detect_kind(path) == "parquet" or path.suffix.lower() == ".parquet"
 
 
 @contextmanager
-def opened(path: Path, encoding: str) -> Iterator[tuple[TextIO, Callable[[], int]]]:
-    """Open a text file; the second value says how many bytes of the file have been read.
+def open_text(path: Path, encoding: str) -> Iterator[tuple[TextIO, Callable[[], int]]]:
+    """Open a text file; the second value returns how many bytes of the file have been read.
 
     Raises:
-        Unreadable: it is no text, or is written in another encoding.
+        UnreadableTableError: it is no text, or has another encoding.
         OSError: it cannot be opened.
     """
-    kind = kind_of(path)
+    kind = detect_kind(path)
     if kind in _REFUSED:
-        raise Unreadable("format" if kind == "parquet" else "path", f"{path.name} {_REFUSED[kind]}")
+        raise UnreadableTableError("format" if kind == "parquet" else "path", f"{path.name} {_REFUSED[kind]}")
     with path.open("rb") as raw:
         stream = _OPENERS[kind](raw) if kind in _OPENERS else raw
-        start = stream.read(_LOOKED_AT)
+        start = stream.read(_PROBED)
         stream.seek(0)
         yield io.TextIOWrapper(stream, encoding=_encoding(path, start, encoding), newline=""), raw.tell
 
 
 def _encoding(path: Path, start: bytes, encoding: str) -> str:
-    """Return the encoding that reads the text without its byte order mark."""
+    """Return the encoding to read the text with, one that skips a byte order mark where there is one."""
     try:
-        named = codecs.lookup(encoding).name
+        codec = codecs.lookup(encoding).name
     except LookupError:
-        raise Unreadable("encoding", f"there is no encoding '{encoding}'{suggest(encoding, aliases)}") from None
+        raise UnreadableTableError(
+            "encoding", f"there is no encoding '{encoding}'{nearest(encoding, aliases)}"
+        ) from None
     marked = next((name for mark, name in _MARKS if start.startswith(mark)), None)
     if marked is not None:
-        if not named.startswith(marked):
+        if not codec.startswith(marked):
             text = f"{path.name} begins with the byte order mark of {marked.upper()}; write {marked}, not {encoding}"
-            raise Unreadable("encoding", text)
+            raise UnreadableTableError("encoding", text)
         return "utf-8-sig" if marked == "utf-8" else marked
-    if b"\0" in start and not named.startswith(("utf-16", "utf-32")):
+    if b"\0" in start and not codec.startswith(("utf-16", "utf-32")):
         text = (
             f"{path.name} holds zero bytes and is no text in {encoding}; if it is UTF-16, write utf-16-le or utf-16-be"
         )
-        raise Unreadable("encoding", text)
+        raise UnreadableTableError("encoding", text)
     return encoding

@@ -1,4 +1,4 @@
-"""One pass over the text of a CSV file: every row has a cell for each column, and what its numbers look like."""
+"""One pass over the text of a CSV file: check the number of cells in every row, and collect facts about each column."""
 
 from __future__ import annotations
 
@@ -11,28 +11,27 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.reading.files import Unreadable, opened
+from orchestrator.reading.files import UnreadableTableError, open_text
 from orchestrator.reading.header import Header
-from orchestrator.reading.rows import BLANKS, rows_of
+from orchestrator.reading.rows import BLANKS, read_rows
 from score.contract.cells import TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_ROWS = 8192  # looked at together
-_BLOCK = 2**22  # bytes looked at together; a longer row is read by csv
-_SHORTEST = 9  # last number of a table that another one may stand behind: a column of 0 and 1 numbers nothing
+_ROWS = 8192  # of a chunk
+_BLOCK = 2**22  # bytes of a chunk; a longer row is read by csv
+_SHORTEST = 9  # last number of a run that another run may follow: a column of 0 and 1 is no index
 _GROUPED = r"^(?:[+-]?[1-9]\d{0,2}(?:\.\d{3})*|0)?$"
 
 
 @dataclass
 class ColumnScan:
-    """What the cells of one column look like, as text.
+    """Facts about the text of one column's cells.
 
-    ``missing`` counts the cells by the string that meant a missing value, ``leading_zero`` is the first number that
-    begins with a zero too many, ``misgrouped`` the first that has a thousands separator where none belongs.
-    ``grouped`` says whether every number may be one with thousands dots, and some have one. ``numbers_rows`` says
-    whether the column only numbers the rows; it is looked at for columns that may be an index.
+    ``missing`` counts the missing values by their text, ``leading_zero`` is the first number with a superfluous leading
+    zero, ``misgrouped`` the first with a misplaced thousands separator. ``grouped``: every number may use dots for
+    thousands, and some have one. ``numbers_rows``: the column only numbers the rows (for columns that may be an index).
     """
 
     missing: Counter[str] = field(default_factory=Counter)
@@ -44,15 +43,15 @@ class ColumnScan:
 
 
 class RowNumbers:
-    """Judges whether cells only number the rows of a table: whole, and distinct or in runs from 0 or 1 upwards."""
+    """Detects columns that only number the rows: integers that are distinct, or in runs from 0 or 1 upwards."""
 
     def __init__(self) -> None:
         self._seen: set[int] = set()
         self._last: int | None = None
-        self._runs, self._twice = True, False
+        self._runs, self._repeats = True, False
 
-    def go_on(self, cells: Iterable[str]) -> bool:
-        """Return whether the next cells may be row numbers, too; runs stand behind each other in joined tables."""
+    def extend(self, cells: Iterable[str]) -> bool:
+        """Return whether the column is still row numbers with the next cells; concatenated tables have several runs."""
         for text in cells:
             cell = text.removesuffix(".0")  # as pandas writes an index of floats
             if not (cell.isascii() and cell.isdigit() and len(cell) < 19):
@@ -60,55 +59,55 @@ class RowNumbers:
             number = int(cell)
             begins = number in {0, 1} and (self._last is None or self._last >= _SHORTEST)
             self._runs = self._runs and (begins or number - 1 == self._last)
-            self._twice = self._twice or number in self._seen
+            self._repeats = self._repeats or number in self._seen
             self._last = number
             self._seen.add(number)
-            if self._twice and not self._runs:
+            if self._repeats and not self._runs:
                 return False
         return True
 
 
-class _Watch:
-    """Looks at one column, some thousand cells at a time; each question is dropped once it is answered."""
+class _ColumnScanner:
+    """Scans one column, some thousand cells at a time; each check stops once its result is certain."""
 
     def __init__(self, form: TableFormat, *, index: bool) -> None:
         import pyarrow as pa
 
-        self.found = ColumnScan(numbers_rows=index)
-        self._words = pa.array(form.missing, pa.string())
+        self.result = ColumnScan(numbers_rows=index)
+        self._missing_texts = pa.array(form.missing, pa.string())
         self._zero = rf"^ *[+-]?0\d[\d{re.escape(form.decimal)}]* *$"
         self._may_be_grouped, self._dots = form.decimal == "." and form.thousands is None, False
-        self._misgrouped = misgrouped(form)
+        self._misgrouped = misgrouped_pattern(form)
         self._row_numbers = RowNumbers()
 
-    def look(self, cells: pa.Array) -> None:
-        """Look at the next cells (n_rows,), all text."""
+    def add(self, cells: pa.Array) -> None:
+        """Scan the next cells (n_rows,), all text."""
         from pyarrow import compute as pc
 
-        found = self.found
-        is_missing = pc.is_in(cells, value_set=self._words)
+        result = self.result
+        is_missing = pc.is_in(cells, value_set=self._missing_texts)
         numbers = cells
         if pc.any(is_missing).as_py():
             counts = cells.filter(is_missing).value_counts().to_pylist()
-            found.missing.update({each["values"]: each["counts"] for each in counts})
+            result.missing.update({each["values"]: each["counts"] for each in counts})
             numbers = cells.filter(pc.invert(is_missing))
-        found.empty = found.empty and not pc.any(pc.not_equal(cells, "")).as_py()
-        if found.numbers_rows:
-            found.numbers_rows = self._row_numbers.go_on(cells.to_pylist())
-        if not found.leading_zero:
+        result.empty = result.empty and not pc.any(pc.not_equal(cells, "")).as_py()
+        if result.numbers_rows:
+            result.numbers_rows = self._row_numbers.extend(cells.to_pylist())
+        if not result.leading_zero:
             zeros = cells.filter(pc.match_substring_regex(cells, self._zero))
-            found.leading_zero = zeros[0].as_py().strip() if len(zeros) else ""
-        if self._misgrouped and not found.misgrouped:
+            result.leading_zero = zeros[0].as_py().strip() if len(zeros) else ""
+        if self._misgrouped and not result.misgrouped:
             wrong = self._misgrouped.search("\n".join(cells.to_pylist()))
-            found.misgrouped = wrong[0].strip() if wrong else ""
+            result.misgrouped = wrong[0].strip() if wrong else ""
         if self._may_be_grouped:
             self._may_be_grouped = pc.all(pc.match_substring_regex(numbers, _GROUPED), min_count=0).as_py()
             self._dots = self._dots or pc.any(pc.match_substring(numbers, "."), min_count=0).as_py()
-            found.grouped = self._may_be_grouped and self._dots
+            result.grouped = self._may_be_grouped and self._dots
 
 
-def misgrouped(form: TableFormat) -> re.Pattern[str] | None:
-    """Return what finds a cell of digits and thousands separators in which the groups are not of three digits."""
+def misgrouped_pattern(form: TableFormat) -> re.Pattern[str] | None:
+    """Return a pattern for cells with thousands separators in which the groups are not of three digits."""
     if form.thousands is None:
         return None
     group, decimal = re.escape(form.thousands), re.escape(form.decimal)
@@ -116,84 +115,80 @@ def misgrouped(form: TableFormat) -> re.Pattern[str] | None:
     return re.compile(rf"(?m)^(?!{right})(?=[^\n]*{group})[ \d+\-eE{group}{decimal}]*\d[ \d+\-eE{group}{decimal}]*$")
 
 
-def scan(path: Path, header: Header, form: TableFormat, columns: Collection[str]) -> tuple[int, dict[str, ColumnScan]]:
-    """Return how many rows a CSV file has, and what the cells of the columns look like.
+def scan_csv(
+    path: Path, header: Header, form: TableFormat, columns: Collection[str]
+) -> tuple[int, dict[str, ColumnScan]]:
+    """Return the number of rows of a CSV file, and the scans of its columns.
 
     Raises:
-        Unreadable: a row has more cells than the header has names, or fewer; it is named by its line.
+        UnreadableTableError: a row has more or fewer cells than the header; the text has its line number.
     """
     import pyarrow as pa
 
     if form.separator != BLANKS and form.separator.isascii():
-        with suppress(pa.ArrowException):  # a row is torn, which csv names by its line, or only csv can read it
-            return _looked_at(_quick_chunks(path, header, form), header, form, columns)
-    return _looked_at(_chunks(path, header, form), header, form, columns)
+        with suppress(pa.ArrowException):  # a row is ragged, for which csv has the line number, or only csv can read it
+            return _scan_chunks(_read_with_pyarrow(path, header, form), header, form, columns)
+    return _scan_chunks(_read_with_csv(path, header, form), header, form, columns)
 
 
-def _looked_at(
+def _scan_chunks(
     chunks: Iterable[Sequence[pa.Array]], header: Header, form: TableFormat, columns: Collection[str]
 ) -> tuple[int, dict[str, ColumnScan]]:
-    watches = {name: _Watch(form, index=name in header.index) for name in columns}
-    places = [(watches[name], place) for place, name in enumerate(header.names) if name in watches]
+    scanners = {name: _ColumnScanner(form, index=name in header.index) for name in columns}
+    places = [(scanners[name], place) for place, name in enumerate(header.names) if name in scanners]
     rows = 0
     for by_column in chunks:
         rows += len(by_column[0])
-        for watch, place in places:
-            watch.look(by_column[place])
-    return rows, {name: watch.found for name, watch in watches.items()}
+        for scanner, place in places:
+            scanner.add(by_column[place])
+    return rows, {name: scanner.result for name, scanner in scanners.items()}
 
 
-def _quick_chunks(path: Path, header: Header, form: TableFormat) -> Iterator[Sequence[pa.Array]]:
-    """Yield the rows behind the header as columns of text, read by pyarrow: many times as fast as csv.
+def _read_with_pyarrow(path: Path, header: Header, form: TableFormat) -> Iterator[Sequence[pa.Array]]:
+    """Yield the rows after the header as columns of text, read by pyarrow: many times as fast as csv.
 
     Raises:
-        ArrowException: a row is torn, or pyarrow cannot read it.
+        ArrowException: a row is ragged, or pyarrow cannot read it.
     """
     import pyarrow as pa
     from pyarrow import csv
 
     text_only = csv.ConvertOptions(column_types=dict.fromkeys(header.names, pa.string()), strings_can_be_null=False)
-    with opened(path, form.encoding) as (text, _):
+    with open_text(path, form.encoding) as (text, _):
         encoding = "utf8" if text.encoding == "utf-8-sig" else text.encoding  # pyarrow skips UTF-8's byte order mark
-        reader = csv.open_csv(
-            text.buffer,
-            csv.ReadOptions(
-                use_threads=False,
-                block_size=_BLOCK,
-                encoding=encoding,
-                column_names=header.names,
-            ),
-            csv.ParseOptions(delimiter=form.separator, newlines_in_values=True),
-            text_only,
-        )
+        options = csv.ReadOptions(use_threads=False, block_size=_BLOCK, encoding=encoding, column_names=header.names)
+        parsing = csv.ParseOptions(delimiter=form.separator, newlines_in_values=True)
+        reader = csv.open_csv(text.buffer, options, parsing, text_only)
         skip = 1  # the header; pyarrow's own option would skip a blank line before it
         for batch in reader:
             yield batch.slice(skip).columns
             skip = max(0, skip - batch.num_rows)
 
 
-def _chunks(path: Path, header: Header, form: TableFormat) -> Iterator[Sequence[pa.Array]]:
-    """Yield the rows behind the header as columns of text, read by csv.
+def _read_with_csv(path: Path, header: Header, form: TableFormat) -> Iterator[Sequence[pa.Array]]:
+    """Yield the rows after the header as columns of text, read by csv.
 
     Raises:
-        Unreadable: a row is torn.
+        UnreadableTableError: a row is ragged.
     """
     import pyarrow as pa
 
     width, number = len(header.names), 0
-    with opened(path, form.encoding) as (text, _):
-        lines = rows_of(text, form.separator)
+    with open_text(path, form.encoding) as (text, _):
+        lines = read_rows(text, form.separator)
         next(lines, None)
         while chunk := list(islice(lines, _ROWS)):
             for line, row in chunk:
                 number += 1
                 if len(row) != width:
-                    raise Unreadable("path", _torn(path, header, line, number, row, form.separator))
+                    raise UnreadableTableError(
+                        "path", _ragged_row_message(path, header, line, number, row, form.separator)
+                    )
             yield [pa.array(cells, pa.string()) for cells in zip(*(row for _, row in chunk), strict=True)]
 
 
-def _torn(path: Path, header: Header, line: int, number: int, row: Sequence[str], separator: str) -> str:
-    """Return the words for the first row that has not one cell for each name."""
+def _ragged_row_message(path: Path, header: Header, line: int, number: int, row: Sequence[str], separator: str) -> str:
+    """Describe a row that has not one cell for each column, with the likely remedy."""
     width = len(header.names)
     text = f"{path.name}, line {line} (row {number}) has {len(row)} cell{'s' * (len(row) != 1)} and the header {width}"
     if len(row) > width and not any(row[width:]):

@@ -1,1 +1,1 @@
-"""Registered versions: the record on this machine, and which of them a command uses."""
+"""Registered versions: their record on this machine, and the selection of the one that a command uses."""

@@ -1,4 +1,4 @@
-"""Which registered version an act takes: what ``package.version`` names, checked against the registry and this machine."""
+"""Select the registered version that a command uses: ``package.version``, checked against registry and local files."""
 
 from __future__ import annotations
 
@@ -10,33 +10,32 @@ from orchestrator.artifacts import ModelVersion, Registry
 from orchestrator.deploy.target import Target
 from orchestrator.errors import DeployError, PackageError
 from orchestrator.registry import versions
-from orchestrator.registry.versions import Registered
-from orchestrator.spec.field_types import StateDir
-from orchestrator.spec.package import PackageSpec
+from orchestrator.registry.versions import RegisteredVersion
+from orchestrator.spec.run_spec import PackageSpec, StateDir
 from orchestrator.tracking.tracker import Tracker
 
-SHOWN = 10  # versions that a refusal names
+LISTED = 10  # versions in an error
 
 
-def recalled(
+def select_version(
     spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target: Target, auto: Sequence[str]
 ) -> ModelVersion:
-    """Return the version that ``package.version`` names, and why; for ``auto`` the first of these that there is.
+    """Return the version that ``package.version`` selects; for ``auto`` the first of these kinds that exists.
 
     Raises:
-        PackageError: there is none, its package is gone or was changed, or the registry does not hold it any more.
+        PackageError: there is none, its package is gone or changed, or the registry no longer has it.
     """
-    held = versions.versions(state_dir, spec.model_name)
-    there = [one for one in held if tracker.registry_name in {"", one.where}]
-    if held and not there:  # it could be deployed, and then not promoted
+    registered = versions.read_versions(state_dir, spec.model_name)
+    candidates = [each for each in registered if tracker.where in {"", each.where}]
+    if registered and not candidates:  # a version could be deployed, but not promoted
         raise PackageError(
-            f"package.model_name: '{spec.model_name}' was registered in {held[-1].where or 'no registry'}, and this "
-            f"run's tracking is {tracker.registry_name}; say `tracking=` as it was then, or tracking=none to leave the alias "
+            f"package.model_name: '{spec.model_name}' was registered in {registered[-1].where or 'no registry'}, and this "
+            f"run's tracking is {tracker.where}; say `tracking=` as it was then, or tracking=none to leave the alias "
             "'champion' as it is"
         )
-    choice = Choice(spec.model_name, there, tracker, target)
-    version = choice.first(auto) if spec.version == "auto" else choice.named(spec.version)
-    if not version.package.is_intact():
+    selector = VersionSelector(spec.model_name, candidates, tracker, target)
+    version = selector.select_first(auto) if spec.version == "auto" else selector.select(spec.version)
+    if not version.package.is_whole():
         raise PackageError(
             f"package.model_name: {version.package.path} is not what was registered as '{version.name}'; make it again "
             "with stages=package"
@@ -44,8 +43,8 @@ def recalled(
     return version
 
 
-def check_held(version: ModelVersion, tracker: Tracker, instead: str) -> None:
-    """Check that the registry still holds a version that is to be served; one of no registry needs none.
+def check_registered(version: ModelVersion, tracker: Tracker, instead: str) -> None:
+    """Check that the registry still has a version before it is served; one without a registry passes.
 
     Raises:
         PackageError: it does not, so the version could not be promoted.
@@ -58,42 +57,42 @@ def check_held(version: ModelVersion, tracker: Tracker, instead: str) -> None:
         )
 
 
-class Unavailable(Exception):  # noqa: N818 - a finding: another version may be taken instead
-    """There is no such version; the text says why."""
+class UnavailableError(Exception):
+    """There is no such version; the text says why. Another one may be selected instead."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """The versions of one model among which is chosen; ``held`` are those registered from this machine, the last one last."""
+class VersionSelector:
+    """Selects among one model's versions; ``registered`` are those of this machine, in order of registration."""
 
     model: str
-    held: Sequence[Registered]
+    registered: Sequence[RegisteredVersion]
     tracker: Tracker
     target: Target
 
     @cached_property
     def registry(self) -> Registry | None:
-        """What the registry holds now; it is asked once, and only where that matters."""
+        """What the registry holds now, fetched once and only when needed."""
         return self.tracker.look_up(self.model)
 
-    def first(self, wanted: Sequence[str]) -> ModelVersion:
-        """Return the first of these kinds of which there is one."""
+    def select_first(self, kinds: Sequence[str]) -> ModelVersion:
+        """Return the version of the first of these kinds that exists."""
         reasons = []
-        for name in wanted:
+        for kind in kinds:
             try:
-                found = self._find(name)
-            except Unavailable as reason:
+                version = self._find(kind)
+            except UnavailableError as reason:
                 reasons.append(str(reason))
                 continue
-            return replace(found, chosen="; ".join([found.chosen, *reasons]))
-        raise self._refused("; ".join(reasons))
+            return replace(version, chosen="; ".join([version.chosen, *reasons]))
+        raise self._selection_error("; ".join(reasons))
 
-    def named(self, wanted: str) -> ModelVersion:
+    def select(self, wanted: str) -> ModelVersion:
         """Return the version of this kind or number."""
         try:
             return self._find(wanted)
-        except Unavailable as reason:
-            raise self._refused(str(reason)) from None
+        except UnavailableError as reason:
+            raise self._selection_error(str(reason)) from None
 
     def _find(self, wanted: str) -> ModelVersion:
         kinds: dict[str, Callable[[], ModelVersion]] = {
@@ -103,89 +102,103 @@ class Choice:
             "live": self._live,
             "newest": self._newest,
         }
-        return kinds[wanted]() if wanted in kinds else self._checked(wanted, "as package.version says")
+        return kinds[wanted]() if wanted in kinds else self._by_number(wanted, "as package.version says")
 
     def _newest(self) -> ModelVersion:
-        """What was registered last, or if that was a sweep its best."""
-        sweep = self.held[-1].sweep if self.held else ""
-        return self._best() if sweep and len([one for one in self.held if one.sweep == sweep]) > 1 else self._last()
+        """Return the version registered last or, if that was by a sweep, the sweep's best."""
+        sweep = self.registered[-1].sweep if self.registered else ""
+        return (
+            self._best()
+            if sweep and len([each for each in self.registered if each.sweep == sweep]) > 1
+            else self._last()
+        )
 
     def _last(self) -> ModelVersion:
-        self._need_some()
-        return self._there(self.held[-1], "registered last")
+        self._require_any()
+        return self._require_registered(self.registered[-1], "registered last")
 
     def _best(self) -> ModelVersion:
-        """The best of the last sweep; without one, of all that were trained on the table of the last one."""
-        self._need_some()
-        last = self.held[-1]
+        """Return the best version of the last sweep; without a sweep, of all trained on the last one's table."""
+        self._require_any()
+        last = self.registered[-1]
         if last.sweep:
-            alike, of = [one for one in self.held if one.sweep == last.sweep], "of the last sweep"
+            group, of = [each for each in self.registered if each.sweep == last.sweep], "of the last sweep"
         else:
-            alike, of = [one for one in self.held if one.data == last.data], "trained on the same data"
-        if len({one.refit for one in alike}) > 1:
-            metrics = ", ".join(sorted({one.refit for one in alike}))
-            raise Unavailable(f"the versions {of} were chosen by different metrics ({metrics}) and cannot be compared")
-        scores = {one.version: one.score for one in alike if one.score is not None and self._is_there(one.version)}
+            group, of = [each for each in self.registered if each.data == last.data], "trained on the same data"
+        if len({each.refit for each in group}) > 1:
+            metrics = ", ".join(sorted({each.refit for each in group}))
+            raise UnavailableError(
+                f"the versions {of} were chosen by different metrics ({metrics}) and cannot be compared"
+            )
+        scores = {
+            each.version: each.score for each in group if each.score is not None and self._is_registered(each.version)
+        }
         if not scores:
-            raise Unavailable(f"no version {of} has a score and is in the registry")
-        best = max(scores, key=scores.__getitem__)  # of equals, the one that was registered first
-        among = f"{len(alike)} version{'s' if len(alike) > 1 else ''} {of}"
+            raise UnavailableError(f"no version {of} has a score and is in the registry")
+        best = max(scores, key=scores.__getitem__)  # of equals, the one registered first
+        among = f"{len(group)} version{'s' if len(group) > 1 else ''} {of}"
         return replace(best, chosen=f"best {last.refit} ({scores[best]:.4f}) of {among}")
 
     def _champion(self) -> ModelVersion:
         if self.registry is None:
-            raise Unavailable("without tracking there is no champion")
+            raise UnavailableError("without tracking there is no champion")
         if self.registry.champion is None:
-            raise Unavailable(f"'{self.model}' has no champion")
-        return self._checked(self.registry.champion, "the champion")
+            raise UnavailableError(f"'{self.model}' has no champion")
+        return self._by_number(self.registry.champion, "the champion")
 
     def _live(self) -> ModelVersion:
         status = self.target.status()
         if status.state == "absent":
-            raise Unavailable(f"no service '{status.name}' is running")
+            raise UnavailableError(f"no service '{status.name}' is running")
         try:
             package = self.target.endpoint().package
         except DeployError as error:
-            raise Unavailable(f"service '{status.name}' is {status.state} ({error})") from error
+            raise UnavailableError(f"service '{status.name}' is {status.state} ({error})") from error
         if package.model_name != self.model:
-            raise Unavailable(f"service '{status.name}' serves another model, '{package.model_name}'")
-        alike = [one.version for one in self.held if one.version.package.fingerprint == package.fingerprint]
-        found = next(filter(self._is_there, reversed(alike)), None)
-        why = f"live for service '{status.name}'{', not in the registry any more' if alike and not found else ''}"
-        return replace(found or ModelVersion(self.model, "", None, package), package=package, chosen=why)
+            raise UnavailableError(f"service '{status.name}' serves another model, '{package.model_name}'")
+        alike = [each.version for each in self.registered if each.version.package.fingerprint == package.fingerprint]
+        version = next(filter(self._is_registered, reversed(alike)), None)
+        why = f"live for service '{status.name}'{', not in the registry any more' if alike and not version else ''}"
+        return replace(version or ModelVersion(self.model, "", None, package), package=package, chosen=why)
 
-    def _checked(self, number: str, why: str) -> ModelVersion:
-        """The version of this number; one that the registry gave anew is another."""
-        alike = [one for one in self.held if one.version.version == number]
+    def _by_number(self, number: str, why: str) -> ModelVersion:
+        """Return the version of this number; a registry may have given the number to several packages."""
+        alike = [each for each in self.registered if each.version.version == number]
         if not alike:
             what = f"the champion, version {number}," if why == "the champion" else f"version {number}"
-            raise Unavailable(f"{what} was not registered from this machine")
-        return self._there(next((one for one in alike if self._is_there(one.version)), alike[-1]), why)
+            raise UnavailableError(f"{what} was not registered from this machine")
+        return self._require_registered(
+            next((each for each in alike if self._is_registered(each.version)), alike[-1]), why
+        )
 
-    def _there(self, one: Registered, why: str) -> ModelVersion:
-        if not self._is_there(one.version):
-            raise Unavailable(
+    def _require_registered(self, one: RegisteredVersion, why: str) -> ModelVersion:
+        if not self._is_registered(one.version):
+            raise UnavailableError(
                 f"version {one.version.version} ({why}) is no longer in the registry: it was deleted, or the model renamed"
             )
         return replace(one.version, chosen=why)
 
-    def _is_there(self, version: ModelVersion) -> bool:
+    def _is_registered(self, version: ModelVersion) -> bool:
         return self.registry is None or self.registry.holds(version)
 
-    def _need_some(self) -> None:
-        if not self.held:
+    def _require_any(self) -> None:
+        if not self.registered:
             raise PackageError(
                 f"package.model_name: no package of '{self.model}' was registered on this machine; make one with "
                 "stages=package"
             )
 
-    def _refused(self, why: str) -> PackageError:
-        """The error that says why, and names what could be taken."""
-        self._need_some()
-        numbers = [one.version.version for one in self.held if one.version.version and self._is_there(one.version)]
-        there = [*dict.fromkeys(reversed(numbers))]
-        some = f"{', '.join(there[:SHOWN])}{' ...' if len(there) > SHOWN else ''}"
-        last = ["last"] if self._is_there(self.held[-1].version) else []
-        could = " or ".join([*last, *([f"a number ({some})"] if there else [])])
-        way = f"choose package.version={could}" if could else "register one with stages=package"
-        return PackageError(f"package.version: {why}; {way}")
+    def _selection_error(self, why: str) -> PackageError:
+        """Return an error with the reason and the versions that could be selected."""
+        self._require_any()
+        numbers = [
+            each.version.version
+            for each in self.registered
+            if each.version.version and self._is_registered(each.version)
+        ]
+        available = [*dict.fromkeys(reversed(numbers))]
+        listed = f"{', '.join(available[:LISTED])}{' ...' if len(available) > LISTED else ''}"
+        last = ["last"] if self._is_registered(self.registered[-1].version) else []
+        choices = " or ".join([*last, *([f"a number ({listed})"] if available else [])])
+        advice = f"choose package.version={choices}" if choices else "register one with stages=package"
+        return PackageError(f"package.version: {why}; {advice}")

@@ -1,7 +1,7 @@
-"""The record of every version that was registered from this machine: its package, its registry, and how it did.
+"""The local record of registered versions: their packages, registries and scores.
 
-It lies in ``<state_dir>/registered/<model name>.json``: the version that was registered last, and below ``versions``
-all of them, the last one last.
+``<state_dir>/registered/<model name>.json`` holds the version registered last and, below ``versions``, all of them in
+order of registration.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from filelock import FileLock
 
 from orchestrator.artifacts import ModelVersion, Package, PackageProvenance, Report
 
-KEPT = 1000  # versions of one model
+MAX_VERSIONS = 1000  # of one model
 LOCK_SECONDS = 60  # a record is written in milliseconds
 
 
 @dataclass(frozen=True)
-class Registered:
-    """A version, the registry that it is in (empty: none), and how its training did.
+class RegisteredVersion:
+    """A version, its registry ``where`` (empty: none), and its score.
 
-    ``score`` is the mean of the metric ``refit`` over the folds; None where it is not known. ``sweep`` names the sweep
-    that registered it last, ``data`` is the digest of the table.
+    ``score`` is the mean of the metric ``refit`` over the folds; None if unknown. ``sweep`` names the sweep that
+    registered it last, ``data`` is the digest of the table.
     """
 
     version: ModelVersion
@@ -38,60 +38,60 @@ class Registered:
     sweep: str = ""
 
     @classmethod
-    def of(cls, version: ModelVersion, where: str, report: Report, sweep: str) -> Registered:
-        """Return the record of a version that was just registered with this Report."""
+    def of(cls, version: ModelVersion, where: str, report: Report, sweep: str) -> RegisteredVersion:
+        """Make the record of a version that was just registered with this Report."""
         refit = report.params.get("search.refit", "")
         score = report.metrics.get(f"mean_test_{refit}", math.nan)
         data = report.tags.get("data_fingerprint", "")
         return cls(version, where, refit, score if math.isfinite(score) else None, data, sweep)
 
-    def is_same(self, other: Registered) -> bool:
-        """Return whether both are of one version in one registry."""
-        mine, its = ((one.where, one.version.version, one.version.package.fingerprint) for one in (self, other))
-        return mine == its
+    def is_same(self, other: RegisteredVersion) -> bool:
+        """Return whether both are the same version in the same registry."""
+        mine, others = ((one.where, one.version.version, one.version.package.fingerprint) for one in (self, other))
+        return mine == others
 
 
-def versions(state_dir: Path, model: str) -> Sequence[Registered]:
-    """Return all versions of a model that were registered from this machine, the last one last."""
+def read_versions(state_dir: Path, model: str) -> Sequence[RegisteredVersion]:
+    """Return a model's versions registered from this machine, in order of registration."""
     try:
-        held = json.loads(_file(state_dir, model).read_text())
-        return [_read(model, one) for one in held.get("versions", [held])]  # one alone was kept once
+        record = json.loads(_file(state_dir, model).read_text())
+        return [_from_json(model, one) for one in record.get("versions", [record])]  # older records hold one version
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
 
 
-def add(state_dir: Path, one: Registered) -> None:
-    """Make this version the last one of the record."""
+def add_version(state_dir: Path, one: RegisteredVersion) -> None:
+    """Append a version to the record, or move it to the end."""
     file = _file(state_dir, one.version.name)
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock"), timeout=LOCK_SECONDS):
-        others = [other for other in versions(state_dir, one.version.name) if not other.is_same(one)]
-        written = [_written(each) for each in [*others, one][-KEPT:]]
+        others = [other for other in read_versions(state_dir, one.version.name) if not other.is_same(one)]
+        written = [_to_json(each) for each in [*others, one][-MAX_VERSIONS:]]
         temporary = file.with_suffix(f".{os.getpid()}")
         temporary.write_text(json.dumps({**written[-1], "versions": written}, indent=1))
         temporary.replace(file)
 
 
-def renew(state_dir: Path, version: ModelVersion) -> None:
-    """Make a version that is in the record the last one again."""
-    for one in versions(state_dir, version.name):
+def move_to_end(state_dir: Path, version: ModelVersion) -> None:
+    """Make a recorded version the last one again."""
+    for one in read_versions(state_dir, version.name):
         if one.version == version:
-            add(state_dir, one)
+            add_version(state_dir, one)
 
 
 def _file(state_dir: Path, model: str) -> Path:
     return state_dir / "registered" / f"{model}.json"
 
 
-def _read(model: str, held: Mapping[str, Any]) -> Registered:
-    package = Package(Path(held["path"]), held["fingerprint"], model)
-    origin, memory = PackageProvenance(**held.get("origin", {})), int(held.get("memory_bytes", 0))
-    version = ModelVersion(model, held["version"], held["run_id"], package, memory, origin)
-    known = {name: held[name] for name in ("refit", "score", "data", "sweep") if name in held}
-    return Registered(version, held.get("where", ""), **known)
+def _from_json(model: str, entry: Mapping[str, Any]) -> RegisteredVersion:
+    package = Package(Path(entry["path"]), entry["fingerprint"], model)
+    origin, memory = PackageProvenance(**entry.get("origin", {})), int(entry.get("memory_bytes", 0))
+    version = ModelVersion(model, entry["version"], entry["run_id"], package, memory, origin)
+    known = {name: entry[name] for name in ("refit", "score", "data", "sweep") if name in entry}
+    return RegisteredVersion(version, entry.get("where", ""), **known)
 
 
-def _written(one: Registered) -> dict[str, Any]:
+def _to_json(one: RegisteredVersion) -> dict[str, Any]:
     version = one.version
     return {
         "path": str(version.package.path),

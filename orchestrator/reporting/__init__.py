@@ -1,1 +1,1 @@
-"""What is recorded about a run: scores, figures, provenance, and the command that repeats it."""
+"""What is recorded about a run: scores, figures, provenance, and the command that rebuilds its package."""

@@ -1,6 +1,6 @@
-"""The figures of an evaluation, as PNG bytes: how well classes are told apart, what is mistaken, how the grid did.
+"""The figures of an evaluation, as PNG bytes: curves, confusion matrix, predictions, and the scores of the grid.
 
-Drawn with matplotlib's object interface: no pyplot, so no window system, no global state, and a faster import.
+They use matplotlib's object interface: no pyplot, so no window system, no global state, and a faster import.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from sklearn.metrics import auc, average_precision_score, confusion_matrix, prec
 from orchestrator.artifacts import Candidate, Split, Trained
 from score.models.base import predicted
 
-MANY = 10  # classes: more curves or cells than that are not told apart
+MAX_CLASSES = 10  # in curves and in labelled cells
 
 
 def draw(trained: Trained, split: Split, refit: str) -> dict[str, bytes]:
-    """Every figure that suits the task, by file name."""
+    """Draw every figure that suits the task, and return them by file name."""
     figures: dict[str, Figure | None] = {"search_heatmap.png": _heatmap(trained.candidates, refit)}
     if split.classes is None:
         figures["predicted_vs_actual.png"] = _predicted(predicted(trained.pipeline, split.X_test), split.y_test)
@@ -29,17 +29,19 @@ def draw(trained: Trained, split: Split, refit: str) -> dict[str, bytes]:
         y = np.asarray(split.y_test)
         figures["confusion_matrix.png"] = _confusion(y, predicted(trained.pipeline, split.X_test), labels)
         scores = _scores(trained.pipeline, split.X_test, len(labels))
-        if scores is not None and len(labels) <= MANY and scores.shape[1] == len(labels):
+        if scores is not None and len(labels) <= MAX_CLASSES and scores.shape[1] == len(labels):
             curves = [(label, y == code, scores[:, code]) for code, label in enumerate(labels)]
             curves = curves[1:] if len(labels) == 2 else curves
-            curves = [curve for curve in curves if 0 < curve[1].sum() < len(y)]  # with both kinds of rows held out
+            curves = [
+                curve for curve in curves if 0 < curve[1].sum() < len(y)
+            ]  # needs hold-out rows of the class and of others
             figures["roc_curve.png"] = _roc(curves) if curves else None
             figures["precision_recall_curve.png"] = _precision_recall(curves) if curves else None
     return {name: _png(figure) for name, figure in figures.items() if figure is not None}
 
 
 def _scores(pipeline: Any, X: Any, classes: int) -> Any:
-    """Scores of shape (n_rows, n_classes), greater for the likelier class; None where the estimator gives none."""
+    """Return scores (n_rows, n_classes), greater for the likelier class; None if the estimator has none."""
     if hasattr(pipeline, "predict_proba"):
         return pipeline.predict_proba(X)
     if hasattr(pipeline, "decision_function"):
@@ -57,7 +59,7 @@ def _axes(title: str, x: str, y: str, width: float = 5.0) -> tuple[Figure, Any]:
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    # without the library's name in it: the same numbers give the same bytes
+    # without matplotlib's version: the same numbers give the same bytes
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
@@ -86,9 +88,9 @@ def _confusion(actual: Any, predicted: Any, labels: Sequence[str]) -> Figure:
     counts = confusion_matrix(actual, predicted, labels=range(len(labels)))
     figure, axes = _axes("Confusion matrix of the hold-out rows", "Predicted", "Actual")
     image = axes.imshow(counts, cmap="Blues", vmin=0)
-    axes.set_xticks(range(len(labels)), labels, rotation=0 if len(labels) <= MANY else 90)
+    axes.set_xticks(range(len(labels)), labels, rotation=0 if len(labels) <= MAX_CLASSES else 90)
     axes.set_yticks(range(len(labels)), labels)
-    if len(labels) <= MANY:
+    if len(labels) <= MAX_CLASSES:
         _cells(axes, counts, "d", dark=counts.max() / 2)
     figure.colorbar(image, ax=axes, label="rows")
     return figure
@@ -104,9 +106,9 @@ def _predicted(predicted: Any, actual: Any) -> Figure:
 
 
 def _heatmap(candidates: Sequence[Candidate], refit: str) -> Figure | None:
-    """The best mean score over the two parameters with the most values; a curve if only one was searched.
+    """Draw the best mean score over the two parameters with the most values; a curve if only one was searched.
 
-    None where some candidates were scored on fewer rows than others.
+    None if some candidates were scored on fewer rows than others.
     """
     if len({candidate.resources for candidate in candidates}) > 1:
         return None
@@ -133,7 +135,7 @@ def _heatmap(candidates: Sequence[Candidate], refit: str) -> Figure | None:
     image = axes.imshow(scores, cmap="viridis", aspect="auto")
     axes.set_xticks(range(len(values[x])), values[x])
     axes.set_yticks(range(len(values[y])), values[y])
-    if scores.size <= MANY * MANY:
+    if scores.size <= MAX_CLASSES * MAX_CLASSES:
         _cells(axes, scores, ".3f", dark=None)
     figure.colorbar(image, ax=axes, label=f"mean {refit}")
     return figure
@@ -149,9 +151,9 @@ def _curve(candidates: Sequence[Candidate], refit: str, name: str) -> Figure:
 
 
 def _cells(axes: Any, numbers: Any, form: str, *, dark: float | None) -> None:
-    """Each cell's number, in a colour that can be read on the cell's own."""
+    """Write each cell's number in a colour that contrasts with the cell's."""
     middle = float(np.nanmin(numbers) + np.nanmax(numbers)) / 2
     for (row, column), number in np.ndenumerate(numbers):
         if not np.isnan(number):
-            pale = number > dark if dark is not None else number < middle
-            axes.text(column, row, format(number, form), ha="center", va="center", color="white" if pale else "black")
+            light = number > dark if dark is not None else number < middle
+            axes.text(column, row, format(number, form), ha="center", va="center", color="white" if light else "black")

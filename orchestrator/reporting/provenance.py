@@ -1,4 +1,4 @@
-"""Where a run comes from: the git commit, the composed configuration and the command."""
+"""The provenance of a run: git commit, composed configuration and command."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from orchestrator.artifacts import PackageProvenance
 
 @dataclass(frozen=True)
 class RunProvenance:
-    """Notes beside a result: the checkout it was made in, the configuration as YAML, and what a package is told to come of.
+    """The checkout, the composed configuration as YAML, and the package's provenance, recorded with a run.
 
-    They decide nothing of it, so no cached product depends on them. ``sweep`` names the sweep that the run is a job of.
+    They do not affect results, so no cached artifact depends on them. ``sweep`` names the sweep that the run belongs to.
     """
 
     checkout: Path
@@ -24,7 +24,7 @@ class RunProvenance:
 
     @property
     def tags(self) -> dict[str, str]:
-        """The commit and whether there are uncommitted changes, under MLflow's names; empty outside of git."""
+        """The commit and whether there are uncommitted changes, under MLflow's names; empty outside a git checkout."""
         commit = _git(self.checkout, "rev-parse", "HEAD")
         if commit is None:
             return {}
@@ -32,14 +32,13 @@ class RunProvenance:
         return {"mlflow.source.git.commit": commit, "git_dirty": str(bool(dirty)).lower()}
 
     def cache_parts(self) -> Mapping[str, str]:
-        """Nothing: the same training from another commit is the same training."""
+        """Return nothing: the same training from another commit is the same training."""
         return {}
 
 
 def _git(folder: Path, *command: str) -> str | None:
     git = ["git", "-C", str(folder), *command]  # found on the PATH
     try:
-        done = subprocess.run(git, capture_output=True, text=True, timeout=5, check=True)
+        return subprocess.run(git, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()

@@ -1,4 +1,4 @@
-"""The command that makes a package again: what was typed, without what only says where things go."""
+"""The command that rebuilds a package: the overrides of its run, without those that do not affect the result."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from collections.abc import Iterable
 
 from orchestrator.redaction import MASK, is_secret_name, redact
 
-# sections of the configuration that say where things go and not what they are
-ELSEWHERE = {"state_dir", "dry_run", "verbose", "batch", "azure", "tracking", "deploy", "hydra"}
-LENGTH = 8000  # of a command: it goes into an environment, and into a label of a container
+# sections of the configuration that do not affect a package
+IRRELEVANT = {"state_dir", "dry_run", "verbose", "batch", "azure", "tracking", "deploy", "hydra"}
+MAX_LENGTH = 8000  # of a command: it goes into an environment variable and a container label
 
 
-def rebuilding(overrides: Iterable[str]) -> str:
-    """The command that makes the package of a run with these overrides again and deploys nothing; "" if it is too long.
+def rebuild_command(overrides: Iterable[str]) -> str:
+    """Return the command that makes the package of a run with these overrides again, without deploying it.
 
-    What says only where things go is left out, and with it the places where a secret may stand; one that stands
-    elsewhere all the same is masked, by its name or by its looks. A path is told as it was typed.
+    "" if it is too long. Sections that do not affect the package, which may hold secrets, are left out; secrets in other
+    overrides are redacted by name or by pattern. Paths stay as they were typed.
     """
-    kept = [_shown(override) for override in overrides if _decides(override)]
-    command = shlex.join(["python", "run.py", *kept, "deploy=none"])
-    return command if len(command) <= LENGTH else ""
+    relevant = [_redact(override) for override in overrides if _affects_package(override)]
+    command = shlex.join(["python", "run.py", *relevant, "deploy=none"])
+    return command if len(command) <= MAX_LENGTH else ""
 
 
-def _shown(override: str) -> str:
+def _redact(override: str) -> str:
     key, equals, _ = override.partition("=")
-    names = re.findall(r"\w+(?=\W*[:=])", override)  # of mappings in the value, too
+    names = re.findall(r"\w+(?=\W*[:=])", override)  # keys of mappings in the value, too
     return f"{key}{equals}{MASK}" if any(map(is_secret_name, names)) else redact(override)
 
 
-def _decides(override: str) -> bool:
-    """Whether an override has a say in what is made; Optuna leads the sweep that a run was a job of, and no run."""
+def _affects_package(override: str) -> bool:
+    """Return whether an override affects the package; search=optuna concerns the sweep, and not one run of it."""
     key = override.lstrip("+~").partition("=")[0].strip("\"'")
-    return key == "hydra.searchpath" or (re.split("[./@]", key)[0] not in ELSEWHERE and override != "search=optuna")
+    return key == "hydra.searchpath" or (re.split("[./@]", key)[0] not in IRRELEVANT and override != "search=optuna")

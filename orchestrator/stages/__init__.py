@@ -1,4 +1,4 @@
-"""The stages: functions whose annotations say what they take and give.
+"""The stages: functions whose annotations declare their inputs and their output.
 
-Heavy libraries are imported inside them, since a stage that is cached is planned and never called.
+They import heavy libraries inside, because a cached stage is planned but not called.
 """

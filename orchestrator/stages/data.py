@@ -1,4 +1,4 @@
-"""Stages that read the table and hold some rows out."""
+"""Stages that load the table and split off the hold-out rows."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from orchestrator.caching.cache import digest, pure
 from orchestrator.errors import DataError, SpecError
 from orchestrator.modeling.labels import UnknownLabelError, find_label, label_problems, sort_key
 from orchestrator.modeling.one_hot import check_one_hot
-from orchestrator.reading.description import alike_in_words, described, lookalikes
-from orchestrator.reading.files import Unreadable
+from orchestrator.reading.description import describe_table, find_lookalikes, format_lookalikes
+from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.frame import Table, read_table
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.field_types import Seed
@@ -28,51 +28,51 @@ if TYPE_CHECKING:
 
 @pure("pandas", "pyarrow")
 def load(data: DataSpec, search: Search) -> Dataset:
-    """Read the table and take the target apart; labels of a classification become codes 0 to n_classes - 1.
+    """Read the table and separate the target; labels of a classification become codes 0 to n_classes - 1.
 
     Raises:
-        DataError: the target has missing values or does not suit the estimator, or a column has no JSON.
-        SpecError: a parameter names what is no label.
+        DataError: the target has missing values or does not suit the estimator, or a column has no JSON form.
+        SpecError: a parameter names an unknown label.
     """
     from sklearn.base import is_classifier
 
     try:
         table = read_table(data)
-    except Unreadable as error:
+    except UnreadableTableError as error:
         raise DataError(f"data.{error.key}: {error}") from error
     except OSError as error:
         raise DataError(f"data.path: {data.path} cannot be read as {data.format}: {one_line(error)}") from error
-    X, y = _apart(table, data)
+    X, y = _separate_target(table, data)
     classes = None
     if is_classifier(search.estimator.estimator):
-        with _meant_as_one(y.unique().tolist()):
-            y, classes = _coded(y, data)
+        with _hint_at_lookalikes(y.unique().tolist()):
+            y, classes = _encode_labels(y, data)
         if problems := list(label_problems(search.estimator, classes)):
             raise SpecError(problems)
     else:
         _check_numbers(y, search, data)
-    try:  # what its endpoint could not be asked in JSON is told now, and not after the training
+    try:  # columns without a JSON form are reported now, and not after the training
         contract = Contract.describe(X, model_name="", task="regression")
     except ValueError as error:
         raise DataError(f"data.path: {error} (data.text_columns, data.drop)") from error
-    reading = described(table, contract.columns, X, table.frame[data.target])
+    reading = describe_table(table, contract.columns, X, table.frame[data.target])
     parts = data.cache_parts()
     return Dataset(X, y, classes, digest({"file": parts["data file"], "target": data.target}), reading)
 
 
 @contextlib.contextmanager
-def _meant_as_one(labels: Sequence[Any]) -> Iterator[None]:
-    """Say of labels that do not fit which of them differ in blanks or case only: that may be all that is wrong."""
+def _hint_at_lookalikes(labels: Sequence[Any]) -> Iterator[None]:
+    """Add to an error which labels differ in blanks or case only: that may be its cause."""
     try:
         yield
     except DataError as error:
-        if alike := alike_in_words(lookalikes(labels)):
-            raise DataError(f"data.target: {alike}; as they are, {error}") from error
+        if hint := format_lookalikes(find_lookalikes(labels)):
+            raise DataError(f"data.target: {hint}; as they are, {error}") from error
         raise
 
 
-def _apart(table: Table, data: DataSpec) -> tuple[pd.DataFrame, pd.Series]:
-    """The features and the target; every row must have the latter."""
+def _separate_target(table: Table, data: DataSpec) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the features and the target, which must have a value in every row."""
     X, y = table.frame.drop(columns=data.target), table.frame[data.target]
     if y.empty:
         raise DataError(f"data.path: {data.path.name} has no rows besides its header")
@@ -86,50 +86,50 @@ def _apart(table: Table, data: DataSpec) -> tuple[pd.DataFrame, pd.Series]:
     return X, y
 
 
-def _coded(y: pd.Series, data: DataSpec) -> tuple[pd.Series, tuple[Any, ...]]:
-    """Codes and the labels they stand for; of two labels the positive one gets code 1."""
+def _encode_labels(y: pd.Series, data: DataSpec) -> tuple[pd.Series, tuple[Any, ...]]:
+    """Return codes and the labels in their order; of two labels the positive one gets code 1."""
     labels = sorted(y.unique().tolist(), key=sort_key)
-    odd = [label for label in labels if not isinstance(label, str | int | float)]
-    if odd:
-        kind = type(odd[0]).__name__
+    unsuited = [label for label in labels if not isinstance(label, str | int | float)]
+    if unsuited:
+        kind = type(unsuited[0]).__name__
         raise DataError(
             f"data.target: '{data.target}' holds values of type {kind}; make them text, numbers or booleans"
         )
     if len(labels) < 2:
         raise DataError(f"data.target: '{data.target}' holds only {labels!r}; there is nothing to tell apart")
     if any(isinstance(label, float) and not label.is_integer() for label in labels):
-        raise _continuous(data, labels)
+        raise _continuous_error(data, labels)
     if data.positive is not None:
-        positive = _positive(labels, data)
+        positive = _find_positive(labels, data)
         labels.sort(key=lambda label: label is positive)
     codes = {label: code for code, label in enumerate(labels)}
     return y.map(codes).astype("int64"), tuple(labels)
 
 
-def _positive(labels: Sequence[Any], data: DataSpec) -> Any:
-    """The label that ``data.positive`` means."""
+def _find_positive(labels: Sequence[Any], data: DataSpec) -> Any:
+    """Return the label that ``data.positive`` refers to."""
     with contextlib.suppress(UnknownLabelError):
         if len(labels) == 2:
             return find_label(data.positive, labels)
-    shown = ", ".join(map(repr, labels[:10])) + (", ..." if len(labels) > 10 else "")
-    raise DataError(f"data.positive: {data.positive!r} should be one of two labels and '{data.target}' holds {shown}")
+    listed = ", ".join(map(repr, labels[:10])) + (", ..." if len(labels) > 10 else "")
+    raise DataError(f"data.positive: {data.positive!r} should be one of two labels and '{data.target}' holds {listed}")
 
 
 def _check_numbers(y: pd.Series, search: Search, data: DataSpec) -> None:
-    """A regressor needs numbers."""
+    """Check that a regressor's target is numeric."""
     from pandas.api.types import is_numeric_dtype
 
-    odd = None if is_numeric_dtype(y) else next((value for value in y if not isinstance(value, Number)), None)
-    if odd is None:
+    wrong = None if is_numeric_dtype(y) else next((value for value in y if not isinstance(value, Number)), None)
+    if wrong is None:
         return
     regressor = type(search.estimator.estimator[-1]).__name__
     raise DataError(
-        f"data.target: '{data.target}' holds {type(odd).__name__} values such as {odd!r} and {regressor} predicts "
+        f"data.target: '{data.target}' holds {type(wrong).__name__} values such as {wrong!r} and {regressor} predicts "
         "numbers; choose a classifier (model.estimator, e.g. model=random_forest) and search=grid, or another target"
     )
 
 
-def _continuous(data: DataSpec, labels: Sequence[Any]) -> DataError:
+def _continuous_error(data: DataSpec, labels: Sequence[Any]) -> DataError:
     return DataError(
         f"data.target: '{data.target}' holds {len(labels)} different numbers such as {labels[0]!r} and the model "
         "predicts classes; choose a regressor (model.estimator) and search=grid_regression"
@@ -142,10 +142,10 @@ def split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Split
 
     Raises:
         DataError: a part would be too small for the search, a metric does not suit the number of classes, or one-hot
-            encoding would make too many columns.
+            encoding would create too many columns.
     """
     check_one_hot(dataset.X, search.estimator.estimator, data.max_one_hot)
-    with _meant_as_one(dataset.classes or ()):
+    with _hint_at_lookalikes(dataset.classes or ()):
         return _split(dataset, data, search, seed)
 
 
@@ -172,12 +172,12 @@ def _split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Spli
 
 
 def _check_rows(y: pd.Series, classes: tuple[Any, ...], data: DataSpec, search: Search, what: str) -> None:
-    """Every class must have a row in every fold."""
+    """Check that every class has a row in every fold."""
     folds = search.estimator.cv
     counts = y.value_counts().to_dict()
     few = [code for code in range(len(classes)) if counts.get(code, 0) < folds]
     if few and len(few) > len(classes) / 2 and not isinstance(classes[0], str):
-        raise _continuous(data, classes)  # nearly every value stands in a row of its own
+        raise _continuous_error(data, classes)  # nearly every value is unique
     if few:
         others = f" (and {len(few) - 1} more classes)" if len(few) > 1 else ""
         raise DataError(
@@ -189,24 +189,9 @@ def _check_rows(y: pd.Series, classes: tuple[Any, ...], data: DataSpec, search: 
 def _check_held_out(
     y_train: pd.Series, y_test: pd.Series, classes: tuple[Any, ...], data: DataSpec, search: Search
 ) -> None:
-    """A metric that needs rows of every class must find them among the hold-out rows; scikit-learn itself knows which."""
-    from sklearn.dummy import DummyClassifier
-    from sklearn.metrics import get_scorer
-
+    """Check that metrics that need rows of every class find them among the hold-out rows."""
     absent = sorted(set(range(len(classes))) - set(y_test.unique()))
-    if not absent:
-        return
-    guess = DummyClassifier().fit([[0]] * len(y_train), y_train)
-    unsuited = []
-    for name in search.estimator.scoring:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                computed = math.isfinite(get_scorer(name)(guess, [[0]] * len(y_test), y_test))
-            except ValueError:
-                computed = False
-        unsuited += [] if computed else [name]
-    if unsuited:
+    if absent and (unsuited := _failing_metrics(search, y_train, y_test, finite=True)):
         others = f" (and {len(absent) - 1} more classes)" if len(absent) > 1 else ""
         remedy = "" if data.stratify else ", data.stratify=true"
         raise DataError(
@@ -216,24 +201,29 @@ def _check_held_out(
         )
 
 
-def _check_metrics(classes: tuple[Any, ...], search: Search) -> None:
-    """A metric that tells two classes apart must not be asked about more; scikit-learn itself knows which do."""
+def _failing_metrics(search: Search, y_train: Any, y_test: Any, *, finite: bool) -> list[str]:
+    """Return the metrics that cannot be computed for a dummy (or, if ``finite``, are not finite)."""
     from sklearn.dummy import DummyClassifier
     from sklearn.metrics import get_scorer
 
-    if len(classes) == 2:
-        return
-    y = [0, 1, 2]
-    guess = DummyClassifier().fit([[0]] * 3, y)
-    unsuited = []
+    dummy = DummyClassifier().fit([[0]] * len(y_train), y_train)
+    failing = []
     for name in search.estimator.scoring:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                get_scorer(name)(guess, [[0]] * 3, y)
+                score = get_scorer(name)(dummy, [[0]] * len(y_test), y_test)
         except ValueError:
-            unsuited.append(name)
-    if unsuited:
+            failing.append(name)
+        else:
+            failing += [name] if finite and not math.isfinite(score) else []
+    return failing
+
+
+def _check_metrics(classes: tuple[Any, ...], search: Search) -> None:
+    """Check that no metric of two classes is computed for more."""
+    y = [0, 1, 2]
+    if len(classes) != 2 and (unsuited := _failing_metrics(search, y, y, finite=False)):
         raise DataError(
             f"search.scoring: {', '.join(unsuited)} tell two classes apart and the target has {len(classes)}; use e.g. "
             "'search.scoring=[roc_auc_ovr,f1_macro,accuracy]' search.refit=roc_auc_ovr"

@@ -1,4 +1,4 @@
-"""Stages that make the package, a self-contained folder, and prove it in a clean process."""
+"""Stages that make the package, a self-contained folder, and verify it in a clean process."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ from orchestrator.caching.cache import cached
 from orchestrator.errors import PackageError
 from orchestrator.events import Progress
 from orchestrator.packaging import dockerfile, holdout_check, pickling, swagger_ui, unseen_categories
-from orchestrator.packaging.onnx.compile import CompiledPipeline, compiled
-from orchestrator.spec.field_types import ROOT, StateDir
-from orchestrator.spec.package import PackageSpec
+from orchestrator.packaging.onnx.compile import CompiledPipeline, compile_pipeline
+from orchestrator.spec.run_spec import ROOT, PackageSpec, StateDir
 from score.contract import distribution, golden, training_info
 from score.contract.schema import Contract, Levels
 from score.models import base
@@ -37,8 +36,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHIPS = ROOT / "score"
-RUNTIME = "onnxruntime"  # what only a package with a compiled twin imports
-PROOF_SECONDS = 300  # loading a model takes seconds; this ends a process that hangs
+RUNTIME = "onnxruntime"  # imported only by a package with a compiled model
+VERIFY_SECONDS = 300  # loading a model takes seconds; this ends a process that hangs
 
 
 @cached(
@@ -55,16 +54,15 @@ def package(
     state_dir: StateDir,
     progress: Progress,
 ) -> Package:
-    """Write the package to ``state_dir/packages/<fingerprint>``; the same contents are the same folder.
+    """Write the package to ``state_dir/packages/<fingerprint>``; equal contents share one folder.
 
     Raises:
         PackageError: its endpoint would refuse more than ``package.max_refused`` of rows like the hold-out rows, the
-            pickle needs code that does not ship, a column cannot be told in JSON, or there is no compiled twin and one
-            is required.
+            pickle needs code that does not ship, a column has no JSON form, or compilation is required and fails.
     """
     contract = _contract(trained.pipeline, split, spec)
-    refusals = holdout_check.checked(split.X_test, holdout_check.as_new(contract)).refusals
-    holdout_check.demand(refusals, spec.max_refused)
+    refusals = holdout_check.check_rows(split.X_test, holdout_check.unseen_row_columns(contract)).refusals
+    holdout_check.enforce_max_refused(refusals, spec.max_refused)
     home = state_dir / "packages"
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=home, ignore_cleanup_errors=True) as scratch:
@@ -72,8 +70,8 @@ def package(
         new.mkdir()
         _write_about(new, trained, split, evaluation)
         fingerprint = _write(new, trained.pipeline, split, contract, spec, progress).fingerprint
-        made = Package.stored(state_dir, fingerprint, spec.model_name, refusals)
-        if not made.is_intact():  # one that is there and whole may be being served: it stays
+        made = Package(home / fingerprint[:16], fingerprint, spec.model_name, refusals)
+        if not made.is_whole():  # an existing whole package stays, as it may be in service
             with contextlib.suppress(OSError):
                 made.path.rename(Path(scratch, "old"))
             new.rename(made.path)
@@ -81,7 +79,7 @@ def package(
 
 
 def _contract(pipeline: Any, split: Split, spec: PackageSpec) -> Contract:
-    """The contract of all rows of the table; the ranges are the training rows'."""
+    """Return the contract of all rows of the table, with the ranges of the training rows."""
     try:
         contract = Contract.describe(
             split.X_train,
@@ -92,30 +90,30 @@ def _contract(pipeline: Any, split: Split, spec: PackageSpec) -> Contract:
             held_out=split.X_test,
             levels=Levels(spec.category_share, spec.max_categories),
         )
-    except ValueError as error:  # a name, a dtype or a value that JSON does not have
+    except ValueError as error:  # a name, a dtype or a value without a JSON form
         raise PackageError(f"data: {error}") from error
-    return unseen_categories.settled(pipeline, contract, split.X_train, split.X_test, spec.unseen)
+    return unseen_categories.decide_unseen(pipeline, contract, split.X_train, split.X_test, spec.unseen)
 
 
 def _write(
     folder: Path, pipeline: Any, split: Split, contract: Contract, spec: PackageSpec, progress: Progress
 ) -> Contract:
-    shutil.copytree(SHIPS, folder / SHIPS.name, ignore=shutil.ignore_patterns("__pycache__", ".*", "py.typed"))
-    swagger_ui.copy(folder / SHIPS.name)
-    copy, names = pickling.reloaded(pipeline)
-    pickling.refuse_local(names, SHIPS.name)
-    pickling.dump(copy, folder / PICKLE)  # the copy: the same whether the pipeline was just fitted or was cached
+    shutil.copytree(SHIPS, folder / SHIPS.name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    swagger_ui.copy_assets(folder / SHIPS.name)
+    copy, names = pickling.round_trip(pipeline)
+    pickling.refuse_local_globals(names, SHIPS.name)
+    pickling.dump(copy, folder / PICKLE)  # the copy has the same bytes for a fitted and for a cached pipeline
     distribution.write(folder, split.X_train, contract)
     requests = _golden(pipeline, split, contract, spec.golden_rows)
-    twin = _compile(folder, pipeline, split, contract, requests, spec, progress)
-    if twin.tolerance is not None:
-        requests = [replace(request, tolerance=twin.tolerance) for request in requests]
+    compilation = _compile(folder, pipeline, split, contract, requests, spec, progress)
+    if compilation.tolerance is not None:
+        requests = [replace(request, tolerance=compilation.tolerance) for request in requests]
     golden.write(folder, requests)
-    unused = {SHIPS.name} if twin.used else {SHIPS.name, RUNTIME}
-    tops = {name.partition(".")[0] for name in names} | pickling.imports_of(SHIPS)
-    needed = pickling.pins(tops - unused)  # what ships needs no pin, also where this project is installed
+    unused = {SHIPS.name} if compilation.used else {SHIPS.name, RUNTIME}
+    tops = {name.partition(".")[0] for name in names} | pickling.imported_modules(SHIPS)
+    needed = pickling.pin_versions(tops - unused)  # shipped code needs no pin, also where this project is installed
     _write_environment(folder, needed, spec.model_name)
-    (folder / dockerfile.FILE).write_text(dockerfile.text(platform.python_version()))
+    (folder / dockerfile.DOCKERFILE).write_text(dockerfile.render_dockerfile(platform.python_version()))
     contract = replace(contract, table=split.reading.form if split.reading else None)
     return replace(contract, versions={"python": platform.python_version(), **needed}).write(folder)
 
@@ -129,20 +127,20 @@ def _compile(
     spec: PackageSpec,
     progress: Progress,
 ) -> Compilation:
-    """Write the compiled twin if there is to be one, and what came of it."""
+    """Write the compiled model, if it is wanted and possible, and the record of the compilation."""
     if spec.compile == "never":
-        twin = CompiledPipeline(Compilation("package.compile is never"))
+        compiled = CompiledPipeline(Compilation("package.compile is never"))
     else:
-        twin = compiled(pipeline, contract, (split.X_train, split.X_test), requests, progress)
-    reason = twin.compilation.reason
+        compiled = compile_pipeline(pipeline, contract, (split.X_train, split.X_test), requests, progress)
+    reason = compiled.compilation.reason
     if reason and spec.compile == "required":
         raise PackageError(f"package.compile: is 'required', and the pickle must serve this model: {reason}")
-    twin.write(folder)
-    return twin.compilation
+    compiled.write(folder)
+    return compiled.compilation
 
 
 def _write_about(folder: Path, trained: Trained, split: Split, evaluation: Evaluation) -> None:
-    """What people are told of the training. No time and no run: the same training makes the same package."""
+    """Write the training information; without times and run ids, so that the same training makes the same package."""
     training_info.write(
         folder,
         training_info.About(
@@ -170,14 +168,14 @@ def _write_environment(folder: Path, needed: dict[str, str], name: str) -> None:
 
 
 def _golden(pipeline: Any, split: Split, contract: Contract, rows: int) -> list[golden.Golden]:
-    """Requests in every form and what the training process answers; two that must be refused."""
-    checked = holdout_check.checked(split.X_test, contract.columns)
-    chosen = checked.rows[:rows]
+    """Return requests in every form with the training process's answers, and two that must be refused."""
+    check = holdout_check.check_rows(split.X_test, contract.columns)
+    chosen = check.rows[:rows]
     if not chosen:
-        refused = holdout_check.told(checked.refusals)
+        refused = holdout_check.describe_refusals(check.refusals)
         raise PackageError(f"package.golden_rows: there is no row to test the endpoint with, it refuses {refused}")
     frame = split.X_test.iloc[chosen]
-    records = [{name: values[row] for name, values in checked.columns.items()} for row in chosen]
+    records = [{name: values[row] for name, values in check.columns.items()} for row in chosen]
     columns = list(frame.columns)
     table = {"columns": columns, "data": [[record[name] for name in columns] for record in records]}
     article = {"input": json.dumps(records[:1])}
@@ -194,7 +192,7 @@ def _golden(pipeline: Any, split: Split, contract: Contract, rows: int) -> list[
 
 
 def _answers(pipeline: Any, frame: pd.DataFrame, classes: tuple[Any, ...] | None) -> tuple[list[Any], Any]:
-    """Labels and probabilities (None without them) straight from the pipeline: what its server must give, too."""
+    """Return the pipeline's labels and probabilities (None without them), which its server must reproduce."""
     predicted = base.predicted(pipeline, frame).tolist()
     if classes is None:
         return predicted, None
@@ -203,16 +201,16 @@ def _answers(pipeline: Any, frame: pd.DataFrame, classes: tuple[Any, ...] | None
 
 
 @cached("scikit-learn", "numpy", "scipy", "pandas", "joblib")
-def prove(package: Package) -> Proof:
+def verify(package: Package) -> Proof:
     """Load the package in a fresh isolated process and compare its answers with the training process's.
 
-    The process runs in an empty folder and finds nothing but the package and what is installed.
+    The process runs in an empty folder and can import only the package and installed distributions.
 
     Raises:
-        PackageError: naming the global, the file or the value that is at fault.
+        PackageError: the text names the global, the file or the value at fault.
     """
-    where = str(package.path)
-    code = f"import sys, runpy; sys.path.insert(0, {where!r}); runpy.run_module('score.verify', run_name='__main__')"
+    path = str(package.path)
+    code = f"import sys, runpy; sys.path.insert(0, {path!r}); runpy.run_module('score.verify', run_name='__main__')"
     with tempfile.TemporaryDirectory() as empty:
         try:
             done = subprocess.run(
@@ -222,31 +220,21 @@ def prove(package: Package) -> Proof:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=PROOF_SECONDS,
+                timeout=VERIFY_SECONDS,
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise PackageError(f"the package gave no answer within {PROOF_SECONDS} s in a clean process") from error
+            raise PackageError(f"the package gave no answer within {VERIFY_SECONDS} s in a clean process") from error
     try:
         result = json.loads(done.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError):
         last = (done.stderr.strip().splitlines() or ["nothing was printed"])[-1]
-        raise PackageError(f"the clean process that loads {where} ended with code {done.returncode}: {last}") from None
+        raise PackageError(f"the clean process that loads {path} ended with code {done.returncode}: {last}") from None
     if "failure" in result:
         raise PackageError(f"the package fails in a clean process: {result['failure']}")
     return Proof(package.fingerprint, result["requests"], result["memory_bytes"])
 
 
 def _clean_environment() -> dict[str, str]:
-    kept: tuple[str, ...] = (
-        "PATH",
-        "HOME",
-        "TMPDIR",
-        "LANG",
-        "LC_ALL",
-        "LD_LIBRARY_PATH",
-        "DYLD_LIBRARY_PATH",
-        "SYSTEMROOT",
-    )
-    kept += tuple(TELEMETRY_OFF)
-    return {name: os.environ[name] for name in kept if name in os.environ}
+    inherited = "PATH HOME TMPDIR LANG LC_ALL LD_LIBRARY_PATH DYLD_LIBRARY_PATH SYSTEMROOT".split()  # noqa: SIM905
+    return {name: os.environ[name] for name in (*inherited, *TELEMETRY_OFF) if name in os.environ}

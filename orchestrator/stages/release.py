@@ -1,4 +1,4 @@
-"""Stages that release a proved package: register it, deploy it, test the endpoint, make it the champion."""
+"""Stages that release a verified package: register it, deploy it, probe the endpoint, make it the champion."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from orchestrator.deploy.target import Target
 from orchestrator.errors import DeployError, PackageError, ProbeError, TrackingError
 from orchestrator.events import Progress
 from orchestrator.registry import versions
-from orchestrator.registry.selection import check_held, recalled
-from orchestrator.registry.versions import Registered
+from orchestrator.registry.selection import check_registered, select_version
+from orchestrator.registry.versions import RegisteredVersion
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.field_types import StateDir
 from orchestrator.spec.package import PackageSpec
 from orchestrator.tracking.tracker import Tracker
 
 
-def record(report: Report, tracker: Tracker) -> TrackedRun:
-    """The tracked run of this training, where no model is registered under it."""
+def track(report: Report, tracker: Tracker) -> TrackedRun:
+    """Track this training without registering a model, and return the run."""
     return TrackedRun(tracker.record(report))
 
 
@@ -34,61 +34,61 @@ def register(
     provenance: RunProvenance,
     check_image: ImageCheck,
 ) -> ModelVersion:
-    """The package's version in the model registry; ``stages=deploy`` finds it again without data or training.
+    """Register the package as a new version, which ``stages=deploy`` can load without data or training.
 
     Raises:
-        DeployError: the target would build an image, and the package's libraries cannot be installed in it.
+        DeployError: the target builds an image, in which the package's libraries cannot be installed.
     """
     check_image(package)
     if proof.fingerprint != package.fingerprint:
         raise PackageError("the proof is another package's; remove state_dir/cache and run again")
     origin = replace(provenance.origin, trained=report.trained_at)
     version = replace(tracker.register(package, proof, report), memory_bytes=proof.memory_bytes, origin=origin)
-    versions.add(state_dir, Registered.of(version, tracker.registry_name, report, provenance.sweep))
+    versions.add_version(state_dir, RegisteredVersion.of(version, tracker.where, report, provenance.sweep))
     return version
 
 
-def recall(spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target: Target) -> ModelVersion:
-    """The version that ``package.version`` names; if it names none the last one registered, after a sweep its best.
+def load_version(spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target: Target) -> ModelVersion:
+    """Return the version that ``package.version`` selects; by default the last one registered, after a sweep its best.
 
     Raises:
-        PackageError: there is none, its folder is gone or was changed, or the registry does not hold it any more.
+        PackageError: there is none, its folder is gone or changed, or the registry no longer has it.
     """
-    return recalled(spec, state_dir, tracker, target, ("newest",))
+    return select_version(spec, state_dir, tracker, target, ("newest",))
 
 
-def recall_live(spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target: Target) -> ModelVersion:
-    """The version that ``package.version`` names; if it names none the one that is live for the service, else the champion.
+def load_live(spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target: Target) -> ModelVersion:
+    """Return the version that ``package.version`` selects; by default the live one of the service, else the champion.
 
     Raises:
-        PackageError: as of :func:`recall`.
+        PackageError: as for :func:`load_version`.
     """
-    return recalled(spec, state_dir, tracker, target, ("live", "champion"))
+    return select_version(spec, state_dir, tracker, target, ("live", "champion"))
 
 
 def deploy(version: ModelVersion, rollout: Rollout, tracker: Tracker, progress: Progress) -> Endpoint:
-    """Serve the registered package; the same package alive is left alone. Other commands on this service wait.
+    """Serve the registered package, unless it is already live. Other commands on this service wait.
 
     Raises:
-        PackageError: the registry does not hold the version any more, so it could not be promoted.
+        PackageError: the registry no longer has the version, so it could not be promoted.
     """
     rollout.begin(version, progress.note)
-    check_held(version, tracker, "choose another package.version, or register it again with stages=package")
+    check_registered(version, tracker, "choose another package.version, or register it again with stages=package")
     ImageCheck(rollout.target)(version.package)
     return rollout.deploy(version)
 
 
 def probe(endpoint: Endpoint, rollout: Rollout) -> Probe:
-    """Test the endpoint with the package's golden requests; a failure takes the new service down again.
+    """Test the endpoint with the package's golden requests; a failure rolls the deployment back.
 
     Raises:
-        ProbeError: an answer differs; the text says what became of the service.
+        ProbeError: an answer differs; the text has the result of the rollback.
     """
     try:
         result = probe_endpoint(endpoint)
     except ProbeError as error:
         raise ProbeError(f"{error}; {rollout.rollback()}") from error
-    except BaseException:  # Ctrl-C, too: an endpoint that was not tested does not stay
+    except BaseException:  # Ctrl-C, too: an untested endpoint does not stay
         rollout.rollback()
         raise
     rollout.passed()
@@ -96,18 +96,18 @@ def probe(endpoint: Endpoint, rollout: Rollout) -> Probe:
 
 
 def promote(version: ModelVersion, probe: Probe, rollout: Rollout, tracker: Tracker, state_dir: StateDir) -> None:
-    """Point the alias ``champion`` at the version that is deployed and tested, if it answers all requests.
+    """Point the alias ``champion`` at the deployed and tested version, if it receives all requests.
 
-    If it cannot be moved, the former service is put back.
+    If the alias cannot be moved, the deployment is rolled back.
 
     Raises:
         DeployError: another command has deployed meanwhile, without this lock.
-        TrackingError: the alias cannot be moved; the text says what became of the service.
+        TrackingError: the alias cannot be moved; the text has the result of the rollback.
     """
-    if not version.chosen:  # registered by this run: where several ran at once, the record follows what serves
-        versions.renew(state_dir, version)
+    if not version.chosen:  # registered by this run; after concurrent runs, the deployed version is the last one
+        versions.move_to_end(state_dir, version)
     try:
-        if probe.share == 100:  # else the former package serves as well, until stages=shift
+        if probe.share == 100:  # else the previous package serves as well, until stages=shift
             rollout.check(version)
             tracker.promote(version)
     except (DeployError, TrackingError) as error:

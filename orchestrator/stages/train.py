@@ -1,4 +1,4 @@
-"""Stages that learn: put the pipeline together, search, evaluate on the hold-out rows, report."""
+"""Stages that train: build the search, run it, evaluate on the hold-out rows, report."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from orchestrator.artifacts import Candidate, Evaluation, Report, Search, Split,
 from orchestrator.caching.cache import CheckpointDir, cached, pure
 from orchestrator.errors import OrchestratorError, TrainError
 from orchestrator.events import Progress
-from orchestrator.modeling.halving import ROWS, is_halving
-from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search, speaks_of_labels
+from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search, names_labels
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.components import locate
 from orchestrator.spec.data import DataSpec
@@ -26,7 +25,7 @@ from orchestrator.spec.model import Branch, ModelSpec, PreprocessSpec
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Component
 
-# how scikit-learn warns of candidates that failed: at length, and they are named in our own words
+# scikit-learn's long warnings of failed candidates, which the console lists more briefly
 FAILURES = (
     r"\s*\d+ fits failed out of a total of",
     "Scoring failed",
@@ -35,8 +34,8 @@ FAILURES = (
 
 
 @pure("scikit-learn")
-def assemble(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec) -> Search:
-    """The unfitted search over a pipeline of the preprocessing and the estimator."""
+def build_search(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec) -> Search:
+    """Build the unfitted search over a pipeline of the preprocessing and the estimator."""
     from sklearn.compose import ColumnTransformer
     from sklearn.model_selection import ParameterGrid
     from sklearn.pipeline import Pipeline
@@ -51,14 +50,14 @@ def assemble(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec) -
     options = _lists(search.options)
     candidates = search.candidates(len(ParameterGrid(grid)))
     if "n_iter" in options:
-        options["n_iter"] = candidates  # scikit-learn warns of more than there are
-    halving = is_halving(search.target)
+        options["n_iter"] = candidates  # scikit-learn warns if n_iter exceeds the grid
+    halving = halves(search)
     scoring = {"scoring": list(search.scoring), "refit": search.refit}
     if halving:
-        scoring = {"scoring": search.refit}  # it knows one metric only
+        scoring = {"scoring": search.refit}  # halving supports a single metric
         if options.get("resource", ROWS) != ROWS:
             options["resource"] = f"{MODEL}__{options['resource']}"
-    found = locate(search.target, "search._target_")(
+    unfitted = locate(search.target, "search._target_")(
         pipeline,
         grid,
         **scoring,
@@ -67,7 +66,7 @@ def assemble(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec) -
         error_score="raise" if search.on_error == "stop" else math.nan,
         **options,
     )
-    return Search(found, candidates, None if halving else candidates * search.cv)
+    return Search(unfitted, candidates, None if halving else candidates * search.cv)
 
 
 def _transformer(component: Component) -> Any:
@@ -82,7 +81,7 @@ def _branch(branch: Branch) -> Any:
 
     steps = [(name, _transformer(step)) for name, step in branch.steps.items()]
     if branch.columns != "numeric" and isinstance(steps[0][1], SimpleImputer):
-        steps.insert(0, ("booleans_to_objects", BooleansToObjects()))  # all of its columns may be booleans
+        steps.insert(0, ("booleans_to_objects", BooleansToObjects()))  # SimpleImputer refuses columns of booleans only
     return Pipeline(steps)
 
 
@@ -102,10 +101,10 @@ def _lists(options: Mapping[str, Any]) -> dict[str, Any]:
 
 @cached("scikit-learn", "numpy", "scipy", "pandas", "joblib")
 def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, unfinished: CheckpointDir) -> Trained:
-    """Run the search and keep the best pipeline, fitted again on all training rows; one that was killed goes on.
+    """Run the search, or resume a killed one, and return the best pipeline, refitted on all training rows.
 
     Raises:
-        TrainError: there is no such cluster, or a fit or a score failed; no product is kept.
+        TrainError: the cluster cannot be reached, or a fit or a score failed; nothing is cached.
     """
     from sklearn.base import clone
 
@@ -124,51 +123,53 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
             estimator.before_refit = stack.enter_context(use_backend(spec.backend, spec.scheduler, spec.n_jobs))
         except Exception as error:
             where = f"search.scheduler: {spec.scheduler}" if spec.scheduler else f"search.backend: {spec.backend}"
-            raise TrainError(f"{where} cannot be used ({_remedy(str(error))}); is it running?") from error
+            raise TrainError(f"{where} cannot be used ({_with_remedy(str(error))}); is it running?") from error
         try:
             estimator.fit(split.X_train, split.y_train)
-        except OrchestratorError:  # an observer's, told while the search made progress
+        except OrchestratorError:  # raised by an observer of the progress
             raise
         except Exception as error:
             raise _fit_error(error, estimator, coding) from error
-    found = _trained(estimator, coding)
-    if math.isnan(found.best.mean.get(spec.refit, 0.0)):
+    trained = _collect_results(estimator, coding)
+    if math.isnan(trained.best.mean.get(spec.refit, 0.0)):
         raise TrainError(f"search.refit: {spec.refit} is not a number for any candidate; choose another metric")
-    return found
+    return trained
 
 
 @contextlib.contextmanager
 def each_warning_once() -> Iterator[None]:
-    """Tell each distinct warning once, at the end: libraries repeat theirs in every fit and every fold."""
+    """Issue each distinct warning once, at the end: libraries repeat them in every fit and every fold."""
     with warnings.catch_warnings(record=True) as caught:
         yield
-    for category, text in dict.fromkeys((found.category, str(found.message)) for found in caught):
+    for category, text in dict.fromkeys((warning.category, str(warning.message)) for warning in caught):
         warnings.warn(text, category, stacklevel=3)
 
 
 def _fit_error(error: Exception, search: Any, coding: LabelEncoding) -> TrainError:
-    """Say which candidate failed and why, in one line."""
-    from orchestrator.search import fit_errors
+    """Return an error of one line that names the failed candidate and the reason."""
+    from orchestrator.search import errors_of
 
-    if (traces := fit_errors(search)) and all(traces):
-        return TrainError(f"model: fitting failed for every candidate, first with {_remedy(_last_error(traces[0]))}")
-    text = f"model: fitting failed with {type(error).__name__}: {_remedy(str(error))}"
+    if (traces := errors_of(search)) and all(traces):
+        return TrainError(
+            f"model: fitting failed for every candidate, first with {_with_remedy(_last_error(traces[0]))}"
+        )
+    text = f"model: fitting failed with {type(error).__name__}: {_with_remedy(str(error))}"
     if params := _as_written(getattr(error, "candidate", {}), coding):
         text += f"; the candidate was {format_params(params)} (search.on_error=skip leaves out candidates that fail)"
     return TrainError(text)
 
 
 def _last_error(trace: str) -> str:
-    """Return what stands below the frames of a traceback: the error, without its module, and its text."""
+    """Return the error at the end of a traceback in one line, without its module."""
     lines = trace.rstrip().splitlines()
-    below = max((at for at, line in enumerate(lines) if line.startswith("  File ")), default=-1) + 1
-    text = [line for line in lines[below:] if not line.startswith("    ")]
+    start = max((at for at, line in enumerate(lines) if line.startswith("  File ")), default=-1) + 1
+    text = [line for line in lines[start:] if not line.startswith("    ")]
     return re.sub(r"^[\w.]+\.(?=\w+:)", "", " ".join(" ".join(text).split()))
 
 
-def _remedy(said: str) -> str:
-    """What an estimator said, in one line, and what would help where that is known."""
-    text = (said.strip().splitlines() or ["it gave no reason"])[0]
+def _with_remedy(message: str) -> str:
+    """Return the first line of an estimator's message, with the remedy if it is known."""
+    text = (message.strip().splitlines() or ["it gave no reason"])[0]
     advice = {
         "NaN": "preprocess=tabular fills missing values",
         "could not convert string": "preprocess=tabular encodes columns of text",
@@ -178,16 +179,16 @@ def _remedy(said: str) -> str:
     return "; ".join([text.rstrip("."), *(remedy for sign, remedy in advice.items() if sign in text)])
 
 
-def _trained(search: Any, coding: LabelEncoding) -> Trained:
-    from orchestrator.search import fit_errors
+def _collect_results(search: Any, coding: LabelEncoding) -> Trained:
+    from orchestrator.search import errors_of
 
     results, errors = search.cv_results_, fit_errors(search)
     names = {metric: metric for metric in search.scoring} if search.multimetric_ else {search.scoring: "score"}
     ranks: Any = results[f"rank_test_{names.get(search.refit, 'score')}"]
-    told, resources = [*range(len(results["params"]))], None
+    rows, resources = [*range(len(results["params"]))], None
     if "iter" in results:
-        told, resources = _last_rounds(search), results["n_resources"]
-        ranks = _ranks(told, [(-results["iter"][index], ranks[index]) for index in told])
+        rows, resources = _last_rounds(search), results["n_resources"]
+        ranks = _ranks(rows, [(-results["iter"][index], ranks[index]) for index in rows])
     candidates = tuple(
         Candidate(
             params=_as_written(results["params"][index], coding),
@@ -196,44 +197,42 @@ def _trained(search: Any, coding: LabelEncoding) -> Trained:
             rank=int(ranks[index]),
             fit_seconds=float(results["mean_fit_time"][index]),
             resources=None if resources is None else int(resources[index]),
-            error=_reason(errors[index] if index < len(errors) else "", results, names, index),
+            error=_failure_reason(errors[index] if index < len(errors) else "", results, names, index),
         )
-        for index in told
+        for index in rows
     )
     finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return Trained(search.best_estimator_, told.index(int(search.best_index_)), candidates, finished)
+    return Trained(search.best_estimator_, rows.index(int(search.best_index_)), candidates, finished)
 
 
-def _reason(trace: str, results: Mapping[str, Any], names: Mapping[str, str], index: int) -> str:
-    """Why a candidate has no scores; empty where it has."""
+def _failure_reason(trace: str, results: Mapping[str, Any], names: Mapping[str, str], index: int) -> str:
+    """Return why a candidate has no scores; "" if it has."""
     if trace:
         return _last_error(trace)
-    lost = [metric for metric, name in names.items() if math.isnan(results[f"mean_test_{name}"][index])]
-    return f"{', '.join(lost)} could not be computed" if lost else ""
+    missing = [metric for metric, name in names.items() if math.isnan(results[f"mean_test_{name}"][index])]
+    return f"{', '.join(missing)} could not be computed" if missing else ""
 
 
 def _as_written(params: Mapping[str, Any], coding: LabelEncoding) -> dict[str, Any]:
-    """A candidate's parameters as the configuration has them: bare names, and labels in place of codes."""
+    """Return a candidate's parameters as in the configuration: without the step's prefix, and with labels for codes."""
     return {
-        name.removeprefix(f"{MODEL}__"): coding.decode(name, value)
-        if coding.classes and speaks_of_labels(name)
-        else value
+        name.removeprefix(f"{MODEL}__"): coding.decode(name, value) if coding.classes and names_labels(name) else value
         for name, value in params.items()
     }
 
 
 def _last_rounds(search: Any) -> list[int]:
-    """Where the last round of each candidate of a halving search stands in its results."""
+    """Return the indices in a halving search's results of each candidate's last round."""
     params = search.cv_results_["params"]
-    # the resource grows from round to round; it may be a parameter
+    # the resource grows from round to round, and may be a parameter
     own = [{name: value for name, value in one.items() if name != search.resource} for one in params]
     return sorted({str(one): index for index, one in enumerate(own)}.values())
 
 
-def _ranks(told: Sequence[int], places: Sequence[Any]) -> dict[int, int]:
-    """Ranks by place, the smallest first; equal places have one rank."""
-    order = sorted(places)
-    return {index: 1 + bisect.bisect_left(order, place) for index, place in zip(told, places, strict=True)}
+def _ranks(rows: Sequence[int], keys: Sequence[Any]) -> dict[int, int]:
+    """Rank rows by ascending key; equal keys share a rank."""
+    order = sorted(keys)
+    return {index: 1 + bisect.bisect_left(order, key) for index, key in zip(rows, keys, strict=True)}
 
 
 @cached("scikit-learn", "numpy", "pandas", "matplotlib")
@@ -247,7 +246,7 @@ def evaluate(split: Split, trained: Trained, search: SearchSpec) -> Evaluation:
         scorers = {name: get_scorer(name) for name in search.scoring}
         metrics = {name: float(score(trained.pipeline, split.X_test, split.y_test)) for name, score in scorers.items()}
         drawn = figures.draw(trained, split, search.refit)
-        return Evaluation(metrics, drawn, scores.dummy_scores(scorers, split), scores.notes_of(split, scorers))
+        return Evaluation(metrics, drawn, scores.dummy_scores(scorers, split), scores.score_notes(split, scorers))
 
 
 @cached()
@@ -262,7 +261,7 @@ def report(
     evaluation: Evaluation,
     provenance: RunProvenance,
 ) -> Report:
-    """Everything a tracker writes down about this training, as plain data."""
+    """Collect everything that a tracker records about this training, as plain data."""
     best = trained.best
     metrics = {f"mean_test_{metric}": value for metric, value in best.mean.items()}
     metrics |= {f"std_test_{metric}": value for metric, value in best.std.items()}

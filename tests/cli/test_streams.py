@@ -160,7 +160,7 @@ def test_letters_of_an_interpolation_may_be_in_a_path(tmp_path: Path) -> None:
 LIBRARY = '''
 from orchestrator.artifacts import Report, TrackedRun
 
-def record(report: Report) -> TrackedRun:
+def track(report: Report) -> TrackedRun:
     """Fail as a library does."""
     raise {error}
 '''
@@ -177,10 +177,10 @@ def record(report: Report) -> TrackedRun:
 )
 def test_an_error_of_a_library_is_one_line_and_a_kept_traceback(tmp_path: Path, error: str, line: str) -> None:
     (tmp_path / "mine.py").write_text(LIBRARY.format(error=error))
-    typed = command(tmp_path, "stages.record=mine.record")
+    typed = command(tmp_path, "stages.track=mine.track")
     done = shell('exec "$@"', *typed, cwd=tmp_path, PYTHONPATH=str(tmp_path))
     kept = tmp_path / "run" / "traceback.txt"
-    assert (done.returncode, done.stderr) == (1, f"record failed: {line}; the traceback is in {kept}\n")
+    assert (done.returncode, done.stderr) == (1, f"track failed: {line}; the traceback is in {kept}\n")
     assert "mine.py" in kept.read_text()
     done = shell('exec "$@"', *typed, cwd=tmp_path, PYTHONPATH=str(tmp_path), HYDRA_FULL_ERROR="1")
     assert "Traceback (most recent call last)" in done.stderr
@@ -207,11 +207,11 @@ def test_a_second_signal_still_interrupts(tmp_path: Path) -> None:
 def test_a_result_that_cannot_be_written_does_not_hide_why_the_run_failed(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(LIBRARY.format(error="KeyError('the cause')"))
     (tmp_path / "run" / "result.json").mkdir(parents=True)  # as a full disk does
-    done = shell('exec "$@"', *command(tmp_path, "stages.record=mine.record"), cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    done = shell('exec "$@"', *command(tmp_path, "stages.track=mine.track"), cwd=tmp_path, PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
     unwritten, failed = done.stderr.splitlines()
     assert unwritten == f"{tmp_path}/run/result.json could not be written: Is a directory"
-    assert failed.startswith("record failed: KeyError: 'the cause'; the traceback is in ")
+    assert failed.startswith("track failed: KeyError: 'the cause'; the traceback is in ")
     done = shell('exec "$@"', *command(tmp_path), cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("run failed: Is a directory: ")

@@ -118,7 +118,7 @@ def make_package(tmp_path: Path) -> MakePackage:
         (path / "model.pkl").touch()
         pins = [f"{library}=={importlib.metadata.version(library)}\n" for library in SERVER]
         (path / "requirements.txt").write_text("".join(pins))
-        (path / dockerfile.FILE).write_text(dockerfile.text(platform.python_version()))
+        (path / dockerfile.DOCKERFILE).write_text(dockerfile.render_dockerfile(platform.python_version()))
         return Package(path, fingerprint=name, model_name="model")
 
     return make

@@ -1,4 +1,4 @@
-"""What a pickle needs: its globals, what is local, what is pinned."""
+"""What a pickle needs: its globals, local code, pinned distributions."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from orchestrator.errors import PackageError
-from orchestrator.packaging.pickling import dump, imports_of, pins, refuse_local, reloaded
+from orchestrator.packaging.pickling import dump, imported_modules, pin_versions, refuse_local_globals, round_trip
 from score.transforms import ToFloat
 
 ROOT = Path(__file__).parents[2]
 
 
 class Unloadable:
-    """Pickles, and does not load."""
+    """Pickles, but does not load."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (int, ("no\nnumber",))
 
 
 def test_every_global_is_found_and_nothing_else() -> None:
-    copy, names = reloaded(make_pipeline(ToFloat(), LogisticRegression()))
+    copy, names = round_trip(make_pipeline(ToFloat(), LogisticRegression()))
     assert names == {
         "score.transforms.ToFloat",
         "sklearn.linear_model._logistic.LogisticRegression",
         "sklearn.pipeline.Pipeline",
     }
     assert isinstance(copy[0], ToFloat)
-    assert reloaded([1, "x", None, {"a": (1.5,)}])[1] == set()
-    assert reloaded(collections.OrderedDict(a=np.float64))[1] == {"collections.OrderedDict", "numpy.float64"}
+    assert round_trip([1, "x", None, {"a": (1.5,)}])[1] == set()
+    assert round_trip(collections.OrderedDict(a=np.float64))[1] == {"collections.OrderedDict", "numpy.float64"}
 
 
 def dumped(value: Any, folder: Path) -> bytes:
@@ -47,19 +47,19 @@ def dumped(value: Any, folder: Path) -> bytes:
 
 
 def with_other_strings(estimator: Any) -> Any:
-    """The same estimator, with names that equal the interned ones and are others, as after another history."""
+    """Return the estimator with attribute names that equal the interned strings, but are other objects."""
     estimator.__dict__ = {"".join(list(name)): value for name, value in vars(estimator).items()}
     return estimator
 
 
-def test_a_copy_is_dumped_to_the_same_bytes_whatever_happened_before(tmp_path: Path) -> None:
+def test_a_copy_is_dumped_to_the_same_bytes_whatever_ran_before(tmp_path: Path) -> None:
     X, y = np.arange(20.0).reshape(-1, 1), np.arange(20) % 2
     forest = RandomForestClassifier(2, random_state=0).fit(X, y)
-    first = dumped(reloaded(forest)[0], tmp_path)
-    assert dumped(reloaded(reloaded(forest)[0])[0], tmp_path) == first
+    first = dumped(round_trip(forest)[0], tmp_path)
+    assert dumped(round_trip(round_trip(forest)[0])[0], tmp_path) == first
     for tree in forest.estimators_[1:]:
         with_other_strings(tree)
-    assert dumped(reloaded(with_other_strings(forest))[0], tmp_path) == first
+    assert dumped(round_trip(with_other_strings(forest))[0], tmp_path) == first
     np.testing.assert_array_equal(joblib.load(tmp_path / "model.pkl").predict_proba(X), forest.predict_proba(X))
 
 
@@ -71,33 +71,38 @@ def test_a_copy_is_dumped_to_the_same_bytes_whatever_happened_before(tmp_path: P
         (iter(lambda: 1, 2), r"cannot be pickled: .*; use"),
     ],
 )
-def test_what_does_not_pickle_or_load_is_told_in_one_line(value: Any, message: str) -> None:
+def test_what_does_not_pickle_or_load_is_an_error_of_one_line(value: Any, message: str) -> None:
     with pytest.raises(PackageError, match=message) as caught:
-        reloaded(value)
+        round_trip(value)
     assert "\n" not in str(caught.value)
 
 
 def test_local_code_is_refused_by_name() -> None:
-    refuse_local(["sklearn.pipeline.Pipeline", "builtins.int", "score.transforms.ToFloat", "numpy.ndarray"], "score")
+    refuse_local_globals(
+        ["sklearn.pipeline.Pipeline", "builtins.int", "score.transforms.ToFloat", "numpy.ndarray"], "score"
+    )
     with pytest.raises(PackageError, match=r"needs __main__\.Mine, orchestrator\.search\.GridSearchCV, which does not"):
-        refuse_local(["orchestrator.search.GridSearchCV", "__main__.Mine", "numpy.ndarray"], "score")
+        refuse_local_globals(["orchestrator.search.GridSearchCV", "__main__.Mine", "numpy.ndarray"], "score")
     with pytest.raises(PackageError, match=r"needs nowhere\.to\.be\.found,"):
-        refuse_local(["nowhere.to.be.found"], "score")
+        refuse_local_globals(["nowhere.to.be.found"], "score")
 
 
 def test_a_module_made_by_hand_is_local(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "by_hand", type(sys)("by_hand"))
     with pytest.raises(PackageError, match=r"needs by_hand\.f,"):
-        refuse_local(["by_hand.f"], "score")
+        refuse_local_globals(["by_hand.f"], "score")
 
 
 def test_pins_name_distributions_and_not_modules() -> None:
     version = importlib.metadata.version
-    assert pins({"sklearn", "json", "yaml"}) == {"PyYAML": version("PyYAML"), "scikit-learn": version("scikit-learn")}
-    assert pins({"os", "nowhere"}) == {}
+    assert pin_versions({"sklearn", "json", "yaml"}) == {
+        "PyYAML": version("PyYAML"),
+        "scikit-learn": version("scikit-learn"),
+    }
+    assert pin_versions({"os", "nowhere"}) == {}
 
 
-def test_imports_of_what_ships_are_found_inside_functions_too() -> None:
-    found = imports_of(ROOT / "score")
-    assert {"joblib", "numpy", "pandas", "sklearn", "starlette", "uvicorn"} <= found
-    assert not {"score", "orchestrator", "mlflow", "azureml", "__future__", ""} & found
+def test_imports_inside_functions_of_shipped_code_are_found() -> None:
+    modules = imported_modules(ROOT / "score")
+    assert {"joblib", "numpy", "pandas", "sklearn", "starlette", "uvicorn"} <= modules
+    assert not {"score", "orchestrator", "mlflow", "azureml", "__future__", ""} & modules

@@ -1,4 +1,4 @@
-"""What is said of a table that was read, and what of it should be looked at."""
+"""Descriptions of tables: how columns were read, and notes on likely mistakes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.reading.description import TableReading, described
+from orchestrator.reading.description import TableReading, describe_table
 from orchestrator.reading.frame import read_table
 from orchestrator.spec.data import DataSpec
 from score.contract.schema import Contract
@@ -23,17 +23,17 @@ def read(folder: Path, *columns: list[str], **keys: Any) -> TableReading:
     table = read_table(data)
     X = table.frame.drop(columns="y")
     columns_of = Contract.describe(X, model_name="", task="regression").columns
-    return described(table, columns_of, X, table.frame["y"])
+    return describe_table(table, columns_of, X, table.frame["y"])
 
 
-def test_one_line_says_how_columns_were_taken(tmp_path: Path) -> None:
+def test_one_line_describes_how_columns_were_read(tmp_path: Path) -> None:
     columns = [["1", "", "NA"], ["1.5", "2", "3"], ["p", "q", "p"], ["True", "False", "True"], ["u", "", "v"]]
-    found = read(tmp_path, *(cells * 2 for cells in columns))
-    assert found.line == (
+    reading = read(tmp_path, *(cells * 2 for cells in columns))
+    assert reading.line == (
         "6 rows; 2 numbers, 1 boolean, 2 categories (2 levels); missing: 6 cells in 2 columns (empty 4, 'NA' 2)"
     )
-    assert found.table.splitlines()[0] == "x   numbers (float64), 4 missing (empty 2, 'NA' 2)"
-    assert [column["missing"] for column in found.as_json()["columns"]] == [4, 0, 0, 0, 2]
+    assert reading.table.splitlines()[0] == "x   numbers (float64), 4 missing (empty 2, 'NA' 2)"
+    assert [column["missing"] for column in reading.as_json()["columns"]] == [4, 0, 0, 0, 2]
     assert read(tmp_path, ["a"] * 3).line == "3 rows; 1 category (1 level); nothing missing"
 
 
@@ -67,12 +67,12 @@ def test_one_line_says_how_columns_were_taken(tmp_path: Path) -> None:
         ([f"id{i}" for i in range(40)], "has 40 distinct texts in 40 rows, like an identifier .* 'data.drop=\\[x\\]'"),
     ],
 )
-def test_what_looks_like_a_mistake_is_told_with_the_key(tmp_path: Path, cells: list[str], note: str) -> None:
+def test_a_likely_mistake_is_noted_with_its_key(tmp_path: Path, cells: list[str], note: str) -> None:
     import re
 
-    (found,) = read(tmp_path, cells).notes
-    assert re.search(note, found), found
-    assert found.startswith("column 'x'")
+    (text,) = read(tmp_path, cells).notes
+    assert re.search(note, text), text
+    assert text.startswith("column 'x'")
 
 
 @pytest.mark.parametrize(
@@ -98,20 +98,20 @@ def test_plain_columns_have_no_note(tmp_path: Path, cells: list[str]) -> None:
     assert read(tmp_path, cells).notes == ()
 
 
-def test_nothing_is_said_of_what_the_configuration_settles(tmp_path: Path) -> None:
-    found = read(tmp_path, ["1.234,5", "7"] * 2, ["007", "3"] * 2, ["NA", "NA", "NA", ""], thousands=".", decimal=",",
+def test_configured_columns_have_no_note(tmp_path: Path) -> None:
+    reading = read(tmp_path, ["1.234,5", "7"] * 2, ["007", "3"] * 2, ["NA", "NA", "NA", ""], thousands=".", decimal=",",
                  text_columns=("x1",), keep_default_na=False)  # fmt: skip
-    assert found.notes == ()
-    assert [(column.kind, column.missing) for column in found.columns] == [
+    assert reading.notes == ()
+    assert [(column.kind, column.missing) for column in reading.columns] == [
         ("numbers", 0),
         ("categories", 0),
         ("categories", 1),
     ]
 
 
-def test_the_target_is_looked_at_too(tmp_path: Path) -> None:
+def test_the_target_may_have_notes_too(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("x,y\n1,No\n2,No \n3,yes\n")
     data = DataSpec(path=tmp_path / "t.csv", format="csv", target="y", test_size=0.5)
     table = read_table(data)
-    (note,) = described(table, (), table.frame[["x"]], table.frame["y"]).notes
+    (note,) = describe_table(table, (), table.frame[["x"]], table.frame["y"]).notes
     assert note == "column 'y': 'No' and 'No ' differ in blanks or case only; write them alike"

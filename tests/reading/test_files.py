@@ -1,4 +1,4 @@
-"""What a file is, by its contents: names lie."""
+"""The kind of a file is detected by its contents, and not by its name."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.reading.files import Unreadable, opened
+from orchestrator.reading.files import UnreadableTableError, open_text
 
 TEXT = "a,b\n1,ü\n"
 
 
 def zipped(name: str) -> bytes:
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w") as archive:
+    archive_bytes = io.BytesIO()
+    with zipfile.ZipFile(archive_bytes, "w") as archive:
         archive.writestr(name, TEXT)
-    return held.getvalue()
+    return archive_bytes.getvalue()
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "T.CSV", "t.bz2", "t"])
 @pytest.mark.parametrize("packed", [bytes, gzip.compress, bz2.compress, lzma.compress])
-def test_compression_is_seen_by_content(tmp_path: Path, name: str, packed: Callable[[bytes], bytes]) -> None:
+def test_compression_is_detected_by_content(tmp_path: Path, name: str, packed: Callable[[bytes], bytes]) -> None:
     (tmp_path / name).write_bytes(packed(TEXT.encode()))
-    with opened(tmp_path / name, "utf-8") as (text, position):
+    with open_text(tmp_path / name, "utf-8") as (text, position):
         assert text.read() == TEXT
         assert position() == (tmp_path / name).stat().st_size
 
@@ -53,9 +53,11 @@ def test_compression_is_seen_by_content(tmp_path: Path, name: str, packed: Calla
         (TEXT.encode(), "utf-9", "encoding", "there is no encoding 'utf-9'; did you mean"),
     ],
 )
-def test_what_is_no_such_text_is_told(tmp_path: Path, content: bytes, encoding: str, key: str, message: str) -> None:
+def test_a_file_of_another_kind_or_encoding_is_refused(
+    tmp_path: Path, content: bytes, encoding: str, key: str, message: str
+) -> None:
     (tmp_path / "t.csv").write_bytes(content)
-    with pytest.raises(Unreadable, match=message) as caught, opened(tmp_path / "t.csv", encoding):
+    with pytest.raises(UnreadableTableError, match=message) as caught, open_text(tmp_path / "t.csv", encoding):
         pass
     assert caught.value.key == key
 
@@ -63,5 +65,5 @@ def test_what_is_no_such_text_is_told(tmp_path: Path, content: bytes, encoding: 
 @pytest.mark.parametrize("encoding", ["utf-8", "UTF8", "utf-8-sig", "utf-16", "utf-32", "latin-1"])
 def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "t.csv").write_bytes(TEXT.encode("utf-8-sig" if encoding == "utf-8" else encoding))
-    with opened(tmp_path / "t.csv", encoding) as (text, _):
+    with open_text(tmp_path / "t.csv", encoding) as (text, _):
         assert text.read() == TEXT

@@ -12,9 +12,8 @@ import pytest
 from orchestrator.batch.tables import source_of
 from orchestrator.config import data_file_checks as check
 from orchestrator.reading.frame import read_table
-from orchestrator.reading.header import Header, named
-from orchestrator.spec.data import BatchSpec, DataSpec
-from orchestrator.spec.model import PreprocessSpec
+from orchestrator.reading.header import Header, parse_header
+from orchestrator.spec.run_spec import BatchSpec, DataSpec, PreprocessSpec
 from score.contract.cells import TableFormat
 
 TABLE = pd.DataFrame({"a": [3, 5, 9], "y": ["n", "p", "n"]}, index=[7, 2, 4])
@@ -37,7 +36,7 @@ TABLE = pd.DataFrame({"a": [3, 5, 9], "y": ["n", "p", "n"]}, index=[7, 2, 4])
     ],
 )
 def test_columns_without_a_name_are_called_as_pandas_calls_them(row: list[str], header: Header) -> None:
-    assert named(row) == header
+    assert parse_header(row) == header
 
 
 def write(path: Path, how: str) -> Path:
@@ -90,7 +89,7 @@ def test_the_first_unnamed_column_may_be_dropped_by_an_empty_name(tmp_path: Path
     assert list(read_table(data).frame.columns) == ["a", "y"]
 
 
-def test_a_target_in_the_index_is_told(tmp_path: Path) -> None:
+def test_a_target_in_the_index_is_refused(tmp_path: Path) -> None:
     data = DataSpec(
         path=write(tmp_path, "parquet, a named index"), format="parquet", target="id", test_size=0.5, index="drop"
     )

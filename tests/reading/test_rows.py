@@ -1,4 +1,4 @@
-"""What separates cells, and the rows that are found with it."""
+"""Separators, and the rows that they give."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from orchestrator.reading.rows import rows_of, separator_of
+from orchestrator.reading.rows import parse_separator, read_rows
 
 
 @pytest.mark.parametrize(
@@ -25,13 +25,13 @@ from orchestrator.reading.rows import rows_of, separator_of
     ],
 )
 def test_an_escape_means_its_character(typed: str, meant: str) -> None:
-    assert separator_of(typed) == meant
+    assert parse_separator(typed) == meant
 
 
 @pytest.mark.parametrize("typed", ["||", ", ", "ab", r"\t+", r"[;,]", "tab", '"', "\n", r"\n", r"\s", r"\x1f\x1f"])
 def test_what_is_no_single_character_is_refused(typed: str) -> None:
     with pytest.raises(ValueError, match=r"should be one character|cannot separate cells"):
-        separator_of(typed)
+        parse_separator(typed)
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,9 @@ def test_what_is_no_single_character_is_refused(typed: str) -> None:
     ],
 )
 def test_rows_have_the_number_of_their_first_line(text: str, separator: str, rows: list[tuple[int, list[str]]]) -> None:
-    assert list(rows_of(io.StringIO(text, newline=""), separator)) == rows
+    assert list(read_rows(io.StringIO(text, newline=""), separator)) == rows
 
 
 def test_a_cell_may_be_longer_than_pythons_own_limit() -> None:
     long = "x" * 200_000
-    assert [row for _, row in rows_of(io.StringIO(f"a,b\n{long},1\n"), ",")][1] == [long, "1"]
+    assert [row for _, row in read_rows(io.StringIO(f"a,b\n{long},1\n"), ",")][1] == [long, "1"]

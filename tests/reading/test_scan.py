@@ -1,4 +1,4 @@
-"""One pass over a CSV file: pyarrow's quick reading gives what csv's gives, and csv names what pyarrow refuses."""
+"""One pass over a CSV file: pyarrow reads what csv reads, and csv names the rows that pyarrow refuses."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.reading import scan as scanning
-from orchestrator.reading.files import Unreadable
-from orchestrator.reading.header import csv_header
-from orchestrator.reading.scan import scan
+from orchestrator.reading.files import UnreadableTableError
+from orchestrator.reading.header import read_csv_header
+from orchestrator.reading.scan import scan_csv
 from score.contract.cells import TableFormat
 
 TABLE = "a,b\n1.5,x\n,NA\n007,y\n"
@@ -37,12 +37,12 @@ TABLE = "a,b\n1.5,x\n,NA\n007,y\n"
 def test_pyarrow_and_csv_read_the_same_cells(tmp_path: Path, content: bytes, separator: str, encoding: str) -> None:
     (tmp_path / "t.csv").write_bytes(content)
     header, form = (
-        csv_header(tmp_path / "t.csv", separator, encoding),
+        read_csv_header(tmp_path / "t.csv", separator, encoding),
         TableFormat(separator=separator, encoding=encoding),
     )
     quick, plain = (
         [[cells.to_pylist() for cells in chunk] for chunk in chunks(tmp_path / "t.csv", header, form)]
-        for chunks in (scanning._quick_chunks, scanning._chunks)
+        for chunks in (scanning._read_with_pyarrow, scanning._read_with_csv)
     )
     assert quick == plain
     assert len(quick[0][0]) in {1, 2, 3}
@@ -51,16 +51,16 @@ def test_pyarrow_and_csv_read_the_same_cells(tmp_path: Path, content: bytes, sep
 @pytest.mark.parametrize(
     ("text", "separator"), [("a,b\n1,2\n3\n", ","), ("a¦b\n1¦2\n3\n", "¦"), ("a b\n1   2\n3\n", r"\s+")]
 )
-def test_a_torn_row_is_named_however_cells_are_separated(tmp_path: Path, text: str, separator: str) -> None:
+def test_a_ragged_row_is_named_whatever_the_separator(tmp_path: Path, text: str, separator: str) -> None:
     (tmp_path / "t.csv").write_text(text)
-    header = csv_header(tmp_path / "t.csv", separator, "utf-8")
-    with pytest.raises(Unreadable, match=r"line 3 \(row 2\) has 1 cell and the header 2"):
-        scan(tmp_path / "t.csv", header, TableFormat(separator=separator), header.names)
+    header = read_csv_header(tmp_path / "t.csv", separator, "utf-8")
+    with pytest.raises(UnreadableTableError, match=r"line 3 \(row 2\) has 1 cell and the header 2"):
+        scan_csv(tmp_path / "t.csv", header, TableFormat(separator=separator), header.names)
 
 
 def test_a_row_longer_than_a_block_is_read_by_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scanning, "_BLOCK", 64)
     (tmp_path / "t.csv").write_text(f"a,b\n1,{'x' * 500}\n007,NA\n")
-    header = csv_header(tmp_path / "t.csv", ",", "utf-8")
-    rows, found = scan(tmp_path / "t.csv", header, TableFormat(), header.names)
-    assert (rows, found["a"].leading_zero, found["b"].missing) == (2, "007", {"NA": 1})
+    header = read_csv_header(tmp_path / "t.csv", ",", "utf-8")
+    rows, scans = scan_csv(tmp_path / "t.csv", header, TableFormat(), header.names)
+    assert (rows, scans["a"].leading_zero, scans["b"].missing) == (2, "007", {"NA": 1})

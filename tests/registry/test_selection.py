@@ -1,4 +1,4 @@
-"""Which version an act takes: a table of what is registered, what is live and what the registry holds."""
+"""Which version a command selects: a table of what is registered, what is live and what the registry holds."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from orchestrator.deploy.none import NoTarget
 from orchestrator.deploy.target import Target
 from orchestrator.errors import PackageError
 from orchestrator.registry import versions
-from orchestrator.registry.selection import Choice
-from orchestrator.registry.versions import Registered
+from orchestrator.registry.selection import VersionSelector
+from orchestrator.registry.versions import RegisteredVersion
 from orchestrator.tracking.none import NoTracking
 
 DEPLOY, BATCH = ("newest",), ("live", "champion")
@@ -29,8 +29,8 @@ def version(number: str, model: str = "m") -> ModelVersion:
 
 def one(
     number: str, score: float | None = None, sweep: str = "", refit: str = "roc_auc", data: str = "d"
-) -> Registered:
-    return Registered(version(number), "here", refit, score, data, sweep)
+) -> RegisteredVersion:
+    return RegisteredVersion(version(number), "here", refit, score, data, sweep)
 
 
 SINGLE = [one("1", 0.7), one("2", 0.9), one("3", 0.8)]
@@ -39,10 +39,10 @@ SWEEP = [one("1", 0.95), one("2", 0.7, "s"), one("3", 0.8, "s"), one("4", 0.75, 
 
 @dataclass(frozen=True)
 class Tracking(NoTracking):
-    held: Registry | None = ALL
+    registry: Registry | None = ALL
 
     def look_up(self, model: str) -> Registry | None:  # type: ignore[override]  # noqa: ARG002 -- NoTracking gives none
-        return self.held
+        return self.registry
 
 
 def serving(number: str, model: str = "m") -> InMemoryTarget:
@@ -52,18 +52,18 @@ def serving(number: str, model: str = "m") -> InMemoryTarget:
 
 
 def choose(
-    held: Sequence[Registered],
+    registered: Sequence[RegisteredVersion],
     wanted: str | Sequence[str],
     registry: Registry | None = ALL,
     target: Target | None = None,
 ) -> tuple[str, str]:
-    choice = Choice("m", held, Tracking(registry), target or NoTarget())
-    found = choice.named(wanted) if isinstance(wanted, str) else choice.first(wanted)
-    return found.version, found.chosen
+    selector = VersionSelector("m", registered, Tracking(registry), target or NoTarget())
+    selected = selector.select(wanted) if isinstance(wanted, str) else selector.select_first(wanted)
+    return selected.version, selected.chosen
 
 
 @pytest.mark.parametrize(
-    ("held", "wanted", "number", "why"),
+    ("registered", "wanted", "number", "why"),
     [
         (SINGLE, DEPLOY, "3", "registered last"),
         (SINGLE, "last", "3", "registered last"),
@@ -95,11 +95,13 @@ def choose(
         (SINGLE, BATCH, "2", "the champion; no service '(deploy=none)' is running"),
     ],
 )
-def test_what_is_taken_and_why(held: Sequence[Registered], wanted: str | Sequence[str], number: str, why: str) -> None:
-    assert choose(held, wanted) == (number, why)
+def test_which_version_is_selected_and_why(
+    registered: Sequence[RegisteredVersion], wanted: str | Sequence[str], number: str, why: str
+) -> None:
+    assert choose(registered, wanted) == (number, why)
 
 
-def test_batch_takes_what_is_live_and_deploy_does_not() -> None:
+def test_batch_selects_the_live_version_and_deploy_does_not() -> None:
     assert choose(SINGLE, BATCH, target=serving("1")) == ("1", "live for service 'svc'")
     assert choose(SINGLE, "live", target=serving("1")) == ("1", "live for service 'svc'")
     assert choose(SINGLE, DEPLOY, target=serving("1")) == ("3", "registered last")
@@ -108,7 +110,7 @@ def test_batch_takes_what_is_live_and_deploy_does_not() -> None:
     assert choose(SINGLE, BATCH, target=serving("1", "other")) == ("2", other)
 
 
-def test_a_live_version_that_is_gone_gives_its_package_and_not_its_number() -> None:
+def test_a_live_version_deleted_from_the_registry_has_a_package_but_no_number() -> None:
     left = replace(ALL, versions={"2": "222"})
     message = "live for service 'svc', not in the registry any more"
     assert choose(SINGLE, BATCH, left, serving("1")) == ("", message)
@@ -117,7 +119,7 @@ def test_a_live_version_that_is_gone_gives_its_package_and_not_its_number() -> N
 
 
 @pytest.mark.parametrize(
-    ("held", "wanted", "registry", "message"),
+    ("registered", "wanted", "registry", "message"),
     [
         ([], DEPLOY, ALL, "package.model_name: no package of 'm' was registered on this machine; make one with"),
         ([], "last", ALL, "package.model_name: no package of 'm' was registered on this machine; make one with"),
@@ -149,7 +151,7 @@ def test_a_live_version_that_is_gone_gives_its_package_and_not_its_number() -> N
             Registry(ALL.versions, "4"),
             "the champion, version 4, was not registered from this machine",
         ),
-        # deleted, or given anew to another package
+        # deleted, or reused for another package
         (
             SINGLE,
             DEPLOY,
@@ -173,15 +175,15 @@ def test_a_live_version_that_is_gone_gives_its_package_and_not_its_number() -> N
         ),
     ],
 )
-def test_a_refusal_names_what_could_be_taken(
-    held: Sequence[Registered], wanted: str | Sequence[str], registry: Registry | None, message: str
+def test_an_error_names_the_available_versions(
+    registered: Sequence[RegisteredVersion], wanted: str | Sequence[str], registry: Registry | None, message: str
 ) -> None:
     with pytest.raises(PackageError) as caught:
-        choose(held, wanted, registry)
+        choose(registered, wanted, registry)
     assert message in str(caught.value)
 
 
-def test_a_better_version_that_is_gone_is_no_longer_the_best() -> None:
+def test_a_deleted_version_is_not_the_best() -> None:
     assert choose(SWEEP, DEPLOY, Registry({"2": "222", "4": "444"}))[0] == "4"
 
 
@@ -194,35 +196,37 @@ def report(params: Mapping[str, str], metrics: Mapping[str, float]) -> Report:
 
 def test_the_record_holds_every_version_the_last_one_last(tmp_path: Path) -> None:
     done = report({"search.refit": "f1"}, {"mean_test_f1": 0.5, "mean_test_roc_auc": 0.9})
-    first = Registered.of(version("1"), "here", done, "s")
+    first = RegisteredVersion.of(version("1"), "here", done, "s")
     assert (first.refit, first.score, first.data, first.sweep) == ("f1", 0.5, "d", "s")
-    failed = Registered.of(version("2"), "here", report({"search.refit": "f1"}, {"mean_test_f1": float("nan")}), "")
+    failed = RegisteredVersion.of(
+        version("2"), "here", report({"search.refit": "f1"}, {"mean_test_f1": float("nan")}), ""
+    )
     assert failed.score is None
     for each in (first, failed, replace(first, where="there")):
-        versions.add(tmp_path, each)
-    assert versions.versions(tmp_path, "m") == [first, failed, replace(first, where="there")]
-    versions.add(tmp_path, replace(first, sweep="another"))
-    assert versions.versions(tmp_path, "m") == [
+        versions.add_version(tmp_path, each)
+    assert versions.read_versions(tmp_path, "m") == [first, failed, replace(first, where="there")]
+    versions.add_version(tmp_path, replace(first, sweep="another"))
+    assert versions.read_versions(tmp_path, "m") == [
         failed,
         replace(first, where="there"),
         replace(first, sweep="another"),
     ]
-    versions.renew(tmp_path, failed.version)
-    assert versions.versions(tmp_path, "m")[-1] == failed
-    assert versions.versions(tmp_path, "other") == []
+    versions.move_to_end(tmp_path, failed.version)
+    assert versions.read_versions(tmp_path, "m")[-1] == failed
+    assert versions.read_versions(tmp_path, "other") == []
 
 
-def test_the_one_version_that_was_kept_once_is_still_found(tmp_path: Path) -> None:
+def test_older_records_of_one_version_are_read(tmp_path: Path) -> None:
     (tmp_path / "registered").mkdir()
     (tmp_path / "registered" / "m.json").write_text(
         '{"path": "1", "fingerprint": "111", "version": "1", "run_id": "run-1", "where": "here"}'
     )
-    assert versions.versions(tmp_path, "m") == [Registered(version("1"), "here")]
+    assert versions.read_versions(tmp_path, "m") == [RegisteredVersion(version("1"), "here")]
 
 
 def add(state: Path, numbers: Sequence[int]) -> None:
     for number in numbers:
-        versions.add(state, one(str(number)))
+        versions.add_version(state, one(str(number)))
 
 
 def test_processes_that_register_at_once_lose_no_version(tmp_path: Path) -> None:
@@ -232,5 +236,5 @@ def test_processes_that_register_at_once_lose_no_version(tmp_path: Path) -> None
         process.start()
     for process in processes:
         process.join()
-    found = versions.versions(tmp_path, "m")
-    assert sorted(int(each.version.version) for each in found) == [*range(40)]
+    recorded = versions.read_versions(tmp_path, "m")
+    assert sorted(int(each.version.version) for each in recorded) == [*range(40)]

@@ -1,4 +1,4 @@
-"""One answer to "which version", as people type it: with a real store, a real service, and several commands at once."""
+"""Version selection by commands, with a real store, a real service, and several commands at once."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def recorded(here: Desk) -> str:
 
 
 def scored(here: Desk, name: str, *overrides: str) -> tuple[Done, list[float]]:
-    """What a batch says, and its probabilities."""
+    """Run a batch, and return it with its probabilities."""
     rows = pd.read_csv(ROOT / "data" / "diabetes.csv").drop(columns="Outcome").head(5)
     rows.to_csv(here.cwd / "rows.csv", index=False)
     output = here.cwd / f"{name}.csv"
@@ -67,7 +67,7 @@ def served(here: Desk) -> list[float]:
 
 
 def first_line(done: Done) -> str:
-    """What the first stage says."""
+    """Return the first stage's line."""
     return done.out.splitlines()[1]
 
 
@@ -88,7 +88,7 @@ def test_after_a_sweep_the_best_is_deployed(here: Desk, swept: Done) -> None:
 
 
 @pytest.mark.usefixtures("swept")
-def test_batch_takes_what_is_live_and_not_what_was_registered_last(here: Desk) -> None:
+def test_batch_scores_with_the_live_version_and_not_the_last_registered(here: Desk) -> None:
     run(here, "stages=deploy").well()
     newer = here.run(*FAST, "stages=package", "model.params.C=1e-4").well().result["model"]["version"]
     live = about(here)["version"]
@@ -114,7 +114,7 @@ def test_batch_takes_what_is_live_and_not_what_was_registered_last(here: Desk) -
 
 
 @pytest.mark.usefixtures("swept")
-def test_a_version_that_was_withdrawn_is_not_put_into_service(here: Desk) -> None:
+def test_a_deleted_version_is_not_deployed(here: Desk) -> None:
     bad = here.run(*FAST, "stages=package", "model.params.C=1e-6").well().result["model"]["version"]
     run(here, "stages=deploy", "package.version=1").well()
     here.mlflow().delete_model_version("quick_model", bad)
@@ -127,7 +127,7 @@ def test_a_version_that_was_withdrawn_is_not_put_into_service(here: Desk) -> Non
 
 
 @pytest.mark.usefixtures("swept")
-def test_a_service_names_the_version_that_there_is(here: Desk) -> None:
+def test_a_service_names_only_versions_in_the_registry(here: Desk) -> None:
     first = here.run(*FAST, "model.params.C=10").well().result["model"]["version"]
     assert about(here)["version"] == first
     here.mlflow().delete_model_version("quick_model", first)
@@ -142,7 +142,7 @@ def test_a_service_names_the_version_that_there_is(here: Desk) -> None:
 
 
 @pytest.mark.usefixtures("swept")
-def test_a_failed_promotion_puts_the_former_service_back(here: Desk) -> None:
+def test_a_failed_promotion_is_rolled_back(here: Desk) -> None:
     run(here, "stages=deploy", "package.version=1").well()
     done = here.run(
         *FAST,
@@ -177,7 +177,7 @@ def test_commands_that_deploy_at_once_agree_on_one_version(here: Desk) -> None:
         assert live in {result["model"]["version"] for result in results}
 
 
-def test_a_port_in_use_is_told_before_anything_is_read(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_before_anything_is_read(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         at = Desk(tmp_path, other.getsockname()[1])
         done = at.run(*FAST)
@@ -185,4 +185,4 @@ def test_a_port_in_use_is_told_before_anything_is_read(tmp_path: Path) -> None:
         assert done.err.startswith(f"deploy failed: deploy.port: {at.port} is in use by ")
         assert "plan:" not in done.out
         assert not (at.state / "mlflow.db").exists()
-        assert at.run(*FAST, "stages=train").well().ran[-1] == "record"  # which needs no port
+        assert at.run(*FAST, "stages=train").well().ran[-1] == "track"  # which needs no port

@@ -50,9 +50,9 @@ def trained(split: Split, estimator: Any, *params: dict[str, Any]) -> Trained:
 )
 def test_the_figures_suit_the_task(classes: int | None, estimator: Any, names: set[str]) -> None:
     split = parts(classes)
-    found = draw(trained(split, estimator), split, "m")
-    assert set(found) == names
-    assert all(image.startswith(b"\x89PNG") for image in found.values())
+    figures = draw(trained(split, estimator), split, "m")
+    assert set(figures) == names
+    assert all(image.startswith(b"\x89PNG") for image in figures.values())
 
 
 @pytest.mark.parametrize(
@@ -70,18 +70,18 @@ def test_the_search_is_drawn_where_there_was_one(grid: list[dict[str, Any]], the
     assert ("search_heatmap.png" in draw(trained(split, DummyClassifier(), *grid), split, "m")) == there
 
 
-def test_a_class_that_nobody_held_out_has_no_curve() -> None:
+def test_a_class_without_hold_out_rows_has_no_curve() -> None:
     split = parts(2)
     alone = replace(split, y_test=split.y_test * 0)
     assert set(draw(trained(split, LogisticRegression()), alone, "m")) == {"confusion_matrix.png"}
 
 
-def test_scores_that_are_no_numbers_are_not_drawn() -> None:
+def test_missing_scores_are_not_drawn() -> None:
     split = parts(2)
     grid = [{"a": a, "b": b} for a in (1, 2) for b in (1, 2)]
-    found = trained(split, DummyClassifier(), *grid)
-    nothing = [replace(candidate, mean={"m": float("nan")}) for candidate in found.candidates]
-    assert "search_heatmap.png" not in draw(replace(found, candidates=nothing), split, "m")
+    result = trained(split, DummyClassifier(), *grid)
+    nothing = [replace(candidate, mean={"m": float("nan")}) for candidate in result.candidates]
+    assert "search_heatmap.png" not in draw(replace(result, candidates=nothing), split, "m")
 
 
 def test_the_same_numbers_are_the_same_bytes() -> None:
@@ -90,7 +90,7 @@ def test_the_same_numbers_are_the_same_bytes() -> None:
     assert draw(fitted, split, "m") == draw(fitted, split, "m")
 
 
-def test_no_window_system_is_asked_for() -> None:
+def test_no_window_system_is_needed() -> None:
     # in a process of its own: another test's library may have asked for one
     code = (
         "import sys; from tests.reporting.test_figures import *; split = parts(2); "

@@ -1,4 +1,4 @@
-"""The command that is told to make a package again."""
+"""The command that rebuilds a package."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import shlex
 
 import pytest
 
-from orchestrator.caching.fingerprints import code_fingerprint
-from orchestrator.reporting.rebuild_command import LENGTH, rebuilding
+from orchestrator.caching.fingerprints import origin_of
+from orchestrator.reporting.rebuild_command import MAX_LENGTH, rebuild_command
 
 
 def overrides_of(command: str) -> list[str]:
@@ -16,13 +16,13 @@ def overrides_of(command: str) -> list[str]:
     return overrides
 
 
-def test_what_decides_a_package_is_told_as_it_was_typed() -> None:
+def test_overrides_that_affect_the_package_stay_as_typed() -> None:
     typed = [
         "hydra.searchpath=[pkg://acme.conf]", "experiment=article", "name=churn", "seed=3", "~model.param_grid.max_depth",
         "model.param_grid.n_estimators=[50,100]", "data.missing_values=['it's $HOME','-']", "package.compile=never",
         "stages.load=acme.load",
     ]  # fmt: skip
-    assert overrides_of(rebuilding(typed)) == typed
+    assert overrides_of(rebuild_command(typed)) == typed
 
 
 @pytest.mark.parametrize(
@@ -33,16 +33,16 @@ def test_what_decides_a_package_is_told_as_it_was_typed() -> None:
         "batch.input=a.csv", "'deploy.key'=a", "+azure@deploy=a", "hydra.run.dir=/tmp/x", "hydra/launcher=joblib", "search=optuna",
     ],
 )  # fmt: skip
-def test_what_says_where_things_go_is_not(override: str) -> None:
-    assert overrides_of(rebuilding(["seed=3", override])) == ["seed=3"]
+def test_overrides_that_do_not_affect_the_package_are_left_out(override: str) -> None:
+    assert overrides_of(rebuild_command(["seed=3", override])) == ["seed=3"]
 
 
 def test_a_name_that_only_begins_like_a_section_stays() -> None:
-    assert overrides_of(rebuilding(["deployment=x", "search=halving"])) == ["deployment=x", "search=halving"]
+    assert overrides_of(rebuild_command(["deployment=x", "search=halving"])) == ["deployment=x", "search=halving"]
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("typed", "redacted"),
     [
         ("model.params.api_key=abc123", "model.params.api_key=***"),
         ("+data.token='a b&c'", "+data.token=***"),
@@ -50,16 +50,16 @@ def test_a_name_that_only_begins_like_a_section_stays() -> None:
         ("data.path=https://host/a.csv?sig=abc", "data.path=https://host/a.csv?sig=***"),
     ],
 )
-def test_a_secret_is_masked_wherever_it_stands(typed: str, told: str) -> None:
-    assert overrides_of(rebuilding([typed])) == [told]
+def test_secrets_are_redacted_everywhere(typed: str, redacted: str) -> None:
+    assert overrides_of(rebuild_command([typed])) == [redacted]
 
 
-def test_what_no_environment_should_hold_is_not_told() -> None:
-    assert len(rebuilding(["seed=3", f"data.target={'x' * (LENGTH - 100)}"])) <= LENGTH
-    assert rebuilding([f"data.target={'x' * LENGTH}"]) == ""
+def test_a_very_long_command_is_left_out() -> None:
+    assert len(rebuild_command(["seed=3", f"data.target={'x' * (MAX_LENGTH - 100)}"])) <= MAX_LENGTH
+    assert rebuild_command([f"data.target={'x' * MAX_LENGTH}"]) == ""
 
 
-def test_no_training_is_done_again_because_a_secret_is_masked_otherwise() -> None:
-    code = code_fingerprint("orchestrator.stages.train")
+def test_redaction_is_no_part_of_the_cache_key_of_training() -> None:
+    code = origin_of("orchestrator.stages.train")
     assert "code orchestrator.reporting.provenance" in code
-    assert not any("doctor" in name or "rebuilding" in name for name in code)
+    assert not any("diagnos" in name or "rebuild" in name for name in code)

@@ -1,4 +1,4 @@
-"""Scores with the label they are of, a dummy's beside them, and as many digits as the rows bear."""
+"""Scores with their positive label, a dummy for comparison, and significant digits."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import get_scorer
 
-from orchestrator.artifacts import Report, ScoreContext, Split
-from orchestrator.reporting.scores import dummy_scores, format_score, notes_of, score_table
+from orchestrator.artifacts import Report, ScoreNotes, Split
+from orchestrator.reporting.scores import dummy_scores, format_score, score_notes, score_table
 
 
 def split(y: list[Any], classes: tuple[Any, ...] | None, held_out: int = 10) -> Split:
@@ -32,14 +32,14 @@ CODES = [0] * 20 + [1] * 5 + [0, 1] * 5
     ],
 )
 def test_the_positive_label_is_named_beside_what_depends_on_it(metrics: list[str], dependent: bool) -> None:
-    notes = notes_of(split(CODES, ("bad", "good")), metrics)
-    assert notes == ScoreContext(10, "good", tuple(metrics) if dependent else (), "always bad")
+    notes = score_notes(split(CODES, ("bad", "good")), metrics)
+    assert notes == ScoreNotes(10, "good", tuple(metrics) if dependent else (), "always bad")
 
 
 def test_three_classes_and_numbers_have_no_positive_label() -> None:
-    three = notes_of(split([0, 1, 2, 2, 2] * 8, ("a", "b", "c")), ["f1_macro"])
-    assert three == ScoreContext(10, "", (), "always c")
-    assert notes_of(split([0.5] * 30, None), ["r2"]) == ScoreContext(10, "", (), "mean")
+    three = score_notes(split([0, 1, 2, 2, 2] * 8, ("a", "b", "c")), ["f1_macro"])
+    assert three == ScoreNotes(10, "", (), "always c")
+    assert score_notes(split([0.5] * 30, None), ["r2"]) == ScoreNotes(10, "", (), "mean")
 
 
 def test_a_dummy_is_scikit_learns_own() -> None:

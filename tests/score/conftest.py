@@ -105,7 +105,7 @@ def make_package(tmp_path_factory: pytest.TempPathFactory) -> MakePackage:
     def make(pipeline: Any, X: pd.DataFrame, **known: Any) -> Path:
         folder: Path = tmp_path_factory.mktemp("package")
         shutil.copytree(ROOT / "score", folder / "score", ignore=shutil.ignore_patterns("__pycache__"))
-        swagger_ui.copy(folder / "score")
+        swagger_ui.copy_assets(folder / "score")
         joblib.dump(pipeline, folder / "model.pkl")
         known = {"model_name": "m", "task": "classification", "classes": [0, 1], "versions": VERSIONS} | known
         Contract.describe(X, **known).write(folder)
@@ -191,7 +191,7 @@ def infer_v2(predictor: Predictor, body: bytes, length: str | None = None) -> Ht
 def stubbed(path: Path, code: str) -> Path:
     """A package with a test's own score.py."""
     shutil.copytree(ROOT / "score", path / "score", ignore=shutil.ignore_patterns("__pycache__"))
-    swagger_ui.copy(path / "score")
+    swagger_ui.copy_assets(path / "score")
     (path / "score" / "score.py").write_text(code)
     (path / "contract.json").write_text('{"fingerprint": "abc"}')
     (path / "keys.json").write_text('{"primary": "one", "secondary": "two"}')

@@ -1,4 +1,4 @@
-"""Specs as wiring would hand them to the stages, and packages made from small fits."""
+"""Specs as the pipeline gives them to the stages, and packages made from small fits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orchestrator.spec.package import PackageSpec
 from orchestrator.spec.search import SearchSpec
 from orchestrator.stages.data import load, split
 from orchestrator.stages.package import package
-from orchestrator.stages.train import assemble, train
+from orchestrator.stages.train import build_search, train
 
 EVALUATION = Evaluation({"accuracy": 0.91234567, "r2": float("nan")}, {"roc_curve.png": b"a figure"})
 FOREST = "sklearn.ensemble.RandomForestClassifier"
@@ -49,7 +49,7 @@ TABULAR = {
 
 
 class Kit:
-    """Runs stages on a table, one after another; each takes only what its test is about."""
+    """Runs stages on a table, one after another; with defaults for what a test is not about."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -75,7 +75,7 @@ class Kit:
         **keys: Any,
     ) -> Search:
         params = {"n_estimators": 3, "random_state": 0} if params is None and estimator == FOREST else params or {}
-        return assemble(
+        return build_search(
             PreprocessSpec(**preprocess or {}),
             ModelSpec(estimator=estimator, params=params, param_grid=grid or {}),
             self.search_spec(**keys),
@@ -113,7 +113,7 @@ def kit(tmp_path: Path) -> Kit:
 
 @pytest.fixture(scope="session")
 def numbers() -> pd.DataFrame:
-    """Two columns that tell the two labels apart, mostly."""
+    """Two columns, one of which mostly separates the two labels."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 80)
     return pd.DataFrame({"a": y + rng.normal(0, 0.4, 80), "b": rng.normal(0, 1, 80), "y": y})
@@ -121,7 +121,7 @@ def numbers() -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def mixed(numbers: pd.DataFrame) -> pd.DataFrame:
-    """Columns of every kind, some with gaps."""
+    """Columns of every kind, some with missing values."""
     rng, n = np.random.default_rng(1), len(numbers)
     table = numbers.assign(
         whole=rng.integers(0, 9, n), city=rng.choice(["Oslo", "Rome"], n), flag=rng.random(n) < 0.5, y=numbers["y"]
@@ -133,20 +133,20 @@ def mixed(numbers: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory, numbers: pd.DataFrame) -> tuple[Split, Trained]:
-    """A small forest, fitted."""
+    """A small fitted forest and its split."""
     kit = Kit(tmp_path_factory.mktemp("toy"))
     return kit.train(numbers, kit.search(grid={"max_depth": [1, 2]}))
 
 
 @pytest.fixture(scope="module")
 def toy_package(tmp_path_factory: pytest.TempPathFactory, toy: tuple[Split, Trained]) -> Package:
-    """A package of it; a test that changes it takes a copy."""
+    """A package of the toy forest; tests that change it take a copy."""
     return Kit(tmp_path_factory.mktemp("toy_package")).package(*toy)
 
 
 @pytest.fixture
 def copy_of(tmp_path: Path) -> Callable[[Package], Package]:
-    """A copy of a package to change."""
+    """Copies a package, for tests that change it."""
     import shutil
 
     def copy(package: Package) -> Package:

@@ -91,25 +91,25 @@ def test_each_row_gets_the_answer_of_the_endpoint(
     score: Score, version: ModelVersion, rows: pd.DataFrame, ending: str, to: str
 ) -> None:
     scored = score(rows, input=f"new.{ending}", output=f"scored.{to}")
-    found = pd.read_parquet(scored.path) if to == "parquet" else pd.read_csv(scored.path, dtype={"key": str})
+    output = pd.read_parquet(scored.path) if to == "parquet" else pd.read_csv(scored.path, dtype={"key": str})
     assert (scored.rows, scored.refused, scored.reasons) == (len(rows), 0, None)
-    assert list(found) == [*rows, *ANSWERS]
-    assert list(found["key"]) == list(rows["key"])
-    pd.testing.assert_frame_equal(found[ANSWERS], asked(version, rows), check_dtype=False, rtol=1e-12, atol=1e-12)
+    assert list(output) == [*rows, *ANSWERS]
+    assert list(output["key"]) == list(rows["key"])
+    pd.testing.assert_frame_equal(output[ANSWERS], asked(version, rows), check_dtype=False, rtol=1e-12, atol=1e-12)
     assert [path.name for path in scored.path.parent.glob("scored*")] == [scored.path.name]
 
 
-def test_kept_columns_stand_as_they_stood(score: Score, rows: pd.DataFrame) -> None:
+def test_kept_columns_are_unchanged(score: Score, rows: pd.DataFrame) -> None:
     text = rows.assign(key="NA", note='"1.10", he said').astype(object).fillna("n/a")
     scored = score(text, keep=["note", "key", "a"])
-    found = pd.read_csv(scored.path, dtype=str, keep_default_na=False)
-    assert list(found) == ["note", "key", "a", *ANSWERS]
-    assert list(found["note"]) == list(text["note"])
-    assert list(found["key"]) == list(text["key"])
-    assert list(found["a"]) == list(map(str, text["a"]))
+    output = pd.read_csv(scored.path, dtype=str, keep_default_na=False)
+    assert list(output) == ["note", "key", "a", *ANSWERS]
+    assert list(output["note"]) == list(text["note"])
+    assert list(output["key"]) == list(text["key"])
+    assert list(output["a"]) == list(map(str, text["a"]))
 
 
-def test_refused_rows_are_told_with_every_reason(score: Score, version: ModelVersion, rows: pd.DataFrame) -> None:
+def test_refused_rows_are_listed_with_every_reason(score: Score, version: ModelVersion, rows: pd.DataFrame) -> None:
     wrong = rows.astype(object)
     wrong.loc[3, ["b", "city"]] = ["tall", "Bonn"]  # the encoder ignores what it does not know
     wrong.loc[20:33, "whole"] = 1.5
@@ -126,11 +126,11 @@ def test_refused_rows_are_told_with_every_reason(score: Score, version: ModelVer
     assert [3, "b", '"tall" is text'] in [reason[:3] for reason in reasons]
     assert (scored.rows, scored.refused) == (len(rows) - 17, 17)
     left = rows.drop([3, *range(20, 34), 40, 50]).reset_index(drop=True)
-    found = pd.read_csv(scored.path)
-    pd.testing.assert_frame_equal(found[ANSWERS], asked(version, left), check_dtype=False, rtol=1e-12, atol=1e-12)
+    output = pd.read_csv(scored.path)
+    pd.testing.assert_frame_equal(output[ANSWERS], asked(version, left), check_dtype=False, rtol=1e-12, atol=1e-12)
 
 
-def test_hundreds_of_refused_rows_in_one_chunk_are_all_told(score: Score, rows: pd.DataFrame) -> None:
+def test_hundreds_of_refused_rows_in_one_chunk_are_all_listed(score: Score, rows: pd.DataFrame) -> None:
     many = pd.concat([rows] * 5).assign(b="x", whole="y")
     scored = score(many, chunk_rows=1000)
     assert (scored.rows, scored.refused) == (0, len(many))
@@ -141,16 +141,16 @@ def test_hundreds_of_refused_rows_in_one_chunk_are_all_told(score: Score, rows: 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 @pytest.mark.parametrize("at", [1, 5, 11])
-def test_a_killed_run_goes_on_where_it_was(
+def test_a_killed_run_resumes_from_its_checkpoints(
     score: Score, tmp_path: Path, rows: pd.DataFrame, ending: str, at: int
 ) -> None:
     wrong = rows.assign(flag=["" if row % 9 == 0 else str(flag) for row, flag in enumerate(rows["flag"])])
-    told: list[StepProgress] = []
+    events: list[StepProgress] = []
 
     def kill(event: Event) -> None:
         if isinstance(event, StepProgress):
-            told.append(event)
-            if len(told) == at:
+            events.append(event)
+            if len(events) == at:
                 raise Killed
 
     whole = score(wrong, output=f"whole.{ending}")
@@ -201,7 +201,7 @@ def test_values_beyond_training_are_counted_where_the_endpoint_flags_them(
     assert (scored.out_of_range, scored.unseen) == (flagged, unseen)
 
 
-def test_parts_of_another_input_are_not_used(score: Score, rows: pd.DataFrame) -> None:
+def test_checkpoints_of_another_input_are_not_used(score: Score, rows: pd.DataFrame) -> None:
     def kill(event: Event) -> None:
         if isinstance(event, StepProgress):
             raise Killed
@@ -214,21 +214,21 @@ def test_parts_of_another_input_are_not_used(score: Score, rows: pd.DataFrame) -
     assert scored.rows == len(pd.read_csv(scored.path)) == 9
 
 
-def test_reasons_of_a_former_table_do_not_stay(score: Score, rows: pd.DataFrame, tmp_path: Path) -> None:
+def test_reasons_of_an_earlier_table_are_removed(score: Score, rows: pd.DataFrame, tmp_path: Path) -> None:
     (tmp_path / "scored.rejected.csv").write_text("old")
     assert score(rows).reasons is None
     assert not (tmp_path / "scored.rejected.csv").exists()
 
 
-def test_a_table_of_no_rows_has_an_output_of_none(score: Score, rows: pd.DataFrame) -> None:
+def test_an_empty_table_gives_an_empty_output(score: Score, rows: pd.DataFrame) -> None:
     for ending in ("csv", "parquet"):
         scored = score(rows.head(0), input=f"new.{ending}", output=f"scored.{ending}")
-        found = pd.read_csv(scored.path) if ending == "csv" else pd.read_parquet(scored.path)
-        assert (scored.rows, list(found), len(found)) == (0, [*rows, *ANSWERS], 0)
+        output = pd.read_csv(scored.path) if ending == "csv" else pd.read_parquet(scored.path)
+        assert (scored.rows, list(output), len(output)) == (0, [*rows, *ANSWERS], 0)
 
 
 @pytest.mark.parametrize(
-    ("change", "keys", "told"),
+    ("change", "keys", "message"),
     [
         ({"a": "A"}, {}, "batch.input: new.csv has no column 'a'; did you mean 'A'"),
         (
@@ -242,16 +242,16 @@ def test_a_table_of_no_rows_has_an_output_of_none(score: Score, rows: pd.DataFra
         ({"key": "ключ"}, {"encoding": "ascii"}, "batch.encoding: new.csv is not written in ascii"),
     ],
 )
-def test_a_table_of_something_else_is_told(
-    score: Score, rows: pd.DataFrame, tmp_path: Path, change: dict[str, str], keys: dict[str, Any], told: str
+def test_a_table_without_the_columns_is_refused(
+    score: Score, rows: pd.DataFrame, tmp_path: Path, change: dict[str, str], keys: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(DataError) as caught:
         score(rows.rename(columns=change), **keys)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
     assert [path.name for path in tmp_path.glob("scored*")] == []
 
 
-def test_a_damaged_file_is_told(score: Score) -> None:
+def test_a_damaged_file_is_refused(score: Score) -> None:
     with pytest.raises(DataError, match=r"batch\.input: .*new\.parquet cannot be read: "):
         score("no parquet", input="new.parquet")
 
@@ -262,7 +262,7 @@ def test_two_runs_do_not_write_one_output(score: Score, rows: pd.DataFrame, tmp_
         score(rows)
 
 
-def test_a_package_that_does_not_load_is_told(
+def test_a_package_that_does_not_load_is_an_error(
     copy_of: Callable[[Package], Package], version: ModelVersion, tmp_path: Path
 ) -> None:
     package = copy_of(version.package)
@@ -274,7 +274,7 @@ def test_a_package_that_does_not_load_is_told(
         batch(broken, BatchSpec(input=tmp_path / "new.csv", output=tmp_path / "scored.csv"), Progress())
 
 
-def test_a_model_that_fails_is_told(
+def test_a_model_that_fails_is_an_error(
     copy_of: Callable[[Package], Package], version: ModelVersion, tmp_path: Path, rows: pd.DataFrame
 ) -> None:
     package = copy_of(version.package)
@@ -293,9 +293,9 @@ def test_a_regression_has_predictions_alone(tmp_path: Path, numbers: pd.DataFram
     package = kit.package(*kit.train(numbers.assign(y=numbers["a"] * 2), search))
     numbers.to_csv(tmp_path / "new.csv", index=False)
     spec = BatchSpec(input=tmp_path / "new.csv", output=tmp_path / "scored.csv", keep=())
-    found = pd.read_csv(batch(ModelVersion("toy_model", "", None, package), spec, Progress()).path)
-    assert list(found) == ["prediction"]
-    assert found["prediction"].tolist() == pytest.approx((numbers["a"] * 2).tolist())
+    output = pd.read_csv(batch(ModelVersion("toy_model", "", None, package), spec, Progress()).path)
+    assert list(output) == ["prediction"]
+    assert output["prediction"].tolist() == pytest.approx((numbers["a"] * 2).tolist())
 
 
 # --- the table that a model was trained on, scored as it is
@@ -334,7 +334,7 @@ WRITTEN: dict[str, tuple[Callable[[pd.DataFrame], bytes], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_the_table_that_was_trained_on_is_scored_as_it_is(tmp_path: Path, people: pd.DataFrame, name: str) -> None:
+def test_the_training_table_is_scored_unchanged(tmp_path: Path, people: pd.DataFrame, name: str) -> None:
     kit, path = Kit(tmp_path), tmp_path / name
     write, keys = WRITTEN[name]
     path.write_bytes(write(people))
@@ -342,13 +342,13 @@ def test_the_table_that_was_trained_on_is_scored_as_it_is(tmp_path: Path, people
     package = kit.package(parts, trained, compile="never")
     version = ModelVersion("toy_model", "1", None, package)
     scored = batch(version, BatchSpec(input=path, output=tmp_path / "scored.parquet", chunk_rows=7), Progress())
-    found = pd.read_parquet(scored.path)
+    output = pd.read_parquet(scored.path)
     assert (scored.rows, scored.refused) == (len(people), 0)
-    assert list(found) == ["price", "country", "zip", "y", "prediction", "probability_0", "probability_1"]
+    assert list(output) == ["price", "country", "zip", "y", "prediction", "probability_0", "probability_1"]
     rows = pd.concat([parts.X_train, parts.X_test]).sort_index()
     assert set(rows["country"].dropna()) == {"NA", "DE"}
     expected = trained.pipeline.predict_proba(rows)
-    assert found[["probability_0", "probability_1"]].to_numpy() == pytest.approx(expected, abs=1e-12)
+    assert output[["probability_0", "probability_1"]].to_numpy() == pytest.approx(expected, abs=1e-12)
     scorer = Predictor.load(package.path)
     records = rows.astype(object).where(rows.notna(), "").to_dict("records")
     records = [{**record, "price": record["price"] or None} for record in records]
@@ -357,7 +357,7 @@ def test_the_table_that_was_trained_on_is_scored_as_it_is(tmp_path: Path, people
     assert json.loads(reply)["probabilities"] == pytest.approx(expected, abs=1e-12)
 
 
-def test_words_that_training_took_for_missing_are_missing_everywhere(tmp_path: Path, people: pd.DataFrame) -> None:
+def test_texts_that_meant_missing_in_training_do_so_everywhere(tmp_path: Path, people: pd.DataFrame) -> None:
     kit = Kit(tmp_path)
     parts, trained = kit.train(people, kit.search(preprocess=TABULAR), missing_values=("-", "-999"))
     package = kit.package(parts, trained, compile="never")
@@ -379,7 +379,7 @@ def test_words_that_training_took_for_missing_are_missing_everywhere(tmp_path: P
     assert answer.headers["X-Unseen-Values"] == "country"  # a value, and none that means missing
 
 
-def test_what_batch_says_of_the_input_goes_before_what_training_knew(tmp_path: Path, people: pd.DataFrame) -> None:
+def test_options_of_batch_override_those_of_training(tmp_path: Path, people: pd.DataFrame) -> None:
     kit, (write, keys) = Kit(tmp_path), WRITTEN["Köln.CSV"]
     (tmp_path / "old.csv").write_bytes(write(people))
     package = kit.package(
@@ -396,7 +396,7 @@ def test_what_batch_says_of_the_input_goes_before_what_training_knew(tmp_path: P
     assert batch(version, right, Progress()).refused == 0
 
 
-def test_a_parquet_table_is_scored_as_it_is(tmp_path: Path, people: pd.DataFrame) -> None:
+def test_a_parquet_table_is_scored_unchanged(tmp_path: Path, people: pd.DataFrame) -> None:
     table = people.assign(
         price=pd.Series([None if pd.isna(price) else Decimal(str(price)) for price in people["price"]], dtype=object),
         zip=people["zip"].astype("int64"),
@@ -410,10 +410,10 @@ def test_a_parquet_table_is_scored_as_it_is(tmp_path: Path, people: pd.DataFrame
     assert set(parts.X_train["zip"]) == {"0", "1", "2"}
     spec = BatchSpec(input=path, output=tmp_path / "scored.parquet")
     scored = batch(ModelVersion("toy_model", "1", None, package), spec, Progress())
-    found, rows = pd.read_parquet(scored.path), pd.concat([parts.X_train, parts.X_test]).sort_index()
-    assert (scored.refused, list(found)[:5]) == (0, list(table))
+    output, rows = pd.read_parquet(scored.path), pd.concat([parts.X_train, parts.X_test]).sort_index()
+    assert (scored.refused, list(output)[:5]) == (0, list(table))
     expected = trained.pipeline.predict_proba(rows)
-    assert found[["probability_0", "probability_1"]].to_numpy() == pytest.approx(expected, abs=1e-6)
+    assert output[["probability_0", "probability_1"]].to_numpy() == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_long_cell_is_scored(score: Score, rows: pd.DataFrame) -> None:
@@ -428,7 +428,7 @@ def test_a_long_cell_is_scored(score: Score, rows: pd.DataFrame) -> None:
         (gzip.compress(b"a,b\n1,2\n" * 99, mtime=0)[:20], "batch.input: .*new.csv cannot be read: "),
     ],
 )
-def test_a_file_of_another_kind_is_told(score: Score, tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_file_of_another_kind_is_refused(score: Score, tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "new.csv").write_bytes(content)
     with pytest.raises(DataError, match=f"^{message}"):
         score(None)

@@ -63,7 +63,7 @@ def test_the_positive_label_gets_code_1(kit: Any, values: list[Any], positive: A
         ([1.0, float("inf")], {}, r"holds 2 different numbers .* choose a regressor"),
     ],
 )
-def test_a_target_that_does_not_suit_is_told(kit: Any, values: list[Any], keys: dict[str, Any], message: str) -> None:
+def test_an_unsuitable_target_is_refused(kit: Any, values: list[Any], keys: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         kit.load(labels(values), **keys)
 
@@ -191,7 +191,7 @@ def test_text_columns_keep_their_zeros_in_both_formats(kit: Any) -> None:
     assert dataset.X["zip"].isna().tolist() == [False, False, True]
 
 
-def test_words_may_be_values(kit: Any) -> None:
+def test_texts_that_usually_mean_missing_may_be_values(kit: Any) -> None:
     text = "x,n,y\nNA,1,None\n,2,no\nNone,,None\n-,4,no\n"
     dataset = kit.load(text, keep_default_na=False, missing_values=("-",))
     assert dataset.X["x"].fillna("?").tolist() == ["NA", "?", "None", "?"]
@@ -201,7 +201,7 @@ def test_words_may_be_values(kit: Any) -> None:
         kit.load(text)
 
 
-def test_labels_that_are_meant_to_be_one_are_told(kit: Any) -> None:
+def test_labels_that_differ_in_blanks_or_case_are_reported(kit: Any) -> None:
     text = "x,y\n1,No\n2,No \n3,Yes\n"
     with pytest.raises(
         DataError, match=r"data\.target: 'No' and 'No ' differ in blanks or case only; .* data\.positive: "
@@ -233,7 +233,9 @@ def test_strings_that_mean_missing(kit: Any) -> None:
         (b"no parquet", {"format": "parquet"}, r"data\.path: .*table\.parquet cannot be read as parquet: "),
     ],
 )
-def test_what_cannot_be_read_is_told_in_one_line(kit: Any, table: bytes, keys: dict[str, Any], message: str) -> None:
+def test_an_unreadable_table_is_an_error_of_one_line(
+    kit: Any, table: bytes, keys: dict[str, Any], message: str
+) -> None:
     with pytest.raises(DataError, match=message) as caught:
         kit.load(table, **keys)
     assert "\n" not in str(caught.value)
@@ -308,7 +310,7 @@ def rare(count: int) -> pd.DataFrame:
         (rare(10), {"test_size": 0.01, "stratify": True}, r"data\.test_size: 30 rows cannot be split so: "),
     ],
 )
-def test_too_few_rows_are_told(kit: Any, table: pd.DataFrame, keys: dict[str, Any], message: str) -> None:
+def test_too_few_rows_are_refused(kit: Any, table: pd.DataFrame, keys: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         kit.split(table, kit.search(cv=3), **keys)
 
@@ -357,7 +359,7 @@ def test_a_class_that_the_hold_out_rows_do_not_have_is_named(
     assert set(kit.split(few(4, classes), kit.search(), test_size=0.05, **keys).y_test.unique()) <= {0, 1}
 
 
-def test_missing_categories_and_infinite_features_are_the_estimators_business(kit: Any) -> None:
+def test_missing_categories_and_infinite_features_reach_the_estimator(kit: Any) -> None:
     table = labels([0, 1]).assign(x=np.inf)
     assert kit.split(table).X_train["x"].eq(np.inf).all()
 
@@ -382,7 +384,7 @@ def coded(**encoder: Any) -> dict[str, Any]:
         (2, {"min_frequency": 0.1}, "sex"),
     ],
 )
-def test_one_hot_columns_have_a_bound(kit: Any, bound: int, encoder: dict[str, Any], most: str) -> None:
+def test_one_hot_columns_are_limited(kit: Any, bound: int, encoder: dict[str, Any], most: str) -> None:
     table = pd.DataFrame({"id": [f"c{i}" for i in range(60)], "sex": ["f", "m"] * 30, "y": [0, 1] * 30})
     search = kit.search(preprocess=coded(**encoder))
     if not most:
@@ -395,7 +397,7 @@ def test_one_hot_columns_have_a_bound(kit: Any, bound: int, encoder: dict[str, A
     assert f"data.drop=[{most}]" in str(caught.value)
 
 
-def test_numbers_and_a_table_without_encoder_have_no_bound(kit: Any) -> None:
+def test_numbers_and_a_table_without_encoder_are_not_limited(kit: Any) -> None:
     table = pd.DataFrame({"id": range(60), "y": [0, 1] * 30})
     assert len(kit.split(table, kit.search(preprocess=coded()), max_one_hot=1).X_train) == 45
     assert len(kit.split(table, max_one_hot=1).X_train) == 45

@@ -65,27 +65,27 @@ def table(labels: list[Any], rows: int = 90) -> pd.DataFrame:
         ),
     ],
 )
-def test_parameters_mean_the_targets_own_labels(
+def test_parameters_refer_to_the_targets_labels(
     kit: Kit, labels: list[Any], estimator: str, params: dict[str, Any], alone: Any, keys: dict[str, Any]
 ) -> None:
     parts, trained = kit.train(table(labels), kit.search(estimator, params=params), **keys)
     classes = np.array(parts.classes, dtype=object)
     plain = locate(estimator, "")(**(alone or params))
     plain.fit(parts.X_train, np.array(classes[parts.y_train].tolist()))
-    found = classes[trained.pipeline.predict(parts.X_test)].tolist()
-    assert found == plain.predict(parts.X_test).tolist()
+    predicted = classes[trained.pipeline.predict(parts.X_test)].tolist()
+    assert predicted == plain.predict(parts.X_test).tolist()
 
 
 @pytest.mark.parametrize(
     ("labels", "estimator", "grid", "keys"),
     [
         (WORDS, LOGISTIC, {"class_weight": [{"good": 50}, {"bad": 50}, "balanced", None]}, {"positive": "bad"}),
-        (TWO, TREE, {"class_weight": [{1: 50}, {2: 50}], "max_depth": [1, 3]}, {}),
+        (TWO, TREE, {"class_weight": [{1: 50}, {2: 50}], "max_depth": [1, 3], "random_state": [0]}, {}),
         ([0, 1], BAYES, {"priors": [[0.9, 0.1], [0.2, 0.8], None]}, {"positive": 0}),
         (THREE, LINEAR, {"priors": [[0.8, 0.1, 0.1], [0.2, 0.2, 0.6]]}, {}),
     ],
 )
-def test_grids_mean_the_targets_own_labels(
+def test_grids_refer_to_the_targets_labels(
     kit: Kit, labels: list[Any], estimator: str, grid: dict[str, Any], keys: dict[str, Any]
 ) -> None:
     parts, trained = kit.train(table(labels), kit.search(estimator, grid, params={}), **keys)
@@ -95,8 +95,8 @@ def test_grids_mean_the_targets_own_labels(
     assert [one.params for one in trained.candidates] == plain.cv_results_["params"]  # as they were written
     assert [one.mean["accuracy"] for one in trained.candidates] == plain.cv_results_["mean_test_score"].tolist()
     assert trained.best.params == plain.best_params_
-    found = classes[trained.pipeline.predict(parts.X_test)].tolist()
-    assert found == plain.predict(parts.X_test).tolist()
+    predicted = classes[trained.pipeline.predict(parts.X_test)].tolist()
+    assert predicted == plain.predict(parts.X_test).tolist()
 
 
 def test_a_transformer_has_labels_too(kit: Kit) -> None:
@@ -125,7 +125,7 @@ def test_a_transformer_has_labels_too(kit: Kit) -> None:
         (TWO, {"class_weight": {1: 1, "1": 2}}, {}, '"1" and another key mean the same label'),
     ],
 )
-def test_a_key_that_is_no_label_is_a_mistake_in_the_configuration(
+def test_a_key_that_is_no_label_is_a_configuration_error(
     kit: Kit, labels: list[Any], params: dict[str, Any], grid: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(SpecError) as caught:

@@ -1,10 +1,9 @@
-"""The package: what is in it, what is refused, and that its proof finds every fault."""
+"""The package: its contents, and what is refused."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import re
 import shutil
 import sys
@@ -13,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,7 +25,7 @@ from orchestrator.artifacts import Package, Split, Trained
 from orchestrator.caching.cache import cache_policy
 from orchestrator.errors import PackageError
 from orchestrator.stages import package as stage
-from orchestrator.stages.package import prove
+from orchestrator.stages.package import verify
 from score.api import docs
 from score.contract import golden, training_info
 from score.contract.schema import Contract, fingerprint_of
@@ -41,11 +39,11 @@ from .conftest import EVALUATION, FOREST, TABULAR, Kit
 Copy = Callable[[Package], Package]
 
 
-def asked(package: Package) -> dict[str, golden.Golden]:
+def golden_requests(package: Package) -> dict[str, golden.Golden]:
     return {request.name: request for request in golden.read(package.path)}
 
 
-# --- what is in it
+# --- contents
 
 
 def test_the_folder_holds_what_a_server_needs_and_nothing_else(toy_package: Package) -> None:
@@ -69,10 +67,10 @@ def test_the_dockerfile_takes_all_that_the_server_reads(kit: Kit, numbers: pd.Da
     lines = re.findall(r"^COPY (?!--from)(.+) \S+$", (package.path / "Dockerfile").read_text(), re.MULTILINE)
     for path in {path for line in lines for pattern in line.split() for path in package.path.glob(pattern)}:
         (shutil.copytree if path.is_dir() else shutil.copy)(path, tmp_path / path.name)
-    assert prove(replace(package, path=tmp_path)).requests == 5
+    assert verify(replace(package, path=tmp_path)).requests == 5
 
 
-def test_people_are_told_of_the_training(toy_package: Package, toy: tuple[Split, Trained]) -> None:
+def test_the_package_describes_its_training(toy_package: Package, toy: tuple[Split, Trained]) -> None:
     parts, trained = toy
     assert training_info.read(toy_package.path) == {
         "estimator": "RandomForestClassifier",
@@ -88,8 +86,8 @@ def test_people_are_told_of_the_training(toy_package: Package, toy: tuple[Split,
     } == EVALUATION.figures
 
 
-def test_another_version_of_whatever_is_pinned_makes_the_package_anew(toy_package: Package) -> None:
-    how = cache_policy(stage.package)
+def test_another_version_of_a_pinned_library_invalidates_the_package(toy_package: Package) -> None:
+    how = purity(stage.package)
     assert how is not None
     pinned = {line.partition("==")[0] for line in (toy_package.path / "requirements.txt").read_text().splitlines()}
     assert {name.replace("_", "-") for name in pinned} <= set(how.versions)
@@ -107,7 +105,7 @@ def test_pins_are_exactly_what_the_pickle_and_the_entry_script_need(toy_package:
 
 
 @pytest.mark.parametrize("name", ["xgboost.XGBClassifier", "lightgbm.LGBMClassifier"])
-def test_a_foreign_estimator_is_pinned_and_proved_and_served_by_its_pickle(
+def test_a_foreign_estimator_is_pinned_verified_and_served_by_its_pickle(
     kit: Kit, numbers: pd.DataFrame, name: str
 ) -> None:
     library = name.partition(".")[0]
@@ -117,30 +115,30 @@ def test_a_foreign_estimator_is_pinned_and_proved_and_served_by_its_pickle(
     version = importlib.metadata.version(library)
     pins = (package.path / "requirements.txt").read_text()
     assert f"{library}=={version}" in pins.splitlines()
-    assert prove(package).requests == 5
-    twin = Compilation.read(package.path)
-    assert not twin.used
-    assert re.match(rf"no converter for .*{name.rpartition('.')[2]}", twin.reason)
+    assert verify(package).requests == 5
+    compilation = Compilation.read(package.path)
+    assert not compilation.used
+    assert re.match(rf"no converter for .*{name.rpartition('.')[2]}", compilation.reason)
     assert "onnxruntime" not in pins
     assert not (package.path / "model.onnx").exists()
 
 
-def test_a_package_may_go_without_a_twin_or_ask_for_one(kit: Kit, numbers: pd.DataFrame) -> None:
+def test_compilation_may_be_disabled_or_required(kit: Kit, numbers: pd.DataFrame) -> None:
     fitted = kit.train(numbers, kit.search())
     package = kit.package(*fitted, compile="never")
     assert Compilation.read(package.path).reason == "package.compile is never"
     assert "onnxruntime" not in (package.path / "requirements.txt").read_text()
     assert "onnxruntime" not in Contract.from_json((package.path / "contract.json").read_bytes()).versions
-    assert prove(package).requests == 5
+    assert verify(package).requests == 5
     assert Compilation.read(kit.package(*fitted, compile="required").path).used
-    twinless = kit.train(numbers, kit.search("sklearn.semi_supervised.LabelPropagation"))
+    unsupported = kit.train(numbers, kit.search("sklearn.semi_supervised.LabelPropagation"))
     with pytest.raises(
         PackageError, match=r"^package\.compile: is 'required', and the pickle must serve .*: no converter for"
     ):
-        kit.package(*twinless, compile="required")
+        kit.package(*unsupported, compile="required")
 
 
-def test_the_contract_says_what_training_saw(toy_package: Package) -> None:
+def test_the_contract_describes_the_training_rows(toy_package: Package) -> None:
     contract = Contract.from_json((toy_package.path / "contract.json").read_bytes())
     assert [column.name for column in contract.columns] == ["a", "b"]
     assert (contract.model_name, contract.task, list(contract.classes or ())) == ("toy_model", "classification", [0, 1])
@@ -150,7 +148,7 @@ def test_the_contract_says_what_training_saw(toy_package: Package) -> None:
 
 def test_golden_requests_hold_the_training_processs_answers(toy: tuple[Split, Trained], toy_package: Package) -> None:
     parts, trained = toy
-    requests = asked(toy_package)
+    requests = golden_requests(toy_package)
     assert list(requests) == ["the article's form", "records", "split", "a column is missing", "no JSON"]
     reply = requests["records"].reply
     probabilities = trained.pipeline.predict_proba(parts.X_test.head(3))
@@ -161,23 +159,27 @@ def test_golden_requests_hold_the_training_processs_answers(toy: tuple[Split, Tr
     assert [requests[name].status for name in ("a column is missing", "no JSON")] == [400, 400]
 
 
-def test_a_table_of_every_kind_of_column_with_gaps_is_packaged_and_proved(kit: Kit, mixed: pd.DataFrame) -> None:
+def test_a_table_of_every_kind_of_column_with_missing_values_is_packaged_and_verified(
+    kit: Kit, mixed: pd.DataFrame
+) -> None:
     package = kit.package(*kit.train(mixed, kit.search(preprocess=TABULAR)), golden_rows=15)
-    rows = json.loads(asked(package)["records"].body)["data"]
+    rows = json.loads(golden_requests(package)["records"].body)["data"]
     assert len(rows) == 15
     assert {type(row["flag"]) for row in rows} == {bool}
     assert any(row["a"] is None for row in rows)
     assert any(row["city"] is None for row in rows)
-    assert prove(package).requests == 5
+    assert verify(package).requests == 5
 
 
-def test_golden_rows_are_hold_out_rows_that_an_endpoint_lets_in(kit: Kit, mixed: pd.DataFrame) -> None:
+def test_golden_rows_are_hold_out_rows_that_an_endpoint_accepts(kit: Kit, mixed: pd.DataFrame) -> None:
     parts, trained = kit.train(mixed, kit.search(preprocess=TABULAR))
     strange = parts.X_test.assign(b=np.inf)
     some = strange.copy()
     some.iloc[[4, 7]] = parts.X_test.iloc[[4, 7]]
     package = kit.package(replace(parts, X_test=some.astype(parts.X_test.dtypes)), trained, max_refused=1.0)
-    assert [row["b"] for row in json.loads(asked(package)["records"].body)["data"]] == some["b"].iloc[[4, 7]].tolist()
+    assert [row["b"] for row in json.loads(golden_requests(package)["records"].body)["data"]] == some["b"].iloc[
+        [4, 7]
+    ].tolist()
     with pytest.raises(PackageError, match=r"package\.golden_rows: .*refuses 20 of 20 hold-out rows .*\"b\", 20 rows"):
         kit.package(replace(parts, X_test=strange), trained, max_refused=1.0)
 
@@ -223,7 +225,7 @@ def test_an_unseen_level_is_scored_where_the_pipeline_predicts_it(
     made = kit.package(parts, trained, unseen=unseen)
     scorer = Predictor.load(made.path)
     (city,) = (column for column in scorer.contract.columns if column.name == "city")
-    row = json.loads(asked(made)["records"].body)["data"][0] | {"city": "Bonn"}
+    row = json.loads(golden_requests(made)["records"].body)["data"][0] | {"city": "Bonn"}
     answer = scorer.answer(json.dumps({"data": [row]}))
     taken = not fails and unseen != "refuse"
     assert answer.status == (200 if taken else 400)
@@ -235,7 +237,7 @@ def test_an_unseen_level_is_scored_where_the_pipeline_predicts_it(
         frame = frame.astype({name: dtype for name, dtype in parts.X_test.dtypes.items() if name != "city"})
         right = trained.pipeline.predict_proba(frame)
         np.testing.assert_allclose(json.loads(answer.body)["probabilities"], right, rtol=0, atol=1e-9)
-    assert prove(made).requests == 5
+    assert verify(made).requests == 5
 
 
 @pytest.mark.parametrize("ids", [80, 99, 100, 101])
@@ -250,7 +252,7 @@ def test_a_table_of_identifiers_takes_new_ones(kit: Kit, ids: int) -> None:
     assert scorer.answer('{"data": [{"shop": "a new one", "sales": 0.5}]}').status == 200
 
 
-def test_above_max_refused_there_is_no_package_and_the_error_says_by_column_and_reason_why(
+def test_above_max_refused_there_is_no_package_and_the_error_lists_columns_and_reasons(
     kit: Kit, mixed: pd.DataFrame
 ) -> None:
     table = mixed.assign(town=[f"town {i % 30}" for i in range(len(mixed))])
@@ -258,11 +260,11 @@ def test_above_max_refused_there_is_no_package_and_the_error_says_by_column_and_
     new = set(parts.X_test["town"]) - set(parts.X_train["town"])
     rows = int(parts.X_test["town"].isin(new).sum())
     assert 0 < rows < 20
-    told = (
+    message = (
         rf'package\.max_refused: .* {rows} of 20 hold-out rows .*column "town", {rows} rows: "town \d+" is no category'
     )
     with pytest.raises(
-        PackageError, match=rf"{told}.*nothing is registered; .*package\.unseen=auto.*data\.drop=\[town\]"
+        PackageError, match=rf"{message}.*nothing is registered; .*package\.unseen=auto.*data\.drop=\[town\]"
     ) as caught:
         kit.package(parts, trained, unseen="refuse")
     assert "\n" not in str(caught.value)
@@ -304,7 +306,7 @@ def test_a_branch_of_booleans_alone_is_imputed_and_encoded(
     parts, trained = kit.train(table, kit.search(preprocess={"branches": branches}))
     made = kit.package(parts, trained, compile="required")
     assert [column.kind for column in Predictor.load(made.path).contract.columns[-2:]] == ["boolean", "boolean"]
-    assert prove(made).requests == 5
+    assert verify(made).requests == 5
 
 
 class InAColumn(LogisticRegression):  # type: ignore[misc]  # untyped base
@@ -315,37 +317,37 @@ class InAColumn(LogisticRegression):  # type: ignore[misc]  # untyped base
 
 
 @pytest.mark.parametrize("classes", [2, 3, 4])
-def test_an_estimator_whose_predictions_are_a_column_is_answered_as_others(numbers: pd.DataFrame, classes: int) -> None:
+def test_an_estimator_whose_predictions_are_a_column_is_served_as_others(numbers: pd.DataFrame, classes: int) -> None:
     X, y = numbers[["a", "b"]], pd.qcut(numbers["a"], classes, labels=False)
     contract = Contract.describe(X, model_name="m", task="classification", classes=[f"c{i}" for i in range(classes)])
     reader = Reader(contract)
-    wanted, given = (
+    expected, actual = (
         Predictor(contract, PickledModel(kind().fit(X, y), reader), reader) for kind in (LogisticRegression, InAColumn)
     )
     body = json.dumps({"data": X.to_dict("records")})
-    assert given.answer(body) == wanted.answer(body)
-    assert given.answer(body).status == 200
+    assert actual.answer(body) == expected.answer(body)
+    assert actual.answer(body).status == 200
 
 
-def test_labels_and_regressions_are_answered_as_they_stand_in_the_data(kit: Kit, numbers: pd.DataFrame) -> None:
+def test_labels_and_regressions_are_answered_as_in_the_data(kit: Kit, numbers: pd.DataFrame) -> None:
     named = numbers.assign(y=numbers["y"].map({0: "healthy", 1: "ill"}))
     package = kit.package(*kit.train(named, kit.search("sklearn.svm.SVC")))
-    reply = asked(package)["records"].reply
+    reply = golden_requests(package)["records"].reply
     assert set(reply["predictions"]) <= {"healthy", "ill"}
     assert "probabilities" not in reply
-    assert json.loads(asked(package)["the article's form"].reply)["prediction"] == reply["predictions"][:1]
-    assert prove(package).requests == 5
+    assert json.loads(golden_requests(package)["the article's form"].reply)["prediction"] == reply["predictions"][:1]
+    assert verify(package).requests == 5
     search = kit.search("sklearn.linear_model.Ridge", scoring=["r2"], refit="r2")
     package = kit.package(*kit.train(numbers.assign(y=numbers["a"] * 2.5), search))
-    assert set(asked(package)["records"].reply) == {"predictions"}
-    assert prove(package).requests == 5
+    assert set(golden_requests(package)["records"].reply) == {"predictions"}
+    assert verify(package).requests == 5
 
 
 @pytest.mark.parametrize(
     ("labels", "positive"), [(["low", "high"], "low"), (["né", "yes", "1"], None), (["007", "7", "07"], None)]
 )
 @pytest.mark.parametrize("estimator", [FOREST, "sklearn.linear_model.LogisticRegression"])
-def test_a_compiled_twin_answers_labels_of_text(
+def test_a_compiled_model_answers_text_labels(
     kit: Kit, mixed: pd.DataFrame, estimator: str, labels: list[str], positive: str | None
 ) -> None:
     ranks = mixed["b"].rank(method="first", pct=True)
@@ -353,7 +355,7 @@ def test_a_compiled_twin_answers_labels_of_text(
     table["y"] = table["y"].astype(object)
     parts, trained = kit.train(table, kit.search(estimator, preprocess=TABULAR), format="parquet", positive=positive)
     made = kit.package(parts, trained, compile="required")
-    assert prove(made).requests == 5
+    assert verify(made).requests == 5
     scorer = Predictor.load(made.path)
     assert scorer.compiled
     assert set(scorer.contract.classes or ()) == set(labels)
@@ -366,7 +368,7 @@ def test_a_compiled_twin_answers_labels_of_text(
         np.testing.assert_allclose(answer["probabilities"], trained.pipeline.predict_proba(frame), rtol=0, atol=1e-6)
 
 
-def test_the_same_contents_are_the_same_folder_which_stays_if_it_is_whole(kit: Kit, toy: tuple[Split, Trained]) -> None:
+def test_equal_contents_share_a_folder_that_stays_if_it_is_whole(kit: Kit, toy: tuple[Split, Trained]) -> None:
     first = kit.package(*toy)
     inode = first.path.stat().st_ino
     assert kit.package(*toy) == first
@@ -432,160 +434,3 @@ def test_a_column_without_json_is_refused(kit: Kit, toy: tuple[Split, Trained]) 
     dates, later = (X.assign(when=pd.Timestamp("2026-01-01")) for X in (parts.X_train, parts.X_test))
     with pytest.raises(PackageError, match=r"data: column 'when' is datetime64.*make it numbers, booleans or text"):
         kit.package(replace(parts, X_train=dates, X_test=later), trained)
-
-
-# --- the proof
-
-
-def test_the_proof_is_of_this_package_and_of_a_process_of_its_own(toy_package: Package) -> None:
-    ballast = np.ones(60_000_000)  # 480 MB that are this process's and not the service's
-    proof = prove(toy_package)
-    assert ballast[0] == 1
-    assert (proof.fingerprint, proof.requests) == (toy_package.fingerprint, 5)
-    assert 50e6 < proof.memory_bytes < 450e6
-    assert toy_package.is_intact()  # nothing was written into it
-
-
-def test_the_clean_process_sees_neither_the_environment_nor_the_folder(
-    toy_package: Package, copy_of: Copy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "numpy.py").write_text("raise ImportError('the wrong one')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setenv("AZUREML_MODEL_DIR", str(tmp_path))
-    monkeypatch.setenv("A_SECRET", "x")
-    monkeypatch.chdir(tmp_path)
-    package = copy_of(toy_package)
-    with (package.path / "score" / "__init__.py").open("a") as file:
-        file.write("\nimport os\nassert 'A_SECRET' not in os.environ and not os.listdir()\n")
-    assert prove(package).requests == 5
-
-
-def test_a_package_in_a_folder_of_any_name_is_proved(toy_package: Package, tmp_path: Path) -> None:
-    path = tmp_path / "it's a 'package' — \"odd\" \\ name"
-    path.symlink_to(toy_package.path)
-    assert prove(replace(toy_package, path=path)).requests == 5
-
-
-def served_by_its_pickle(package: Package) -> None:
-    Compilation("for this test").write(package.path)
-
-
-def another_model(package: Package) -> None:
-    served_by_its_pickle(package)
-    pipeline = joblib.load(package.path / "model.pkl")
-    pipeline.named_steps["model"].estimators_.pop()
-    joblib.dump(pipeline, package.path / "model.pkl")
-
-
-def truncated_model(package: Package) -> None:
-    served_by_its_pickle(package)
-    file = package.path / "model.pkl"
-    file.write_bytes(file.read_bytes()[:-100])
-
-
-def truncated_graph(package: Package) -> None:
-    file = package.path / "model.onnx"
-    file.write_bytes(file.read_bytes()[:-100])
-
-
-def another_reply(package: Package) -> None:
-    requests = golden.read(package.path)
-    reply = requests[1].reply
-    reply["probabilities"][1][0] += 1e-9
-    golden.write(package.path, [requests[0], replace(requests[1], reply=reply), *requests[2:]])
-
-
-def another_label(package: Package) -> None:
-    requests = golden.read(package.path)
-    reply = requests[1].reply
-    reply["predictions"][0] = 1 - reply["predictions"][0]
-    golden.write(package.path, [requests[0], replace(requests[1], reply=reply), *requests[2:]])
-
-
-def no_golden(package: Package) -> None:
-    (package.path / "golden.json").unlink()
-
-
-def no_model(package: Package) -> None:
-    (package.path / "model.pkl").unlink()
-
-
-def another_scikit_learn(package: Package) -> None:
-    contract = Contract.from_json((package.path / "contract.json").read_bytes())
-    versions = {**contract.versions, "scikit-learn": "0.24.0"}
-    (package.path / "contract.json").write_text(replace(contract, versions=versions).to_json())
-
-
-def local_import(package: Package) -> None:
-    code = f"import sys; sys.path.append({os.fspath(Path(__file__).parents[2])!r}); import orchestrator.errors\n"
-    (package.path / "score" / "transforms.py").write_text(code)
-    with (package.path / "score" / "score.py").open("a") as file:
-        file.write("\nimport score.transforms\n")
-
-
-def dies(package: Package) -> None:
-    (package.path / "score" / "contract" / "golden.py").write_text("import os\nos._exit(7)\n")
-
-
-def noisy(package: Package) -> None:
-    (package.path / "score" / "contract" / "golden.py").write_text("raise SystemExit('not today')\n")
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            another_model,
-            r"golden request 'the article's form': reply\.proba\[0\] is 0\.\d+ instead of 0\.\d+|'records'",
-        ),
-        (truncated_model, r"model\.pkl does not load: .*: install the package's requirements\.txt, or build it again"),
-        (truncated_graph, r"model\.onnx does not load: .*: install the package's requirements\.txt, or build it again"),
-        (another_reply, r"golden request 'records': reply\.probabilities\[1\]\[0\] is .* instead of "),
-        (another_label, r"golden request 'records': reply\.predictions\[0\] is [01] instead of [01]"),
-        (no_golden, r"FileNotFoundError: .*golden\.json"),
-        (no_model, r"no model\.pkl"),
-        (another_scikit_learn, r"the model was trained with scikit-learn 0\.24\.0 \(here: .*\): install the package's"),
-        (local_import, r"the package needs orchestrator, orchestrator\.errors, local code that does not ship"),
-        (dies, r"ended with code 7: nothing was printed"),
-        (noisy, r"ended with code 1: not today"),
-    ],
-)
-def test_the_proof_names_the_fault(
-    toy_package: Package, copy_of: Copy, change: Callable[[Package], None], message: str
-) -> None:
-    package = copy_of(toy_package)
-    change(package)
-    with pytest.raises(PackageError, match=message) as caught:
-        prove(package)
-    assert "\n" not in str(caught.value)
-
-
-def test_a_package_without_its_transforms_is_found_out(kit: Kit, numbers: pd.DataFrame) -> None:
-    steps = {"cast": {"_target_": "score.transforms.ToFloat", "columns": ["a"]}}
-    package = kit.package(*kit.train(numbers, kit.search(preprocess={"steps": steps})), compile="never")
-    (package.path / "score" / "transforms.py").unlink()
-    # where this project is installed editable the module is found there: then it is local code that does not ship
-    missing = r"model\.pkl needs module 'score\.transforms': install the package's"
-    with pytest.raises(
-        PackageError, match=rf"{missing}|the package needs score\.transforms, local code that does not ship"
-    ):
-        prove(package)
-
-
-def test_a_proof_goes_the_way_of_many_rows_too(kit: Kit, numbers: pd.DataFrame) -> None:
-    package = kit.package(*kit.train(numbers, kit.search()), compile="required")
-    file = package.path / "model.npz"
-    with np.load(file) as held:
-        arrays = dict(held)
-    arrays["0.values"] = arrays["0.values"] + 0.01
-    np.savez(file, **arrays)
-    with pytest.raises(PackageError, match=r"golden request 'records, \d+ times': reply.probabilities\[0\]\[0\] is"):
-        prove(package)
-
-
-def test_a_package_that_hangs_is_given_up(toy_package: Package, copy_of: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = copy_of(toy_package)
-    (package.path / "score" / "contract" / "golden.py").write_text("import time\ntime.sleep(60)\n")
-    monkeypatch.setattr(stage, "PROOF_SECONDS", 1)
-    with pytest.raises(PackageError, match="gave no answer within 1 s in a clean process"):
-        prove(package)

@@ -1,4 +1,4 @@
-"""Register, deploy, test, promote; recall what was registered. With the public fake target and a small real server."""
+"""Register, deploy, test, promote; load what was registered. With the public fake target and a small real server."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ from orchestrator.errors import DeployError, PackageError, ProbeError, TrackingE
 from orchestrator.events import Progress
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.resolving.libraries import Libraries
-from orchestrator.spec.field_types import StateDir
-from orchestrator.spec.package import PackageSpec
-from orchestrator.stages.release import deploy, probe, promote, recall, register
+from orchestrator.spec.run_spec import PackageSpec, StateDir
+from orchestrator.stages.release import deploy, load_version, probe, promote, register
 from orchestrator.tracking.none import NoTracking
 from score.contract import golden
 
@@ -36,7 +35,7 @@ NO_IMAGE = ImageCheck(NoTarget())
 
 @dataclass(frozen=True)
 class Tracking(NoTracking):
-    """Gives version ``number`` and remembers what was promoted; ``held`` is what its registry holds, ``down`` a failure of it."""
+    """Registers version ``number`` and records promotions; ``held`` is the registry, ``down`` the error of promoting."""
 
     promoted: list[ModelVersion] = field(default_factory=list)
     name: str = "here"
@@ -89,31 +88,31 @@ def put(version: ModelVersion, rollout: Rollout, tracker: Tracking | None = None
 
 
 def tried(version: ModelVersion, rollout: Rollout, endpoint: Endpoint) -> None:
-    """A run that deploys and tests."""
+    """Deploy and probe, as a run does."""
     with rollout:
         put(version, rollout)
         probe(endpoint, rollout)
 
 
 def released(version: ModelVersion, rollout: Rollout, state_dir: StateDir, tracker: Tracking | None = None) -> None:
-    """A run that deploys and promotes."""
+    """Deploy and promote, as a run does."""
     with rollout:
         put(version, rollout)
         promote(version, PASSED, rollout, tracker or Tracking(), state_dir)
 
 
-def test_what_is_registered_is_recalled(registered: ModelVersion, state_dir: StateDir) -> None:
-    found = recall(SPEC, state_dir, Tracking(), InMemoryTarget())
+def test_a_registered_version_is_loaded(registered: ModelVersion, state_dir: StateDir) -> None:
+    found = load_version(SPEC, state_dir, Tracking(), InMemoryTarget())
     assert found == registered
     assert (found.version, found.run_id) == ("7", "run-1")
     assert found.origin == replace(PROVENANCE.origin, trained=REPORT.trained_at)
 
 
-def test_another_registry_is_told_before_anything_is_deployed(registered: ModelVersion, state_dir: StateDir) -> None:
-    told = r"'toy_model' was registered in here, and this run's tracking is there; say `tracking=` as it was then"
-    with pytest.raises(PackageError, match=told):
-        recall(SPEC, state_dir, Tracking(name="there"), InMemoryTarget())
-    assert recall(SPEC, state_dir, NoTracking(), InMemoryTarget()) == registered
+def test_another_registry_is_refused_before_anything_is_deployed(registered: ModelVersion, state_dir: StateDir) -> None:
+    message = r"'toy_model' was registered in here, and this run's tracking is there; say `tracking=` as it was then"
+    with pytest.raises(PackageError, match=message):
+        load_version(SPEC, state_dir, Tracking(name="there"), InMemoryTarget())
+    assert load_version(SPEC, state_dir, NoTracking(), InMemoryTarget()) == registered
 
 
 def test_a_proof_of_another_package_registers_nothing(toy_package: Package, state_dir: StateDir) -> None:
@@ -138,26 +137,26 @@ def test_libraries_that_cannot_be_installed_are_found_before_anything_is_registe
     target = Imaging(state_dir / "elsewhere")
     before = sorted(state_dir.rglob("*.json"))
     proof = Proof(toy_package.fingerprint, 5, 1)
-    told = "numpy==2.4.6 and numpy<2 exclude each other"
-    with pytest.raises(DeployError, match=told):
+    message = "numpy==2.4.6 and numpy<2 exclude each other"
+    with pytest.raises(DeployError, match=message):
         register(toy_package, proof, REPORT, Tracking(name="there"), state_dir, PROVENANCE, ImageCheck(target))
-    with pytest.raises(DeployError, match=told):
+    with pytest.raises(DeployError, match=message):
         put(registered, rollout_of(target))
     assert sorted(state_dir.rglob("*.json")) == before
-    assert recall(SPEC, state_dir, Tracking(), InMemoryTarget()) == registered
+    assert load_version(SPEC, state_dir, Tracking(), InMemoryTarget()) == registered
 
 
-def test_without_a_registration_there_is_nothing_to_recall(registered: ModelVersion, state_dir: StateDir) -> None:
+def test_without_a_registration_there_is_nothing_to_load(registered: ModelVersion, state_dir: StateDir) -> None:
     for spec, where in ((PackageSpec(model_name="other"), state_dir), (SPEC, StateDir(state_dir / "elsewhere"))):
         with pytest.raises(PackageError, match=r"no package of '\w+' was registered on this machine; make one with"):
-            recall(spec, where, Tracking(), InMemoryTarget())
+            load_version(spec, where, Tracking(), InMemoryTarget())
     (state_dir / "registered" / "toy_model.json").write_text("{")
     with pytest.raises(PackageError, match="was registered on this machine; make one with stages=package"):
-        recall(SPEC, state_dir, Tracking(), InMemoryTarget())
-    assert registered.package.is_intact()
+        load_version(SPEC, state_dir, Tracking(), InMemoryTarget())
+    assert registered.package.is_whole()
 
 
-def test_a_package_that_was_changed_since_is_not_recalled(
+def test_a_package_that_was_changed_since_is_not_loaded(
     toy_package: Package, copy_of: Callable[[Package], Package], state_dir: StateDir
 ) -> None:
     package = copy_of(toy_package)
@@ -166,10 +165,12 @@ def test_a_package_that_was_changed_since_is_not_recalled(
     with pytest.raises(
         PackageError, match=r"copy is not what was registered as 'toy_model'; make it again with stages"
     ):
-        recall(SPEC, state_dir, Tracking(), InMemoryTarget())
+        load_version(SPEC, state_dir, Tracking(), InMemoryTarget())
 
 
-def test_deploy_and_promote_hand_on(registered: ModelVersion, state_dir: StateDir, rollout_of: RolloutOf) -> None:
+def test_deploy_and_promote_reach_the_target_and_the_tracker(
+    registered: ModelVersion, state_dir: StateDir, rollout_of: RolloutOf
+) -> None:
     target, tracker = InMemoryTarget(), Tracking()
     with rollout_of(target) as rollout:
         endpoint = put(registered, rollout, tracker)
@@ -192,11 +193,11 @@ def test_a_version_that_answers_a_share_of_the_requests_is_no_champion(
     assert target.calls == ["deploy", "accept"]
 
 
-def test_what_the_registry_does_not_hold_is_not_deployed(registered: ModelVersion, rollout_of: RolloutOf) -> None:
+def test_a_version_missing_from_the_registry_is_not_deployed(registered: ModelVersion, rollout_of: RolloutOf) -> None:
     for held in ({}, {"8": registered.package.fingerprint}, {"7": "another package"}):
         target = InMemoryTarget()
-        told = r"version 7 of 'toy_model' is no longer in the registry .*; nothing was changed"
-        with pytest.raises(PackageError, match=told), rollout_of(target) as rollout:
+        message = r"version 7 of 'toy_model' is no longer in the registry .*; nothing was changed"
+        with pytest.raises(PackageError, match=message), rollout_of(target) as rollout:
             put(registered, rollout, Tracking(held=Registry(held)))
         assert target.calls == []
     with rollout_of(InMemoryTarget()) as rollout:
@@ -219,11 +220,11 @@ def test_a_service_that_another_machine_has_replaced_is_not_promoted(
 ) -> None:
     target, tracker = InMemoryTarget(), Tracking()
     other = replace(registered.package, fingerprint="another's")
-    told = r"another command has deployed 'toy_model', package another's, meanwhile.*; the service was left as it is"
+    message = r"another command has deployed 'toy_model', package another's, meanwhile.*; the service was left as it is"
     rollout = rollout_of(target)
     put(registered, rollout)
-    InMemoryTarget(services=target.services).deploy(replace(registered, package=other))
-    with pytest.raises(DeployError, match=told):
+    InMemoryTarget(services=target.services).deploy(other, registered)
+    with pytest.raises(DeployError, match=message):
         promote(registered, PASSED, rollout, tracker, state_dir)
     assert tracker.promoted == []
     assert target.endpoint().package == other
@@ -260,14 +261,14 @@ def test_the_record_follows_what_is_deployed_by_the_run_that_registered_it(
         register(toy_package, proof, REPORT, Tracking(number=number), state_dir, PROVENANCE, NO_IMAGE)
         for number in "12"
     )
-    assert recall(SPEC, state_dir, Tracking(), InMemoryTarget()).version == "2"
+    assert load_version(SPEC, state_dir, Tracking(), InMemoryTarget()).version == "2"
     released(first, rollout_of(InMemoryTarget()), state_dir)
-    assert recall(SPEC, state_dir, Tracking(), InMemoryTarget()).version == "1"
-    again = recall(PackageSpec(model_name="toy_model", version="2"), state_dir, Tracking(), InMemoryTarget())
+    assert load_version(SPEC, state_dir, Tracking(), InMemoryTarget()).version == "1"
+    again = load_version(PackageSpec(model_name="toy_model", version="2"), state_dir, Tracking(), InMemoryTarget())
     assert again == second
     released(again, rollout_of(InMemoryTarget()), state_dir)
     assert (
-        recall(SPEC, state_dir, Tracking(), InMemoryTarget()).version == "1"
+        load_version(SPEC, state_dir, Tracking(), InMemoryTarget()).version == "1"
     )  # it was chosen, and not registered by this run
 
 
@@ -276,7 +277,7 @@ def test_the_record_follows_what_is_deployed_by_the_run_that_registered_it(
 
 @dataclass
 class Server:
-    """Answers the package's own answers unless told otherwise."""
+    """Gives the package's answers unless configured otherwise."""
 
     package: Package
     key: str = ""
@@ -369,7 +370,7 @@ def test_with_keys_it_must_refuse_requests_without_one(serve: Serve, rollout_of:
         ({"status": 500}, r"'the article's form' differently: status 500 instead of 200: .*broken"),
     ],
 )
-def test_an_endpoint_that_answers_differently_is_taken_down(
+def test_an_endpoint_that_answers_differently_is_rolled_back(
     serve: Serve, rollout_of: RolloutOf, options: dict[str, Any], message: str
 ) -> None:
     target = InMemoryTarget()
@@ -380,7 +381,7 @@ def test_an_endpoint_that_answers_differently_is_taken_down(
     assert target.calls == ["deploy", "rollback"]
 
 
-def test_the_error_tells_what_became_of_the_service(serve: Serve, rollout_of: RolloutOf, state_dir: StateDir) -> None:
+def test_the_error_has_the_result_of_the_rollback(serve: Serve, rollout_of: RolloutOf, state_dir: StateDir) -> None:
     target = InMemoryTarget()
     server, endpoint = serve()
     old = ModelVersion("toy_model", "1", None, replace(endpoint.package, fingerprint="old"))
@@ -393,7 +394,7 @@ def test_the_error_tells_what_became_of_the_service(serve: Serve, rollout_of: Ro
     assert target.endpoint().package == old.package
 
 
-def test_an_endpoint_that_is_not_there_is_taken_down(serve: Serve, rollout_of: RolloutOf) -> None:
+def test_an_unreachable_endpoint_is_rolled_back(serve: Serve, rollout_of: RolloutOf) -> None:
     target = InMemoryTarget()
     _, endpoint = serve()
     away = replace(endpoint, url="http://127.0.0.1:9/score")
@@ -403,14 +404,14 @@ def test_an_endpoint_that_is_not_there_is_taken_down(serve: Serve, rollout_of: R
 
 
 class Stuck(InMemoryTarget):
-    """Its rollback fails."""
+    """A target whose rollback fails."""
 
     def _rollback(self, deployed: Service) -> RollbackResult:
         super()._rollback(deployed)
         raise DeployError("the disk is full")
 
 
-def test_a_rollback_that_fails_does_not_hide_why_it_was_needed(serve: Serve, rollout_of: RolloutOf) -> None:
+def test_a_failing_rollback_does_not_hide_its_cause(serve: Serve, rollout_of: RolloutOf) -> None:
     _, endpoint = serve(status=500)
     with pytest.raises(
         ProbeError, match=r"status 500 instead of 200.*; putting the former service back failed: the disk"
@@ -418,7 +419,7 @@ def test_a_rollback_that_fails_does_not_hide_why_it_was_needed(serve: Serve, rol
         tried(ModelVersion("toy_model", "1", None, endpoint.package), rollout_of(Stuck()), endpoint)
 
 
-def test_ctrl_c_takes_down_what_was_not_tested(
+def test_ctrl_c_rolls_back_an_untested_endpoint(
     serve: Serve, rollout_of: RolloutOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(_: Endpoint) -> Probe:

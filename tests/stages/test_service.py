@@ -1,4 +1,4 @@
-"""The stages for a service that is there, with the public fake."""
+"""The stages for an existing service, with the in-memory target."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def target(toy_package: Package) -> InMemoryTarget:
     return target
 
 
-def test_what_is_there_is_told(target: InMemoryTarget) -> None:
+def test_a_live_service_is_described(target: InMemoryTarget) -> None:
     assert service.status(target, NoTracking()).state == "healthy"
     assert service.endpoint(target).package == service.endpoint(target).package
     assert service.logs(target).startswith("Serving package")
@@ -34,23 +34,23 @@ def test_what_is_there_is_told(target: InMemoryTarget) -> None:
     assert "fake-primary" not in repr(service.keys(target))
 
 
-def test_what_is_removed_is_gone(target: InMemoryTarget) -> None:
+def test_removal_is_idempotent(target: InMemoryTarget) -> None:
     service.remove(target)
-    service.remove(target)  # taking down nothing is fine
+    service.remove(target)  # nothing is left to remove
     assert service.status(target, NoTracking()).state == "absent"
     with pytest.raises(DeployError):
         service.endpoint(target)
 
 
-def test_a_check_leaves_the_service_as_it_is(target: InMemoryTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_probe_does_not_change_the_service(target: InMemoryTarget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "probe_endpoint", lambda endpoint: Probe(5, 1, 2, endpoint.auth))
-    assert service.check(service.endpoint(target)).refused_without_key
+    assert service.probe_live(service.endpoint(target)).refused_without_key
     assert target.calls == ["deploy"]
 
 
 @dataclass(frozen=True)
 class Shared(InMemoryTarget):
-    """A fake that shares requests: what shifting gives is what it was made with."""
+    """A target that shifts traffic and returns the given version."""
 
     shifted: list[ModelVersion | None] = field(default_factory=list)
 
@@ -75,9 +75,7 @@ def test_a_version_that_has_all_requests_becomes_the_champion(toy_package: Packa
 
 
 @pytest.mark.parametrize("held", [{}, {"8": "another"}, {"7": "another"}])
-def test_a_version_that_was_withdrawn_gets_no_more_requests(
-    toy_package: Package, tmp_path: Path, held: dict[str, str]
-) -> None:
+def test_a_deleted_version_gets_no_more_requests(toy_package: Package, tmp_path: Path, held: dict[str, str]) -> None:
     target, tracker = Shared(shifted=[ModelVersion("toy_model", "7", None, toy_package)]), Tracking(held=Registry(held))
     rollout = Rollout(target, tmp_path / "svc.rollout.json")
     with pytest.raises(PackageError, match="version 7 of 'toy_model' is no longer in the registry"), rollout:

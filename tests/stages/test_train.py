@@ -66,8 +66,8 @@ def test_results_are_exactly_those_of_scikit_learns_search(kit: Kit, numbers: pd
         for metric in SCORING:
             assert candidate.mean[metric] == plain.cv_results_[f"mean_test_{metric}"][index]
             assert candidate.std[metric] == plain.cv_results_[f"std_test_{metric}"][index]
-    ours, theirs = trained.pipeline.predict_proba(parts.X_test), plain.predict_proba(parts.X_test)
-    np.testing.assert_array_equal(ours, theirs)
+    actual, expected = trained.pipeline.predict_proba(parts.X_test), plain.predict_proba(parts.X_test)
+    np.testing.assert_array_equal(actual, expected)
 
 
 def test_a_random_search_draws_some_of_the_grid(kit: Kit, numbers: pd.DataFrame) -> None:
@@ -106,8 +106,8 @@ def test_a_halving_search_tells_each_candidates_last_round(
 class RefusesToScore(GridSearchCV):  # type: ignore[misc]
     """Its scores of some candidates are no numbers."""
 
-    def _format_results(self, *given: Any, **options: Any) -> Any:
-        results = super()._format_results(*given, **options)
+    def _format_results(self, *args: Any, **options: Any) -> Any:
+        results = super()._format_results(*args, **options)
         results["mean_test_accuracy"][[0, 2]] = np.nan
         results["rank_test_accuracy"][:] = [3, 1, 3, 2]
         return results
@@ -115,8 +115,8 @@ class RefusesToScore(GridSearchCV):  # type: ignore[misc]
 
 def test_a_score_that_is_no_number_has_the_last_rank(kit: Kit, numbers: pd.DataFrame) -> None:
     plain = kit.search(grid=GRID).estimator
-    found = RefusesToScore(plain.estimator, plain.param_grid, scoring=["accuracy"], refit="accuracy", cv=2)
-    _, trained = kit.train(numbers, Search(found, 4, 8))
+    search = RefusesToScore(plain.estimator, plain.param_grid, scoring=["accuracy"], refit="accuracy", cv=2)
+    _, trained = kit.train(numbers, Search(search, 4, 8))
     assert [one.rank for one in trained.candidates] == [3, 1, 3, 2]
 
 
@@ -130,13 +130,13 @@ def test_progress_starts_at_nothing_and_reaches_all_fits(kit: Kit, numbers: pd.D
     events: list[Event] = []
     search = kit.search(grid=GRID)
     train(kit.split(numbers, search), search, kit.search_spec(), Progress(events.append), CheckpointDir())
-    told = [event for event in events if isinstance(event, StepProgress)]
-    assert [(event.done, event.total) for event in told] == [(done, 8) for done in range(9)]
-    assert told[-1].note.startswith("best accuracy 0.")
+    steps = [event for event in events if isinstance(event, StepProgress)]
+    assert [(event.done, event.total) for event in steps] == [(done, 8) for done in range(9)]
+    assert steps[-1].note.startswith("best accuracy 0.")
 
 
 class Moody:
-    """Raises what it is told to, in fit."""
+    """Raises the configured error in fit."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -298,24 +298,24 @@ def test_the_report_is_plain_and_complete(kit: Kit, numbers: pd.DataFrame) -> No
     evaluation = evaluate(parts, trained, spec)
     model = ModelSpec(estimator="sklearn.dummy.DummyClassifier", params={"strategy": "prior"})
     where = RunProvenance(ROOT, "name: toy\n")
-    found = report(kit.data(numbers), PreprocessSpec(), model, spec, Seed(5), parts, trained, evaluation, where)
-    assert found.params["seed"] == "5"
-    assert found.params["model.params.strategy"] == "prior"
-    assert found.params["search.refit"] == "roc_auc"
-    assert found.tags["data_fingerprint"] == parts.digest
-    assert found.tags.get("mlflow.source.git.commit", "") == _commit()
-    assert found.best_params == dict(trained.best.params)
-    assert {"mean_test_roc_auc", "std_test_f1", "holdout_accuracy", "dummy_accuracy"} <= set(found.metrics)
-    assert (found.tags["positive_label"], found.notes.positive_metrics) == ("1", ("f1",))
-    assert found.metrics["mean_test_f1"] == trained.best.mean["f1"]
-    assert found.config == "name: toy\n"
-    assert len(found.candidates) == 4
+    result = report(kit.data(numbers), PreprocessSpec(), model, spec, Seed(5), parts, trained, evaluation, where)
+    assert result.params["seed"] == "5"
+    assert result.params["model.params.strategy"] == "prior"
+    assert result.params["search.refit"] == "roc_auc"
+    assert result.tags["data_fingerprint"] == parts.digest
+    assert result.tags.get("mlflow.source.git.commit", "") == _commit()
+    assert result.best_params == dict(trained.best.params)
+    assert {"mean_test_roc_auc", "std_test_f1", "holdout_accuracy", "dummy_accuracy"} <= set(result.metrics)
+    assert (result.tags["positive_label"], result.notes.of_positive) == ("1", ("f1",))
+    assert result.metrics["mean_test_f1"] == trained.best.mean["f1"]
+    assert result.config == "name: toy\n"
+    assert len(result.candidates) == 4
 
 
-def test_each_distinct_warning_is_told_once() -> None:
-    with warnings.catch_warnings(record=True) as told:
+def test_each_distinct_warning_is_issued_once() -> None:
+    with warnings.catch_warnings(record=True) as issued:
         warnings.simplefilter("always")
         with each_warning_once():
             for text in ("one", "two", "one", "one"):
                 warnings.warn(text, stacklevel=1)
-    assert [str(found.message) for found in told] == ["one", "two"]
+    assert [str(each.message) for each in issued] == ["one", "two"]

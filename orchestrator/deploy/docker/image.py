@@ -18,8 +18,8 @@ from orchestrator.deploy.docker.labels import PREFIX, ContainerLabels
 from orchestrator.deploy.failure import failure
 from orchestrator.deploy.service_dir import ServiceDirectory
 from orchestrator.diagnostics import Evidence
-from orchestrator.errors import DeployError, one_line
-from orchestrator.packaging.dockerfile import FILE, LIBRARIES
+from orchestrator.errors import DeployError
+from orchestrator.packaging.dockerfile import DOCKERFILE, LIBRARIES
 from orchestrator.progress import Heartbeat
 from orchestrator.resolving.libraries import Libraries
 
@@ -61,7 +61,7 @@ def build(
     with (home.path / LOG).open("w") as log:
         # Their own tag keeps the libraries, which take longest, for the next model and out of `docker image prune`
         for files, extra in (
-            ([FILE, REQUIREMENTS], {"tag": libraries(wanted.image), "target": LIBRARIES}),
+            ([DOCKERFILE, REQUIREMENTS], {"tag": libraries(wanted.image), "target": LIBRARIES}),
             (None, {"tag": wanted.image}),
         ):
             for _ in range(ATTEMPTS):
@@ -159,10 +159,10 @@ def arguments(package: Package, base_image: str | None, asked: Mapping[str, str 
         DeployError: the Dockerfile takes no such argument, or the machine has no such variable.
     """
     try:
-        dockerfile = (package.path / FILE).read_text()
+        dockerfile = (package.path / DOCKERFILE).read_text()
     except OSError:
         raise DeployError(
-            f"deploy: {package.path} carries no {FILE}; make the package again with stages=package"
+            f"deploy: {package.path} carries no {DOCKERFILE}; make the package again with stages=package"
         ) from None
     known = dict(re.findall(r"^ARG (\w+)=?(\S*)", dockerfile, re.MULTILINE))
     if unknown := [name for name in asked if name not in known and name.upper() not in PROXIES]:

@@ -1,1 +1,1 @@
-"""Compile a fitted pipeline for ONNX Runtime, and test that it answers alike."""
+"""Compilation of a fitted pipeline for ONNX Runtime, and the test that both give the same answers."""

@@ -1,4 +1,4 @@
-"""A compiled twin for a fitted pipeline, and the proof that it answers alike; or the reason why there is none."""
+"""Compile a fitted pipeline, and keep the result only if it gives the pipeline's answers; else say why not."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ OPSETS = {"": 18, "ai.onnx.ml": 3}  # the most that skl2onnx knows
 
 @dataclass(frozen=True)
 class CompiledPipeline:
-    """What came of compiling: the graph and, where requests of many rows are quicker so, its parts.
+    """The compiled model: a graph and, where that is faster for requests of many rows, its parts around QuickScorer.
 
-    Without a twin the graph is empty and the compilation has the reason.
+    Without a compiled model the graph is empty and the compilation has the reason.
     """
 
     compilation: Compilation
@@ -37,7 +37,7 @@ class CompiledPipeline:
     parts: SplitGraph | None = None
 
     def write(self, folder: Path) -> None:
-        """Keep it with a package."""
+        """Write the compiled model into a package's folder."""
         self.compilation.write(folder)
         if self.graph:
             (folder / GRAPH).write_bytes(self.graph)
@@ -45,65 +45,64 @@ class CompiledPipeline:
             self.parts.write(folder / PARTS)
 
     def models(self, contract: Contract) -> list[CompiledModel]:
-        """A model for each way that rows may go through it: one by one, and many at once."""
+        """Return a model for each path that rows may take: the whole graph and, if there are any, its parts."""
         whole = CompiledModel(self.graph, contract, self.compilation)
         if self.parts is None:
             return [whole]
         return [whole, CompiledModel(self.graph, contract, self.compilation, self.parts, long=1)]
 
 
-def compiled(
+def compile_pipeline(
     pipeline: Any,
     contract: Contract,
     tables: Sequence[pd.DataFrame],
     requests: Sequence[Golden],
     progress: Progress | None = None,
 ) -> CompiledPipeline:
-    """The twin, once it has answered every row of ``tables``, edge rows and golden requests as the pipeline does."""
+    """Compile the pipeline and compare both on every row of ``tables``, on edge rows and on the golden requests."""
     from orchestrator.packaging.onnx.equivalence import EquivalenceError
-    from orchestrator.packaging.onnx.quickscorer import cut
+    from orchestrator.packaging.onnx.quickscorer import split_graph
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about what is proved, and about the strange values that prove it
+        warnings.simplefilter("ignore")  # of converters, and of pipelines that are given edge values
         try:
-            graph, codes = convert(pipeline, len(contract.columns))
+            graph, codes = convert_pipeline(pipeline, len(contract.columns))
         except Exception as error:  # noqa: BLE001  # foreign code: whatever it is, it is the reason
-            return CompiledPipeline(Compilation(_told(error)))
+            return CompiledPipeline(Compilation(_first_line(error)))
         classes = [int(code) for code in pipeline.classes_] if hasattr(pipeline, "predict_proba") else None
-        twin = CompiledPipeline(Compilation(classes=classes, codes=codes), graph)
-        with suppress(Exception):  # without it the twin is slower, and no worse
-            parts = cut(graph)
-            twin = proved(pipeline, replace(twin, parts=parts), contract, tables, requests, progress) if parts else twin
-        if twin.parts is not None:
-            return twin
+        whole = CompiledPipeline(Compilation(classes=classes, codes=codes), graph)
+        with suppress(Exception):  # without the parts the compiled model is slower, and no worse
+            if parts := split_graph(graph):
+                return check_equivalence(pipeline, replace(whole, parts=parts), contract, tables, requests, progress)
         try:
-            return proved(pipeline, twin, contract, tables, requests, progress)
+            return check_equivalence(pipeline, whole, contract, tables, requests, progress)
         except EquivalenceError as error:
             return CompiledPipeline(Compilation(str(error)))
         except Exception as error:  # noqa: BLE001  # ONNX Runtime's, for a graph that it cannot run
-            return CompiledPipeline(Compilation(f"ONNX Runtime cannot run it: {_told(error)}"))
+            return CompiledPipeline(Compilation(f"ONNX Runtime cannot run it: {_first_line(error)}"))
 
 
-def convert(pipeline: Any, width: int) -> tuple[bytes, dict[str, int]]:
-    """A fitted pipeline as a graph of one float64 table (n_rows, width), and the codes that stand for texts in it.
+def convert_pipeline(pipeline: Any, width: int) -> tuple[bytes, dict[str, int]]:
+    """Convert a fitted pipeline to a graph of one float64 table (n_rows, width); return it and the codes for texts.
 
     Raises:
-        Exception: whatever a converter raises, most often that there is none.
+        NotImplementedError: a step has no converter.
+        Exception: whatever else a converter raises.
     """
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import DoubleTensorType
     from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
-    from orchestrator.packaging.onnx.category_codes import recoded
-    from orchestrator.packaging.onnx.converters import converters
+    from orchestrator.packaging.onnx.category_codes import encode_categories
+    from orchestrator.packaging.onnx.converters import custom_converters
     from orchestrator.packaging.onnx.tree_converters import ML, ML_OPSET
 
-    functions, shapes = converters()
-    numeric, codes = recoded(pipeline)
+    functions, shapes = custom_converters()
+    numeric, codes = encode_categories(pipeline)
     try:
         model = convert_sklearn(
             numeric,
-            "twin",
+            "pipeline",
             [("table", DoubleTensorType([None, width]))],
             target_opset=OPSETS,
             options={"zipmap": False} if hasattr(pipeline, "classes_") else None,
@@ -111,63 +110,67 @@ def convert(pipeline: Any, width: int) -> tuple[bytes, dict[str, int]]:
             custom_shape_calculators=shapes,
         )
     except (MissingConverter, MissingShapeCalculator) as error:
-        named = re.search(r"<class '(.+?)'>", str(error))
-        raise NotImplementedError(f"no converter for {named[1] if named else error}") from error
+        unknown = re.search(r"<class '(.+?)'>", str(error))
+        raise NotImplementedError(f"no converter for {unknown[1] if unknown else error}") from error
     if any(node.op_type == "TreeEnsemble" for node in model.graph.node):
         (opset,) = (opset for opset in model.opset_import if opset.domain == ML)
         opset.version = ML_OPSET
     return model.SerializeToString(), codes
 
 
-def proved(
+def check_equivalence(
     pipeline: Any,
-    twin: CompiledPipeline,
+    candidate: CompiledPipeline,
     contract: Contract,
     tables: Sequence[pd.DataFrame],
     requests: Sequence[Golden],
     progress: Progress | None = None,
 ) -> CompiledPipeline:
-    """The twin with what was tried; see :func:`compiled`.
+    """Return the compiled pipeline with a record of the comparison; see :func:`compile_pipeline`.
 
     Raises:
-        Unequal: an answer differs.
+        EquivalenceError: an answer differs.
     """
-    from orchestrator.packaging.onnx.comparison_rows import accepted
+    from orchestrator.packaging.onnx.comparison_rows import accepted_rows
     from orchestrator.packaging.onnx.edge_cases import edge_rows, split_rows
-    from orchestrator.packaging.onnx.equivalence import TOLERANCE as MOST
-    from orchestrator.packaging.onnx.equivalence import Comparison, EquivalenceError, rowwise, same_together
+    from orchestrator.packaging.onnx.equivalence import (
+        MAX_TOLERANCE,
+        Comparison,
+        EquivalenceError,
+        is_batch_invariant,
+        is_rowwise,
+    )
     from score.payload.reader import Reader
     from score.predict.predictor import Predictor
 
     reader = Reader(contract)
-    pickle, models = PickledModel(pipeline, reader), twin.models(contract)
-    rows = accepted(tables, contract)
-    beside, splits = split_rows(pipeline, contract, rows)
-    edges = [*edge_rows(contract, rows), *beside]
+    pickle, models = PickledModel(pipeline, reader), candidate.models(contract)
+    rows = accepted_rows(tables, contract)
+    near_splits, splits = split_rows(pipeline, contract, rows)
+    edges = [*edge_rows(contract, rows), *near_splits]
     total = sum(map(len, [rows, *edges]))
     report = progress or Progress()
     comparison = Comparison(pickle, models, lambda done: report(done, total, "rows compared"))
     comparison.add([rows])
-    real = comparison.count
+    table_rows = comparison.count
     comparison.add(edges)
-    tolerance = min(max(TOLERANCE, 10 * comparison.largest), MOST)
+    tolerance = min(max(TOLERANCE, 10 * comparison.largest), MAX_TOLERANCE)
     for model, request in product(models, requests):
         answer = Predictor(contract, model, reader).answer(request.body)
         if different := replace(request, tolerance=tolerance).difference(answer.status, json.loads(answer.body)):
             raise EquivalenceError(f"golden request '{request.name}': {different}")
-    found = replace(
-        twin.compilation,
+    compilation = replace(
+        candidate.compilation,
         tolerance=tolerance,
-        rows=real,
-        edges=comparison.count - real,
+        rows=table_rows,
+        edges=comparison.count - table_rows,
         splits=splits,
-        forest=bool(twin.parts),
-        batchable=rowwise(twin.graph) and same_together(models[0], [rows, *edges]),
+        forest=bool(candidate.parts),
+        together=is_rowwise(candidate.graph) and is_batch_invariant(models[0], [rows, *edges]),
     )
-    return replace(twin, compilation=found)
+    return replace(candidate, compilation=compilation)
 
 
-def _told(error: Exception) -> str:
-    """The first line of a foreign error."""
+def _first_line(error: Exception) -> str:
     text = (str(error).strip().splitlines() or [""])[0]
     return text if isinstance(error, NotImplementedError) else f"{type(error).__name__}: {text}"

@@ -1,10 +1,10 @@
-"""Our converters for skl2onnx: the transformers that ship, and the steps where its own would lose float64.
+"""Custom converters for skl2onnx: the transformers that ship, and the steps where its own lose float64 precision.
 
-Found with skl2onnx 1.20 and ONNX Runtime 1.32, on float64 input: ``Imputer`` has no kernel for float64, ``Scaler``
-keeps means and scales in float32, ``OneHotEncoder`` takes whole numbers or text only, and the outputs of
-``TreeEnsembleClassifier`` and ``TreeEnsembleRegressor`` are float32. These here compute what scikit-learn computes, in
-its order, so trees are equal to the bit and a tie of two classes is the same tie; but of some hundred trees, see
-``proving.FEW_TREES``, ONNX Runtime adds up the shares of several rows in another order.
+With skl2onnx 1.20 and ONNX Runtime 1.32, on float64 input, ``Imputer`` has no kernel for float64, ``Scaler`` stores
+means and scales in float32, ``OneHotEncoder`` takes whole numbers or text only, and the outputs of
+``TreeEnsembleClassifier`` and ``TreeEnsembleRegressor`` are float32. The converters here compute what scikit-learn
+computes, in its order, so that trees are equal to the bit and ties of classes break alike; only with more than
+``equivalence.FEW_TREES`` trees does ONNX Runtime add up the shares of several rows in another order.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from orchestrator.packaging.onnx.graph_builder import GraphBuilder
 Converter = Callable[[GraphBuilder, Any, str], list[str]]
 
 
-def converters() -> tuple[dict[type, Any], dict[type, Any]]:
-    """Conversion functions and shape calculators by class, as ``convert_sklearn`` takes them."""
+def custom_converters() -> tuple[dict[type, Any], dict[type, Any]]:
+    """Return conversion functions and shape calculators by class, as ``convert_sklearn`` takes them."""
     from sklearn import ensemble as forests
     from sklearn import impute, preprocessing, tree
 
@@ -50,18 +50,19 @@ def converters() -> tuple[dict[type, Any], dict[type, Any]]:
         forests.GradientBoostingRegressor: tree_converters.gradient_regressor,
         forests.HistGradientBoostingRegressor: tree_converters.histogram_regressor,
     }
-    functions = {kind: _converting(convert) for kind, convert in (steps | classifiers | regressors).items()}
+    functions = {kind: _adapt(convert) for kind, convert in (steps | classifiers | regressors).items()}
     shapes = dict.fromkeys(steps | regressors, _table_shape) | dict.fromkeys(classifiers, _classifier_shape)
     return functions, shapes
 
 
-def _converting(convert: Converter) -> Any:
+def _adapt(convert: Converter) -> Any:
+    """Return a conversion function with skl2onnx's signature."""
     from skl2onnx.common.data_types import DoubleTensorType
 
-    def converted(scope: Any, operator: Any, container: Any) -> None:
-        (given,) = operator.inputs
-        graph, table = GraphBuilder(scope, container), given.full_name
-        if not isinstance(given.type, DoubleTensorType):  # after a step of skl2onnx's own
+    def convert_operator(scope: Any, operator: Any, container: Any) -> None:
+        (source,) = operator.inputs
+        graph, table = GraphBuilder(scope, container), source.full_name
+        if not isinstance(source.type, DoubleTensorType):  # the output of one of skl2onnx's own converters
             table = graph.cast(table, np.float64)
         results = convert(graph, operator.raw_operator, table)
         for result, output in zip(results, operator.outputs, strict=True):
@@ -69,7 +70,7 @@ def _converting(convert: Converter) -> Any:
                 "Identity", [result], [output.full_name], name=scope.get_unique_operator_name("Identity")
             )
 
-    return converted
+    return convert_operator
 
 
 def _table_shape(operator: Any) -> None:
@@ -95,21 +96,21 @@ def _to_float(_graph: GraphBuilder, _step: Any, table: str) -> list[str]:
 def _zeros_to_missing(graph: GraphBuilder, step: Any, table: str) -> list[str]:
     chosen = np.isin(step.feature_names_in_, list(step.columns))
     zero = graph.node("Equal", table, graph.constant(np.array([0.0])))
-    hidden = graph.node("And", zero, graph.constant(chosen[None, :]))
-    return [graph.node("Where", hidden, graph.constant(np.array([np.nan])), table)]
+    missing = graph.node("And", zero, graph.constant(chosen[None, :]))
+    return [graph.node("Where", missing, graph.constant(np.array([np.nan])), table)]
 
 
 def _imputer(graph: GraphBuilder, step: Any, table: str) -> list[str]:
     if step.add_indicator:
         raise NotImplementedError("no converter for SimpleImputer with add_indicator")
     filled = np.asarray(step.statistics_, dtype=np.float64)
-    gap = step.missing_values
-    if isinstance(gap, float) and np.isnan(gap):
+    marker = step.missing_values
+    if isinstance(marker, float) and np.isnan(marker):
         missing = graph.node("IsNaN", table)
     else:
-        missing = graph.node("Equal", table, graph.constant(np.array([gap], dtype=np.float64)))
+        missing = graph.node("Equal", table, graph.constant(np.array([marker], dtype=np.float64)))
     result = graph.node("Where", missing, graph.constant(filled[None, :]), table)
-    if np.isnan(filled).any():  # scikit-learn drops a column that training saw nothing of
+    if np.isnan(filled).any():  # scikit-learn drops a column without any value in the training rows
         result = graph.node("Gather", result, graph.constant(np.flatnonzero(~np.isnan(filled))), axis=1)
     return [result]
 
@@ -127,13 +128,13 @@ def _one_hot(graph: GraphBuilder, step: Any, table: str) -> list[str]:
         raise NotImplementedError("no converter for OneHotEncoder with infrequent categories")
     drop = step.drop_idx_ if step.drop_idx_ is not None else [None] * len(step.categories_)
     kept = [
-        np.delete(known, [] if left_out is None else [left_out])
-        for known, left_out in zip(step.categories_, drop, strict=True)
+        np.delete(categories, [] if dropped is None else [dropped])
+        for categories, dropped in zip(step.categories_, drop, strict=True)
     ]
-    wanted = np.concatenate(kept).astype(np.float64)
-    if np.isnan(wanted).any():  # NaN equals nothing; no request holds infinity
+    levels = np.concatenate(kept).astype(np.float64)
+    if np.isnan(levels).any():  # NaN equals nothing, so infinity takes its place: no request holds it
         table = graph.node("Where", graph.node("IsNaN", table), graph.constant(np.array([np.inf])), table)
-        wanted = np.where(np.isnan(wanted), np.inf, wanted)
-    origin = np.repeat(np.arange(len(kept)), [len(known) for known in kept])
-    spread = graph.node("Gather", table, graph.constant(origin), axis=1)
-    return [graph.cast(graph.node("Equal", spread, graph.constant(wanted[None, :])), np.float64)]
+        levels = np.where(np.isnan(levels), np.inf, levels)
+    sources = np.repeat(np.arange(len(kept)), [len(categories) for categories in kept])
+    repeated = graph.node("Gather", table, graph.constant(sources), axis=1)
+    return [graph.cast(graph.node("Equal", repeated, graph.constant(levels[None, :])), np.float64)]

@@ -1,4 +1,4 @@
-"""Whether a twin gives the pickled pipeline's answers, row by row."""
+"""Compare the compiled model's answers with the pickled pipeline's, row by row."""
 
 from __future__ import annotations
 
@@ -14,20 +14,18 @@ from score.contract.columns import Columns
 from score.models.base import Model, PickledModel
 from score.predict.batching import MAX_ROWS
 
-TOLERANCE = 1e-6  # the most that a probability or a number (relative above 1) may differ by
-SINGLES, EACH = (
-    50,
-    200,
-)  # so many rows, or one in so many, are compared alone, too: a runtime may go another way for one row
-MAX_FAILURES = 50  # of the pickle, on values at the edges
-LARGEST = float(np.finfo(np.float32).max)  # that trees take
-SOME = 256  # rows that are predicted among others, and
-COMPANY = 60_000  # cells that these have, in a wide table
-# What gives a row the same bits whatever rows are beside it: it moves numbers, compares them, or rounds each result as
-# IEEE 754 demands. Not so Exp, Sigmoid and Softmax, which in ONNX Runtime take several numbers at once and the last few
-# of a table another way; and nobody promises it of MatMul. ReduceSum, which adds up the trees of a classifier, goes
-# another way for one row than for several, but not for so few trees.
-FEW_TREES = 128  # with ONNX Runtime 1.32 it began at 130 trees of 33 classes or more, at 514 of two
+MAX_TOLERANCE = 1e-6  # the largest difference of a probability or a number (relative above 1)
+# at least 50 rows, or one in 200, are also compared alone: a runtime may compute a single row differently
+MIN_SINGLES, SINGLES_STEP = 50, 200
+MAX_FAILURES = 50  # of the pickle, on edge values
+MAX_FLOAT32 = float(np.finfo(np.float32).max)  # the largest number that trees accept
+BATCHED_ROWS = 256  # that are predicted in batches of every size
+BATCHED_CELLS = 60_000  # of these rows, in a wide table
+# Operators that compute each row independently of the other rows: they move numbers, compare them, or round each result
+# as IEEE 754 demands. Not so Exp, Sigmoid and Softmax, which ONNX Runtime vectorises, with another path for the last
+# few numbers of a table; MatMul guarantees nothing. ReduceSum, which sums the trees of a classifier, computes one row
+# differently from several, but not for so few trees.
+FEW_TREES = 128  # with ONNX Runtime 1.32 it differed from 130 trees of 33 classes or more, from 514 of two
 ROWWISE = frozenset(
     "Abs Add And ArgMax ArrayFeatureExtractor Cast Concat Div Equal Gather Greater Identity IsInf IsNaN Less Mul"  # noqa: SIM905
     " Neg Not Or ReduceSum Reshape Sub TreeEnsemble Where".split()
@@ -36,18 +34,20 @@ Row = dict[str, Any]
 Answers = tuple[Any, Any]  # codes or numbers, and probabilities or None
 
 
-class EquivalenceError(Exception):  # a finding, and no error of ours
-    """The twin answers a row differently: the text says which, and how."""
+class EquivalenceError(Exception):
+    """The compiled model answers a row differently: the text says which, and how."""
 
 
 class Comparison:
-    """Compares ``given`` models with the one that is ``wanted``, row by row.
+    """Compares ``models`` with a ``reference``, row by row.
 
-    ``largest`` is how far their numbers were apart at most, and ``count`` how many rows were compared.
+    ``largest`` is the largest difference of their numbers, and ``count`` the number of rows compared.
     """
 
-    def __init__(self, wanted: Model, given: Sequence[Model], report: Callable[[int], None] = lambda _: None) -> None:
-        self._wanted, self._given, self._report = wanted, given, report
+    def __init__(
+        self, reference: Model, models: Sequence[Model], report: Callable[[int], None] = lambda _: None
+    ) -> None:
+        self._reference, self._models, self._report = reference, models, report
         self._failures = 0
         self.largest, self.count = 0.0, 0
 
@@ -55,26 +55,26 @@ class Comparison:
         """Compare some more rows.
 
         Raises:
-            Unequal: a label differs, or a number by more than ``TOLERANCE``.
+            EquivalenceError: a label differs, or a number by more than ``MAX_TOLERANCE``.
         """
         for rows in tables:
-            step = max(1, min(EACH, len(rows) // SINGLES))
+            step = max(1, min(SINGLES_STEP, len(rows) // MIN_SINGLES))
             for part in rows.parts():
-                for some, answers in self._answerable(rows.take(part)):
-                    self._compare(some, answers, step)
+                for answerable, answers in self._answerable(rows.take(part)):
+                    self._compare(answerable, answers, step)
                 self._report(self.count)
 
     def _answerable(self, rows: Rows) -> Iterator[tuple[Rows, Answers]]:
-        """The rows in parts and the answers to them, without those that the wanted model fails on: no other need answer.
+        """Yield the rows that the reference can answer, in parts, with its answers.
 
-        After ``MAX_FAILURES`` failures, parts that it fails on are left out as a whole.
+        Parts that it fails on are halved; after ``MAX_FAILURES`` failures they are left out as a whole.
         """
         try:
-            answers = self._wanted.predict(rows.columns())
+            answers = self._reference.predict(rows.columns())
         except Exception:  # noqa: BLE001  # foreign code on strange values
             self._failures += 1
             if len(rows) > 1 and self._failures <= MAX_FAILURES:
-                for chosen in _halves(self._wanted, rows):
+                for chosen in _halves(self._reference, rows):
                     yield from self._answerable(rows.take(chosen))
         else:
             yield rows, answers
@@ -83,7 +83,7 @@ class Comparison:
         labels, probabilities = answers
         columns = rows.columns()
         singles = [(number, rows.take([number])) for number in range(0, len(rows), step)]
-        for model in self._given:
+        for model in self._models:
             self.largest = max(self.largest, _difference(answers, model.predict(columns), rows))
             for number, row in singles:
                 one = slice(number, number + 1)
@@ -93,13 +93,13 @@ class Comparison:
 
 
 def _halves(model: Model, rows: Rows) -> Iterator[Any]:
-    """Two parts of rows that a model fails on: those with features that overflow or are missing, if that parts them."""
+    """Yield two parts of rows that a model fails on: by overflow or missing features if that divides them, else halves."""
     pipeline = getattr(model, "pipeline", None)
     if isinstance(model, PickledModel) and pipeline is not None and len(pipeline) > 1:
         with suppress(Exception):  # where a step before the model fails, there is nothing to see
-            found = pipeline[:-1].transform(model.frame(rows.columns()))
-            features = np.asarray(found.toarray() if hasattr(found, "toarray") else found, dtype=np.float64)
-            for odd in (np.abs(features) > LARGEST, np.isnan(features)):
+            table = pipeline[:-1].transform(model.frame(rows.columns()))
+            features = np.asarray(table.toarray() if hasattr(table, "toarray") else table, dtype=np.float64)
+            for odd in (np.abs(features) > MAX_FLOAT32, np.isnan(features)):
                 mask: Any = odd.any(axis=1)
                 if 0 < mask.sum() < len(mask):
                     yield from (np.flatnonzero(~mask), np.flatnonzero(mask))
@@ -107,69 +107,67 @@ def _halves(model: Model, rows: Rows) -> Iterator[Any]:
     yield from (slice(0, len(rows) // 2), slice(len(rows) // 2, len(rows)))
 
 
-def rowwise(graph: bytes) -> bool:
-    """Whether a graph holds nothing that is known to, or might, give a row other bits for the rows beside it."""
+def is_rowwise(graph: bytes) -> bool:
+    """Return whether every operator of a graph is known to compute a row independently of the rows beside it."""
     import onnx
 
     nodes = onnx.load_from_string(graph).graph.node
     kinds = {node.op_type for node in nodes}
-    trees = max((kept.i for node in nodes for kept in node.attribute if kept.name == "n_targets"), default=0)
+    trees = max((each.i for node in nodes for each in node.attribute if each.name == "n_targets"), default=0)
     return kinds <= ROWWISE and ("ReduceSum" not in kinds or 0 < trees <= FEW_TREES)
 
 
-def same_together(model: Model, rows: Sequence[Rows]) -> bool:
-    """Whether some of the rows are predicted alike to the last bit, alone and among others of every count.
+def is_batch_invariant(model: Model, rows: Sequence[Rows]) -> bool:
+    """Return whether a sample of the rows is predicted alike to the last bit, alone and in batches of every size.
 
-    A sample shows no more than that: what it cannot meet by chance is for ``rowwise`` to refuse.
+    A sample proves nothing about other rows, which is why ``is_rowwise`` is asked, too.
     """
     total, width = sum(map(len, rows)), max((len(each.table) for each in rows), default=1)
-    step = max(1, -(-total // max(MAX_ROWS, min(SOME, COMPANY // width))))
+    step = max(1, -(-total // max(MOST, min(BATCHED_ROWS, BATCHED_CELLS // width))))
     try:
-        some = [row for each in rows for row in each.take(slice(None, None, step)).records()]
-        alone = [_bits(model, [row]) for row in some]
-        for count in range(2, MAX_ROWS + 1):
-            for start in range(0, len(some), count):
-                wanted = [b"".join(bits) for bits in zip(*alone[start : start + count], strict=True)]
-                if _bits(model, some[start : start + count]) != wanted:
+        sample = [row for each in rows for row in each.take(slice(None, None, step)).records()]
+        alone = [_bits(model, [row]) for row in sample]
+        for count in range(2, MOST + 1):
+            for start in range(0, len(sample), count):
+                expected = [b"".join(bits) for bits in zip(*alone[start : start + count], strict=True)]
+                if _bits(model, sample[start : start + count]) != expected:
                     return False
     except Exception:  # noqa: BLE001  # foreign code on strange values
         return False
-    return bool(some)
+    return bool(sample)
 
 
 def _bits(model: Model, rows: Sequence[Row]) -> list[bytes]:
-    return [b"" if found is None else found.tobytes() for found in model.predict(columns_of(rows))]
+    return [b"" if answer is None else answer.tobytes() for answer in model.predict(to_columns(rows))]
 
 
-def columns_of(rows: Sequence[Row]) -> Columns:
-    """Rows as a model takes them."""
+def to_columns(rows: Sequence[Row]) -> Columns:
+    """Return rows as a model takes them: by column."""
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
-def _difference(wanted: tuple[Any, Any], given: tuple[Any, Any], rows: Rows) -> float:
-    """The largest difference of the numbers; labels of a classifier must be the same."""
-    labels, numbers = wanted
+def _difference(expected: Answers, actual: Answers, rows: Rows) -> float:
+    """Return the largest difference of the numbers; labels of a classifier must be the same."""
+    labels, numbers = expected
     if numbers is None and np.issubdtype(np.asarray(labels).dtype, np.floating):
-        labels, numbers, given = None, labels, (None, given[0])
+        labels, numbers, actual = None, labels, (None, actual[0])
     if labels is not None:
-        _refuse(np.asarray(labels) != np.asarray(given[0]), "label", labels, given[0], rows)
+        _refuse(np.asarray(labels) != np.asarray(actual[0]), "label", labels, actual[0], rows)
     if numbers is None:
         return 0.0
     with np.errstate(invalid="ignore"):  # infinity minus infinity
-        gaps = np.abs(given[1] - numbers) / np.maximum(1.0, np.abs(numbers))
-    gaps = np.where((given[1] == numbers) | (np.isnan(given[1]) & np.isnan(numbers)), 0.0, gaps)
-    each = np.nan_to_num(gaps, nan=np.inf).reshape(len(rows), -1).max(axis=1)
-    _refuse(each > TOLERANCE, "probability" if wanted[1] is not None else "number", numbers, given[1], rows)
-    return float(each.max())
+        errors = np.abs(actual[1] - numbers) / np.maximum(1.0, np.abs(numbers))
+    errors = np.where((actual[1] == numbers) | (np.isnan(actual[1]) & np.isnan(numbers)), 0.0, errors)
+    by_row = np.nan_to_num(errors, nan=np.inf).reshape(len(rows), -1).max(axis=1)
+    _refuse(by_row > MAX_TOLERANCE, "probability" if expected[1] is not None else "number", numbers, actual[1], rows)
+    return float(by_row.max())
 
 
-def _refuse(wrong: Any, what: str, wanted: Any, given: Any, rows: Rows) -> None:
+def _refuse(wrong: Any, what: str, expected: Any, actual: Any, rows: Rows) -> None:
     if not wrong.any():
         return
     first = int(np.argmax(wrong))
-    told = json.dumps(rows.take([first]).records()[0], default=str)
-    found, right = (np.asarray(values[first]).tolist() for values in (given, wanted))
-    where = f"{told[:300]}..." if len(told) > 300 else told
-    raise EquivalenceError(
-        f"{int(wrong.sum())} of {len(rows)} rows differ: {what} {found} instead of {right} for {where}"
-    )
+    text = json.dumps(rows.take([first]).records()[0], default=str)
+    got, right = (np.asarray(values[first]).tolist() for values in (actual, expected))
+    row = f"{text[:300]}..." if len(text) > 300 else text
+    raise EquivalenceError(f"{int(wrong.sum())} of {len(rows)} rows differ: {what} {got} instead of {right} for {row}")

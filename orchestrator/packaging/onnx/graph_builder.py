@@ -1,4 +1,4 @@
-"""The graph that a converter of ours writes to: nodes and constants in skl2onnx's container."""
+"""The ONNX graph that a custom converter writes: nodes and constants in skl2onnx's container."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 
 class GraphBuilder:
-    """Adds nodes and constants to skl2onnx's container, each under a name of its own."""
+    """Adds nodes and constants to skl2onnx's container, each under a unique name."""
 
     def __init__(self, scope: Any, container: Any) -> None:
         self._scope, self._container = scope, container
 
     def constant(self, values: Any) -> str:
-        """The name of an initializer that holds an array."""
+        """Add an initializer that holds an array and return its name."""
         from onnx import numpy_helper
 
         name: str = self._scope.get_unique_variable_name("constant")
@@ -22,14 +22,14 @@ class GraphBuilder:
         return name
 
     def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """The name of the one output of a new node."""
+        """Add a node with one output and return the output's name."""
         output: str = self._scope.get_unique_variable_name(kind.lower())
         name = self._scope.get_unique_operator_name(kind)
         self._container.add_node(kind, list(inputs), [output], name=name, **attributes)
         return output
 
     def cast(self, name: str, dtype: Any) -> str:
-        """The same values in another type of numpy's."""
+        """Add a cast to another NumPy dtype and return the output's name."""
         from onnx import helper
 
         return self.node("Cast", name, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))

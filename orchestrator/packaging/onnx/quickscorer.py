@@ -1,7 +1,7 @@
-"""Split a graph at its trees for QuickScorer: the graph before, the trees as look-up tables, the graph after.
+"""Split a graph at its trees, for requests of many rows: the part before, the trees for QuickScorer, the part after.
 
-ONNX Runtime walks the trees and pays for mispredicted branches. ``score.models.quickscorer`` has no branches, but each
-word of leaves costs a little for every column: it is used where that is less.
+ONNX Runtime walks the trees, at the price of mispredicted branches. ``score.models.quickscorer`` has no branches, but
+pays for each word of leaves and each column: it is used where that is less.
 """
 
 from __future__ import annotations
@@ -14,35 +14,36 @@ import numpy as np
 
 from score.models.quickscorer import BITS, FIRST, SLOTS, Forest, SplitGraph, ThresholdIndex, TreeBlock
 
-BLOCK_WORDS = 32  # so that a block's arrays stay in the processor's cache
+WORDS = 32  # of a block: its arrays stay in the processor's cache
 MAX_BYTES = 2**26  # of a forest in memory
 ALL = ~np.uint64(0)
 
-_Child = tuple[int, int]  # a node or leaf number, and whether it is a leaf
+
+_Child = tuple[int, int]  # its number, and whether it is a leaf
 
 
 @dataclass(frozen=True)
 class _LeafWord:
-    """Up to ``BITS`` adjacent leaves of a tree, and the nodes above them.
+    """Up to ``BITS`` neighbouring leaves of a tree, and the nodes above them.
 
     Attributes:
-        leaves: Their number.
-        questions: The nodes above some of them (n_questions,).
-        left, right: The leaves below each side of a node, as bits (n_questions,).
+        leaves: The number of leaves.
+        nodes: The inner nodes above some of them (n_nodes,).
+        left, right: The leaves below each node's branches, as bits (n_nodes,).
         outputs: The sums that the tree adds to.
         values: What each leaf adds (SLOTS, n_outputs).
     """
 
     leaves: int
-    questions: Any
+    nodes: Any
     left: Any
     right: Any
     outputs: tuple[int, ...]
     values: Any
 
 
-def cut(graph: bytes, *, always: bool = False) -> SplitGraph | None:
-    """Split a graph; None for one without a forest, or one that ONNX Runtime runs as fast.
+def split_graph(graph: bytes, *, always: bool = False) -> SplitGraph | None:
+    """Return the parts of a graph; None for one without a forest, or one that ONNX Runtime walks as fast.
 
     Raises:
         Exception: whatever ONNX raises for a graph that it cannot take apart.
@@ -52,14 +53,14 @@ def cut(graph: bytes, *, always: bool = False) -> SplitGraph | None:
     from onnx.utils import Extractor
 
     model = onnx.load_from_string(graph)
-    found = [node for node in model.graph.node if node.op_type == "TreeEnsemble"]
-    if len(found) != 1:
+    forests = [node for node in model.graph.node if node.op_type == "TreeEnsemble"]
+    if len(forests) != 1:
         return None
-    trees = _attributes(found[0])
-    if trees["nodes_modes"].any() or not (always or _worth(trees)):
+    trees = _attributes(forests[0])
+    if trees["nodes_modes"].any() or not (always or _is_faster(trees)):
         return None
-    table, start = model.graph.input[0].name, found[0].input[0]
-    end, added = _gathered_values(model.graph, found[0].output[0], trees) or (found[0].output[0], None)
+    table, start = model.graph.input[0].name, forests[0].input[0]
+    end, leaf_rows = _find_lookup(model.graph, forests[0].output[0], trees) or (forests[0].output[0], None)
     narrow = helper.np_dtype_to_tensor_dtype(trees["nodes_splits"].dtype)
     for name, dtype in ((start, narrow), (end, onnx.TensorProto.DOUBLE)):
         model.graph.value_info.append(helper.make_tensor_value_info(name, dtype, [None, None]))
@@ -67,8 +68,8 @@ def cut(graph: bytes, *, always: bool = False) -> SplitGraph | None:
     before = extractor.extract_model([table], [start]).SerializeToString() if start != table else b""
     after = extractor.extract_model([end], [item.name for item in model.graph.output])
     if any(table in node.input for node in after.graph.node):
-        return None  # the graph after needs more than the sums
-    forest = _forest(trees, list(_words(trees, added)))
+        return None  # the part after needs more than the sums
+    forest = _forest(trees, list(_words(trees, leaf_rows)))
     if sum(array.nbytes for array in forest.arrays().values()) > MAX_BYTES:
         return None
     return SplitGraph(before, after.SerializeToString(), forest)
@@ -77,13 +78,15 @@ def cut(graph: bytes, *, always: bool = False) -> SplitGraph | None:
 def _attributes(node: Any) -> dict[str, Any]:
     from onnx import helper, numpy_helper
 
-    held = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    values = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     tensors = ("nodes_splits", "nodes_modes", "leaf_weights")
-    return {name: numpy_helper.to_array(value) if name in tensors else np.array(value) for name, value in held.items()}
+    return {
+        name: numpy_helper.to_array(value) if name in tensors else np.array(value) for name, value in values.items()
+    }
 
 
-def _worth(trees: dict[str, Any]) -> bool:
-    """Return whether QuickScorer is faster: nanoseconds a row, as ``benchmarks/forests.py`` measures them."""
+def _is_faster(trees: dict[str, Any]) -> bool:
+    """Return whether QuickScorer beats walking, by nanoseconds a row as measured by ``benchmarks/forests.py``."""
     columns, count = len(np.unique(trees["nodes_featureids"])), len(trees["tree_roots"])
     leaves = len(trees["leaf_weights"])
     words = count + leaves / BITS
@@ -91,53 +94,53 @@ def _worth(trees: dict[str, Any]) -> bool:
     return bool(10 * columns + words * (columns / 4 + 3) < walk)
 
 
-def _gathered_values(graph: Any, output: str, trees: dict[str, Any]) -> tuple[str, Any] | None:
-    """Where leaves hold row numbers for a ``Gather``: return the name of the sums, and each leaf's row."""
+def _find_lookup(graph: Any, output: str, trees: dict[str, Any]) -> tuple[str, Any] | None:
+    """Return the name of the sums and each leaf's row, if leaves hold numbers of rows that a ``Gather`` looks up."""
     from onnx import numpy_helper
 
     constants = {item.name: item for item in graph.initializer}
-    held = []
+    lookups = []
     for kind in ("Cast", "Add", "Gather", "ReduceSum"):
         following = [node for node in graph.node if output in node.input]
         if [node.op_type for node in following] != [kind]:
             return None
-        held += [numpy_helper.to_array(constants[name]) for name in following[0].input if name in constants]
+        lookups += [numpy_helper.to_array(constants[name]) for name in following[0].input if name in constants]
         output = following[0].output[0]
-    starts, rows, _ = held
+    starts, rows, _ = lookups
     return output, rows[starts[trees["leaf_targetids"]] + trees["leaf_weights"].astype(np.int64)]
 
 
-def _words(trees: dict[str, Any], added: Any) -> Iterator[_LeafWord]:
-    """Yield the words of all trees; ``added`` (n_leaves, n_outputs) is None where a leaf holds its one value."""
+def _words(trees: dict[str, Any], leaf_rows: Any) -> Iterator[_LeafWord]:
+    """Yield the words of all trees; ``leaf_rows`` (n_leaves, n_outputs) is None where a leaf adds its one weight."""
     children = [
         list(zip(trees[f"nodes_{side}nodeids"].tolist(), trees[f"nodes_{side}leafs"].tolist(), strict=True))
         for side in ("true", "false")
     ]
     for root in trees["tree_roots"].tolist():
-        nodes, leaves, spans = _walked(root, *children)
+        nodes, leaves, spans = _traverse(root, *children)
         for start in range(0, len(leaves), BITS):
             first, middle, end = np.clip(spans - start, 0, BITS)
             here = end > first
-            held = leaves[start : start + BITS]
-            values = trees["leaf_weights"][held][:, None] if added is None else added[held]
+            chosen = leaves[start : start + BITS]
+            values = trees["leaf_weights"][chosen][:, None] if leaf_rows is None else leaf_rows[chosen]
             slots = np.zeros((SLOTS, values.shape[1]))
-            slots[FIRST : FIRST + len(held)] = values
-            outputs = range(slots.shape[1]) if added is not None else [int(trees["leaf_targetids"][held[0]])]
+            slots[FIRST : FIRST + len(chosen)] = values
+            outputs = range(slots.shape[1]) if leaf_rows is not None else [int(trees["leaf_targetids"][chosen[0]])]
             left, right = _bits(first[here], middle[here]), _bits(middle[here], end[here])
-            yield _LeafWord(len(held), nodes[here], left, right, tuple(outputs), slots)
+            yield _LeafWord(len(chosen), nodes[here], left, right, tuple(outputs), slots)
 
 
-def _walked(root: int, left: Sequence[_Child], right: Sequence[_Child]) -> tuple[Any, list[int], Any]:
-    """Return a tree's nodes, its leaves from left to right, and the start, middle and end (3, n_nodes) of each node's."""
-    nodes, first, leaves, ahead = [], [], [], [(root, 0)]
-    while ahead:
-        at, leaf = ahead.pop()
+def _traverse(root: int, left: Sequence[_Child], right: Sequence[_Child]) -> tuple[Any, list[int], Any]:
+    """Return a tree's nodes, its leaves from left to right, and each node's first, middle and last leaf (3, n_nodes)."""
+    nodes, first, leaves, stack = [], [], [], [(root, 0)]
+    while stack:
+        at, leaf = stack.pop()
         if leaf:
             leaves.append(at)
         else:
             nodes.append(at)
             first.append(len(leaves))
-            ahead += [right[at], left[at]]
+            stack += [right[at], left[at]]
     size: dict[int, int] = {}
     parts = []
     for at in reversed(nodes):
@@ -155,31 +158,31 @@ def _bits(start: Any, stop: Any) -> Any:
 
 
 def _forest(trees: dict[str, Any], words: Sequence[_LeafWord]) -> Forest:
-    """Build blocks of words with the same outputs, in the order of the trees, so that sums are added as the library does."""
-    splits, asked = trees["nodes_splits"] + 0.0, trees["nodes_featureids"]  # no -0.0, whose bits differ from those of 0
-    columns = np.unique(asked)
-    thresholds = [np.unique(splits[asked == column]) for column in columns]
+    """Group words by the outputs they add to, in the order of the trees, so that sums round as in ONNX Runtime."""
+    splits, features = trees["nodes_splits"] + 0.0, trees["nodes_featureids"]  # + 0.0 turns -0.0, of other bits, into 0
+    columns = np.unique(features)
+    thresholds = [np.unique(splits[features == column]) for column in columns]
     counts = np.array([len(known) for known in thresholds])
     filled = np.array([np.pad(known, (0, counts.max() - len(known)), constant_values=np.inf) for known in thresholds])
     blocks = []
     for outputs in sorted({word.outputs for word in words}):
-        together = [word for word in words if word.outputs == outputs]
-        starts = range(0, len(together), BLOCK_WORDS)
-        blocks += [_block(trees, together[start : start + BLOCK_WORDS], columns, thresholds) for start in starts]
+        group = [word for word in words if word.outputs == outputs]
+        starts = range(0, len(group), WORDS)
+        blocks += [_block(trees, group[start : start + WORDS], columns, thresholds) for start in starts]
     return Forest(ThresholdIndex(columns, filled, counts), blocks)
 
 
 def _block(trees: dict[str, Any], words: Sequence[_LeafWord], columns: Any, thresholds: Sequence[Any]) -> TreeBlock:
-    questions = np.concatenate([word.questions for word in words])
-    number = np.repeat(np.arange(len(words)), [len(word.questions) for word in words])
+    nodes = np.concatenate([word.nodes for word in words])
+    number = np.repeat(np.arange(len(words)), [len(word.nodes) for word in words])
     left, right = (np.concatenate([getattr(word, side) for word in words]) for side in ("left", "right"))
-    asked, splits = trees["nodes_featureids"][questions], trees["nodes_splits"][questions]
-    missing_left = trees["nodes_missing_value_tracks_true"][questions] != 0
+    features, splits = trees["nodes_featureids"][nodes], trees["nodes_splits"][nodes]
+    missing_left = trees["nodes_missing_value_tracks_true"][nodes] != 0
     leaves: list[Any] = []
     rows: list[Any] = []
     start = 0
     for column, known in zip(columns, thresholds, strict=True):
-        here = asked == column
+        here = features == column
         own = np.unique(splits[here])
         table = _reachable(words, np.searchsorted(own, splits[here]), len(own), number[here], left[here], right[here])
         ruled_out = np.where(missing_left[here], right[here], left[here])
@@ -196,9 +199,9 @@ def _block(trees: dict[str, Any], words: Sequence[_LeafWord], columns: Any, thre
 
 
 def _reachable(words: Sequence[_LeafWord], place: Any, count: int, word: Any, left: Any, right: Any) -> Any:
-    """Return the reachable leaves (count + 2, n_words) at each index among the thresholds; at the last one all of them."""
-    every = np.array([ALL >> np.uint64(BITS - each.leaves) for each in words])
-    beyond, upto = np.tile(every, (2, count + 2, 1))
+    """Return the leaves (count + 2, n_words) that remain in each interval of thresholds; in the last row all of them."""
+    all_leaves = np.array([ALL >> np.uint64(BITS - each.leaves) for each in words])
+    beyond, upto = np.tile(all_leaves, (2, count + 2, 1))
     np.bitwise_and.at(beyond, (place + 1, word), ~left)
     np.bitwise_and.at(upto, (place, word), ~right)
     np.bitwise_and.accumulate(beyond[:-1], axis=0, out=beyond[:-1])

@@ -1,7 +1,7 @@
-"""Trees as plain arrays, whichever library's they are, and as ONNX's TreeEnsemble.
+"""Trees of scikit-learn as plain arrays, and their translation to ONNX's TreeEnsemble.
 
 scikit-learn's own trees round a row to float32 and compare it with thresholds in float64; histogram gradient boosting
-compares in float64. Both are kept: a graph that did otherwise would send a value beside a threshold the other way.
+compares in float64. The graph does the same: otherwise a value near a threshold would take the other branch.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Tree:
 
     @classmethod
     def of_sklearn(cls, tree: Any) -> Tree:
-        """From ``DecisionTree*.tree_``; values are (n_nodes, n_classes), or (n_nodes, 1) in a regression."""
+        """Convert ``DecisionTree*.tree_``; values are (n_nodes, n_classes), or (n_nodes, 1) in a regression."""
         return cls(
             tree.feature,
             tree.threshold,
@@ -38,32 +38,32 @@ class Tree:
 
     @classmethod
     def of_histogram(cls, predictor: Any) -> Tree:
-        """From a ``TreePredictor`` of histogram gradient boosting."""
+        """Convert a ``TreePredictor`` of histogram gradient boosting."""
         nodes = predictor.nodes
         leaf = nodes["is_leaf"] != 0
         left, right = (np.where(leaf, -1, nodes[side].astype(np.int64)) for side in ("left", "right"))
         feature = nodes["feature_idx"].astype(np.int64)
         return cls(feature, nodes["num_threshold"], left, right, nodes["missing_go_to_left"], nodes["value"][:, None])
 
-    def reached(self, table: Any) -> Any:
-        """For each node a row of ``table`` (n_rows, n_features) that comes through it, or -1 (n_nodes,)."""
-        found = np.full(len(self.left), -1)
-        rows, at = np.arange(len(table)), np.zeros(len(table), dtype=np.int64)
+    def rows_by_node(self, table: Any) -> Any:
+        """Return for each node a row of ``table`` (n_rows, n_features) that passes through it, or -1 (n_nodes,)."""
+        row_of_node = np.full(len(self.left), -1)
+        rows, nodes = np.arange(len(table)), np.zeros(len(table), dtype=np.int64)
         while len(rows):
-            found[at] = rows
-            inner = self.left[at] != -1
-            rows, at = rows[inner], at[inner]
-            values = table[rows, self.feature[at]]
-            goes_left = np.where(np.isnan(values), self.missing_left[at] != 0, values <= self.threshold[at])
-            at = np.where(goes_left, self.left[at], self.right[at])
-        return found
+            row_of_node[nodes] = rows
+            inner = self.left[nodes] != -1
+            rows, nodes = rows[inner], nodes[inner]
+            values = table[rows, self.feature[nodes]]
+            goes_left = np.where(np.isnan(values), self.missing_left[nodes] != 0, values <= self.threshold[nodes])
+            nodes = np.where(goes_left, self.left[nodes], self.right[nodes])
+        return row_of_node
 
 
-def trees_of(estimator: Any) -> tuple[list[Tree], type[Any]]:
-    """The trees of a fitted estimator and the type that they compare in; no trees for an estimator of another kind.
+def extract_trees(estimator: Any) -> tuple[list[Tree], type[Any]]:
+    """Return the trees of a fitted estimator and the dtype they compare in; no trees for any other estimator.
 
     Raises:
-        NotImplementedError: histogram gradient boosting has categorical columns, which it splits in a way of its own.
+        NotImplementedError: histogram gradient boosting has categorical columns, whose splits are not thresholds.
     """
     if getattr(estimator, "_preprocessor", None) is not None:
         raise NotImplementedError("no converter for histogram gradient boosting with categorical columns")
@@ -77,36 +77,38 @@ def trees_of(estimator: Any) -> tuple[list[Tree], type[Any]]:
     return [], np.float64
 
 
-def ensemble(trees: Sequence[Tree], targets: Sequence[int], weights: Sequence[Any], dtype: type[Any]) -> dict[str, Any]:
-    """The attributes of a TreeEnsemble (ai.onnx.ml 5) that adds ``weights[i]`` (n_nodes,) to ``targets[i]``.
+def ensemble_attributes(
+    trees: Sequence[Tree], targets: Sequence[int], weights: Sequence[Any], dtype: type[Any]
+) -> dict[str, Any]:
+    """Return the attributes of a TreeEnsemble (ai.onnx.ml 5) that adds ``weights[i]`` (n_nodes,) to ``targets[i]``.
 
-    In ``float32`` thresholds are rounded down, which changes no comparison with a float32.
+    For ``float32`` thresholds are rounded down, which changes no comparison with a float32.
     """
     from onnx import numpy_helper
 
-    kept: dict[str, list[Any]] = {name: [] for name in ("feature", "split", "missing", "target", "weight")}
+    columns: dict[str, list[Any]] = {name: [] for name in ("feature", "split", "missing", "target", "weight")}
     branches: dict[str, list[Any]] = {name: [] for name in ("true", "true_leaf", "false", "false_leaf")}
     roots, inner_count, leaf_count = [], 0, 0
     for tree, target, weight in zip(trees, targets, weights, strict=True):
         leaf = tree.left == -1
         inner, leaves = np.flatnonzero(~leaf), np.flatnonzero(leaf)
-        place = np.empty(len(leaf), dtype=np.int64)  # where a node stands among all inner nodes, or all leaves
-        place[inner] = inner_count + np.arange(len(inner))
-        place[leaves] = leaf_count + np.arange(len(leaves))
+        position = np.empty(len(leaf), dtype=np.int64)  # of a node among all inner nodes, or of a leaf among all leaves
+        position[inner] = inner_count + np.arange(len(inner))
+        position[leaves] = leaf_count + np.arange(len(leaves))
         roots.append(inner_count)
         left, right = tree.left[inner], tree.right[inner]
-        if not len(inner):  # one leaf, which a node without a question leads to
+        if not len(inner):  # a single leaf: ONNX needs a node above it
             inner, left, right = np.array([0]), np.array([0]), np.array([0])
-        kept["feature"].append(np.maximum(tree.feature[inner], 0))
-        kept["split"].append(tree.threshold[inner])
-        kept["missing"].append(tree.missing_left[inner])
-        kept["target"].append(np.full(len(leaves), target))
-        kept["weight"].append(np.asarray(weight, dtype=np.float64)[leaves])
+        columns["feature"].append(np.maximum(tree.feature[inner], 0))
+        columns["split"].append(tree.threshold[inner])
+        columns["missing"].append(tree.missing_left[inner])
+        columns["target"].append(np.full(len(leaves), target))
+        columns["weight"].append(np.asarray(weight, dtype=np.float64)[leaves])
         for name, child in (("true", left), ("false", right)):
-            branches[name].append(place[child])
+            branches[name].append(position[child])
             branches[f"{name}_leaf"].append(leaf[child])
         inner_count, leaf_count = inner_count + len(inner), leaf_count + len(leaves)
-    joined = {name: np.concatenate(parts) for name, parts in (kept | branches).items()}
+    joined = {name: np.concatenate(parts) for name, parts in (columns | branches).items()}
     splits = joined["split"] if dtype is np.float64 else _rounded_down(joined["split"])
 
     def integers(name: str) -> list[int]:
@@ -119,7 +121,7 @@ def ensemble(trees: Sequence[Tree], targets: Sequence[int], weights: Sequence[An
         "tree_roots": roots,
         "nodes_featureids": integers("feature"),
         "nodes_splits": numpy_helper.from_array(splits),
-        "nodes_modes": numpy_helper.from_array(np.zeros(inner_count, dtype=np.uint8)),  # at most
+        "nodes_modes": numpy_helper.from_array(np.zeros(inner_count, dtype=np.uint8)),  # BRANCH_LEQ
         "nodes_missing_value_tracks_true": integers("missing"),
         "nodes_truenodeids": integers("true"),
         "nodes_trueleafs": integers("true_leaf"),

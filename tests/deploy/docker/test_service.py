@@ -90,8 +90,8 @@ def test_a_build_that_fails_late_leaves_its_log_and_no_layers(
     engine: DockerClient, make_docker: MakeDocker, make_package: MakePackage, version: Version
 ) -> None:
     a = make_package("a")
-    whole = (a.path / dockerfile.FILE).read_text()
-    (a.path / dockerfile.FILE).write_text(f"{whole}RUN echo mark-of-this-test && false\n")
+    whole = (a.path / dockerfile.DOCKERFILE).read_text()
+    (a.path / dockerfile.DOCKERFILE).write_text(f"{whole}RUN echo mark-of-this-test && false\n")
     before = nameless(engine)
     with pytest.raises(DeployError, match=r"the image cannot be built: .*read the build log") as raised:
         make_docker().deploy(version(a))
@@ -99,8 +99,8 @@ def test_a_build_that_fails_late_leaves_its_log_and_no_layers(
     assert "mark-of-this-test" in (message / "build.log").read_text()
     assert "mark-of-this-test" in make_docker().logs()
     assert nameless(engine) == before
-    (a.path / dockerfile.FILE).write_text(whole)
-    make_docker().deploy(version(a))
+    (a.path / dockerfile.DOCKERFILE).write_text(whole)
+    make_docker().deploy(a, version(a))
     make_docker().remove()
     assert nameless(engine) == before
 
@@ -112,7 +112,7 @@ def test_a_build_has_a_heartbeat(
     monkeypatch.setattr(progress, "SILENCE_SECONDS", 0.3)
     heard: list[Event] = []
     a = make_package("a")
-    with (a.path / dockerfile.FILE).open("a") as text:
+    with (a.path / dockerfile.DOCKERFILE).open("a") as text:
         text.write("RUN echo so far && sleep 2\n")
     target = make_docker()
     target.report_to(Progress(heard.append))
@@ -542,8 +542,12 @@ def test_a_killed_deployment_leaves_nothing_that_the_next_command_cannot_find(
     before = nameless(engine)
     make_docker().deploy(version(a))
     if moment == "resting":  # in the middle of a step
-        text = (b.path / dockerfile.FILE).read_text().replace("COPY score", "RUN echo resting && sleep 3\nCOPY score")
-        (b.path / dockerfile.FILE).write_text(text)
+        text = (
+            (b.path / dockerfile.DOCKERFILE)
+            .read_text()
+            .replace("COPY score", "RUN echo resting && sleep 3\nCOPY score")
+        )
+        (b.path / dockerfile.DOCKERFILE).write_text(text)
     arguments = [moment, str(make_docker().state_dir), str(free_port), str(b.path)]
     done = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False, cwd=Path(__file__).parents[3])
     assert done.returncode == -9

@@ -52,16 +52,16 @@ slow = pytest.mark.slow
 
 
 def test_the_dockerfile_is_the_same_for_the_same_python_and_names_no_machine() -> None:
-    text = dockerfile.text("3.11.7")
-    assert text == dockerfile.text("3.11.2")
+    text = dockerfile.render_dockerfile("3.11.7")
+    assert text == dockerfile.render_dockerfile("3.11.2")
     assert "ARG BASE_IMAGE=python:3.11-slim\n" in text
     assert "://" not in text
     assert " ORT_DISABLE_TELEMETRY=1\n" in text
     assert "$${" not in text
 
 
-def test_the_dockerfile_copies_stable_files_first_and_runs_as_an_unprivileged_user() -> None:
-    lines = dockerfile.text("3.11.7").splitlines()
+def test_the_dockerfile_has_what_changes_least_first_and_ends_as_nobody_in_particular() -> None:
+    lines = dockerfile.render_dockerfile("3.11.7").splitlines()
     order = [
         "COPY requirements.txt",
         "RUN python -m venv",
@@ -148,7 +148,7 @@ def test_build_arguments_are_those_that_the_dockerfile_takes(
         image.arguments(package, None, {"PIP_INDEX_URL": None})
     with pytest.raises(DeployError, match=r"takes no PIP_INDEX; it takes BASE_IMAGE, PIP_INDEX_URL"):
         image.arguments(package, None, {"PIP_INDEX": "x"})
-    (package.path / dockerfile.FILE).unlink()
+    (package.path / dockerfile.DOCKERFILE).unlink()
     with pytest.raises(DeployError, match="carries no Dockerfile; make the package again with stages=package"):
         image.arguments(package, None, {})
 
@@ -335,7 +335,7 @@ def served(engine: DockerClient, kit: Kit, real: Package) -> Iterator[Docker]:  
 
 
 def test_the_package_carries_its_dockerfile_under_its_fingerprint(real: Package) -> None:
-    assert (real.path / dockerfile.FILE).read_text() == dockerfile.text(platform.python_version())
+    assert (real.path / dockerfile.DOCKERFILE).read_text() == dockerfile.render_dockerfile(platform.python_version())
     assert real.fingerprint == fingerprint_of(real.path)
 
 

@@ -15,7 +15,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from orchestrator.packaging.onnx.compile import CompiledPipeline, compiled
+from orchestrator.packaging.onnx.compile import CompiledPipeline, compile_pipeline
 from score.contract.schema import Contract
 from score.models.onnx import CompiledModel
 from score.transforms import ToFloat, ZerosToMissing
@@ -25,19 +25,19 @@ ZEROS = ["Glucose", "BloodPressure", "SkinThickness", "Insulin", "BMI"]
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted pipeline, its contract, and the rows that a proof asks."""
+    """A fitted pipeline, its contract, and the rows it is compared on."""
 
     pipeline: Any
     contract: Contract
     tables: tuple[pd.DataFrame, ...]
 
-    def compiled(self) -> CompiledPipeline:
-        return compiled(self.pipeline, self.contract, self.tables, [])
+    def compile(self) -> CompiledPipeline:
+        return compile_pipeline(self.pipeline, self.contract, self.tables, [])
 
-    def twin(self) -> CompiledModel:
-        found = self.compiled()
-        assert found.compilation.used, found.compilation.reason
-        return found.models(self.contract)[-1]
+    def compiled_model(self) -> CompiledModel:
+        compiled = self.compile()
+        assert compiled.compilation.used, compiled.compilation.reason
+        return compiled.models(self.contract)[-1]
 
 
 Fit = Callable[..., Fitted]
@@ -62,7 +62,7 @@ def fit() -> Fit:
 
 @pytest.fixture(scope="session")
 def mixed(X: pd.DataFrame) -> pd.DataFrame:
-    """The same with text, booleans, free text and gaps."""
+    """The table X with text, booleans, free text and missing values."""
     rng, n = np.random.default_rng(0), len(X)
     city = pd.Series(rng.choice(["Oslo", "Rome", "Kyiv"], n)).where(rng.random(n) > 0.1)
     free = [f"note {index % 150}" for index in range(n)]

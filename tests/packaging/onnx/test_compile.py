@@ -1,4 +1,4 @@
-"""Twins of every shipped model and preprocessing, and reasons for those that there are none of."""
+"""Compiled models of every shipped model and preprocessing, and reasons for pipelines that cannot be compiled."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from orchestrator.packaging.onnx.compile import compiled
+from orchestrator.packaging.onnx.compile import compile_pipeline
 from score.contract.golden import Golden
 from score.models.base import PickledModel
 from score.models.onnx import Compilation
@@ -61,12 +61,12 @@ PREPROCESS: dict[str, Any] = {"pima": pima, "tabular": tabular, "none": list}
 
 @pytest.mark.parametrize("preprocess", PREPROCESS)
 @pytest.mark.parametrize(("model", "target"), [pytest.param(m, t, id=f"{n}-{t}") for n, m, t in MODELS])
-def test_every_shipped_model_has_a_twin(
+def test_every_shipped_model_has_a_compiled_model(
     preprocess: str, model: Any, target: str, fit: Fit, X: pd.DataFrame, mixed: pd.DataFrame, targets: dict[str, Any]
 ) -> None:
     table = mixed if preprocess == "tabular" else X
     fitted = fit(PREPROCESS[preprocess](), model, table, targets[target])
-    compilation = fitted.compiled().compilation
+    compilation = fitted.compile().compilation
     assert (compilation.reason, compilation.tolerance) == ("", 1e-12)
     assert compilation.rows == len(table)
     trees = "Forest" in type(model).__name__ or "Boosting" in type(model).__name__
@@ -91,8 +91,8 @@ def test_every_shipped_model_has_a_twin(
     ],
     ids=str,
 )
-def test_twins_of_other_steps(steps: list[Any], model: Any, fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
-    assert fit(steps, model, X[["Age", "Glucose"]], targets["two"]).compiled().compilation.reason == ""
+def test_other_steps_compile(steps: list[Any], model: Any, fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
+    assert fit(steps, model, X[["Age", "Glucose"]], targets["two"]).compile().compilation.reason == ""
 
 
 GRADIENT: dict[str, Any] = {"n_estimators": 12, "random_state": 0}
@@ -119,8 +119,10 @@ GRADIENT: dict[str, Any] = {"n_estimators": 12, "random_state": 0}
     ],
     ids=str,
 )
-def test_boosting_has_a_twin(model: Any, target: str, fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
-    compilation = fit(pima(), model, X, targets[target]).compiled().compilation
+def test_boosting_has_a_compiled_model(
+    model: Any, target: str, fit: Fit, X: pd.DataFrame, targets: dict[str, Any]
+) -> None:
+    compilation = fit(pima(), model, X, targets[target]).compile().compilation
     assert (compilation.reason, compilation.tolerance) == ("", 1e-12)
     assert compilation.splits > 0
 
@@ -128,46 +130,46 @@ def test_boosting_has_a_twin(model: Any, target: str, fit: Fit, X: pd.DataFrame,
 def test_gradient_boosting_at_even_odds_predicts_the_second_class(fit: Fit) -> None:
     X = pd.DataFrame({"a": [0.0, 0.0, 1.0, 1.0] * 4})
     fitted = fit([], GradientBoostingClassifier(init="zero", **GRADIENT), X, np.array([0, 1] * 8))
-    labels, probabilities = fitted.twin().predict({"a": [0.0, 1.0]})
+    labels, probabilities = fitted.compiled_model().predict({"a": [0.0, 1.0]})
     assert (list(labels), probabilities.tolist()) == ([1, 1], [[0.5, 0.5], [0.5, 0.5]])
     assert list(_pickled(fitted, {"a": [0.0, 1.0]})[0]) == [1, 1]
 
 
-def test_a_gap_can_be_a_category(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
+def test_a_missing_value_can_be_a_category(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
     encoder = OneHotEncoder(sparse_output=False)
     fitted = fit([encoder], HistGradientBoostingClassifier(**BOOSTING), mixed[["city", "member"]], targets["two"])
-    assert fitted.compiled().compilation.reason == ""
+    assert fitted.compile().compilation.reason == ""
 
 
 def test_rows_of_any_count_are_answered(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
     for model, target in ((RandomForestClassifier(**FOREST), "three"), (RandomForestRegressor(**FOREST), "numbers")):
         fitted = fit([], model, X, targets[target])
-        twin = fitted.twin()
+        compiled_model = fitted.compiled_model()
         for count in (1, 2, 999, 1000, 1001, 2500):
             asked = {str(name): np.resize(X[name], count).tolist() for name in X}
-            (labels, shares), (wanted, right) = twin.predict(asked), _pickled(fitted, asked)
+            (labels, shares), (wanted, right) = compiled_model.predict(asked), _pickled(fitted, asked)
             assert len(labels) == count
             np.testing.assert_allclose(labels, wanted, rtol=1e-14)
             assert (shares is None) if right is None else np.array_equal(shares, right)
             if right is not None:
-                assert np.array_equal(twin.predict(asked, labels=False)[1], right)
+                assert np.array_equal(compiled_model.predict(asked, labels=False)[1], right)
 
 
 def test_columns_of_float32_are_rounded_as_training_saw_them(
     fit: Fit, X: pd.DataFrame, targets: dict[str, Any]
 ) -> None:
     fitted = fit([], RandomForestClassifier(**FOREST), X[["BMI"]].astype("float32"), targets["two"])
-    twin = fitted.twin()
+    compiled_model = fitted.compiled_model()
     pickle = PickledModel(fitted.pipeline, Reader(fitted.contract))
     columns = {"BMI": np.linspace(20, 40, 5000).tolist()}
-    np.testing.assert_array_equal(twin.predict(columns)[1], pickle.predict(columns)[1])
+    np.testing.assert_array_equal(compiled_model.predict(columns)[1], pickle.predict(columns)[1])
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     seed=st.integers(0, 2**32 - 1), scale=st.integers(-12, 12), offset=st.floats(-1e6, 1e6), classes=st.integers(2, 5)
 )
-def test_random_forests_and_boosting_are_equal_to_the_bit_where_no_proof_looked(
+def test_random_forests_and_boosting_are_equal_to_the_bit_on_other_rows(
     fit: Fit, seed: int, scale: int, offset: float, classes: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -178,7 +180,7 @@ def test_random_forests_and_boosting_are_equal_to_the_bit_where_no_proof_looked(
     y[:classes] = range(classes)
     forest = fit([], RandomForestClassifier(int(rng.integers(1, 8)), random_state=0), X, y)
     asked = {str(name): rng.choice(X[name], 300).tolist() for name in X}
-    labels, probabilities = forest.twin().predict(asked)
+    labels, probabilities = forest.compiled_model().predict(asked)
     np.testing.assert_array_equal(labels, _pickled(forest, asked)[0])
     np.testing.assert_array_equal(probabilities, _pickled(forest, asked)[1])
     for model in (
@@ -186,7 +188,7 @@ def test_random_forests_and_boosting_are_equal_to_the_bit_where_no_proof_looked(
         GradientBoostingClassifier(n_estimators=5),
     ):
         boosting = fit([], model, X, y)
-        labels, probabilities = boosting.twin().predict(asked)
+        labels, probabilities = boosting.compiled_model().predict(asked)
         np.testing.assert_array_equal(labels, _pickled(boosting, asked)[0])
         np.testing.assert_allclose(probabilities, _pickled(boosting, asked)[1], rtol=0, atol=1e-15)
 
@@ -239,34 +241,34 @@ class Foreign(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
 def test_no_converter_is_a_reason(
     steps: list[Any], model: Any, reason: str, fit: Fit, X: pd.DataFrame, targets: dict[str, Any]
 ) -> None:
-    twin = fit(steps, model, X[["Age", "Glucose"]], targets["two"]).compiled()
-    assert not twin.compilation.used
-    assert (twin.graph, twin.parts) == (b"", None)
-    assert re.match(reason, twin.compilation.reason)
+    compiled_model = fit(steps, model, X[["Age", "Glucose"]], targets["two"]).compile()
+    assert not compiled_model.compilation.used
+    assert (compiled_model.graph, compiled_model.parts) == (b"", None)
+    assert re.match(reason, compiled_model.compilation.reason)
 
 
 def test_categorical_splits_of_boosting_have_no_converter(
     fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]
 ) -> None:
     table = mixed[["Age", "city"]].astype({"city": "category"})
-    reason = fit([], HistGradientBoostingClassifier(**BOOSTING), table, targets["two"]).compiled().compilation.reason
+    reason = fit([], HistGradientBoostingClassifier(**BOOSTING), table, targets["two"]).compile().compilation.reason
     assert reason == "no converter for histogram gradient boosting with categorical columns"
 
 
-def test_golden_requests_are_asked_too(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
+def test_golden_requests_are_compared_too(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
     fitted = fit([], LogisticRegression(max_iter=200), X, targets["two"])
     body = json.dumps({"data": json.loads(X.head(1).to_json(orient="records"))})
     asked = Golden("records", body, 200, {"predictions": [1], "probabilities": [[0.5, 0.5]], "classes": [0, 1]})
-    reason = compiled(fitted.pipeline, fitted.contract, fitted.tables, [asked]).compilation.reason
+    reason = compile_pipeline(fitted.pipeline, fitted.contract, fitted.tables, [asked]).compilation.reason
     assert reason.startswith("golden request 'records': reply.")
 
 
 def test_a_class_that_training_rows_lacked_keeps_its_place(fit: Fit, X: pd.DataFrame) -> None:
     y = np.where(np.arange(len(X)) % 2, 2, 0)
     fitted = fit([], RandomForestClassifier(**FOREST), X, y)
-    twin = fitted.twin()
-    assert twin.classes == [0, 2]
-    codes, _ = twin.predict({str(name): X[name].tolist() for name in X})
+    compiled_model = fitted.compiled_model()
+    assert compiled_model.classes == [0, 2]
+    codes, _ = compiled_model.predict({str(name): X[name].tolist() for name in X})
     assert set(codes) == {0, 2}
 
 
@@ -280,11 +282,11 @@ print(*sorted({"sklearn", "scipy", "pandas", "joblib", "onnx", "skl2onnx"} & set
 """
 
 
-def test_a_twin_is_served_without_scikit_learn_and_pandas(
+def test_a_compiled_model_is_served_without_scikit_learn_and_pandas(
     fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any], tmp_path: Any
 ) -> None:
     fitted = fit(tabular(), RandomForestClassifier(**FOREST), mixed, targets["two"])
-    fitted.compiled().write(tmp_path)
+    fitted.compile().write(tmp_path)
     fitted.contract.write(tmp_path)
     row = mixed.dropna().head(1)
     body = json.dumps({"input": json.loads(row.to_json(orient="records", double_precision=15))})
@@ -295,16 +297,16 @@ def test_a_twin_is_served_without_scikit_learn_and_pandas(
     assert loaded == [""]
 
 
-def test_what_came_of_it_is_kept_with_the_package(tmp_path: Any) -> None:
+def test_the_record_of_the_compilation_is_written_with_the_package(tmp_path: Any) -> None:
     kept = Compilation(tolerance=1e-9, rows=3, classes=[0, 1], codes={"Oslo": 0})
     kept.write(tmp_path)
     assert Compilation.read(tmp_path) == kept
     assert not Compilation.read(tmp_path / "elsewhere").used
 
 
-def test_a_text_that_the_pipeline_has_not_met_is_not_a_gap(
-    fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]
-) -> None:
+def test_an_unseen_text_is_not_a_missing_value(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
     fitted = fit([OneHotEncoder(handle_unknown="ignore")], LogisticRegression(), mixed[["free"]], targets["two"])
     asked = {"free": ["note 3", "never seen", ""]}
-    np.testing.assert_allclose(fitted.twin().predict(asked)[1], _pickled(fitted, asked)[1], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(
+        fitted.compiled_model().predict(asked)[1], _pickled(fitted, asked)[1], rtol=0, atol=1e-15
+    )

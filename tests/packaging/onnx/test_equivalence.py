@@ -1,4 +1,4 @@
-"""A proof that catches what is wrong: each test here breaks one thing about a twin."""
+"""Comparisons that find a difference: each test here breaks one thing about a compiled model."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from sklearn.linear_model import LogisticRegression
 
 from orchestrator.packaging.onnx import compile as module
 from orchestrator.packaging.onnx import edge_cases, trees
-from orchestrator.packaging.onnx.comparison_rows import Rows, accepted
+from orchestrator.packaging.onnx.comparison_rows import Rows, accepted_rows
 from orchestrator.packaging.onnx.edge_cases import edge_rows, split_rows
 from orchestrator.packaging.onnx.equivalence import (
     MAX_FAILURES,
     Comparison,
     EquivalenceError,
-    columns_of,
-    same_together,
+    is_batch_invariant,
+    to_columns,
 )
 from score.contract.schema import Contract
 from score.models.base import PickledModel
@@ -53,15 +53,15 @@ def boosting(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> Fitted:
 
 @pytest.fixture
 def spoiled(monkeypatch: pytest.MonkeyPatch) -> Callable[[Fitted, Spoil], Compilation]:
-    """What comes of compiling when the graph is changed before it is proved."""
+    """Compile with a graph that is changed before it is compared."""
 
     def spoiled(fitted: Fitted, spoil: Spoil) -> Compilation:
-        graph, codes = module.convert(fitted.pipeline, len(fitted.contract.columns))
+        graph, codes = module.convert_pipeline(fitted.pipeline, len(fitted.contract.columns))
         model = onnx.load_from_string(graph)
         spoil(model)
         assert model.SerializeToString() != graph
-        monkeypatch.setattr(module, "convert", lambda *_given: (model.SerializeToString(), codes))
-        return fitted.compiled().compilation
+        monkeypatch.setattr(module, "convert_pipeline", lambda *_args: (model.SerializeToString(), codes))
+        return fitted.compile().compilation
 
     return spoiled
 
@@ -136,14 +136,14 @@ def test_float64_that_boosting_needs_is_not_lost(
     assert " rows differ: " in spoiled(boosting, spoil).reason
 
 
-def test_boosting_behind_a_scaler_is_tried_beside_its_thresholds_too(
+def test_thresholds_of_boosting_behind_a_scaler_are_tried_too(
     fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any], spoiled: Callable[[Fitted, Spoil], Compilation]
 ) -> None:
     fitted = fit(tabular(), HistGradientBoostingClassifier(max_iter=5), mixed, targets["two"])
     assert " rows differ: " in spoiled(fitted, input_in_float32).reason
 
 
-def test_a_gap_that_goes_the_other_way_is_caught(
+def test_a_missing_value_in_the_other_branch_is_caught(
     fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any], spoiled: Callable[[Fitted, Spoil], Compilation]
 ) -> None:
     fitted = fit([], HistGradientBoostingClassifier(max_iter=5), mixed[["BMI", "Age"]], targets["two"])
@@ -151,44 +151,46 @@ def test_a_gap_that_goes_the_other_way_is_caught(
 
 
 def test_forests_compare_in_float32_as_scikit_learns(forest: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = trees.trees_of
+    original = trees.extract_trees
 
     def in_float64(estimator: Any) -> Any:
-        return found(estimator)[0], np.float64
+        return original(estimator)[0], np.float64
 
-    monkeypatch.setattr("orchestrator.packaging.onnx.tree_converters.trees_of", in_float64)
-    assert " rows differ: " in forest.compiled().compilation.reason
+    monkeypatch.setattr("orchestrator.packaging.onnx.tree_converters.extract_trees", in_float64)
+    assert " rows differ: " in forest.compile().compilation.reason
 
 
 def test_both_sides_of_every_threshold_are_tried(forest: Fitted) -> None:
-    made, count = split_rows(forest.pipeline, forest.contract, accepted(forest.tables, forest.contract))
-    found = [row for each in made for row in each.records()]
+    made, count = split_rows(forest.pipeline, forest.contract, accepted_rows(forest.tables, forest.contract))
+    rows = [row for each in made for row in each.records()]
     inner = {
         (int(feature), float(threshold))
         for tree in forest.pipeline[-1].estimators_
         for feature, threshold in zip(tree.tree_.feature, tree.tree_.threshold, strict=True)
         if feature >= 0
     }
-    table = forest.pipeline[:-1].transform(Reader(forest.contract).frame(columns_of(found)))
+    table = forest.pipeline[:-1].transform(Reader(forest.contract).frame(to_columns(rows)))
     for feature, threshold in inner:
         values = table[:, feature].astype(np.float32)
         assert (values <= threshold).any()
         assert (values > threshold).any()
-        gap = values[values > threshold].min() - values[values <= threshold].max()
+        distance = values[values > threshold].min() - values[values <= threshold].max()
         whole = forest.contract.columns[feature].kind == "integer"
-        assert gap <= (1 if whole else 2 * np.spacing(np.float32(abs(threshold))))
+        assert distance <= (1 if whole else 2 * np.spacing(np.float32(abs(threshold))))
     assert count >= len(inner)
 
 
-def test_more_thresholds_than_can_be_tried_are_drawn_from(forest: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_thresholds_are_sampled(forest: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge_cases, "MAX_SPLITS", 7)
-    assert forest.compiled().compilation.splits == 7
+    assert forest.compile().compilation.splits == 7
 
 
-def test_edges_are_what_the_contract_lets_in(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
+def test_edge_values_are_accepted_by_the_contract(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
     fitted = fit(tabular(), LogisticRegression(), mixed, targets["two"])
-    rows = [row for each in edge_rows(fitted.contract, accepted([mixed], fitted.contract)) for row in each.records()]
-    columns = columns_of(rows)
+    rows = [
+        row for each in edge_rows(fitted.contract, accepted_rows([mixed], fitted.contract)) for row in each.records()
+    ]
+    columns = to_columns(rows)
     assert Reader(fitted.contract).frame(columns).shape == (len(rows), len(fitted.contract.columns))
     assert {"Oslo", "Rome", "Kyiv", None} == set(columns["city"])
     assert None in columns["BMI"]
@@ -203,11 +205,11 @@ def test_rows_that_requests_cannot_hold_are_left_out(fit: Fit, mixed: pd.DataFra
     strange = mixed.head(4).copy()
     strange.loc[1, "city"] = "Paris"
     strange["BMI"] = [1.0, 2.0, np.inf, None]
-    assert [row["BMI"] for row in accepted([strange], fitted.contract).records()] == [1.0, None]
+    assert [row["BMI"] for row in accepted_rows([strange], fitted.contract).records()] == [1.0, None]
 
 
 class Fixed:
-    """A model with the answers that it is given."""
+    """A model with fixed answers."""
 
     batchable = False
     classes: tuple[int, ...] | None = (0, 1)
@@ -227,42 +229,42 @@ ROWS = Rows.of({"row": [0, 1, 2]})
 NAN = float("nan")
 
 
-def largest_difference(wanted: Any, given: list[Any], rows: Rows = ROWS) -> float:
-    comparison = Comparison(wanted, given)
+def largest_difference(reference: Any, models: list[Any], rows: Rows = ROWS) -> float:
+    comparison = Comparison(reference, models)
     comparison.add([rows])
     return comparison.largest
 
 
-def test_the_largest_difference_is_told() -> None:
-    wanted, given = Fixed([0, 1, 1], [[0.5], [0.25], [NAN]]), Fixed([0, 1, 1], [[0.5], [0.25 + 1e-9], [NAN]])
-    assert largest_difference(wanted, [given]) == pytest.approx(1e-9)
+def test_the_largest_difference_is_returned() -> None:
+    reference, model = Fixed([0, 1, 1], [[0.5], [0.25], [NAN]]), Fixed([0, 1, 1], [[0.5], [0.25 + 1e-9], [NAN]])
+    assert largest_difference(reference, [model]) == pytest.approx(1e-9)
     assert largest_difference(Fixed([1e9, 1.0, 2.0], None), [Fixed([1e9 + 1, 1.0, 2.0], None)]) == 1e-9
     assert largest_difference(Fixed(["a", "b", "c"], None), [Fixed(["a", "b", "c"], None)]) == 0
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("model", "message"),
     [
         (Fixed([0, 0, 1], [[0.5], [0.25], [1.0]]), r'1 of 3 rows differ: label 0 instead of 1 for \{"row": 1\}'),
         (Fixed([0, 1, 1], [[0.5], [0.25], [1.1]]), r"probability \[1\.1\] instead of \[1\.0\] for .*2"),
         (Fixed([0, 1, 1], [[0.5], [NAN], [1.0]]), r"probability \[nan\] instead of \[0\.25\]"),
     ],
 )
-def test_a_difference_names_the_row(given: Any, told: str) -> None:
-    with pytest.raises(EquivalenceError, match=told):
-        largest_difference(Fixed([0, 1, 1], [[0.5], [0.25], [1.0]]), [given])
+def test_a_difference_names_the_row(model: Any, message: str) -> None:
+    with pytest.raises(EquivalenceError, match=message):
+        largest_difference(Fixed([0, 1, 1], [[0.5], [0.25], [1.0]]), [model])
 
 
 class Alone(Fixed):
-    """Right in company, wrong alone."""
+    """Right in a batch, wrong alone."""
 
     def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:
-        found, _ = super().predict(columns, labels=labels)
-        return (found, None) if len(found) > 1 else (1 - found, None)
+        labels_, _ = super().predict(columns, labels=labels)
+        return (labels_, None) if len(labels_) > 1 else (1 - labels_, None)
 
 
-class Company(Fixed):
-    """One row in so many comes with another last bit, where it comes among others."""
+class BatchDependent(Fixed):
+    """Some rows differ in the last bit when they are in a batch."""
 
     def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:
         codes, shares = super().predict(columns, labels=labels)
@@ -271,20 +273,20 @@ class Company(Fixed):
         return codes, shares
 
 
-def test_rows_that_company_changes_are_not_predicted_together() -> None:
+def test_rows_that_a_batch_changes_are_not_predicted_together() -> None:
     rows = [Rows.of({"row": list(range(1000))})]
     shares = np.random.default_rng(0).random((1000, 2))
     shares[500] = np.nan
     codes = shares.argmax(axis=1)
-    assert same_together(Fixed(codes, shares), rows)
-    assert same_together(Fixed(codes, None), [rows[0].take([0])])
-    assert not same_together(Company(codes, shares), rows)
-    assert not same_together(Fixed(codes, None), [])
-    assert not same_together(Fixed(codes[:900], None), rows)  # which it fails on
+    assert is_batch_invariant(Fixed(codes, shares), rows)
+    assert is_batch_invariant(Fixed(codes, None), [rows[0].take([0])])
+    assert not is_batch_invariant(BatchDependent(codes, shares), rows)
+    assert not is_batch_invariant(Fixed(codes, None), [])
+    assert not is_batch_invariant(Fixed(codes[:900], None), rows)  # which it fails on
 
 
 @pytest.mark.parametrize(
-    ("model", "target", "found"),
+    ("model", "target", "together"),
     [
         (RandomForestClassifier(3, random_state=0), "two", True),
         (RandomForestClassifier(3, random_state=0), "three", True),
@@ -297,13 +299,13 @@ def test_rows_that_company_changes_are_not_predicted_together() -> None:
     ],
     ids=str,
 )
-def test_what_company_may_change_is_told_from_the_graph(
-    model: Any, target: str, found: bool, fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]
+def test_the_graph_shows_whether_batches_may_change_rows(
+    model: Any, target: str, together: bool, fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]
 ) -> None:
-    assert fit(tabular(), model, mixed, targets[target]).compiled().compilation.batchable == found
+    assert fit(tabular(), model, mixed, targets[target]).compile().compilation.together == together
 
 
-def test_rows_are_asked_alone_too() -> None:
+def test_rows_are_compared_alone_too() -> None:
     with pytest.raises(EquivalenceError, match="label 1 instead of 0"):
         largest_difference(Fixed([0, 1, 1], None), [Alone([0, 1, 1], None)])
 
@@ -312,12 +314,12 @@ def test_rows_are_asked_alone_too() -> None:
 def test_rows_that_the_pickle_fails_on_are_not_compared(fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
     fitted = fit(tabular(), RandomForestClassifier(3, random_state=0), mixed, targets["two"])
     pickle = PickledModel(fitted.pipeline, Reader(fitted.contract))
-    row = accepted([mixed.dropna().head(1)], fitted.contract)
+    row = accepted_rows([mixed.dropna().head(1)], fitted.contract)
     place = list(row.table).index("DiabetesPedigreeFunction")
     rows = row.changed([0] * 64, [place] * 64, [0.5, 3e38] * 32)  # the greater one, scaled, is beyond float32
     with pytest.raises(ValueError, match="too large"):
         pickle.predict(rows.take([1]).columns())
-    comparison = Comparison(pickle, [fitted.twin()])
+    comparison = Comparison(pickle, [fitted.compiled_model()])
     comparison.add([rows])
     assert (comparison.largest, comparison.count) == (0, 32)
 
@@ -329,18 +331,18 @@ def test_a_wide_table_has_no_more_cells_to_compare_than_a_narrow_one(
     monkeypatch.setattr(edge_cases, "CELLS", 200_000)
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(20, width)), columns=[f"c{i}" for i in range(width)])
     contract = Contract.describe(X, model_name="m", task="regression")
-    made = edge_rows(contract, accepted([X], contract))
+    made = edge_rows(contract, accepted_rows([X], contract))
     assert 100_000 < sum(map(len, made)) * width <= 200_000 + 20 * width
     changed = {int(place) for place in made[0].places}
     assert len(changed) >= min(width, 200_000 // width - 20)
     assert [rows.at.tolist() for rows in made] == [
-        rows.at.tolist() for rows in edge_rows(contract, accepted([X], contract))
+        rows.at.tolist() for rows in edge_rows(contract, accepted_rows([X], contract))
     ]
 
 
 @pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")
 @pytest.mark.parametrize("spread", [0.5, 2.0, 100.0])
-def test_values_that_overflow_behind_a_scaler_are_set_apart_at_once(fit: Fit, spread: float) -> None:
+def test_values_that_overflow_behind_a_scaler_are_separated_at_once(fit: Fit, spread: float) -> None:
     rng = np.random.default_rng(0)
     X = pd.DataFrame(rng.normal(0, spread, (64, 40)), columns=[f"c{i}" for i in range(40)])
     fitted = fit(tabular(), RandomForestClassifier(3, random_state=0), X, rng.integers(0, 2, 64))
@@ -351,8 +353,8 @@ def test_values_that_overflow_behind_a_scaler_are_set_apart_at_once(fit: Fit, sp
             asked.append(len(columns["c0"]))
             return super().predict(columns, labels=labels)
 
-    rows = edge_rows(fitted.contract, accepted(fitted.tables, fitted.contract))
-    comparison = Comparison(Counted(pickle.pipeline, Reader(fitted.contract)), [fitted.twin()])
+    rows = edge_rows(fitted.contract, accepted_rows(fitted.tables, fitted.contract))
+    comparison = Comparison(Counted(pickle.pipeline, Reader(fitted.contract)), [fitted.compiled_model()])
     comparison.add(rows)
     total = sum(map(len, rows))
     assert len(asked) <= 2 * MAX_FAILURES + 10
@@ -366,17 +368,17 @@ def test_unseen_levels_are_among_the_edges_and_answered_alike(
     fitted = fit(tabular(), RandomForestClassifier(5, random_state=0), mixed, targets["two"])
     columns = [replace(c, unseen="accept") if c.kind == "category" else c for c in fitted.contract.columns]
     opened = replace(fitted, contract=replace(fitted.contract, columns=columns))
-    rows = edge_rows(opened.contract, accepted([mixed], opened.contract))
+    rows = edge_rows(opened.contract, accepted_rows([mixed], opened.contract))
     assert {"unseen text", ""} <= {row["city"] for each in rows for row in each.records()}
-    compilation = opened.compiled().compilation
+    compilation = opened.compile().compilation
     assert (compilation.reason, compilation.tolerance) == ("", 1e-12)
 
 
-def test_an_unseen_level_that_is_answered_otherwise_is_caught(
+def test_an_unseen_level_with_another_answer_is_caught(
     fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted = fit(tabular(), LogisticRegression(max_iter=300), mixed[["Age", "city"]], targets["two"])
     columns = [replace(c, unseen="accept") if c.kind == "category" else c for c in fitted.contract.columns]
     opened = replace(fitted, contract=replace(fitted.contract, columns=columns))
     monkeypatch.setattr("score.models.onnx.UNKNOWN", 0.0)  # the code of the first level
-    assert " rows differ: " in opened.compiled().compilation.reason
+    assert " rows differ: " in opened.compile().compilation.reason

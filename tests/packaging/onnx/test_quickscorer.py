@@ -1,4 +1,4 @@
-"""Leaves that are looked up add up to what walking the trees gives, to the last bit."""
+"""Sums by QuickScorer equal those of walking the trees, to the last bit."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from orchestrator.packaging.onnx import quickscorer
-from orchestrator.packaging.onnx.compile import convert
-from orchestrator.packaging.onnx.trees import Tree, ensemble
-from score.models.onnx import FOREST_ROWS, Compilation, CompiledModel, OnnxGraph
+from orchestrator.packaging.onnx.compile import convert_pipeline
+from orchestrator.packaging.onnx.trees import Tree, ensemble_attributes
+from score.models.graph import OnnxGraph
+from score.models.onnx import LOOKED_UP, Compilation, CompiledModel
 from score.models.quickscorer import BITS, Forest, SplitGraph
 from score.payload.typed_reader import LONG
 
@@ -54,7 +55,7 @@ FORESTS = {
 
 
 def strange(table: Any) -> Any:
-    """Rows, and rows of what they seldom hold."""
+    """The rows, and rows of rare values."""
     rng = np.random.default_rng(0)
     drawn = rng.choice(np.ravel(table), size=(2000, table.shape[1])) * rng.choice([1, 1, -1, 1e-3, 1e30], (2000, 1))
     drawn[rng.random(drawn.shape) < 0.1] = 0.0
@@ -66,7 +67,7 @@ def strange(table: Any) -> Any:
 
 def both(graph: bytes, table: Any) -> tuple[list[Any], list[Any]]:
     """The outputs of a graph, and of its parts."""
-    parts = quickscorer.cut(graph, always=True)
+    parts = quickscorer.split_graph(graph, always=True)
     assert parts is not None
     values = OnnxGraph(parts.before).run(table)[0] if parts.before else table
     return OnnxGraph(graph).run(table), OnnxGraph(parts.after).run(parts.forest.sums(values))
@@ -76,33 +77,33 @@ def both(graph: bytes, table: Any) -> tuple[list[Any], list[Any]]:
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_sums_are_those_of_the_walked_trees(name: str, fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
     model, target = FORESTS[name]
-    graph, _ = convert(fit([], model, X, targets[target]).pipeline, X.shape[1])
+    graph, _ = convert_pipeline(fit([], model, X, targets[target]).pipeline, X.shape[1])
     walked, looked_up = both(graph, strange(X.to_numpy(float)))
-    for wanted, given in zip(walked, looked_up, strict=True):
-        np.testing.assert_array_equal(given, wanted)
+    for expected, actual in zip(walked, looked_up, strict=True):
+        np.testing.assert_array_equal(actual, expected)
 
 
-def test_gaps_go_where_training_sent_them(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
-    gaps = X.where(np.random.default_rng(0).random(X.shape) > 0.3)
+def test_missing_values_take_the_branch_of_training(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
+    missing = X.where(np.random.default_rng(0).random(X.shape) > 0.3)
     for model in (HistGradientBoostingClassifier(max_iter=20), RandomForestClassifier(20, **SEED)):
-        graph, _ = convert(fit([], model, gaps, targets["two"]).pipeline, X.shape[1])
-        walked, looked_up = both(graph, strange(gaps.to_numpy(float)))
+        graph, _ = convert_pipeline(fit([], model, missing, targets["two"]).pipeline, X.shape[1])
+        walked, looked_up = both(graph, strange(missing.to_numpy(float)))
         np.testing.assert_array_equal(looked_up[1], walked[1])
 
 
 def graph_of(trees: list[Tree]) -> bytes:
-    attributes = ensemble(trees, [0] * len(trees), [tree.value[:, 0] for tree in trees], np.float64)
+    attributes = ensemble_attributes(trees, [0] * len(trees), [tree.value[:, 0] for tree in trees], np.float64)
     node = helper.make_node("TreeEnsemble", ["table"], ["sums"], domain="ai.onnx.ml", **attributes)
-    given = helper.make_tensor_value_info("table", onnx.TensorProto.DOUBLE, [None, 1])
-    found = helper.make_tensor_value_info("sums", onnx.TensorProto.DOUBLE, [None, 1])
+    source = helper.make_tensor_value_info("table", onnx.TensorProto.DOUBLE, [None, 1])
+    sums = helper.make_tensor_value_info("sums", onnx.TensorProto.DOUBLE, [None, 1])
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 5)]
-    model = helper.make_model(helper.make_graph([node], "trees", [given], [found]), opset_imports=opsets, ir_version=9)
+    model = helper.make_model(helper.make_graph([node], "trees", [source], [sums]), opset_imports=opsets, ir_version=9)
     data: bytes = model.SerializeToString()
     return data
 
 
 def chain(thresholds: list[float], *, missing_left: bool) -> Tree:
-    """A tree that asks for one column again and again, and goes on to the right."""
+    """A tree that compares one column at every node and grows to the right."""
     count = len(thresholds)
     left = np.array([*range(count + 1, 2 * count + 1), *[-1] * (count + 1)])
     right = np.array([*range(1, count + 1), *[-1] * (count + 1)])
@@ -140,8 +141,8 @@ def test_each_threshold_is_kept_to_the_bit(thresholds: list[float], *, missing_l
 
 def test_parts_are_kept_in_the_same_bytes(fit: Fit, X: pd.DataFrame, targets: dict[str, Any], tmp_path: Any) -> None:
     model = RandomForestClassifier(20, max_depth=5, **SEED)
-    graph, _ = convert(fit(pima(), model, X, targets["two"]).pipeline, X.shape[1])
-    parts, again = quickscorer.cut(graph), quickscorer.cut(graph)
+    graph, _ = convert_pipeline(fit(pima(), model, X, targets["two"]).pipeline, X.shape[1])
+    parts, again = quickscorer.split_graph(graph), quickscorer.split_graph(graph)
     assert parts is not None
     assert again is not None
     parts.write(tmp_path / "one.npz")
@@ -153,11 +154,11 @@ def test_parts_are_kept_in_the_same_bytes(fit: Fit, X: pd.DataFrame, targets: di
     np.testing.assert_array_equal(kept.forest.sums(values), parts.forest.sums(values))
 
 
-def test_a_package_looks_up_many_rows_and_walks_few(
+def test_a_package_uses_quickscorer_for_many_rows_only(
     fit: Fit, X: pd.DataFrame, targets: dict[str, Any], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted = fit(pima(), RandomForestClassifier(20, max_depth=5, **SEED), X, targets["two"])
-    fitted.compiled().write(tmp_path)
+    fitted.compile().write(tmp_path)
     model = CompiledModel.load(tmp_path, fitted.contract, Compilation.read(tmp_path))
     looked_up: list[int] = []
     sums = Forest.sums
@@ -181,10 +182,10 @@ def test_a_wrong_forest_is_caught(
     what: str, fit: Fit, X: pd.DataFrame, targets: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted = fit(pima(), RandomForestClassifier(20, max_depth=5, **SEED), X, targets["two"])
-    assert fitted.compiled().parts is not None
+    assert fitted.compile().parts is not None
 
     def wrong(graph: bytes) -> SplitGraph | None:
-        parts = cut(graph)
+        parts = split_graph(graph)
         assert parts is not None
         arrays = parts.forest.arrays()
         for name in arrays:
@@ -192,15 +193,15 @@ def test_a_wrong_forest_is_caught(
                 arrays[name] = arrays[name] + 1 if what == "thresholds" else np.roll(arrays[name], 1, axis=-2)
         return replace(parts, forest=Forest.of(arrays))
 
-    cut = quickscorer.cut
-    monkeypatch.setattr(quickscorer, "cut", wrong)
-    found = fitted.compiled()
-    assert (found.compilation.reason, found.compilation.forest, found.parts) == ("", False, None)
+    split_graph = quickscorer.split_graph
+    monkeypatch.setattr(quickscorer, "split_graph", wrong)
+    compiled = fitted.compile()
+    assert (compiled.compilation.reason, compiled.compilation.forest, compiled.parts) == ("", False, None)
 
 
 def test_a_damaged_forest_is_named(fit: Fit, X: pd.DataFrame, targets: dict[str, Any], tmp_path: Any) -> None:
     fitted = fit(pima(), RandomForestClassifier(20, max_depth=5, **SEED), X, targets["two"])
-    fitted.compiled().write(tmp_path)
+    fitted.compile().write(tmp_path)
     whole = (tmp_path / "model.npz").read_bytes()
     for damaged in (b"", whole[:-500], whole[:2000] + b"x" + whole[2001:], b"garbage", None):
         (tmp_path / "model.npz").unlink()
@@ -211,17 +212,17 @@ def test_a_damaged_forest_is_named(fit: Fit, X: pd.DataFrame, targets: dict[str,
         (tmp_path / "model.npz").touch()
 
 
-def test_one_row_alone_is_added_up_as_in_company(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
+def test_one_row_alone_sums_as_in_a_batch(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
     model = GradientBoostingRegressor(n_estimators=40, **SEED)
-    graph, _ = convert(fit([], model, X, targets["numbers"]).pipeline, X.shape[1])
-    parts = quickscorer.cut(graph, always=True)
+    graph, _ = convert_pipeline(fit([], model, X, targets["numbers"]).pipeline, X.shape[1])
+    parts = quickscorer.split_graph(graph, always=True)
     assert parts is not None
     values = OnnxGraph(parts.before).run(X.to_numpy(float))[0]
     together = parts.forest.sums(values)
     np.testing.assert_array_equal(np.concatenate([parts.forest.sums(values[[row]]) for row in range(len(X))]), together)
 
 
-def test_what_is_as_quick_to_walk_is_not_cut(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
+def test_a_forest_that_is_as_fast_to_walk_is_not_split(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
     wide = pd.DataFrame(np.random.default_rng(0).normal(size=(len(X), 200)), columns=[f"c{i}" for i in range(200)])
     stacked = StackingClassifier([(str(depth), DecisionTreeClassifier(max_depth=depth)) for depth in (8, 9)], cv=2)
     for model, table in [
@@ -230,5 +231,5 @@ def test_what_is_as_quick_to_walk_is_not_cut(fit: Fit, X: pd.DataFrame, targets:
         (RandomForestClassifier(20, max_depth=5), wide),
         (make_pipeline(StandardScaler(), stacked), X),
     ]:
-        graph, _ = convert(fit([], model, table, targets["two"]).pipeline, table.shape[1])
-        assert quickscorer.cut(graph) is None
+        graph, _ = convert_pipeline(fit([], model, table, targets["two"]).pipeline, table.shape[1])
+        assert quickscorer.split_graph(graph) is None

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from orchestrator.packaging.onnx.compile import compiled
+from orchestrator.packaging.onnx.compile import compile_pipeline
 from score.models.base import PickledModel
 from score.models.onnx import CompiledModel
 from score.predict.batching import MAX_ROWS, MicroBatcher
@@ -144,7 +144,7 @@ def compiled_package(pima: Path, X: pd.DataFrame, tmp_path_factory: pytest.TempP
     folder = shutil.copytree(pima, tmp_path_factory.mktemp("compiled") / "package")
     scorer = Predictor.load(folder)
     assert isinstance(scorer.model, PickledModel)
-    compiled(scorer.model.pipeline, scorer.contract, [X], []).write(folder)
+    compile_pipeline(scorer.model.pipeline, scorer.contract, [X], []).write(folder)
     return folder
 
 
