@@ -13,7 +13,7 @@ import numpy as np
 
 from orchestrator.packaging.onnx import quickscorer
 from orchestrator.packaging.onnx.compile import convert_pipeline
-from score.models.graph import OnnxGraph
+from score.models.onnx import OnnxGraph
 
 ROWS = 2500  # per batch of the server
 ROUNDS = 15
@@ -63,7 +63,7 @@ def best(work: Callable[[], Any]) -> float:
 
 
 def times(graph: bytes, table: Any) -> tuple[float, float]:
-    """Seconds to walk a graph's trees, and to look up their leaves."""
+    """Return the seconds to walk a graph's trees, and to look up their leaves."""
     parts = quickscorer.split_graph(graph, always=True)
     assert parts is not None
     whole, before, after = map(OnnxGraph, (graph, parts.before, parts.after))

@@ -40,22 +40,16 @@ from orchestrator.events import (
 )
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.reporting.rebuild_command import rebuild_command
-from orchestrator.spec.components import build, locate
-from orchestrator.spec.run_spec import (
-    ROOT,
-    AzureSpec,
-    BatchSpec,
-    Component,
-    DataSpec,
-    ModelSpec,
-    PackageSpec,
-    PreprocessSpec,
-    RunSpec,
-    SearchSpec,
-    Seed,
-    StateDir,
-)
-from orchestrator.tracking.mlflow.limits import parameters
+from orchestrator.spec.azure import AzureSpec
+from orchestrator.spec.components import construct
+from orchestrator.spec.data import BatchSpec, DataSpec
+from orchestrator.spec.field_types import ROOT, Seed, StateDir
+from orchestrator.spec.model import ModelSpec, PreprocessSpec
+from orchestrator.spec.package import PackageSpec
+from orchestrator.spec.run_spec import RunSpec
+from orchestrator.spec.search import SearchSpec
+from orchestrator.spec.section import Component
+from orchestrator.tracking.mlflow.limits import known_parameters
 from orchestrator.tracking.tracker import SupportsStoreCheck, Tracker
 from orchestrator.warning_filters import FILTERS
 
@@ -182,10 +176,10 @@ def _rollout_file(spec: RunSpec) -> Path:
     return spec.state_dir / "services" / f"{name}.rollout.json"
 
 
-def _provenance(spec: RunSpec, config: Mapping[str, Any]) -> RunProvenance:
-    """What is known before anything runs; a configuration that nobody composed has no command."""
-    text, overrides = getattr(config, "text", ""), getattr(config, "overrides", None)
-    rebuild = "" if overrides is None else rebuild_command(overrides)
+def _provenance(config: ValidConfig) -> RunProvenance:
+    """Return what is known before anything runs; a configuration that was not composed has no command."""
+    spec, composed = config.spec, config.composed
+    rebuild = "" if composed.overrides is None else rebuild_command(composed.overrides)
     origin = PackageProvenance(data=spec.data.path.name, spec_hash=spec.digest, rebuild=rebuild)
     return RunProvenance(ROOT, composed.text or yaml.safe_dump(dict(composed.values)), origin, composed.sweep)
 

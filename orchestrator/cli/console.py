@@ -38,9 +38,8 @@ from orchestrator.events import (
 )
 from orchestrator.reading.description import TableReading
 
-NAME = 12  # columns for a step's name
-LONGEST_LIST = 5  # columns with values that training saw nothing like; result.json has all
-NEWS = ("changed", "damaged", "not kept")  # reasons that people want to know of when a step has run
+NAME = 10  # columns for a step's name
+REASONS = ("changed", "damaged", "not kept")  # why a step ran; of other reasons nothing is printed
 
 
 class Console:
@@ -175,123 +174,5 @@ def _state(step: StepPlan) -> str:
     return f"runs: {step.why}" if step.why else "runs"
 
 
-def _news(step: StepPlan) -> str:
-    return step.why if any(word in step.why for word in NEWS) else ""
-
-
-@functools.singledispatch
-def describe(product: Any) -> str:  # noqa: ARG001 - the base case says nothing
-    """A product in a few words; nothing for one that has no news for people."""
-    return ""
-
-
-def _describes(kind: type) -> Callable[[Callable[[Any], str]], Callable[[Any], str]]:
-    return functools.partial(describe.register, kind)  # type: ignore[return-value]
-
-
-@_describes(Search)
-def _search(search: Search) -> str:
-    fits = f"{search.fits} fits" if search.fits is not None else "halved from round to round"
-    return f"{search.candidates} candidates, {fits}"
-
-
-@_describes(Dataset)
-def _dataset(dataset: Dataset) -> str:
-    return dataset.reading.line if dataset.reading else ""
-
-
-@_describes(Split)
-def _split(split: Split) -> str:
-    return f"{len(split.y_train)} training rows, {len(split.y_test)} held out"
-
-
-@_describes(Trained)
-def _trained(trained: Trained) -> str:
-    failed = [f"\n  {format_params(one.params)}: {one.error}" for one in trained.candidates if one.error]
-    more = f"\n  and {len(failed) - LONGEST_LIST} more" if len(failed) > LONGEST_LIST else ""
-    left_out = f"; {len(failed)} of {len(trained.candidates)} candidates failed and were left out:" if failed else ""
-    return "".join(["best ", format_params(trained.best.params) or "(no grid)", left_out, *failed[:LONGEST_LIST], more])
-
-
-@_describes(Evaluation)
-def _evaluation(evaluation: Evaluation) -> str:
-    rows, positive = evaluation.notes.rows, evaluation.notes.positive
-    scores = ", ".join(f"{name} {format_score(value, rows)}" for name, value in evaluation.metrics.items())
-    return f"hold-out {scores}" + (f" (positive label: {positive})" if positive else "")
-
-
-@_describes(Package)
-def _package(package: Package) -> str:
-    twin = Compilation.read(package.path)
-    how = f"compiled, {twin.rows + twin.edges} rows answered alike" if twin.used else f"not compiled: {twin.reason}"
-    refused = f"; refused: {holdout_check.describe_refusals(package.refusals)}" if package.refusals else ""
-    return f"{package.fingerprint[:16]}  {how}{refused}"
-
-
-@_describes(Proof)
-def _proof(proof: Proof) -> str:
-    return f"{proof.requests} golden requests answered alike in a clean process ({proof.memory_bytes / 2**20:.0f} MiB)"
-
-
-@_describes(ModelVersion)
-def _version(version: ModelVersion) -> str:
-    if version.chosen:
-        which = f"version {version.version}" if version.version else f"package {version.package.fingerprint[:16]}"
-        return f"{version.name} {which}: {version.chosen}"
-    return f"{version.name} version {version.version}" if version.version else "not tracked"
-
-
-@_describes(TrackedRun)
-def _run(run: TrackedRun) -> str:
-    return f"run {run.run_id}" if run.run_id else "not tracked"
-
-
-@_describes(BatchResult)
-def _scored(scored: BatchResult) -> str:
-    refused = f"; {scored.refused:,} refused, see {scored.reasons}" if scored.reasons else ""
-    outside = _counts("values beyond training's range", scored.out_of_range)
-    unseen = _counts("levels that training did not see", scored.unseen)
-    return f"{scored.rows:,} rows in {scored.path}{refused}{outside}{unseen}"
-
-
-def _counts(what: str, columns: Mapping[str, int]) -> str:
-    most = sorted(columns.items(), key=lambda item: -item[1])
-    named = ", ".join(f"{name} {count:,}" for name, count in most[:LONGEST_LIST])
-    more = f" and {len(most) - LONGEST_LIST:,} more columns" if len(most) > LONGEST_LIST else ""
-    return f"; {what}: {named}{more}" if named else ""
-
-
-@_describes(Endpoint)
-def _endpoint(endpoint: Endpoint) -> str:
-    return endpoint.url
-
-
-@_describes(Probe)
-def _probe(probe: Probe) -> str:
-    auth = ", refuses requests without the key" if probe.refused_without_key else ""
-    part = f"; it gets {probe.share} % of the requests, so the champion stays" if probe.share < 100 else ""
-    return f"{probe.requests} golden requests answered alike{auth}; p50 {probe.p50_ms:.1f} ms, p95 {probe.p95_ms:.1f} ms{part}"
-
-
-@_describes(ServiceStatus)
-def _status(status: ServiceStatus) -> str:
-    details = "".join(f"\n  {name}: {value}" for name, value in status.details.items())
-    return f"{status.name} is {status.state}{f' at {status.url}' if status.url else ''}{details}"
-
-
-@_describes(Keys)
-def _keys(keys: Keys) -> str:
-    return f"\n  primary: {keys.primary}\n  secondary: {keys.secondary}"
-
-
-@_describes(str)
-def _text(text: str) -> str:
-    return f"\n{text.rstrip()}"
-
-
-def curl_line(endpoint: Endpoint, keys_command: str) -> str:
-    """A line to paste that asks the endpoint for its first golden request; it asks ``keys_command`` for the key."""
-    records = next(item for item in golden.read(endpoint.package.path) if item.name == golden.RECORDS)
-    body = json.dumps({"data": json.loads(records.body)["data"][:1]})
-    key = f""" -H "Authorization: Bearer $({keys_command} | sed -n 's/^ *primary: //p')\"""" if endpoint.auth else ""
-    return f"curl -s {endpoint.url} -H 'Content-Type: application/json'{key} -d {shlex.quote(body)}"
+def _reason(step: StepPlan) -> str:
+    return step.why if any(word in step.why for word in REASONS) else ""

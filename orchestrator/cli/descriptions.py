@@ -82,7 +82,7 @@ def _package(package: Package) -> str:
         if compiled.used
         else f"not compiled: {compiled.reason}"
     )
-    refused = f"; refused: {holdout_check.told(package.refusals)}" if package.refusals else ""
+    refused = f"; refused: {holdout_check.describe_refusals(package.refusals)}" if package.refusals else ""
     return f"{package.short_id}  {how}{refused}"
 
 

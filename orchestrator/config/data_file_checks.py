@@ -10,8 +10,9 @@ from orchestrator.errors import Problem
 from orchestrator.reading.files import UnreadableTableError, detect_kind, is_parquet
 from orchestrator.reading.frame import left_out, read_header
 from orchestrator.reading.header import SEPARATORS, Header, guess_separator, read_csv_header, read_parquet_header
-from orchestrator.spec.messages import near, nearest
-from orchestrator.spec.run_spec import BatchSpec, DataSpec, PreprocessSpec
+from orchestrator.spec.data import BatchSpec, DataSpec
+from orchestrator.spec.messages import missing_columns, suggest, suggest_or_list
+from orchestrator.spec.model import PreprocessSpec
 
 _KEEP_COLUMNS = ("score.", "sklearn.")  # transformers of other libraries may add columns
 
@@ -48,7 +49,7 @@ def batch_problems(batch: BatchSpec) -> Iterator[Problem]:
         else:
             separators = list(SEPARATORS) if batch.separator is None else [batch.separator]
             headers = [read_csv_header(batch.input, each, batch.encoding or "utf-8").names for each in separators]
-            names = max(headers, key=len)  # training's separator is the package's to say, which nobody has loaded yet
+            names = max(headers, key=len)  # training's separator is in the package, which is not loaded yet
     except Exception:  # noqa: BLE001  # whatever pyarrow, csv or a decompressor say of a damaged file
         return
     yield from missing_columns("batch.keep", batch.input.name, batch.keep or (), names)
@@ -65,7 +66,7 @@ def _columns(data: DataSpec, header: Header) -> Iterator[Problem]:
     for at, wanted in (("data.drop", data.drop), ("data.text_columns", data.text_columns)):
         for name in wanted:
             if header.resolve(name) not in names:
-                yield Problem(at, f"{file} has no column '{name}'{near(name, names)}")
+                yield Problem(at, f"{file} has no column '{name}'{suggest_or_list(name, names)}")
     for name in header.duplicates():
         yield Problem("data.path", f"{file} has two columns '{name}'; rename one")
 
@@ -98,6 +99,6 @@ def _header(data: DataSpec) -> Header:
         return read_header(data)
     except FileNotFoundError:
         beside = (each.name for each in path.parent.iterdir()) if path.parent.is_dir() else ()
-        raise UnreadableTableError("path", f"there is no file {path}{nearest(path.name, beside)}") from None
+        raise UnreadableTableError("path", f"there is no file {path}{suggest(path.name, beside)}") from None
     except OSError as error:
         raise UnreadableTableError("path", f"{path} cannot be read as {data.format}: {error.strerror}") from error

@@ -40,7 +40,9 @@ def find_label(written: Any, labels: Sequence[Any]) -> Any:
         candidates = [label for label in labels if matches(written, label)]
         if len(candidates) == 1:
             return candidates[0]
-    raise UnknownLabelError(f"{shown(written)} is no label of the target{near(str(written), map(str, labels))}")
+    raise UnknownLabelError(
+        f"{format_value(written)} is no label of the target{suggest_or_list(str(written), map(str, labels))}"
+    )
 
 
 def _is_same(written: Any, label: Any) -> bool:
@@ -140,7 +142,7 @@ def _mapping(value: Mapping[Any, Any], one: Callable[[Any], Any]) -> dict[Any, A
     for written, setting in value.items():
         key = one(written)
         if key in translated:
-            raise UnknownLabelError(f"{shown(written)} and another key mean the same label")
+            raise UnknownLabelError(f"{format_value(written)} and another key mean the same label")
         translated[key] = setting
     return translated
 

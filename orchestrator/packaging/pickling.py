@@ -38,7 +38,6 @@ def round_trip(value: Any) -> tuple[Any, set[str]]:
         recorder = _GlobalsRecorder(pickle.dumps(value, protocol=5))
         return recorder.load(), recorder.names
     except Exception as error:  # reducers are foreign code and may raise anything
-        text = " ".join(str(error).split())
         raise PackageError(
             f"the fitted pipeline cannot be pickled: {one_line(error)}; use importable functions and classes, no lambdas"
         ) from error

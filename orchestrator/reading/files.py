@@ -98,7 +98,7 @@ def _encoding(path: Path, start: bytes, encoding: str) -> str:
         codec = codecs.lookup(encoding).name
     except LookupError:
         raise UnreadableTableError(
-            "encoding", f"there is no encoding '{encoding}'{nearest(encoding, aliases)}"
+            "encoding", f"there is no encoding '{encoding}'{suggest(encoding, aliases)}"
         ) from None
     marked = next((name for mark, name in _MARKS if start.startswith(mark)), None)
     if marked is not None:

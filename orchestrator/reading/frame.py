@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.reading.files import UnreadableTableError, open_text
 from orchestrator.reading.header import Header, read_csv_header, read_parquet_header
 from orchestrator.reading.scan import ColumnScan, RowNumbers, scan_csv
-from orchestrator.spec.messages import near, one_line
-from orchestrator.spec.run_spec import DataSpec
+from orchestrator.spec.data import DataSpec
+from orchestrator.spec.messages import one_line, suggest_or_list
 from score.contract.cells import TableFormat
 
 if TYPE_CHECKING:
@@ -140,7 +140,9 @@ def _check_names(data: DataSpec, header: Header) -> None:
     for key, names in (("target", [data.target]), ("drop", data.drop), ("text_columns", data.text_columns)):
         for name in names:
             if header.resolve(name) not in header.names:
-                raise UnreadableTableError(key, f"{data.path.name} has no column '{name}'{near(name, header.names)}")
+                raise UnreadableTableError(
+                    key, f"{data.path.name} has no column '{name}'{suggest_or_list(name, header.names)}"
+                )
 
 
 def _read_parquet(data: DataSpec) -> Table:

@@ -11,7 +11,8 @@ from orchestrator.deploy.target import Target
 from orchestrator.errors import DeployError, PackageError
 from orchestrator.registry import versions
 from orchestrator.registry.versions import RegisteredVersion
-from orchestrator.spec.run_spec import PackageSpec, StateDir
+from orchestrator.spec.field_types import StateDir
+from orchestrator.spec.package import PackageSpec
 from orchestrator.tracking.tracker import Tracker
 
 LISTED = 10  # versions in an error
@@ -26,16 +27,16 @@ def select_version(
         PackageError: there is none, its package is gone or changed, or the registry no longer has it.
     """
     registered = versions.read_versions(state_dir, spec.model_name)
-    candidates = [each for each in registered if tracker.where in {"", each.where}]
+    candidates = [each for each in registered if tracker.registry_name in {"", each.where}]
     if registered and not candidates:  # a version could be deployed, but not promoted
         raise PackageError(
             f"package.model_name: '{spec.model_name}' was registered in {registered[-1].where or 'no registry'}, and this "
-            f"run's tracking is {tracker.where}; say `tracking=` as it was then, or tracking=none to leave the alias "
+            f"run's tracking is {tracker.registry_name}; say `tracking=` as it was then, or tracking=none to leave the alias "
             "'champion' as it is"
         )
     selector = VersionSelector(spec.model_name, candidates, tracker, target)
     version = selector.select_first(auto) if spec.version == "auto" else selector.select(spec.version)
-    if not version.package.is_whole():
+    if not version.package.is_intact():
         raise PackageError(
             f"package.model_name: {version.package.path} is not what was registered as '{version.name}'; make it again "
             "with stages=package"

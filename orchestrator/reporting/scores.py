@@ -12,7 +12,7 @@ from orchestrator.artifacts import Report, ScoreContext, Split
 DIGITS = (2, 4)  # decimals, at least and at most
 
 
-def score_notes(split: Split, metrics: Iterable[str]) -> ScoreNotes:
+def score_notes(split: Split, metrics: Iterable[str]) -> ScoreContext:
     """Return what is needed to read the scores of a split: rows, positive label, metrics of it, and the dummy."""
     if split.classes is None:
         return ScoreContext(len(split.y_test), dummy="mean")
@@ -20,7 +20,7 @@ def score_notes(split: Split, metrics: Iterable[str]) -> ScoreNotes:
     is_binary = len(split.classes) == 2
     positive = str(split.classes[1]) if is_binary else ""
     of_positive = tuple(_asymmetric(metrics)) if is_binary else ()
-    return ScoreNotes(len(split.y_test), positive, of_positive, f"always {most_frequent}")
+    return ScoreContext(len(split.y_test), positive, of_positive, f"always {most_frequent}")
 
 
 def _asymmetric(metrics: Iterable[str]) -> Iterator[str]:
@@ -89,7 +89,7 @@ def score_table(report: Report) -> Sequence[str]:
         return []
     rows = [["", f"hold-out ({notes.rows} rows)", "cross-validated", f"dummy ({notes.dummy})"]]
     for metric in metrics:
-        label = f"{metric} of {notes.positive}" if metric in notes.of_positive else metric
+        label = f"{metric} of {notes.positive}" if metric in notes.positive_metrics else metric
         rows.append([label, *(_cell(scores, kind, metric, notes.rows) for kind in ("holdout", "mean_test", "dummy"))])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

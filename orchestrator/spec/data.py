@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from orchestrator.caching.fingerprints import file_digest
-from orchestrator.reading.rows import is_tabbed
+from orchestrator.reading.rows import is_tab_separated
 from orchestrator.spec.field_types import Decimal, Separator, Thousands, resolve_input
 from orchestrator.spec.messages import format_value
 from orchestrator.spec.section import Section
@@ -77,7 +77,7 @@ class DataSpec(Section):
         if separator is not None:
             return separator
         path = info.data.get("path")
-        return "\t" if isinstance(path, Path) and is_tabbed(path) else ","
+        return "\t" if isinstance(path, Path) and is_tab_separated(path) else ","
 
     @model_validator(mode="after")
     def _two_signs(self) -> DataSpec:
@@ -134,7 +134,7 @@ class BatchSpec(Section):
         decimal = self.decimal or form.decimal
         thousands = self.thousands or (form.thousands if form.thousands != decimal else None)
         return TableFormat(
-            separator=self.separator or ("\t" if is_tabbed(self.input) else form.separator),
+            separator=self.separator or ("\t" if is_tab_separated(self.input) else form.separator),
             encoding=self.encoding or form.encoding,
             decimal=decimal,
             thousands=thousands,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NewType
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictStr
 
-from orchestrator.reading.rows import separator_of
+from orchestrator.reading.rows import parse_separator
 from orchestrator.spec.components import NOT_A_PATH, is_dotted
 from orchestrator.spec.messages import format_value
 
@@ -58,7 +58,7 @@ def _refuse_reserved_name(name: str) -> str:
 def _read_separator(typed: str) -> str:
     if not typed:
         raise ValueError("should not be empty")
-    return separator_of(typed)
+    return parse_separator(typed)
 
 
 Separator = Annotated[StrictStr, AfterValidator(_read_separator)]

@@ -13,12 +13,12 @@ from typing import Any
 from orchestrator.artifacts import BatchResult, ModelVersion
 from orchestrator.batch.checkpoints import Checkpoints
 from orchestrator.batch.tables import Chunk, Columns, CsvSink, CsvSource, ParquetSink, Sink, Source, source_of
-from orchestrator.errors import DataError, PackageError
+from orchestrator.errors import DataError, PackageError, one_line
 from orchestrator.events import Progress
 from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.header import guess_separator
-from orchestrator.spec.messages import one_line
-from orchestrator.spec.run_spec import BatchSpec
+from orchestrator.spec.data import BatchSpec
+from orchestrator.spec.messages import missing_columns
 from score.contract.cells import TableFormat
 from score.payload.errors import BadRequest, Problem
 from score.payload.reader import Flags, Reader
@@ -87,7 +87,7 @@ class _ScoringTable:
             text = f"{spec.input.name} seems to be separated by {other}, not by {separator!r}"
             raise DataError(f"batch.separator: {text}")
         for at, wanted in (("batch.input", features), ("batch.keep", self._kept)):
-            for problem in lacking(at, spec.input.name, wanted, names):
+            for problem in missing_columns(at, spec.input.name, wanted, names):
                 raise DataError(str(problem))
         classes = predictor.contract.classes or ()
         self._added = [PREDICTION, *(f"probability_{label}" for label in classes if predictor.probable)]
@@ -110,7 +110,7 @@ class _ScoringTable:
 
     def score(self, chunk: Chunk) -> tuple[Columns, Flags, list[Problem]]:
         """Return the output's columns for the accepted rows, their flags, and the problems of the refused rows."""
-        problems = [Problem(row, None, text, "one value for each column") for row, text in chunk.torn.items()]
+        problems = [Problem(row, None, text, "one value for each column") for row, text in chunk.malformed.items()]
         values = {column.name: self._source.values(column, chunk.columns[column.name]) for column in self._features}
         try:
             return *self._predict(chunk.columns, values), problems
@@ -123,7 +123,8 @@ class _ScoringTable:
 
     def _predict(self, kept: Columns, values: Lists) -> tuple[Columns, Flags]:
         try:
-            predictions, probabilities, flags = self._predictor.infer(values)
+            columns = self._predictor.reader.checked(values)
+            predictions, probabilities = self._predictor.predict(columns)
         except ScoringError as error:
             raise PackageError(f"batch: the model failed: {one_line(error.__cause__ or error)}") from error
         by_class = [] if probabilities is None else probabilities.T.tolist()

@@ -23,7 +23,8 @@ from orchestrator.errors import PackageError
 from orchestrator.events import Progress
 from orchestrator.packaging import dockerfile, holdout_check, pickling, swagger_ui, unseen_categories
 from orchestrator.packaging.onnx.compile import CompiledPipeline, compile_pipeline
-from orchestrator.spec.run_spec import ROOT, PackageSpec, StateDir
+from orchestrator.spec.field_types import ROOT, StateDir
+from orchestrator.spec.package import PackageSpec
 from score.contract import distribution, golden, training_info
 from score.contract.schema import Contract, Levels
 from score.models import base
@@ -71,7 +72,7 @@ def package(
         _write_about(new, trained, split, evaluation)
         fingerprint = _write(new, trained.pipeline, split, contract, spec, progress).fingerprint
         made = Package(home / fingerprint[:16], fingerprint, spec.model_name, refusals)
-        if not made.is_whole():  # an existing whole package stays, as it may be in service
+        if not made.is_intact():  # an existing whole package stays, as it may be in service
             with contextlib.suppress(OSError):
                 made.path.rename(Path(scratch, "old"))
             new.rename(made.path)

@@ -44,7 +44,7 @@ def register(
         raise PackageError("the proof is another package's; remove state_dir/cache and run again")
     origin = replace(provenance.origin, trained=report.trained_at)
     version = replace(tracker.register(package, proof, report), memory_bytes=proof.memory_bytes, origin=origin)
-    versions.add_version(state_dir, RegisteredVersion.of(version, tracker.where, report, provenance.sweep))
+    versions.add_version(state_dir, RegisteredVersion.of(version, tracker.registry_name, report, provenance.sweep))
     return version
 
 

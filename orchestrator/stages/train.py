@@ -16,6 +16,7 @@ from orchestrator.artifacts import Candidate, Evaluation, Report, Search, Split,
 from orchestrator.caching.cache import CheckpointDir, cached, pure
 from orchestrator.errors import OrchestratorError, TrainError
 from orchestrator.events import Progress
+from orchestrator.modeling.halving import ROWS, is_halving
 from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search, names_labels
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.components import locate
@@ -51,7 +52,7 @@ def build_search(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpe
     candidates = search.candidates(len(ParameterGrid(grid)))
     if "n_iter" in options:
         options["n_iter"] = candidates  # scikit-learn warns if n_iter exceeds the grid
-    halving = halves(search)
+    halving = is_halving(search.target)
     scoring = {"scoring": list(search.scoring), "refit": search.refit}
     if halving:
         scoring = {"scoring": search.refit}  # halving supports a single metric
@@ -147,9 +148,9 @@ def each_warning_once() -> Iterator[None]:
 
 def _fit_error(error: Exception, search: Any, coding: LabelEncoding) -> TrainError:
     """Return an error of one line that names the failed candidate and the reason."""
-    from orchestrator.search import errors_of
+    from orchestrator.search import fit_errors
 
-    if (traces := errors_of(search)) and all(traces):
+    if (traces := fit_errors(search)) and all(traces):
         return TrainError(
             f"model: fitting failed for every candidate, first with {_with_remedy(_last_error(traces[0]))}"
         )
@@ -180,7 +181,7 @@ def _with_remedy(message: str) -> str:
 
 
 def _collect_results(search: Any, coding: LabelEncoding) -> Trained:
-    from orchestrator.search import errors_of
+    from orchestrator.search import fit_errors
 
     results, errors = search.cv_results_, fit_errors(search)
     names = {metric: metric for metric in search.scoring} if search.multimetric_ else {search.scoring: "score"}

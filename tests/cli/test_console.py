@@ -70,9 +70,9 @@ def test_load_says_how_the_table_was_read() -> None:
     ]
     reading = TableReading(12, columns, {"id": "data.drop"}, ["column 'city': look"], TableFormat())
     event = finished("load", Dataset(None, None, None, "", reading))  # type: ignore[arg-type]  # no frame is needed here
-    line = "✓ load           1.23 s  12 rows; 1 number, 1 category (4 levels); missing: 3 cells in 1 column (empty 2, 'NA' 1)"
-    assert told(event).splitlines() == [line, "  column 'city': look"]
-    assert told(event, verbose=True).splitlines() == [
+    line = "✓ load         1.23 s  12 rows; 1 number, 1 category (4 levels); missing: 3 cells in 1 column (empty 2, 'NA' 1)"
+    assert output(event).splitlines() == [line, "  column 'city': look"]
+    assert output(event, verbose=True).splitlines() == [
         line,
         "  age   numbers (float64), 3 missing (empty 2, 'NA' 1)",
         "  city  categories (str), 4 distinct values",
@@ -87,16 +87,16 @@ def test_a_pipe_gets_one_plain_line_a_step() -> None:
         StepStarted(TRAIN),
         *(StepProgress(done, 45, "best 0.8") for done in range(46)),
         StepFinished(TRAIN, 2.5, BEST),
-        StepFinished(StepPlan("verify", (), "Proof", cached=True), 0.0),
+        StepFinished(StepPlan("prove", (), "Proof", cached=True), 0.0),
         StepFinished(StepPlan("load", (), "Dataset", cached=True, why="nothing that runs takes it"), 0.0),
         RunFinished(2.6),
     )
     assert ESCAPE not in out
     assert out.splitlines() == [
         "plan: train → load",
-        "✓ train          2.50 s  best max_depth=2, n=None — changed: seed",
-        "· verify                 cached",
-        "· load                   not needed: nothing that runs takes it",
+        "✓ train        2.50 s  best max_depth=2, n=None — changed: seed",
+        "· prove                cached",
+        "· load                 not needed: nothing that runs takes it",
     ]
 
 
@@ -127,9 +127,9 @@ def test_a_pipe_gets_one_plain_line_a_step() -> None:
         (object(), ""),
     ],
 )
-def test_products_are_told_in_a_few_words(product: Any, text: str) -> None:
-    out = told(finished("stage", product))
-    assert out.startswith("✓ stage          1.23 s")
+def test_artifacts_are_described_in_a_few_words(product: Any, text: str) -> None:
+    out = output(finished("stage", product))
+    assert out.startswith("✓ stage        1.23 s")
     assert text in out
     assert "secret" not in out
     assert not re.search(r" \n", out)
@@ -152,10 +152,10 @@ def test_only_reasons_that_are_news_are_shown_when_a_step_has_run(why: str, show
     assert (why in output(finished("stage", None, why))) == shown
 
 
-def test_a_failed_step_is_told_once() -> None:
-    error = ValueError("told elsewhere")
-    out = told(StepStarted(TRAIN), StepFailed(TRAIN, 0.5, error), RunFinished(0.5, error))
-    assert out.splitlines() == ["✗ train          0.50 s  failed"]
+def test_a_failed_step_is_printed_once() -> None:
+    error = ValueError("printed elsewhere")
+    out = output(StepStarted(TRAIN), StepFailed(TRAIN, 0.5, error), RunFinished(0.5, error))
+    assert out.splitlines() == ["✗ train        0.50 s  failed"]
 
 
 def test_a_terminal_shows_fits_done_the_best_score_and_the_time_left() -> None:
@@ -169,16 +169,16 @@ def test_a_terminal_shows_fits_done_the_best_score_and_the_time_left() -> None:
     )
     assert ESCAPE in out
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out)
-    assert "train        changed: seed" in plain  # while nothing is known of its length
+    assert "train      changed: seed" in plain  # while nothing is known of its length
     assert re.search(r"train .*━.* 0/45 +-:--:-- left", plain)
     assert re.search(r"train .*━.* 15/45 +0:00:00 left best roc_auc 0\.8123", plain)
-    assert "✓ train          2.50 s  best max_depth=2" in plain
+    assert "✓ train        2.50 s  best max_depth=2" in plain
     assert plain.count("✓") == 1
 
 
 def test_nothing_stays_on_the_terminal_after_a_failure() -> None:
-    out = told(StepStarted(TRAIN), StepFailed(TRAIN, 0.1, ValueError()), RunFinished(0.1), terminal=True)
-    assert out.endswith("\x1b[31m✗ train          0.10 s  failed\x1b[0m\n")
+    out = output(StepStarted(TRAIN), StepFailed(TRAIN, 0.1, ValueError()), RunFinished(0.1), terminal=True)
+    assert out.endswith("\x1b[31m✗ train        0.10 s  failed\x1b[0m\n")
 
 
 def test_the_time_left_follows_from_the_time_taken() -> None:
@@ -207,11 +207,11 @@ def test_a_dry_run_tells_what_each_step_takes_and_gives_and_why_it_runs() -> Non
     )
     Console(Terminal(file=out, width=200, highlight=False)).plan(steps, {"fits": "45 [9 × 5]"})
     assert out.getvalue().splitlines() == [
-        "load         DataSpec, Search → Dataset  [not needed: nothing that runs takes it]",
-        "train        Split → Trained  [cached]",
-        "status       nothing → ServiceStatus  [runs: every time]",
-        "train        Split, Search → Trained  [runs: changed: seed]",
-        "fits         45 [9 × 5]",
+        "load       DataSpec, Search → Dataset  [not needed: nothing that runs takes it]",
+        "train      Split → Trained  [cached]",
+        "status     nothing → ServiceStatus  [runs: every time]",
+        "train      Split, Search → Trained  [runs: changed: seed]",
+        "fits       45 [9 × 5]",
         "Nothing was run or changed (dry_run=true).",
     ]
 

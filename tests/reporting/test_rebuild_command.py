@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from orchestrator.caching.fingerprints import origin_of
+from orchestrator.caching.fingerprints import code_fingerprint
 from orchestrator.reporting.rebuild_command import MAX_LENGTH, rebuild_command
 
 
@@ -60,6 +60,6 @@ def test_a_very_long_command_is_left_out() -> None:
 
 
 def test_redaction_is_no_part_of_the_cache_key_of_training() -> None:
-    code = origin_of("orchestrator.stages.train")
+    code = code_fingerprint("orchestrator.stages.train")
     assert "code orchestrator.reporting.provenance" in code
     assert not any("diagnos" in name or "rebuild" in name for name in code)

@@ -10,7 +10,7 @@ import pytest
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import get_scorer
 
-from orchestrator.artifacts import Report, ScoreNotes, Split
+from orchestrator.artifacts import Report, ScoreContext, Split
 from orchestrator.reporting.scores import dummy_scores, format_score, score_notes, score_table
 
 
@@ -33,13 +33,13 @@ CODES = [0] * 20 + [1] * 5 + [0, 1] * 5
 )
 def test_the_positive_label_is_named_beside_what_depends_on_it(metrics: list[str], dependent: bool) -> None:
     notes = score_notes(split(CODES, ("bad", "good")), metrics)
-    assert notes == ScoreNotes(10, "good", tuple(metrics) if dependent else (), "always bad")
+    assert notes == ScoreContext(10, "good", tuple(metrics) if dependent else (), "always bad")
 
 
 def test_three_classes_and_numbers_have_no_positive_label() -> None:
     three = score_notes(split([0, 1, 2, 2, 2] * 8, ("a", "b", "c")), ["f1_macro"])
-    assert three == ScoreNotes(10, "", (), "always c")
-    assert score_notes(split([0.5] * 30, None), ["r2"]) == ScoreNotes(10, "", (), "mean")
+    assert three == ScoreContext(10, "", (), "always c")
+    assert score_notes(split([0.5] * 30, None), ["r2"]) == ScoreContext(10, "", (), "mean")
 
 
 def test_a_dummy_is_scikit_learns_own() -> None:

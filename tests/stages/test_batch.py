@@ -159,17 +159,17 @@ def test_a_killed_run_resumes_from_its_checkpoints(
     assert not (tmp_path / f"scored.{ending}").exists()
     (tmp_path / f"scored.{ending}.part" / "new").write_text("torn")
     (tmp_path / f"scored.{ending}.part" / f"{7 * at:015}-{7 * at + 7:015}-1.reasons").write_text("torn")
-    events: list[Event] = []
-    again = score(None, events.append, output=f"scored.{ending}")
+    resumed: list[Event] = []
+    again = score(None, resumed.append, output=f"scored.{ending}")
     assert (again.rows, again.refused) == (whole.rows, whole.refused)
     assert again.path.read_bytes() == whole.path.read_bytes()
     assert again.reasons is not None
     assert whole.reasons is not None
     assert again.reasons.read_bytes() == whole.reasons.read_bytes()
-    assert [event.text for event in events if isinstance(event, StepNote)] == [
+    assert [event.text for event in resumed if isinstance(event, StepNote)] == [
         f"the first {7 * at} rows are done already; going on behind them"
     ]
-    assert sum(isinstance(event, StepProgress) for event in events) == 12 - at
+    assert sum(isinstance(event, StepProgress) for event in resumed) == 12 - at
     assert not (tmp_path / f"scored.{ending}.part").exists()
 
 

@@ -87,7 +87,7 @@ def test_the_package_describes_its_training(toy_package: Package, toy: tuple[Spl
 
 
 def test_another_version_of_a_pinned_library_invalidates_the_package(toy_package: Package) -> None:
-    how = purity(stage.package)
+    how = cache_policy(stage.package)
     assert how is not None
     pinned = {line.partition("==")[0] for line in (toy_package.path / "requirements.txt").read_text().splitlines()}
     assert {name.replace("_", "-") for name in pinned} <= set(how.versions)

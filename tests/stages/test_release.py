@@ -22,7 +22,8 @@ from orchestrator.errors import DeployError, PackageError, ProbeError, TrackingE
 from orchestrator.events import Progress
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.resolving.libraries import Libraries
-from orchestrator.spec.run_spec import PackageSpec, StateDir
+from orchestrator.spec.field_types import StateDir
+from orchestrator.spec.package import PackageSpec
 from orchestrator.stages.release import deploy, load_version, probe, promote, register
 from orchestrator.tracking.none import NoTracking
 from score.contract import golden
@@ -153,7 +154,7 @@ def test_without_a_registration_there_is_nothing_to_load(registered: ModelVersio
     (state_dir / "registered" / "toy_model.json").write_text("{")
     with pytest.raises(PackageError, match="was registered on this machine; make one with stages=package"):
         load_version(SPEC, state_dir, Tracking(), InMemoryTarget())
-    assert registered.package.is_whole()
+    assert registered.package.is_intact()
 
 
 def test_a_package_that_was_changed_since_is_not_loaded(
@@ -223,7 +224,7 @@ def test_a_service_that_another_machine_has_replaced_is_not_promoted(
     message = r"another command has deployed 'toy_model', package another's, meanwhile.*; the service was left as it is"
     rollout = rollout_of(target)
     put(registered, rollout)
-    InMemoryTarget(services=target.services).deploy(other, registered)
+    InMemoryTarget(services=target.services).deploy(replace(registered, package=other))
     with pytest.raises(DeployError, match=message):
         promote(registered, PASSED, rollout, tracker, state_dir)
     assert tracker.promoted == []

@@ -306,7 +306,7 @@ def test_the_report_is_plain_and_complete(kit: Kit, numbers: pd.DataFrame) -> No
     assert result.tags.get("mlflow.source.git.commit", "") == _commit()
     assert result.best_params == dict(trained.best.params)
     assert {"mean_test_roc_auc", "std_test_f1", "holdout_accuracy", "dummy_accuracy"} <= set(result.metrics)
-    assert (result.tags["positive_label"], result.notes.of_positive) == ("1", ("f1",))
+    assert (result.tags["positive_label"], result.notes.positive_metrics) == ("1", ("f1",))
     assert result.metrics["mean_test_f1"] == trained.best.mean["f1"]
     assert result.config == "name: toy\n"
     assert len(result.candidates) == 4

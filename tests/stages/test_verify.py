@@ -31,7 +31,7 @@ def test_verification_uses_this_package_and_its_own_process(toy_package: Package
     assert ballast[0] == 1
     assert (proof.fingerprint, proof.requests) == (toy_package.fingerprint, 5)
     assert 50e6 < proof.memory_bytes < 450e6
-    assert toy_package.is_whole()  # nothing was written into it
+    assert toy_package.is_intact()  # nothing was written into it
 
 
 def test_the_clean_process_sees_neither_the_environment_nor_the_folder(

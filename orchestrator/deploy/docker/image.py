@@ -18,7 +18,7 @@ from orchestrator.deploy.docker.labels import PREFIX, ContainerLabels
 from orchestrator.deploy.failure import failure
 from orchestrator.deploy.service_dir import ServiceDirectory
 from orchestrator.diagnostics import Evidence
-from orchestrator.errors import DeployError
+from orchestrator.errors import DeployError, one_line
 from orchestrator.packaging.dockerfile import DOCKERFILE, LIBRARIES
 from orchestrator.progress import Heartbeat
 from orchestrator.resolving.libraries import Libraries

@@ -95,10 +95,10 @@ def request_values(values: pd.Series, column: Column) -> tuple[list[Any], dict[i
     cells = [None if missing else value for value, missing in zip(values.tolist(), values.isna(), strict=True)]
     refused: dict[int, ValueError] = {}
     rule = rule_for(column)
-    if not rule.plain(cells):
+    if not rule.all_valid(cells):
         for row, value in enumerate(cells):
             try:
-                cells[row] = rule.convert(value)
+                cells[row] = rule.coerce(value)
             except ValueError as error:
                 refused[row] = error
     return cells, refused

@@ -166,7 +166,7 @@ def check_equivalence(
         edges=comparison.count - table_rows,
         splits=splits,
         forest=bool(candidate.parts),
-        together=is_rowwise(candidate.graph) and is_batch_invariant(models[0], [rows, *edges]),
+        batchable=is_rowwise(candidate.graph) and is_batch_invariant(models[0], [rows, *edges]),
     )
     return replace(candidate, compilation=compilation)
 

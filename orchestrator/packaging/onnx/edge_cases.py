@@ -66,7 +66,7 @@ def _edges(column: Column) -> Iterator[Any]:
         candidates += [-0.0, *(sign * value for sign in (1, -1) for value in (float(single.tiny), 5e-324, *large))]
     for value in candidates:
         with suppress(ValueError):
-            yield rule.convert(value)
+            yield rule.coerce(value)
 
 
 def split_rows(pipeline: Any, contract: Contract, rows: Rows) -> tuple[list[Rows], int]:
@@ -191,7 +191,7 @@ class _ThresholdSearch:
             for side in (low, high)
             for changed in self._neighbours(places, side, whole)
             for row, place, value in zip(splits["row"].tolist(), places.tolist(), changed, strict=True)
-            if value is not None and self._rules[place].plain([value])
+            if value is not None and self._rules[place].all_valid([value])
         ]
         rows, changed_places, values = zip(*changes, strict=True) if changes else ((), (), ())
         return self._rows.changed(np.array(rows, dtype=np.int64), changed_places, values)

@@ -123,11 +123,11 @@ def is_batch_invariant(model: Model, rows: Sequence[Rows]) -> bool:
     A sample proves nothing about other rows, which is why ``is_rowwise`` is asked, too.
     """
     total, width = sum(map(len, rows)), max((len(each.table) for each in rows), default=1)
-    step = max(1, -(-total // max(MOST, min(BATCHED_ROWS, BATCHED_CELLS // width))))
+    step = max(1, -(-total // max(MAX_ROWS, min(BATCHED_ROWS, BATCHED_CELLS // width))))
     try:
         sample = [row for each in rows for row in each.take(slice(None, None, step)).records()]
         alone = [_bits(model, [row]) for row in sample]
-        for count in range(2, MOST + 1):
+        for count in range(2, MAX_ROWS + 1):
             for start in range(0, len(sample), count):
                 expected = [b"".join(bits) for bits in zip(*alone[start : start + count], strict=True)]
                 if _bits(model, sample[start : start + count]) != expected:

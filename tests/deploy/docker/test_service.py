@@ -100,7 +100,7 @@ def test_a_build_that_fails_late_leaves_its_log_and_no_layers(
     assert "mark-of-this-test" in make_docker().logs()
     assert nameless(engine) == before
     (a.path / dockerfile.DOCKERFILE).write_text(whole)
-    make_docker().deploy(a, version(a))
+    make_docker().deploy(version(a))
     make_docker().remove()
     assert nameless(engine) == before
 

@@ -60,7 +60,7 @@ def test_the_dockerfile_is_the_same_for_the_same_python_and_names_no_machine() -
     assert "$${" not in text
 
 
-def test_the_dockerfile_has_what_changes_least_first_and_ends_as_nobody_in_particular() -> None:
+def test_the_dockerfile_copies_stable_files_first_and_runs_as_an_unprivileged_user() -> None:
     lines = dockerfile.render_dockerfile("3.11.7").splitlines()
     order = [
         "COPY requirements.txt",

@@ -302,7 +302,7 @@ def test_rows_that_a_batch_changes_are_not_predicted_together() -> None:
 def test_the_graph_shows_whether_batches_may_change_rows(
     model: Any, target: str, together: bool, fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]
 ) -> None:
-    assert fit(tabular(), model, mixed, targets[target]).compile().compilation.together == together
+    assert fit(tabular(), model, mixed, targets[target]).compile().compilation.batchable == together
 
 
 def test_rows_are_compared_alone_too() -> None:

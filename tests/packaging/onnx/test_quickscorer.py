@@ -29,8 +29,7 @@ from sklearn.tree import DecisionTreeClassifier
 from orchestrator.packaging.onnx import quickscorer
 from orchestrator.packaging.onnx.compile import convert_pipeline
 from orchestrator.packaging.onnx.trees import Tree, ensemble_attributes
-from score.models.graph import OnnxGraph
-from score.models.onnx import LOOKED_UP, Compilation, CompiledModel
+from score.models.onnx import FOREST_ROWS, Compilation, CompiledModel, OnnxGraph
 from score.models.quickscorer import BITS, Forest, SplitGraph
 from score.payload.typed_reader import LONG
 
