@@ -152,7 +152,7 @@ def test_a_killed_batch_goes_on_where_it_was(here: Desk, first: Done) -> None:
     assert (here.cwd / "again.csv").read_bytes() == (here.cwd / "once.csv").read_bytes()
 
 
-def test_the_service_tells_the_command_that_makes_its_package_again(here: Desk, first: Done, tmp_path: Path) -> None:
+def test_the_service_reports_the_command_that_makes_its_package_again(here: Desk, first: Done, tmp_path: Path) -> None:
     info = meta(here)
     assert (info["run_id"], info["version"], info["data"]) == (first.result["run_id"], "1", "diabetes.csv")
     assert info["rebuild"] == "python run.py deploy=none"

@@ -116,7 +116,7 @@ class CheckpointDir:
 
 
 class CorruptEntryError(Exception):
-    """An entry is there and is not what was written."""
+    """An entry exists and differs from what was written."""
 
 
 class Cache:

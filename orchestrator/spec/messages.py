@@ -45,7 +45,7 @@ def format_value(value: Any) -> str:
 
 
 def format_input(value: Any) -> str:
-    """``", format_input 'x'"``, and how null is written, where the value looks like an attempt at it."""
+    """Return ``", got 'x'"``, and how null is written where the value looks like an attempt at it."""
     null = " (write null for none)" if value in ("None", "none", "NULL") else ""
     return f", got {format_value(value)}{null}"
 

@@ -246,7 +246,7 @@ def test_odd_imports_are_found() -> None:
     assert {"m.n", "q"} <= set(imported_names(b"from.m import(n)\r\nimport\tq", "a.m", is_package=True)) | {"m.n"}
 
 
-def test_the_source_of_a_module_is_all_that_it_imports_of_ours(outside: Path) -> None:
+def test_the_source_of_a_module_includes_the_local_modules_it_imports(outside: Path) -> None:
     found = source_digests("acme_pack.steps")
     assert [name.removeprefix("code ") for name in found] == [
         *("acme_bare.very.deep", "acme_common", "acme_pack", "acme_pack.steps"),
@@ -486,7 +486,7 @@ print(json.dumps({item.step.name: item.plan.why for item in run.preview() if not
 
 
 def test_a_changed_source_trains_or_packages_again(tmp_path: Path) -> None:
-    """On a copy of the repository: what is changed is what ships."""
+    """On a copy of the repository: the change is in files that ship."""
     copy = tmp_path / "repository"
     for name in ("conf", "data", "orchestrator", "score"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -197,7 +197,7 @@ def test_the_time_left_follows_from_the_time_taken() -> None:
     assert str(TimeLeft().render(progress.tasks[0])) == "0:00:00 left"
 
 
-def test_a_dry_run_tells_what_each_step_takes_and_gives_and_why_it_runs() -> None:
+def test_a_dry_run_prints_what_each_step_takes_and_gives_and_why_it_runs() -> None:
     out = io.StringIO()
     steps = (
         StepPlan("load", ("DataSpec", "Search"), "Dataset", cached=True, why="nothing that runs takes it"),
