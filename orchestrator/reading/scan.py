@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.reading.files import UnreadableTableError, open_text
 from orchestrator.reading.header import Header
-from orchestrator.reading.rows import BLANKS, read_rows
+from orchestrator.reading.rows import read_rows
+from orchestrator.spec.separators import BLANKS
 from score.contract.cells import TableFormat
 
 if TYPE_CHECKING:

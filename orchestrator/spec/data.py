@@ -20,10 +20,10 @@ from pydantic import (
 )
 
 from orchestrator.caching.fingerprints import file_digest
-from orchestrator.reading.rows import is_tab_separated
 from orchestrator.spec.field_types import Decimal, Separator, Thousands, resolve_input
 from orchestrator.spec.messages import format_value
 from orchestrator.spec.section import Section
+from orchestrator.spec.separators import is_tab_separated
 from score.contract.cells import MISSING, TableFormat, missing_words
 
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, NewType
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictStr
 
-from orchestrator.reading.rows import parse_separator
 from orchestrator.spec.components import NOT_A_PATH, is_dotted
 from orchestrator.spec.messages import format_value
+from orchestrator.spec.separators import parse_separator
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,7 +6,8 @@ import io
 
 import pytest
 
-from orchestrator.reading.rows import parse_separator, read_rows
+from orchestrator.reading.rows import read_rows
+from orchestrator.spec.separators import parse_separator
 
 
 @pytest.mark.parametrize(

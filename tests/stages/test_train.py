@@ -84,7 +84,7 @@ def test_a_random_search_draws_some_of_the_grid(kit: Kit, numbers: pd.DataFrame)
     [(GRID, {}), ({"max_depth": [1, 2, 3]}, {"resource": "n_estimators", "max_resources": 9})],
     ids=["rows", "trees"],
 )
-def test_a_halving_search_tells_each_candidates_last_round(
+def test_a_halving_search_reports_each_candidates_last_round(
     kit: Kit, numbers: pd.DataFrame, grid: dict[str, Any], options: dict[str, Any]
 ) -> None:
     target = "orchestrator.search.SharedHalvingGridSearchCV"
@@ -145,7 +145,7 @@ class Moody:
         raise self.error
 
 
-def test_a_fit_that_fails_is_told_in_one_line_with_what_would_help(kit: Kit, mixed: pd.DataFrame) -> None:
+def test_a_failed_fit_is_reported_in_one_line_with_its_remedy(kit: Kit, mixed: pd.DataFrame) -> None:
     search = kit.search("sklearn.linear_model.LogisticRegression")
     with pytest.raises(TrainError) as caught:
         kit.train(mixed[["a", "b", "y"]], search)

@@ -109,7 +109,7 @@ def test_an_unusual_right_value_is_taken(column: str, value: Any, survey_scorer:
 
 
 def test_null_and_nan_mean_the_same(survey_scorer: Predictor, ask: Ask) -> None:
-    replies = [ask(survey_scorer, {"data": [GOOD | {"income": gap, "city": gap}]}) for gap in (None, NAN)]
+    replies = [ask(survey_scorer, {"data": [GOOD | {"income": missing, "city": missing}]}) for missing in (None, NAN)]
     assert replies[0] == replies[1]
     assert replies[0][0] == 200
 

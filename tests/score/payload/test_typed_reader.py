@@ -56,9 +56,9 @@ def test_usual_bodies_are_read(mixed: pd.DataFrame, numbers: Contract, count: in
 
 def test_a_missing_value_is_none_and_any_order_of_keys_will_do(mixed: pd.DataFrame) -> None:
     contract = contract_of(mixed)
-    gaps = {column.name: None for column in contract.columns if column.missing}
-    assert gaps
-    for body in bodies([dict(reversed((ROW | gaps).items()))]):
+    missing = {column.name: None for column in contract.columns if column.missing}
+    assert missing
+    for body in bodies([dict(reversed((ROW | missing).items()))]):
         found = typed_of(contract).read(body)
         assert found == checked(contract, body)
         assert found is not None
