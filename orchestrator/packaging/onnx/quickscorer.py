@@ -1,7 +1,7 @@
 """Split a graph at its trees, for requests of many rows: the part before, the trees for QuickScorer, the part after.
 
 ONNX Runtime walks the trees, at the price of mispredicted branches. ``score.models.quickscorer`` has no branches, but
-costs time for each word of leaves and each column: it is used where that is faster.
+takes time for each leaf word and each column: it is used where that is faster.
 """
 
 from __future__ import annotations
