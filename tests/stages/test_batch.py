@@ -145,12 +145,12 @@ def test_a_killed_run_resumes_from_its_checkpoints(
     score: Score, tmp_path: Path, rows: pd.DataFrame, ending: str, at: int
 ) -> None:
     wrong = rows.assign(flag=["" if row % 9 == 0 else str(flag) for row, flag in enumerate(rows["flag"])])
-    events: list[StepProgress] = []
+    steps: list[StepProgress] = []
 
     def kill(event: Event) -> None:
         if isinstance(event, StepProgress):
-            events.append(event)
-            if len(events) == at:
+            steps.append(event)
+            if len(steps) == at:
                 raise Killed
 
     whole = score(wrong, output=f"whole.{ending}")
