@@ -38,7 +38,7 @@ from orchestrator.events import (
 )
 from orchestrator.reading.description import TableReading
 
-NAME = 10  # columns for a step's name
+NAME = 12  # columns for a step's name
 REASONS = ("changed", "damaged", "not kept")  # why a step ran; of other reasons nothing is printed
 
 

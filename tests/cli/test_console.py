@@ -70,7 +70,7 @@ def test_load_says_how_the_table_was_read() -> None:
     ]
     reading = TableReading(12, columns, {"id": "data.drop"}, ["column 'city': look"], TableFormat())
     event = finished("load", Dataset(None, None, None, "", reading))  # type: ignore[arg-type]  # no frame is needed here
-    line = "✓ load         1.23 s  12 rows; 1 number, 1 category (4 levels); missing: 3 cells in 1 column (empty 2, 'NA' 1)"
+    line = "✓ load           1.23 s  12 rows; 1 number, 1 category (4 levels); missing: 3 cells in 1 column (empty 2, 'NA' 1)"
     assert output(event).splitlines() == [line, "  column 'city': look"]
     assert output(event, verbose=True).splitlines() == [
         line,
@@ -94,7 +94,7 @@ def test_a_pipe_gets_one_plain_line_a_step() -> None:
     assert ESCAPE not in out
     assert out.splitlines() == [
         "plan: train → load",
-        "✓ train        2.50 s  best max_depth=2, n=None — changed: seed",
+        "✓ train          2.50 s  best max_depth=2, n=None — changed: seed",
         "· prove                cached",
         "· load                 not needed: nothing that runs takes it",
     ]
@@ -129,7 +129,7 @@ def test_a_pipe_gets_one_plain_line_a_step() -> None:
 )
 def test_artifacts_are_described_in_a_few_words(product: Any, text: str) -> None:
     out = output(finished("stage", product))
-    assert out.startswith("✓ stage        1.23 s")
+    assert out.startswith("✓ stage          1.23 s")
     assert text in out
     assert "secret" not in out
     assert not re.search(r" \n", out)
@@ -155,7 +155,7 @@ def test_only_reasons_that_are_news_are_shown_when_a_step_has_run(why: str, show
 def test_a_failed_step_is_printed_once() -> None:
     error = ValueError("printed elsewhere")
     out = output(StepStarted(TRAIN), StepFailed(TRAIN, 0.5, error), RunFinished(0.5, error))
-    assert out.splitlines() == ["✗ train        0.50 s  failed"]
+    assert out.splitlines() == ["✗ train          0.50 s  failed"]
 
 
 def test_a_terminal_shows_fits_done_the_best_score_and_the_time_left() -> None:
@@ -172,13 +172,13 @@ def test_a_terminal_shows_fits_done_the_best_score_and_the_time_left() -> None:
     assert "train      changed: seed" in plain  # while nothing is known of its length
     assert re.search(r"train .*━.* 0/45 +-:--:-- left", plain)
     assert re.search(r"train .*━.* 15/45 +0:00:00 left best roc_auc 0\.8123", plain)
-    assert "✓ train        2.50 s  best max_depth=2" in plain
+    assert "✓ train          2.50 s  best max_depth=2" in plain
     assert plain.count("✓") == 1
 
 
 def test_nothing_stays_on_the_terminal_after_a_failure() -> None:
     out = output(StepStarted(TRAIN), StepFailed(TRAIN, 0.1, ValueError()), RunFinished(0.1), terminal=True)
-    assert out.endswith("\x1b[31m✗ train        0.10 s  failed\x1b[0m\n")
+    assert out.endswith("\x1b[31m✗ train          0.10 s  failed\x1b[0m\n")
 
 
 def test_the_time_left_follows_from_the_time_taken() -> None:
@@ -207,11 +207,11 @@ def test_a_dry_run_prints_what_each_step_takes_and_gives_and_why_it_runs() -> No
     )
     Console(Terminal(file=out, width=200, highlight=False)).plan(steps, {"fits": "45 [9 × 5]"})
     assert out.getvalue().splitlines() == [
-        "load       DataSpec, Search → Dataset  [not needed: nothing that runs takes it]",
-        "train      Split → Trained  [cached]",
+        "load         DataSpec, Search → Dataset  [not needed: nothing that runs takes it]",
+        "train        Split → Trained  [cached]",
         "status     nothing → ServiceStatus  [runs: every time]",
-        "train      Split, Search → Trained  [runs: changed: seed]",
-        "fits       45 [9 × 5]",
+        "train        Split, Search → Trained  [runs: changed: seed]",
+        "fits         45 [9 × 5]",
         "Nothing was run or changed (dry_run=true).",
     ]
 
