@@ -254,7 +254,13 @@ def test_nan_in_a_binary_tensor_is_a_missing_value(
     ],
 )
 def test_bytes_that_are_no_tensors_are_refused(
-    length: str | None, tensor: dict[str, Any], rest: bytes, reported: str, *, survey_scorer: Predictor, mixed: pd.DataFrame
+    length: str | None,
+    tensor: dict[str, Any],
+    rest: bytes,
+    reported: str,
+    *,
+    survey_scorer: Predictor,
+    mixed: pd.DataFrame,
 ) -> None:
     age, *others = tensors(mixed.head(1), MIXED)
     text = json.dumps({"inputs": [age | tensor, *others]}).encode()

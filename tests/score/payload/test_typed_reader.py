@@ -131,7 +131,9 @@ def test_a_contract_that_msgspec_cannot_check_is_read_all_the_same(frame: pd.Dat
 
 @settings(max_examples=2000, deadline=None)
 @given(data=st.data())
-def test_a_damaged_body_never_makes_the_two_readers_differ(mixed: pd.DataFrame, numbers: Contract, data: st.DataObject) -> None:
+def test_a_damaged_body_never_makes_the_two_readers_differ(
+    mixed: pd.DataFrame, numbers: Contract, data: st.DataObject
+) -> None:
     contract, row = data.draw(st.sampled_from([(contract_of(mixed), ROW), (numbers, NUMBERS)]))
     body = str(data.draw(st.sampled_from(bodies([row, row])[:3])))
     for _ in range(data.draw(st.integers(1, 3))):

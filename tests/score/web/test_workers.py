@@ -68,7 +68,8 @@ def test_two_share_the_port_and_count_together(who: Path, serve: Serve) -> None:
         assert both(ask) == {child.pid for child in psutil.Process(process.pid).children()}
         reported = [ask("GET", "/metrics")[2].decode() for _ in range(10)]
         counts = [
-            float(text.partition('score_requests_total{path="/score",status="200"} ')[2].split()[0]) for text in reported
+            float(text.partition('score_requests_total{path="/score",status="200"} ')[2].split()[0])
+            for text in reported
         ]
         assert len(set(counts)) == 1  # from either worker
 
