@@ -132,15 +132,15 @@ def test_under_azure_mls_server_what_is_no_plain_200_is_its_response(
         def __init__(self, message: str, status_code: int, response_headers: dict[str, str]) -> None:
             self.reported = (json.loads(message), status_code, response_headers)
 
-    settled: list[bool] = []
-    monkeypatch.setattr(memory_tuning, "settle", lambda: settled.append(True))  # the whole process
+    frozen: list[bool] = []
+    monkeypatch.setattr(memory_tuning, "freeze_gc", lambda: frozen.append(True))  # the whole process
     server = "azureml_inference_server_http"
     for name in (server, f"{server}.api", f"{server}.api.aml_response"):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     sys.modules[f"{server}.api.aml_response"].AMLResponse = AMLResponse  # type: ignore[attr-defined]  # the fake
     monkeypatch.setenv("AZUREML_MODEL_DIR", str(pima))
     entry.init()
-    assert settled
+    assert frozen
     document, status, headers = entry.run("{").reported
     assert (document["status"], status, headers) == (400, 400, {"Content-Type": "application/problem+json"})
     row = X.head(1).to_dict(orient="records")[0]

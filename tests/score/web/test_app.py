@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from score.payload.errors import PROBLEM
+from score.predict.predictor import Predictor
+from score.web.admission import Admission, Limits
+from score.web.app import application
 from tests.score.conftest import ROOT, Serve
 
 Headers = dict[str, str]
@@ -150,6 +155,37 @@ def test_the_documentation_loads_nothing_from_elsewhere(ask: Ask) -> None:
         status, _, asset = ask("GET", f"/{name.decode()}")
         assert (status, len(asset) > 500) == (200, True)
     assert ask("GET", "/docs/else.js")[0] == 404
+
+
+@pytest.mark.parametrize(("body", "status"), [(b"{}", 400), (b"x" * 2000, 413)])
+def test_another_middleware_may_wrap_receive(pima_scorer: Predictor, body: bytes, status: int) -> None:
+    messages: list[Any] = []
+    parts = [
+        {"type": "http.request", "body": body[:10], "more_body": True},
+        {"type": "http.request", "body": body[10:]},
+    ]
+
+    async def receive() -> Any:
+        return parts.pop(0)
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    async def run() -> None:
+        app = application(pima_scorer, Admission(Limits(max_bytes=1000), pima_scorer))
+
+        async def middleware(scope: Any, receive: Any, send: Any) -> None:
+            async def wrapped() -> Any:
+                return await receive()
+
+            await app(scope, wrapped, send)
+
+        scope = {"type": "http", "method": "POST", "path": "/score", "headers": [], "query_string": b""}
+        await middleware(scope, receive, send)
+
+    asyncio.run(run())
+    assert messages[0]["status"] == status
+    assert not parts  # the rest of a refused body is read
 
 
 def test_nothing_heavy_is_imported_to_serve() -> None:
