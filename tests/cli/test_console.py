@@ -95,7 +95,7 @@ def test_a_pipe_gets_one_plain_line_a_step() -> None:
     assert out.splitlines() == [
         "plan: train → load",
         "✓ train          2.50 s  best max_depth=2, n=None — changed: seed",
-        "· prove                cached",
+        "· prove                  cached",
         "· load                 not needed: nothing that runs takes it",
     ]
 
@@ -169,7 +169,7 @@ def test_a_terminal_shows_fits_done_the_best_score_and_the_time_left() -> None:
     )
     assert ESCAPE in out
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out)
-    assert "train      changed: seed" in plain  # while nothing is known of its length
+    assert "train        changed: seed" in plain  # while nothing is known of its length
     assert re.search(r"train .*━.* 0/45 +-:--:-- left", plain)
     assert re.search(r"train .*━.* 15/45 +0:00:00 left best roc_auc 0\.8123", plain)
     assert "✓ train          2.50 s  best max_depth=2" in plain
@@ -209,7 +209,7 @@ def test_a_dry_run_prints_what_each_step_takes_and_gives_and_why_it_runs() -> No
     assert out.getvalue().splitlines() == [
         "load         DataSpec, Search → Dataset  [not needed: nothing that runs takes it]",
         "train        Split → Trained  [cached]",
-        "status     nothing → ServiceStatus  [runs: every time]",
+        "status       nothing → ServiceStatus  [runs: every time]",
         "train        Split, Search → Trained  [runs: changed: seed]",
         "fits         45 [9 × 5]",
         "Nothing was run or changed (dry_run=true).",

@@ -174,18 +174,18 @@ def test_a_browser_may_show_pages_of_the_origins_that_are_allowed(
     ask: Ask, rows: list[dict[str, Any]], origin: str
 ) -> None:
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
-    status, headers, _ = ask("OPTIONS", "/score", PackageProvenance=origin, **asked)
+    status, headers, _ = ask("OPTIONS", "/score", Origin=origin, **asked)
     assert (status, headers["access-control-allow-origin"]) == (200, origin)
     assert "authorization" in headers["access-control-allow-headers"]
     assert "POST" in headers["access-control-allow-methods"]
     for body, expected in ((json.dumps({"data": rows[:1]}).encode(), 200), (b"{", 400)):
-        status, headers, _ = ask("POST", "/score", body, PackageProvenance=origin)
+        status, headers, _ = ask("POST", "/score", body, Origin=origin)
         assert (status, headers["access-control-allow-origin"]) == (expected, origin)
         assert "x-out-of-range" in headers["access-control-expose-headers"].lower()
 
 
 def test_a_browser_may_not_show_those_of_others(ask: Ask, stub: Path, serve: Serve) -> None:
-    asked = {"Access-Control-Request-Method": "POST", "PackageProvenance": "https://evil.example"}
+    asked = {"Access-Control-Request-Method": "POST", "Origin": "https://evil.example"}
     status, headers, _ = ask("OPTIONS", "/score", **asked)
     assert (status, "access-control-allow-origin" in headers) == (400, False)
     with serve(stub, "--keys", "keys.json") as (plain, _):
@@ -194,7 +194,7 @@ def test_a_browser_may_not_show_those_of_others(ask: Ask, stub: Path, serve: Ser
     with serve(stub, "--keys", "keys.json", "--allow-origins", "*") as (every, _):
         status, headers, _ = every("OPTIONS", "/score", **asked)  # which is asked without the key
         assert (status, headers["access-control-allow-origin"]) == (200, "*")
-        status, headers, _ = every("POST", "/score", PackageProvenance="https://evil.example")
+        status, headers, _ = every("POST", "/score", Origin="https://evil.example")
         assert (status, headers["access-control-allow-origin"]) == (401, "*")
 
 
