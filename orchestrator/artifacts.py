@@ -56,19 +56,15 @@ class Search:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One candidate of the search: parameters, and mean and std over the folds of every metric.
-
-    ``resources`` is what a halving search spent on it in its last round. ``error`` is why it has no score
-    (``search.on_error=skip``).
-    """
+    """One candidate of the search: parameters, and mean and std over the folds of every metric."""
 
     params: Mapping[str, Any]
     mean: Mapping[str, float]
     std: Mapping[str, float]
     rank: int
     fit_seconds: float
-    resources: int | None = None
-    error: str = ""
+    resources: int | None = None  # what a halving search spent on it in its last round
+    error: str = ""  # why it has no score (search.on_error=skip)
 
 
 def format_params(params: Mapping[str, Any]) -> str:
@@ -78,15 +74,12 @@ def format_params(params: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Trained:
-    """The best pipeline, refitted on all training rows, and every candidate's scores. Parameters have bare names.
-
-    ``finished_at`` is when it was trained (ISO 8601, UTC), also where it comes from the cache.
-    """
+    """The best pipeline, refitted on all training rows, and every candidate's scores. Parameters have bare names."""
 
     pipeline: BaseEstimator
     best_index: int
     candidates: Sequence[Candidate]
-    finished_at: str = ""
+    finished_at: str = ""  # ISO 8601, UTC; the time of the training, also where it comes from the cache
 
     @property
     def best(self) -> Candidate:
@@ -96,27 +89,21 @@ class Trained:
 
 @dataclass(frozen=True)
 class ScoreContext:
-    """What scores depend on: the number of hold-out ``rows`` and the strategy of the ``dummy`` model.
-
-    Of two labels, ``positive`` is the positive one; ``positive_metrics`` are the metrics that depend on that choice.
-    """
+    """What scores depend on: the number of hold-out ``rows`` and the strategy of the ``dummy`` model."""
 
     rows: int = 0
-    positive: str = ""
-    positive_metrics: Sequence[str] = ()
+    positive: str = ""  # of two labels
+    positive_metrics: Sequence[str] = ()  # those that depend on which label is positive
     dummy: str = ""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The best pipeline on the hold-out rows: metrics, and figures as PNG bytes by file name.
-
-    ``dummy`` are the metrics of a model that ignores the features.
-    """
+    """The best pipeline on the hold-out rows: metrics, and figures as PNG bytes by file name."""
 
     metrics: Mapping[str, float]
     figures: Mapping[str, bytes]
-    dummy: Mapping[str, float] = field(default_factory=dict)
+    dummy: Mapping[str, float] = field(default_factory=dict)  # metrics of a model that ignores the features
     notes: ScoreContext = ScoreContext()
 
 
@@ -170,7 +157,7 @@ class Package:
 
     @classmethod
     def stored(cls, state_dir: Path, fingerprint: str, model_name: str, refusals: Refusals | None = None) -> Package:
-        """The package with this fingerprint where ``state_dir`` keeps packages."""
+        """Return the package with this fingerprint in ``state_dir``."""
         return cls(state_dir / "packages" / short_id(fingerprint), fingerprint, model_name, refusals)
 
     @property
@@ -269,17 +256,14 @@ class BatchResult:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where a package is served. ``headers`` hold the key, so they are never printed or compared.
-
-    ``share`` is the percentage of the traffic that the package gets; a canary has less than 100.
-    """
+    """Where a package is served. ``headers`` hold the key, so they are never printed or compared."""
 
     url: str
     target: str
     auth: bool
     package: Package
     headers: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
-    share: int = 100
+    share: int = 100  # percentage of the traffic; a canary gets less than 100
 
 
 @dataclass(frozen=True)
