@@ -107,6 +107,6 @@ def _model_folder() -> Path:
 
 
 def _is_own(package: Path) -> bool:
-    """Whether this file belongs to a package, or to a copy of it."""
+    """Return whether this file belongs to a package, or to a copy of it."""
     own = _HERE.parent / "contract.json"
     return own.is_file() and own.read_bytes() == (package / "contract.json").read_bytes()

@@ -1,4 +1,4 @@
-"""How CSV cells are read: the words of missing values and booleans, as pandas has them, and a table's format."""
+"""CSV cells: the words of missing values and booleans, as pandas has them, and a table's format."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": F
 
 @dataclass(frozen=True)
 class TableFormat:
-    """How training's table was written; another file of the same kind is read in the same way.
+    """The format of training's table; another file of the same kind is read in the same way.
 
     Attributes:
         missing: The strings of a missing value.

@@ -1,4 +1,4 @@
-"""How a model was trained and evaluated, for people; stored in the package's folder ``about/``."""
+"""Metadata for people: how a model was trained and evaluated; stored in the package's folder ``about/``."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def parse_body(body: bytes | str | dict[str, Any]) -> Body:
 
 
 class Flags(NamedTuple):
-    """How many values of each column are unlike training's; columns without any are left out.
+    """Counts of values unlike training's, by column; columns without any are left out.
 
     Attributes:
         outside: Numbers outside of training's range.

@@ -49,7 +49,7 @@ class ScoringError(RuntimeError):
 
 
 class Prediction(NamedTuple):
-    """What the model predicts for some rows.
+    """The model's output for some rows.
 
     Attributes:
         labels: A label, or a number in a regression, for each row; empty where none were asked for.

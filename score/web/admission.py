@@ -42,7 +42,7 @@ BYTES_A_SECOND = 10_000  # a body may take so much longer than body_timeout_seco
 
 @dataclass(frozen=True)
 class Limits:
-    """What one process takes on; ``python -m score.server --help`` says what each of them means."""
+    """The limits of one process; ``python -m score.server --help`` says what each of them means."""
 
     max_bytes: int = 64 * 2**20
     max_queued_requests: int = 128
@@ -51,7 +51,7 @@ class Limits:
 
 
 class ParsedRequest(Protocol):
-    """What ``Steps.parse`` returns: checked columns, and whether labels are wanted."""
+    """The result of ``Steps.parse``: checked columns, and whether labels are wanted."""
 
     @property
     def columns(self) -> Columns: ...  # noqa: D102
@@ -130,7 +130,7 @@ class Admission:
 
     @property
     def waiting(self) -> int:
-        """How many requests wait for a thread."""
+        """The number of requests that wait for a thread."""
         return self.small.waiting + self.large.waiting
 
     async def answer(self, incoming: RequestBody, steps: Steps) -> HttpReply:

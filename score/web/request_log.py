@@ -36,7 +36,7 @@ _valid_id = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,100}").fullmatch  # another id i
 
 @dataclass
 class RequestContext:
-    """What the log and the metrics record of a request while it is scored.
+    """A request's record for the log and the metrics, filled while it is scored.
 
     Attributes:
         watch: Called with the checked columns.

@@ -35,13 +35,13 @@ async function score(body, signal) {
   }
 }
 
-/** The columns with values that training saw nothing like. */
+/** Return the columns with values unlike training's. */
 function flagged(reply) {
   const names = ["X-Out-Of-Range", "X-Unseen-Values"].map(header => reply.headers.get(header)).filter(Boolean)
   return names.flatMap(text => text.split(", ")).map(decodeURIComponent)
 }
 
-/** What a reply that is not 200 says, in words. */
+/** Return the problems and the text of a reply that is not 200. */
 async function describeRefusal(reply) {
   const document = await reply.json().catch(() => ({}))
   return {problems: document.problems ?? [], text: document.detail ?? `the service answered ${reply.status}`}
