@@ -251,6 +251,7 @@ def test_a_dry_run_changes_nothing(here: Desk, first: Done) -> None:
     before = listing(*folders)
     done = here.bash(f"python {ROOT}/run.py state_dir={here.state} deploy.port={here.port} dry_run=true").well()
     assert re.search(r"^train .*→ Trained +\[cached\]$", done.out, re.MULTILINE)
+    assert re.search(r"^deploys +local service_name=", done.out, re.MULTILINE)
     changed = here.bash(f"python {ROOT}/run.py state_dir={here.state} dry_run=true model.params.max_features=2").well()
     assert re.search(r"^train .*→ Trained +\[runs: changed: .*\]$", changed.out, re.MULTILINE)
     assert "45 (9 candidates × 5 folds)" in changed.out

@@ -53,6 +53,10 @@ def test_no_module_that_ships_is_called_like_an_installed_one() -> None:
     assert not {path.stem for path in (ROOT / "score").iterdir() if path.suffix in {"", ".py"}} & installed
 
 
+def test_no_benchmark_hides_a_package() -> None:
+    assert not {path.stem for path in (ROOT / "benchmarks").glob("*.py")} & set(PACKAGES)
+
+
 @pytest.mark.parametrize("package", ["orchestrator", "score", "azure_emulator"])
 def test_no_two_public_classes_of_one_package_share_a_name(package: str) -> None:
     counts = public_classes(ROOT / package)

@@ -159,7 +159,9 @@ def _preview(run: Run, *, trains: bool) -> dict[str, str]:
         else "none",
         "writes": str(spec.state_dir),
         "tracks": run.tracker.registry_name or "nothing",
-        "deploys": f"{spec.deploy.target.split('.')[-2]} {served}".strip() if spec.stages.get("deploy") else "nothing",
+        "deploys": f"{spec.deploy.target.rpartition('.')[2].lower()} {served}".strip()
+        if spec.stages.get("deploy")
+        else "nothing",
     }
 
 

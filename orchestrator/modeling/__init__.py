@@ -1,1 +1,1 @@
-"""Preparation of tables for scikit-learn: label encoding, and the width of one-hot columns."""
+"""Preparation for scikit-learn: label encoding, the width of one-hot columns, recognising halving searches."""

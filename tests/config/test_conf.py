@@ -13,6 +13,7 @@ import pytest
 
 from orchestrator.config.compose import compose
 from orchestrator.config.overrides import CONF
+from orchestrator.spec.components import locate
 from orchestrator.spec.run_spec import RunSpec
 from tests.found import found
 
@@ -132,6 +133,12 @@ def test_a_file_says_what_it_is(file: Path) -> None:
     lines = file.read_text().splitlines()
     said = next(line for line in lines if not line.startswith("# @package"))
     assert said.startswith("# ") or file.parent.name == "param_grid"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_every_path_into_this_project_leads_to_something(file: Path) -> None:
+    for path in re.findall(r"\b(?:orchestrator|score)(?:\.\w+){2,}", file.read_text()):
+        locate(path, "here")
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -1,4 +1,4 @@
-"""Cost of ``azure=emulator`` over a local run: ``python benchmarks/azure_emulator.py [--rounds 3]`` (needs the azure extra).
+"""Cost of ``azure=emulator`` over a local run: ``python benchmarks/emulator_overhead.py [--rounds 3]`` (needs the azure extra).
 
 With a warm cache and no service, each round runs in turn:
 
