@@ -59,6 +59,7 @@ class Allowed(NamedTuple):
 
 ALLOWED = (
     Allowed("tests/deploy/docker/test_service.py", "gaps", "seconds between two answers, and no missing values"),
+    Allowed("CHANGELOG.md", "rehearsal", "the former name of azure=emulator"),
     Allowed("orchestrator/reading/files.py", "tell", "the method of Python's files"),
 )
 
