@@ -190,6 +190,7 @@ def execute(config: Composed | Mapping[str, Any], observers: Sequence[Observer] 
     Raises:
         OrchestratorError: what is wrong and how to fix it.
     """
+    privacy.disable_telemetry()  # first: validation may import a user's class, which may import anything
     composed = config if isinstance(config, Composed) else Composed(config)
     with FILTERS.restored():
         return bind(validate(composed)).start(observers)

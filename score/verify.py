@@ -42,6 +42,7 @@ def _answer(score: Any, body: str) -> tuple[int, Any]:
     try:
         return 200, json.loads(json.dumps(score.run(body)))
     except (score.BadRequest, score.ScoringError) as error:
+        score.log_failure(error)
         return error.status, error.document()
 
 

@@ -5,6 +5,7 @@ Libraries send nothing where CI is set or under pytest, so the commands get an e
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -143,13 +144,24 @@ def test_settings_of_the_user_win(monkeypatch: pytest.MonkeyPatch) -> None:
     assert TELEMETRY_OFF.items() <= privacy.TELEMETRY_OFF.items()
 
 
+def test_telemetry_is_off_for_a_run_from_python(tmp_path: Path) -> None:
+    code = (
+        "from orchestrator import execute\ntry: execute({})\nexcept Exception: pass\nimport os; print(dict(os.environ))"
+    )
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert privacy.TELEMETRY_OFF.items() <= ast.literal_eval(done.stdout).items()
+
+
 @pytest.mark.parametrize(
     "loads",
     [
         "from score.score import init; init()",
         "from score.pyfunc import _load_pyfunc; _load_pyfunc(os.environ['AZUREML_MODEL_DIR'])",
         "from pathlib import Path; from score.predict.predictor import Predictor; Predictor.load(Path(os.environ['AZUREML_MODEL_DIR']))",
-        "from pathlib import Path; from score.verify import prove; prove(Path(os.environ['AZUREML_MODEL_DIR']))",
+        "from pathlib import Path; from score.verify import verify; verify(Path(os.environ['AZUREML_MODEL_DIR']))",
     ],
 )
 def test_telemetry_is_off_before_a_package_is_loaded(tmp_path: Path, loads: str) -> None:

@@ -173,6 +173,8 @@ def _locate_in(folder: Path, name: str) -> _Location:
     return next((_Location(file, folders) for file, folders in files if file.is_file()), namespace)
 
 
+# what only a type checker imports decides no result
+_TYPING = re.compile(rb"^if (?:typing\.)?TYPE_CHECKING:[^\n]*\n(?:[ \t]+[^\n]*\n|[ \t]*\n)*", re.MULTILINE)
 # an import statement, wherever one may begin
 _IMPORT = re.compile(
     rb"(?:^|[;:])[ \t\f]*((?:import|from[ \t]*[.\w]+[ \t]*import)\b[^\n(;#]*(?:\([^)]*\))?)", re.MULTILINE
@@ -195,8 +197,8 @@ def imported_names(source: bytes, module: str, *, is_package: bool) -> Iterator[
 
 def _imports(source: bytes) -> Iterable[ast.AST]:
     """Return the import statements. They are cut out first, since parsing a whole source takes twenty times as long."""
-    lines = source.replace(b"\r\n", b"\n").replace(b"\\\n", b" ")
+    lines = _TYPING.sub(b"", source.replace(b"\r\n", b"\n").replace(b"\\\n", b" "))
     try:
         return ast.parse(b"\n".join(_IMPORT.findall(lines))).body
     except SyntaxError:  # words in a docstring, or a bracket in a comment
-        return ast.walk(ast.parse(source))
+        return ast.walk(ast.parse(_TYPING.sub(b"", source)))

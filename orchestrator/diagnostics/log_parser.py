@@ -27,7 +27,7 @@ _IGNORED_HEADS = re.compile(r"^(?:Exception ignored in|Exception in thread|--- L
 _TRACEBACK_HEAD = "Traceback (most recent call last):"
 _DURING_HANDLING = "During handling of the above exception"
 _DIRECT_CAUSE = "The above exception was the direct cause"
-# Servers wrap what the model's code exception; the wrapper carries no information.
+# Servers wrap what the model's code raises; the wrapper carries no information.
 _WRAPPERS = re.compile(r"(?:^|\.)(?:UserScript(?:Import)?Exception|HaltServer|WorkerLostError)$")
 
 

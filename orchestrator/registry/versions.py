@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from filelock import FileLock
 
 from orchestrator.artifacts import ModelVersion, Package, PackageProvenance, Report
+from orchestrator.files import write_atomic
 
 MAX_VERSIONS = 1000  # of one model
 LOCK_SECONDS = 60  # a record is written in milliseconds
@@ -67,9 +67,7 @@ def add_version(state_dir: Path, one: RegisteredVersion) -> None:
     with FileLock(file.with_suffix(".lock"), timeout=LOCK_SECONDS):
         others = [other for other in read_versions(state_dir, one.version.name) if not other.is_same(one)]
         written = [_to_json(each) for each in [*others, one][-MAX_VERSIONS:]]
-        temporary = file.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps({**written[-1], "versions": written}, indent=1))
-        temporary.replace(file)
+        write_atomic(file, json.dumps({**written[-1], "versions": written}, indent=1))
 
 
 def move_to_end(state_dir: Path, version: ModelVersion) -> None:

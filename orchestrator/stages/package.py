@@ -71,7 +71,7 @@ def package(
         new.mkdir()
         _write_about(new, trained, split, evaluation)
         fingerprint = _write(new, trained.pipeline, split, contract, spec, progress).fingerprint
-        made = Package(home / fingerprint[:16], fingerprint, spec.model_name, refusals)
+        made = Package.stored(state_dir, fingerprint, spec.model_name, refusals)
         if not made.is_intact():  # an existing whole package stays, as it may be in service
             with contextlib.suppress(OSError):
                 made.path.rename(Path(scratch, "old"))

@@ -68,10 +68,10 @@ class TypedReader:
 
 
 def _column(get: Callable[[Any], Any], rows: list[Any], dtype: Any) -> Values:
-    """Return a column as an array, or as a list where it has no array type or a value is missing."""
+    """Return a column as an array, or as a list where it has no array type; a missing number is NaN in an array."""
     import numpy as np
 
     if dtype is not None:
-        with suppress(TypeError):  # of None
+        with suppress(TypeError):  # of None among whole numbers
             return np.fromiter(map(get, rows), dtype, len(rows))
     return list(map(get, rows))

@@ -20,6 +20,7 @@ from anyio import fail_after
 from starlette.exceptions import HTTPException
 
 from score.predict.batching import MicroBatcher
+from score.predict.predictor import log_failure
 from score.web.content_encoding import Declared, declared
 from score.web.request_log import CURRENT, RequestContext
 
@@ -101,11 +102,21 @@ class BoundedExecutor:
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)
         # a thread cannot be stopped: it is free when it is done, and not when its request times out
         future.add_done_callback(lambda _: self._free.release())
-        done, _ = await asyncio.wait([future], timeout=self._seconds)
+        try:
+            done, _ = await asyncio.wait([future], timeout=self._seconds)
+        finally:
+            if not future.done():
+                future.add_done_callback(_log_late_failure)
         if not done:
             # neither 503 nor 408, which make clients send again what would take as long again
             raise HTTPException(504, f"scoring took longer than {self._seconds:g} s; send fewer rows at a time")
         return future.result()
+
+
+def _log_late_failure(future: asyncio.Future[Any]) -> None:
+    """Log why a request failed whose client had its 504, or had gone, before; asyncio would log the request's values."""
+    if not future.cancelled() and isinstance(error := future.exception(), Exception):
+        log_failure(error)
 
 
 class Admission:

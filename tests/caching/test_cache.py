@@ -332,6 +332,13 @@ def data(tmp_path: Path) -> Path:
     return Path(shutil.copy(ROOT / "data" / "diabetes.csv", tmp_path / "elsewhere.csv"))
 
 
+@pytest.mark.parametrize("module", ["orchestrator.stages.data", "orchestrator.stages.train"])
+def test_training_does_not_depend_on_where_a_model_is_served(module: str) -> None:
+    names = {name.removeprefix("code ") for name in source_digests(module)}
+    assert "orchestrator.artifacts" in names
+    assert not [name for name in names if name.startswith(("orchestrator.deploy", "orchestrator.pipeline", "azure_"))]
+
+
 def test_a_second_run_trains_nothing(again: Run) -> None:
     assert again("stages=train") == {}
 

@@ -78,7 +78,15 @@ class Local(ServerOptions):
                 self._stop_all()
                 self._folder.forget()  # not the keys: they may be older than this deployment, and clients hold them
                 return RollbackResult.REMOVED
-            restored = self._replace(self._current(), state.former)
+            former_alive = state.former.process() is not None
+            try:
+                restored = self._replace(self._current(), state.former)
+            except DeployError:  # its package may be gone; what failed its test must not go on serving
+                if former_alive:
+                    raise
+                self._stop_all()
+                self._folder.forget()
+                return RollbackResult.REMOVED
             restored.model_copy(update={"previous": None, "former": None}).write(self._folder.record)
             return RollbackResult.FORMER
 

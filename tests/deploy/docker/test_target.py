@@ -365,7 +365,7 @@ def test_the_container_is_unprivileged_and_limited(engine: DockerClient, served:
 @slow
 def test_image_and_container_say_what_they_hold(engine: DockerClient, served: Docker, real: Package) -> None:
     container = only(engine, served)
-    assert container.image.tags == [f"{served._name}:{real.fingerprint[:12]}"]
+    assert container.image.tags == [f"{served._name}:{real.short_id}"]
     for labels in (container.labels, container.image.labels):
         message = {name: labels[f"{PREFIX}{name}"] for name in ("fingerprint", "model_name")}
         assert list(message.values()) == [real.fingerprint, "toy_model"]

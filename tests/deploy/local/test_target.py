@@ -426,6 +426,19 @@ def test_the_tested_service_comes_back_after_an_untested_one_that_died(
     assert ask(free_port)[1]["answer"] == "a"
 
 
+def test_what_failed_goes_where_the_dead_former_service_cannot_start(
+    make_local: MakeLocal, make_package: MakePackage, version: Version
+) -> None:
+    a, bad = make_package("a"), make_package("bad")
+    make_local().deploy(version(a)).accept()
+    server = psutil.Process(pid_of(make_local()))
+    server.kill()
+    assert wait_until_exited(server, 10)
+    shutil.rmtree(a.path)
+    assert make_local().deploy(version(bad)).rollback() is RollbackResult.REMOVED
+    assert make_local().status().state == "absent"
+
+
 def test_an_acceptance_is_not_given_to_a_later_deployment(
     make_local: MakeLocal, make_package: MakePackage, version: Version
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import http.client
 import json
 import socket
@@ -17,11 +18,12 @@ from typing import Any
 
 import psutil
 import pytest
+from starlette.exceptions import HTTPException
 
 from score.payload.errors import BadRequest, Problem
 from score.predict.predictor import Prediction
 from score.predict.response import HttpReply
-from score.web.admission import LOOP_BYTES, LOOP_SECONDS, LOOP_SHARE, Admission, Limits, Steps
+from score.web.admission import LOOP_BYTES, LOOP_SECONDS, LOOP_SHARE, Admission, BoundedExecutor, Limits, Steps
 from score.web.request_body import RequestBody
 from tests.score.conftest import Serve, port_of
 
@@ -234,6 +236,26 @@ def test_a_slow_request_on_the_loop_sends_all_to_the_threads_for_a_while(slow: b
 def test_a_slow_request_in_a_thread_delays_no_other() -> None:
     assert where(b"a", b"slow answer".ljust(LOOP_BYTES + 1), b"b") == ["thread", "thread", "loop"]
     assert where(b"slow answer", b"a", b"b") == ["thread", "thread", "loop"]
+
+
+def test_a_failure_behind_a_timeout_shows_no_values_of_the_request(caplog: pytest.LogCaptureFixture) -> None:
+    problems: list[dict[str, Any]] = []
+
+    def fail() -> None:
+        time.sleep(0.1)
+        raise ValueError("a value of the request")
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+        executor = BoundedExecutor("test", 1, 1, 0.01)
+        with pytest.raises(HTTPException, match="504"):
+            await executor.run(fail)
+        await asyncio.sleep(0.3)
+        gc.collect()
+
+    asyncio.run(run())
+    assert problems == []
+    assert "a value of the request" not in caplog.text
 
 
 def test_the_time_a_request_waits_for_its_batch_does_not_count() -> None:
