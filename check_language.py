@@ -1,7 +1,7 @@
 """``python check_language.py``: report words of this project's private language, with the field's word for each.
 
-It reads identifiers, comments and docstrings of Python files, comments of YAML files, and Markdown; other strings may
-hold what logs and services of others say.
+It reads identifiers, comments and strings of Python files, comments of YAML files, Markdown and TOML; of the tests and
+of this file no strings but docstrings: others hold logs of other software, and the rejected words themselves.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ REJECTED = {  # a regular expression of whole words: what to write
     r"berths?": "service",
     r"as people type (it|them)": "as on the command line",
 }
+CHECKED = ("*.py", "*.md", "*.yaml", "*.toml")
+DOCSTRINGS_ONLY = ("tests/", "check_language.py")
+F_STRING = getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)  # the text of an f-string, from Python 3.12 on
 PATTERN = re.compile(
     "(?<![a-z])("
     + "|".join(re.sub(r"\((?!\?)", "(?:", words) for words in REJECTED).replace(" ", r"\s+")
@@ -80,11 +83,12 @@ def suggestion(word: str) -> str:
     return next(better for words, better in REJECTED.items() if re.fullmatch(words, word))
 
 
-def prose_of_python(source: str) -> Iterator[tuple[int, str]]:
-    """Yield line and text of each identifier, comment and docstring."""
+def prose_of_python(source: str, *, strings: bool) -> Iterator[tuple[int, str]]:
+    """Yield line and text of each identifier, comment and docstring, and of each other string if ``strings``."""
     statement_starts = True
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type in (tokenize.NAME, tokenize.COMMENT) or (token.type == tokenize.STRING and statement_starts):
+        is_string = token.type in (tokenize.STRING, F_STRING)
+        if token.type in (tokenize.NAME, tokenize.COMMENT) or (is_string and (strings or statement_starts)):
             yield token.start[0], token.string
         if token.type not in (tokenize.COMMENT, tokenize.NL):
             statement_starts = token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
@@ -93,7 +97,7 @@ def prose_of_python(source: str) -> Iterator[tuple[int, str]]:
 def prose(path: str, text: str) -> Iterator[tuple[int, str]]:
     """Yield first line and text of each part of a file that the check reads."""
     if path.endswith(".py"):
-        yield from prose_of_python(text)
+        yield from prose_of_python(text, strings=not path.startswith(DOCSTRINGS_ONLY))
     elif path.endswith(".yaml"):
         for number, line in enumerate(text.splitlines(), 1):
             yield number, line.partition("#")[2]
@@ -121,7 +125,7 @@ def is_allowed(finding: Finding, allowed: Allowed) -> bool:
 
 def checked_files(root: Path) -> list[str]:
     """Return the files of the checkout that the check reads, relative to its root."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", "*.py", "*.md", "*.yaml"]
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *CHECKED]
     listed = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout.splitlines()
     return [path for path in dict.fromkeys(listed) if (root / path).is_file()]
 

@@ -33,7 +33,7 @@ def job(config: DictConfig) -> float:
     """Execute one run, or one job of a sweep; return the score that a sweeper optimises."""
     context = HydraConfig.get()
     if context.mode == RunMode.RUN and context.runtime.choices["hydra/sweeper"] != "basic":
-        mistakes.append(Problem("search", "Optuna leads a sweep of jobs: write python run.py -m"))
+        mistakes.append(Problem("search", "Optuna runs a sweep of jobs: write python run.py -m"))
     sweep = os.environ.get(SWEEP_ID) if context.mode == RunMode.MULTIRUN else None
     overrides: Any = OmegaConf.to_container(context.overrides)  # as they were typed, interpolations and all
     typed = [override.removeprefix("++") for override in overrides["task"]]
@@ -66,7 +66,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; what was finished is kept, the same command goes on from there\n")
+        sys.stderr.write("interrupted; the same command resumes from what was finished\n")
         return 130  # a shell's code for SIGINT
     except Exception as error:
         if cli.wants_traceback():

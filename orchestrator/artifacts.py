@@ -142,7 +142,7 @@ class Refusals:
 
 
 def short_id(fingerprint: str) -> str:
-    """Return the start of a package's fingerprint, which identifies it for people."""
+    """Return the start of a package's fingerprint, which identifies it in text for the user."""
     return fingerprint[:16]
 
 

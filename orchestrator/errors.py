@@ -5,7 +5,7 @@
     ├── PlanError        the stages do not fit together
     ├── DataError        the data does not hold what the configuration says
     ├── TrainError       the search or the estimator failed
-    ├── PackageError     the package cannot be built, or its proof failed
+    ├── PackageError     the package cannot be built, or its verification failed
     ├── TrackingError    the tracking store or the model registry failed
     ├── DeployError      a target could not serve the package
     └── ProbeError       the endpoint answers, but not what the package answers
@@ -66,7 +66,7 @@ class TrainError(OrchestratorError):
 
 
 class PackageError(OrchestratorError):
-    """The package cannot be built, or its proof in a clean process failed.
+    """The package cannot be built, or its verification in a clean process failed.
 
     ``refusals`` are those of the hold-out rows where they are the reason.
     """

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 @dataclass(frozen=True)
 class StepPlan:
-    """One step as planned: what it takes and gives, and whether the cache holds its product.
+    """One step as planned: what it takes and gives, and whether the cache holds its artifact.
 
     ``why`` is the reason: what changed since the last time for a step that must run, empty otherwise.
     """
@@ -57,11 +57,11 @@ class StepNote:
 
 @dataclass(frozen=True)
 class StepFinished:
-    """A step ran (``product`` is what it gave) or was taken from the cache (``product`` is None)."""
+    """A step ran (``artifact`` is what it gave) or was taken from the cache (``artifact`` is None)."""
 
     step: StepPlan
     seconds: float
-    product: Any = None
+    artifact: Any = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Switches off the telemetry of the libraries that serve a package, before they are loaded."""
+"""Switch off the telemetry of the libraries that serve a package, before they are loaded."""
 
 from __future__ import annotations
 

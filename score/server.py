@@ -1,4 +1,4 @@
-"""Serves its package over HTTP: ``python -m score.server``, with the package folder on the path.
+"""Serve its package over HTTP: ``python -m score.server``, with the package folder on the path.
 
 A running server can be replaced without refusing a request: see :mod:`score.web.handover`. With ``--workers N`` the process
 only supervises: see :mod:`score.web.workers`.
@@ -141,7 +141,7 @@ def parser() -> argparse.ArgumentParser:
         "--max-queued-requests",
         type=int,
         default=Limits.max_queued_requests,
-        help="so many requests wait or are scored; others get a 503",
+        help="most requests that wait or are scored at a time; others get a 503",
     )
     made.add_argument(
         "--body-timeout-seconds",
@@ -161,8 +161,12 @@ def parser() -> argparse.ArgumentParser:
         default=(),
         help="pages of these hosts may use the service in a browser, such as https://a.example,https://b.example:8443; *: all",
     )
-    made.add_argument("--control", help="a unix socket's name: replace the server found there")
-    made.add_argument("--ready-fd", type=int, help="an inherited socket: send ready, and wait for keep")
+    made.add_argument("--control", help="path of a Unix socket: take over from the server that listens there")
+    made.add_argument(
+        "--ready-fd",
+        type=int,
+        help="file descriptor of an inherited socket: write 'ready' once loaded, serve after 'keep'",
+    )
     made.add_argument("--listener-fd", type=int, help=argparse.SUPPRESS)  # of a worker
     return made
 

@@ -350,7 +350,7 @@ def test_a_failing_run_ends_with_one_line_and_its_run_failed(elsewhere: Desk) ->
     table.write_text("a,label\n" + "1,no\n" * 40)
     done = elsewhere.run("data=csv", f"data.path={table}", "data.target=label", "preprocess=none", "deploy=none")
     assert done.code == 1
-    assert done.err == "data failed: data.target: 'label' holds only ['no']; there is nothing to tell apart\n"
+    assert done.err == "data failed: data.target: 'label' holds only ['no']; a classifier needs at least two labels\n"
     (run,) = elsewhere.top_runs()
     assert run.info.status == "FAILED"
     assert "holds only ['no']" in run.data.tags["error"]
@@ -460,7 +460,7 @@ def test_optuna_leads_a_sweep_and_its_best_is_one_command_away(tmp_path: Path) -
         assert {run.info.run_id for run in jobs} == {result["run_id"] for result in results}
         scores = [run.data.metrics["mean_test_roc_auc"] for run in jobs]
         assert f"best roc_auc {max(scores):.4f} of 3 trials" in done.out
-        shown = done.shown("go on with it:")
+        shown = done.shown("deploy the best trial:")
         best = max(jobs, key=lambda run: run.data.metrics["mean_test_roc_auc"]).data.params
         assert f"model.param_grid.max_iter={best['best_max_iter']}" in shown
         after = at.bash(f"{shown} deploy=none hydra.run.dir={tmp_path}/after").well()
@@ -485,7 +485,7 @@ def test_a_trial_measures_one_candidate_of_a_typed_grid(elsewhere: Desk, grid: l
     assert "candidates, 20 fits" not in done.out
     best = max(results, key=lambda result: result["metrics"]["mean_test_roc_auc"])
     assert f"best roc_auc {best['metrics']['mean_test_roc_auc']:.4f} of 3 trials" in done.out
-    shown = done.shown("go on with it:")
+    shown = done.shown("deploy the best trial:")
     assert set(best["best_params"]) == {"max_depth", "n_estimators", "min_samples_leaf"}
     assert all(f"'model.param_grid.{name}=[{value}]'" in shown for name, value in best["best_params"].items())
 
@@ -508,7 +508,7 @@ def test_a_trial_that_fails_leaves_the_sweep_alone(elsewhere: Desk) -> None:
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        (["search=optuna"], "search: Optuna leads a sweep of jobs: write python run.py -m"),
+        (["search=optuna"], "search: Optuna runs a sweep of jobs: write python run.py -m"),
         (["-m", "search=optuna", "model/param_grid=none"], "there is nothing to choose"),
         (["-m", "search=optuna", "model=random_forest,logistic_regression"], "one model"),
         (["-m", "search=optuna", "search.cv=1"], "search.cv: should be at least 2"),

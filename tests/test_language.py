@@ -19,11 +19,25 @@ from check_language import ALLOWED, REJECTED, Allowed, check, findings, suggesti
         ("a.py", '"""First line.\n\nWhat somebody wrote."""\n', "somebody", 3),
         ("a.py", 'def f():\n    """Take a turn of the\n    event loop."""\n', "turn of the event loop", 2),
         ("a.py", 'class A:\n    # why\n\n    """Serve the twin."""\n', "twin", 4),
+        ("a.py", 'print(f"was told {x}")\n', "told", 1),
         ("a.yaml", "key: theirs # not ours\n", "ours", 1),
         ("A.md", "Fine.\n\nOne of ours.\n", "ours", 3),
+        ("a.toml", 'text = "Say it."\n# tells\n', "tells", 2),
         ("A.md", "What is given is what is used.\n", "what is given is what", 1),
     ],
-    ids=["name", "class", "comment", "docstring", "wrapped", "inner-docstring", "yaml", "markdown", "pattern"],
+    ids=[
+        "name",
+        "class",
+        "comment",
+        "docstring",
+        "wrapped",
+        "inner",
+        "f-string",
+        "yaml",
+        "markdown",
+        "toml",
+        "pattern",
+    ],
 )
 def test_a_rejected_word_is_found_at_its_line(path: str, text: str, word: str, line: int) -> None:
     assert [finding[1:] for finding in findings(path, text)] == [(line, word)]
@@ -34,8 +48,8 @@ def test_a_rejected_word_is_found_at_its_line(path: str, text: str, word: str, l
     ['x = "user nobody"\n', "yours = hours = recommended = fatal = 1\n", 'print("told")\n', 'f(\n    "a twin"\n)\n'],
     ids=["string", "part-of-a-word", "argument", "wrapped-argument"],
 )
-def test_strings_and_parts_of_words_are_not_rejected(text: str) -> None:
-    assert list(findings("a.py", text)) == []
+def test_strings_of_tests_and_parts_of_words_are_not_rejected(text: str) -> None:
+    assert list(findings("tests/a.py", text)) == []
 
 
 def test_an_exception_covers_its_word_in_its_folder_and_must_be_used(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ class Source(Protocol):
         ...
 
     def chunks(self, start: int, rows: int) -> Iterator[Chunk]:
-        """Yield the rows from ``start`` on, so many at a time."""
+        """Yield the rows from ``start`` on in chunks of ``rows``."""
         ...
 
 
@@ -81,7 +81,7 @@ class CsvSource:
         return values
 
     def chunks(self, start: int, rows: int) -> Iterator[Chunk]:
-        """Yield the rows from ``start`` on, so many at a time."""
+        """Yield the rows from ``start`` on in chunks of ``rows``."""
         names = self.header.names
         size, width = max(1, self._path.stat().st_size), len(names)
         with open_text(self._path, self._form.encoding) as (text, position):
@@ -119,7 +119,7 @@ class ParquetSource:
         return [float(cell) if isinstance(cell, Decimal) else cell for cell in cells]
 
     def chunks(self, start: int, rows: int) -> Iterator[Chunk]:
-        """Yield the rows from ``start`` on, so many at a time."""
+        """Yield the rows from ``start`` on in chunks of ``rows``."""
         from pyarrow import parquet
 
         with parquet.ParquetFile(self._path) as file:

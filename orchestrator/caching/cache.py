@@ -1,7 +1,7 @@
-"""The cache: a store of products by key, and the marks of stages whose product may be cached.
+"""The cache: a store of artifacts by key, and the marks of stages whose artifact may be cached.
 
 A key is the digest of *parts*: a flat mapping from readable names ("model.params.max_depth",
-"code orchestrator.stages.train", "scikit-learn") to values. Parts are stored beside the product, so that a
+"code orchestrator.stages.train", "scikit-learn") to values. Parts are stored beside the artifact, so that a
 miss can say what changed. An entry is written to a temporary name and renamed, only after success; one whose
 bytes differ from what was written is a miss and never a wrong result.
 """
@@ -26,12 +26,12 @@ Parts = Mapping[str, str]
 F = TypeVar("F", bound=Callable[..., Any])
 
 NAMED = 4  # changes that a miss names; the others are counted
-LAST = ".last"  # by the run's name: the parts of the products that it used last
+LAST = ".last"  # by the run's name: the parts of the artifacts that it used last
 
 
 @runtime_checkable
 class HasParts(Protocol):
-    """A value that knows which of its parts decide a product that is made from it."""
+    """A value that knows which of its parts decide an artifact that is made from it."""
 
     def cache_parts(self) -> Parts:
         """Return the parts of this value that decide a result."""
@@ -40,16 +40,16 @@ class HasParts(Protocol):
 
 @runtime_checkable
 class HasFiles(Protocol):
-    """A product that refers to files, which are verified with its pickle."""
+    """An artifact that refers to files, which are verified with its pickle."""
 
     def cache_files(self) -> Sequence[Path]:
-        """Return the files that the product needs."""
+        """Return the files that the artifact needs."""
         ...
 
 
 @dataclass(frozen=True)
 class CachePolicy:
-    """How a pure stage may be skipped: whether its product is kept, and what decides it besides its inputs.
+    """How a pure stage may be skipped: whether its artifact is kept, and what decides it besides its inputs.
 
     Its code and all local modules that it imports count always. ``versions`` are distributions, ``packages`` are
     local packages that it uses as files.
@@ -61,12 +61,12 @@ class CachePolicy:
 
 
 def cached(*versions: str, packages: Sequence[str] = ()) -> Callable[[F], F]:
-    """Mark a stage as pure and its product as worth keeping; see :class:`CachePolicy`."""
+    """Mark a stage as pure and its artifact as worth keeping; see :class:`CachePolicy`."""
     return _mark(CachePolicy(keep=True, versions=versions, packages=tuple(packages)))
 
 
 def pure(*versions: str) -> Callable[[F], F]:
-    """Mark a stage as pure but not worth keeping: it is skipped only where nothing needs its product."""
+    """Mark a stage as pure but not worth keeping: it is skipped only where nothing needs its artifact."""
     return _mark(CachePolicy(keep=False, versions=versions))
 
 
@@ -100,7 +100,7 @@ def digest(parts: Parts) -> str:
 
 @dataclass(frozen=True)
 class Entry:
-    """A verified product in the store: its bytes and its files are what was written."""
+    """A verified artifact in the store: its bytes and its files are what was written."""
 
     folder: Path
 
@@ -109,7 +109,7 @@ class Entry:
 class CheckpointDir:
     """A folder for the checkpoints of a long stage; None where nothing is kept.
 
-    After a kill it is there again when the stage runs with the same key; it is removed once the product is cached.
+    After a kill it is there again when the stage runs with the same key; it is removed once the artifact is cached.
     """
 
     folder: Path | None = None
@@ -120,7 +120,7 @@ class CorruptEntryError(Exception):
 
 
 class Cache:
-    """Products by stage and key in a folder that can be deleted at any time.
+    """Artifacts by stage and key in a folder that can be deleted at any time.
 
     ``run`` is the name of the runs that use it: a miss is explained by comparison with the last run of this name.
     """
@@ -147,27 +147,27 @@ class Cache:
         return Entry(folder)
 
     def load(self, entry: Entry) -> Any:
-        """Load the product.
+        """Load the artifact.
 
         Raises:
             CorruptEntryError: it does not load here.
         """
         try:
             return pickle.loads((entry.folder / "product.pkl").read_bytes())
-        except Exception as error:  # unpickling may raise anything; the product is made anew
+        except Exception as error:  # unpickling may raise anything; the artifact is made anew
             raise CorruptEntryError(f"it does not load ({type(error).__name__}: {one_line(error)})") from error
 
-    def save(self, stage: str, key: str, parts: Parts, product: Any) -> None:
-        """Store a product, unless a sound one is stored already, for example by a faster process."""
+    def save(self, stage: str, key: str, parts: Parts, artifact: Any) -> None:
+        """Store an artifact, unless a sound one is stored already, for example by a faster process."""
         folder = self.root / stage / key
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent, ignore_cleanup_errors=True) as scratch:
             new, old = Path(scratch, "new"), Path(scratch, "old")
             new.mkdir()
-            (new / "product.pkl").write_bytes(pickle.dumps(product, protocol=5))
+            (new / "product.pkl").write_bytes(pickle.dumps(artifact, protocol=5))
             files = {"product.pkl": file_digest(new / "product.pkl")}
-            if isinstance(product, HasFiles):
-                files |= {str(path): file_digest(path) for path in product.cache_files()}
+            if isinstance(artifact, HasFiles):
+                files |= {str(path): file_digest(path) for path in artifact.cache_files()}
             (new / "manifest.json").write_text(json.dumps({"parts": dict(parts), "files": files}, indent=1))
             try:
                 if self.find(stage, key) is not None:
@@ -186,7 +186,7 @@ class Cache:
         return self.root / ".unfinished" / stage / key
 
     def record_use(self, stage: str, parts: Parts) -> None:
-        """Record that a run of this name used the product with these parts; the next miss is compared with it."""
+        """Record that a run of this name used the artifact with these parts; the next miss is compared with it."""
         note = self._last(stage)
         text = json.dumps(dict(parts), indent=1)
         with contextlib.suppress(OSError):  # without a note the next miss has less to say, and nothing is wrong

@@ -120,11 +120,11 @@ class Console:
         if step.cached:
             self._line("·", step.name, None, _state(step), "dim")
             return
-        text = " — ".join(filter(None, (describe(event.product), _reason(step))))
+        text = " — ".join(filter(None, (describe(event.artifact), _reason(step))))
         style = "yellow" if "damaged" in step.why or "not kept" in step.why else ""
         self._line("✓", step.name, event.seconds, text, style)
-        if isinstance(event.product, Dataset) and event.product.reading is not None:
-            self._table_notes(event.product.reading)
+        if isinstance(event.artifact, Dataset) and event.artifact.reading is not None:
+            self._table_notes(event.artifact.reading)
 
     def _table_notes(self, reading: TableReading) -> None:
         """Print notes about a table, and with ``verbose`` how each column was read."""

@@ -34,7 +34,7 @@ LONGEST_LIST = 5  # failed candidates, and columns with values outside of traini
 
 
 @functools.singledispatch
-def describe(product: Any) -> str:  # noqa: ARG001 - the base case says nothing
+def describe(artifact: Any) -> str:  # noqa: ARG001 - the base case says nothing
     """Describe an artifact in a few words; empty for one without a description."""
     return ""
 
@@ -78,7 +78,7 @@ def _evaluation(evaluation: Evaluation) -> str:
 def _package(package: Package) -> str:
     compiled = Compilation.read(package.path)
     how = (
-        f"compiled, {compiled.rows + compiled.edges} rows answered alike"
+        f"compiled, {compiled.rows + compiled.edges} rows equal to the pickle's"
         if compiled.used
         else f"not compiled: {compiled.reason}"
     )
@@ -88,7 +88,8 @@ def _package(package: Package) -> str:
 
 @_describes(Proof)
 def _proof(proof: Proof) -> str:
-    return f"{proof.requests} golden requests answered alike in a clean process ({proof.memory_bytes / 2**20:.0f} MiB)"
+    memory = f"{proof.memory_bytes / 2**20:.0f} MiB"
+    return f"{proof.requests} golden requests answered as in training in a clean process ({memory})"
 
 
 @_describes(ModelVersion)
@@ -128,7 +129,8 @@ def _endpoint(endpoint: Endpoint) -> str:
 def _probe(probe: Probe) -> str:
     auth = ", refuses requests without the key" if probe.refused_without_key else ""
     part = f"; it gets {probe.share} % of the requests, so the champion stays" if probe.share < 100 else ""
-    return f"{probe.requests} golden requests answered alike{auth}; p50 {probe.p50_ms:.1f} ms, p95 {probe.p95_ms:.1f} ms{part}"
+    latency = f"p50 {probe.p50_ms:.1f} ms, p95 {probe.p95_ms:.1f} ms"
+    return f"{probe.requests} golden requests answered as in training{auth}; {latency}{part}"
 
 
 @_describes(ServiceStatus)

@@ -30,7 +30,7 @@ ONE_MODEL = "search=optuna: chooses parameters of one model; sweep models in com
 
 
 class OptunaCallback(Callback):
-    """Gives the sweeper its choices, and prints after the sweep how to go on with the best trial."""
+    """Gives the sweeper its choices, and prints after the sweep how to deploy the best trial."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Let the sweeper choose among the values of the grid; typed overrides take precedence.
@@ -74,7 +74,7 @@ class OptunaCallback(Callback):
         where = [override for override in config.hydra.overrides.hydra if override.startswith("hydra.searchpath=")]
         sys.stdout.write(
             f"\nbest {config.search.refit} {found['best_value']:.4f} of {config.hydra.sweeper.n_trials} trials\n"
-            f"go on with it: {command(*where, *others, *best)}\n"
+            f"deploy the best trial: {command(*where, *others, *best)}\n"
         )
 
 

@@ -39,7 +39,7 @@ class Result:
         if isinstance(event, StepFailed):
             self.failed = event.step.name
         elif isinstance(event, StepFinished):
-            self._made[type(event.product)] = event.product
+            self._made[type(event.artifact)] = event.artifact
         elif isinstance(event, RunFinished):
             self._error = event.error
 

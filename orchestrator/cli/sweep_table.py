@@ -31,7 +31,7 @@ class RememberFolder(Callback):
 
 @dataclass(frozen=True)
 class SweepJob:
-    """One job of a sweep; ``score`` is the winner's cross-validated mean and deviation, and the hold-out's figure."""
+    """One job of a sweep; ``score``: the best candidate's cross-validated mean and deviation, and hold-out score."""
 
     number: str
     overrides: Sequence[str]

@@ -214,7 +214,7 @@ def _rounds(search: SearchSpec, estimator: type | None) -> Iterator[Problem]:
     """Yield what a halving search would refuse."""
     factor, resource = search.options.get("factor", 3), search.options.get("resource", ROWS)
     if isinstance(factor, int | float) and 0 < factor <= 1:
-        yield Problem("search.factor", f"should be above 1: so many candidates compete for each place, got {factor}")
+        yield Problem("search.factor", f"should be above 1: one candidate in `factor` stays, got {factor}")
     if resource != ROWS and estimator is not None:
         known = parameters_of(estimator)
         if resource not in known:

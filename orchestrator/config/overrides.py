@@ -114,7 +114,7 @@ def _unknown_options(override: Override, roots: Sequence[Path]) -> Iterator[Prob
     known = {path.stem for root in roots for path in (root / group).glob("*.yaml")}
     options = list(_options(override))
     if group == "search" and "optuna" in options[1:] + options[:-1]:
-        yield Problem(group, "optuna leads a sweep and can be none of its jobs: write -m search=optuna alone")
+        yield Problem(group, "optuna runs a sweep and cannot be one of its jobs: write -m search=optuna alone")
     for option in options:
         if not any((root / group / f"{option.removesuffix('.yaml')}.yaml").exists() for root in roots):
             yield Problem(group, f"there is no option '{option}'{suggest_or_list(option, known)}")

@@ -41,7 +41,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class PassedChecks:
-    """The cached product of checks of an estimator, transformers and scorers that found nothing."""
+    """The cached artifact of checks of an estimator, transformers and scorers that found nothing."""
 
     key: str
 

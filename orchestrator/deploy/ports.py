@@ -44,7 +44,7 @@ def taken(host: str, port: int) -> bool:
 
 
 def holder(port: int) -> str:
-    """Return which process holds a port, for people."""
+    """Return which process holds a port, as text for the user."""
     return next(filter(None, map(_named, _holders(port))), "a process of another user")
 
 

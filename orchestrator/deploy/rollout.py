@@ -122,7 +122,7 @@ class Rollout:
             self._end()
 
     def rollback(self) -> str:
-        """Roll back what was deployed; return the result for people. A failure of it does not hide why it was needed."""
+        """Roll back; return the result as text for the user. A failure of it does not hide why it was needed."""
         deployment, self._deployment = self._deployment, None
         try:
             return (deployment.rollback() if deployment else RollbackResult.NOTHING).value
@@ -132,7 +132,7 @@ class Rollout:
             self._end()
 
     def superseded(self) -> str:
-        """Return which command has begun a rollout since this one was committed, for people; empty if none has."""
+        """Return which command has begun a rollout since this commit, as text for the user; empty if none has."""
         last = self._read()
         if not self._committed or last.get("id", self._id) == self._id:
             return ""

@@ -65,7 +65,7 @@ def needs_no_key(service_name: str) -> DeployError:
 
 
 class RollbackResult(Enum):
-    """What a rollback did, in the words of the error that made it necessary."""
+    """What a rollback did, as text for the error message."""
 
     FORMER = "the former service was put back"
     REMOVED = "the service was taken down; no former one is known"

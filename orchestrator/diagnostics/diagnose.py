@@ -1,4 +1,4 @@
-"""Diagnoses a failure: only findings of the highest confidence count, and if those differ in kind it is unknown."""
+"""Diagnose a failure: only findings of the highest confidence count, and if those differ in kind it is unknown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from orchestrator.diagnostics.evidence import Diagnosis, Evidence, Source
 from orchestrator.diagnostics.log_parser import Line, parse_lines
 from orchestrator.diagnostics.matcher import ALL_RULES, find_matches
-from orchestrator.diagnostics.remedies import template_words
+from orchestrator.diagnostics.remedies import template_values
 from orchestrator.diagnostics.rules import Confidence, Finding
 from orchestrator.redaction import redact
 
@@ -39,8 +39,8 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         proofs = [finding.line for finding in decisive]
         return _unknown("Unknown (more than one cause fits), here are the first error lines", lines, proofs)
     chosen = min(decisive, key=_priority)
-    words = template_words(chosen, evidence, lines)
-    cause, remedy = chosen.rule.cause.format_map(words), chosen.rule.remedy.format_map(words)
+    values = template_values(chosen, evidence, lines)
+    cause, remedy = chosen.rule.cause.format_map(values), chosen.rule.remedy.format_map(values)
     return Diagnosis(cause, str(chosen.line), remedy, chosen.rule.kind)
 
 

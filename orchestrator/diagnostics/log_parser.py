@@ -1,4 +1,4 @@
-"""Parses raw text into lines without colours, times and levels, and into the exceptions of its tracebacks."""
+"""Parse raw text into lines without colours, times and levels, and into the exceptions of its tracebacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Matches the rules of the tables against the texts of the phase that failed.
+"""Match the rules of the tables against the texts of the phase that failed.
 
 A deployment fails in one of three phases, which its error distinguishes: the request is refused, the image is not
 built, the container does not start. Texts of other phases concern something else, such as a former service.

@@ -1,4 +1,4 @@
-"""Reads pip's log of a failed resolution: conflicting requirements, backtracking, and the build that failed."""
+"""Read pip's log of a failed resolution: conflicting requirements, backtracking, and the build that failed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _FAILED_WHEEL = re.compile(
 _ERROR = re.compile(r"^\s+(?P<error>(?:\w+\.)*\w*(?:Error|Exception|Exit)\b.*|error: .+)")
 
 
-def pip_words(finding: Finding, lines: Sequence[Line]) -> dict[str, str]:
-    """Return the words about pip that a template may use."""
+def pip_values(finding: Finding, lines: Sequence[Line]) -> dict[str, str]:
+    """Return the variables about pip that a template may use."""
     own = [line for line in lines if line.source == finding.line.source]
     before = [line for line in own if line.number <= finding.line.number]
     conflicts = _conflicts(own)

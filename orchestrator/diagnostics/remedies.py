@@ -1,4 +1,4 @@
-"""The words that fill a rule's templates: the line itself, and remedies in terms of the target's own settings."""
+"""Template variables of a rule: the line that matched, and remedies in terms of the target's own settings."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _DISTRIBUTIONS = {
 }
 
 
-def template_words(finding: Finding, evidence: Evidence, lines: Sequence[Line]) -> dict[str, str]:
-    """Return every word that a template may use."""
+def template_values(finding: Finding, evidence: Evidence, lines: Sequence[Line]) -> dict[str, str]:
+    """Return every variable that a template may use."""
     groups = {name: text or "" for name, text in finding.match.groupdict().items()}
     module = groups.get("module", "")
     return {
@@ -44,8 +44,8 @@ def template_words(finding: Finding, evidence: Evidence, lines: Sequence[Line]) 
         "target": evidence.target,
         "install": _install_command(module, evidence),
         "other_version": _other_version(groups.get("what", "")),
-        **pip_log.pip_words(finding, lines),
-        **_settings_words(evidence),
+        **pip_log.pip_values(finding, lines),
+        **_settings_values(evidence),
         **groups,
     }
 
@@ -68,7 +68,7 @@ def _message_of(finding: Finding) -> str:
     return text[start:end].rstrip("\\")
 
 
-def _settings_words(evidence: Evidence) -> dict[str, str]:
+def _settings_values(evidence: Evidence) -> dict[str, str]:
     settings = evidence.settings
     memory, cpu = _positive(settings.get("memory_gb")), _positive(settings.get("cpu_cores"))
     seconds, port = _positive(settings.get("timeout_seconds")), _positive(settings.get("port"))
@@ -83,7 +83,7 @@ def _settings_words(evidence: Evidence) -> dict[str, str]:
     ]
     region = str(settings.get("location") or "")
     in_west_europe = any("westeurope" in text for text in (region, "" if region else evidence.error))
-    words = {
+    values = {
         "more_memory": "free memory on this machine, or train a smaller model" if local else more_memory,
         "more_time": f"raise deploy.timeout_seconds, such as deploy.timeout_seconds={max(3 * (seconds or 60), 60):g}"
         + ("" if local else ", or give it more CPU: deploy.cpu_cores=2"),
@@ -107,12 +107,12 @@ def _settings_words(evidence: Evidence) -> dict[str, str]:
         "fix": "fix it in score/ and build the package again"
         + ("" if local else "; `python run.py deploy=local` shows the same failure at once"),
     }
-    target_words = {"managed": _managed_words, "aks": _aks_words}.get(evidence.target)
-    return words | (target_words(settings) if target_words else {})
+    target_values = {"managed": _managed_values, "aks": _aks_values}.get(evidence.target)
+    return values | (target_values(settings) if target_values else {})
 
 
-def _managed_words(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the words for managed endpoints: an instance type decides cores and memory, the workspace the region."""
+def _managed_values(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return those for managed endpoints: an instance type decides cores and memory, the workspace the region."""
     seconds = _positive(settings.get("timeout_seconds")) or 60
     return {
         "more_memory": "deploy.instance_type=Standard_E4s_v3 (32 GB), or another with more memory",
@@ -122,8 +122,8 @@ def _managed_words(settings: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _aks_words(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the words for a Kubernetes cluster, with quantities in its notation."""
+def _aks_values(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return those for a Kubernetes cluster, with quantities in its notation."""
     seconds = _positive(settings.get("timeout_seconds")) or 60
     limits = (settings.get("resources") or {}).get("limits") or {}
     quantity = re.fullmatch(r"([\d.]+)(\w*)", str(limits.get("memory") or "2Gi"))

@@ -24,7 +24,7 @@ class Confidence(IntEnum):
 
 @dataclass(frozen=True)
 class FailureRule:
-    """``cause`` and ``remedy`` are templates over the pattern's groups and the words of :mod:`.remedies`.
+    """``cause`` and ``remedy`` are templates over the pattern's groups and the variables of :mod:`.remedies`.
 
     Patterns are regular expressions. ``requires`` must match somewhere in the same text, ``frames`` in an exception's
     traceback; a later line that matches ``unless_later`` shows that the service went on. ``match_warnings``: lines

@@ -1,4 +1,4 @@
-"""Plan stages from their annotations alone: their order, and the cache keys of their products."""
+"""Plan stages from their annotations alone: their order, and the cache keys of their artifacts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OF_THE_RUN = (Progress, CheckpointDir)  # the engine itself supplies these to an
 
 @dataclass(frozen=True)
 class Step:
-    """A stage in its place: parameters by name with the types they take, and the type it gives (None: an effect)."""
+    """A stage as planned: its parameters and their types, and the type it returns (None: it has only effects)."""
 
     name: str
     stage: Callable[..., Any]
@@ -29,7 +29,7 @@ class Step:
 
 
 def label(kind: Any) -> str:
-    """Return the name of a product's type."""
+    """Return the name of an artifact's type."""
     return "nothing" if kind is None else str(getattr(kind, "__name__", kind))
 
 
@@ -37,7 +37,7 @@ def plan(stages: Stages, given: Given) -> tuple[Step, ...]:
     """Order stages so that each comes after those it takes from; otherwise in the order they are listed.
 
     Raises:
-        PlanError: every stage that does not say what it takes, every input without a source, every product with two,
+        PlanError: every stage that does not say what it takes, every input without a source, every artifact with two,
             every pure stage whose inputs are not, every circle; one line each.
     """
     steps, problems = [], []
@@ -74,7 +74,7 @@ def _step(name: str, stage: Callable[..., Any]) -> Step:
     parameters = [p for p in inspect.signature(stage).parameters.values() if p.default is p.empty]
     for parameter in parameters:
         if parameter.name not in hints or parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
-            raise PlanError(f"stages.{name}: should take '{parameter}' by name, with the type of a product")
+            raise PlanError(f"stages.{name}: should take '{parameter}' by name, with the type of an artifact")
     if "return" not in hints:
         raise PlanError(f"stages.{name}: its return type is not annotated; say what it gives, or None")
     gives = hints["return"]
@@ -83,7 +83,7 @@ def _step(name: str, stage: Callable[..., Any]) -> Step:
 
 
 def _sources(steps: Sequence[Step], given: Given) -> list[str]:
-    """Return every product with two sources, and every input without one."""
+    """Return every artifact with two sources, and every input without one."""
     problems = []
     sources = dict.fromkeys([*given, *OF_THE_RUN], "the run itself")
     for step in steps:
@@ -129,7 +129,7 @@ def _circle(waiting: Sequence[Step]) -> str:
 
 @dataclass(frozen=True)
 class Key:
-    """The cache key of a pure step: the digest, and all parts that decide the product, upstream too."""
+    """The cache key of a pure step: the digest, and all parts that decide the artifact, upstream too."""
 
     digest: str
     parts: Parts

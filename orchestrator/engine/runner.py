@@ -1,7 +1,7 @@
-"""Run planned stages in order, skip those whose product is cached, and send an event for each.
+"""Run planned stages in order, skip those whose artifact is cached, and send an event for each.
 
-A stage is a callable whose annotations are its declaration: every parameter's type names a product (or a seed that
-is ``given``), the return type names the product it gives; ``None`` for a stage that is run for its effect alone.
+A stage is a callable whose annotations are its declaration: every parameter's type names an artifact (or a seed that
+is ``given``), the return type names the artifact it gives; ``None`` for a stage that is run for its effect alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 class StepDecision:
     """Whether and why a step runs: its plan, its key if it is pure, its cache entry if there is one.
 
-    ``needed``: a step that runs takes its product.
+    ``needed``: a step that runs takes its artifact.
     """
 
     step: Step
@@ -51,11 +51,11 @@ class StepDecision:
 def decide(steps: Sequence[Step], given: Given, cache: Cache | None) -> tuple[StepDecision, ...]:
     """Decide which steps are cached and why the others are not, without running or changing anything.
 
-    A pure step that is not kept runs only if a step that runs takes its product.
+    A pure step that is not kept runs only if a step that runs takes its artifact.
     """
     keys = cache_keys(steps, given)
     taken = {kind for step in steps for kind in step.takes.values()}
-    takers: dict[Any, str] = {}  # the first step that runs and takes a product
+    takers: dict[Any, str] = {}  # the first step that runs and takes an artifact
     decisions = []
     for step in reversed(steps):
         key, taker = keys.get(step.name), takers.get(step.gives)
@@ -87,7 +87,7 @@ def _look_up(step: Step, key: Key | None, cache: Cache | None) -> tuple[Entry | 
 
 
 class Artifacts:
-    """The products of a run, by type. A cached product that no step takes is loaded when it is first requested."""
+    """The artifacts of a run, by type. A cached artifact that no step takes is loaded when it is first requested."""
 
     def __init__(self, steps: Sequence[Step], given: Given, observers: Sequence[Observer], cache: Cache | None) -> None:
         self.decisions = decide(steps, given, cache)
@@ -109,7 +109,7 @@ class Artifacts:
         return self._values[kind]
 
     def make(self, item: StepDecision) -> None:
-        """Run a step, or load its cached product if a step that runs takes it."""
+        """Run a step, or load its cached artifact if a step that runs takes it."""
         started = time.perf_counter()
         if item.step.gives in self._values:  # another step needed it
             return
@@ -121,7 +121,7 @@ class Artifacts:
             self.notify(StepFinished(item.plan, time.perf_counter() - started))
 
     def _load(self, item: StepDecision) -> str:
-        """Load the cached product of a step, if there is one; return the reason if it does not load."""
+        """Load the cached artifact of a step, if there is one; return the reason if it does not load."""
         if item.entry is None or self._cache is None:
             return ""
         try:
@@ -138,39 +138,39 @@ class Artifacts:
         self.notify(StepStarted(planned))
         started = time.perf_counter()
         try:
-            product = item.step.stage(**arguments)
+            artifact = item.step.stage(**arguments)
             seconds = time.perf_counter() - started
-            planned = replace(planned, why="; ".join(filter(None, (why, self._keep(item, product)))))
+            planned = replace(planned, why="; ".join(filter(None, (why, self._keep(item, artifact)))))
         except BaseException as error:
             self.notify(StepFailed(planned, time.perf_counter() - started, error))
             raise
         if item.step.gives is not None:
-            self._values[item.step.gives] = product
-        self.notify(StepFinished(planned, seconds, product))
+            self._values[item.step.gives] = artifact
+        self.notify(StepFinished(planned, seconds, artifact))
 
     def _checkpoint_dir(self, item: StepDecision) -> Path | None:
         if item.key is None or not item.key.keep or self._cache is None:
             return None
         return self._cache.checkpoint_dir(item.step.name, item.key.digest)
 
-    def _keep(self, item: StepDecision, product: Any) -> str:
-        """Cache the product of a step, if it is marked so; return the reason if that fails, which fails no run."""
+    def _keep(self, item: StepDecision, artifact: Any) -> str:
+        """Cache the artifact of a step, if it is marked so; return the reason if that fails, which fails no run."""
         if item.key is None or not item.key.keep or self._cache is None:
             return ""
         try:
             same = cache_keys(self._steps, self._given)[item.step.name].digest == item.key.digest
             if same:
-                self._cache.save(item.step.name, item.key.digest, item.key.parts, product)
+                self._cache.save(item.step.name, item.key.digest, item.key.parts, artifact)
                 self._cache.record_use(item.step.name, item.key.parts)
             shutil.rmtree(self._cache.checkpoint_dir(item.step.name, item.key.digest), ignore_errors=True)
             if not same:
                 return "not kept: its inputs or its code changed meanwhile"
-        except Exception as error:  # noqa: BLE001 - a full disk, or a product of foreign code that does not pickle
+        except Exception as error:  # noqa: BLE001 - a full disk, or an artifact of foreign code that does not pickle
             return f"not kept: {type(error).__name__}: {' '.join(str(error).split())}"
         return ""
 
     def _record_use(self, item: StepDecision) -> None:
-        """Record that a cached product was used, so that the next run of this name is compared with this one."""
+        """Record that a cached artifact was used, so that the next run of this name is compared with this one."""
         if self._cache is not None and item.entry is not None and item.key is not None:
             self._cache.record_use(item.step.name, item.key.parts)
 
@@ -188,7 +188,7 @@ class Artifacts:
             logger.warning("%s: %s", type(failure).__name__, failure)
 
     def end(self, event: RunFinished) -> None:
-        """Send the end; products that are requested later send no events."""
+        """Send the end; artifacts that are requested later send no events."""
         self.notify(event)
         self._observers = ()
 

@@ -1,4 +1,4 @@
-"""Resolve an image's libraries for the machine that it will run on, before anything is registered or sent.
+"""Check that the libraries of an image resolve; raise with a remedy if they do not.
 
 With wheels only. A package without a wheel is built from source by pip: if the distribution installed here contains
 compiled code, that is an error, since an image has no compiler; else it is a warning, and the other packages are

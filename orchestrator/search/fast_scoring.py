@@ -1,4 +1,4 @@
-"""Scores a fitted estimator from one prediction, computing what its metrics have in common once.
+"""Score a fitted estimator from one prediction, computing what its metrics have in common once.
 
 On small folds metrics spend their time on checking their input. So, for scikit-learn's own metrics only, true labels
 are taken out of their pandas Series once; precision, recall and F1 come from the one call that each of them makes

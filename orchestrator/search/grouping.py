@@ -1,4 +1,4 @@
-"""Decides, before anything is fitted, which candidates of a search share work, and splits that work into units."""
+"""Decide, before anything is fitted, which candidates of a search share work, and split that work into units."""
 
 from __future__ import annotations
 

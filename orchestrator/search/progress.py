@@ -1,4 +1,4 @@
-"""Reports how far a search is, at most a few dozen times."""
+"""Report how far a search is, at most a few dozen times."""
 
 from __future__ import annotations
 

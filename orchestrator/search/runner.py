@@ -1,4 +1,4 @@
-"""Runs a search's fits: in this process one after the other, or unit by unit in joblib's workers."""
+"""Run a search's fits: in this process one after the other, or unit by unit in joblib's workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does one unit of work: the results of its candidates in one fold, in whichever process."""
+"""Evaluate one work unit: the candidates of some groups in one fold, in any process."""
 
 from __future__ import annotations
 

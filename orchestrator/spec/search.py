@@ -67,7 +67,7 @@ class SearchSpec(Section):
             raise ValueError("scheduler: is the address of a cluster; say of which: search.backend=dask or ray")
         if self.scheduler is not None and self.n_jobs not in {None, -1}:
             raise ValueError(
-                "n_jobs: counts processes of this machine; a cluster that is there is used whole: write null"
+                "n_jobs: counts processes of this machine; an existing cluster is used entirely: write null"
             )
         return self
 

@@ -53,7 +53,7 @@ def batch(version: ModelVersion, spec: BatchSpec, progress: Progress) -> BatchRe
         with FileLock(folder / "lock", timeout=0):
             checkpoints = Checkpoints(folder, _identity(spec, version), table.sink())
             if checkpoints.stop:
-                progress.note(f"the first {checkpoints.stop:,} rows are done already; going on behind them")
+                progress.note(f"the first {checkpoints.stop:,} rows are scored; continuing after them")
             for chunk in _chunks(source, spec, form, checkpoints.stop):
                 checkpoints.add(chunk.stop, *table.score(chunk))
                 progress(int(100 * chunk.share), 100, f"percent, {chunk.stop:,} rows")

@@ -96,7 +96,7 @@ def _encode_labels(y: pd.Series, data: DataSpec) -> tuple[pd.Series, tuple[Any, 
             f"data.target: '{data.target}' holds values of type {kind}; make them text, numbers or booleans"
         )
     if len(labels) < 2:
-        raise DataError(f"data.target: '{data.target}' holds only {labels!r}; there is nothing to tell apart")
+        raise DataError(f"data.target: '{data.target}' holds only {labels!r}; a classifier needs at least two labels")
     if any(isinstance(label, float) and not label.is_integer() for label in labels):
         raise _continuous_error(data, labels)
     if data.positive is not None:
@@ -225,6 +225,6 @@ def _check_metrics(classes: tuple[Any, ...], search: Search) -> None:
     y = [0, 1, 2]
     if len(classes) != 2 and (unsuited := _failing_metrics(search, y, y, finite=False)):
         raise DataError(
-            f"search.scoring: {', '.join(unsuited)} tell two classes apart and the target has {len(classes)}; use e.g. "
-            "'search.scoring=[roc_auc_ovr,f1_macro,accuracy]' search.refit=roc_auc_ovr"
+            f"search.scoring: {', '.join(unsuited)} are metrics of two classes and the target has {len(classes)}; "
+            "use e.g. 'search.scoring=[roc_auc_ovr,f1_macro,accuracy]' search.refit=roc_auc_ovr"
         )

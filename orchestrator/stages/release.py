@@ -41,7 +41,7 @@ def register(
     """
     check_image(package)
     if proof.fingerprint != package.fingerprint:
-        raise PackageError("the proof is another package's; remove state_dir/cache and run again")
+        raise PackageError("the verification in the cache is of another package; remove state_dir/cache and run again")
     origin = replace(provenance.origin, trained=report.trained_at)
     version = replace(tracker.register(package, proof, report), memory_bytes=proof.memory_bytes, origin=origin)
     versions.add_version(state_dir, RegisteredVersion.of(version, tracker.registry_name, report, provenance.sweep))

@@ -197,7 +197,7 @@ def _create_version(store: Store, package: Package, proof: Proof, run_id: str) -
             source=source,
             run_id=run_id,
             tags={models.FINGERPRINT: package.fingerprint},
-            description=f"Package {package.short_id}; {proof.requests} golden requests proven in a clean process",
+            description=f"Package {package.short_id}; {proof.requests} golden requests answered in a clean process",
         ),
         lambda _: _find_version(store, package),
     )

@@ -19,7 +19,7 @@ class Tracker(Protocol):
 
     @property
     def registry_name(self) -> str:
-        """The registry's name for people, or "". A version can only be promoted where it was registered."""
+        """The registry's name as text for the user, or "". A version can only be promoted where it was registered."""
         ...
 
     def __call__(self, event: Event) -> None:

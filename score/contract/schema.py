@@ -36,7 +36,7 @@ class Levels:
     most: int = 1000
 
     def judge(self, levels: int, rows: int) -> tuple[bool, str]:
-        """Return whether so many distinct values in so many rows are levels, and what was compared."""
+        """Return whether a column with this number of distinct values is a category, and the reason."""
         if levels > self.share * rows:
             return False, f"{levels} distinct values in {rows} rows: more than {self.share:g} a row"
         if levels > self.most:

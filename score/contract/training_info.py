@@ -1,4 +1,4 @@
-"""Metadata for people: how a model was trained and evaluated; stored in the package's folder ``about/``."""
+"""Training summary: estimator, metrics and data of a package, stored in ``about/``."""
 
 from __future__ import annotations
 

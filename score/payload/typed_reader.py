@@ -1,4 +1,4 @@
-"""The fast way for bodies that keep the contract to the letter, as nearly all do: msgspec decodes and checks in one pass.
+"""Fast path: msgspec decodes and validates a body that matches the contract exactly, in one pass.
 
 Any other body is left to ``score.payload.reader``, which takes many times as long and names every problem.
 """

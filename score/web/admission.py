@@ -62,7 +62,7 @@ class ParsedRequest(Protocol):
 
 
 class Steps(NamedTuple):
-    """The steps of a request around the prediction, as one HTTP interface has them; both synchronous."""
+    """How one HTTP interface parses a request and encodes its reply; both synchronous."""
 
     parse: Callable[[bytes], ParsedRequest]
     respond: Callable[[Any, Prediction], HttpReply]

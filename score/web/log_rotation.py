@@ -49,5 +49,5 @@ def _rotate_if_full(log: Path, *, owner: bool) -> None:
 
 
 def former(log: Path, number: int) -> Path:
-    """Return the name of the log of so many rotations ago; 0 is the one being written."""
+    """Return the name of the log that was rotated ``number`` times; 0 is the one being written."""
     return log.with_name(f"{log.name}.{number}") if number else log

@@ -16,7 +16,7 @@ DISCARD_BYTES, DISCARD_SECONDS = 2**28, 5
 
 
 class RequestBody:
-    """Reads the body from an ASGI ``receive``; is one itself, so that whatever reads through it is tracked.
+    """Wraps an ASGI ``receive``: reads the body, and records how much of it others read.
 
     Attributes:
         headers: The request's headers.

@@ -56,7 +56,7 @@ def test_ctrl_c_during_a_deployment_ends_at_once_and_says_what_continues(registe
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Azure goes on with service 'diabetes-prediction-service'" in out
+    assert "Azure continues to deploy service 'diabetes-prediction-service'" in out
     assert err.startswith("interrupted")
     registered.run("stages=remove").well()
     assert "is absent" in registered.run("stages=status").well().out

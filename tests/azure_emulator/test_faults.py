@@ -73,7 +73,7 @@ def test_quota(sdk: Sdk, emulator: Emulator) -> None:
     assert "ContainerGroupQuotaReached" in _deploy(sdk)["error"]
 
 
-def test_size(sdk: Sdk, emulator: Emulator) -> None:
+def test_the_size_fault_exceeds_the_resource_limit(sdk: Sdk, emulator: Emulator) -> None:
     emulator.faults(["size"])
     assert "exceeded resource limitation" in _deploy(sdk)["error"]
 

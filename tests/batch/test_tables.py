@@ -1,4 +1,4 @@
-"""Tables in chunks: what a CSV's text stands for is the contract's to say, and no cell decides what another is."""
+"""Tables in chunks: the contract alone decides how a CSV's text is read, cell by cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store of products, what keys are made of, and both on the real stages."""
+"""The store of artifacts, what keys are made of, and both on the real stages."""
 
 from __future__ import annotations
 
@@ -103,20 +103,20 @@ def test_a_sound_entry_stays_and_a_damaged_one_is_replaced(cache: Cache) -> None
 
 
 def test_writers_of_one_key_do_not_disturb_each_other_or_readers(cache: Cache) -> None:
-    product = list(range(20_000))
+    artifact = list(range(20_000))
     wrong: list[object] = []
     start = threading.Barrier(6)
 
     def write() -> None:
         start.wait()
         for _ in range(10):
-            cache.save("bake", "k", {"seed": "1"}, product)
+            cache.save("bake", "k", {"seed": "1"}, artifact)
 
     def read() -> None:
         start.wait()
         for _ in range(200):
             entry = cache.find("bake", "k")
-            if entry is not None and cache.load(entry) != product:
+            if entry is not None and cache.load(entry) != artifact:
                 wrong.append(entry)
 
     def watched(work: Callable[[], None]) -> None:
@@ -131,7 +131,7 @@ def test_writers_of_one_key_do_not_disturb_each_other_or_readers(cache: Cache) -
     for thread in threads:
         thread.join()
     assert wrong == []
-    assert load(cache, "bake", "k") == product
+    assert load(cache, "bake", "k") == artifact
     assert [path.name for path in (cache.root / "bake").iterdir()] == ["k"]
 
 

@@ -59,8 +59,8 @@ def output(*events: Event, terminal: bool = False, verbose: bool = False) -> str
     return out.getvalue()
 
 
-def finished(name: str, product: Any, why: str = "") -> StepFinished:
-    return StepFinished(StepPlan(name, (), "", why=why), 1.234, product)
+def finished(name: str, artifact: Any, why: str = "") -> StepFinished:
+    return StepFinished(StepPlan(name, (), "", why=why), 1.234, artifact)
 
 
 def test_load_says_how_the_table_was_read() -> None:
@@ -96,12 +96,12 @@ def test_a_pipe_gets_one_plain_line_a_step() -> None:
         "plan: train → load",
         "✓ train          2.50 s  best max_depth=2, n=None — changed: seed",
         "· prove                  cached",
-        "· load                 not needed: nothing that runs takes it",
+        "· load                   not needed: nothing that runs takes it",
     ]
 
 
 @pytest.mark.parametrize(
-    ("product", "text"),
+    ("artifact", "text"),
     [
         (Search(None, 9, 45), "9 candidates, 45 fits"),
         (Search(None, 9, None), "9 candidates, halved from round to round"),
@@ -114,12 +114,15 @@ def test_a_pipe_gets_one_plain_line_a_step() -> None:
         ),
         (Evaluation({"roc_auc": 0.84512}, {}), "hold-out roc_auc 0.845"),
         (PACKAGE, "0123456789abcdef"),
-        (Proof("f", 5, 200 << 20), "5 golden requests answered alike in a clean process (200 MiB)"),
+        (Proof("f", 5, 200 << 20), "5 golden requests answered as in training in a clean process (200 MiB)"),
         (ModelVersion("m", "3", "r", PACKAGE), "m version 3"),
         (ModelVersion("m", "", None, PACKAGE), "not tracked"),
         (Endpoint("http://x/score", "local", True, PACKAGE, {"Authorization": "secret"}), "http://x/score"),
-        (Probe(5, 1.26, 2.0, True), "5 golden requests answered alike, refuses requests without the key; p50 1.3 ms"),
-        (Probe(5, 1.26, 2.0, None), "5 golden requests answered alike; p50 1.3 ms, p95 2.0 ms"),
+        (
+            Probe(5, 1.26, 2.0, True),
+            "5 golden requests answered as in training, refuses requests without the key; p50 1.3 ms",
+        ),
+        (Probe(5, 1.26, 2.0, None), "5 golden requests answered as in training; p50 1.3 ms, p95 2.0 ms"),
         (ServiceStatus("svc", "absent"), "svc is absent"),
         (ServiceStatus("svc", "healthy", "http://x", {"pid": "7"}), "svc is healthy at http://x\n  pid: 7"),
         (Keys("one", "two"), "\n  primary: one\n  secondary: two"),
@@ -127,8 +130,8 @@ def test_a_pipe_gets_one_plain_line_a_step() -> None:
         (object(), ""),
     ],
 )
-def test_artifacts_are_described_in_a_few_words(product: Any, text: str) -> None:
-    out = output(finished("stage", product))
+def test_artifacts_are_described_in_a_few_words(artifact: Any, text: str) -> None:
+    out = output(finished("stage", artifact))
     assert out.startswith("✓ stage          1.23 s")
     assert text in out
     assert "secret" not in out

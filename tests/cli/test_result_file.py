@@ -30,7 +30,7 @@ REPORT = Report(
     {},
     "",
 )
-PRODUCTS: dict[Any, Any] = {
+ARTIFACTS: dict[Any, Any] = {
     Package: PACKAGE,
     ModelVersion: VERSION,
     Endpoint: ENDPOINT,
@@ -60,7 +60,7 @@ def test_a_run_is_written_as_the_readme_says(tmp_path: Path) -> None:
         RunFinished(1.0),
     ):
         result(event)
-    assert written(result, PRODUCTS, tmp_path) == {
+    assert written(result, ARTIFACTS, tmp_path) == {
         "run_id": "run-1",
         "model": {"name": "toy_model", "version": "3"},
         "best_params": {"max_depth": None},
@@ -113,7 +113,7 @@ def test_a_failed_run_lists_what_it_made_and_no_endpoint(error: BaseException, e
 def test_a_share_of_the_requests_is_written_where_it_is_not_all(
     share: int, written_share: int | None, tmp_path: Path
 ) -> None:
-    found = written(Result(), {**PRODUCTS, Probe: Probe(5, 1.5, 2.5, True, share)}, tmp_path)
+    found = written(Result(), {**ARTIFACTS, Probe: Probe(5, 1.5, 2.5, True, share)}, tmp_path)
     assert found["probe"].get("share") == written_share
 
 

@@ -270,7 +270,7 @@ SEARCH = [
     row("search.scheduler=tcp://host:8786", "search.scheduler: say of which: search.backend=dask or ray"),
     row(
         "search.backend=dask search.scheduler=tcp://host:8786 search.n_jobs=1",
-        "search.n_jobs: counts processes of this machine; a cluster that is there is used whole: write null",
+        "search.n_jobs: counts processes of this machine; an existing cluster is used entirely: write null",
     ),
     row("search.scoring=[roc_auc,acuracy]", "search.scoring: no scorer 'acuracy'; did you mean 'accuracy'"),
     row("search.scoring=[]", "search.scoring: should not be empty"),
@@ -295,7 +295,7 @@ SEARCH = [
         "search.facto: SharedHalvingGridSearchCV has no such parameter; did you mean 'factor'?",
     ),
     row("search=halving search.factor=0", "search.factor: should be a float in the range (0.0, inf), got 0"),
-    row("search=grid,optuna", "search: optuna leads a sweep and can be none of its jobs"),
+    row("search=grid,optuna", "search: optuna runs a sweep and cannot be one of its jobs"),
     row("model.param_grid.max_depth=[2,3,2]", "model.param_grid.max_depth: 2 stands twice"),
     row("search=halving search.factor=1", "search.factor: should be above 1"),
     row(

@@ -157,7 +157,7 @@ def make_local(tmp_path: Path, free_port: int) -> Iterator[MakeLocal]:
 
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureSpec]:
-    """A emulator of Azure for all tests; EMULATOR_IMAGES keeps what it built between test sessions."""
+    """An emulator of Azure for all tests; EMULATOR_IMAGES keeps what it built between test sessions."""
     if importlib.util.find_spec("cryptography") is None:
         pytest.skip("neither the azure nor the managed extra is installed")
     folder = tmp_path_factory.mktemp("emulator")

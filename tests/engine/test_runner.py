@@ -1,4 +1,4 @@
-"""The engine with toy products: no scikit-learn, no pandas, nothing that takes time."""
+"""The engine with toy artifacts: no scikit-learn, no pandas, nothing that takes time."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def buy() -> Flour:
 @pytest.mark.parametrize(
     ("stages", "message"),
     [
-        ({"a": unannotated}, r"stages\.a: should take 'x' by name, with the type of a product"),
+        ({"a": unannotated}, r"stages\.a: should take 'x' by name, with the type of an artifact"),
         ({"a": no_return}, r"stages\.a: its return type is not annotated; say what it gives, or None"),
         ({"a": any_number}, r"stages\.a: should take '\*seeds: .*' by name"),
         ({"a": unknown_name}, r"stages\.a: its annotations name 'Nowhere', which its module does not import"),
@@ -270,7 +270,7 @@ def test_events_carry_the_plan_the_products_and_the_progress() -> None:
         ("sell", ("Bread",), "nothing"),
     ]
     assert StepProgress(1, 2, "half") in events
-    assert [event.product for event in events if isinstance(event, StepFinished)] == [
+    assert [event.artifact for event in events if isinstance(event, StepFinished)] == [
         Flour(3),
         Dough(6),
         Bread(5),
@@ -494,10 +494,10 @@ def _loader(broken: set[type]) -> Callable[[bytes], Any]:
     original = pickle.loads
 
     def loads(data: bytes) -> Any:
-        product = original(data)
-        if type(product) in broken:
+        artifact = original(data)
+        if type(artifact) in broken:
             raise AttributeError("it moved")
-        return product
+        return artifact
 
     return loads
 

@@ -1,4 +1,4 @@
-"""What an image's libraries come to, on an index of our own making: uv is real, and so are the wheels it reads."""
+"""Check an image's libraries against a local package index, with the real uv and real wheels."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_options_between_the_requirements_count(index: Index, ask: Ask, tmp_path
     assert "Model == 1.0 and base[fast]==3.0 ; python_version > '3' exclude each other" in refused(ask, *lines)
 
 
-def test_in_a_emulator_packages_come_from_where_they_always_do(
+def test_the_emulator_does_not_change_the_package_index(
     index: Index, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index.wheel("base", "2.0")

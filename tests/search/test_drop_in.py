@@ -100,7 +100,7 @@ def test_any_split(compare: Same, cv: Any) -> None:
     compare(KNeighborsClassifier(), {"n_neighbors": [1, 4, 29, 31]}, X, y, cv=cv)
 
 
-def test_groups(compare: Same) -> None:
+def test_groups_are_passed_to_the_splitter(compare: Same) -> None:
     compare(STEPS, GRID, X, y, cv=GroupKFold(3), fit={"groups": np.arange(90) % 9})
 
 
@@ -165,7 +165,7 @@ def _most_shallow(results: Any) -> int:
     ],
     ids=str,
 )
-def test_options(compare: Same, options: dict[str, Any], capsys: Any) -> None:
+def test_scoring_and_verbosity_options(compare: Same, options: dict[str, Any], capsys: Any) -> None:
     compare(STEPS, GRID, X, y, **options)
     messages = [line.partition("total time")[0].rstrip(" .") for line in capsys.readouterr().out.splitlines()]
     assert messages[: len(messages) // 2] == messages[len(messages) // 2 :]

@@ -1,4 +1,4 @@
-"""Locate, check, then call: in this order, and with words for everything that may go wrong."""
+"""Components are located, checked, then called; each failure has a message that names its cause."""
 
 from __future__ import annotations
 

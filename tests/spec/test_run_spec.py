@@ -1,4 +1,4 @@
-"""RunSpec: frozen data, absolute paths, and what of it a cached product depends on."""
+"""RunSpec: frozen data, absolute paths, and what of it a cached artifact depends on."""
 
 from __future__ import annotations
 

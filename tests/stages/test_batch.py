@@ -167,7 +167,7 @@ def test_a_killed_run_resumes_from_its_checkpoints(
     assert whole.reasons is not None
     assert again.reasons.read_bytes() == whole.reasons.read_bytes()
     assert [event.text for event in resumed if isinstance(event, StepNote)] == [
-        f"the first {7 * at} rows are done already; going on behind them"
+        f"the first {7 * at} rows are scored; continuing after them"
     ]
     assert sum(isinstance(event, StepProgress) for event in resumed) == 12 - at
     assert not (tmp_path / f"scored.{ending}.part").exists()

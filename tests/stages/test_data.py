@@ -58,7 +58,7 @@ def test_the_positive_label_gets_code_1(kit: Any, values: list[Any], positive: A
         (["a", "b"], {"positive": "c"}, r"data\.positive: 'c' should be one of two labels and 'y' holds 'a', 'b'"),
         (["a", "b", "c"], {"positive": "a"}, r"data\.positive: 'a' should be one of two labels .* 'a', 'b', 'c'"),
         ([1, None], {}, r"data\.target: 'y' is missing in 10 of 20 rows; fill or remove them"),
-        (["a", "a"], {}, r"data\.target: 'y' holds only \['a'\]; there is nothing to tell apart"),
+        (["a", "a"], {}, r"data\.target: 'y' holds only \['a'\]; a classifier needs at least two labels"),
         ([0.5, 1.5, 2.0], {}, r"holds 3 different numbers such as 0\.5 .* predicts classes; choose a regressor"),
         ([1.0, float("inf")], {}, r"holds 2 different numbers .* choose a regressor"),
     ],
@@ -207,7 +207,7 @@ def test_labels_that_differ_in_blanks_or_case_are_reported(kit: Any) -> None:
         DataError, match=r"data\.target: 'No' and 'No ' differ in blanks or case only; .* data\.positive: "
     ):
         kit.load(text, positive="Yes")
-    with pytest.raises(DataError, match=r"data\.target: 'No' and 'No ' differ .* search\.scoring: roc_auc tell"):
+    with pytest.raises(DataError, match=r"data\.target: 'No' and 'No ' differ .* search\.scoring: roc_auc are"):
         kit.split(text, kit.search(scoring=["roc_auc"], refit="roc_auc"))
     with pytest.raises(DataError, match=r"data\.target: 'No' and 'No ' differ .* class 'No ' .*has 1 rows"):
         kit.split(text.replace("No \n", "No\n") + "9,No \n")
@@ -318,7 +318,7 @@ def test_too_few_rows_are_refused(kit: Any, table: pd.DataFrame, keys: dict[str,
 @pytest.mark.parametrize("scoring", [["roc_auc", "accuracy"], ["f1", "accuracy"], ["precision", "recall", "accuracy"]])
 def test_metrics_of_two_classes_are_refused_for_three(kit: Any, scoring: list[str]) -> None:
     unsuited = ", ".join(scoring[:-1])
-    message = rf"search\.scoring: {unsuited} tell two classes apart and the target has 3; use e\.g\. 'search\.scoring="
+    message = rf"search\.scoring: {unsuited} are metrics of two classes and the target has 3; use e\.g\. 'search"
     with pytest.raises(DataError, match=message):
         kit.split(labels([0, 1, 2]), kit.search(scoring=scoring))
 

@@ -117,7 +117,7 @@ def test_another_registry_is_refused_before_anything_is_deployed(registered: Mod
 
 
 def test_a_proof_of_another_package_registers_nothing(toy_package: Package, state_dir: StateDir) -> None:
-    with pytest.raises(PackageError, match="the proof is another package's"):
+    with pytest.raises(PackageError, match="the verification in the cache is of another package"):
         register(toy_package, Proof("another", 5, 1), REPORT, Tracking(), state_dir, PROVENANCE, NO_IMAGE)
     assert not state_dir.exists()
 

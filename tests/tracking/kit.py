@@ -78,7 +78,7 @@ def failed_run(tracker: Tracker, package: Package, proof: Proof, reported: StepF
     """Do a run that fails after its model was registered, when it is deployed."""
     tracker(STARTED)
     tracker(reported)
-    version = tracker.register(package, proof, reported.product)
+    version = tracker.register(package, proof, reported.artifact)
     tracker(RunFinished(1.0, OrchestratorError("port 8000 is taken")))
     return version
 
@@ -86,7 +86,7 @@ def failed_run(tracker: Tracker, package: Package, proof: Proof, reported: StepF
 def whole_run(tracker: Tracker, package: Package, proof: Proof, reported: StepFinished) -> ModelVersion:
     tracker(STARTED)
     tracker(reported)
-    version = tracker.register(package, proof, reported.product)
+    version = tracker.register(package, proof, reported.artifact)
     tracker.promote(version)
     tracker(RunFinished(1.0))
     return version

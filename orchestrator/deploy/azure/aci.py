@@ -243,7 +243,8 @@ class Aci(ImageBuilder):
             raise DeployError(self._clean_up(error, settings, keys)) from error
         except KeyboardInterrupt:
             self._note(
-                f"Azure goes on with service '{self.service_name}': `stages=status` shows it, `stages=remove` ends it"
+                f"Azure continues to deploy service '{self.service_name}': "
+                "`stages=status` shows it, `stages=remove` ends it"
             )
             raise
 
@@ -275,7 +276,7 @@ class Aci(ImageBuilder):
         return RollbackResult.FORMER
 
     def _clean_up(self, error: DeployError, settings: Mapping[str, Any], keys: Keys | None) -> str:
-        """Save the texts of a failed deployment and restore the former service; return what happened, for people."""
+        """Save the texts of a failed deployment, restore the former service; return that as text for the user."""
         deployment = settings["tags"][aci_state.DEPLOYMENT]
         known = {**settings, "service_name": self.service_name, "timeout_seconds": self.timeout_seconds}
         message = str(error)

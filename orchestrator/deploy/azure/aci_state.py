@@ -120,6 +120,6 @@ def memory_warning(memory_bytes: int, memory_gb: float) -> str:
     if not memory_bytes or needed <= memory_gb:
         return ""
     return (
-        f"warning: the package took {memory_bytes / 10**9:.2f} GB when it was proved, and with Azure's server about "
+        f"warning: the package took {memory_bytes / 10**9:.2f} GB when it was verified, and with Azure's server about "
         f"{needed:.2f}; deploy.memory_gb={memory_gb} may be too little"
     )

@@ -262,7 +262,7 @@ class BlueGreen(OnlineEndpoint):
         return managed_failure.diagnose_deployment(self._client(), place, error, settings, self._folder)
 
     def _cleared(self, colour: OnlineDeployment) -> str:
-        """Delete a deployment that failed; return what serves now, for people."""
+        """Delete a deployment that failed; return what serves now, as text for the user."""
         try:
             state = self._azure(lambda _: self._find())
             there = state.colours.get(colour.name) if state else None

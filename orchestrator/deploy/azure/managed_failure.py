@@ -17,7 +17,7 @@ from orchestrator.errors import DeployError
 def diagnose_deployment(
     client: Any, place: tuple[str, str, str], error: DeployError, settings: Mapping[str, Any], home: ServiceDirectory
 ) -> str:
-    """Save Azure's texts about the failure in ``home``; return the diagnosis, for people.
+    """Save Azure's texts about the failure in ``home``; return the diagnosis, as text for the user.
 
     ``place`` is the target's kind, the endpoint and the deployment.
     """

@@ -159,7 +159,7 @@ def route(colour: OnlineDeployment, base: OnlineDeployment | None, share: Share)
 
 
 def describe_route(route: Route, colour: OnlineDeployment, base: OnlineDeployment | None) -> str:
-    """Return the new traffic split, for people."""
+    """Return the new traffic split, as text for the user."""
     if base is None or not route.tags[CANDIDATE]:
         return f"the traffic goes to {colour.name}"
     mirror, traffic = route.mirror.get(colour.name, 0), route.traffic.get(colour.name, 0)
@@ -171,7 +171,7 @@ def describe_route(route: Route, colour: OnlineDeployment, base: OnlineDeploymen
 
 
 def describe(state: EndpointState) -> dict[str, str]:
-    """Return the state of the endpoint's deployments, for people."""
+    """Return the state of the endpoint's deployments, as text for the user."""
     live, candidate = state.live, state.candidate
     tags = live.tags if live else {}
     alone = candidate is None

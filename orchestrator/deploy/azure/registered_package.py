@@ -58,7 +58,7 @@ def identity(live: Mapping[str, str]) -> tuple[str, str, str]:
 
 
 def model_label(live: Mapping[str, str]) -> str:
-    """Return the model and its version, for people."""
+    """Return the model and its version, as text for the user."""
     version = live.get(VERSION, "-")
     return f"{live.get(MODEL, 'of another project')} {version if version != '-' else ''}".strip()
 

@@ -178,7 +178,7 @@ class Docker(ImageBuilder, ServerOptions):
         needed = version.memory_bytes / 2**30
         if needed > self.memory_gb:
             self._note(
-                f"warning: the package took {needed:.2f} GB when it was proved; "
+                f"warning: the package took {needed:.2f} GB when it was verified; "
                 f"deploy.memory_gb={self.memory_gb:g} is too little"
             )
 

@@ -109,7 +109,7 @@ BUILD_RULES = (
         "image_build", r"EnvironmentBuildFailed|ImageBuildFailed|[Ff]ailed building the Environment|[Ii]mage build failed|"
         r"failed to run step ID|returned a non-zero code|failed to solve: process|did not complete successfully: exit code|"
         r"pip returned an error|Pip failed",
-        "the image could not be built, and its log does not say why in words that are known here",
+        "the image could not be built, and no rule matches its log",
         "read the build log; `python run.py deploy=local` serves the same package without an image", confidence=Confidence.SYMPTOM,
     ),
 )  # fmt: skip

@@ -74,7 +74,7 @@ def truncate(text: str, longest: int = PARAM_LENGTH) -> str:
 def _refusal(name: str) -> str:
     """Return why MLflow refuses a parameter or metric of this name; "" if it does not."""
     if not re.fullmatch(r"[/\w.\- :]*", name):
-        return f"only {ALLOWED_CHARACTERS} may stand in it"
+        return f"only {ALLOWED_CHARACTERS} are allowed"
     path = posixpath.normpath(name)
     if path != name or path == "." or path.startswith(("..", "/")):
         return "as a path it would be another one"

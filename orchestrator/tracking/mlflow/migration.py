@@ -1,4 +1,4 @@
-"""Migrates the sqlite store of an older MLflow to the installed one's schema, after a backup."""
+"""Migrate the sqlite store of an older MLflow to the installed one's schema, after a backup."""
 
 from __future__ import annotations
 

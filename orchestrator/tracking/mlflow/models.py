@@ -1,4 +1,4 @@
-"""Registers a package as a version in MLflow's model registry, loadable by ``mlflow.pyfunc``."""
+"""Register a package as a version in MLflow's model registry, loadable by ``mlflow.pyfunc``."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def create_version(store: Store, package: Package, proof: Proof, report: Report,
                 run_id=run_id,
                 model_id=model.model_id,
                 tags={FINGERPRINT: package.fingerprint, KEY: key},
-                description=f"Package {package.short_id}; {proof.requests} golden requests proven in a clean process",
+                description=f"Package {package.short_id}; {proof.requests} golden requests answered in a clean process",
             ),
             lambda bare: next(iter(bare.search_model_versions(f"name = '{name}' and tags.`{KEY}` = '{key}'")), None),
         )

@@ -1,4 +1,4 @@
-"""Logs a Report as an MLflow run, with one child run per candidate."""
+"""Log a Report as an MLflow run, with one child run per candidate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explains failures of a tracking server: finds the root cause in the chain of exceptions and names a remedy.
+"""Explain failures of a tracking server: find the root cause in the chain of exceptions and name a remedy.
 
 MLflow, requests and urllib3 wrap one error in the next and write the innermost last, after the whole URL. Exceptions
 are recognised by their class names, so that no library is imported for it.

@@ -1,4 +1,4 @@
-"""Opens an MLflow tracking store and registry: creates it if it is missing and ends runs whose process was killed."""
+"""Open an MLflow tracking store and registry: create it if it is missing and end runs whose process was killed."""
 
 from __future__ import annotations
 

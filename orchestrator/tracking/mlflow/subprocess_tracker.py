@@ -73,8 +73,8 @@ class SubprocessMlflow(Mlflow):
         """Send the events that a tracker needs, as plain data; at the end wait until everything is written."""
         if isinstance(event, RunStarted) and will_train(event):
             self._get_child().send("__call__", event)
-        elif isinstance(event, StepFinished) and isinstance(event.product, Report):
-            self._get_child().send("__call__", replace(event, product=to_plain_report(event.product)))
+        elif isinstance(event, StepFinished) and isinstance(event.artifact, Report):
+            self._get_child().send("__call__", replace(event, artifact=to_plain_report(event.artifact)))
         elif isinstance(event, RunFinished):
             self._finish_in_child(event)
         elif self._child is not None:

@@ -92,10 +92,10 @@ class Mlflow(ProgressMixin):
         """Open a run when something is to be trained, log its Report, close it with its outcome."""
         if isinstance(event, RunStarted) and will_train(event):
             self._open_with_run()
-        elif isinstance(event, StepFinished) and isinstance(event.product, Report):
+        elif isinstance(event, StepFinished) and isinstance(event.artifact, Report):
             store = self._open_with_run()
             with exclusive_write(store.uri, store.lock):
-                runs.log_report(store, self._open_run(store), event.product)
+                runs.log_report(store, self._open_run(store), event.artifact)
         elif isinstance(event, RunFinished):
             self._finish(event.error)
 

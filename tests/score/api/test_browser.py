@@ -193,7 +193,7 @@ def test_values_unlike_training_are_reported_at_their_field(page: Page, diabetes
     assert page.field("Age").get_attribute("value") != "119"
 
 
-def test_the_keyboard_alone_will_do(page: Page, diabetes_url: str) -> None:
+def test_the_page_works_by_keyboard(page: Page, diabetes_url: str) -> None:
     page.open(diabetes_url)
     page.find("#field-0")
     names: list[str] = []
@@ -213,7 +213,7 @@ def test_the_keyboard_alone_will_do(page: Page, diabetes_url: str) -> None:
     assert unnamed == []
 
 
-def test_the_code_asks_for_the_same(page: Page, diabetes_url: str) -> None:
+def test_the_code_samples_send_the_forms_request(page: Page, diabetes_url: str) -> None:
     page.open(diabetes_url)
     page.type("BMI", "28.5")
     page.prediction()

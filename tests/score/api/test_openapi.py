@@ -38,7 +38,7 @@ def checker(described: dict[str, Any], name: str) -> Any:
 
 
 @pytest.mark.parametrize("keyed", [False, True])
-def test_they_are_valid(scorer: Predictor, keyed: bool) -> None:
+def test_both_documents_are_valid(scorer: Predictor, keyed: bool) -> None:
     OpenAPIV31SpecValidator(openapi.document(scorer.contract, probable=scorer.probable, keyed=keyed)).validate()
     OpenAPIV2SpecValidator(swagger.document(scorer.contract, keyed=keyed)).validate()
 

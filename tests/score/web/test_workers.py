@@ -1,4 +1,4 @@
-"""Several processes on one port: shared, counted together, replaced when one dies, and gone when they are to go."""
+"""Several workers on one port: they share requests and metrics, are replaced when they die, and stop on a signal."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_a_missing_version_is_not_promoted(
     else:
         client.delete_registered_model("diabetes_model")
         other = replace(package, fingerprint="f" * 64)
-        assert whole_run(tracker(), other, proof, replace(reported, product=report_of(2))).version == "1"
+        assert whole_run(tracker(), other, proof, replace(reported, artifact=report_of(2))).version == "1"
     again = tracker()
     with pytest.raises(
         TrackingError, match=r"tracking: version 1 of 'diabetes_model' is not in the registry, or is ano"
@@ -150,7 +150,7 @@ def test_the_alias_moves_and_comes_back(
 ) -> None:
     first = whole_run(tracker(), package, proof, reported)
     other = replace(package, fingerprint="f" * 64)
-    second = whole_run(tracker(), other, proof, replace(reported, product=report_of(2)))
+    second = whole_run(tracker(), other, proof, replace(reported, artifact=report_of(2)))
     assert (first.version, second.version) == ("1", "2")
     assert not tracker().is_champion(first)
     back = tracker()

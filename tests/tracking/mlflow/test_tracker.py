@@ -175,7 +175,7 @@ def test_a_run_that_fails_after_its_promotion_is_cleared_later(
     mlflow = tracker()
     for event in (STARTED, reported):
         mlflow(event)
-    version = mlflow.register(package, proof, reported.product)
+    version = mlflow.register(package, proof, reported.artifact)
     mlflow.promote(version)
     mlflow(RunFinished(1.0, KeyboardInterrupt()))
     assert mlflow.known_version(package) == version
