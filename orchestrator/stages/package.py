@@ -99,7 +99,7 @@ def _contract(pipeline: Any, split: Split, spec: PackageSpec) -> Contract:
 def _write(
     folder: Path, pipeline: Any, split: Split, contract: Contract, spec: PackageSpec, progress: Progress
 ) -> Contract:
-    shutil.copytree(SHIPS, folder / SHIPS.name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    shutil.copytree(SHIPS, folder / SHIPS.name, ignore=shutil.ignore_patterns("__pycache__", ".*", "py.typed"))
     swagger_ui.copy_assets(folder / SHIPS.name)
     copy, names = pickling.round_trip(pipeline)
     pickling.refuse_local_globals(names, SHIPS.name)
