@@ -444,7 +444,7 @@ def test_a_sweep_is_nested_under_one_run(tmp_path: Path, launcher: tuple[str, ..
         assert {result["model"]["version"] for result in results} == {"1", "2"}
 
 
-def test_optuna_leads_a_sweep_and_its_best_is_one_command_away(tmp_path: Path) -> None:
+def test_optuna_runs_a_sweep_and_its_best_is_one_command_away(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     with desk(tmp_path) as at:
         space = (
@@ -547,7 +547,7 @@ def test_the_three_lines_of_the_python_api(elsewhere: Desk) -> None:
     assert len(lines) == 3
     state = f'"state_dir={elsewhere.state}", "model/param_grid=none"'
     code = "\n".join(lines).replace('"deploy=none"', f'"deploy=none", {state}')
-    show = "from orchestrator.artifacts import Trained; print(type(products[Trained].pipeline[-1]).__name__)"
+    show = "from orchestrator.artifacts import Trained; print(type(artifacts[Trained].pipeline[-1]).__name__)"
     process = elsewhere.popen(sys.executable, "-c", f"{code}\n{show}")
     out, err = process.communicate(timeout=SECONDS)
     assert (out.strip(), process.returncode) == ("LogisticRegression", 0), err
