@@ -542,9 +542,9 @@ def test_a_job_that_fails_leaves_the_others_alone(elsewhere: Desk) -> None:
 # From Python
 
 
-def test_the_three_lines_of_the_python_api(elsewhere: Desk) -> None:
+def test_the_two_lines_of_the_python_api(elsewhere: Desk) -> None:
     lines = [line.strip() for line in str(wiring.__doc__).splitlines() if line.startswith("    ")]
-    assert len(lines) == 3
+    assert len(lines) == 2
     state = f'"state_dir={elsewhere.state}", "model/param_grid=none"'
     code = "\n".join(lines).replace('"deploy=none"', f'"deploy=none", {state}')
     show = "from orchestrator.artifacts import Trained; print(type(artifacts[Trained].pipeline[-1]).__name__)"
