@@ -445,7 +445,7 @@ def test_a_sweep_is_nested_under_one_run(tmp_path: Path, launcher: tuple[str, ..
         assert {result["model"]["version"] for result in results} == {"1", "2"}
 
 
-def test_optuna_leads_a_sweep_and_its_best_is_one_command_away(tmp_path: Path) -> None:
+def test_optuna_runs_a_sweep_and_its_best_is_one_command_away(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     with desk(tmp_path) as at:
         space = (

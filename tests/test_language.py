@@ -25,19 +25,7 @@ from check_language import ALLOWED, REJECTED, Allowed, check, findings, suggesti
         ("a.toml", 'text = "Say it."\n# tells\n', "tells", 2),
         ("A.md", "What is given is what is used.\n", "what is given is what", 1),
     ],
-    ids=[
-        "name",
-        "class",
-        "comment",
-        "docstring",
-        "wrapped",
-        "inner",
-        "f-string",
-        "yaml",
-        "markdown",
-        "toml",
-        "pattern",
-    ],
+    ids=["name", "class", "comment", "docstring", "wrapped", "inner", "string", "yaml", "markdown", "toml", "pattern"],
 )
 def test_a_rejected_word_is_found_at_its_line(path: str, text: str, word: str, line: int) -> None:
     assert [finding[1:] for finding in findings(path, text)] == [(line, word)]

@@ -17,7 +17,7 @@ from orchestrator.errors import Problem
 from orchestrator.modeling.labels import BY_LABEL, IN_ORDER, ONE_LABEL
 from orchestrator.spec.messages import one_line
 
-MOST = 200  # kinds of candidates that are tried; of more, so many are drawn
+MOST = 200  # kinds of candidates that are tried; of more, this number is drawn
 CHEAP = {"n_estimators": 2, "max_iter": 2, "n_iter": 2, "n_restarts_optimizer": 0, "n_iter_no_change": 2}
 QUIET = {"n_jobs": None, "verbose": 0}
 SHAPES = ((48, 4), (90, 7))  # rows and columns

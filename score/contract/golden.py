@@ -39,7 +39,7 @@ class Golden:
 
 
 def repeated(request: Golden, rows: int) -> Golden:
-    """Repeat the rows of a request in the form ``{"data": [...]}`` until there are at least so many."""
+    """Repeat the rows of a request in the form ``{"data": [...]}`` until there are at least ``rows``."""
     data = json.loads(request.body)["data"]
     times = -(-rows // len(data))
     reply = {key: value if key == "classes" else value * times for key, value in request.reply.items()}

@@ -16,7 +16,7 @@ from msgspec import UNSET, UnsetType
 from score.contract.columns import Columns, ColumnValidator, Values
 
 Form = Literal["input", "data"]  # of the bodies in which each row is an object
-LONG = 256  # from so many rows on, arrays are faster than lists
+LONG = 256  # from this number of rows on, arrays are faster than lists
 
 
 def row_type(types: Mapping[str, Any]) -> Any:

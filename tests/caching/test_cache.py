@@ -73,7 +73,7 @@ def test_what_is_saved_is_found_and_nothing_else(cache: Cache) -> None:
     assert [path.name for path in (cache.root / "bake").iterdir()] == ["k"]  # nothing temporary is left
 
 
-def test_files_of_a_product_are_checked_with_it(cache: Cache, tmp_path: Path) -> None:
+def test_files_of_an_artifact_are_checked_with_it(cache: Cache, tmp_path: Path) -> None:
     folder = tmp_path / "made"
     folder.mkdir()
     (folder / "a").write_text("1")
@@ -87,7 +87,7 @@ def test_files_of_a_product_are_checked_with_it(cache: Cache, tmp_path: Path) ->
         cache.find("bake", "k")
 
 
-def test_a_product_that_cannot_be_pickled_leaves_nothing_behind(cache: Cache) -> None:
+def test_an_artifact_that_cannot_be_pickled_leaves_nothing_behind(cache: Cache) -> None:
     with pytest.raises(Exception, match=r"pickle|local object"):
         cache.save("bake", "k", {}, lambda: 1)
     assert list((cache.root / "bake").iterdir()) == []
@@ -406,7 +406,7 @@ def test_another_scikit_learn_trains(again: Run, monkeypatch: pytest.MonkeyPatch
     assert again.preview("stages=train")["train"] == "changed: scikit-learn"
 
 
-def test_a_product_of_another_stage_is_not_taken(again: Run, outside: Path) -> None:
+def test_an_artifact_of_another_stage_is_not_taken(again: Run, outside: Path) -> None:
     (outside / "acme_load.py").write_text(
         "from orchestrator.stages.data import load as original\nfrom orchestrator.caching.cache import pure\n"
         "from orchestrator.artifacts import Dataset, Search\nfrom orchestrator.spec.data import DataSpec\n"
@@ -416,7 +416,7 @@ def test_a_product_of_another_stage_is_not_taken(again: Run, outside: Path) -> N
     assert again.preview("stages=train", "stages.load=acme_load.load")["train"] == "changed: pyarrow, stages.load"
 
 
-def test_a_product_that_is_asked_for_comes_from_the_cache_or_is_made(again: Run) -> None:
+def test_an_artifact_that_is_asked_for_comes_from_the_cache_or_is_made(again: Run) -> None:
     artifacts, ran = again.artifacts("stages=train")
     assert ran == {}
     assert artifacts[Trained].best.params["max_depth"] == 2

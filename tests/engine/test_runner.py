@@ -258,7 +258,7 @@ def test_events_of_a_run_come_in_order() -> None:
     ]
 
 
-def test_events_carry_the_plan_the_products_and_the_progress() -> None:
+def test_events_carry_the_plan_the_artifacts_and_the_progress() -> None:
     events: list[Event] = []
     go(observers=(events.append,))
     started = events[0]
@@ -321,7 +321,7 @@ def test_a_failing_observer_does_not_hide_why_a_run_failed(kind: type, caplog: p
 # --- the cache
 
 
-def test_a_cached_product_is_not_made_again_and_one_without_takers_is_not_made(cache: Cache) -> None:
+def test_a_cached_artifact_is_not_made_again_and_one_without_takers_is_not_made(cache: Cache) -> None:
     go(cache)
     calls.clear()
     seen.clear()
@@ -351,7 +351,7 @@ def test_reasons_before_anything_was_kept(cache: Cache) -> None:
     assert not cache.root.exists()  # looking changes nothing
 
 
-def test_a_kept_product_is_loaded_only_when_it_is_asked_for(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kept_artifact_is_loaded_only_when_it_is_asked_for(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     go(cache)
     loaded: list[str] = []
     original = Cache.load
@@ -473,7 +473,7 @@ def test_a_damaged_entry_is_a_miss_and_replaced(cache: Cache, damage: Callable[[
     assert reasons(cache)["bake"] == ""
 
 
-def test_a_product_that_does_not_load_any_more_is_made_again(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_artifact_that_does_not_load_any_more_is_made_again(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     go(cache)
     events: list[Event] = []
     calls.clear()
