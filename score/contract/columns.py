@@ -53,7 +53,7 @@ class _Integer(ColumnValidator):
 
     @property
     def array_type(self) -> Any:
-        return None if self._high >= 2**63 else int
+        return None if self.column.missing or self._high >= 2**63 else int
 
     def in_range(self, values: list[Any]) -> bool:
         return bool(self._low <= min(values) and max(values) <= self._high)
@@ -96,7 +96,7 @@ class _Number(ColumnValidator):
 
     @property
     def array_type(self) -> Any:
-        return float
+        return None if self.column.missing else float
 
     def in_range(self, values: list[Any]) -> bool:
         # min and max may miss NaN, the sum does not; where it overflows, cells are checked one by one

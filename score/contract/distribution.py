@@ -85,11 +85,11 @@ class Profile:
         return lambda value: 0 if value is None else 1 + bisect_right(edges, value)
 
     def counted(self, values: Values) -> list[int]:
-        """Count the values in each bin; NaN is a missing value."""
+        """Count the values in each bin; an array holds no missing value."""
         if not isinstance(values, list):
             import numpy as np
 
-            places = np.where(np.isnan(values), 0, 1 + np.searchsorted(np.asarray(self.edges), values, side="right"))
+            places = 1 + np.searchsorted(np.asarray(self.edges), values, side="right")
             found: list[int] = np.bincount(places, minlength=len(self.shares)).tolist()
             return found
         counts = [0] * len(self.shares)

@@ -68,7 +68,7 @@ class ColumnValidator:
 
     @property
     def array_type(self) -> Any:
-        """Return the type of an array that holds such values exactly, none of them missing; None where only a list does."""
+        """Return the type of an array that holds such values exactly; None where only a list does."""
         return None
 
     def coerce_array(self, values: npt.NDArray[Any]) -> npt.NDArray[Any] | None:  # noqa: ARG002 -- the default

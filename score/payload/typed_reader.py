@@ -5,15 +5,14 @@ Any other body is left to ``score.payload.reader``, which takes many times as lo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from score.contract.columns import Columns, ColumnValidator, Values
+from score.contract.columns import Columns, ColumnValidator
 
 Form = Literal["input", "data"]  # of the bodies in which each row is an object
 LONG = 256  # from this number of rows on, arrays are faster than lists
@@ -64,14 +63,9 @@ class TypedReader:
     def _columns(self, rows: list[Any]) -> Columns:
         if len(rows) < LONG:
             return {name: [get(row) for row in rows] for name, get, _ in self._getters}
-        return {name: _column(get, rows, dtype) for name, get, dtype in self._getters}
+        import numpy as np
 
-
-def _column(get: Callable[[Any], Any], rows: list[Any], dtype: Any) -> Values:
-    """Return a column as an array, or as a list where it has no array type; a missing number is NaN in an array."""
-    import numpy as np
-
-    if dtype is not None:
-        with suppress(TypeError):  # of None among whole numbers
-            return np.fromiter(map(get, rows), dtype, len(rows))
-    return list(map(get, rows))
+        return {
+            name: np.fromiter(map(get, rows), dtype, len(rows)) if dtype else list(map(get, rows))
+            for name, get, dtype in self._getters
+        }

@@ -30,14 +30,6 @@ def test_numbers_fall_into_tenths_of_training() -> None:
     assert made.outside(counts) == 2 / 5
 
 
-def test_nan_in_an_array_is_a_missing_value() -> None:
-    made = of(pd.Series(range(100)))
-    values = [None, -1.0, 0.0, 99.0, None, 99.5]
-    array = np.array([np.nan if value is None else value for value in values])
-    assert made.counted(array) == made.counted(values)
-    assert made.counted(np.array([5, 200])) == made.counted([5, 200])
-
-
 @pytest.mark.parametrize("values", [[1] * 50, [0, 1] * 25, [0] * 48 + [1, 2], [0.5, None] * 25])
 def test_few_values_make_few_bins_and_training_never_drifts_from_itself(values: list[float | None]) -> None:
     made = of(pd.Series(values))
