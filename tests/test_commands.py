@@ -145,7 +145,7 @@ def test_a_killed_batch_goes_on_where_it_was(here: Desk, first: Done) -> None:
     assert not (here.cwd / "again.csv").exists()
     there = len(list(here.cwd.glob("again.csv.part/*.part")))
     again = here.run(*command, "batch.chunk_rows=100").well()
-    assert f"the first {there} rows are done already" in again.out
+    assert f"the first {there} rows are scored; continuing after them" in again.out
     assert "again.csv; values beyond training's range: BMI 768, Age 1\n" in again.out
     assert again.result["batch"]["out_of_range"] == {"BMI": 768, "Age": 1}
     here.run("stages=batch", "batch.input=rows.csv", "batch.output=once.csv").well()

@@ -44,7 +44,7 @@ def package(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pa
     folder = tmp_path_factory.mktemp("package")
     y = (frame["age"] > 20).astype(int)
     joblib.dump(make_pipeline(SimpleImputer(), LogisticRegression(max_iter=1000)).fit(frame, y), folder / "model.pkl")
-    shutil.copytree(REPO / "score", folder / "score", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(REPO / "score", folder / "score", ignore=shutil.ignore_patterns("__pycache__", "py.typed"))
     (folder / "golden.json").write_text("{}")
     (folder / "requirements.txt").write_text(f"scikit-learn=={sys.modules['sklearn'].__version__}\n")
     (folder / "conda.yaml").write_text("dependencies: [python, pip, {pip: [-r requirements.txt]}]\n")
