@@ -121,7 +121,7 @@ def test_a_stage_is_a_function(at: Desk) -> None:
     assert re.search(r"^· importance +cached$", again.out, re.MULTILINE)
 
     planned = at.run("stages=train", "+stages.importance=acme.stages.importance", *SMALL, "dry_run=true").well()
-    assert re.search(r"^importance Trained, Split, Seed → Importance +\[cached\]$", planned.out, re.MULTILINE)
+    assert re.search(r"^importance +Trained, Split, Seed → Importance +\[cached\]$", planned.out, re.MULTILINE)
 
     code = BLOCKS["notebook.py"].replace('"stages=explained"', ", ".join(map(repr, explained[1:])))
     code = code.replace("compose(", f"compose('state_dir={at.state}', ")
