@@ -240,9 +240,10 @@ def test_a_slow_request_in_a_thread_delays_no_other() -> None:
 
 def test_a_failure_behind_a_timeout_shows_no_values_of_the_request(caplog: pytest.LogCaptureFixture) -> None:
     problems: list[dict[str, Any]] = []
+    timed_out = threading.Event()
 
     def fail() -> None:
-        time.sleep(0.1)
+        timed_out.wait(20)
         raise ValueError("a value of the request")
 
     async def run() -> None:
@@ -250,7 +251,8 @@ def test_a_failure_behind_a_timeout_shows_no_values_of_the_request(caplog: pytes
         executor = BoundedExecutor("test", 1, 1, 0.01)
         with pytest.raises(HTTPException, match="504"):
             await executor.run(fail)
-        await asyncio.sleep(0.3)
+        timed_out.set()
+        await executor._free.acquire()  # its thread is freed when it has failed
         gc.collect()
 
     asyncio.run(run())
