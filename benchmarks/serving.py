@@ -451,9 +451,11 @@ def main() -> None:
         everyone = list(peers(package, folder, options))
         for peer in everyone * options.rounds:
             try:
-                found[peer.name].append(measured(peer, options.seconds, folder / "log"))
+                one = measured(peer, options.seconds, folder / "log")
             except RuntimeError as error:
                 print(f"{peer.name} is left out of a round: {error}", file=sys.stderr)
+            else:
+                found[peer.name].append(one)
     results = {name: median(each) for name, each in found.items()}
     print_results(results)
     if options.plot:

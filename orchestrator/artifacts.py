@@ -120,6 +120,7 @@ class Report:
     config: str
     trained_at: str = ""
     notes: ScoreContext = ScoreContext()
+    table: Mapping[str, Any] | None = None  # how the table was read, for result.json
 
 
 # a registered version has these beside the package's own files, so that MLflow can load it

@@ -240,7 +240,8 @@ def test_the_second_run_trains_nothing(here: Desk, first: Done) -> None:
     second = here.run().well()
     assert second.ran == ["register", "deploy", "probe", "promote"]
     assert "cached" in second.out
-    for name in ("run_id", "model", "best_params", "metrics", "package", "endpoint"):
+    for name in ("run_id", "model", "best_params", "metrics", "package", "endpoint", "data"):
+        assert first.result[name]
         assert second.result[name] == first.result[name]
     assert len(here.top_runs()) == 1
 

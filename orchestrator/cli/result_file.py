@@ -53,7 +53,7 @@ class Result:
         endpoint = self._find(Endpoint, artifacts) if self._error is None else None
         probe = self._find(Probe, artifacts)
         scored = self._find(BatchResult, artifacts)
-        dataset = self._find(Dataset, artifacts)
+        dataset = self._made.get(Dataset)  # never asked for: in a run that is cached it would read the table again
         result = {
             "run_id": run and run.run_id,
             "model": version and {"name": version.name, "version": version.version},
@@ -67,7 +67,7 @@ class Result:
             "holdout": _refusals(package.refusals if package else getattr(self._error, "refusals", None)),
             "endpoint": endpoint and {"url": endpoint.url, "target": endpoint.target, "auth": endpoint.auth},
             "probe": probe and {name: value for name, value in vars(probe).items() if (name, value) != ("share", 100)},
-            "data": dataset.reading.as_json() if dataset and dataset.reading else None,
+            "data": report.table if report else dataset.reading.as_json() if dataset and dataset.reading else None,
             "batch": scored and vars(scored),
             "stages": self._stages,
             "error": None if self._error is None else str(self._error) or type(self._error).__name__,

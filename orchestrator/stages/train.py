@@ -287,4 +287,5 @@ def report(
         config=provenance.config,
         trained_at=trained.finished_at,
         notes=evaluation.notes,
+        table=split.reading.as_json() if split.reading else None,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.artifacts import Candidate, Endpoint, Keys, ModelVersion, Package, Probe, Refusals, Report
+from orchestrator.artifacts import Candidate, Dataset, Endpoint, Keys, ModelVersion, Package, Probe, Refusals, Report
 from orchestrator.cli.result_file import Result
 from orchestrator.errors import PackageError
 from orchestrator.events import RunFinished, StepFailed, StepFinished, StepPlan
@@ -88,6 +88,15 @@ def test_what_a_run_did_not_make_is_null(tmp_path: Path) -> None:
     assert set(found.values()) == {None}
     only_deployed = {ModelVersion: VERSION}
     assert written(Result(), only_deployed, tmp_path / "other")["package"]["fingerprint"] == "abcdef"
+
+
+def test_the_table_of_a_cached_run_is_not_read_again(tmp_path: Path) -> None:
+    class Cached(dict[Any, Any]):
+        def __contains__(self, kind: object) -> bool:
+            return kind is Dataset or super().__contains__(kind)
+
+    artifacts = Cached({Report: replace(REPORT, table={"rows": 7})})  # raises where the Dataset is asked for
+    assert written(Result(), artifacts, tmp_path)["data"] == {"rows": 7}
 
 
 @pytest.mark.parametrize(
