@@ -19,13 +19,13 @@ if TYPE_CHECKING:
         ModelVersion,
         Package,
         Probe,
-        Proof,
         Report,
         Search,
         ServiceStatus,
         Split,
         TrackedRun,
         Trained,
+        Verification,
     )
     from orchestrator.config.compose import compose
     from orchestrator.errors import OrchestratorError, SpecError
@@ -42,7 +42,6 @@ __all__ = [
     "OrchestratorError",
     "Package",
     "Probe",
-    "Proof",
     "Report",
     "Search",
     "ServiceStatus",
@@ -50,6 +49,7 @@ __all__ = [
     "Split",
     "TrackedRun",
     "Trained",
+    "Verification",
     "compose",
     "execute",
 ]

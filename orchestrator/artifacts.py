@@ -182,7 +182,7 @@ class Package:
 
 
 @dataclass(frozen=True)
-class Proof:
+class Verification:
     """A clean process loaded this package and gave the training process's answers to ``requests`` golden requests."""
 
     fingerprint: str
@@ -215,7 +215,7 @@ class PackageProvenance:
 class ModelVersion:
     """A version in the model registry. ``version`` is empty and ``run_id`` None where nothing is tracked.
 
-    ``memory_bytes`` is what the proof measured; 0 if unknown. ``origin`` is of the last run that registered the
+    ``memory_bytes`` is what the verification measured; 0 if unknown. ``origin`` is of the last run that registered the
     package. ``chosen`` is why a version of an earlier run was selected; empty for this run's own.
     """
 
@@ -229,7 +229,7 @@ class ModelVersion:
 
 
 @dataclass(frozen=True)
-class Registry:
+class RegisteredModel:
     """One model in the registry: the package fingerprint of each version, and the champion's version."""
 
     versions: Mapping[str, str]

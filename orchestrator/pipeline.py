@@ -113,7 +113,7 @@ class Run:
         if self.config.uses_azure:
             try:
                 auth.check(self.spec.azure.auth)
-            except auth.NoWayInError as error:  # before the training, not after it
+            except auth.NoCredentialError as error:  # before the training, not after it
                 raise DeployError(str(error)) from error
         target = self.given[Target]
         if isinstance(target, SupportsPreflight) and any(Rollout in step.takes.values() for step in self.steps):

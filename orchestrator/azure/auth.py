@@ -21,14 +21,14 @@ REMEDY = (
 )
 
 
-class NoWayInError(Exception):
+class NoCredentialError(Exception):
     """There is no credential on this machine; the text says which would do."""
 
 
 def principal(environ: Mapping[str, str]) -> tuple[str, str, str] | None:
     """Return tenant, client and secret of the service principal in the environment; the SDK's variables come first."""
     if problem := half_principal(environ):
-        raise NoWayInError(f"azure.auth: {problem}")
+        raise NoCredentialError(f"azure.auth: {problem}")
     for names in (SDK_VARIABLES, COMMON):
         if environ.get(names[2]):
             return environ[names[0]], environ[names[1]], environ[names[2]]
@@ -57,7 +57,7 @@ def choose(wanted: str, environ: Mapping[str, str], *, cli: bool, person: bool) 
     ``cli``: the Azure CLI is logged in; ``person``: the command runs on a terminal.
 
     Raises:
-        NoWayInError: none is available, or not the one that is wanted.
+        NoCredentialError: none is available, or not the one that is wanted.
     """
     found: Mapping[Way, bool] = {
         "service_principal": wanted in {"auto", "service_principal"} and principal(environ) is not None,
@@ -70,7 +70,7 @@ def choose(wanted: str, environ: Mapping[str, str], *, cli: bool, person: bool) 
         if there and wanted in {"auto", way}:
             return way
     what = "nothing on this machine authenticates with Azure" if wanted == "auto" else f"there is no {wanted} here"
-    raise NoWayInError(f"azure.auth: {what}, and there is no terminal for a login in a browser; {REMEDY}")
+    raise NoCredentialError(f"azure.auth: {what}, and there is no terminal for a login in a browser; {REMEDY}")
 
 
 def authentication(wanted: str) -> Any:
@@ -105,7 +105,7 @@ def check(wanted: str) -> None:
     """Check that a way to authenticate is available, without calling Azure.
 
     Raises:
-        NoWayInError: none is available, or not the one that is wanted.
+        NoCredentialError: none is available, or not the one that is wanted.
     """
     choose(wanted, os.environ, cli=_logged_in(), person=_person())
 

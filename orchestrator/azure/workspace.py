@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator.azure.auth import NoWayInError, authentication, credential
+from orchestrator.azure.auth import NoCredentialError, authentication, credential
 from orchestrator.azure.sdk import cause
 from orchestrator.spec.azure import AzureSpec
 
@@ -68,7 +68,7 @@ def _open(spec: AzureSpec) -> Any:
                 ids.workspace_name, auth=auth, subscription_id=ids.subscription_id, resource_group=ids.resource_group
             )
         return Workspace.from_config(path=spec.config_path and str(spec.config_path), auth=auth)
-    except NoWayInError as error:
+    except NoCredentialError as error:
         raise NoWorkspaceError(str(error)) from error
     except UserErrorException as error:
         text = cause(error)
@@ -89,7 +89,7 @@ def _open_client(spec: AzureSpec) -> Any:
         if ids := spec.ids():
             return MLClient(way_in, *ids, **QUIET)
         return MLClient.from_config(way_in, path=spec.config_path and str(spec.config_path), **QUIET)
-    except NoWayInError as error:
+    except NoCredentialError as error:
         raise NoWorkspaceError(str(error)) from error
     except ValidationException as error:
         raise NoWorkspaceError(f"azure: {REMEDY}") from error

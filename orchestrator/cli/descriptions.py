@@ -17,12 +17,12 @@ from orchestrator.artifacts import (
     ModelVersion,
     Package,
     Probe,
-    Proof,
     Search,
     ServiceStatus,
     Split,
     TrackedRun,
     Trained,
+    Verification,
     format_params,
 )
 from orchestrator.packaging import holdout_check
@@ -86,10 +86,10 @@ def _package(package: Package) -> str:
     return f"{package.short_id}  {how}{refused}"
 
 
-@_describes(Proof)
-def _proof(proof: Proof) -> str:
-    memory = f"{proof.memory_bytes / 2**20:.0f} MiB"
-    return f"{proof.requests} golden requests answered as in training in a clean process ({memory})"
+@_describes(Verification)
+def _proof(verification: Verification) -> str:
+    memory = f"{verification.memory_bytes / 2**20:.0f} MiB"
+    return f"{verification.requests} golden requests answered as in training in a clean process ({memory})"
 
 
 @_describes(ModelVersion)

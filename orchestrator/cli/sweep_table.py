@@ -20,7 +20,7 @@ _folders: list[Path] = []  # of this process's sweep
 _started: list[float] = []  # when: an earlier sweep may have written to the same folder
 
 
-class RememberFolder(Callback):
+class SweepFolder(Callback):
     """Remembers the sweep's folder for :func:`table`: Hydra calls no callback after a failed job."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from orchestrator.artifacts import ModelVersion, Registry
+from orchestrator.artifacts import ModelVersion, RegisteredModel
 from orchestrator.deploy.target import Target
 from orchestrator.errors import DeployError, PackageError
 from orchestrator.registry import versions
@@ -72,7 +72,7 @@ class VersionSelector:
     target: Target
 
     @cached_property
-    def registry(self) -> Registry | None:
+    def registry(self) -> RegisteredModel | None:
         """What the registry holds now, fetched once and only when needed."""
         return self.tracker.look_up(self.model)
 

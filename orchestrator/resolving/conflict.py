@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.resolving.requirement import options, pinned, plain, unpinned, wanted
-from orchestrator.resolving.resolver import Libraries, Resolution, Resolver, UnknownError
+from orchestrator.resolving.resolver import Libraries, Resolution, Resolver, UnresolvableError
 
 LONGEST = 700  # of the resolver's explanation
 CHOOSE = "install versions here that go together (`pip install`), then run again: the package pins what is installed"
@@ -67,7 +67,7 @@ def conflict(resolve: Resolver, lines: Sequence[str], answer: Resolution) -> Con
         clash = _clash(resolve, lines, text)
         text = resolve([*options(lines), *(_exact(resolve, line) for line in clash)]).text or text
         return Conflict(clash, text, _instead(resolve, lines, clash))
-    except UnknownError:
+    except UnresolvableError:
         return Conflict(clash, text)
 
 
@@ -84,10 +84,10 @@ def check_reachable(resolve: Resolver, lines: Sequence[str], answer: Resolution)
     """Distinguish an index that refuses access, and so looks empty, from one without the package.
 
     Raises:
-        UnknownError: nothing at all is found.
+        UnresolvableError: nothing at all is found.
     """
     if _ABSENT.search(answer.text) and not any(resolve.newest(unpinned(line)) for line in wanted(lines)):
-        raise UnknownError("the package index has none of them, or does not give this machine access")
+        raise UnresolvableError("the package index has none of them, or does not give this machine access")
 
 
 def _clash(resolve: Resolver, lines: Sequence[str], text: str) -> list[str]:

@@ -18,7 +18,7 @@ from orchestrator.files import write_atomic
 from orchestrator.resolving.conflict import check_reachable, conflict, is_compiled
 from orchestrator.resolving.pip_settings import environment
 from orchestrator.resolving.requirement import rest, wanted
-from orchestrator.resolving.resolver import Libraries, Resolver, UnknownError
+from orchestrator.resolving.resolver import Libraries, Resolver, UnresolvableError
 
 __all__ = ["Libraries", "check"]
 
@@ -41,7 +41,7 @@ def check(libraries: Libraries, cache: Path) -> str:
         with tempfile.TemporaryDirectory() as scratch:
             resolve = Resolver(libraries, cache / "uv", Path(scratch))
             versions = _resolved(resolve, libraries)
-    except UnknownError as unknown:
+    except UnresolvableError as unknown:
         return f"warning: the image's libraries were not checked: {unknown}"
     warning = _warning(resolve.built, libraries)
     cached.parent.mkdir(parents=True, exist_ok=True)

@@ -32,7 +32,7 @@ class Libraries:
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-class UnknownError(Exception):
+class UnresolvableError(Exception):
     """The requirements could not be resolved, such as without a network; the text says why."""
 
 
@@ -64,16 +64,16 @@ class Resolver:
         """Return the versions that solve these lines; ``extra`` are options of uv.
 
         Raises:
-            UnknownError: no index answers, or uv is missing.
+            UnresolvableError: no index answers, or uv is missing.
         """
         code, out, text = self._run(lines, extra)
         if code == 0:
             return Resolution({plain(name): version for name, version in _RESOLVED.findall(out)} or {"": ""})
         if self._environment.get("UV_OFFLINE", "").lower() not in {"", "0", "false"}:
-            raise UnknownError("UV_OFFLINE is set")
+            raise UnresolvableError("UV_OFFLINE is set")
         if code != 1:
             causes = [line.partition(": ")[2].strip() for line in text.splitlines() if ": " in line]
-            raise UnknownError("; ".join(dict.fromkeys([*causes[1:2], *causes[-1:]])) or "uv failed")
+            raise UnresolvableError("; ".join(dict.fromkeys([*causes[1:2], *causes[-1:]])) or "uv failed")
         reasons = text[max(text.find("Because"), 0) :].partition("\nhint:")[0]
         return Resolution({}, " ".join(re.sub(r"[╰─▶│×]", " ", reasons).split()))
 
@@ -95,9 +95,9 @@ class Resolver:
                 capture_output=True, text=True, timeout=SECONDS, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            raise UnknownError(f"uv has not answered within {SECONDS} s") from None
+            raise UnresolvableError(f"uv has not answered within {SECONDS} s") from None
         except OSError as error:
-            raise UnknownError(f"uv cannot be run: {error}") from error
+            raise UnresolvableError(f"uv cannot be run: {error}") from error
         return done.returncode, done.stdout, redact(done.stderr)
 
 
@@ -109,4 +109,4 @@ def _uv() -> str:
     except (ImportError, FileNotFoundError):
         if found := shutil.which("uv"):
             return found
-        raise UnknownError("uv is not installed; pip install uv") from None
+        raise UnresolvableError("uv is not installed; pip install uv") from None

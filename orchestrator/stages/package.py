@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from orchestrator.artifacts import Evaluation, Package, Proof, Split, Trained
+from orchestrator.artifacts import Evaluation, Package, Split, Trained, Verification
 from orchestrator.caching.cache import cached
 from orchestrator.errors import PackageError
 from orchestrator.events import Progress
@@ -202,7 +202,7 @@ def _answers(pipeline: Any, frame: pd.DataFrame, classes: tuple[Any, ...] | None
 
 
 @cached("scikit-learn", "numpy", "scipy", "pandas", "joblib")
-def verify(package: Package) -> Proof:
+def verify(package: Package) -> Verification:
     """Load the package in a fresh isolated process and compare its answers with the training process's.
 
     The process runs in an empty folder and can import only the package and installed distributions.
@@ -233,7 +233,7 @@ def verify(package: Package) -> Proof:
         raise PackageError(f"the clean process that loads {path} ended with code {done.returncode}: {last}") from None
     if "failure" in result:
         raise PackageError(f"the package fails in a clean process: {result['failure']}")
-    return Proof(package.fingerprint, result["requests"], result["memory_bytes"])
+    return Verification(package.fingerprint, result["requests"], result["memory_bytes"])
 
 
 def _clean_environment() -> dict[str, str]:

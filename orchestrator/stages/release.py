@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from orchestrator.artifacts import Endpoint, ModelVersion, Package, Probe, Proof, Report, TrackedRun
+from orchestrator.artifacts import Endpoint, ModelVersion, Package, Probe, Report, TrackedRun, Verification
 from orchestrator.deploy.image_builder import ImageCheck
 from orchestrator.deploy.probe import probe_endpoint
 from orchestrator.deploy.rollout import Rollout
@@ -27,7 +27,7 @@ def track(report: Report, tracker: Tracker) -> TrackedRun:
 
 def register(
     package: Package,
-    proof: Proof,
+    verification: Verification,
     report: Report,
     tracker: Tracker,
     state_dir: StateDir,
@@ -40,10 +40,12 @@ def register(
         DeployError: the target builds an image, in which the package's libraries cannot be installed.
     """
     check_image(package)
-    if proof.fingerprint != package.fingerprint:
+    if verification.fingerprint != package.fingerprint:
         raise PackageError("the verification in the cache is of another package; remove state_dir/cache and run again")
     origin = replace(provenance.origin, trained=report.trained_at)
-    version = replace(tracker.register(package, proof, report), memory_bytes=proof.memory_bytes, origin=origin)
+    version = replace(
+        tracker.register(package, verification, report), memory_bytes=verification.memory_bytes, origin=origin
+    )
     versions.add_version(state_dir, RegisteredVersion.of(version, tracker.registry_name, report, provenance.sweep))
     return version
 

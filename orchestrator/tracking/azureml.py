@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from filelock import FileLock
 
-from orchestrator.artifacts import ModelVersion, Package, Proof, Registry, Report
+from orchestrator.artifacts import ModelVersion, Package, RegisteredModel, Report, Verification
 from orchestrator.azure.progress import run_with_progress
 from orchestrator.azure.sdk import check_installed, translate_sdk_errors
 from orchestrator.azure.workspace import workspace
@@ -89,11 +89,11 @@ class AzureMl(Mlflow):
         """Return the run that holds this Report; a new one if there is none."""
         return self._run_with_progress(partial(super().record, report))
 
-    def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:
+    def register(self, package: Package, verification: Verification, report: Report) -> ModelVersion:
         """Return the version that holds this package; if there is none, a new one under this Report's run."""
-        return self._run_with_progress(lambda: self._register(package, proof, report))
+        return self._run_with_progress(lambda: self._register(package, verification, report))
 
-    def look_up(self, model: str) -> Registry:
+    def look_up(self, model: str) -> RegisteredModel:
         """Return the current versions of this model in the workspace."""
         return self._run_with_progress(lambda: _read_registry(self._open(), model))
 
@@ -101,14 +101,14 @@ class AzureMl(Mlflow):
         """Tag this version, and no other, as the champion: Azure ML's server has no aliases."""
         self._run_with_progress(lambda: self._promote(version))
 
-    def _register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:
+    def _register(self, package: Package, verification: Verification, report: Report) -> ModelVersion:
         store = self._open()
         with store.lock:
             existing = _find_version(store, package)
             if existing is not None:
                 return ModelVersion(package.model_name, str(existing.version), str(existing.run_id), package)
             run_id = self._run_id or runs.find_run(store, report) or self._log_again(store, report)
-            return _create_version(store, package, proof, run_id)
+            return _create_version(store, package, verification, run_id)
 
     def _promote(self, version: ModelVersion) -> None:
         store = self._open()
@@ -155,10 +155,10 @@ class AzureMl(Mlflow):
         return self._store
 
 
-def _read_registry(store: Store, model: str) -> Registry:
+def _read_registry(store: Store, model: str) -> RegisteredModel:
     versions = list(store.client.search_model_versions(f"name = '{model}'"))
     best = [str(one.version) for one in versions if one.tags.get(models.CHAMPION) == CHAMPION_TAG[True]]
-    return Registry(
+    return RegisteredModel(
         {str(one.version): one.tags.get(models.FINGERPRINT, "") for one in versions}, best[-1] if best else None
     )
 
@@ -176,7 +176,7 @@ def _find_version(store: Store, package: Package) -> Any:
     return None
 
 
-def _create_version(store: Store, package: Package, proof: Proof, run_id: str) -> ModelVersion:
+def _create_version(store: Store, package: Package, verification: Verification, run_id: str) -> ModelVersion:
     """Log the package as an MLflow model among the run's files, and make a version of them."""
     from mlflow.exceptions import MlflowException
 
@@ -197,7 +197,7 @@ def _create_version(store: Store, package: Package, proof: Proof, run_id: str) -
             source=source,
             run_id=run_id,
             tags={models.FINGERPRINT: package.fingerprint},
-            description=f"Package {package.short_id}; {proof.requests} golden requests answered in a clean process",
+            description=f"Package {package.short_id}; {verification.requests} golden requests answered in a clean process",
         ),
         lambda _: _find_version(store, package),
     )

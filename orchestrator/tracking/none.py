@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.artifacts import ModelVersion, Package, Proof, Report
+from orchestrator.artifacts import ModelVersion, Package, Report, Verification
 from orchestrator.events import Event
 
 
@@ -23,7 +23,7 @@ class NoTracking:
     def record(self, report: Report) -> None:
         """Record no run."""
 
-    def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:  # noqa: ARG002 -- the boundary's signature
+    def register(self, package: Package, verification: Verification, report: Report) -> ModelVersion:  # noqa: ARG002 -- the boundary's signature
         """Return the package as a version without a number."""
         return ModelVersion(name=package.model_name, version="", run_id=None, package=package)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol, runtime_checkable
 
-from orchestrator.artifacts import ModelVersion, Package, Proof, Registry, Report
+from orchestrator.artifacts import ModelVersion, Package, RegisteredModel, Report, Verification
 from orchestrator.errors import Problem
 from orchestrator.events import Event
 from orchestrator.spec.run_spec import RunSpec
@@ -30,11 +30,11 @@ class Tracker(Protocol):
         """Return the id of the run that holds this Report, existing or new; None if nothing is tracked."""
         ...
 
-    def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:
+    def register(self, package: Package, verification: Verification, report: Report) -> ModelVersion:
         """Return the registered version of this package, existing or new."""
         ...
 
-    def look_up(self, model: str) -> Registry | None:
+    def look_up(self, model: str) -> RegisteredModel | None:
         """Return the current versions of this model, however they were changed; None if there is no registry."""
         ...
 

@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 
 from score.predict.batching import MicroBatcher
 from score.predict.predictor import log_failure
-from score.web.content_encoding import Declared, declared
+from score.web.content_encoding import ContentEncoding, declared
 from score.web.request_log import CURRENT, RequestContext
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Limits:
 
 
 class ParsedRequest(Protocol):
-    """The result of ``Steps.parse``: checked columns, and whether labels are wanted."""
+    """The result of ``RequestCodec.parse``: checked columns, and whether labels are wanted."""
 
     @property
     def columns(self) -> Columns: ...  # noqa: D102
@@ -61,7 +61,7 @@ class ParsedRequest(Protocol):
     def labels(self) -> bool: ...  # noqa: D102
 
 
-class Steps(NamedTuple):
+class RequestCodec(NamedTuple):
     """How one HTTP interface parses a request and encodes its reply; both synchronous."""
 
     parse: Callable[[bytes], ParsedRequest]
@@ -144,12 +144,12 @@ class Admission:
         """The number of requests that wait for a thread."""
         return self.small.waiting + self.large.waiting
 
-    async def answer(self, incoming: RequestBody, steps: Steps) -> HttpReply:
+    async def answer(self, incoming: RequestBody, codec: RequestCodec) -> HttpReply:
         """Read the body and score it.
 
         Raises:
             HTTPException: 400, 408, 413, 415, 503 or 504.
-            BadRequest, ScoringError: as the steps and the predictor raise them.
+            BadRequest, ScoringError: as the codec and the predictor raise them.
             ClientDisconnect: the client closed the connection.
         """
         if incoming.length > self.limits.max_bytes:
@@ -164,7 +164,7 @@ class Admission:
                 try:
                     plain = bytes(body) if encoding is None else encoding.read(bytes(body), LARGE_BYTES)
                     if plain is not None:
-                        return await self._score_small(plain, steps, context)
+                        return await self._score_small(plain, codec, context)
                 finally:
                     self.small.release(1)
         compressed = encoding is not None and encoding.coding is not None
@@ -172,24 +172,24 @@ class Admission:
         await self.large.reserve(size)
         try:
             await self._read(incoming, body, self.limits.max_bytes)
-            return await self.large.run(lambda: self._score(self._decode(body, encoding), steps, context))
+            return await self.large.run(lambda: self._score(self._decode(body, encoding), codec, context))
         finally:
             self.large.release(size)
 
-    def _score(self, body: bytes, steps: Steps, context: RequestContext | None) -> HttpReply:
+    def _score(self, body: bytes, codec: RequestCodec, context: RequestContext | None) -> HttpReply:
         """Parse, predict and respond, on this thread."""
-        request = steps.parse(body)
+        request = codec.parse(body)
         if context is not None:
             context.record(request.columns)
-        return steps.respond(request, self._predict(request.columns, labels=request.labels))
+        return codec.respond(request, self._predict(request.columns, labels=request.labels))
 
-    async def _score_small(self, body: bytes, steps: Steps, context: RequestContext | None) -> HttpReply:
+    async def _score_small(self, body: bytes, codec: RequestCodec, context: RequestContext | None) -> HttpReply:
         if not self._loop_allowed or len(body) > LOOP_BYTES:
-            return await self.small.run(lambda: self._score_in_thread(body, steps, context))
+            return await self.small.run(lambda: self._score_in_thread(body, codec, context))
         started = time.perf_counter()
         waited = 0.0
         try:
-            request = steps.parse(body)
+            request = codec.parse(body)
             if context is not None:
                 context.record(request.columns)
             parsed = time.perf_counter()
@@ -197,13 +197,13 @@ class Admission:
                 prediction = await self._batcher.predict(request.columns, labels=request.labels)
             finally:
                 waited = time.perf_counter() - parsed
-            return steps.respond(request, prediction)
+            return codec.respond(request, prediction)
         finally:
             self._record_blocking(time.perf_counter() - started - waited)
 
-    def _score_in_thread(self, body: bytes, steps: Steps, context: RequestContext | None) -> HttpReply:
+    def _score_in_thread(self, body: bytes, codec: RequestCodec, context: RequestContext | None) -> HttpReply:
         started = time.perf_counter()
-        reply = self._score(body, steps, context)  # a refusal raises, and says nothing of how long the model takes
+        reply = self._score(body, codec, context)  # a refusal raises, and says nothing of how long the model takes
         if time.perf_counter() - started < LOOP_SECONDS and started > self._blocked_until:
             self._loop_allowed = True
         return reply
@@ -227,7 +227,7 @@ class Admission:
             if len(body) > self.limits.max_bytes:
                 raise self._too_long()
 
-    def _decode(self, body: bytearray, encoding: Declared | None) -> bytes:
+    def _decode(self, body: bytearray, encoding: ContentEncoding | None) -> bytes:
         plain = bytes(body) if encoding is None else encoding.read(bytes(body), self.limits.max_bytes)
         if plain is None:
             raise self._too_long()

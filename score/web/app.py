@@ -22,7 +22,7 @@ from score.contract.columns import shown
 from score.payload.errors import PROBLEM, BadRequest, problem_document
 from score.predict.predictor import ScoringError, log_failure
 from score.predict.response import encode
-from score.web.admission import Admission, Steps
+from score.web.admission import Admission, RequestCodec
 from score.web.request_body import RequestBody
 
 if TYPE_CHECKING:
@@ -99,15 +99,17 @@ def application(
     ``pages`` are for operators: they describe data and libraries, and so ask for the key as scoring does.
     """
     version = deployment_info.deployed()["version"]
-    score_steps = Steps(predictor.parse, predictor.respond_http)
+    score_codec = RequestCodec(predictor.parse, predictor.respond_http)
 
     async def score(request: Request) -> Response:
-        return _response(await admission.answer(RequestBody(request.scope, request.receive), score_steps))
+        return _response(await admission.answer(RequestBody(request.scope, request.receive), score_codec))
 
     async def infer(request: Request) -> Response:
         length = request.headers.get(v2_binary.HEADER)
-        steps = Steps(partial(v2.parse, predictor, length=length), partial(v2.respond, predictor, version=version))
-        return _response(await admission.answer(RequestBody(request.scope, request.receive), steps))
+        codec = RequestCodec(
+            partial(v2.parse, predictor, length=length), partial(v2.respond, predictor, version=version)
+        )
+        return _response(await admission.answer(RequestBody(request.scope, request.receive), codec))
 
     checked_infer = check_model(predictor.contract.model_name, version, infer)
     posts: dict[str, Endpoint] = {

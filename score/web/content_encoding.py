@@ -24,7 +24,7 @@ _PLAIN = (None, b"application/json")
 
 
 @dataclass(frozen=True)
-class Declared:
+class ContentEncoding:
     """A body that is not plain UTF-8 by its headers. ``coding`` is one of gzip and deflate, or None."""
 
     coding: str | None
@@ -46,7 +46,7 @@ class Declared:
         )
 
 
-def declared(headers: Mapping[bytes, bytes]) -> Declared | None:
+def declared(headers: Mapping[bytes, bytes]) -> ContentEncoding | None:
     """Return what the headers declare; None for plain UTF-8.
 
     Raises:
@@ -55,18 +55,18 @@ def declared(headers: Mapping[bytes, bytes]) -> Declared | None:
     coding, kind = headers.get(b"content-encoding"), headers.get(b"content-type")
     charset = None if kind in _PLAIN else _charset(kind or b"")
     if coding is None:
-        return Declared(None, charset) if charset else None
+        return ContentEncoding(None, charset) if charset else None
     names = [name.strip().lower() for name in coding.decode("latin-1").split(",")]
     codings = [name for name in names if name not in ("", "identity")]
     if not codings:
-        return Declared(None, charset) if charset else None
+        return ContentEncoding(None, charset) if charset else None
     if len(codings) > 1 or codings[0] not in _CODINGS:
         raise HTTPException(
             415,
             f"the header Content-Encoding names {', '.join(codings)[:100]!r}: send the body as it is, or in one of {CODINGS}",
             {"Accept-Encoding": CODINGS},
         )
-    return Declared(_CODINGS[codings[0]], charset)
+    return ContentEncoding(_CODINGS[codings[0]], charset)
 
 
 def _charset(kind: bytes) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.azure import auth
-from orchestrator.azure.auth import COMMON, SDK_VARIABLES, NoWayInError, choose, principal
+from orchestrator.azure.auth import COMMON, SDK_VARIABLES, NoCredentialError, choose, principal
 from tests.found import found
 
 AZUREML_VALUES: Mapping[str, str] = dict(zip(SDK_VARIABLES, ("tenant", "me", "secret"), strict=True))
@@ -42,12 +42,14 @@ def test_auto_takes_the_first_available_method(
 def test_a_named_method_is_used_or_refused(method: str) -> None:
     assert choose(method, {**AZUREML_VALUES, **MSI}, cli=True, person=True) == method
     if method != "managed_identity":  # a virtual machine's cannot be detected
-        with pytest.raises(NoWayInError, match=f"there is no {method} here"):
+        with pytest.raises(NoCredentialError, match=f"there is no {method} here"):
             choose(method, {}, cli=False, person=False)
 
 
 def test_without_a_terminal_there_is_no_prompt() -> None:
-    with pytest.raises(NoWayInError, match=r"^azure\.auth: nothing .*AZUREML_SERVICE_PRINCIPAL_ID.*az login") as raised:
+    with pytest.raises(
+        NoCredentialError, match=r"^azure\.auth: nothing .*AZUREML_SERVICE_PRINCIPAL_ID.*az login"
+    ) as raised:
         choose("auto", {}, cli=False, person=False)
     assert "\n" not in str(raised.value)
 
@@ -68,10 +70,10 @@ def test_the_azureml_variables_take_precedence() -> None:
 
 @pytest.mark.parametrize("names", [SDK_VARIABLES, COMMON])
 def test_an_incomplete_service_principal_names_what_is_missing(names: tuple[str, ...]) -> None:
-    with pytest.raises(NoWayInError, match=f"{names[2]} is set and {names[0]}, {names[1]} is not") as raised:
+    with pytest.raises(NoCredentialError, match=f"{names[2]} is set and {names[0]}, {names[1]} is not") as raised:
         principal({names[2]: "hidden"})
     assert "hidden" not in str(raised.value)
-    with pytest.raises(NoWayInError, match=f"{names[0]}, {names[1]} is set and {names[2]} is not; set all three"):
+    with pytest.raises(NoCredentialError, match=f"{names[0]}, {names[1]} is set and {names[2]} is not; set all three"):
         choose("auto", {names[0]: "t", names[1]: "c"}, cli=True, person=True)
     assert choose("cli", {names[0]: "t", names[1]: "c"}, cli=True, person=True) == "cli"
 

@@ -22,10 +22,10 @@ from orchestrator.artifacts import (
     ModelVersion,
     Package,
     Probe,
-    Proof,
     Search,
     ServiceStatus,
     Trained,
+    Verification,
 )
 from orchestrator.cli.console import Console, TimeLeft
 from orchestrator.cli.descriptions import curl_line
@@ -87,7 +87,7 @@ def test_a_pipe_gets_one_plain_line_a_step() -> None:
         StepStarted(TRAIN),
         *(StepProgress(done, 45, "best 0.8") for done in range(46)),
         StepFinished(TRAIN, 2.5, BEST),
-        StepFinished(StepPlan("prove", (), "Proof", cached=True), 0.0),
+        StepFinished(StepPlan("prove", (), "Verification", cached=True), 0.0),
         StepFinished(StepPlan("load", (), "Dataset", cached=True, why="nothing that runs takes it"), 0.0),
         RunFinished(2.6),
     )
@@ -114,7 +114,7 @@ def test_a_pipe_gets_one_plain_line_a_step() -> None:
         ),
         (Evaluation({"roc_auc": 0.84512}, {}), "hold-out roc_auc 0.845"),
         (PACKAGE, "0123456789abcdef"),
-        (Proof("f", 5, 200 << 20), "5 golden requests answered as in training in a clean process (200 MiB)"),
+        (Verification("f", 5, 200 << 20), "5 golden requests answered as in training in a clean process (200 MiB)"),
         (ModelVersion("m", "3", "r", PACKAGE), "m version 3"),
         (ModelVersion("m", "", None, PACKAGE), "not tracked"),
         (Endpoint("http://x/score", "local", True, PACKAGE, {"Authorization": "secret"}), "http://x/score"),

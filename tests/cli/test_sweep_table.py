@@ -28,7 +28,7 @@ def scored(mean: float, held_out: float = 0.5) -> dict[str, Any]:
 @pytest.fixture
 def sweep(tmp_path: Path) -> Path:
     started = OmegaConf.create({"dry_run": False, "hydra": {"sweep": {"dir": str(tmp_path)}}})
-    sweep_table.RememberFolder().on_multirun_start(started)
+    sweep_table.SweepFolder().on_multirun_start(started)
     return tmp_path
 
 

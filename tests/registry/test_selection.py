@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.artifacts import ModelVersion, Package, Registry, Report
+from orchestrator.artifacts import ModelVersion, Package, RegisteredModel, Report
 from orchestrator.deploy.in_memory import InMemoryTarget
 from orchestrator.deploy.none import NoTarget
 from orchestrator.deploy.target import Target
@@ -20,7 +20,7 @@ from orchestrator.registry.versions import RegisteredVersion
 from orchestrator.tracking.none import NoTracking
 
 DEPLOY, BATCH = ("newest",), ("live", "champion")
-ALL = Registry({number: number * 3 for number in "1234"}, champion="2")
+ALL = RegisteredModel({number: number * 3 for number in "1234"}, champion="2")
 
 
 def version(number: str, model: str = "m") -> ModelVersion:
@@ -39,9 +39,9 @@ SWEEP = [one("1", 0.95), one("2", 0.7, "s"), one("3", 0.8, "s"), one("4", 0.75, 
 
 @dataclass(frozen=True)
 class Tracking(NoTracking):
-    registry: Registry | None = ALL
+    registry: RegisteredModel | None = ALL
 
-    def look_up(self, model: str) -> Registry | None:  # type: ignore[override]  # noqa: ARG002 -- NoTracking gives none
+    def look_up(self, model: str) -> RegisteredModel | None:  # type: ignore[override]  # noqa: ARG002 -- NoTracking gives none
         return self.registry
 
 
@@ -54,7 +54,7 @@ def serving(number: str, model: str = "m") -> InMemoryTarget:
 def choose(
     registered: Sequence[RegisteredVersion],
     wanted: str | Sequence[str],
-    registry: Registry | None = ALL,
+    registry: RegisteredModel | None = ALL,
     target: Target | None = None,
 ) -> tuple[str, str]:
     selector = VersionSelector("m", registered, Tracking(registry), target or NoTarget())
@@ -115,7 +115,7 @@ def test_a_live_version_deleted_from_the_registry_has_a_package_but_no_number() 
     message = "live for service 'svc', not in the registry any more"
     assert choose(SINGLE, BATCH, left, serving("1")) == ("", message)
     again = [*SINGLE, replace(one("4"), version=replace(version("4"), package=version("1").package))]
-    assert choose(again, BATCH, Registry({"4": "111"}), serving("1"))[0] == "4"  # registered again
+    assert choose(again, BATCH, RegisteredModel({"4": "111"}), serving("1"))[0] == "4"  # registered again
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_live_version_deleted_from_the_registry_has_a_package_but_no_number() 
         (
             SINGLE,
             BATCH,
-            Registry(ALL.versions),
+            RegisteredModel(ALL.versions),
             (
                 "package.version: no service '(deploy=none)' is running; 'm' has no champion; "
                 "choose package.version=last or a number (3, 2, 1)"
@@ -148,25 +148,30 @@ def test_a_live_version_deleted_from_the_registry_has_a_package_but_no_number() 
         (
             SINGLE,
             "champion",
-            Registry(ALL.versions, "4"),
+            RegisteredModel(ALL.versions, "4"),
             "the champion, version 4, was not registered from this machine",
         ),
         # deleted, or reused for another package
         (
             SINGLE,
             DEPLOY,
-            Registry({"1": "111"}),
+            RegisteredModel({"1": "111"}),
             "version 3 (registered last) is no longer in the registry: it was deleted",
         ),
         (
             SINGLE,
             "3",
-            Registry({"3": "999", "1": "111"}),
+            RegisteredModel({"3": "999", "1": "111"}),
             "no longer in the registry: it was deleted, or the model renamed",
         ),
-        (SINGLE, DEPLOY, Registry({"1": "111"}), "choose package.version=a number (1)"),
-        (SINGLE, DEPLOY, Registry({}), "or the model renamed; register one with stages=package"),
-        (SWEEP, DEPLOY, Registry({"1": "111"}), "no version of the last sweep has a score and is in the registry"),
+        (SINGLE, DEPLOY, RegisteredModel({"1": "111"}), "choose package.version=a number (1)"),
+        (SINGLE, DEPLOY, RegisteredModel({}), "or the model renamed; register one with stages=package"),
+        (
+            SWEEP,
+            DEPLOY,
+            RegisteredModel({"1": "111"}),
+            "no version of the last sweep has a score and is in the registry",
+        ),
         (
             [one("1", 0.1, "s", "f1"), one("2", 0.2, "s")],
             DEPLOY,
@@ -176,7 +181,7 @@ def test_a_live_version_deleted_from_the_registry_has_a_package_but_no_number() 
     ],
 )
 def test_an_error_names_the_available_versions(
-    registered: Sequence[RegisteredVersion], wanted: str | Sequence[str], registry: Registry | None, message: str
+    registered: Sequence[RegisteredVersion], wanted: str | Sequence[str], registry: RegisteredModel | None, message: str
 ) -> None:
     with pytest.raises(PackageError) as caught:
         choose(registered, wanted, registry)
@@ -184,7 +189,7 @@ def test_an_error_names_the_available_versions(
 
 
 def test_a_deleted_version_is_not_the_best() -> None:
-    assert choose(SWEEP, DEPLOY, Registry({"2": "222", "4": "444"}))[0] == "4"
+    assert choose(SWEEP, DEPLOY, RegisteredModel({"2": "222", "4": "444"}))[0] == "4"
 
 
 # The record on this machine

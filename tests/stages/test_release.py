@@ -12,7 +12,16 @@ from typing import Any
 
 import pytest
 
-from orchestrator.artifacts import Endpoint, ModelVersion, Package, PackageProvenance, Probe, Proof, Registry, Report
+from orchestrator.artifacts import (
+    Endpoint,
+    ModelVersion,
+    Package,
+    PackageProvenance,
+    Probe,
+    RegisteredModel,
+    Report,
+    Verification,
+)
 from orchestrator.deploy.image_builder import ImageBuilder, ImageCheck
 from orchestrator.deploy.in_memory import InMemoryTarget, Service
 from orchestrator.deploy.none import NoTarget
@@ -41,17 +50,17 @@ class Tracking(NoTracking):
     promoted: list[ModelVersion] = field(default_factory=list)
     name: str = "here"
     number: str = "7"
-    held: Registry | None = None
+    held: RegisteredModel | None = None
     down: str = ""
 
     @property
     def registry_name(self) -> str:
         return self.name
 
-    def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:  # noqa: ARG002
+    def register(self, package: Package, verification: Verification, report: Report) -> ModelVersion:  # noqa: ARG002
         return ModelVersion(package.model_name, self.number, "run-1", package)
 
-    def look_up(self, model: str) -> Registry | None:  # type: ignore[override]  # noqa: ARG002 -- NoTracking gives none
+    def look_up(self, model: str) -> RegisteredModel | None:  # type: ignore[override]  # noqa: ARG002 -- NoTracking gives none
         return self.held
 
     def promote(self, version: ModelVersion) -> None:
@@ -71,7 +80,7 @@ def state_dir(tmp_path: Path) -> StateDir:
 @pytest.fixture
 def registered(toy_package: Package, state_dir: StateDir) -> ModelVersion:
     return register(
-        toy_package, Proof(toy_package.fingerprint, 5, 1), REPORT, Tracking(), state_dir, PROVENANCE, NO_IMAGE
+        toy_package, Verification(toy_package.fingerprint, 5, 1), REPORT, Tracking(), state_dir, PROVENANCE, NO_IMAGE
     )
 
 
@@ -118,7 +127,7 @@ def test_another_registry_is_refused_before_anything_is_deployed(registered: Mod
 
 def test_a_proof_of_another_package_registers_nothing(toy_package: Package, state_dir: StateDir) -> None:
     with pytest.raises(PackageError, match="the verification in the cache is of another package"):
-        register(toy_package, Proof("another", 5, 1), REPORT, Tracking(), state_dir, PROVENANCE, NO_IMAGE)
+        register(toy_package, Verification("another", 5, 1), REPORT, Tracking(), state_dir, PROVENANCE, NO_IMAGE)
     assert not state_dir.exists()
 
 
@@ -137,10 +146,10 @@ def test_libraries_that_cannot_be_installed_are_found_before_anything_is_registe
 ) -> None:
     target = Imaging(state_dir / "elsewhere")
     before = sorted(state_dir.rglob("*.json"))
-    proof = Proof(toy_package.fingerprint, 5, 1)
+    verification = Verification(toy_package.fingerprint, 5, 1)
     message = "numpy==2.4.6 and numpy<2 exclude each other"
     with pytest.raises(DeployError, match=message):
-        register(toy_package, proof, REPORT, Tracking(name="there"), state_dir, PROVENANCE, ImageCheck(target))
+        register(toy_package, verification, REPORT, Tracking(name="there"), state_dir, PROVENANCE, ImageCheck(target))
     with pytest.raises(DeployError, match=message):
         put(registered, rollout_of(target))
     assert sorted(state_dir.rglob("*.json")) == before
@@ -161,7 +170,7 @@ def test_a_package_that_was_changed_since_is_not_loaded(
     toy_package: Package, copy_of: Callable[[Package], Package], state_dir: StateDir
 ) -> None:
     package = copy_of(toy_package)
-    register(package, Proof(package.fingerprint, 5, 1), REPORT, Tracking(), state_dir, PROVENANCE, NO_IMAGE)
+    register(package, Verification(package.fingerprint, 5, 1), REPORT, Tracking(), state_dir, PROVENANCE, NO_IMAGE)
     (package.path / "model.pkl").write_bytes(b"another")
     with pytest.raises(
         PackageError, match=r"copy is not what was registered as 'toy_model'; make it again with stages"
@@ -199,10 +208,10 @@ def test_a_version_missing_from_the_registry_is_not_deployed(registered: ModelVe
         target = InMemoryTarget()
         message = r"version 7 of 'toy_model' is no longer in the registry .*; nothing was changed"
         with pytest.raises(PackageError, match=message), rollout_of(target) as rollout:
-            put(registered, rollout, Tracking(held=Registry(held)))
+            put(registered, rollout, Tracking(held=RegisteredModel(held)))
         assert target.calls == []
     with rollout_of(InMemoryTarget()) as rollout:
-        put(registered, rollout, Tracking(held=Registry({"7": registered.package.fingerprint})))
+        put(registered, rollout, Tracking(held=RegisteredModel({"7": registered.package.fingerprint})))
 
 
 def test_a_version_that_cannot_be_promoted_is_rolled_back(
@@ -257,9 +266,9 @@ def test_without_a_promotion_what_passed_its_test_is_accepted(
 def test_the_record_follows_what_is_deployed_by_the_run_that_registered_it(
     toy_package: Package, state_dir: StateDir, rollout_of: RolloutOf
 ) -> None:
-    proof = Proof(toy_package.fingerprint, 5, 1)
+    verification = Verification(toy_package.fingerprint, 5, 1)
     first, second = (
-        register(toy_package, proof, REPORT, Tracking(number=number), state_dir, PROVENANCE, NO_IMAGE)
+        register(toy_package, verification, REPORT, Tracking(number=number), state_dir, PROVENANCE, NO_IMAGE)
         for number in "12"
     )
     assert load_version(SPEC, state_dir, Tracking(), InMemoryTarget()).version == "2"

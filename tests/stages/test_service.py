@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock, Timeout
 
-from orchestrator.artifacts import ModelVersion, Package, Probe, Registry
+from orchestrator.artifacts import ModelVersion, Package, Probe, RegisteredModel
 from orchestrator.deploy.in_memory import InMemoryTarget
 from orchestrator.deploy.rollout import Rollout
 from orchestrator.errors import DeployError, PackageError
@@ -76,7 +76,10 @@ def test_a_version_that_has_all_requests_becomes_the_champion(toy_package: Packa
 
 @pytest.mark.parametrize("held", [{}, {"8": "another"}, {"7": "another"}])
 def test_a_deleted_version_gets_no_more_requests(toy_package: Package, tmp_path: Path, held: dict[str, str]) -> None:
-    target, tracker = Shared(shifted=[ModelVersion("toy_model", "7", None, toy_package)]), Tracking(held=Registry(held))
+    target, tracker = (
+        Shared(shifted=[ModelVersion("toy_model", "7", None, toy_package)]),
+        Tracking(held=RegisteredModel(held)),
+    )
     rollout = Rollout(target, tmp_path / "svc.rollout.json")
     with pytest.raises(PackageError, match="version 7 of 'toy_model' is no longer in the registry"), rollout:
         service.shift(target, tracker, rollout, Progress())

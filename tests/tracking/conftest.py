@@ -16,7 +16,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from orchestrator.artifacts import Package, Proof, Report
+from orchestrator.artifacts import Package, Report, Verification
 from orchestrator.events import StepFinished
 from orchestrator.tracking.mlflow.tracker import Mlflow
 from score.contract.schema import Contract
@@ -53,8 +53,8 @@ def package(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture
-def proof(package: Package) -> Proof:
-    return Proof(package.fingerprint, 12, 10**8)
+def verification(package: Package) -> Verification:
+    return Verification(package.fingerprint, 12, 10**8)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from orchestrator.artifacts import Candidate, ModelVersion, Package, Proof, Report
+from orchestrator.artifacts import Candidate, ModelVersion, Package, Report, Verification
 from orchestrator.errors import OrchestratorError
 from orchestrator.events import Event, Progress, RunFinished, RunStarted, StepFinished, StepNote, StepPlan
 from orchestrator.tracking.mlflow.subprocess_tracker import SubprocessMlflow
@@ -74,19 +74,19 @@ def top_runs(tracker: Mlflow) -> list[Any]:
     return [run for run in runs_of(tracker) if "mlflow.parentRunId" not in run.data.tags]
 
 
-def failed_run(tracker: Tracker, package: Package, proof: Proof, reported: StepFinished) -> ModelVersion:
+def failed_run(tracker: Tracker, package: Package, verification: Verification, reported: StepFinished) -> ModelVersion:
     """Do a run that fails after its model was registered, when it is deployed."""
     tracker(STARTED)
     tracker(reported)
-    version = tracker.register(package, proof, reported.artifact)
+    version = tracker.register(package, verification, reported.artifact)
     tracker(RunFinished(1.0, OrchestratorError("port 8000 is taken")))
     return version
 
 
-def whole_run(tracker: Tracker, package: Package, proof: Proof, reported: StepFinished) -> ModelVersion:
+def whole_run(tracker: Tracker, package: Package, verification: Verification, reported: StepFinished) -> ModelVersion:
     tracker(STARTED)
     tracker(reported)
-    version = tracker.register(package, proof, reported.artifact)
+    version = tracker.register(package, verification, reported.artifact)
     tracker.promote(version)
     tracker(RunFinished(1.0))
     return version

@@ -9,12 +9,12 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from orchestrator.deploy import cors
-from orchestrator.deploy.azure import managed_sdk
-from orchestrator.deploy.azure.aks_options import Amounts, Autoscale, Resources
+from orchestrator.deploy.azure import online_sdk
+from orchestrator.deploy.azure.aks_options import Autoscale, ResourceAmounts, Resources
 from orchestrator.deploy.azure.blue_green import BlueGreen
-from orchestrator.deploy.azure.managed_sdk import KUBERNETES
-from orchestrator.deploy.azure.managed_state import EndpointState
 from orchestrator.deploy.azure.online_endpoint import Positive, always
+from orchestrator.deploy.azure.online_sdk import KUBERNETES
+from orchestrator.deploy.azure.online_state import EndpointState
 from orchestrator.errors import DeployError
 from orchestrator.spec.messages import suggest_or_list
 
@@ -61,12 +61,12 @@ class Aks(BlueGreen):
         """
         if self.compute is None:
             raise DeployError("deploy.compute: is missing; name a Kubernetes compute that is attached to the workspace")
-        kind, state = managed_sdk.compute(self._client(), self.compute) or ("", "")
+        kind, state = online_sdk.compute(self._client(), self.compute) or ("", "")
         if kind == KUBERNETES and state == READY:
             return
         if kind == KUBERNETES:
             raise DeployError(f"deploy.compute: '{self.compute}' is {state}; see it in the workspace, or name another")
-        clusters = managed_sdk.clusters(self._client())
+        clusters = online_sdk.clusters(self._client())
         choice = suggest_or_list(self.compute, clusters) if clusters else "; no Kubernetes compute is attached to it"
         if kind:
             raise DeployError(f"deploy.compute: '{self.compute}' is of the kind {kind}, not {KUBERNETES}{choice}")
@@ -102,7 +102,7 @@ class Aks(BlueGreen):
             TargetUtilizationScaleSettings,
         )
 
-        def sized(amounts: Amounts | None) -> Any:
+        def sized(amounts: ResourceAmounts | None) -> Any:
             return amounts and ResourceSettings(**amounts.model_dump())
 
         resources = self.resources

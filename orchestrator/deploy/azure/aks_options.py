@@ -1,6 +1,6 @@
 """Resources and autoscaling of a deployment on Kubernetes, checked before anything is sent.
 
-Amounts are written as Kubernetes writes them: ``cpu: 500m`` or ``0.5``, ``memory: 2Gi``, ``gpu: 1``.
+ResourceAmounts are written as Kubernetes writes them: ``cpu: 500m`` or ``0.5``, ``memory: 2Gi``, ``gpu: 1``.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class _Keys(BaseModel):
         return value
 
 
-class Amounts(_Keys):
+class ResourceAmounts(_Keys):
     """The requests or the limits of one container; null: those of the instance type."""
 
     cpu: Annotated[str, BeforeValidator(_cpu)] | None = None
@@ -82,12 +82,12 @@ class Amounts(_Keys):
 class Resources(_Keys):
     """What is reserved for one container (``requests``), and the most that it may use (``limits``)."""
 
-    requests: Amounts | None = None
-    limits: Amounts | None = None
+    requests: ResourceAmounts | None = None
+    limits: ResourceAmounts | None = None
 
     @model_validator(mode="after")
     def _requests_within_limits(self) -> Resources:
-        requests, limits = self.requests or Amounts(), self.limits or Amounts()
+        requests, limits = self.requests or ResourceAmounts(), self.limits or ResourceAmounts()
         for name in ("cpu", "memory"):
             request, limit = getattr(requests, name), getattr(limits, name)
             if request and limit and (amount(request) or 0) > (amount(limit) or 0):

@@ -19,9 +19,9 @@ from typing import Any
 from orchestrator.artifacts import Endpoint, Keys, ModelVersion, Package, ServiceStatus
 from orchestrator.azure.auth import credential
 from orchestrator.deploy import cors
-from orchestrator.deploy.azure import managed_failure, managed_sdk, managed_state, registered_package
-from orchestrator.deploy.azure.managed_state import EndpointState, OnlineDeployment, Route
+from orchestrator.deploy.azure import online_failure, online_sdk, online_state, registered_package
 from orchestrator.deploy.azure.online_endpoint import DEPLOYMENT, OnlineEndpoint
+from orchestrator.deploy.azure.online_state import EndpointState, OnlineDeployment, Route
 from orchestrator.deploy.azure.traffic import ALL, Mirror, Share, Traffic, contradictions, share_of
 from orchestrator.deploy.probe import probe_endpoint
 from orchestrator.deploy.target import Deployment, RollbackResult
@@ -49,7 +49,7 @@ class BlueGreen(OnlineEndpoint):
     def deploy(self, version: ModelVersion) -> Deployment:
         """Serve the version's package; the same one with the same settings is kept, with its share of the requests."""
         settings = self._settings()
-        settings["tags"] = wanted = managed_state.tags(version, settings)
+        settings["tags"] = wanted = online_state.tags(version, settings)
         with self._folder.locked():
             self._azure(lambda _: self._check_place())
             state = self._azure(lambda _: self._find())
@@ -104,7 +104,7 @@ class BlueGreen(OnlineEndpoint):
                     "run again, or choose another deploy.service_name"
                 )
             if not state.tested(colour):
-                self._set_traffic(Route(state.traffic, state.mirror, {managed_state.TESTED: state.passed(colour)}))
+                self._set_traffic(Route(state.traffic, state.mirror, {online_state.TESTED: state.passed(colour)}))
             if state.candidate is None:
                 for other in state.others:
                     self._delete_idle(other)
@@ -159,7 +159,7 @@ class BlueGreen(OnlineEndpoint):
             return ServiceStatus(self.service_name, "absent")
         health = "healthy" if state.live and state.live.ready else "unhealthy"
         names = registered_package.identity(state.live.tags if state.live else {})
-        return ServiceStatus(self.service_name, health, state.url, managed_state.describe(state), *names)
+        return ServiceStatus(self.service_name, health, state.url, online_state.describe(state), *names)
 
     def logs(self) -> str:
         """Return the newest log lines of the live deployment and of the candidate; without them, of another one."""
@@ -169,7 +169,7 @@ class BlueGreen(OnlineEndpoint):
             shown = list(filter(None, (state.live, state.candidate))) or list(state.others[:1])
             if not shown:
                 raise DeployError(f"deploy: endpoint '{self.service_name}' has no deployment; deploy it first")
-            texts = (managed_sdk.log(self._client(), self.service_name, one.name) for one in shown)
+            texts = (online_sdk.log(self._client(), self.service_name, one.name) for one in shown)
             names = (one.tags.get(registered_package.FINGERPRINT, "of another owner") for one in shown)
             return "\n".join(f"Serving package {name}\n{text}" for name, text in zip(names, texts, strict=True))
 
@@ -185,20 +185,20 @@ class BlueGreen(OnlineEndpoint):
         def work(say: Callable[[str], None]) -> Keys:
             wanted = Keys(token_urlsafe(32), self._keys().primary)
             say("the primary key becomes the secondary, and a new one is made")
-            managed_sdk.set_keys(self._client(), credential(self.connection.auth), self.service_name, wanted)
+            online_sdk.set_keys(self._client(), credential(self.connection.auth), self.service_name, wanted)
             return wanted
 
         return self._azure(work)
 
     def _move(self, colour: OnlineDeployment, base: OnlineDeployment | None, share: Share, passed: str = "") -> None:
         """Give a deployment its share of the requests, and the base the rest; ``passed`` is the new tag of the tested ones."""
-        route = managed_state.route(colour, base, share)
-        self._note(managed_state.describe_route(route, colour, base))
-        self._set_traffic(replace(route, tags={**route.tags, **({managed_state.TESTED: passed} if passed else {})}))
+        route = online_state.route(colour, base, share)
+        self._note(online_state.describe_route(route, colour, base))
+        self._set_traffic(replace(route, tags={**route.tags, **({online_state.TESTED: passed} if passed else {})}))
 
     def _go_back(self, colour: OnlineDeployment, base: OnlineDeployment) -> None:
         self._note(f"the traffic goes back to {base.name}")
-        self._set_traffic(managed_state.route(base, None, ALL))
+        self._set_traffic(online_state.route(base, None, ALL))
         self._delete_idle(colour)
 
     def _keep(self, state: EndpointState, colour: OnlineDeployment) -> Share | None:
@@ -232,7 +232,7 @@ class BlueGreen(OnlineEndpoint):
         elif state.live and state.former and state.abandoned:
             self._go_back(state.live, state.former)  # or the next free colour would be that of the tested one
         state = self._azure(lambda _: self._existing())
-        colour = OnlineDeployment(managed_state.next_colour(state), "Succeeded", tags)
+        colour = OnlineDeployment(online_state.next_colour(state), "Succeeded", tags)
         if colour.name in state.colours:
             self._delete(colour.name)
         if state.live is None and self._share != ALL:
@@ -259,7 +259,7 @@ class BlueGreen(OnlineEndpoint):
     def _diagnosed(self, error: DeployError, colour: OnlineDeployment) -> str:
         settings = {**self._settings(), "service_name": self.service_name, "timeout_seconds": self.timeout_seconds}
         place = (self.kind, self.service_name, colour.name)
-        return managed_failure.diagnose_deployment(self._client(), place, error, settings, self._folder)
+        return online_failure.diagnose_deployment(self._client(), place, error, settings, self._folder)
 
     def _cleared(self, colour: OnlineDeployment) -> str:
         """Delete a deployment that failed; return what serves now, as text for the user."""

@@ -17,8 +17,8 @@ from orchestrator.azure.progress import run_with_progress
 from orchestrator.azure.sdk import MANAGED, check_installed
 from orchestrator.azure.workspace import client
 from orchestrator.deploy import cors
-from orchestrator.deploy.azure import managed_sdk, registered_package
-from orchestrator.deploy.azure.managed_state import EndpointState, OnlineDeployment, Route
+from orchestrator.deploy.azure import online_sdk, registered_package
+from orchestrator.deploy.azure.online_state import EndpointState, OnlineDeployment, Route
 from orchestrator.deploy.cors import Origins
 from orchestrator.deploy.image_builder import ImageBuilder, from_conda
 from orchestrator.deploy.service_dir import ServiceDirectory
@@ -115,7 +115,7 @@ class OnlineEndpoint(ImageBuilder):
         return run_with_progress(work, "deploy", self._note)
 
     def _find(self) -> EndpointState | None:
-        return managed_sdk.get_endpoint(self._client(), self.service_name)
+        return online_sdk.get_endpoint(self._client(), self.service_name)
 
     def _existing(self) -> EndpointState:
         state = self._find()
@@ -145,7 +145,7 @@ class OnlineEndpoint(ImageBuilder):
                 f"deploy.auth_mode: endpoint '{self.service_name}' takes tokens and has no keys; remove it and deploy "
                 "with deploy.auth_mode=key"
             )
-        return managed_sdk.keys(self._client(), self.service_name)
+        return online_sdk.keys(self._client(), self.service_name)
 
     def _check(self, state: EndpointState) -> None:
         """Refuse what Azure would refuse with an unclear message, and what another project deployed."""
@@ -181,7 +181,7 @@ class OnlineEndpoint(ImageBuilder):
 
     def _endpoint(self, state: EndpointState, colour: OnlineDeployment) -> Endpoint:
         """Return the endpoint of one deployment; while two share the requests, a header selects this one."""
-        headers = {"Authorization": f"Bearer {managed_sdk.token(self._client(), self.service_name)}"}
+        headers = {"Authorization": f"Bearer {online_sdk.token(self._client(), self.service_name)}"}
         share = state.share_of(colour).traffic
         if share < 100:
             headers[DEPLOYMENT] = colour.name
@@ -194,18 +194,18 @@ class OnlineEndpoint(ImageBuilder):
         names = (live[registered_package.FINGERPRINT], live[registered_package.MODEL])
         package = Package.stored(self.state_dir, *names)
         if not package.path.is_dir():
-            managed_sdk.download(self._client(), package)
+            online_sdk.download(self._client(), package)
         return package
 
     def _make(self) -> None:
         self._note(f"endpoint {self.service_name} is being made")
-        self._azure(lambda _: managed_sdk.create(self._client(), self._new_endpoint(), self.timeout_seconds))
+        self._azure(lambda _: online_sdk.create(self._client(), self._new_endpoint(), self.timeout_seconds))
 
     def _start(self, package: Package, colour: OnlineDeployment) -> None:
         """Create a deployment of this package, without traffic."""
         settings = {**self._settings(), "tags": dict(colour.tags)}
         self._azure(
-            lambda say: managed_sdk.serve(
+            lambda say: online_sdk.serve(
                 say, self._client(), self.service_name, colour.name, package, settings, self._new_deployment,
                 self.timeout_seconds,
             )
@@ -214,22 +214,22 @@ class OnlineEndpoint(ImageBuilder):
     def _set_traffic(self, route: Route) -> None:
         own = {**self._endpoint_settings(), "tags": dict(self.tags)}
         self._azure(
-            lambda _: managed_sdk.set_traffic(self._client(), self.service_name, route, own, self.timeout_seconds)
+            lambda _: online_sdk.set_traffic(self._client(), self.service_name, route, own, self.timeout_seconds)
         )
 
     def _take_down(self, state: EndpointState) -> None:
         """Remove the endpoint, if this project created it; else its deployments."""
         if state.is_own:
-            self._azure(lambda _: managed_sdk.remove(self._client(), self.service_name, self.timeout_seconds))
+            self._azure(lambda _: online_sdk.remove(self._client(), self.service_name, self.timeout_seconds))
             return
         if state.live is not None:
-            self._azure(lambda _: managed_sdk.clear_traffic(self._client(), self.service_name, self.timeout_seconds))
+            self._azure(lambda _: online_sdk.clear_traffic(self._client(), self.service_name, self.timeout_seconds))
         for name in state.colours:
             self._delete(name)
 
     def _delete(self, colour: str) -> None:
         self._note(f"deleting deployment {colour}")
-        self._azure(lambda _: managed_sdk.delete(self._client(), self.service_name, colour, self.timeout_seconds))
+        self._azure(lambda _: online_sdk.delete(self._client(), self.service_name, colour, self.timeout_seconds))
 
     def _delete_idle(self, colour: OnlineDeployment) -> None:
         try:

@@ -27,7 +27,7 @@ ANSWER_SECONDS = 20  # the server is loaded already; a whole restart fits in
 IN_USE = ("port is already allocated", "address already in use")
 
 
-class Wanted(Protocol):
+class ContainerSettings(Protocol):
     """What a container needs of the machine: fields of a target and of a container's labels."""
 
     @property
@@ -103,7 +103,7 @@ class DockerService:
             current.rename(self.name)
         return current
 
-    def check(self, current: Container | None, wanted: Wanted) -> None:
+    def check(self, current: Container | None, wanted: ContainerSettings) -> None:
         """Raise a DeployError if the engine lacks the processors or the address, or if the port is taken."""
         processors = self.client.info()["NCPU"]
         if wanted.cpu_cores > processors:
@@ -198,7 +198,7 @@ class DockerService:
             raise
         return new
 
-    def _check_port(self, wanted: Wanted) -> None:
+    def _check_port(self, wanted: ContainerSettings) -> None:
         for other in (
             self.client.containers.list()
         ):  # the engine listens on their ports, so the operating system knows only the engine

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from orchestrator.artifacts import ModelVersion, Package, Proof, Registry, Report
+from orchestrator.artifacts import ModelVersion, Package, RegisteredModel, Report, Verification
 from orchestrator.errors import TrackingError
 from orchestrator.tracking.mlflow.runs import to_plain_report
 from orchestrator.tracking.mlflow.store import KEY, Store, owner_tags
@@ -47,7 +47,7 @@ def get_champion(store: Store, model: str) -> Any:
         return None
 
 
-def look_up(store: Store, model: str) -> Registry:
+def look_up(store: Store, model: str) -> RegisteredModel:
     """Return every version of the model with its package, whether or not its run still exists."""
     registered: dict[str, str] = {}
     page, token = None, None
@@ -56,7 +56,7 @@ def look_up(store: Store, model: str) -> Registry:
         registered |= {str(one.version): one.tags.get(FINGERPRINT, "") for one in page}
         token = page.token
     best = get_champion(store, model) if registered else None
-    return Registry(registered, str(best.version) if best is not None else None)
+    return RegisteredModel(registered, str(best.version) if best is not None else None)
 
 
 def promote(store: Store, version: ModelVersion) -> None:
@@ -90,7 +90,9 @@ def missing_version_message(version: ModelVersion) -> str:
     )
 
 
-def create_version(store: Store, package: Package, proof: Proof, report: Report, run_id: str) -> ModelVersion:
+def create_version(
+    store: Store, package: Package, verification: Verification, report: Report, run_id: str
+) -> ModelVersion:
     """Create a version: the model is uploaded and READY first; the version appears last and complete, with its tag."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.exceptions import MlflowException
@@ -123,7 +125,7 @@ def create_version(store: Store, package: Package, proof: Proof, report: Report,
                 run_id=run_id,
                 model_id=model.model_id,
                 tags={FINGERPRINT: package.fingerprint, KEY: key},
-                description=f"Package {package.short_id}; {proof.requests} golden requests answered in a clean process",
+                description=f"Package {package.short_id}; {verification.requests} golden requests answered in a clean process",
             ),
             lambda bare: next(iter(bare.search_model_versions(f"name = '{name}' and tags.`{KEY}` = '{key}'")), None),
         )

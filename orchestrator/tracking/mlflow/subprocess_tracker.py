@@ -24,7 +24,7 @@ from threading import Thread
 from typing import Any, cast
 
 import orchestrator
-from orchestrator.artifacts import ModelVersion, Package, Proof, Registry, Report
+from orchestrator.artifacts import ModelVersion, Package, RegisteredModel, Report, Verification
 from orchestrator.errors import OrchestratorError, TrackingError
 from orchestrator.events import Event, Progress, RunFinished, RunStarted, StepFinished, StepNote
 from orchestrator.privacy import TELEMETRY_OFF
@@ -85,17 +85,17 @@ class SubprocessMlflow(Mlflow):
         known = self.known_run(report) if self._child is None else None
         return known or cast("str", self._get_child().call("record", to_plain_report(report)))
 
-    def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:
+    def register(self, package: Package, verification: Verification, report: Report) -> ModelVersion:
         """Return the version that holds this package, existing or new."""
         known = self.known_version(package) if self._child is None else None
         return known or cast(
-            "ModelVersion", self._get_child().call("register", package, proof, to_plain_report(report))
+            "ModelVersion", self._get_child().call("register", package, verification, to_plain_report(report))
         )
 
-    def look_up(self, model: str) -> Registry:
+    def look_up(self, model: str) -> RegisteredModel:
         """Return the current versions of this model."""
         known = self.known_registry(model) if self._child is None else None
-        return known or cast("Registry", self._get_child().call("look_up", model))
+        return known or cast("RegisteredModel", self._get_child().call("look_up", model))
 
     def promote(self, version: ModelVersion) -> None:
         """Point the alias ``champion`` at this version."""

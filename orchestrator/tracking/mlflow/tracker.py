@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from orchestrator.artifacts import ModelVersion, Package, Proof, Registry, Report
+from orchestrator.artifacts import ModelVersion, Package, RegisteredModel, Report, Verification
 from orchestrator.errors import OrchestratorError, Problem
 from orchestrator.events import Event, ProgressMixin, RunFinished, RunStarted, StepFinished
 from orchestrator.spec.run_spec import RunSpec
@@ -109,7 +109,7 @@ class Mlflow(ProgressMixin):
         self._recorded[runs.report_digest(report)] = run_id
         return run_id
 
-    def register(self, package: Package, proof: Proof, report: Report) -> ModelVersion:
+    def register(self, package: Package, verification: Verification, report: Report) -> ModelVersion:
         """Return the version that holds this package; if there is none, a new one under this Report's run."""
         if self._store is None and (known := self.known_version(package)):
             return known
@@ -120,9 +120,9 @@ class Mlflow(ProgressMixin):
                 version, run_id = registered[package.fingerprint]
                 return ModelVersion(package.model_name, version, run_id, package)
             run_id = self._run_id or runs.find_run(store, report) or self._log_again(store, report)
-            return models.create_version(store, package, proof, report, run_id)
+            return models.create_version(store, package, verification, report, run_id)
 
-    def look_up(self, model: str) -> Registry:
+    def look_up(self, model: str) -> RegisteredModel:
         """Return the current versions of this model in the registry."""
         if self._store is None and (known := self.known_registry(model)):
             return known
@@ -150,13 +150,13 @@ class Mlflow(ProgressMixin):
         run_id: str | None = self._snapshot().load().get("runs", {}).get(runs.report_digest(report))
         return run_id
 
-    def known_registry(self, model: str) -> Registry | None:
+    def known_registry(self, model: str) -> RegisteredModel | None:
         """Return the versions of this model, if the snapshot knows them."""
         path = sqlite_path(self.tracking_uri)
         if path is not None and not path.exists():
-            return Registry({})
+            return RegisteredModel({})
         snapshot = self._snapshot(model).load()
-        return Registry(snapshot["registry"], snapshot["alias"]) if "registry" in snapshot else None
+        return RegisteredModel(snapshot["registry"], snapshot["alias"]) if "registry" in snapshot else None
 
     def is_champion(self, version: ModelVersion) -> bool:
         """Return whether the snapshot knows that the alias points at this version."""

@@ -16,7 +16,7 @@ import pytest
 
 import azure_emulator
 from orchestrator.artifacts import Endpoint, ModelVersion, Package
-from orchestrator.deploy.azure import managed_sdk
+from orchestrator.deploy.azure import online_sdk
 from orchestrator.deploy.azure.managed import Managed
 from orchestrator.deploy.azure.online_endpoint import DEPLOYMENT
 from orchestrator.deploy.target import RollbackResult
@@ -112,14 +112,14 @@ def test_a_failure_after_the_traffic_moved_moves_it_back(
     a, b = make_package("a"), make_package("b")
     deployment = make_managed().deploy(version(a))
     deployment.accept()
-    move = managed_sdk.set_traffic
+    move = online_sdk.set_traffic
 
     def break_off(*arguments: Any) -> None:
         move(*arguments)
         monkeypatch.undo()
         raise TimeoutError("Azure has not finished in time")
 
-    monkeypatch.setattr(managed_sdk, "set_traffic", break_off)
+    monkeypatch.setattr(online_sdk, "set_traffic", break_off)
     with pytest.raises(DeployError, match="the former deployment serves again"):
         make_managed().deploy(version(b))
     assert ask(make_managed().endpoint()) == (200, "a")
@@ -143,7 +143,7 @@ def test_a_deployment_without_traffic_of_a_killed_command_is_replaced(
     deployment = target.deploy(version(a))
     deployment.accept()
     settings = {**target._settings(), "tags": {"deployment_number": "1"}}
-    managed_sdk.serve(lambda _: None, target._client(), "svc", "green", dead, settings, target._new_deployment, 100)
+    online_sdk.serve(lambda _: None, target._client(), "svc", "green", dead, settings, target._new_deployment, 100)
     again = make_managed().deploy(version(b))
     assert ask(again.endpoint) == (200, "b")
     assert again.rollback() is RollbackResult.FORMER
@@ -155,7 +155,7 @@ def test_a_foreign_deployment_is_left_alone(make_managed: Make, make_package: Ma
     target = make_managed()
     target.deploy(version(a))
     settings = {**target._settings(), "tags": {}}
-    managed_sdk.serve(lambda _: None, target._client(), "svc", "foreign", a, settings, target._new_deployment, 100)
+    online_sdk.serve(lambda _: None, target._client(), "svc", "foreign", a, settings, target._new_deployment, 100)
     with pytest.raises(
         DeployError, match=r"^deploy\.service_name: deployment 'foreign' .* was not made by this project"
     ):
@@ -163,7 +163,7 @@ def test_a_foreign_deployment_is_left_alone(make_managed: Make, make_package: Ma
     for refused in (target.remove, target.rotate_keys, target.keys, target.endpoint):
         with pytest.raises(DeployError, match="was not made by this project"):
             refused()
-    managed_sdk.delete(target._client(), "svc", "foreign", 100)
+    online_sdk.delete(target._client(), "svc", "foreign", 100)
 
 
 def test_remove_keeps_a_foreign_endpoint_and_deletes_its_deployments(

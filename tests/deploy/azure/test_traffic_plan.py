@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from orchestrator.deploy.azure import managed_state
-from orchestrator.deploy.azure.managed_state import CANDIDATE, NUMBER, TESTED, EndpointState, OnlineDeployment, Route
+from orchestrator.deploy.azure import online_state
+from orchestrator.deploy.azure.online_state import CANDIDATE, NUMBER, TESTED, EndpointState, OnlineDeployment, Route
 from orchestrator.deploy.azure.traffic import ALL, Share, share_of
 
 BLUE, GREEN = (OnlineDeployment(name, "Succeeded", {NUMBER: f"number of {name}"}) for name in ("blue", "green"))
@@ -39,7 +39,7 @@ def test_the_candidate_takes_over_from_the_live_one_whatever_its_share(share: in
     assert both.base_of(BLUE) is None
     assert (both.share_of(BLUE), both.share_of(GREEN)) == (Share(100 - share, 0), Share(share, 0))
     assert not both.abandoned
-    assert managed_state.next_colour(both) == "green"
+    assert online_state.next_colour(both) == "green"
 
 
 def test_with_all_requests_or_without_its_deployment_there_is_no_candidate() -> None:
@@ -57,11 +57,11 @@ def test_an_untested_live_deployment_may_go_back_to_the_one_beside_it() -> None:
 
 def test_requests_are_shared_and_the_tags_say_so() -> None:
     number = {CANDIDATE: "number of green"}
-    assert managed_state.route(GREEN, BLUE, Share(20, 0)) == Route({"blue": 80, "green": 20}, {}, number)
-    assert managed_state.route(GREEN, BLUE, Share(0, 0)) == Route({"blue": 100}, {}, number)
-    assert managed_state.route(GREEN, BLUE, Share(0, 30)) == Route({"blue": 100}, {"green": 30}, number)
-    assert managed_state.route(GREEN, BLUE, ALL) == Route({"green": 100}, {}, {CANDIDATE: ""})
-    assert managed_state.route(GREEN, None, Share(20, 0)) == Route({"green": 100}, {}, {CANDIDATE: ""})
+    assert online_state.route(GREEN, BLUE, Share(20, 0)) == Route({"blue": 80, "green": 20}, {}, number)
+    assert online_state.route(GREEN, BLUE, Share(0, 0)) == Route({"blue": 100}, {}, number)
+    assert online_state.route(GREEN, BLUE, Share(0, 30)) == Route({"blue": 100}, {"green": 30}, number)
+    assert online_state.route(GREEN, BLUE, ALL) == Route({"green": 100}, {}, {CANDIDATE: ""})
+    assert online_state.route(GREEN, None, Share(20, 0)) == Route({"green": 100}, {}, {CANDIDATE: ""})
 
 
 def test_a_candidate_that_passed_its_test_is_tested_beside_the_live_one() -> None:
@@ -71,8 +71,8 @@ def test_a_candidate_that_passed_its_test_is_tested_beside_the_live_one() -> Non
 
 
 def test_the_status_shows_both_with_their_shares() -> None:
-    shown = managed_state.describe(seen({"blue": 100}, "green", "blue", mirror={"green": 30}))
+    shown = online_state.describe(seen({"blue": 100}, "green", "blue", mirror={"green": 30}))
     assert shown["live"] == "blue, Succeeded, 100 % of the requests"
     assert shown["candidate"] == "green, Succeeded, 0 % of the requests, a copy of 30 %"
     assert (shown["tested"], shown["candidate tested"]) == ("yes", "no")
-    assert managed_state.describe(seen({"blue": 100}))["waiting"] == "green, Succeeded"
+    assert online_state.describe(seen({"blue": 100}))["waiting"] == "green, Succeeded"

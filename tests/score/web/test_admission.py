@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from score.payload.errors import BadRequest, Problem
 from score.predict.predictor import Prediction
 from score.predict.response import HttpReply
-from score.web.admission import LOOP_BYTES, LOOP_SECONDS, LOOP_SHARE, Admission, BoundedExecutor, Limits, Steps
+from score.web.admission import LOOP_BYTES, LOOP_SECONDS, LOOP_SHARE, Admission, BoundedExecutor, Limits, RequestCodec
 from score.web.request_body import RequestBody
 from tests.score.conftest import Serve, port_of
 
@@ -207,7 +207,7 @@ def where(*bodies: bytes) -> list[str]:
 
             incoming = RequestBody({"type": "http", "headers": []}, receive)
             with suppress(BadRequest):
-                await admission.answer(incoming, Steps(parse, respond))
+                await admission.answer(incoming, RequestCodec(parse, respond))
 
     asyncio.run(run())
     return found
@@ -269,7 +269,7 @@ def test_the_time_a_request_waits_for_its_batch_does_not_count() -> None:
         predictor: Any = FakePredictor()
         admission: Any = Admission(Limits(), predictor)
         admission._loop_allowed, admission._batcher.predict = True, waits
-        steps = Steps(
+        steps = RequestCodec(
             lambda body: SimpleNamespace(columns={"word": [body]}, labels=True), lambda *_: HttpReply(200, b"", {})
         )
         await admission._score_small(b"a", steps, None)

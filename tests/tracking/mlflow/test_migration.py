@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.artifacts import Package, Proof
+from orchestrator.artifacts import Package, Verification
 from orchestrator.errors import TrackingError
 from orchestrator.events import RunFinished, StepFinished
 from orchestrator.tracking.mlflow import migration
@@ -44,12 +44,12 @@ def older(tracker: MakeTracker) -> Path:
 
 
 def test_an_older_store_is_backed_up_and_migrated(
-    older: Path, tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished
+    older: Path, tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished
 ) -> None:
     before = older.read_bytes()
     mlflow = tracker()
     notes = notes_of(mlflow)
-    version = whole_run(mlflow, package, proof, reported)
+    version = whole_run(mlflow, package, verification, reported)
     copy = older.with_name(f"mlflow.db.{OLDER}.backup")
     with closing(sqlite3.connect(copy)) as kept, closing(sqlite3.connect(":memory:")) as wanted:
         wanted.deserialize(before)
@@ -58,7 +58,7 @@ def test_an_older_store_is_backed_up_and_migrated(
     assert [run.info.run_id for run in top_runs(mlflow)] == [version.run_id]
     (note,) = notes
     assert f"the store as it was is {copy}" in note
-    whole_run(tracker(), package, proof, reported)
+    whole_run(tracker(), package, verification, reported)
     assert len(list(older.parent.glob("*.backup"))) == 1
 
 

@@ -14,7 +14,7 @@ import joblib
 import pandas as pd
 import pytest
 
-from orchestrator.artifacts import Package, Proof, Registry, Report
+from orchestrator.artifacts import Package, RegisteredModel, Report, Verification
 from orchestrator.errors import TrackingError
 from orchestrator.events import RunFinished, StepFinished
 from orchestrator.tracking.mlflow.tracker import Mlflow
@@ -24,33 +24,33 @@ MakeTracker = Callable[..., Mlflow]
 
 
 def test_look_up_returns_the_current_registry(
-    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished
+    tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished
 ) -> None:
     mlflow = tracker()
-    assert mlflow.look_up("diabetes_model") == Registry({})
+    assert mlflow.look_up("diabetes_model") == RegisteredModel({})
     assert not (mlflow.state_dir / "mlflow.db").exists(), "a look-up creates no store"
-    first = whole_run(mlflow, package, proof, reported)
-    held = Registry({"1": package.fingerprint}, "1")
+    first = whole_run(mlflow, package, verification, reported)
+    held = RegisteredModel({"1": package.fingerprint}, "1")
     assert (tracker().known_registry("diabetes_model"), tracker().look_up("diabetes_model")) == (held, held)
     assert held.holds(first)
     assert not held.holds(replace(first, package=replace(package, fingerprint="another")))
 
     client_of(mlflow).delete_model_version("diabetes_model", "1")
     assert tracker().known_registry("diabetes_model") is None
-    assert tracker().look_up("diabetes_model") == Registry({})
-    second = whole_run(tracker(), package, proof, reported)
+    assert tracker().look_up("diabetes_model") == RegisteredModel({})
+    second = whole_run(tracker(), package, verification, reported)
     assert second.version == "2"
-    assert tracker().look_up("diabetes_model") == Registry({"2": package.fingerprint}, "2")
+    assert tracker().look_up("diabetes_model") == RegisteredModel({"2": package.fingerprint}, "2")
     client_of(mlflow).rename_registered_model("diabetes_model", "renamed")
-    assert tracker().look_up("diabetes_model") == Registry({})
+    assert tracker().look_up("diabetes_model") == RegisteredModel({})
 
 
 @pytest.mark.parametrize("what", ["deleted", "renamed", "another package under its number"])
 def test_a_missing_version_is_not_promoted(
-    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, what: str
+    tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished, what: str
 ) -> None:
     mlflow = tracker()
-    version = whole_run(mlflow, package, proof, reported)
+    version = whole_run(mlflow, package, verification, reported)
     client = client_of(mlflow)
     if what == "deleted":
         client.delete_model_version("diabetes_model", "1")
@@ -59,7 +59,7 @@ def test_a_missing_version_is_not_promoted(
     else:
         client.delete_registered_model("diabetes_model")
         other = replace(package, fingerprint="f" * 64)
-        assert whole_run(tracker(), other, proof, replace(reported, artifact=report_of(2))).version == "1"
+        assert whole_run(tracker(), other, verification, replace(reported, artifact=report_of(2))).version == "1"
     again = tracker()
     with pytest.raises(
         TrackingError, match=r"tracking: version 1 of 'diabetes_model' is not in the registry, or is ano"
@@ -69,10 +69,10 @@ def test_a_missing_version_is_not_promoted(
 
 
 def test_the_tracker_in_a_subprocess_looks_up_alike(
-    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished
+    tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished
 ) -> None:
-    whole_run(tracker(), package, proof, reported)
-    held = Registry({"1": package.fingerprint}, "1")
+    whole_run(tracker(), package, verification, reported)
+    held = RegisteredModel({"1": package.fingerprint}, "1")
     known = in_subprocess(tracker())
     assert known.look_up("diabetes_model") == held
     assert known._child is None, "the snapshot needs no process"
@@ -86,14 +86,14 @@ def test_the_tracker_in_a_subprocess_looks_up_alike(
 def test_the_registered_model_predicts_with_pyfunc_as_the_package_does(
     tracker: MakeTracker,
     package: Package,
-    proof: Proof,
+    verification: Verification,
     reported: StepFinished,
     frame: pd.DataFrame,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://nowhere.invalid")  # only the tracker's own URI counts
     mlflow = tracker()
-    version = whole_run(mlflow, package, proof, reported)
+    version = whole_run(mlflow, package, verification, reported)
     assert os.environ["MLFLOW_TRACKING_URI"] == "http://nowhere.invalid"
 
     held = client_of(mlflow).get_model_version_by_alias("diabetes_model", "champion")
@@ -137,20 +137,20 @@ def test_the_registered_model_predicts_with_pyfunc_as_the_package_does(
 
 
 def test_the_same_package_is_the_same_version(
-    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished
+    tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished
 ) -> None:
-    first = whole_run(tracker(), package, proof, reported)
-    again = whole_run(tracker(), package, proof, reported)
+    first = whole_run(tracker(), package, verification, reported)
+    again = whole_run(tracker(), package, verification, reported)
     assert again == first
     assert len(client_of(tracker()).search_model_versions("name = 'diabetes_model'")) == 1
 
 
 def test_the_alias_moves_and_comes_back(
-    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished
+    tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished
 ) -> None:
-    first = whole_run(tracker(), package, proof, reported)
+    first = whole_run(tracker(), package, verification, reported)
     other = replace(package, fingerprint="f" * 64)
-    second = whole_run(tracker(), other, proof, replace(reported, artifact=report_of(2)))
+    second = whole_run(tracker(), other, verification, replace(reported, artifact=report_of(2)))
     assert (first.version, second.version) == ("1", "2")
     assert not tracker().is_champion(first)
     back = tracker()
@@ -161,11 +161,11 @@ def test_the_alias_moves_and_comes_back(
 
 
 def test_a_model_that_cannot_be_written_is_no_version(
-    tracker: MakeTracker, package: Package, proof: Proof, report: Report, tmp_path: Path
+    tracker: MakeTracker, package: Package, verification: Verification, report: Report, tmp_path: Path
 ) -> None:
     mlflow = tracker()
     with pytest.raises(TrackingError):
-        mlflow.register(replace(package, path=tmp_path / "gone"), proof, report)
+        mlflow.register(replace(package, path=tmp_path / "gone"), verification, report)
     mlflow(RunFinished(1.0, TrackingError("no package")))
     client = client_of(mlflow)
     assert client.search_model_versions("name = 'diabetes_model'") == []

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from orchestrator.artifacts import ModelVersion, Package, Proof, Report
+from orchestrator.artifacts import ModelVersion, Package, Report, Verification
 from orchestrator.errors import TrackingError
 from orchestrator.events import RunFinished, StepFinished
 from orchestrator.tracking.mlflow.tracker import Mlflow
@@ -42,12 +42,12 @@ def package_of(package: Package) -> Package:
 
 
 def test_lost_answers_create_nothing_twice(
-    server: str, tmp_path: Path, package: Package, proof: Proof, report: Report
+    server: str, tmp_path: Path, package: Package, verification: Verification, report: Report
 ) -> None:
     fresh = package_of(package)
     with dropping(server, every=5) as (uri, lost):
         mlflow = user(tmp_path, uri, "lossy")
-        version = whole_run(mlflow, fresh, proof, StepFinished(TRAIN, 1.0, report))
+        version = whole_run(mlflow, fresh, verification, StepFinished(TRAIN, 1.0, report))
     assert len(lost) >= 10
     runs = runs_in(user(tmp_path, server, "lossy"))
     assert len(runs) == 1 + len(report.candidates)
@@ -60,11 +60,13 @@ def test_lost_answers_create_nothing_twice(
 
 
 @pytest.mark.parametrize("begin", range(5))
-def test_any_answer_may_be_lost(server: str, tmp_path: Path, package: Package, proof: Proof, begin: int) -> None:
+def test_any_answer_may_be_lost(
+    server: str, tmp_path: Path, package: Package, verification: Verification, begin: int
+) -> None:
     """Lose every fifth answer, from five offsets, so that each call of a run loses its answer in one of them."""
     fresh, name = package_of(package), f"lossy-{begin}"
     with dropping(server, every=5, begin=begin) as (uri, lost):
-        whole_run(user(tmp_path, uri, name), fresh, proof, StepFinished(TRAIN, 1.0, report_of(1)))
+        whole_run(user(tmp_path, uri, name), fresh, verification, StepFinished(TRAIN, 1.0, report_of(1)))
     assert len(lost) >= 5
     mlflow = user(tmp_path, server, name)
     runs = runs_in(mlflow)
@@ -77,7 +79,7 @@ def test_any_answer_may_be_lost(server: str, tmp_path: Path, package: Package, p
 
 
 def register_concurrently(
-    server: str, folder: Path, package: Package, proof: Proof, name: str, users: int
+    server: str, folder: Path, package: Package, verification: Verification, name: str, users: int
 ) -> list[ModelVersion]:
     """Let several users, each with a state_dir, create one experiment and register one package concurrently."""
     made: list[ModelVersion] = []
@@ -88,7 +90,7 @@ def register_concurrently(
         mlflow = in_subprocess(user(folder / str(number), server, name))  # a process of its own
         together.wait()
         try:
-            made.append(whole_run(mlflow, package, proof, StepFinished(TRAIN, 1.0, report_of(1))))
+            made.append(whole_run(mlflow, package, verification, StepFinished(TRAIN, 1.0, report_of(1))))
         except BaseException as error:  # noqa: BLE001 -- it is raised below
             failed.append(error)
 
@@ -102,10 +104,10 @@ def register_concurrently(
 
 
 def test_concurrent_users_have_one_experiment_and_one_version(
-    server: str, tmp_path: Path, package: Package, proof: Proof
+    server: str, tmp_path: Path, package: Package, verification: Verification
 ) -> None:
     fresh = package_of(package)
-    made = register_concurrently(server, tmp_path, fresh, proof, "together", 3)
+    made = register_concurrently(server, tmp_path, fresh, verification, "together", 3)
     assert len({(one.version, one.run_id) for one in made}) == 1
     client = client_of(user(tmp_path, server, "together"))
     (held,) = client.search_model_versions(f"tags.package_fingerprint = '{fresh.fingerprint}'")
@@ -115,7 +117,9 @@ def test_concurrent_users_have_one_experiment_and_one_version(
 
 
 @pytest.mark.skipif(not (POSTGRES / "postgres").exists(), reason="needs PostgreSQL")
-def test_concurrent_users_of_a_server_with_postgresql(tmp_path: Path, package: Package, proof: Proof) -> None:
+def test_concurrent_users_of_a_server_with_postgresql(
+    tmp_path: Path, package: Package, verification: Verification
+) -> None:
     pytest.importorskip("psycopg2")
     import tempfile
 
@@ -125,7 +129,7 @@ def test_concurrent_users_of_a_server_with_postgresql(tmp_path: Path, package: P
         mlflow_server(tmp_path / "server", database, workers=2) as uri,
     ):
         fresh = package_of(package)
-        made = register_concurrently(uri, tmp_path, fresh, proof, "together", 2)
+        made = register_concurrently(uri, tmp_path, fresh, verification, "together", 2)
         assert len({(one.version, one.run_id) for one in made}) == 1
         client = client_of(user(tmp_path, uri, "together"))
         assert len(client.search_model_versions(f"tags.package_fingerprint = '{fresh.fingerprint}'")) == 1

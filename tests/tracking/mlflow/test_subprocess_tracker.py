@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.artifacts import Package, Proof, Report
+from orchestrator.artifacts import Package, Report, Verification
 from orchestrator.errors import TrackingError
 from orchestrator.events import RunFinished, StepFailed, StepFinished, StepProgress
 from orchestrator.tracking.mlflow.store_checks import check_connection
@@ -36,14 +36,14 @@ ENV = os.environ | {"PYTHONPATH": str(REPO)}
 JOB = """
 import sys, pickle
 from tests.tracking.kit import in_subprocess
-mlflow, events, package, proof, report, end = pickle.loads(bytes.fromhex(sys.stdin.read()))
+mlflow, events, package, verification, report, end = pickle.loads(bytes.fromhex(sys.stdin.read()))
 tracker = in_subprocess(mlflow)
 for event in events:
     tracker(event)
 print("sent", flush=True)
 if end is None:
     import time; time.sleep(60)
-tracker.promote(tracker.register(package, proof, report))
+tracker.promote(tracker.register(package, verification, report))
 tracker(end)
 """
 
@@ -65,7 +65,7 @@ def job(*sent: object) -> subprocess.Popen[str]:
 
 
 def test_events_return_immediately_and_all_is_written_at_the_end(
-    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, report: Report
+    tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished, report: Report
 ) -> None:
     tracker_in_subprocess = in_subprocess(tracker())
     begin = time.perf_counter()
@@ -73,7 +73,7 @@ def test_events_return_immediately_and_all_is_written_at_the_end(
     tracker_in_subprocess(reported)
     assert time.perf_counter() - begin < 1, "neither the import nor the store's creation delays the pipeline"
     child = tracker_in_subprocess._child
-    version = tracker_in_subprocess.register(package, proof, report)
+    version = tracker_in_subprocess.register(package, verification, report)
     tracker_in_subprocess.promote(version)
     tracker_in_subprocess(RunFinished(1.0))
     assert child is not None
@@ -125,12 +125,12 @@ def test_the_process_is_detached_and_ends_with_the_run(tracker: MakeTracker, rep
 
 
 def test_a_deleted_store_is_created_again(
-    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, report: Report
+    tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished, report: Report
 ) -> None:
-    whole_run(in_subprocess(tracker()), package, proof, reported)
+    whole_run(in_subprocess(tracker()), package, verification, reported)
     shutil.rmtree(tracker().state_dir / "artifacts")
     (tracker().state_dir / "mlflow.db").unlink()
-    process = job(tracker(), [CACHED], package, proof, report, RunFinished(1.0))
+    process = job(tracker(), [CACHED], package, verification, report, RunFinished(1.0))
     assert process.communicate(timeout=60)[1] == ""
     # read a copy: this process may still hold the deleted file open
     copy = tracker().state_dir / "copy.db"
@@ -142,10 +142,10 @@ def test_a_deleted_store_is_created_again(
 
 
 def test_parallel_jobs_of_a_sweep_make_one_store_and_one_parent(
-    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, report: Report
+    tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished, report: Report
 ) -> None:
     mlflow = tracker(sweep_id="2026-11-22/10-00", parent_run_name="sweep")
-    jobs = [job(mlflow, [STARTED, reported], package, proof, report, RunFinished(1.0)) for _ in range(4)]
+    jobs = [job(mlflow, [STARTED, reported], package, verification, report, RunFinished(1.0)) for _ in range(4)]
     assert [process.communicate(timeout=120)[1] for process in jobs] == [""] * 4
     (parent,) = top_runs(mlflow)
     children = runs_of(mlflow, f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
@@ -166,14 +166,14 @@ def test_a_store_error_is_raised_at_the_end(tracker: MakeTracker) -> None:
 
 
 def test_a_dead_tracking_process_is_reported_with_its_log(
-    tracker: MakeTracker, package: Package, proof: Proof, report: Report
+    tracker: MakeTracker, package: Package, verification: Verification, report: Report
 ) -> None:
     tracker_in_subprocess = in_subprocess(tracker())
     tracker_in_subprocess(STARTED)
     assert tracker_in_subprocess._child is not None
     tracker_in_subprocess._child.process.kill()
     with pytest.raises(TrackingError, match=r"ended before its work was done; see .*tracking\.log"):
-        tracker_in_subprocess.register(package, proof, report)
+        tracker_in_subprocess.register(package, verification, report)
     tracker_in_subprocess(RunFinished(1.0, KeyboardInterrupt()))
 
 
@@ -206,12 +206,12 @@ def test_a_connection_check_ignores_the_answer() -> None:
 
 
 def test_a_failed_run_is_finished_once_its_model_is_deployed_and_tested(
-    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, report: Report
+    tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished, report: Report
 ) -> None:
-    first = failed_run(in_subprocess(tracker()), package, proof, reported)
+    first = failed_run(in_subprocess(tracker()), package, verification, reported)
     again = in_subprocess(tracker())
     again(CACHED)
-    assert again.register(package, proof, report) == first
+    assert again.register(package, verification, report) == first
     assert again._child is None
     again.promote(first)
     again(RunFinished(1.0))
@@ -227,10 +227,15 @@ def server(tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_a_server_holds_runs_and_versions_too(
-    server: str, tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, report: Report
+    server: str,
+    tracker: MakeTracker,
+    package: Package,
+    verification: Verification,
+    reported: StepFinished,
+    report: Report,
 ) -> None:
     mlflow = tracker(tracking_uri=server)
-    version = whole_run(in_subprocess(mlflow), package, proof, reported)
+    version = whole_run(in_subprocess(mlflow), package, verification, reported)
     (run,) = top_runs(mlflow)
     assert (run.info.status, run.data.metrics, run.info.run_id) == ("FINISHED", report.metrics, version.run_id)
     assert len(runs_of(mlflow)) == 10
@@ -239,5 +244,5 @@ def test_a_server_holds_runs_and_versions_too(
     assert mlflow.known_version(package) is None, "a server has no cheap stamp"
     again = in_subprocess(mlflow)
     again(CACHED)
-    assert again.register(package, proof, report) == version
+    assert again.register(package, verification, report) == version
     again(RunFinished(1.0))

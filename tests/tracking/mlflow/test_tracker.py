@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.artifacts import Package, Proof, Report
+from orchestrator.artifacts import Package, Report, Verification
 from orchestrator.errors import TrackingError
 from orchestrator.events import RunFinished, StepFinished
 from orchestrator.tracking.mlflow.snapshot import store_stamp
@@ -97,21 +97,21 @@ def test_a_failed_run_ends_failed_and_says_why(tracker: MakeTracker) -> None:
 
 
 def test_an_unchanged_run_does_not_import_mlflow(
-    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, report: Report
+    tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished, report: Report
 ) -> None:
     mlflow = tracker()
-    first = whole_run(mlflow, package, proof, reported)
+    first = whole_run(mlflow, package, verification, reported)
     before = store_stamp(mlflow.tracking_uri)
     code = (
         "import sys, pickle; from pathlib import Path; from tests.tracking.kit import in_subprocess\n"
-        "mlflow, package, proof, report, cached, end = pickle.loads(bytes.fromhex(sys.stdin.read()))\n"
+        "mlflow, package, verification, report, cached, end = pickle.loads(bytes.fromhex(sys.stdin.read()))\n"
         "for tracker in (mlflow, in_subprocess(mlflow)):\n"
-        "    tracker(cached); version = tracker.register(package, proof, report); tracker.promote(version); tracker(end)\n"
+        "    tracker(cached); version = tracker.register(package, verification, report); tracker.promote(version); tracker(end)\n"
         "print(version.version, version.run_id, 'mlflow' in sys.modules, tracker._child)"
     )
     import pickle
 
-    sent = pickle.dumps((tracker(), package, proof, report, CACHED, RunFinished(1.0))).hex()
+    sent = pickle.dumps((tracker(), package, verification, report, CACHED, RunFinished(1.0))).hex()
     environment = os.environ | {"PYTHONPATH": str(REPO)}
     done = subprocess.run(
         [sys.executable, "-c", code], input=sent, capture_output=True, text=True, check=False, env=environment
@@ -121,47 +121,47 @@ def test_an_unchanged_run_does_not_import_mlflow(
 
 
 def test_a_store_that_another_user_wrote_to_is_queried_again(
-    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, report: Report
+    tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished, report: Report
 ) -> None:
     mlflow = tracker()
-    first = whole_run(mlflow, package, proof, reported)
+    first = whole_run(mlflow, package, verification, reported)
     assert tracker().known_version(package) == first
     client_of(mlflow).delete_registered_model("diabetes_model")
     assert tracker().known_version(package) is None
 
     again = tracker()
     again(CACHED)
-    second = again.register(package, proof, report)
+    second = again.register(package, verification, report)
     again(RunFinished(1.0))
     assert second.run_id == first.run_id, "the run that holds this report is still there"
     assert len(top_runs(mlflow)) == 1
 
 
 def test_a_deleted_run_is_logged_again(
-    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, report: Report
+    tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished, report: Report
 ) -> None:
     mlflow = tracker()
-    first = whole_run(mlflow, package, proof, reported)
+    first = whole_run(mlflow, package, verification, reported)
     client_of(mlflow).delete_run(first.run_id)
     again = tracker()
     again(CACHED)
-    second = again.register(package, proof, report)
+    second = again.register(package, verification, report)
     again(RunFinished(1.0))
     (run,) = [one for one in top_runs(mlflow) if one.info.run_id == second.run_id]
     assert (second.version, run.info.status, run.data.metrics) == ("2", "FINISHED", report.metrics)
 
 
 def test_a_champions_run_is_finished(
-    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished, report: Report
+    tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished, report: Report
 ) -> None:
     mlflow = tracker()
-    first = failed_run(mlflow, package, proof, reported)
+    first = failed_run(mlflow, package, verification, reported)
     (failed,) = top_runs(mlflow)
     assert (failed.info.status, failed.data.tags["error"]) == ("FAILED", "port 8000 is taken")
 
     again = tracker()
     again(CACHED)
-    again.promote(again.register(package, proof, report))
+    again.promote(again.register(package, verification, report))
     again(RunFinished(1.0))
     (run,) = top_runs(mlflow)
     assert (run.info.run_id, run.info.status, run.info.end_time) == (first.run_id, "FINISHED", failed.info.end_time)
@@ -170,12 +170,12 @@ def test_a_champions_run_is_finished(
 
 
 def test_a_run_that_fails_after_its_promotion_is_cleared_later(
-    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished
+    tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished
 ) -> None:
     mlflow = tracker()
     for event in (STARTED, reported):
         mlflow(event)
-    version = mlflow.register(package, proof, reported.artifact)
+    version = mlflow.register(package, verification, reported.artifact)
     mlflow.promote(version)
     mlflow(RunFinished(1.0, KeyboardInterrupt()))
     assert mlflow.known_version(package) == version
@@ -187,10 +187,10 @@ def test_a_run_that_fails_after_its_promotion_is_cleared_later(
 
 
 def test_only_a_complete_run_is_cleared(
-    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished
+    tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished
 ) -> None:
     mlflow = tracker()
-    version = failed_run(mlflow, package, proof, reported)
+    version = failed_run(mlflow, package, verification, reported)
     client_of(mlflow).delete_tag(version.run_id, "orchestrator.report")
     mlflow.promote(version)
     mlflow(RunFinished(1.0))
@@ -232,10 +232,10 @@ def test_a_deleted_experiment_is_reported_with_the_remedy(tracker: MakeTracker) 
 
 
 def test_a_corrupt_snapshot_is_ignored(
-    tracker: MakeTracker, package: Package, proof: Proof, reported: StepFinished
+    tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished
 ) -> None:
     mlflow = tracker()
-    whole_run(mlflow, package, proof, reported)
+    whole_run(mlflow, package, verification, reported)
     (snapshot,) = mlflow.state_dir.glob("tracking/*.json")
     snapshot.write_text("{")
     assert mlflow.known_version(package) is None

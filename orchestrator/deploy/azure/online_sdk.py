@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.artifacts import Keys, Package
-from orchestrator.deploy.azure import managed_state, registered_package
-from orchestrator.deploy.azure.managed_state import EndpointState, OnlineDeployment, Route
+from orchestrator.deploy.azure import online_state, registered_package
+from orchestrator.deploy.azure.online_state import EndpointState, OnlineDeployment, Route
 
 Say = Callable[[str], None]
 _MANAGEMENT = "https://management.azure.com"
@@ -33,7 +33,7 @@ def get_endpoint(client: Any, name: str) -> EndpointState | None:
         deployments = list(client.online_deployments.list(name))
     except ResourceNotFoundError:
         return None
-    labels = managed_state.labels(endpoint.tags or {})
+    labels = online_state.labels(endpoint.tags or {})
     return EndpointState(
         url=endpoint.scoring_uri or "",
         auth_mode=str(endpoint.auth_mode),
@@ -47,7 +47,7 @@ def get_endpoint(client: Any, name: str) -> EndpointState | None:
 
 def _colour(deployment: Any, labels: Mapping[str, str]) -> OnlineDeployment:
     tags = dict(deployment.tags or {})
-    if version := labels.get(tags.get(managed_state.NUMBER, "")):
+    if version := labels.get(tags.get(online_state.NUMBER, "")):
         tags[registered_package.VERSION] = version
     scale = deployment.scale_settings
     most = getattr(scale, "max_instances", None)
@@ -82,7 +82,7 @@ def clusters(client: Any) -> list[str]:
 
 def create(client: Any, endpoint: Any, seconds: float) -> None:
     """Create the endpoint, without a deployment."""
-    endpoint.tags = {**(endpoint.tags or {}), **managed_state.MADE}
+    endpoint.tags = {**(endpoint.tags or {}), **online_state.MADE}
     _finished(client.online_endpoints.begin_create_or_update(endpoint), seconds)
 
 
@@ -188,7 +188,7 @@ def _environment(client: Any, package: Package, definition: Mapping[str, Any], i
     from azure.ai.ml.entities import Environment
     from azure.core.exceptions import ResourceNotFoundError
 
-    version = managed_state.environment_version(definition, image)
+    version = online_state.environment_version(definition, image)
     try:
         return client.environments.get(package.model_name, version)
     except ResourceNotFoundError:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from orchestrator.azure.sdk import translate_sdk_errors
-from orchestrator.deploy.azure import managed_sdk
+from orchestrator.deploy.azure import online_sdk
 from orchestrator.deploy.failure import failure
 from orchestrator.deploy.service_dir import ServiceDirectory
 from orchestrator.diagnostics import Evidence
@@ -24,10 +24,10 @@ def diagnose_deployment(
     kind, name, colour = place
     provisioning, log, built = "", "", ""
     with suppress(DeployError), translate_sdk_errors(DeployError, "deploy"):  # the deployment's own error matters more
-        built = managed_sdk.build_log(client, str(error))
-        state = managed_sdk.get_endpoint(client, name)
+        built = online_sdk.build_log(client, str(error))
+        state = online_sdk.get_endpoint(client, name)
         provisioning = state.colours[colour].state if state and colour in state.colours else "absent"
-        log = managed_sdk.log(client, name, colour) if provisioning != "absent" else ""  # there may be no container yet
+        log = online_sdk.log(client, name, colour) if provisioning != "absent" else ""  # there may be no container yet
     status = (
         getattr(error.__cause__, "status_code", None) or 0
     )  # 200: the request for the state succeeded, the deployment did not

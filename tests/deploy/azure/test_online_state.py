@@ -9,9 +9,9 @@ import yaml
 
 from orchestrator.artifacts import ModelVersion, Package
 from orchestrator.config.compose import compose
-from orchestrator.deploy.azure import managed_state, registered_package
+from orchestrator.deploy.azure import online_state, registered_package
 from orchestrator.deploy.azure.managed import Managed
-from orchestrator.deploy.azure.managed_state import NUMBER, TESTED, EndpointState, OnlineDeployment
+from orchestrator.deploy.azure.online_state import NUMBER, TESTED, EndpointState, OnlineDeployment
 from orchestrator.deploy.target import SupportsKeyRotation, Target
 from orchestrator.events import ReportsProgress
 from orchestrator.spec.components import build
@@ -54,11 +54,11 @@ def test_what_gets_requests_is_live_and_the_other_colour_is_next() -> None:
     assert seen().live is None
     assert seen(blue).live is None
     assert seen(blue).others == (blue,)
-    assert managed_state.next_colour(seen(blue)) == "blue"
+    assert online_state.next_colour(seen(blue)) == "blue"
     both = seen(blue, green, live="blue")
     assert (both.live, both.former) == (blue, green)
-    assert managed_state.next_colour(both) == "green"
-    assert managed_state.next_colour(seen(blue, green, live="green")) == "blue"
+    assert online_state.next_colour(both) == "green"
+    assert online_state.next_colour(seen(blue, green, live="green")) == "blue"
 
 
 def test_a_failed_or_foreign_deployment_is_no_rollback_target() -> None:
@@ -97,18 +97,16 @@ def test_cors_adds_the_library_that_azures_server_needs(package: Package) -> Non
 
 def test_an_environment_is_registered_once(package: Package) -> None:
     definition = registered_package.conda(package)
-    assert managed_state.environment_version(definition, "a") == managed_state.environment_version(
-        dict(definition), "a"
-    )
-    assert managed_state.environment_version(definition, "a") != managed_state.environment_version(definition, "b")
+    assert online_state.environment_version(definition, "a") == online_state.environment_version(dict(definition), "a")
+    assert online_state.environment_version(definition, "a") != online_state.environment_version(definition, "b")
 
 
 def test_each_deployment_has_a_number_and_the_same_package_the_same_name(package: Package) -> None:
     version = ModelVersion("model", "1", None, package)
-    one, two = (managed_state.tags(version, managed()._settings()) for _ in range(2))
+    one, two = (online_state.tags(version, managed()._settings()) for _ in range(2))
     assert one[NUMBER] != two[NUMBER]
     assert registered_package.serves_like(one, two)
-    more = managed_state.tags(version, managed("deploy.instance_count=2")._settings())
+    more = online_state.tags(version, managed("deploy.instance_count=2")._settings())
     assert not registered_package.serves_like(one, more)
 
 
