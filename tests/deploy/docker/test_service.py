@@ -29,6 +29,7 @@ from orchestrator.errors import DeployError
 from orchestrator.events import Event, Progress, StepNote
 from orchestrator.packaging import dockerfile
 from tests.deploy.docker.engine_queries import ask, containers_of, nameless, only
+from tests.nightly import at_night
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -38,10 +39,6 @@ MakeDocker = Callable[..., Docker]
 Version = Callable[..., ModelVersion]
 
 slow = pytest.mark.slow
-
-
-def at_night(*values: object) -> Any:
-    return pytest.param(*values, marks=pytest.mark.nightly)
 
 
 @slow
