@@ -428,7 +428,11 @@ def statuses(at: Desk, status: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "launcher", [(), ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")], ids=["basic", "joblib"]
+    "launcher",
+    [
+        pytest.param((), id="basic"),
+        pytest.param(("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"), id="joblib", marks=pytest.mark.nightly),
+    ],
 )
 def test_a_sweep_is_nested_under_one_run(tmp_path: Path, launcher: tuple[str, ...]) -> None:
     with desk(tmp_path) as at:

@@ -21,6 +21,7 @@ from orchestrator.config.validate import validate
 from orchestrator.errors import Problem, SpecError
 from tests.command import Desk, desk
 from tests.found import found
+from tests.nightly import at_night
 
 
 class Row(NamedTuple):
@@ -581,10 +582,10 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     ("typed", "expected"),
     [
         (["seed=abc", "deplo=aci", "model=xgbost"], ["model: ", "seed: ", "deplo: "]),
-        (["~nothing", "model.params={"], ["model.params: ", "nothing: "]),
-        (["name=${nam}"], ["name: "]),
-        (["+deploy._target_=subprocess.Popen"], ["deploy._target_: "]),
-        (["model.params.max_depth=0", "data.target=outcome"], ["data.target: ", "model.params.max_depth: "]),
+        at_night(["~nothing", "model.params={"], ["model.params: ", "nothing: "]),
+        at_night(["name=${nam}"], ["name: "]),
+        at_night(["+deploy._target_=subprocess.Popen"], ["deploy._target_: "]),
+        at_night(["model.params.max_depth=0", "data.target=outcome"], ["data.target: ", "model.params.max_depth: "]),
         (["-m", "model=random_forest,xgbost"], ["model: "]),
     ],
 )

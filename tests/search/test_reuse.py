@@ -88,7 +88,9 @@ def test_regression_ensembles(compare: Same, estimator: Any) -> None:
     ],
     ids=str,
 )
-@pytest.mark.parametrize("data", [BINARY, CLASSES], ids=["binary", "classes"])
+@pytest.mark.parametrize(
+    "data", [pytest.param(BINARY, id="binary", marks=pytest.mark.nightly), pytest.param(CLASSES, id="classes")]
+)
 def test_classification_ensembles(compare: Same, estimator: Any, data: Any) -> None:
     found = compare(estimator, SIZES, *data, **SCORES, return_train_score=True)
     assert fit_counts(found) == (12, 3)

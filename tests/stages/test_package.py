@@ -33,6 +33,7 @@ from score.models.base import PickledModel
 from score.models.onnx import Compilation
 from score.payload.reader import Reader
 from score.predict.predictor import Predictor
+from tests.nightly import at_night
 
 from .conftest import EVALUATION, FOREST, TABULAR, Kit
 
@@ -212,7 +213,7 @@ def encoded(encoder: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
-@pytest.mark.parametrize("unseen", ["auto", "refuse", "accept"])
+@pytest.mark.parametrize("unseen", ["auto", at_night("refuse"), at_night("accept")])
 def test_an_unseen_level_is_scored_where_the_pipeline_predicts_it(
     kit: Kit, mixed: pd.DataFrame, encoder: str, unseen: str
 ) -> None:

@@ -28,6 +28,7 @@ from orchestrator.errors import DeployError
 from orchestrator.processes import is_running
 from score.predict.response import FLAGS
 from score.web import log_rotation
+from tests.nightly import at_night
 
 MakePackage = Callable[..., Package]
 MakeLocal = Callable[..., Local]
@@ -476,7 +477,7 @@ target.Local("svc", state_dir, int(port)).deploy(ModelVersion("model", "1", "run
 """
 
 
-@pytest.mark.parametrize("before", ["nothing", "a service"])
+@pytest.mark.parametrize("before", [at_night("nothing"), "a service"])
 @pytest.mark.parametrize(
     ("moment", "serves"), [("started", "a"), ("ready", "a"), ("recorded", "a"), ("committed", "b"), ("serving", "b")]
 )

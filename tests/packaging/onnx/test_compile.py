@@ -169,6 +169,7 @@ def test_columns_of_float32_are_rounded_as_training_saw_them(
 @given(
     seed=st.integers(0, 2**32 - 1), scale=st.integers(-12, 12), offset=st.floats(-1e6, 1e6), classes=st.integers(2, 5)
 )
+@pytest.mark.nightly
 def test_random_forests_and_boosting_are_equal_to_the_bit_on_other_rows(
     fit: Fit, seed: int, scale: int, offset: float, classes: int
 ) -> None:
