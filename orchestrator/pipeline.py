@@ -19,6 +19,7 @@ import yaml
 from orchestrator import privacy
 from orchestrator.artifacts import PackageProvenance, Report
 from orchestrator.azure import auth
+from orchestrator.bundled import INSTALLED, ROOT
 from orchestrator.caching.cache import Cache, digest
 from orchestrator.config.composed import Composed
 from orchestrator.config.validate import ValidConfig, validate
@@ -43,7 +44,7 @@ from orchestrator.reporting.rebuild_command import rebuild_command
 from orchestrator.spec.azure import AzureSpec
 from orchestrator.spec.components import construct
 from orchestrator.spec.data import BatchSpec, DataSpec
-from orchestrator.spec.field_types import ROOT, Seed, StateDir
+from orchestrator.spec.field_types import Seed, StateDir
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.package import PackageSpec
 from orchestrator.spec.run_spec import RunSpec
@@ -181,7 +182,14 @@ def _provenance(config: ValidConfig) -> RunProvenance:
     spec, composed = config.spec, config.composed
     rebuild = "" if composed.overrides is None else rebuild_command(composed.overrides)
     origin = PackageProvenance(data=spec.data.path.name, spec_hash=spec.digest, rebuild=rebuild)
-    return RunProvenance(ROOT, composed.text or yaml.safe_dump(dict(composed.values)), origin, composed.sweep)
+    return RunProvenance(_checkout(), composed.text or yaml.safe_dump(dict(composed.values)), origin, composed.sweep)
+
+
+def _checkout() -> Path:
+    """Return the project where that lies in a git checkout, else the clone of this tool if there is one."""
+    project = Path.cwd()
+    versioned = any((folder / ".git").exists() for folder in (project, *project.parents))
+    return project if versioned or INSTALLED else ROOT
 
 
 def execute(config: Composed | Mapping[str, Any], observers: Sequence[Observer] = ()) -> runner.Artifacts:

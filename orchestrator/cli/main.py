@@ -1,17 +1,16 @@
-"""The command behind run.py: report mistakes, print a plan or run it, say where the results are."""
+"""What a run prints: report mistakes, print a plan or run it, say where the results are."""
 
 from __future__ import annotations
 
 import math
-import os
 import shlex
-import shutil
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from orchestrator import invocation
 from orchestrator.artifacts import Endpoint, ModelVersion, Package, Report, Trained
 from orchestrator.cli.console import Console
 from orchestrator.cli.descriptions import curl_line
@@ -20,6 +19,7 @@ from orchestrator.config.composed import Composed
 from orchestrator.config.validate import ValidConfig, validate
 from orchestrator.engine.runner import Artifacts
 from orchestrator.errors import OrchestratorError, Problem, SpecError
+from orchestrator.invocation import wants_traceback
 from orchestrator.modeling.halving import is_halving
 from orchestrator.pipeline import Run, bind
 from orchestrator.reporting.scores import score_table
@@ -37,7 +37,6 @@ ABOUT_THE_SERVICE = (
     "azure=",
     "azure.",
 )
-TRACEBACK = "ORCHESTRATOR_TRACEBACK"  # holds what HYDRA_FULL_ERROR was before run.py set it
 RESULT = "result.json"
 FAULTS = "azure.faults="  # of the emulator: later commands should not repeat them
 
@@ -88,11 +87,6 @@ def _write_anyway(result: Result, file: Path) -> None:
         result.write(file, {})
     except OSError as error:
         sys.stderr.write(f"{file} could not be written: {error.strerror}\n")
-
-
-def wants_traceback() -> bool:
-    """Return whether HYDRA_FULL_ERROR=1 was set where the command was typed."""
-    return os.environ.get(TRACEBACK) == "1"
 
 
 def one_line_of(error: BaseException) -> str:
@@ -180,7 +174,7 @@ def _where(spec: RunSpec, artifacts: Artifacts, folder: Path, overrides: Sequenc
         notes["package"] = str(package.path)
     uri = spec.tracking.options.get("tracking_uri")
     if uri and "train" in spec.stages:
-        local = shlex.join([python(), "-m", "mlflow", "ui", "--backend-store-uri", str(uri)])
+        local = shlex.join([invocation.python(), "-m", "mlflow", "ui", "--backend-store-uri", str(uri)])
         notes["MLflow UI"] = local if str(uri).startswith("sqlite") else str(uri)
     if notes:
         notes["result"] = str(folder / RESULT)
@@ -193,12 +187,4 @@ def _about_the_service(override: str) -> bool:
 
 def command(*overrides: str) -> str:
     """Return the line to type for another run."""
-    return shlex.join([python(), sys.argv[0], *overrides])
-
-
-def python() -> str:
-    """Return how this Python is called where the command was typed."""
-    if shutil.which("python") == sys.executable:
-        return "python"
-    near = os.path.relpath(sys.executable)
-    return sys.executable if near.startswith("..") else near
+    return shlex.join([*invocation.to_type(), *overrides])

@@ -17,26 +17,26 @@ from typing import Any
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import MissingConfigException
 from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
-from yaml import YAMLError
 
+from orchestrator.bundled import CONF
+from orchestrator.config.arguments import DEFAULT_NAME
 from orchestrator.config.composed import Composed
-from orchestrator.config.overrides import CONF, HYDRA, parse_leniently
+from orchestrator.config.overrides import COMPOSITION_ERRORS, HYDRA, parse_leniently
+from orchestrator.config.search_path import register_project
 from orchestrator.config.validate import validate
 from orchestrator.deploy.target import valid_service_name
 from orchestrator.errors import Problem, SpecError
-from orchestrator.spec.field_types import ROOT
 from orchestrator.spec.messages import format_path, one_line, suggest, suggest_or_list
 
 _COMPOSING = threading.RLock()
-COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)  # what Hydra may raise while it composes
 
 
 def compose(*overrides: str) -> Composed:
-    """Return the configuration of a run, from overrides as they are typed behind ``python run.py``.
+    """Return the configuration of a run, from overrides as they are typed behind ``orchestrate``.
 
     Raises:
         SpecError: an option that does not exist or a value that cannot be read, with every other mistake there is.
@@ -69,13 +69,18 @@ def isolated_hydra() -> Iterator[None]:
             hydra.hydra, base.version_base = before, version_before
 
 
-def _hydra_compose(overrides: Sequence[str], problems: Iterable[Problem]) -> Composed:
+def _hydra_compose(overrides: Sequence[str], problems: Iterable[Problem], name: str = DEFAULT_NAME) -> Composed:
+    register_project()
     with initialize_config_dir(str(CONF), version_base=HYDRA):
-        return to_composed(hydra_compose("config", list(overrides)), problems)
+        return to_composed(hydra_compose(name, list(overrides)), problems)
 
 
-def compose_without(error: Exception, overrides: Sequence[str], problems: Sequence[Problem]) -> Composed:
+def compose_without(
+    error: Exception, overrides: Sequence[str], problems: Sequence[Problem], name: str = DEFAULT_NAME
+) -> Composed:
     """Compose without the override that Hydra stopped at, which joins the ``problems`` found before.
+
+    ``name`` is that of the primary config.
 
     Raises:
         SpecError: what Hydra stopped at is none of the overrides.
@@ -85,9 +90,9 @@ def compose_without(error: Exception, overrides: Sequence[str], problems: Sequen
     if len(rest) == len(overrides):
         raise SpecError([*problems, problem]) from error
     try:
-        composed = _hydra_compose(rest, ())
+        composed = _hydra_compose(rest, (), name)
     except COMPOSITION_ERRORS as another:
-        return compose_without(another, rest, [*problems, problem])
+        return compose_without(another, rest, [*problems, problem], name)
     problem = hydra_problem(error, _all_paths(composed.values))
     return replace(composed, problems=[*problems, problem, *composed.problems])
 
@@ -104,7 +109,7 @@ def to_composed(
     config = DictConfig(OmegaConf.to_container(config, resolve=False))
     with suppress(OmegaConfBaseException):  # which is found again below, with its path
         if isinstance(config.get("state_dir"), str) and config.state_dir.strip():  # an empty one is refused below
-            absolute = (ROOT / Path(config.state_dir).expanduser()).resolve()
+            absolute = Path(config.state_dir).expanduser().resolve()
             config.state_dir = str(absolute).replace("${", r"\${")  # a path, and no interpolation any more
     for name, value in (settings or {}).items():
         group, _, key = name.partition(".")

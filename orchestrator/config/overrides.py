@@ -6,7 +6,6 @@ reports all unknown keys together; options that no group has, and text that cann
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,29 +15,32 @@ from hydra import version
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
+from orchestrator.config.arguments import CONFIG_DIR, SWEEP, split
+from orchestrator.config.search_path import folders_of, searched_folders
 from orchestrator.errors import Problem
-from orchestrator.spec.field_types import ROOT
 from orchestrator.spec.messages import suggest_or_list
 
-CONF = ROOT / "conf"
-HYDRA = "1.3"  # the version whose behaviour is asked for, here and in run.py
-SWEEP = ("-m", "--multirun")
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)  # what Hydra may raise while it composes
+HYDRA = "1.3"  # the version whose behaviour is asked for, here and in cli/command.py
 
 
 def parse_leniently(arguments: Sequence[str]) -> tuple[list[str], list[Problem]]:
-    """Return the arguments that Hydra accepts, and what is wrong with those that are left out."""
+    """Return the arguments that Hydra accepts, flags first, and what is wrong with those that are left out."""
     version.setbase(HYDRA)
-    arguments = ["verbose=true" if argument == "-v" else argument for argument in arguments]
-    searched = {argument: list(_searched(argument)) for argument in arguments}
-    roots = [CONF, *(folder for found in searched.values() for _, folder in found if folder is not None)]
+    typed = split(["verbose=true" if argument == "-v" else argument for argument in arguments])
+    searched = {argument: list(_searched(argument)) for argument in typed.overrides}
+    named = typed.value(CONFIG_DIR)
+    roots = [*searched_folders(), *([Path(named)] if named else [])]
+    roots += [folder for found in searched.values() for _, folder in found if folder is not None]
     problems: list[Problem] = []
+    if named and not Path(named).is_dir():
+        problems.append(Problem(CONFIG_DIR[0], f"there is no folder {named}"))
     parser = OverridesParser.create()
-    passed: list[str] = []
-    for before, argument in zip(["", *arguments], arguments, strict=False):
-        if argument.startswith("-") or (before.startswith("-") and "=" not in argument):
-            passed.append(argument)  # a flag, or its value
-            continue
+    passed: list[str] = list(typed.flags)
+    for argument in typed.overrides:
         try:
             readable, override = _read(parser, argument)
         except HydraException:
@@ -134,8 +136,7 @@ def _searched(argument: str) -> Iterator[tuple[str, Path | None]]:
     """Yield each name in ``hydra.searchpath=[pkg://acme.conf,file:///there]``, with its folder if it exists."""
     if argument.lstrip("+").startswith("hydra.searchpath="):
         for kind, where in re.findall(r"(pkg|file)://([^\],'\"]+)", argument):
-            folders = [Path(where)] if kind == "file" else _package_folders(where.replace("/", "."))
-            yield f"{kind}://{where}", next((folder for folder in folders if folder.is_dir()), None)
+            yield f"{kind}://{where}", next(folders_of(f"{kind}://{where}"), None)
 
 
 def _unsearchable(searched: Iterable[tuple[str, Path | None]]) -> Iterator[Problem]:
@@ -143,14 +144,6 @@ def _unsearchable(searched: Iterable[tuple[str, Path | None]]) -> Iterator[Probl
         if folder is None:
             what = "folder" if name.startswith("file") else "package (is it installed, or on PYTHONPATH?)"
             yield Problem("hydra.searchpath", f"{name}: there is no such {what}")
-
-
-def _package_folders(name: str) -> list[Path]:
-    try:
-        spec = importlib.util.find_spec(name)
-    except ModuleNotFoundError:
-        return []
-    return [Path(place) for place in (spec.submodule_search_locations if spec else None) or ()]
 
 
 def build_argv(arguments: Sequence[str], scratch: str) -> tuple[list[str], bool]:

@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterable
 
+from orchestrator import invocation
 from orchestrator.redaction import MASK, is_secret_name, redact
 
 # sections of the configuration that do not affect a package
@@ -20,7 +21,7 @@ def rebuild_command(overrides: Iterable[str]) -> str:
     overrides are redacted by name or by pattern. Paths stay as they were typed.
     """
     relevant = [_redact(override) for override in overrides if _affects_package(override)]
-    command = shlex.join(["python", "run.py", *relevant, "deploy=none"])
+    command = shlex.join([*invocation.called_as().split(), *relevant, "deploy=none"])
     return command if len(command) <= MAX_LENGTH else ""
 
 

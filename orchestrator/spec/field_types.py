@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal, NewType
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictStr
 
+from orchestrator.bundled import BUNDLED
+from orchestrator.bundled import ROOT as ROOT  # noqa: PLC0414 -- exported here, too
 from orchestrator.spec.components import NOT_A_PATH, is_dotted
 from orchestrator.spec.messages import format_value
 from orchestrator.spec.separators import parse_separator
-
-ROOT = Path(__file__).resolve().parents[2]
 
 Seed = NewType("Seed", int)
 StateDir = NewType("StateDir", Path)
@@ -75,7 +75,7 @@ DottedPath = Annotated[StrictStr, BeforeValidator(_check_dotted_path)]
 
 
 def resolve_input(path: Path) -> Path:
-    """Resolve a relative path from the working directory, then from the repository."""
+    """Resolve a relative path from the working directory, then from the data that comes with this tool."""
     path = path.expanduser()
-    beside = not path.is_absolute() and not path.exists() and (ROOT / path).exists()
-    return (ROOT / path).resolve() if beside else path.resolve()
+    bundled = not path.is_absolute() and not path.exists() and (BUNDLED / path).exists()
+    return (BUNDLED / path).resolve() if bundled else path.resolve()

@@ -28,7 +28,7 @@ from pydantic import (
 from orchestrator.errors import Problem, SpecError
 from orchestrator.spec.azure import AzureSpec
 from orchestrator.spec.data import BatchSpec, DataSpec
-from orchestrator.spec.field_types import ROOT, DottedPath, Name, matches
+from orchestrator.spec.field_types import DottedPath, Name, matches
 from orchestrator.spec.messages import describe_error, format_path, suggest_or_list
 from orchestrator.spec.model import Branch, ModelSpec, PreprocessSpec
 from orchestrator.spec.package import PackageSpec
@@ -82,7 +82,7 @@ class RunSpec(Section):
     @field_validator("state_dir")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
-        return (ROOT / path.expanduser()).resolve()
+        return path.expanduser().resolve()
 
     @classmethod
     def parse(cls, config: Mapping[str, Any]) -> RunSpec:

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from orchestrator.artifacts import Evaluation, Package, Split, Trained, Verification
+from orchestrator.bundled import ROOT
 from orchestrator.caching.cache import cached
 from orchestrator.errors import PackageError
 from orchestrator.events import Progress
 from orchestrator.packaging import dockerfile, holdout_check, pickling, swagger_ui, unseen_categories
 from orchestrator.packaging.onnx.compile import CompiledPipeline, compile_pipeline
-from orchestrator.spec.field_types import ROOT, StateDir
+from orchestrator.spec.field_types import StateDir
 from orchestrator.spec.package import PackageSpec
 from score.contract import distribution, golden, training_info
 from score.contract.schema import Contract, Levels

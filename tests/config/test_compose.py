@@ -18,8 +18,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.version import getbase as hydra_version
 from omegaconf import OmegaConf
 
+from orchestrator.bundled import CONF
 from orchestrator.config.compose import compose, to_composed
-from orchestrator.config.overrides import CONF, build_argv, parse_leniently
+from orchestrator.config.overrides import build_argv, parse_leniently
 from orchestrator.errors import SpecError
 from orchestrator.spec.field_types import ROOT
 

@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 
 from orchestrator import compose
+from orchestrator.bundled import CONF
 from orchestrator.config.composed import Composed
-from orchestrator.config.overrides import CONF
 from orchestrator.config.validate import validate
 from orchestrator.errors import Problem, SpecError
 from tests.command import Desk, desk

@@ -11,8 +11,8 @@ from orchestrator.reporting.rebuild_command import MAX_LENGTH, rebuild_command
 
 
 def overrides_of(command: str) -> list[str]:
-    program, script, *overrides, last = shlex.split(command)
-    assert (program, script, last) == ("python", "run.py", "deploy=none")
+    program, *overrides, last = shlex.split(command)
+    assert (program, last) == ("orchestrate", "deploy=none")
     return overrides
 
 

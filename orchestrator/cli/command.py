@@ -1,0 +1,199 @@
+"""The command: Hydra composes the configuration, the orchestrator runs it. ``orchestrate --help`` says more.
+
+The working directory is the project: its ``conf/`` is searched first, and its modules can be imported. What a run needs
+is imported when there is one: ``--help`` and a shell's completion answer without it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from orchestrator import invocation, privacy
+from orchestrator.bundled import CONF, OWN_PACKAGES, ROOT
+from orchestrator.cli import sweep_table
+from orchestrator.cli.streams import keep_running_without_output
+from orchestrator.config.arguments import COMPLETION, CONFIG_DIR, CONFIG_NAME, DEFAULT_NAME, RERUN, SWEEP, split
+from orchestrator.config.overrides import COMPOSITION_ERRORS, HYDRA, build_argv, parse_leniently
+from orchestrator.config.search_path import register_project
+from orchestrator.errors import OrchestratorError, Problem, SpecError, one_line
+
+DISTRIBUTION = "sklearn-orchestrator"
+SUBCOMMANDS = {"init": "orchestrator.cli.init"}  # the first word, and the module whose ``main`` gets the others
+SWEEP_ID = "ORCHESTRATOR_SWEEP_ID"
+mistakes: list[Problem] = []  # found before Hydra composes, reported with the others
+
+
+@hydra.main(version_base=HYDRA, config_path=str(CONF), config_name=DEFAULT_NAME)
+def job(config: DictConfig) -> float:
+    """Execute one run, or one job of a sweep; return the score that a sweeper optimises."""
+    from orchestrator.cli import main as cli
+    from orchestrator.config.compose import to_composed
+
+    context = HydraConfig.get()
+    if context.mode == RunMode.RUN and context.runtime.choices["hydra/sweeper"] != "basic":
+        mistakes.append(Problem("search", f"Optuna runs a sweep of jobs: write {invocation.called_as()} -m"))
+    sweep = os.environ.get(SWEEP_ID) if context.mode == RunMode.MULTIRUN else None
+    overrides: Any = OmegaConf.to_container(context.overrides)  # as they were typed, interpolations and all
+    typed = [override.removeprefix("++") for override in overrides["task"]]
+    composed = to_composed(config, mistakes, {"tracking.sweep_id": sweep})
+    composed = replace(composed, overrides=[*overrides["hydra"], *typed], sweep=sweep or "")
+    score = cli.main(composed, Path(context.runtime.output_dir), compared=sweep is not None)
+    if score is not None:
+        return score
+    if sweep:  # an exception and no exit: the other jobs go on
+        raise OrchestratorError(f"job {context.job.num} failed: {' '.join(typed)}")
+    sys.exit(1)
+
+
+def main() -> int:
+    """Run the command; report an error in one line, unless HYDRA_FULL_ERROR=1 asks for the traceback."""
+    keep_running_without_output()
+    privacy.disable_telemetry()  # first: a check may import a user's class, which may import anything
+    invocation.remember()
+    os.environ[SWEEP_ID] = uuid4().hex  # in the environment, so that parallel launchers hand it to their processes
+    try:
+        os.getcwd()  # noqa: PTH109 - whether there is one
+    except FileNotFoundError:
+        sys.stderr.write("the working directory was deleted; change to one that exists\n")
+        return 1
+    try:
+        return dispatch(sys.argv[1:])
+    except OrchestratorError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; the same command resumes from what was finished\n")
+        return 130  # a shell's code for SIGINT
+    except Exception as error:
+        if invocation.wants_traceback():
+            raise
+        sys.stderr.write(f"{describe(error)}\n")
+        return 1
+
+
+def dispatch(typed: Sequence[str]) -> int:
+    """Do what the arguments ask for: a sub-command, the version, a shell's completion, or what Hydra does."""
+    import_from_project(Path.cwd())
+    if typed and typed[0] in SUBCOMMANDS:
+        return int(importlib.import_module(SUBCOMMANDS[typed[0]]).main(typed[1:]))
+    if [*typed] == ["--version"]:
+        sys.stdout.write(f"{DISTRIBUTION} {importlib.metadata.version(DISTRIBUTION)}\n")
+        return 0
+    if split(typed).has(COMPLETION):
+        return complete()
+    with tempfile.TemporaryDirectory() as scratch:
+        return run(typed, scratch)
+
+
+def import_from_project(folder: Path) -> None:
+    """Let the modules of a project be imported, before those that are installed.
+
+    Raises:
+        OrchestratorError: one of them hides a package of this tool, which the processes that it starts would then miss.
+    """
+    for name in OWN_PACKAGES:
+        for file in (folder / f"{name}.py", folder / name / "__init__.py"):
+            if file.exists() and not file.is_relative_to(ROOT):
+                raise OrchestratorError(f"{file}: hides the package '{name}' of {DISTRIBUTION}; give it another name")
+    sys.path[:] = [str(folder), *(place for place in sys.path if place not in {"", str(folder)})]
+
+
+def complete() -> int:
+    """Let Hydra install a shell's completion or answer it; what cannot be composed has none."""
+    register_project()
+    folder = split(os.environ.get("COMP_LINE", "").split()).value(CONFIG_DIR)
+    if folder and Path(folder).is_dir():  # Hydra itself reads flags of its own call alone
+        sys.argv += ["--config-dir", folder]
+    try:
+        job()
+    except COMPOSITION_ERRORS:
+        return 1
+    return 0
+
+
+def run(typed: Sequence[str], scratch: str) -> int:
+    """Prepare the arguments, let Hydra run the job, and report what it could not compose."""
+    readable, found = parse_leniently(typed)
+    flags = split(readable)
+    rerun = flags.value(RERUN)
+    if rerun and not Path(rerun).is_file():
+        found.append(
+            Problem(RERUN[0], f"there is no file {rerun}; PickleJobInfoCallback writes it: docs/configuration.md")
+        )
+    mistakes.extend(found)
+    sys.argv[1:], undeployed = build_argv(readable, scratch)
+    if found and (flags.has(SWEEP) or any(problem.at.startswith("-") for problem in found)):
+        from orchestrator.cli import main as cli
+
+        cli.report(found)
+        return 1
+    if undeployed:
+        sys.stdout.write("A sweep deploys nothing unless you say so (deploy=local).\n")
+    try:
+        try:
+            job()
+        finally:
+            if compared := sweep_table.table():
+                sys.stdout.write(f"\n{compared}\n")
+                sys.stdout.flush()
+    except COMPOSITION_ERRORS as error:
+        if invocation.wants_traceback():
+            raise
+        report_composition_error(error)
+        return 1
+    except ValueError as error:
+        if str(error) != sweep_table.NO_TRIAL:
+            raise
+        sys.stderr.write("search=optuna: every trial failed, as written above\n")
+        return 1
+    return 0
+
+
+def report_composition_error(error: Exception) -> None:
+    """Report the override that Hydra stopped at, with every mistake in the configuration without it."""
+    from orchestrator.cli import main as cli
+    from orchestrator.config.compose import compose_without, isolated_hydra
+
+    typed = split(sys.argv[1:])
+    overrides = list(typed.overrides)
+    if folder := typed.value(CONFIG_DIR):
+        overrides.append(f"hydra.searchpath=[file://{Path(folder).absolute()}]")
+    try:
+        with isolated_hydra():
+            composed = compose_without(error, overrides, mistakes, typed.value(CONFIG_NAME) or DEFAULT_NAME)
+    except SpecError as incomplete:
+        cli.report(incomplete.problems)
+    else:
+        cli.validate_or_report(composed)
+
+
+def describe(error: Exception) -> str:
+    """Describe an error from outside of a run in one line; most are folders that cannot be written."""
+    if isinstance(error, FileNotFoundError) and "temporary directory" in str(error):
+        return (
+            "no temporary folder can be written; free one of these, or name another in TMPDIR: "
+            + str(error).partition(" in ")[2]
+        )
+    if isinstance(error, OSError) and error.filename:
+        why = f"{error.filename}: {error.strerror}"
+        return f"hydra.run.dir: {why}; run where the folder can be written, or name another: hydra.run.dir=/tmp/runs"
+    text = (
+        error.strerror
+        if isinstance(error, OSError) and error.strerror
+        else f"{type(error).__name__}: {one_line(error)}"
+    )
+    return f"{text} (HYDRA_FULL_ERROR=1 shows where)"
