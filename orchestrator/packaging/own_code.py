@@ -230,8 +230,8 @@ class _Collection:
             self._fault(typed, f"'{parts[0]}' is the name of {other}; rename it")
         elif not is_at(dotted, path):
             found, folders = module_location(dotted)
-            other = found or next(iter(folders), None)
-            self._fault(typed, f"'{dotted}' is imported from {other or 'nowhere'}; rename one of the two")
+            elsewhere = found or next(iter(folders), "nowhere")
+            self._fault(typed, f"'{dotted}' is imported from {elsewhere}; rename one of the two")
         else:
             self._named[dotted] = typed
             for file in files:

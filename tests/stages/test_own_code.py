@@ -17,9 +17,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from orchestrator import compose, execute
 from orchestrator.artifacts import Package
+from orchestrator.caching.cache import CheckpointDir
+from orchestrator.events import Progress
 from orchestrator.spec.package import NamedCode
 from orchestrator.stages.package import verify
+from orchestrator.stages.train import evaluate, train
 from orchestrator.tracking.mlflow.models import write_mlmodel
 from score.contract import golden
 from score.models.onnx import Compilation
@@ -154,3 +158,39 @@ def test_named_code_decides_what_is_trained(project: Any) -> None:
     project.write({"own_lib/words.txt": "b"})
     after = NamedCode(("own_lib/",)).cache_parts()
     assert [name for name in before if before[name] != after[name]] == ["file own_lib/words.txt"]
+
+
+@pytest.mark.parametrize(
+    ("search_class", "options"),
+    [("orchestrator.search.SharedGridSearchCV", {}), ("orchestrator.search.SharedHalvingGridSearchCV", {"factor": 2})],
+)
+def test_a_scorer_of_the_project_chooses(
+    kit: Kit, numbers: pd.DataFrame, project: Any, search_class: str, options: dict[str, Any]
+) -> None:
+    project.write(
+        {
+            "own_scorers.py": (
+                "def hits(estimator, X, y):\n"
+                "    assert list(X.columns) == ['a', 'b']\n"
+                "    return 1000 * float((estimator.predict(X) == y).mean())\n"
+            )
+        }
+    )
+    names = {"_target_": search_class, "scoring": ["accuracy", "own_scorers.hits"], "refit": "own_scorers.hits"}
+    search = kit.search(grid={"max_depth": [1, 2]}, **names, **options)
+    parts = kit.split(numbers, search)
+    spec = kit.search_spec(**names, **options)
+    trained = train(parts, search, spec, Progress(), CheckpointDir())
+    assert trained.best.mean["own_scorers.hits"] > 500
+    scored = evaluate(parts, trained, spec)
+    assert scored.metrics["own_scorers.hits"] == pytest.approx(1000 * scored.metrics["accuracy"])
+    assert "code own_scorers" in spec.cache_parts()
+
+
+def test_a_notebook_uses_a_module_beside_it(project: Any) -> None:
+    project.write(FILES)
+    step = "+preprocess.steps.own._target_=transforms.Ratio"
+    small = ("model=logistic_regression", "model/param_grid=none", "preprocess=none", "search.cv=2", step)
+    state = f"state_dir={project.folder.parent / 'state'}"
+    made = execute(compose(*small, "stages=package", "tracking=none", "deploy=none", state))[Package]
+    assert (made.path / "transforms.py").read_text() == FEATURES
