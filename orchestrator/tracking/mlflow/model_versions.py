@@ -25,6 +25,7 @@ from orchestrator.tracking.registered_model import (
 
 PAGE = 1000  # versions per request
 RUNS = 100  # runs per request
+LOGGED_MODEL = "models:/"  # the source of a version, before the id of its logged model
 
 
 def get_champion(store: Store, model: str) -> Any:
@@ -166,10 +167,12 @@ def _location(store: Store, version: Any) -> str:
     """Return where the files of a version lie; empty if its logged model was deleted."""
     from mlflow.exceptions import MlflowException
 
-    if not getattr(version, "model_id", None):
-        return str(version.source)
+    source = str(version.source)
+    model_id = source.removeprefix(LOGGED_MODEL)
+    if model_id == source:  # as in Azure ML, which has no logged models
+        return source
     try:
-        return str(store.client.get_logged_model(version.model_id).artifact_location)
+        return str(store.client.get_logged_model(model_id).artifact_location)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
