@@ -46,7 +46,7 @@ from orchestrator.spec.components import construct
 from orchestrator.spec.data import BatchSpec, DataSpec
 from orchestrator.spec.field_types import Seed, StateDir
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
-from orchestrator.spec.package import PackageSpec
+from orchestrator.spec.package import NamedCode, PackageSpec
 from orchestrator.spec.run_spec import RunSpec
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Component
@@ -141,6 +141,7 @@ def bind(config: ValidConfig) -> Run:
         ModelSpec: spec.model,
         SearchSpec: spec.search,
         PackageSpec: spec.package,
+        NamedCode: NamedCode(spec.package.code or ()),
         Seed: Seed(spec.seed),
         StateDir: StateDir(spec.state_dir),
         Target: NoTarget(),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from xdist.scheduler import LoadFileScheduling
+
+from orchestrator.caching.fingerprints import forget_locations
+from orchestrator.packaging.own_code import make_project_importable
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -36,3 +41,31 @@ def diabetes() -> pd.DataFrame:
 @pytest.fixture(scope="session", name="X")
 def features(diabetes: pd.DataFrame) -> pd.DataFrame:
     return diabetes.drop(columns="Outcome")
+
+
+class Project:
+    """The folder in which a command runs, with modules of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, files: Mapping[str, str]) -> None:
+        for name, text in files.items():
+            file = self.folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A project that is importable; its modules are forgotten afterwards."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    make_project_importable()
+    yield Project(folder)
+    for name, module in [*sys.modules.items()]:
+        if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[name]
+    forget_locations()

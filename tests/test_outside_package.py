@@ -144,7 +144,8 @@ def test_a_transformer_of_a_local_folder_is_refused_by_name(at: Desk) -> None:
     done = at.run(*SMALL, *lost, "stages=package", "deploy=none")
     assert done.code == 1
     assert re.fullmatch(
-        "package failed: model.pkl needs trouble.Lost, which does not ship.*score/transforms.py.*\n", done.err
+        r"The configuration .*\n  preprocess.steps.lost._target_: trouble.Lost: .*trouble.py lies outside .*\n",
+        done.err,
     )
     assert done.result["model"] is None
 

@@ -88,6 +88,19 @@ def is_installed(top: str) -> bool:
     return any({"site-packages", "dist-packages"} & {*path.parts} for path in [place.file, *place.folders] if path)
 
 
+def module_location(module: str) -> tuple[Path | None, Sequence[Path]]:
+    """Return a module's file, and its folders if it is a package, without importing it; neither if there is none."""
+    place = _locate(module)
+    return place.file, place.folders
+
+
+def forget_locations() -> None:
+    """Look for modules anew: in a notebook a file may have been written since the last run."""
+    importlib.invalidate_caches()
+    _locate.cache_clear()
+    is_installed.cache_clear()
+
+
 def source_digests(module: str) -> Mapping[str, str]:
     """Return digests of a module's source and of every local (not installed) module that it imports, transitively."""
     found: dict[str, _Source | None] = {}
@@ -135,16 +148,20 @@ class _Source:
         return self.sha if same else f"edited while this process runs {uuid.uuid4()}"
 
 
-@functools.cache
 def _source(module: str) -> _Source | None:
     """Return None for an installed module, and for a name that is no module (``from module import name``)."""
     place = _locate(module)
     if place.file is None or not place.file.is_file() or is_installed(module.partition(".")[0]):
         return None
-    written = place.file.stat().st_mtime_ns
-    source, is_package = place.file.read_bytes(), bool(place.folders)
-    names = imported_names(source, module, is_package=is_package) if place.file.suffix == ".py" else ()
-    return _Source(place.file, written, hashlib.sha256(source).hexdigest(), frozenset(names))
+    return _first_seen(module, place.file, is_package=bool(place.folders))
+
+
+@functools.cache
+def _first_seen(module: str, file: Path, *, is_package: bool) -> _Source:
+    written = file.stat().st_mtime_ns
+    source = file.read_bytes()
+    names = imported_names(source, module, is_package=is_package) if file.suffix == ".py" else ()
+    return _Source(file, written, hashlib.sha256(source).hexdigest(), frozenset(names))
 
 
 @dataclass(frozen=True)
@@ -189,15 +206,20 @@ _IMPORT = re.compile(
 def imported_names(source: bytes, module: str, *, is_package: bool) -> Iterator[str]:
     """Yield every dotted name that a module's source may import, at any level; relative names made absolute."""
     for node in _imports(source):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                above = module.split(".")[: None if is_package and node.level == 1 else -node.level + is_package]
-                base = ".".join([*above, base]).rstrip(".")
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+        yield from names_of_import(node, module, is_package=is_package)
+
+
+def names_of_import(node: ast.AST, module: str, *, is_package: bool) -> Iterator[str]:
+    """Yield the dotted names that a node of a module's source imports; of ``from a import b`` first the module."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        base = node.module or ""
+        if node.level:
+            above = module.split(".")[: None if is_package and node.level == 1 else -node.level + is_package]
+            base = ".".join([*above, base]).rstrip(".")
+        yield base
+        yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
 def _imports(source: bytes) -> Iterable[ast.AST]:

@@ -13,8 +13,9 @@ from typing import Any
 
 from orchestrator.config.trial_fit import NO_OBJECT, impossible_candidates
 from orchestrator.errors import Problem, SpecError
+from orchestrator.modeling import scorers
 from orchestrator.modeling.halving import ROWS, is_halving
-from orchestrator.spec.components import locate, missing_problems, parameters_of
+from orchestrator.spec.components import is_dotted, locate, missing_problems, parameters_of
 from orchestrator.spec.messages import format_input, format_value, one_line, suggest, suggest_or_list
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.search import SearchSpec
@@ -206,7 +207,9 @@ def _search(search: SearchSpec, kind: type | None) -> Iterator[Problem]:
         )
     known = set(get_scorer_names())
     for name in search.scoring:
-        if name not in known:
+        if is_dotted(name):
+            yield from scorers.problems(name)
+        elif name not in known:
             yield Problem("search.scoring", f"scikit-learn has no scorer '{name}'{suggest_or_list(name, known)}")
 
 

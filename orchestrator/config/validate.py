@@ -18,12 +18,13 @@ from typing import Any
 from orchestrator.azure.auth import half_principal
 from orchestrator.caching.cache import Cache, CorruptEntryError, digest
 from orchestrator.caching.fingerprints import source_digests, versions_of
-from orchestrator.config import azure_checks, data_file_checks, estimator_checks
+from orchestrator.config import azure_checks, data_file_checks, estimator_checks, own_code_checks
 from orchestrator.config.composed import Composed
 from orchestrator.config.placeholders import ReportedPaths, parse_with_placeholders
 from orchestrator.deploy.rollout import serves
 from orchestrator.deploy.target import Target
 from orchestrator.errors import Problem, SpecError
+from orchestrator.packaging.own_code import make_project_importable
 from orchestrator.spec.components import component_problems, locate
 from orchestrator.spec.data import BatchSpec
 from orchestrator.spec.messages import suggest
@@ -71,6 +72,7 @@ def validate(composed: Composed, report: Callable[[Problem], object] = lambda _:
     Raises:
         SpecError: every mistake.
     """
+    make_project_importable()
     checks = Validation(composed)
     problems = []
     for problem in checks.problems():
@@ -110,7 +112,12 @@ class Validation:
             yield from reported.filter(data_file_checks.problems(spec.data, spec.preprocess))
         if not replaced & {"model", "preprocess", "search"}:
             remember = not spec.dry_run and not reported.any_of("state_dir", "dry_run")
-            yield from reported.filter(_estimator(spec, Cache(spec.state_dir / "cache"), remember=remember))
+            wrong = set()
+            for problem in reported.filter(_estimator(spec, Cache(spec.state_dir / "cache"), remember=remember)):
+                wrong.add(problem.at)
+                yield problem
+            if "package" not in replaced:
+                yield from reported.filter(own_code_checks.problems(spec, wrong))
 
     def _environment(self, spec: RunSpec) -> Iterator[Problem]:
         """Yield problems of the state folder, of the tracker, the target and their options, and of the stages."""

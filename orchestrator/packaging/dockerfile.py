@@ -1,7 +1,8 @@
-"""The Dockerfile of a package: it depends on the Python version alone, and needs nothing of this project."""
+"""The Dockerfile of a package: it depends on the Python version and the names of the project's own code alone."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from string import Template
 
 from score.privacy import TELEMETRY_OFF
@@ -40,11 +41,15 @@ CMD ["python", "-m", "score.server", "--host", "0.0.0.0", "--port", "6789"]
 COPY --from=libraries /opt/venv /opt/venv
 COPY score score
 COPY about about
-COPY *.json model.* ./
+${own_code}COPY *.json model.* ./
 """)
 
 
-def render_dockerfile(python: str) -> str:
-    """Return the Dockerfile of a package made with this version of Python, such as ``3.11.7``."""
+def render_dockerfile(python: str, own_code: Iterable[str] = ()) -> str:
+    """Return the Dockerfile of a package made with this version of Python, such as ``3.11.7``.
+
+    ``own_code`` are the files and folders of the project's own code at the top of the package.
+    """
     telemetry_off = " ".join(f"{name}={value}" for name, value in TELEMETRY_OFF.items())
-    return _TEXT.substitute(python=".".join(python.split(".")[:2]), telemetry_off=telemetry_off)
+    copies = "".join(f"COPY {name} {name}\n" for name in sorted(own_code))
+    return _TEXT.substitute(python=".".join(python.split(".")[:2]), telemetry_off=telemetry_off, own_code=copies)

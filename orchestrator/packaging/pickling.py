@@ -1,4 +1,4 @@
-"""Pickle a pipeline, and find what it needs to load: distributions to pin, and code that does not ship.
+"""Pickle a pipeline, and find what it needs to load: its globals, and distributions to pin.
 
 The globals are recorded while the pickle is loaded, so that none is missed.
 """
@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from orchestrator.caching.fingerprints import imported_names, is_installed, providers
+from orchestrator.caching.fingerprints import imported_names, providers
 from orchestrator.errors import PackageError, one_line
 
 
@@ -39,7 +39,7 @@ def round_trip(value: Any) -> tuple[Any, set[str]]:
         return recorder.load(), recorder.names
     except Exception as error:  # reducers are foreign code and may raise anything
         raise PackageError(
-            f"the fitted pipeline cannot be pickled: {one_line(error)}; use importable functions and classes, no lambdas"
+            f"the fitted pipeline cannot be pickled: {one_line(error)}; use functions and classes at the top level of a module of the project, no lambdas"
         ) from error
 
 
@@ -57,25 +57,6 @@ def dump(value: Any, path: Path) -> None:
 
     with path.open("wb") as file:
         Pickler(file).dump(value)
-
-
-def refuse_local_globals(names: Iterable[str], ships: str) -> None:
-    """Refuse globals that a server would not find: those of ``__main__`` and of local modules outside ``ships``.
-
-    Raises:
-        PackageError: the text names every such global.
-    """
-    local = sorted(name for name in names if _is_local(name, ships))
-    if local:
-        raise PackageError(
-            f"model.pkl needs {', '.join(local)}, which does not ship with the package; move it to a module in "
-            f"{ships}/ (such as {ships}/transforms.py), or install it as a distribution (not as an editable one)"
-        )
-
-
-def _is_local(name: str, ships: str) -> bool:
-    top = name.partition(".")[0]
-    return top != ships and not is_installed(top)
 
 
 def pin_versions(tops: Iterable[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator.artifacts import Report, ScoreContext, Split
+from orchestrator.modeling.scorers import sklearn_names
 
 DIGITS = (2, 4)  # decimals, at least and at most
 
@@ -41,7 +42,7 @@ def _asymmetric(metrics: Iterable[str]) -> Iterator[str]:
             return (X[:, 0] > 0.5).astype(int)
 
     X, y = np.array([[0.1], [0.45], [0.6], [0.35], [0.8]]), np.array([0, 0, 0, 1, 1])
-    for name in metrics:
+    for name in sklearn_names([*metrics]):
         score = get_scorer(name)
         if not math.isclose(
             score(OneColumnClassifier(), X, y), score(OneColumnClassifier(), 1 - X, 1 - y), rel_tol=1e-9

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, StrictInt, StrictStr, field_validator, model_validator
 
+from orchestrator.spec.components import is_dotted
 from orchestrator.spec.field_types import DottedPath
 from orchestrator.spec.messages import suggest_or_list
 from orchestrator.spec.section import Section, code_fingerprints
@@ -46,8 +47,8 @@ class SearchSpec(Section):
         return self.parts("n_jobs", "backend", "scheduler", "pre_dispatch", "verbose")
 
     def cache_parts(self) -> Mapping[str, str]:
-        """Add the search's code."""
-        return {**self.ordered(), **code_fingerprints(self.target)}
+        """Add the code of the search and of the project's own scorers."""
+        return {**self.ordered(), **code_fingerprints(self.target, *filter(is_dotted, self.scoring))}
 
     @field_validator("scoring", mode="before")
     @classmethod

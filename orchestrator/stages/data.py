@@ -14,6 +14,7 @@ from orchestrator.caching.cache import digest, pure
 from orchestrator.errors import DataError, SpecError
 from orchestrator.modeling.labels import UnknownLabelError, find_label, label_problems, sort_key
 from orchestrator.modeling.one_hot import check_one_hot
+from orchestrator.modeling.scorers import sklearn_names
 from orchestrator.reading.description import describe_table, find_lookalikes, format_lookalikes
 from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.frame import Table, read_table
@@ -208,7 +209,7 @@ def _failing_metrics(search: Search, y_train: Any, y_test: Any, *, finite: bool)
 
     dummy = DummyClassifier().fit([[0]] * len(y_train), y_train)
     failing = []
-    for name in search.estimator.scoring:
+    for name in sklearn_names(search.estimator.scoring):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

@@ -22,7 +22,7 @@ from orchestrator.bundled import ROOT
 from orchestrator.caching.cache import cached
 from orchestrator.errors import PackageError
 from orchestrator.events import Progress
-from orchestrator.packaging import dockerfile, holdout_check, pickling, swagger_ui, unseen_categories
+from orchestrator.packaging import dockerfile, holdout_check, own_code, pickling, swagger_ui, unseen_categories
 from orchestrator.packaging.onnx.compile import CompiledPipeline, compile_pipeline
 from orchestrator.spec.field_types import StateDir
 from orchestrator.spec.package import PackageSpec
@@ -60,7 +60,7 @@ def package(
 
     Raises:
         PackageError: its endpoint would refuse more than ``package.max_refused`` of rows like the hold-out rows, the
-            pickle needs code that does not ship, a column has no JSON form, or compilation is required and fails.
+            pickle needs code that cannot ship, a column has no JSON form, or compilation is required and fails.
     """
     contract = _contract(trained.pipeline, split, spec)
     refusals = holdout_check.check_rows(split.X_test, holdout_check.unseen_row_columns(contract)).refusals
@@ -103,7 +103,8 @@ def _write(
     shutil.copytree(SHIPS, folder / SHIPS.name, ignore=shutil.ignore_patterns("__pycache__", ".*", "py.typed"))
     swagger_ui.copy_assets(folder / SHIPS.name)
     copy, names = pickling.round_trip(pipeline)
-    pickling.refuse_local_globals(names, SHIPS.name)
+    own = own_code.collect_or_refuse(names, spec.code or ())
+    own.copy_to(folder)
     pickling.dump(copy, folder / PICKLE)  # the copy has the same bytes for a fitted and for a cached pipeline
     distribution.write(folder, split.X_train, contract)
     requests = _golden(pipeline, split, contract, spec.golden_rows)
@@ -111,11 +112,12 @@ def _write(
     if compilation.tolerance is not None:
         requests = [replace(request, tolerance=compilation.tolerance) for request in requests]
     golden.write(folder, requests)
-    unused = {SHIPS.name} if compilation.used else {SHIPS.name, RUNTIME}
-    tops = {name.partition(".")[0] for name in names} | pickling.imported_modules(SHIPS)
-    needed = pickling.pin_versions(tops - unused)  # shipped code needs no pin, also where this project is installed
+    ships = pickling.imported_modules(SHIPS) - (set() if compilation.used else {RUNTIME})
+    tops = {name.partition(".")[0] for name in [*names, *own.imports]} | ships
+    # shipped code needs no pin, also where this project is installed
+    needed = pickling.pin_versions(tops - {SHIPS.name, *(name.partition(".")[0] for name in own.modules)})
     _write_environment(folder, needed, spec.model_name)
-    (folder / dockerfile.DOCKERFILE).write_text(dockerfile.render_dockerfile(platform.python_version()))
+    (folder / dockerfile.DOCKERFILE).write_text(dockerfile.render_dockerfile(platform.python_version(), own.tops()))
     contract = replace(contract, table=split.reading.form if split.reading else None)
     return replace(contract, versions={"python": platform.python_version(), **needed}).write(folder)
 

@@ -18,11 +18,13 @@ from orchestrator.errors import OrchestratorError, TrainError
 from orchestrator.events import Progress
 from orchestrator.modeling.halving import ROWS, is_halving
 from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search, names_labels
+from orchestrator.modeling.scorers import scorer_named, scoring_of
 from orchestrator.reporting.provenance import RunProvenance
-from orchestrator.spec.components import locate
+from orchestrator.spec.components import is_dotted, locate
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.field_types import Seed
 from orchestrator.spec.model import Branch, ModelSpec, PreprocessSpec
+from orchestrator.spec.package import NamedCode
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Component
 
@@ -35,7 +37,7 @@ FAILURES = (
 
 
 @pure("scikit-learn")
-def build_search(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec) -> Search:
+def build_search(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec, code: NamedCode) -> Search:  # noqa: ARG001 - a part of the key
     """Build the unfitted search over a pipeline of the preprocessing and the estimator."""
     from sklearn.compose import ColumnTransformer
     from sklearn.model_selection import ParameterGrid
@@ -53,9 +55,10 @@ def build_search(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpe
     if "n_iter" in options:
         options["n_iter"] = candidates  # scikit-learn warns if n_iter exceeds the grid
     halving = is_halving(search.target)
-    scoring = {"scoring": list(search.scoring), "refit": search.refit}
+    scoring = {"scoring": scoring_of(search.scoring), "refit": search.refit}
     if halving:
-        scoring = {"scoring": search.refit}  # halving supports a single metric
+        own = is_dotted(search.refit)
+        scoring = {"scoring": scorer_named(search.refit) if own else search.refit}  # halving supports a single metric
         if options.get("resource", ROWS) != ROWS:
             options["resource"] = f"{MODEL}__{options['resource']}"
     unfitted = locate(search.target, "search._target_")(
@@ -131,7 +134,7 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
             raise
         except Exception as error:
             raise _fit_error(error, estimator, coding) from error
-    trained = _collect_results(estimator, coding)
+    trained = _collect_results(estimator, coding, spec.refit)
     if math.isnan(trained.best.mean.get(spec.refit, 0.0)):
         raise TrainError(f"search.refit: {spec.refit} is not a number for any candidate; choose another metric")
     return trained
@@ -180,11 +183,12 @@ def _with_remedy(message: str) -> str:
     return "; ".join([text.rstrip("."), *(remedy for sign, remedy in advice.items() if sign in text)])
 
 
-def _collect_results(search: Any, coding: LabelEncoding) -> Trained:
+def _collect_results(search: Any, coding: LabelEncoding, refit: str) -> Trained:
     from orchestrator.search import fit_errors
 
     results, errors = search.cv_results_, fit_errors(search)
-    names = {metric: metric for metric in search.scoring} if search.multimetric_ else {search.scoring: "score"}
+    single = search.scoring if isinstance(search.scoring, str) else refit
+    names = {metric: metric for metric in search.scoring} if search.multimetric_ else {single: "score"}
     ranks: Any = results[f"rank_test_{names.get(search.refit, 'score')}"]
     rows, resources = [*range(len(results["params"]))], None
     if "iter" in results:
@@ -239,12 +243,10 @@ def _ranks(rows: Sequence[int], keys: Sequence[Any]) -> dict[int, int]:
 @cached("scikit-learn", "numpy", "pandas", "matplotlib")
 def evaluate(split: Split, trained: Trained, search: SearchSpec) -> Evaluation:
     """Score the best pipeline on the hold-out rows with every metric of the search, and draw the figures."""
-    from sklearn.metrics import get_scorer
-
     from orchestrator.reporting import figures, scores
 
     with each_warning_once():
-        scorers = {name: get_scorer(name) for name in search.scoring}
+        scorers = {name: scorer_named(name) for name in search.scoring}
         metrics = {name: float(score(trained.pipeline, split.X_test, split.y_test)) for name, score in scorers.items()}
         drawn = figures.draw(trained, split, search.refit)
         return Evaluation(metrics, drawn, scores.dummy_scores(scorers, split), scores.score_notes(split, scorers))

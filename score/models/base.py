@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from score.contract.columns import Columns
+from score.models import own_code
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,11 +52,13 @@ class PickledModel:
         """Unpickle a package's pipeline.
 
         Raises:
+            OwnCodeError: this process has loaded other code under the names of the package's own modules.
             Exception: whatever unpickling raises, and InconsistentVersionWarning for another scikit-learn.
         """
         import joblib
         from sklearn.exceptions import InconsistentVersionWarning
 
+        own_code.import_modules(folder)
         with warnings.catch_warnings():
             warnings.simplefilter("error", InconsistentVersionWarning)  # a model.pkl that is not this contract's
             return cls(joblib.load(folder / FILE), reader)

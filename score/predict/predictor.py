@@ -23,6 +23,7 @@ from score.contract.schema import FILE, Contract
 from score.models.base import FILE as PICKLE
 from score.models.base import Model, PickledModel
 from score.models.onnx import GRAPH, Compilation, CompiledModel
+from score.models.own_code import OwnCodeError
 from score.payload.errors import PROBLEM, BadRequest, problem_document
 from score.payload.reader import Reader, Request
 from score.predict import response
@@ -226,6 +227,8 @@ def _load_model(folder: Path, contract: Contract, reader: Reader) -> Model:
         if compilation.used:
             return CompiledModel.load(folder, contract, compilation)
         return PickledModel.load(folder, reader)
+    except OwnCodeError as error:
+        raise InitError(str(error)) from error
     except Exception as error:
         what = f"needs module {error.name!r}" if isinstance(error, ModuleNotFoundError) else f"does not load: {error}"
         raise InitError(f"{file} {what}: install the package's requirements.txt, or build it again") from error

@@ -219,8 +219,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    for remembered in (fingerprints.is_installed, fingerprints._source, fingerprints._locate):
-        remembered.cache_clear()
+    fingerprints.forget_locations()
     return tmp_path
 
 

@@ -16,7 +16,7 @@ from orchestrator.events import Progress
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.field_types import Seed, StateDir
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
-from orchestrator.spec.package import PackageSpec
+from orchestrator.spec.package import NamedCode, PackageSpec
 from orchestrator.spec.search import SearchSpec
 from orchestrator.stages.data import load, split
 from orchestrator.stages.package import package
@@ -79,6 +79,7 @@ class Kit:
             PreprocessSpec(**preprocess or {}),
             ModelSpec(estimator=estimator, params=params, param_grid=grid or {}),
             self.search_spec(**keys),
+            NamedCode(),
         )
 
     def search_spec(self, **keys: Any) -> SearchSpec:

@@ -420,13 +420,15 @@ def test_a_function_of_a_local_module_is_refused_by_name(
     monkeypatch.delitem(sys.modules, "acme_local")
     monkeypatch.setitem(sys.modules, "acme_local", acme_local)
     with pytest.raises(
-        PackageError, match=r"needs acme_local\.halved, .*; move it to a module in score/ .* or install"
+        PackageError, match=r"needs acme_local\.halved, .*acme_local.py lies outside of the project .* or install"
     ):
         kit.package(*with_function(toy, acme_local.halved))
 
 
 def test_a_lambda_is_refused(kit: Kit, toy: tuple[Split, Trained]) -> None:
-    with pytest.raises(PackageError, match=r"the fitted pipeline cannot be pickled: .*lambda.*; use importable"):
+    with pytest.raises(
+        PackageError, match=r"the fitted pipeline cannot be pickled: .*lambda.*; use functions and classes at"
+    ):
         kit.package(*with_function(toy, lambda frame: frame))
 
 

@@ -71,7 +71,7 @@ EXCEPTION_RULES = (
         "missing_package",
         r"Can't get attribute '(?P<name>\w+)' on <module '(?P<module>__main__|__mp_main__|entry_module|main|score[\w.]*)'",
         "the pickled model needs {name}, code of {module} that does not ship",
-        "move {name} to score/transforms.py, which ships with every package, and train again",
+        "move {name} to a module of the project, such as features.py, which ships with the package, and train again",
     ),
     FailureRule(
         "version_mismatch",

@@ -1,0 +1,29 @@
+"""Find code of the project that cannot ship with the package, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+
+from orchestrator.errors import Problem
+from orchestrator.packaging import own_code
+from orchestrator.spec.run_spec import RunSpec
+
+
+def problems(spec: RunSpec, reported: Container[str] = ()) -> Iterator[Problem]:
+    """Yield what is wrong in ``package.code``, and each class of the pipeline that no server could import.
+
+    Paths that are ``reported`` already are left out, such as a class that cannot be imported here.
+    """
+    seen = set()
+    for fault in own_code.collect((), spec.package.code or ())[1]:
+        seen.add(fault)
+        yield Problem("package.code", fault.format())
+    if "package" not in spec.stages:
+        return
+    named = {"model.estimator": spec.model.estimator}
+    named |= {f"{at}._target_": component.target for at, component in spec.preprocess.components()}
+    for at, target in named.items():
+        for fault in () if at in reported else own_code.collect([target])[1]:
+            if fault not in seen:
+                seen.add(fault)
+                yield Problem(at, fault.format())

@@ -1,0 +1,49 @@
+"""Scorers by name: scikit-learn's, and those of the project by their dotted path."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from orchestrator.errors import Problem, SpecError
+from orchestrator.spec.components import is_dotted, locate
+
+
+def scorer_named(name: str) -> Any:
+    """Return scikit-learn's scorer of this name, or the one at a dotted path.
+
+    Raises:
+        SpecError: there is nothing at the path.
+    """
+    from sklearn.metrics import get_scorer
+
+    return locate(name, "search.scoring") if is_dotted(name) else get_scorer(name)
+
+
+def scoring_of(names: Iterable[str]) -> Any:
+    """Return what a search of scikit-learn takes for several metrics: their names, or scorers by name."""
+    own = [*names]
+    return {name: scorer_named(name) for name in own} if any(map(is_dotted, own)) else own
+
+
+def sklearn_names(scoring: Any) -> Iterator[str]:
+    """Yield the names of scikit-learn's own scorers in a search's ``scoring``; others may need the real columns."""
+    names = [scoring] if isinstance(scoring, str) else [*scoring] if isinstance(scoring, Mapping | list | tuple) else []
+    yield from (name for name in names if not is_dotted(name))
+
+
+def problems(path: str) -> Iterator[Problem]:
+    """Yield why what a dotted path names is no scorer, which is called with an estimator, rows and labels."""
+    try:
+        scorer = locate(path, "search.scoring")
+    except SpecError as error:
+        yield from error.problems
+        return
+    wanted = "should name a scorer: sklearn.metrics.make_scorer(...), or a function of (estimator, X, y)"
+    if not callable(scorer) or isinstance(scorer, type):
+        yield Problem("search.scoring", f"{wanted}, got '{path}'")
+    elif inspect.isfunction(scorer):
+        parameters = [*inspect.signature(scorer).parameters]
+        if len(parameters) < 3 or parameters[0].startswith("y"):
+            yield Problem("search.scoring", f"{wanted}, got '{path}({', '.join(parameters)})'")
