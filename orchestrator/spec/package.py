@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr
+from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr, WithJsonSchema
 
-from orchestrator.spec.field_types import matches
+from orchestrator.spec.field_types import Matches
 from orchestrator.spec.messages import format_value, suggest
 from orchestrator.spec.section import Section
 
@@ -29,7 +29,7 @@ class PackageSpec(Section):
 
     model_name: Annotated[
         StrictStr,
-        matches(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", "letters, digits, '.', - and _, beginning with a letter or digit"),
+        Matches(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", "letters, digits, '.', - and _, beginning with a letter or digit"),
     ]
     golden_rows: StrictInt = Field(default=5, ge=1, le=1000)
     extra_columns: Literal["forbid", "ignore"] = "forbid"
@@ -38,7 +38,11 @@ class PackageSpec(Section):
     category_share: StrictFloat = Field(default=0.5, gt=0, le=1)
     max_categories: StrictInt = Field(default=1000, ge=1)
     compile: Literal["auto", "never", "required"] = "auto"
-    version: Annotated[StrictStr, BeforeValidator(_which)] = "auto"
+    version: Annotated[
+        StrictStr,
+        BeforeValidator(_which),
+        WithJsonSchema({"type": ["string", "integer"], "pattern": f"^({'|'.join(WHICH)}|[1-9][0-9]*)$"}),
+    ] = "auto"
 
     def ordered(self) -> dict[str, str]:
         """Leave out which registered version is selected."""
