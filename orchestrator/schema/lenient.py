@@ -9,7 +9,7 @@ Schema = dict[str, Any]
 
 PLACE = "#/definitions"  # not $defs: editors find a part by `schema.json#/definitions/data`, and some encode the $
 INTERPOLATION: Schema = {
-    "description": "An interpolation such as ${seed}, or ??? for a value that must be typed.",
+    "$comment": "such as ${seed}, or ??? for a value that must be typed",  # a description would be shown with each key
     "type": "string",
     "pattern": r"\$\{.+\}|^\?\?\?$",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def test_each_file_names_its_schema_and_keeps_to_it(file: Path, schema: Any) -> 
     place, _, part = line.rpartition("#/definitions/")
     assert (file.parent / place.partition("$schema=")[2]).resolve() == CONF / FILE
     assert mistakes(schema, part, yaml.safe_load(file.read_text())) == []
+    assert not re.search(r": \d+_\d", file.read_text())  # text in YAML 1.2, which editors read
 
 
 @pytest.mark.parametrize(
