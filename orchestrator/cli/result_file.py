@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,31 @@ from orchestrator.artifacts import (
     Report,
     TrackedRun,
 )
+from orchestrator.errors import code_of
 from orchestrator.events import Event, RunFinished, StepFailed, StepFinished
 from orchestrator.files import write_atomic
 from orchestrator.registry.listing import VersionListing
+
+FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
+    "run_id": "the run in the tracking store",
+    "model": "name and version in the model registry",
+    "best_params": "parameters of the best candidate",
+    "positive": "the label that counts as positive, of a target with two classes",
+    "refit": "the metric that chose the best candidate",
+    "failed": "parameters and error of each candidate that failed (`search.on_error=skip`)",
+    "metrics": "of each scorer: `mean_test_*` and `std_test_*` (cross-validated), `holdout_*`, and `dummy_*` of a model that "
+    "ignores the features",
+    "package": "folder and fingerprint of the package",
+    "holdout": "hold-out rows that the endpoint would refuse, by column and reason",
+    "endpoint": "scoring URI, kind of target, and whether a key is needed; null after a failure, which rolls it back",
+    "probe": "golden requests that the endpoint answered as in training, and their latency in ms; "
+    "`share` is the percentage of the requests where it is not all",
+    "data": "how the table and each column were read",
+    "batch": "the scored table: its file, rows, refused rows and values that training did not see",
+    "stages": "name and seconds of each stage, and whether it came from the cache",
+    "error": "the error in one line, as it was printed; null after success",
+    "error_code": "the [stable code](errors.md) of the error; null after success",
+}
 
 
 class Result:
@@ -74,6 +97,7 @@ class Result:
             "versions": listing and [vars(one) for one in listing.versions],
             "stages": self._stages,
             "error": None if self._error is None else str(self._error) or type(self._error).__name__,
+            "error_code": None if self._error is None else code_of(self._error),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, json.dumps(result, indent=2, default=str) + "\n")

@@ -11,4 +11,5 @@ def failure(evidence: Evidence, what: str, home: ServiceDirectory) -> DeployErro
     """Return the error with the diagnosis of the evidence, which is saved in a folder of its own."""
     folder = home.new_failure()
     save_evidence(evidence, folder)
-    return DeployError(format_diagnosis(diagnose(evidence), folder, what))
+    diagnosis = diagnose(evidence)
+    return DeployError(format_diagnosis(diagnosis, folder, what), diagnosis.kind)

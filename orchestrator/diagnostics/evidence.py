@@ -25,6 +25,26 @@ Kind = Literal[
     "throttled_or_server",
     "unknown",
 ]
+# for docs/reference/errors.md; the rules of each kind say how to fix it
+MEANINGS: Mapping[Kind, str] = {
+    "entry_script_import": "The code that the server starts cannot be imported, or lacks `init()` or `run()`.",
+    "missing_package": "Code or a pickle needs a library that is not installed where the package is served.",
+    "missing_azureml_defaults": "The image has no inference server of Azure ML.",
+    "missing_model": "The model's files are not where the server looks for them.",
+    "version_mismatch": "The model was made with other versions of its libraries than are installed where it is served.",
+    "crash_loop": "The service ended while it started, for a reason that its log shows.",
+    "image_build": "The image could not be built: pip, conda, the registry, the network or the disk.",
+    "timeout_unhealthy": "The service runs and did not become ready in time.",
+    "out_of_memory": "The service needs more memory than it has.",
+    "port_in_use": "Another process listens on the port.",
+    "quota_size": "The platform has no quota or no room for a service of this size.",
+    "name_conflict": "Another service, container or address has the name.",
+    "invalid_name": "The platform does not allow the name.",
+    "auth_permission": "The platform refuses the sign-in, or the identity lacks a role.",
+    "region": "The region does not offer the service, or has no capacity.",
+    "throttled_or_server": "The platform is busy, failed itself, or could not be reached.",
+    "unknown": "No rule matches the logs, or rules of several kinds match equally well: the first error lines are shown.",
+}
 Source = Literal["state", "error", "build log", "container log"]
 
 

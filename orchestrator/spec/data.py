@@ -6,7 +6,7 @@ import codecs
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
@@ -15,6 +15,7 @@ from pydantic import (
     StrictInt,
     StrictStr,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -38,8 +39,11 @@ class DataSpec(Section):
     test_size: StrictFloat
     stratify: StrictBool = True
     drop: tuple[StrictStr, ...] = ()
-    positive: Any = None
-    separator: Separator = Field(default=None, validate_default=True)  # null: by the file's name
+    positive: Annotated[Any, WithJsonSchema({"type": ["string", "number", "boolean", "null"]})] = None
+    separator: Annotated[Separator, WithJsonSchema({"type": ["string", "null"]})] = Field(
+        default=None,
+        validate_default=True,  # null: by the file's name
+    )
     encoding: StrictStr = "utf-8"
     decimal: Decimal = "."
     thousands: Thousands | None = None

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NewType
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictStr
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StrictStr,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, core_schema
 
 from orchestrator.bundled import BUNDLED
 from orchestrator.bundled import ROOT as ROOT  # noqa: PLC0414 -- exported here, too
@@ -18,15 +28,24 @@ Seed = NewType("Seed", int)
 StateDir = NewType("StateDir", Path)
 
 
-def matches(pattern: str, said: str) -> AfterValidator:
-    """Return a validator for text of a pattern; ``said`` describes the pattern in an error."""
+@dataclass(frozen=True)
+class Matches:
+    """A validator for text of a pattern, which its JSON Schema names, too; ``said`` describes the pattern in an error."""
 
-    def check(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(f"should be {said}, got {format_value(text)}")
+    pattern: str
+    said: str
+
+    def check(self, text: str) -> str:
+        """Return the text, or raise a ValueError."""
+        if not re.fullmatch(self.pattern, text):
+            raise ValueError(f"should be {self.said}, got {format_value(text)}")
         return text
 
-    return AfterValidator(check)
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(core), "pattern": f"^(?:{self.pattern})$"}
 
 
 def _check_dotted_path(path: Any) -> Any:
@@ -65,13 +84,21 @@ Separator = Annotated[StrictStr, AfterValidator(_read_separator)]
 Decimal = Literal[".", ","]
 Thousands = Literal[",", ".", "'", " ", "_"]
 Name = Annotated[
-    StrictStr, matches(r"[A-Za-z][A-Za-z0-9_-]*", "a name of letters, digits, - and _, beginning with a letter")
+    StrictStr, Matches(r"[A-Za-z][A-Za-z0-9_-]*", "a name of letters, digits, - and _, beginning with a letter")
 ]
 StepName = Annotated[Name, AfterValidator(_refuse_reserved_name)]
 Values = Annotated[
-    tuple[Any, ...], Field(min_length=1), BeforeValidator(one_is_a_list), AfterValidator(_refuse_duplicates)
+    tuple[Any, ...],
+    Field(min_length=1),
+    BeforeValidator(one_is_a_list),
+    AfterValidator(_refuse_duplicates),
+    WithJsonSchema({"type": ["array", "string", "number", "boolean", "null"], "minItems": 1}),
 ]
-DottedPath = Annotated[StrictStr, BeforeValidator(_check_dotted_path)]
+DottedPath = Annotated[
+    StrictStr,
+    BeforeValidator(_check_dotted_path),
+    WithJsonSchema({"type": "string", "pattern": r"^[^\s.]+(\.[^\s.]+)+$"}),
+]
 
 
 def resolve_input(path: Path) -> Path:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr
+from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr, WithJsonSchema
 
 from orchestrator.caching.fingerprints import file_digest
-from orchestrator.spec.field_types import matches
+from orchestrator.spec.field_types import Matches
 from orchestrator.spec.messages import format_value, suggest
 from orchestrator.spec.section import Section
 
@@ -58,7 +58,7 @@ class PackageSpec(Section):
 
     model_name: Annotated[
         StrictStr,
-        matches(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", "letters, digits, '.', - and _, beginning with a letter or digit"),
+        Matches(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", "letters, digits, '.', - and _, beginning with a letter or digit"),
     ]
     golden_rows: StrictInt = Field(default=5, ge=1, le=1000)
     extra_columns: Literal["forbid", "ignore"] = "forbid"
@@ -68,7 +68,11 @@ class PackageSpec(Section):
     max_categories: StrictInt = Field(default=1000, ge=1)
     compile: Literal["auto", "never", "required"] = "auto"
     code: Annotated[tuple[StrictStr, ...] | None, BeforeValidator(_paths)] = None
-    version: Annotated[StrictStr, BeforeValidator(_which)] = "auto"
+    version: Annotated[
+        StrictStr,
+        BeforeValidator(_which),
+        WithJsonSchema({"type": ["string", "integer"], "pattern": f"^({'|'.join(WHICH)}|[1-9][0-9]*)$"}),
+    ] = "auto"
 
     def ordered(self) -> dict[str, str]:
         """Leave out which registered version is selected."""

@@ -28,7 +28,7 @@ from pydantic import (
 from orchestrator.errors import Problem, SpecError
 from orchestrator.spec.azure import AzureSpec
 from orchestrator.spec.data import BatchSpec, DataSpec
-from orchestrator.spec.field_types import DottedPath, Name, matches
+from orchestrator.spec.field_types import DottedPath, Matches, Name
 from orchestrator.spec.messages import describe_error, format_path, suggest_or_list
 from orchestrator.spec.model import Branch, ModelSpec, PreprocessSpec
 from orchestrator.spec.package import PackageSpec
@@ -46,7 +46,7 @@ class RunSpec(Section):
 
     name: Annotated[
         StrictStr,
-        matches(r"[a-z][a-z0-9_-]*", "lower case letters, digits, - and _, beginning with a letter"),
+        Matches(r"[a-z][a-z0-9_-]*", "lower case letters, digits, - and _, beginning with a letter"),
     ]
     seed: StrictInt = Field(ge=0, lt=2**32)
     state_dir: Path
@@ -98,7 +98,7 @@ class RunSpec(Section):
         raise SpecError(found)
 
 
-_SECTIONS: Mapping[str, type[BaseModel]] = {
+SECTIONS: Mapping[str, type[BaseModel]] = {
     name: kind
     for name, field in RunSpec.model_fields.items()
     for kind in (field.annotation, *get_args(field.annotation))
@@ -122,4 +122,4 @@ def _owner(path: tuple[str | int, ...]) -> type[BaseModel]:
     """Return the section that forbids an unknown key."""
     if len(path) == 1:
         return RunSpec
-    return Branch if path[:2] == ("preprocess", "branches") else _SECTIONS[str(path[0])]
+    return Branch if path[:2] == ("preprocess", "branches") else SECTIONS[str(path[0])]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StrictInt, StrictStr, field_validator, model_validator
+from pydantic import ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema, field_validator, model_validator
 
 from orchestrator.spec.components import is_dotted
 from orchestrator.spec.field_types import DottedPath
@@ -25,7 +25,10 @@ class SearchSpec(Section):
 
     target: DottedPath = Field(alias="_target_")
     cv: StrictInt = Field(ge=2)
-    scoring: tuple[StrictStr, ...] = Field(min_length=1)
+    scoring: Annotated[
+        tuple[StrictStr, ...],
+        WithJsonSchema({"type": ["array", "string"], "items": {"type": "string"}, "minItems": 1}),
+    ] = Field(min_length=1)
     refit: StrictStr
     n_jobs: StrictInt | None = None
     backend: Literal["loky", "threading", "dask", "ray"] | None = None  # joblib's

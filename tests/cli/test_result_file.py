@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.artifacts import Candidate, Dataset, Endpoint, Keys, ModelVersion, Package, Probe, Refusals, Report
 from orchestrator.cli.result_file import Result
-from orchestrator.errors import PackageError
+from orchestrator.errors import DeployError, PackageError
 from orchestrator.events import RunFinished, StepFailed, StepFinished, StepPlan
 
 PACKAGE = Package(Path("/state/packages/abc"), "abcdef", "toy_model")
@@ -79,6 +79,7 @@ def test_a_run_is_written_as_the_readme_says(tmp_path: Path) -> None:
             {"name": "keys", "seconds": 0.1235, "cached": False},
         ],
         "error": None,
+        "error_code": None,
     }
 
 
@@ -100,9 +101,18 @@ def test_the_table_of_a_cached_run_is_not_read_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "expected"), [(ValueError("burnt"), "burnt"), (KeyboardInterrupt(), "KeyboardInterrupt")]
+    ("error", "expected", "code"),
+    [
+        (ValueError("burnt"), "burnt", "unexpected"),
+        (KeyboardInterrupt(), "KeyboardInterrupt", "interrupted"),
+        (PackageError("no"), "no", "package"),
+        (DeployError("deploy: no"), "deploy: no", "deploy"),
+        (pickle.loads(pickle.dumps(DeployError("full", "out_of_memory"))), "full", "deploy-out-of-memory"),
+    ],
 )
-def test_a_failed_run_lists_what_it_made_and_no_endpoint(error: BaseException, expected: str, tmp_path: Path) -> None:
+def test_a_failed_run_lists_what_it_made_and_no_endpoint(
+    error: BaseException, expected: str, code: str, tmp_path: Path
+) -> None:
     result = Result()
     for event in (
         StepFinished(step("register"), 1.0, VERSION),
@@ -112,7 +122,7 @@ def test_a_failed_run_lists_what_it_made_and_no_endpoint(error: BaseException, e
     ):
         result(event)
     found = written(result, {}, tmp_path)
-    assert found["error"] == expected
+    assert (found["error"], found["error_code"]) == (expected, code)
     assert found["model"] == {"name": "toy_model", "version": "3"}
     assert found["endpoint"] is None  # it was taken down again
     assert [stage["name"] for stage in found["stages"]] == ["register", "deploy", "probe"]

@@ -240,7 +240,7 @@ class Aci(ImageBuilder):
         try:
             self._azure(lambda say: self._replace(say, package, settings, keys))
         except DeployError as error:
-            raise DeployError(self._clean_up(error, settings, keys)) from error
+            raise self._clean_up(error, settings, keys) from error
         except KeyboardInterrupt:
             self._note(
                 f"Azure continues to deploy service '{self.service_name}': "
@@ -275,17 +275,17 @@ class Aci(ImageBuilder):
         self._azure(lambda say: self._replace(say, package, settings, keys))
         return RollbackResult.FORMER
 
-    def _clean_up(self, error: DeployError, settings: Mapping[str, Any], keys: Keys | None) -> str:
-        """Save the texts of a failed deployment, restore the former service; return that as text for the user."""
+    def _clean_up(self, error: DeployError, settings: Mapping[str, Any], keys: Keys | None) -> DeployError:
+        """Save the texts of a failed deployment, restore the former service; return the error that says so."""
         deployment = settings["tags"][aci_state.DEPLOYMENT]
         known = {**settings, "service_name": self.service_name, "timeout_seconds": self.timeout_seconds}
-        message = str(error)
+        reported = error
         try:
             service = self._azure(lambda _: self._find_again())
             is_current = service is not None and aci_state.is_untested(service.tags, deployment)
             if (raised := error.__cause__) is not None:  # Azure's; other DeployErrors are complete
                 evidence = self._azure(lambda _: aci_sdk.evidence(raised, service if is_current else None, known))
-                message = str(failure(evidence, "", self._folder))
+                reported = failure(evidence, "", self._folder)
             if is_current:
                 result = self._restore(service.tags, keys).value
             elif service is None and aci_state.FORMER in settings["tags"]:  # Azure deleted it and created no other
@@ -294,4 +294,4 @@ class Aci(ImageBuilder):
                 result = "nothing of it is left in Azure" if service is None else "the former service was not touched"
         except DeployError as another:
             result = f"cleaning up failed as well ({another}): `stages=remove` takes down what is there"
-        return f"{message}\n  {result}"
+        return DeployError(f"{reported}\n  {result}", reported.kind)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, WithJsonSchema, model_validator
 
 from orchestrator.spec.messages import format_input, suggest_or_list
 
@@ -21,6 +21,7 @@ _UNITS = {
     **{unit: Decimal(1024) ** power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi"), 1)},
 }
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)([A-Za-z]*)")
+_QUANTITY = WithJsonSchema({"type": ["string", "number"]})
 _LEAST_MEMORY = 64 * 2**20  # no Python process starts in less: the unit is missing
 
 
@@ -74,9 +75,9 @@ class _Keys(BaseModel):
 class ResourceAmounts(_Keys):
     """The requests or the limits of one container; null: those of the instance type."""
 
-    cpu: Annotated[str, BeforeValidator(_cpu)] | None = None
-    memory: Annotated[str, BeforeValidator(_memory)] | None = None
-    gpu: Annotated[str, BeforeValidator(_gpu)] | None = None
+    cpu: Annotated[str, BeforeValidator(_cpu), _QUANTITY] | None = None
+    memory: Annotated[str, BeforeValidator(_memory), _QUANTITY] | None = None
+    gpu: Annotated[str, BeforeValidator(_gpu), _QUANTITY] | None = None
 
 
 class Resources(_Keys):

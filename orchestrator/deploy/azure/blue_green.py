@@ -242,7 +242,8 @@ class BlueGreen(OnlineEndpoint):
             self._test(package, state, colour)
             self._move(colour, state.live, self._share)
         except DeployError as error:
-            raise DeployError(f"{self._diagnosed(error, colour)}\n  {self._cleared(colour)}") from error
+            diagnosed = self._diagnosed(error, colour)
+            raise DeployError(f"{diagnosed}\n  {self._cleared(colour)}", diagnosed.kind) from error
         return colour
 
     def _test(self, package: Package, state: EndpointState, colour: OnlineDeployment) -> None:
@@ -256,7 +257,7 @@ class BlueGreen(OnlineEndpoint):
             when = "and keeps its share" if state.share_of(colour).traffic else "before it had traffic"
             raise DeployError(f"deployment {colour.name} failed its test {when}: {error}") from error
 
-    def _diagnosed(self, error: DeployError, colour: OnlineDeployment) -> str:
+    def _diagnosed(self, error: DeployError, colour: OnlineDeployment) -> DeployError:
         settings = {**self._settings(), "service_name": self.service_name, "timeout_seconds": self.timeout_seconds}
         place = (self.kind, self.service_name, colour.name)
         return online_failure.diagnose_deployment(self._client(), place, error, settings, self._folder)

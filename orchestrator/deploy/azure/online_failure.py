@@ -16,8 +16,8 @@ from orchestrator.errors import DeployError
 
 def diagnose_deployment(
     client: Any, place: tuple[str, str, str], error: DeployError, settings: Mapping[str, Any], home: ServiceDirectory
-) -> str:
-    """Save Azure's texts about the failure in ``home``; return the diagnosis, as text for the user.
+) -> DeployError:
+    """Save Azure's texts about the failure in ``home``; return the error with the diagnosis.
 
     ``place`` is the target's kind, the endpoint and the deployment.
     """
@@ -32,4 +32,4 @@ def diagnose_deployment(
         getattr(error.__cause__, "status_code", None) or 0
     )  # 200: the request for the state succeeded, the deployment did not
     evidence = Evidence(kind, provisioning, str(error), built, log, status if status >= 400 else None, settings)
-    return str(failure(evidence, "", home))
+    return failure(evidence, "", home)

@@ -134,7 +134,7 @@ class DockerService:
                 if served.answers()
                 else f"does not answer: `docker restart {self.name}` or deploy it again"
             )
-            raise DeployError(f"{first}; {what} {became}{end}{proof}") from error
+            raise DeployError(f"{first}; {what} {became}{end}{proof}", getattr(error, "kind", "")) from error
 
     def replace(self, current: Container | None, wanted: ContainerLabels, seconds: float, say: Heartbeat) -> Container:
         """Start a container for ``wanted`` and swap it in for the current one; if that fails, nothing changes."""

@@ -59,7 +59,8 @@ class Server:
     def _failure(self, what: str, how: str = "") -> DeployError:
         log = self.log.read_text(errors="replace") if self.log.exists() else ""
         evidence = Evidence("local", "unhealthy", what + how, container_log=log, settings=self.settings)
-        return DeployError(format_diagnosis(diagnose(evidence), self.log, what))
+        diagnosis = diagnose(evidence)
+        return DeployError(format_diagnosis(diagnosis, self.log, what), diagnosis.kind)
 
     def _exit_code(self) -> int:
         try:

@@ -256,4 +256,5 @@ def test_a_failure_is_diagnosed_and_nothing_is_left(
         make_aks().deploy(version(package))
     assert expected in str(raised.value)
     assert str(raised.value).endswith("nothing of it is left in Azure")
+    assert raised.value.code == f"deploy-{raised.value.kind.replace('_', '-')}" != "deploy-unknown"
     assert make_aks().status().state == "absent"

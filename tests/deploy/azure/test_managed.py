@@ -284,6 +284,7 @@ def test_a_failure_is_diagnosed_and_nothing_is_left(
         target.deploy(version(a))
     assert message in str(raised.value)
     assert str(raised.value).endswith("nothing of it is left in Azure")
+    assert raised.value.code == f"deploy-{raised.value.kind.replace('_', '-')}" != "deploy-unknown"
     assert make_managed().status().state == "absent"
     kept = next(line for line in str(raised.value).splitlines() if "raw texts: " in line).rpartition(": ")[2]
     state = json.loads(Path(kept, "state.json").read_text())

@@ -261,20 +261,40 @@ def test_a_port_lost_while_the_model_loads_is_named(
 
 
 @pytest.mark.parametrize(
-    ("init", "expected"),
+    ("init", "expected", "code"),
     [
         (
             "raise RuntimeError('built with scikit-learn 9.9')",
             "died while starting: RuntimeError: built with scikit-le",
+            "deploy-crash-loop",
         ),
-        ("import no_such_module", "died while starting: ModuleNotFoundError: No module named 'no_such_module'"),
-        ("os._exit(3)", "died while starting: it wrote nothing to its log"),
-        ("os.kill(os.getpid(), 9)", "died while starting: killed by SIGKILL, out of memory?"),
-        ("print('loading', flush=True); time.sleep(60)", "not ready in time (loading); raise deploy.timeout_seconds"),
+        (
+            "import no_such_module",
+            "died while starting: ModuleNotFoundError: No module named 'no_such_module'",
+            "deploy-missing-package",
+        ),
+        ("os._exit(3)", "died while starting: it wrote nothing to its log", "deploy-crash-loop"),
+        (
+            "os.kill(os.getpid(), 9)",
+            "died while starting: killed by SIGKILL, out of memory?",
+            "deploy-out-of-memory",
+        ),
+        (
+            "print('loading', flush=True); time.sleep(60)",
+            "not ready in time (loading); raise deploy.timeout_seconds",
+            "deploy-timeout-unhealthy",
+        ),
     ],
 )
 def test_a_failed_start_reports_the_cause_and_leaves_the_old(
-    make_local: MakeLocal, make_package: MakePackage, version: Version, free_port: int, *, init: str, expected: str
+    make_local: MakeLocal,
+    make_package: MakePackage,
+    version: Version,
+    free_port: int,
+    *,
+    init: str,
+    expected: str,
+    code: str,
 ) -> None:
     a, bad = make_package("a"), make_package("bad", init=init)
     make_local().deploy(version(a))
@@ -282,6 +302,7 @@ def test_a_failed_start_reports_the_cause_and_leaves_the_old(
     with pytest.raises(DeployError) as raised:
         make_local(timeout_seconds=3).deploy(version(bad))
     assert expected in str(raised.value).splitlines()[0]
+    assert raised.value.code == code
     assert make_local().status() == before
     assert ask(free_port)[1]["answer"] == "a"
     assert len(find_server_processes(make_local().state_dir / "services" / "svc")) == 1

@@ -1,0 +1,226 @@
+"""The JSON Schema (draft 2020-12) of the configuration: one definition for each group, and one for each class.
+
+``config`` is for files with keys of any section, ``composed`` for a whole configuration; every other definition that
+is named like a group is for its files. A file may leave out keys and interpolate values.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, PydanticUserError, TypeAdapter
+from pydantic.errors import PydanticInvalidForJsonSchema
+
+from orchestrator.config.estimator_checks import DECIDED
+from orchestrator.config.overrides import CONF
+from orchestrator.schema.comments import GLOBAL, SCHEMA_LINE, ConfFile, read_folder
+from orchestrator.schema.lenient import DEFAULTS, INTERPOLATION, PLACE, Schema, lenient, merged, reference, value_schema
+from orchestrator.spec.components import locate, parameters_of
+from orchestrator.spec.run_spec import SECTIONS, RunSpec
+from orchestrator.spec.search import SearchSpec
+from orchestrator.spec.section import Section
+
+FILE = "schema.json"
+TARGET = "_target_"
+COMPONENT = "Component"  # pydantic's name for a class with its options
+OWN = ("orchestrator.", "score.")  # the signatures of other libraries change with their versions
+
+
+def document(*folders: Path) -> Schema:
+    """Return the schema of the options that ship, and of those in these configuration folders."""
+    files = [file for folder in (CONF, *folders) for file in read_folder(folder)]
+    root = RunSpec.model_json_schema(ref_template=f"{PLACE}/{{model}}")
+    names = {kind.__name__: section for section, kind in SECTIONS.items() if issubclass(kind, Section)}
+    parts = {names.get(name, name): part for name, part in root.pop("$defs").items()}
+    whole = _composed(root, parts)
+    definitions = {name: lenient(part) for name, part in parts.items()}
+    for name in names.values():
+        definitions[name]["properties"]["defaults"] = DEFAULTS
+    config = lenient(root)
+    config["properties"] |= {"defaults": DEFAULTS, "hydra": {"description": "Hydra's own settings.", "type": "object"}}
+    definitions |= {"config": config, "composed": whole, "interpolation": INTERPOLATION}
+    grid = definitions["model"]["properties"]["param_grid"]["anyOf"][0]
+    definitions["param_grid"] = {"description": "The values of each parameter that are searched."} | grid
+    definitions["stages"] = config["properties"]["stages"]["anyOf"][0] | {
+        "description": "What is done: a function or class for each stage."
+    }
+    definitions["hydra_help"] = {"description": "Hydra's help page.", "type": "object"}
+    definitions |= _classes("deploy", files) | _classes("tracking", files) | _classes("search", files)
+    definitions |= _transformers(files)
+    definitions = {name: part for name, part in definitions.items() if name not in names}
+    _describe(definitions, files)
+    for section in ("deploy", "tracking"):
+        config["properties"][section] = value_schema(reference(section))
+    renamed = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "definitions": dict(sorted(definitions.items())),
+    }
+    result: Schema = _renamed(renamed, names)
+    return result
+
+
+def schema_line(file: Path, folder: Path) -> str:
+    """Return the line by which an editor finds the schema of a file in a configuration folder."""
+    relative = file.relative_to(folder)
+    group = relative.parent.as_posix()
+    part = {"model/param_grid": "param_grid", "hydra/help": "hydra_help"}.get(group, group)
+    known = part in {*SECTIONS, "deploy", "tracking", "stages", "param_grid", "hydra_help"}
+    if not known or GLOBAL in file.read_text(encoding="utf-8"):
+        part = "config"
+    return f"{SCHEMA_LINE}{'../' * (len(relative.parts) - 1)}{FILE}{PLACE}/{part}"
+
+
+def _composed(root: Schema, parts: Mapping[str, Schema]) -> Schema:
+    """Return the schema of a whole configuration: the keys that none may lack."""
+    required = {name: part["required"] for name, part in parts.items() if name in SECTIONS and "required" in part}
+    return {
+        "description": "A whole configuration, as `--cfg job` prints it.",
+        "allOf": [reference("config")],
+        "required": root["required"],
+        "properties": {name: {"required": keys} for name, keys in sorted(required.items())}
+        | {name: {"required": [TARGET]} for name in ("deploy", "tracking")},
+    }
+
+
+def _classes(group: str, files: Iterable[ConfFile]) -> Schema:
+    """Return the definition of a group whose options name classes, and one for each class."""
+    used = {
+        file.values.get(TARGET) or file.values.get(group, {}).get(TARGET): file for file in files if file.group == group
+    }
+    made: Schema = {}
+    shared: Schema = {}
+    kinds: dict[str, Schema] = {}
+    for path in sorted(filter(None, used)):
+        kinds[path], more = class_schema(path)
+        shared |= more
+    if group == "search":
+        base = lenient(SearchSpec.model_json_schema())["properties"]
+        kinds = {path: _with(kind, base, without=DECIDED) for path, kind in kinds.items()}
+    for path, kind in kinds.items():
+        made[_name(group, path)] = kind
+    every = {key for kind in kinds.values() for key in kind["properties"]}
+    made[f"{group}.any"] = {
+        "description": "Any key of the group's classes: this file does not say which class it is about.",
+        "type": "object",
+        "properties": {
+            key: merged([kind["properties"][key] for kind in kinds.values() if key in kind["properties"]])
+            for key in sorted(every)
+        },
+        "additionalProperties": False,
+    }
+    made[group] = {
+        "type": "object",
+        "properties": {TARGET: value_schema(definition_of_target(kinds)), "defaults": DEFAULTS},
+        "allOf": [
+            *({"if": _names(path), "then": reference(_name(group, path))} for path in kinds),
+            {"if": {"not": {"required": [TARGET]}}, "then": reference(f"{group}.any")},
+        ],
+    }
+    return shared | made
+
+
+def _transformers(files: Iterable[ConfFile]) -> Schema:
+    """Return the definition of a class with its options, and those of the transformers that ship."""
+    paths = sorted({path for file in files if file.group == "preprocess" for path in _targets(file.values)})
+    kinds = {path: class_schema(path)[0] for path in paths if path.startswith(OWN)}
+    component = {
+        "description": "`_target_` is the dotted path of a class; every other key is an option of it.",
+        "type": "object",
+        "properties": {TARGET: value_schema(definition_of_target(paths))},
+        "allOf": [{"if": _names(path), "then": reference(_name("preprocess", path))} for path in kinds],
+    }
+    return {COMPONENT: component, **{_name("preprocess", path): kind for path, kind in kinds.items()}}
+
+
+def definition_of_target(known: Iterable[str]) -> Schema:
+    """Return the schema of a dotted path, which names the known classes for completion."""
+    return {"anyOf": [{"enum": sorted(known)}, {"type": "string", "pattern": r"^[^\s.]+(\.[^\s.]+)+$"}]}
+
+
+def class_schema(path: str) -> tuple[Schema, Schema]:
+    """Return the schema of a class's options, and the definitions that it refers to.
+
+    The fields of a dataclass have types; of other classes only the names are known.
+    """
+    target = locate(path, TARGET)
+    hints = typing.get_type_hints(target, include_extras=True) if dataclasses.is_dataclass(target) else {}
+    properties: Schema = {TARGET: {"const": path}, "defaults": DEFAULTS}
+    shared: Schema = {}
+    open_ended = False
+    for name, parameter in parameters_of(target).items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            open_ended = True
+            continue
+        hint = hints.get(name, Any)
+        try:
+            schema = TypeAdapter(hint).json_schema(ref_template=f"{PLACE}/{{model}}")
+        except (PydanticUserError, PydanticInvalidForJsonSchema):  # a type that pydantic does not know
+            schema = {}
+        shared |= {part: lenient(below) for part, below in schema.pop("$defs", {}).items()}
+        if isinstance(hint, type) and issubclass(hint, BaseModel):
+            shared[hint.__name__], schema = lenient(schema), reference(hint.__name__)
+        properties[name] = value_schema(schema)
+    about = (inspect.getdoc(target) or "").partition("\n")[0]
+    return {
+        "description": about,
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": open_ended,
+    }, shared
+
+
+def _with(kind: Schema, properties: Mapping[str, Any], without: Iterable[str]) -> Schema:
+    own = {name: schema for name, schema in kind["properties"].items() if name not in set(without)}
+    return kind | {"properties": {**own, **properties, TARGET: own[TARGET]}}
+
+
+def _name(group: str, path: str) -> str:
+    return f"{group}.{path.rpartition('.')[2]}"
+
+
+def _names(path: str) -> Schema:
+    """Return the condition that a class is the one of this path."""
+    return {"properties": {TARGET: {"const": path}}, "required": [TARGET]}
+
+
+def _targets(values: Any) -> Iterable[str]:
+    for name, below in values.items() if isinstance(values, Mapping) else ():
+        if name == TARGET and isinstance(below, str):
+            yield below
+        yield from _targets(below)
+
+
+def _describe(definitions: Schema, files: Iterable[ConfFile]) -> None:
+    """Add the files' comments to the keys; where several explain one key, those of the default options come first."""
+    chosen = [entry for file in files for entry in file.values.get("defaults", ()) if file.name == "config"]
+    first = {f"{group}/{option}" for entry in chosen if isinstance(entry, dict) for group, option in entry.items()}
+    for file in sorted(files, key=lambda file: file.name not in first):
+        section, named = file.group, file.values.get(TARGET)
+        places = [section, f"{section}.any", *([_name(section, named)] if isinstance(named, str) else [])]
+        for path, text in file.comments.items():
+            if file.is_global or not section:
+                where, key = (["config"], path[0]) if len(path) == 1 else ([path[0]], path[1])
+            else:
+                where, key = places, path[0]
+            for place in where if len(path) <= 2 else ():
+                known = definitions.get(place, {}).get("properties", {})
+                if key in known and path[-1] == key and key not in (TARGET, "defaults"):
+                    known[key] = {"description": text} | known[key]
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Rename references to the spec's classes to those of their sections."""
+    if isinstance(value, list):
+        return [_renamed(each, names) for each in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: _renamed(below, names) for key, below in value.items()}
+    if isinstance(found.get("$ref"), str):
+        prefix, _, name = found["$ref"].rpartition("/")
+        found["$ref"] = f"{prefix}/{names.get(name, name)}"
+    return found

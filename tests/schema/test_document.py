@@ -1,0 +1,159 @@
+"""The schema accepts what ships, finds typing errors at their place, and is the one that the command writes."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from orchestrator.config.compose import compose
+from orchestrator.config.overrides import CONF
+from orchestrator.schema.__main__ import main, text_of
+from orchestrator.schema.document import FILE, document, schema_line
+
+FILES = sorted(file for file in CONF.rglob("*.yaml") if "local" not in file.relative_to(CONF).parts[:-1])
+LOCAL = "orchestrator.deploy.local.target.Local"
+TARGET = """\
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Link:
+    url: str
+    retries: int = 3
+"""
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    return json.loads((CONF / FILE).read_text())
+
+
+def mistakes(schema: Any, part: str, values: Any) -> list[str]:
+    """Return place and text of each mistake."""
+    checker = Draft202012Validator({**schema, "$ref": f"#/definitions/{part}"})
+    found = [best_match([error]) for error in checker.iter_errors(json.loads(json.dumps(values)))]
+    return sorted(f"{error.json_path}: {error.message}" for error in found)
+
+
+def test_the_committed_schema_is_what_the_command_writes(schema: Any) -> None:
+    Draft202012Validator.check_schema(schema)
+    assert (CONF / FILE).read_text() == text_of(document()), "run `python -m orchestrator.schema`"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(CONF).as_posix())
+def test_each_file_names_its_schema_and_keeps_to_it(file: Path, schema: Any) -> None:
+    line = schema_line(file, CONF)
+    # Hydra reads @package from the first lines only
+    assert next(each for each in file.read_text().splitlines()[:2] if not each.startswith("# @package")) == line
+    place, _, part = line.rpartition("#/definitions/")
+    assert (file.parent / place.partition("$schema=")[2]).resolve() == CONF / FILE
+    assert mistakes(schema, part, yaml.safe_load(file.read_text())) == []
+    assert not re.search(r": \d+_\d", file.read_text())  # text in YAML 1.2, which editors read
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "mistake"),
+    [
+        ("config", "deplo: {}", "$: Additional properties are not allowed ('deplo' was unexpected)"),
+        ("config", "search: {n_jbos: 2}", "$.search: Additional properties are not allowed ('n_jbos' was unexpected)"),
+        ("config", "deploy: {prot: 80}", "$.deploy: Additional properties are not allowed ('prot' was unexpected)"),
+        ("config", "seed: abc", "$.seed: 'abc' "),
+        ("config", "name: Mine", "$.name: 'Mine' is not valid"),
+        ("config", "stages: {train: train}", "$.stages.train: 'train' does not match"),
+        ("config", "data: {index: kep}", "$.data.index: 'kep' is not valid"),
+        ("config", "preprocess: {branches: {a: {column: b}}}", "$.preprocess.branches.a: Additional properties"),
+        (
+            "config",
+            "preprocess: {steps: {a: {_target_: score.transforms.ToFloat, colums: [b]}}}",
+            "$.preprocess.steps.a: Additional properties are not allowed ('colums' was unexpected)",
+        ),
+        ("search", "{_target_: orchestrator.search.SharedGridSearchCV, n_iter: 3}", "$: Additional properties"),
+        ("search", "cv: 1", "$.cv: 1 is less than the minimum of 2"),
+        ("deploy", f"{{_target_: {LOCAL}, port: 70000}}", "$.port: 70000 is greater than the maximum of 65535"),
+        ("deploy", f"{{_target_: {LOCAL}, cpu_cores: 1}}", "$: Additional properties"),
+        ("deploy", "resources: {limits: {cpus: 1}}", "$.resources.limits: Additional properties"),
+        ("tracking", "timeout: 3", "$: Additional properties"),
+        ("model", "estimators: a.B", "$: Additional properties"),
+        ("model", "estimator: Forest", "$.estimator: 'Forest' is not valid"),
+        ("model", "param_grid: [1]", "$.param_grid: "),
+        ("param_grid", "max_depth: {a: 1}", "$.max_depth: {'a': 1} is not of type"),
+        ("param_grid", "max_depth: []", "$.max_depth: [] should be non-empty"),
+        ("data", "defaults: csv", "$.defaults: 'csv' is not of type 'array'"),
+        ("package", "version: newest", "$.version: 'newest' is not valid"),
+        ("azure", "auth: az", "$.auth: 'az' is not valid"),
+    ],
+)
+def test_a_typing_error_is_found_at_its_place(schema: Any, part: str, values: str, mistake: str) -> None:
+    (found,) = mistakes(schema, part, yaml.safe_load(values))
+    assert found.startswith(mistake)
+
+
+@pytest.mark.parametrize(
+    ("part", "values"),
+    [
+        ("config", "{seed: '${oc.env:SEED}', name: '???', dry_run: '${a}', data: '${b}', stages: {train: null}}"),
+        ("config", "{defaults: [override /data: csv, _self_], hydra: {run: {dir: x}}, batch: {input: a.csv}}"),
+        ("config", "{model: {params: {any: {name: 1}}, param_grid: {a: 5, b: [null, {c: 1}], c: '${d}'}}}"),
+        ("config", "preprocess: {steps: {a: {_target_: acme.Step, anything: 1}}, branches: {b: {columns: [x]}}}"),
+        ("search", "{_target_: acme.Search, anything: 1}"),
+        ("search", "{scoring: f1, n_jobs: '${n}', n_iter: 3}"),
+        ("deploy", "{_target_: acme.Target, anything: 1}"),
+        ("deploy", f"{{_target_: {LOCAL}, port: '${{port}}', allow_origins: ['${{host}}'], state_dir: '???'}}"),
+        ("deploy", "{resources: {limits: {cpu: 2, memory: 1Gi}}, autoscale: null}"),
+        ("data", "{separator: null, positive: 1}"),
+        ("package", "version: 3"),
+        ("stages", "{mine: {_target_: acme.Stage, top: 3}}"),
+    ],
+)
+def test_what_is_right_is_accepted(schema: Any, part: str, values: str) -> None:
+    assert mistakes(schema, part, yaml.safe_load(values)) == []
+
+
+@pytest.mark.parametrize("line", ["", "deploy=aks deploy.compute=x", "search=halving tracking=server", "deploy=none"])
+def test_a_composed_configuration_is_complete(schema: Any, line: str) -> None:
+    values = dict(compose(*line.split()).values)
+    assert mistakes(schema, "composed", values) == []
+    del values["seed"], values["data"]["target"]
+    assert mistakes(schema, "composed", values) == [
+        "$.data: 'target' is a required property",
+        "$: 'seed' is a required property",
+    ]
+
+
+def test_an_experiment_of_a_project_composes_with_the_line_below_its_package(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    file = tmp_path / "experiment" / "mine.yaml"
+    file.write_text("# @package _global_\n")
+    file.write_text(f"# @package _global_\n{schema_line(file, tmp_path)}\npackage: {{golden_rows: 7}}\n")
+    composed = compose(f"hydra.searchpath=[file://{tmp_path}]", "experiment=mine")
+    assert composed.values["package"]["golden_rows"] == 7
+    assert file.read_text().splitlines()[1].endswith("$schema=../schema.json#/definitions/config")
+
+
+def test_the_command_adds_the_classes_of_a_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "conf" / "deploy").mkdir(parents=True)
+    (tmp_path / "conf" / "deploy" / "link.yaml").write_text("_target_: linked.Link\nurl: x # where it is\n")
+    (tmp_path / "linked.py").write_text(TARGET)
+    monkeypatch.chdir(tmp_path)
+    assert main([]) == 1
+    assert capsys.readouterr().err == "_target_: there is no module 'linked'; is its package installed?\n"
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main([]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'conf' / FILE}\n"
+    written = json.loads((tmp_path / "conf" / FILE).read_text())
+    assert mistakes(written, "deploy", {"_target_": "linked.Link", "url": "y", "retries": 1}) == []
+    assert mistakes(written, "deploy", {"_target_": "linked.Link", "url": 5, "retry": 1}) == [
+        "$.url: 5 is not of type 'string'",
+        "$: Additional properties are not allowed ('retry' was unexpected)",
+    ]
+    assert written["definitions"]["deploy.Link"]["properties"]["url"]["description"] == "where it is"
+    assert main(["--help"]) == 2
+    assert main(["nowhere/schema.json", "more"]) == 2
