@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.config.overrides import CONF
+from orchestrator.bundled import CONF
 from orchestrator.errors import SpecError
 from orchestrator.files import write_atomic
 from orchestrator.schema.document import FILE, document

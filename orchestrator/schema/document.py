@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
 
+from orchestrator.bundled import CONF
 from orchestrator.config.estimator_checks import DECIDED
-from orchestrator.config.overrides import CONF
 from orchestrator.schema.comments import GLOBAL, SCHEMA_LINE, ConfFile, read_folder
 from orchestrator.schema.lenient import DEFAULTS, INTERPOLATION, PLACE, Schema, lenient, merged, reference, value_schema
 from orchestrator.spec.components import locate, parameters_of

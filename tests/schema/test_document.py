@@ -12,8 +12,8 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
+from orchestrator.bundled import CONF
 from orchestrator.config.compose import compose
-from orchestrator.config.overrides import CONF
 from orchestrator.schema.__main__ import main, text_of
 from orchestrator.schema.document import FILE, document, schema_line
 
