@@ -62,7 +62,7 @@ def _init(options: argparse.Namespace) -> None:
     if not options.data:
         raise DataError(f"--data: name the table to learn from, such as {_example_table()}")
     table = Path(options.data).expanduser()
-    from orchestrator.project import scaffold, survey, task  # pandas and pydantic: --help needs neither
+    from orchestrator.project import notation, scaffold, survey, task  # pandas and pydantic: --help needs neither
 
     name = options.name or scaffold.derive_name(table.name)
     if not _NAME.fullmatch(name):
@@ -75,9 +75,10 @@ def _init(options: argparse.Namespace) -> None:
         typed = shlex.join(
             [COMMAND, "init", *([options.folder] if options.folder != "." else []), "--data", options.data]
         )
+        hint = notation.note_on_header(columns)
         raise DataError(
-            f"--target: name the column to predict: {', '.join(columns[:_LISTED])}{more}; such as: {typed} "
-            f"--target {shlex.quote(columns[-1])}"
+            f"--target: name the column to predict: {', '.join(columns[:_LISTED])}{more}; "
+            + (hint or f"such as: {typed} --target {shlex.quote(columns[-1])}")
         )
     found = survey.survey_table(table, options.target, options.encoding)
     missing_words = tuple(word for word in found.target_words if word)

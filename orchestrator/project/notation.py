@@ -22,6 +22,7 @@ from score.contract.cells import MISSING
 
 _ROWS = 1000  # that are looked at
 _MOSTLY = 0.9  # share of a column's cells in a notation from which it is meant to be numbers
+_FEW_ROWS = 3  # in which blanks may be those of a text
 _SYMBOLS = frozenset({"?", "-", "--", ".", "*", "n.a.", "N.A.", "missing", "unknown", "Unknown", "(null)"})
 _FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf")
 _THREE_DIGITS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
@@ -129,12 +130,19 @@ def _find_separator(path: Path, target: str | None, encoding: str, default: str)
         first = first or rows
         width = len(rows[0]) if rows else 0
         share = sum(len(row) == width for row in rows) / max(len(rows), 1)
-        if width < 2 or (separator == BLANKS and (share < 1 or target not in rows[0])):
+        in_words = share < 1 or len(rows) < _FEW_ROWS if target is None else share < 1 or target not in rows[0]
+        if width < 2 or (separator == BLANKS and in_words):
             continue
         merit = (target is None or target in rows[0], share, separator != BLANKS, width)
         if best is None or merit > best[0]:
             best = (merit, separator, rows)
     return (default, first) if best is None else best[1:]
+
+
+def note_on_header(names: Sequence[str]) -> str:
+    """Return a sentence if a table seems to have no header; else ""."""
+    number = next((name for name in names if _FLOAT.fullmatch(name.strip())), None)
+    return f"the first row holds the number {number!r}: if it is no header, write one above it" if number else ""
 
 
 def _cells(rows: Sequence[Sequence[str]], place: int) -> Counter[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import DataError
-from orchestrator.project.notation import Notation, candidate_encodings, detect_notation
+from orchestrator.project.notation import Notation, candidate_encodings, detect_notation, note_on_header
 from orchestrator.reading.description import TableReading, describe_table
 from orchestrator.reading.files import UnreadableTableError, detect_kind, is_parquet
 from orchestrator.reading.frame import Table, read_header, read_table
@@ -112,7 +112,8 @@ def survey_table(path: Path, target: str, encoding: str | None = None) -> Survey
     reading = describe_table(table, contract.values(), kept, frame[target])
     levels = {column.name: column.levels or 2 for column in reading.columns if column.kind != "numbers"}
     numeric = [column.name for column in reading.columns if column.kind == "numbers"]
-    notes = (*notation.doubts, *reading.notes)
+    header = note_on_header([str(name) for name in frame.columns]) if data.format == "csv" else ""
+    notes = (*filter(None, [header]), *notation.doubts, *reading.notes)
     return Survey(
         data, frame[target], reading, keys, reasons, dropped, levels, notes, numeric, tuple(table.missing(target))
     )

@@ -19,6 +19,8 @@ def broken(folder: Path) -> dict[str, tuple[list[str], str]]:
     files = {
         "empty.csv": b"",
         "blank.csv": b"\n\n",
+        "data.csv": b"150,a\n1,x\n",
+        "blanks.txt": b"a b  y\n1 2  3\n4 5  6\n",
         "header.csv": b"a,y\n",
         "only.csv": b"y\n0\n1\n",
         "one.csv": b"a,y\n" + b"1,no\n2,no\n" * 10,
@@ -58,6 +60,11 @@ def broken(folder: Path) -> dict[str, tuple[list[str], str]]:
             "--target: two-texts.csv has no column 'Y '; did you mean 'y'?",
         ),
         "folder": (["--data", ".", *y], "--data: . is a folder; name a file in it"),
+        "bare header": (
+            ["--data", "data.csv"],
+            "--target: name the column to predict: 150, a; the first row holds the number '150'",
+        ),
+        "blanks": (["--data", "blanks.txt"], "--target: name the column to predict: a, b, y; such as"),
         "empty": (["--data", "empty.csv", *y], "--data: empty.csv is empty"),
         "blank": (["--data", "blank.csv", *y], "--data: blank.csv is empty"),
         "header": (["--data", "header.csv", *y], "--data: header.csv has no rows besides its header"),

@@ -15,6 +15,7 @@ from orchestrator.project.notation import candidate_encodings, detect_notation
         ("a;b;y\n1;x, or so;0\n2;y, or not;1\n", {"separator": ";"}),
         ("a|b|y\n1|x|0\n", {"separator": "|"}),
         ("a b  y\n1 2  0\n3 4  1\n", {"separator": r"\s+"}),
+        ("a text  y\nno other sign here\n", {}),
         ("a;y\n1,5;0\n-2,25;1\n", {"separator": ";", "decimal": ","}),
         ("a;y\n1.234,5;0\n2.000,25;1\n", {"separator": ";", "decimal": ",", "thousands": "."}),
         ("a;y\n1 234,5;0\n2 000,25;1\n", {"separator": ";", "decimal": ",", "thousands": " "}),
