@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from orchestrator.project.task import Task
 
 COMMAND = "orchestrate"
-_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _TABLES = (".csv", ".tsv", ".parquet", ".csv.gz")
 _LISTED = 40  # columns in an error
 
@@ -65,7 +63,7 @@ def _init(options: argparse.Namespace) -> None:
     from orchestrator.project import notation, scaffold, survey, task  # pandas and pydantic: --help needs neither
 
     name = options.name or scaffold.derive_name(table.name)
-    if not _NAME.fullmatch(name):
+    if not scaffold.is_name(name):
         raise DataError(f"--name: should be lower case letters, digits, - and _, beginning with a letter, got {name!r}")
     if folder.exists() and not folder.is_dir():
         raise DataError(f"FOLDER: {folder} is a file; name a folder")

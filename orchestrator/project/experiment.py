@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from orchestrator.project.survey import Survey
@@ -99,12 +100,9 @@ def _head(name: str, survey: Survey, task: Task, model: Model) -> Iterator[str]:
 
 def _data(path: str, survey: Survey, task: Task) -> Iterator[str]:
     yield "data:"
-    inside = (
-        "from the project's folder"
-        if not path.startswith(("/", ".."))
-        else "outside of the project: CI does not have it"
-    )
-    yield f"  path: {_scalar(path)} # {inside}"
+    outside = path.startswith("..") or Path(path).is_absolute()
+    where = "outside of the project: CI does not have it" if outside else "from the project's folder"
+    yield f"  path: {_scalar(path)} # {where}"
     yield f"  target: {_scalar(survey.target.name)} {_comment(describe_task(survey, task))}"
     if task.kind == "binary":
         yield f"  positive: {_scalar(task.positive)} {_comment(task.why_positive)}"

@@ -27,6 +27,7 @@ _TEMPLATES = {  # by the file in the project
     ".github/workflows/train.yml": "train.yml.template",
     "azure-pipelines.yml": "azure-pipelines.yml.template",
 }
+_VALUES = {"null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf"}  # in YAML or on the command line
 _LONGEST = 40  # letters of a name
 _DISTRIBUTION = "sklearn-orchestrator"
 
@@ -41,8 +42,13 @@ def derive_name(file: str) -> str:
     """Return a valid name of an experiment, a model and a service, from the name of a file."""
     stem = file.lstrip(".").partition(".")[0]
     name = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")
-    name = name if name[:1].isalpha() else f"model-{name}".strip("-")
+    name = name if is_name(name) else f"model-{name}".strip("-")
     return name[:_LONGEST].rstrip("-")
+
+
+def is_name(name: str) -> bool:
+    """Return whether a text may name an experiment; Hydra reads ``experiment=null`` and the like as no name."""
+    return re.fullmatch(r"[a-z][a-z0-9_-]*", name) is not None and name not in _VALUES
 
 
 def reference_table(table: Path, folder: Path) -> tuple[str, bool]:

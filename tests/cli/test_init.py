@@ -19,10 +19,15 @@ from orchestrator.spec.run_spec import RunSpec
 from tests.project.tables import TABLES, write_table
 
 
-def composed(project: Path, name: str, *overrides: str) -> Any:
-    return compose(
-        f"hydra.searchpath=[file://{project}/conf]", f"experiment={name}", f"state_dir={project}/state", *overrides
-    )
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return one folder for all tables: an estimator that was checked is not checked again."""
+    return tmp_path_factory.mktemp("state")
+
+
+def composed(name: str, state: Path, *overrides: str) -> Any:
+    search_path = f"hydra.searchpath=[file://{Path.cwd()}/conf]"
+    return compose(search_path, f"experiment={name}", f"state_dir={state}", *overrides)
 
 
 def value_of(values: Mapping[str, Any], key: str) -> Any:
@@ -33,7 +38,7 @@ def value_of(values: Mapping[str, Any], key: str) -> Any:
 
 @pytest.mark.parametrize("file", TABLES)
 def test_the_experiment_of_any_table_is_valid(
-    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    file: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_table(tmp_path, file)
@@ -42,7 +47,7 @@ def test_the_experiment_of_any_table_is_valid(
     assert (status, err) == (0, "")
     name = out.rstrip().rpartition("orchestrate experiment=")[2]
     assert out.endswith(f"Next\n  orchestrate experiment={name}\n")
-    configuration = composed(tmp_path, name)
+    configuration = composed(name, state)
     spec = validate(configuration).spec
     assert isinstance(spec, RunSpec)
     assert spec.name == name
@@ -51,12 +56,14 @@ def test_the_experiment_of_any_table_is_valid(
 
 
 @pytest.mark.parametrize(("file", "metric"), [("table.parquet", "roc_auc"), ("prices.csv", "r2")])
-def test_the_written_project_trains(file: str, metric: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_written_project_trains(
+    file: str, metric: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table = write_table(tmp_path, file)
     assert init.main([str(tmp_path / "new"), "--data", str(table), "--target", "y", "--name", "mine"]) == 0
     monkeypatch.chdir(tmp_path / "new")
     quick = ("model.param_grid.n_estimators=[5]", "model.param_grid.max_depth=[3]")
-    artifacts = execute(composed(Path.cwd(), "mine", "deploy=none", "tracking=none", "package.compile=never", *quick))
+    artifacts = execute(composed("mine", state, "deploy=none", "tracking=none", "package.compile=never", *quick))
     assert f"mean_test_{metric}" in artifacts[Report].metrics
     assert artifacts[Package].path.is_dir()
 

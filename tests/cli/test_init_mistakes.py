@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli import init
-from orchestrator.errors import DataError
-from orchestrator.project import scaffold
 from tests.project.tables import write_table
 
 
@@ -125,14 +123,3 @@ def test_a_file_is_never_overwritten(
     )
     assert (tmp_path / "README.md").read_text() == "mine"
     assert not (tmp_path / "conf").exists()
-
-
-def test_files_that_cannot_all_be_written_are_removed(tmp_path: Path) -> None:
-    files = {"conf/a.yaml": "a", "b/c.txt": "c", "b/\0": "no file has this name"}
-    with pytest.raises((DataError, ValueError)):
-        scaffold.write_files(tmp_path / "new", files)
-    assert not (tmp_path / "new").exists()
-    long = {"a": "a", "b" * 300: "b"}
-    with pytest.raises(DataError, match="File name too long; nothing was written"):
-        scaffold.write_files(tmp_path, long)
-    assert not list(tmp_path.iterdir())
