@@ -25,7 +25,7 @@ _NOUNS = {
     "category": "categories",
     "string": "text",
 }
-_NOTATIONS = {  # of numbers, by thousands separator and decimal separator
+NOTATIONS = {  # of numbers, by thousands separator and decimal separator
     (grouping, decimal): re.compile(
         rf"[+-]?(\d+|[1-9]\d{{0,2}}({re.escape(grouping)}\d{{3}})+)?({re.escape(decimal)}\d+)?(?<=\d)"
         if grouping
@@ -190,7 +190,7 @@ def _looks_numeric(texts: Mapping[str, int], form: TableFormat) -> str:
     total = sum(sample.values())
 
     best = (0, "")
-    for (grouping, decimal), pattern in _NOTATIONS.items():
+    for (grouping, decimal), pattern in NOTATIONS.items():
         new = [("thousands", grouping, form.thousands), ("decimal", decimal, form.decimal)]
         keys = {key: sign for key, sign, now in new if sign and sign != now}
         fits = [text for text in sample if pattern.fullmatch(text)]

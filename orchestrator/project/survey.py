@@ -1,0 +1,255 @@
+"""Read a table once, and judge its columns: which ones a model should not learn from, and why."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import DataError
+from orchestrator.project.notation import Notation, candidate_encodings, detect_notation, note_on_header
+from orchestrator.reading.description import TableReading, describe_table
+from orchestrator.reading.files import UnreadableTableError, detect_kind, is_parquet
+from orchestrator.reading.frame import Table, read_header, read_table
+from orchestrator.spec.data import DataSpec
+from orchestrator.spec.messages import suggest, suggest_or_list
+from score.contract.schema import Column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TIME = r"([T ]+\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s*([AaPp][Mm])?\s*(Z|UTC|[+-]\d{2}:?\d{2})?)?"
+_DATE = re.compile(
+    rf"(\d{{4}}-\d{{2}}(-\d{{2}})?|\d{{4}}/\d{{1,2}}/\d{{1,2}}|\d{{1,2}}[./-]\d{{1,2}}[./-](\d{{4}}|\d{{2}})){_TIME}"
+)
+_COMPACT_DATE = re.compile(r"(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")  # of a name: customerId, customer_id
+_ID_WORDS = {"id", "ids", "uuid", "guid", "key", "identifier"}
+_NUMBER_WORDS = {"nr", "no", "number", "nummer", "index"}
+_CODE = re.compile(r"[A-Za-z]{1,4}[-_ ]?\d{3,}|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9a-fA-F]{16,}")
+_MOSTLY = 0.95  # share of the values that look alike
+_MIN_ROWS = 20  # below, distinct values say little
+_SAMPLE = 1000  # distinct values that are compared with a pattern
+_MOST_LEVELS = 0.5  # share of distinct texts among the rows, above which a column is an identifier or free text
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found in a table.
+
+    ``keys`` of ``data`` differ from their defaults, for the ``reasons``; ``dropped`` maps columns to why a model should not
+    learn from them, and ``notes`` are sentences on what to look at. ``levels`` counts the distinct values of the columns
+    that are not numeric, and ``target_words`` are texts of the target that were read as missing.
+    """
+
+    data: DataSpec
+    target: pd.Series
+    reading: TableReading
+    keys: Mapping[str, Any]
+    reasons: Mapping[str, str]
+    dropped: Mapping[str, str]
+    levels: Mapping[str, int]
+    notes: Sequence[str] = ()
+    numeric: Sequence[str] = ()
+    target_words: Sequence[str] = ()
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return len(self.target)
+
+
+def find_columns(path: Path, encoding: str | None = None) -> Sequence[str]:
+    """Return the columns of a table, from its header.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    data, _, _ = _first_readable(path, None, encoding, read=False)
+    return read_header(data).names
+
+
+def survey_table(path: Path, target: str, encoding: str | None = None) -> Survey:
+    """Read a table and judge its columns; ``encoding`` is used as it is, None: detected.
+
+    Raises:
+        DataError: it cannot be read, has no rows or lacks the target; the text begins with the option to change.
+    """
+    data, notation, table = _first_readable(path, target, encoding)
+    keys, reasons = dict(notation.keys), dict(notation.reasons)
+    if codes := _find_codes(table):
+        data = data.model_copy(update={"text_columns": tuple(codes)})
+        keys["text_columns"] = list(codes)
+        reasons["text_columns"] = (
+            f"codes such as {next(iter(codes.values()))!r}: as numbers they would lose their zeros"
+        )
+        table = read_table(data)
+    frame = table.frame
+    if frame.empty:
+        raise DataError(f"--data: {path.name} has no rows besides its header")
+    if target not in frame.columns:
+        raise DataError(
+            f"--target: '{target}' is left out of the table ({table.left_out[target]}); choose another column"
+        )
+    features = frame.drop(columns=target)
+    contract, dropped = {}, {}
+    for name in features.columns:
+        why = _reason_to_drop(features[name])
+        if not why:
+            try:
+                contract[name] = Column.describe(features[name])
+            except ValueError as error:
+                why = f"no JSON value stands for it ({error})"
+        if why:
+            dropped[name] = why
+    if not contract:
+        listed = "; ".join(f"'{name}' is {why}" for name, why in dropped.items()) or "there is no other"
+        raise DataError(f"--data: {path.name} has no column to learn from besides the target '{target}': {listed}")
+    kept = features[list(contract)]
+    reading = describe_table(table, contract.values(), kept, frame[target])
+    levels = {column.name: column.levels or 2 for column in reading.columns if column.kind != "numbers"}
+    numeric = [column.name for column in reading.columns if column.kind == "numbers"]
+    header = note_on_header([str(name) for name in frame.columns]) if data.format == "csv" else ""
+    notes = (*filter(None, [header]), *notation.doubts, *reading.notes)
+    return Survey(
+        data, frame[target], reading, keys, reasons, dropped, levels, notes, numeric, tuple(table.missing(target))
+    )
+
+
+def _first_readable(
+    path: Path, target: str | None, encoding: str | None, *, read: bool = True
+) -> tuple[DataSpec, Notation, Any]:
+    """Return the data, its notation and the table, read with the first encoding that can decode it.
+
+    Raises:
+        DataError: none can, or the file is no table.
+    """
+    error: Exception | None = None
+    try:
+        _check_file(path)
+        for candidate, why in _candidates(path, encoding):
+            try:
+                return _read(path, target, candidate, why, read=read)
+            except UnreadableTableError as failed:
+                error = failed
+                if failed.key != "encoding":
+                    break
+    except (UnreadableTableError, OSError) as failed:
+        error = failed
+    if isinstance(error, UnreadableTableError):
+        option = {"encoding": "--encoding", "target": "--target"}.get(error.key, "--data")
+        raise DataError(f"{option}: {error}") from error
+    raise DataError(f"--data: {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _candidates(path: Path, encoding: str | None) -> Iterator[tuple[str, str]]:
+    if is_parquet(path):
+        yield "utf-8", ""
+    elif encoding is not None:
+        yield encoding, "--encoding"
+    else:
+        yield from candidate_encodings(path)
+
+
+def _read(path: Path, target: str | None, encoding: str, why: str, *, read: bool) -> tuple[DataSpec, Notation, Any]:
+    common = {"path": path, "target": target or "", "test_size": 0.2}
+    if is_parquet(path):
+        data, notation = DataSpec.model_validate({**common, "format": "parquet"}), Notation()
+    else:
+        notation = detect_notation(path, target, encoding)
+        if encoding != "utf-8":
+            notation.keys["encoding"], notation.reasons["encoding"] = encoding, why
+        data = DataSpec.model_validate({**common, "format": "csv", **notation.keys})
+    if target is not None and target not in (names := read_header(data).names):
+        raise UnreadableTableError("target", f"{path.name} has no column '{target}'{suggest_or_list(target, names)}")
+    return data, notation, read_table(data) if read else None
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise UnreadableTableError("path", f"{path} is a folder; name a file in it")
+    if not path.exists():
+        beside = (each.name for each in path.parent.iterdir()) if path.parent.is_dir() else ()
+        raise UnreadableTableError("path", f"there is no file {path}{suggest(path.name, beside)}")
+    if not path.stat().st_size:
+        raise UnreadableTableError("path", f"{path.name} is empty")
+    if detect_kind(path) == "text" and path.suffix.lower() in {
+        ".json",
+        ".jsonl",
+        ".ndjson",
+        ".xml",
+        ".html",
+        ".sqlite",
+    }:
+        raise UnreadableTableError(
+            "path", f"{path.name} is neither a CSV nor a Parquet file; save the table as one of these"
+        )
+
+
+def _find_codes(table: Table) -> dict[str, str]:
+    """Return the columns of whole numbers with superfluous leading zeros, each with one of its cells."""
+    whole = (name for name, scan in table.scans.items() if scan.leading_zero and name in table.frame.columns)
+    return {name: table.scans[name].leading_zero for name in whole if _is_whole(table.frame[name])}
+
+
+def _is_whole(values: pd.Series) -> bool:
+    return values.dtype.kind in "iu" or (values.dtype.kind == "f" and bool((values.dropna() % 1 == 0).all()))
+
+
+def _reason_to_drop(values: pd.Series) -> str:
+    """Return why a model should not learn from a column; "" if there is no reason."""
+    present, rows = values.dropna(), len(values)
+    if present.empty:
+        return "empty"
+    try:
+        levels = int(present.nunique())
+    except TypeError:  # lists and mappings are not hashable
+        return f"no column of single values, but of {type(present.iloc[0]).__name__}"
+    why = ""
+    if levels == 1 and len(present) == rows:
+        why = f"constant: {_shorten(present.iloc[0])} in every row"
+    elif values.dtype.kind in "mM" or isinstance(present.iloc[0], dt.date | dt.time):
+        why = f"a date or time, such as {present.iloc[0]}"
+    elif values.dtype.kind in "iuO":
+        why = f"a date, such as {present.iloc[0]}" if _is_date(present) else ""
+        why = why or _identifies(str(values.name), present, levels, rows)
+    return why
+
+
+def _is_date(present: pd.Series) -> bool:
+    texts = [str(value).strip() for value in present.unique()[:_SAMPLE]]
+    if present.dtype.kind in "iu":
+        return len(texts) >= _MIN_ROWS and all(map(_COMPACT_DATE.fullmatch, texts))
+    return sum(map(bool, map(_DATE.fullmatch, texts))) >= _MOSTLY * len(texts)
+
+
+def _identifies(name: str, present: pd.Series, levels: int, rows: int) -> str:
+    """Return why a column identifies rows or groups of rows; "" if it does not."""
+    words = [word.lower() for word in _WORDS.findall(name)]
+    ends = {words[0], words[-1]} if words else set()
+    unique = levels == len(present)
+    example = _shorten(present.iloc[0])
+    if present.dtype.kind in "iu":
+        runs = unique and rows >= _MIN_ROWS and (int(present.max()) - int(present.min()) == rows - 1)
+        if unique and (ends & (_ID_WORDS | _NUMBER_WORDS) or runs):
+            return f"an identifier: each of the {levels:,} values stands in one row"
+        named = bool(ends & _ID_WORDS)
+    else:
+        texts = present.unique()[:_SAMPLE]
+        coded = sum(bool(_CODE.fullmatch(str(text).strip())) for text in texts) >= _MOSTLY * len(texts)
+        if unique and (rows >= _MIN_ROWS or ends & _ID_WORDS):
+            return f"an identifier or free text: each of the {levels:,} values, such as {example}, stands in one row"
+        if rows >= _MIN_ROWS and levels > _MOST_LEVELS * rows and not (coded or ends & _ID_WORDS):
+            return f"an identifier or free text: {levels:,} distinct values, such as {example}, in {rows:,} rows"
+        named = coded or bool(ends & _ID_WORDS)
+    if named and levels >= _MIN_ROWS:
+        return f"a group: {levels:,} values, such as {example}, in {rows:,} rows; new rows would have others"
+    return ""
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value.item() if hasattr(value, "item") else value)
+    return text if len(text) < 40 else f"{text[:36]}..."

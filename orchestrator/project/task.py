@@ -1,0 +1,137 @@
+"""Choose the task from the target: two classes, several classes or a number; and what fits its rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from orchestrator.errors import DataError
+from orchestrator.modeling.labels import sort_key
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_AFFIRMATIVE = {
+    *(
+        "yes",
+        "y",
+        "true",
+        "t",
+        "1",
+        "positive",
+        "pos",
+        "ja",
+        "si",
+        "oui",
+        "malignant",
+        "m+",
+        "churn",
+        "churned",
+        "left",
+    ),
+    *("fraud", "spam", "bad", "default", "sick", "disease", "abnormal", "failure", "failed", "attack", ">50k", "high"),
+}
+_FOLDS = 5
+_FEWEST = 5  # rows of a class, for a hold-out part and folds that have it
+_FEWEST_NUMBERS = 10  # rows of a regression
+_FEW_NUMBERS = 25  # rows below which a regression has two folds, as r2 needs several rows in each
+_MOST_NUMBERED = 20  # classes that are written as numbers
+_MOST_TEXTS = 0.5  # share of distinct texts among the rows, above which they are no classes
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to predict; ``counts`` has the rows of each label, ``reason`` says why it was chosen."""
+
+    kind: Literal["binary", "multiclass", "regression"]
+    reason: str
+    folds: int
+    counts: Mapping[Any, int] = field(default_factory=dict)
+    positive: Any = None
+    why_positive: str = ""
+
+
+def choose_task(target: pd.Series, wanted: str | None, missing_words: tuple[str, ...] = ()) -> Task:
+    """Return the task for a target; ``wanted`` is classification, regression or None.
+
+    Raises:
+        DataError: nothing can be learned from the target; the text begins with the option to change.
+    """
+    name = str(target.name)
+    _check_target(name, target, missing_words)
+    numbers = target.dtype.kind in "iuf"
+    counts = target.value_counts().to_dict()
+    if wanted == "regression" and not numbers:
+        raise DataError(f"--task: '{name}' holds text such as {next(iter(counts))!r}, and a regression needs numbers")
+    if wanted == "regression" or (numbers and wanted is None and not _are_classes(target, counts)):
+        return _regression(name, target, wanted)
+    labels = sorted(counts, key=sort_key)
+    if any(isinstance(label, float) and not label.is_integer() for label in labels):
+        raise DataError(f"--task: '{name}' holds numbers such as {labels[0]!r}, which are no classes; use regression")
+    if not numbers and len(labels) > 2 and len(labels) > _MOST_TEXTS * len(target):
+        raise DataError(
+            f"--target: '{name}' has {len(labels):,} distinct texts in {len(target):,} rows, which are no classes; "
+            "choose another column"
+        )
+    rarest = min(labels, key=lambda label: counts[label])
+    if counts[rarest] < _FEWEST:
+        raise DataError(
+            f"--target: class {rarest!r} of '{name}' has {counts[rarest]} rows and needs {_FEWEST} for a hold-out part and "
+            "folds; leave it out of the table, or join it with another"
+        )
+    folds = min(_FOLDS, counts[rarest] - math.ceil(0.2 * counts[rarest]))
+    ordered = {label: counts[label] for label in labels}
+    if len(labels) > 2:
+        return Task("multiclass", f"{len(labels)} classes", folds, ordered)
+    positive, why = _choose_positive(ordered)
+    return Task("binary", "two classes", folds, ordered, positive, why)
+
+
+def _check_target(name: str, target: pd.Series, missing_words: tuple[str, ...]) -> None:
+    if missing := int(target.isna().sum()):
+        hint = f" ({', '.join(map(repr, missing_words))} counts as missing)" if missing_words else ""
+        raise DataError(
+            f"--target: '{name}' is missing in {missing:,} of {len(target):,} rows{hint}; fill or remove them"
+        )
+    first = target.iloc[0]
+    if target.dtype.kind in "mMc" or not (target.dtype.kind in "iufb" or isinstance(first, str | int | float | bool)):
+        kind = type(first).__name__
+        raise DataError(f"--target: '{name}' holds values of type {kind}; make them text, numbers or booleans")
+    if (target == first).all():
+        raise DataError(f"--target: '{name}' holds only {_plain(first)!r}; there is nothing to learn from one class")
+    if target.dtype.kind == "f" and target.isin([math.inf, -math.inf]).any():
+        raise DataError(f"--target: '{name}' holds infinite numbers; remove these rows")
+
+
+def _are_classes(target: pd.Series, counts: Mapping[Any, int]) -> bool:
+    """Return whether numbers are labels: few of them, whole, and each often enough."""
+    if target.dtype.kind == "f" and (target % 1 != 0).any():
+        return False
+    return len(counts) == 2 or (len(counts) <= _MOST_NUMBERED and min(counts.values()) >= 2 * _FEWEST)
+
+
+def _regression(name: str, target: pd.Series, wanted: str | None) -> Task:
+    rows, distinct = len(target), int(target.nunique())
+    if rows < _FEWEST_NUMBERS:
+        raise DataError(f"--data: {rows} rows are too few to learn '{name}' from; {_FEWEST_NUMBERS} are the least")
+    reason = "--task" if wanted else f"{distinct:,} different numbers"
+    return Task("regression", reason, _FOLDS if rows >= _FEW_NUMBERS else 2)
+
+
+def _choose_positive(counts: Mapping[Any, int]) -> tuple[Any, str]:
+    """Return the positive one of two labels, and why."""
+    lesser, greater = counts
+    if not isinstance(greater, str):
+        return _plain(greater), "the greater of the two"
+    affirmative = [label for label in counts if str(label).strip().lower() in _AFFIRMATIVE]
+    if len(affirmative) == 1:
+        return affirmative[0], "by its word"
+    if counts[lesser] != counts[greater]:
+        return min(counts, key=lambda label: counts[label]), "the rarer of the two"
+    return greater, "the greater of the two"
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
