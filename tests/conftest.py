@@ -20,7 +20,7 @@ class ByFile(LoadFileScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = str(super()._split_scope(nodeid))
-        return "docker engine" if file.startswith("tests/deploy/docker/") else file
+        return "docker engine" if file.startswith(("tests/deploy/docker/", "tests/deploy/test_")) else file
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -30,6 +30,7 @@ def test_a_package_is_deployed_and_tested_on_the_cluster(emulated: EmulatedDesk)
     assert emulated.champion() == "1"
 
 
+@pytest.mark.nightly
 def test_the_champion_moves_when_the_new_package_has_all_requests(emulated: EmulatedDesk) -> None:
     done = emulated.run("deploy.compute=aks", "deploy.traffic=30", "seed=5").well()
     assert done.result["probe"]["share"] == 30

@@ -6,7 +6,8 @@ import pytest
 
 from tests.azure.conftest import EmulatedDesk
 
-pytestmark = pytest.mark.slow
+# tests/azure_emulator/test_faults.py shows the same retries and errors of the SDK without a whole command
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 
 @pytest.mark.parametrize("fault", ["expired_token", "throttled_429", "server_5xx", "cut_upload"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.azure.conftest import EmulatedDesk
+from tests.nightly import at_night
 
 pytestmark = pytest.mark.slow
 
@@ -15,12 +16,12 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("crash_loop", "RuntimeError: emulator: the fault crash_loop was asked for; fix it in score/"),
+        at_night("crash_loop", "RuntimeError: emulator: the fault crash_loop was asked for; fix it in score/"),
         ("image_build_failure", "the package index has no emulator-fault-image-build-failure==1.0"),
-        ("time_out", "the service is not ready in time"),
-        ("quota", "there is no quota or no room left: container group quota 'StandardCores' exceeded"),
-        ("size", "more CPU or memory than one container group may have"),
-        ("conflict_409", "the name is taken"),
+        at_night("time_out", "the service is not ready in time"),
+        at_night("quota", "there is no quota or no room left: container group quota 'StandardCores' exceeded"),
+        at_night("size", "more CPU or memory than one container group may have"),
+        at_night("conflict_409", "the name is taken"),
     ],
 )
 def test_a_fault_is_reported_and_cleaned_up_and_the_next_run_succeeds(

@@ -79,6 +79,7 @@ def test_no_secret_is_written_or_printed(emulated: EmulatedDesk) -> None:
     assert not any(secret in runs for secret in secrets)
 
 
+@pytest.mark.nightly
 def test_rotated_keys_work_and_so_does_the_previous_primary(emulated: EmulatedDesk) -> None:
     read = r"primary: (\S+)\n +secondary: (\S+)"
     before = re.findall(read, emulated.run("stages=keys").well().out)[0]
@@ -102,6 +103,7 @@ def test_remove_stops_the_service_and_the_emulator(emulated: EmulatedDesk) -> No
     assert not list((emulated.folder / "services").glob("*/process.json"))
 
 
+@pytest.mark.nightly
 def test_after_deploy_local_nothing_is_trained_and_the_package_is_the_same(emulated: EmulatedDesk) -> None:
     local = emulated.desk.run().well()
     done = emulated.run().well()
@@ -126,6 +128,7 @@ def test_another_machine_probes_the_live_service_with_the_package_from_azure(emu
     assert fingerprint_of(Path(package["path"])) == package["fingerprint"]
 
 
+@pytest.mark.nightly
 def test_a_managed_identity_authenticates(emulated: EmulatedDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     emulated.run("stages=status").well()  # starts the emulator, whose secrets sign the token
     audiences: list[str] = []

@@ -60,6 +60,7 @@ def test_invalid_rows_and_wrong_keys_are_refused(emulated: EmulatedDesk) -> None
     assert ask(url, {"data": []}, "wrong")[0] == 401
 
 
+@pytest.mark.nightly
 def test_an_unchanged_deploy_is_a_no_op_and_a_changed_size_makes_the_other_deployment(emulated: EmulatedDesk) -> None:
     before = emulated.run("stages=status").well().out
     assert "live: blue, Succeeded" in before
@@ -73,6 +74,7 @@ def test_an_unchanged_deploy_is_a_no_op_and_a_changed_size_makes_the_other_deplo
     assert "waiting: " not in after  # "still waiting for Azure" may be printed
 
 
+@pytest.mark.nightly
 def test_a_failure_is_diagnosed_and_the_previous_deployment_keeps_serving(emulated: EmulatedDesk) -> None:
     done = emulated.run("stages=deploy", "deploy.instance_count=3", "azure.faults=[crash_loop]")
     assert done.code == 1
@@ -82,6 +84,7 @@ def test_a_failure_is_diagnosed_and_the_previous_deployment_keeps_serving(emulat
     assert "waiting: " not in emulated.run("stages=status").well().out
 
 
+@pytest.mark.nightly
 def test_logs_and_keys_work_and_no_secret_is_written(emulated: EmulatedDesk) -> None:
     assert "Serving package" in emulated.run("stages=logs").well().out
     before = re.findall(r"(?:primary|secondary): (\S+)", emulated.run("stages=keys").well().out)

@@ -107,23 +107,27 @@ def test_a_connection_cut_during_an_upload_is_retried(sdk: Sdk, emulator: Emulat
     assert emulator.pending() == []
 
 
+@pytest.mark.nightly
 def test_an_entry_script_that_cannot_be_imported(sdk: Sdk) -> None:
     done = _deploy(sdk, score="import no_such_module\n")
     assert "Error in entry script, ModuleNotFoundError: No module named 'no_such_module'" in done["error"]
     assert "CrashLoopBackOff" in done["error"]
 
 
+@pytest.mark.nightly
 def test_without_azmlinfsrv_the_container_does_not_start(sdk: Sdk) -> None:
     done = _deploy(sdk, pip=["idna"])
     assert "CrashLoopBackOff" in done["error"]
     assert "azmlinfsrv" in done["logs"]
 
 
+@pytest.mark.nightly
 def test_a_pin_that_does_not_exist(sdk: Sdk) -> None:
     done = _deploy(sdk, pip=["azureml-inference-server-http", "idna==0.0.0.1"])
     assert "No matching distribution found for idna==0.0.0.1" in sdk("read", url_in=done["error"])
 
 
+@pytest.mark.nightly
 def test_a_python_that_is_not_installed(sdk: Sdk) -> None:
     done = _deploy(sdk, python="3.7")
     assert "EnvironmentBuildFailed" in done["error"]

@@ -86,13 +86,16 @@ CONDA = {
     "dependencies": [f"python={platform.python_version()}", "pip", {"pip": ["azureml-inference-server-http"]}],
 }
 
-# the SDKs' own libraries leave sockets open and warn of deprecations, which this project cannot fix
-ELSEWHERE = [
-    pytest.param("docker", marks=pytest.mark.slow),
-    pytest.param("aci", marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore")]),
-    pytest.param("managed", marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore")]),
-    pytest.param("aks", marks=[pytest.mark.slow, pytest.mark.filterwarnings("ignore")]),
-]
+
+def _elsewhere(*marks: pytest.MarkDecorator) -> list[Any]:
+    # the SDKs' own libraries leave sockets open and warn of deprecations, which this project cannot fix
+    noisy = pytest.mark.filterwarnings("ignore")
+    azure = [pytest.param(name, marks=[pytest.mark.slow, noisy, *marks]) for name in ("aci", "managed", "aks")]
+    return [pytest.param("docker", marks=[pytest.mark.slow, *marks]), *azure]
+
+
+ELSEWHERE = _elsewhere()
+AT_NIGHT = _elsewhere(pytest.mark.nightly)
 MakePackage = Callable[..., Package]
 MakeLocal = Callable[..., Local]
 MakeAci = Callable[..., Aci]

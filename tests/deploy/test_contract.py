@@ -1,4 +1,9 @@
-"""The contract of all targets, run in memory, locally, in containers and on the Azure emulator."""
+"""The contract of all targets, run in memory, locally, in containers and on the Azure emulator.
+
+The policy of a rollback is pure and has its own table (tests/deploy/test_rollback.py). So in containers and on the
+emulator only the tests marked ``everywhere`` are part of the normal run: they show that a target stores the policy's
+state and follows it. The others run there at night.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +15,17 @@ from orchestrator.artifacts import ModelVersion, Package
 from orchestrator.deploy.in_memory import InMemoryTarget, Service
 from orchestrator.deploy.target import RollbackResult, Target
 from orchestrator.errors import DeployError
-from tests.deploy.conftest import ELSEWHERE
+from tests.deploy.conftest import AT_NIGHT, ELSEWHERE
 
 Make = Callable[..., Target]
 MakePackage = Callable[..., Package]
 Version = Callable[..., ModelVersion]
 
 
-@pytest.fixture(params=["fake", "local", *ELSEWHERE])
+everywhere = pytest.mark.parametrize("make", ["fake", "local", *ELSEWHERE], indirect=True)
+
+
+@pytest.fixture(params=["fake", "local", *AT_NIGHT])
 def make(request: pytest.FixtureRequest) -> Make:
     """A fresh target object onto the same world each time, as each command makes its own."""
     services: dict[str, Service] = {}
@@ -63,6 +71,7 @@ def test_the_same_package_again_changes_nothing(make: Make, make_package: MakePa
     assert make().status() == status
 
 
+@everywhere
 def test_the_same_package_under_another_version_gets_its_label(
     make: Make, make_package: MakePackage, version: Version
 ) -> None:
@@ -93,6 +102,7 @@ def accepted(target: Target, package: Package, version: Version) -> None:
     target.deploy(version(package)).accept()
 
 
+@everywhere
 def test_what_a_killed_command_left_untested_is_rolled_back_by_the_next(
     make: Make, make_package: MakePackage, version: Version
 ) -> None:
@@ -170,6 +180,7 @@ def test_another_package_takes_its_place(make: Make, make_package: MakePackage, 
     assert make().status().details["fingerprint"] == "b"
 
 
+@everywhere
 def test_rollback_brings_the_former_package_back(make: Make, make_package: MakePackage, version: Version) -> None:
     a, b = make_package("a"), make_package("b")
     make().deploy(version(a))
@@ -190,6 +201,7 @@ def test_rollback_of_the_first_deployment_leaves_nothing(
     assert make().status().state == "absent"
 
 
+@everywhere
 def test_remove_twice(make: Make, make_package: MakePackage, version: Version) -> None:
     a = make_package("a")
     make().remove()
@@ -217,6 +229,7 @@ def test_logs_name_the_package(make: Make, make_package: MakePackage, version: V
         assert "the model of a is loaded" in logs  # what the service itself has written
 
 
+@everywhere
 def test_keys_open_the_endpoint_and_are_not_shown(make: Make, make_package: MakePackage, version: Version) -> None:
     a = make_package("a")
     endpoint = make(auth_enabled=True).deploy(version(a)).endpoint

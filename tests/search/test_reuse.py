@@ -42,7 +42,9 @@ def forests() -> list[Any]:
 
 
 @pytest.mark.parametrize("estimator", forests(), ids=str)
-@pytest.mark.parametrize("data", [BINARY, CLASSES], ids=["binary", "classes"])
+@pytest.mark.parametrize(
+    "data", [pytest.param(BINARY, id="binary", marks=pytest.mark.nightly), pytest.param(CLASSES, id="classes")]
+)
 def test_classification_forests(compare: Same, estimator: Any, data: Any) -> None:
     found = compare(estimator, {**SIZES, "min_samples_leaf": [1, 5]}, *data, **SCORES, return_train_score=True)
     assert fit_counts(found) == (24, 6)

@@ -20,6 +20,7 @@ from orchestrator.spec.components import build
 from orchestrator.spec.run_spec import RunSpec
 from score.privacy import TELEMETRY_OFF
 from tests.found import found
+from tests.nightly import at_night
 
 MakeAks = Callable[..., Aks]
 MakePackage = Callable[..., Package]
@@ -242,7 +243,7 @@ def test_sizes_arrive_in_azure_and_another_size_is_another_deployment(
     ("fault", "expected"),
     [
         ("crash_loop", "RuntimeError: emulator: the fault crash_loop was asked for"),
-        ("quota", "less deploy.resources.requests"),
+        at_night("quota", "less deploy.resources.requests"),
     ],
 )
 def test_a_failure_is_diagnosed_and_nothing_is_left(

@@ -23,6 +23,7 @@ from orchestrator.deploy.target import RollbackResult
 from orchestrator.errors import DeployError
 from orchestrator.spec.azure import AzureSpec
 from score.contract import golden
+from tests.nightly import at_night
 
 # the SDK's own libraries leave sockets open and warn of deprecations, which this project cannot fix
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -126,6 +127,7 @@ def test_a_failure_after_the_traffic_moved_moves_it_back(
     assert "waiting" not in make_managed().status().details
 
 
+@pytest.mark.nightly
 def test_a_header_selects_one_deployment(make_managed: Make, make_package: MakePackage, version: Version) -> None:
     a, b = make_package("a"), make_package("b")
     make_managed().deploy(version(a))
@@ -135,6 +137,7 @@ def test_a_header_selects_one_deployment(make_managed: Make, make_package: MakeP
     assert ask(endpoint, Authorization="Bearer wrong")[0] == 401
 
 
+@pytest.mark.nightly
 def test_a_deployment_without_traffic_of_a_killed_command_is_replaced(
     make_managed: Make, make_package: MakePackage, version: Version
 ) -> None:
@@ -150,6 +153,7 @@ def test_a_deployment_without_traffic_of_a_killed_command_is_replaced(
     assert ask(make_managed().endpoint()) == (200, "a")
 
 
+@pytest.mark.nightly
 def test_a_foreign_deployment_is_left_alone(make_managed: Make, make_package: MakePackage, version: Version) -> None:
     a = make_package("a")
     target = make_managed()
@@ -185,6 +189,7 @@ def test_remove_keeps_a_foreign_endpoint_and_deletes_its_deployments(
         client.online_endpoints.begin_delete("svc").result()
 
 
+@pytest.mark.nightly
 def test_the_endpoints_own_settings_change_with_the_next_deployment(
     make_managed: Make, make_package: MakePackage, version: Version
 ) -> None:
@@ -246,7 +251,7 @@ def ask_patiently(endpoint: Endpoint) -> tuple[int, Any]:
         return 0, None
 
 
-@pytest.mark.parametrize("fault", ["throttled_429:2", "server_5xx:2", "cut_upload:2"])
+@pytest.mark.parametrize("fault", ["throttled_429:2", at_night("server_5xx:2"), at_night("cut_upload:2")])
 def test_the_sdk_retries(
     make_managed: Make, make_package: MakePackage, version: Version, azure: AzureSpec, fault: str
 ) -> None:
@@ -262,9 +267,9 @@ def test_the_sdk_retries(
     ("fault", "message"),
     [
         ("crash_loop", "RuntimeError: emulator: the fault crash_loop was asked for"),
-        ("image_build_failure", "build log, line"),
-        ("quota", "deploy.instance_type="),
-        ("time_out", "deploy.timeout_seconds="),
+        at_night("image_build_failure", "build log, line"),
+        at_night("quota", "deploy.instance_type="),
+        at_night("time_out", "deploy.timeout_seconds="),
     ],
 )
 def test_a_failure_is_diagnosed_and_nothing_is_left(

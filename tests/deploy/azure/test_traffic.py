@@ -100,6 +100,7 @@ def test_a_rollback_sets_the_traffic_back(make_managed: Make, make_package: Make
     assert make_managed().status().details["live"].endswith("70 % of the requests")
 
 
+@pytest.mark.nightly
 def test_a_killed_command_and_a_newer_package_give_way(
     make_managed: Make, make_package: MakePackage, version: Version
 ) -> None:
@@ -124,6 +125,7 @@ def test_a_killed_command_and_a_newer_package_give_way(
     assert not {"candidate", "waiting"} & set(make_managed().status().details)
 
 
+@pytest.mark.nightly
 def test_copies_go_to_the_new_package_and_answers_come_from_the_former(
     make_managed: Make, make_package: MakePackage, version: Version
 ) -> None:

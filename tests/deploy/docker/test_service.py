@@ -29,6 +29,7 @@ from orchestrator.errors import DeployError
 from orchestrator.events import Event, Progress, StepNote
 from orchestrator.packaging import dockerfile
 from tests.deploy.docker.engine_queries import ask, containers_of, nameless, only
+from tests.nightly import at_night
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -86,6 +87,7 @@ def test_unreadable_credentials_are_reported_in_one_line(
 
 
 @slow
+@pytest.mark.nightly
 def test_a_build_that_fails_late_leaves_its_log_and_no_layers(
     engine: DockerClient, make_docker: MakeDocker, make_package: MakePackage, version: Version
 ) -> None:
@@ -106,6 +108,7 @@ def test_a_build_that_fails_late_leaves_its_log_and_no_layers(
 
 
 @slow
+@pytest.mark.nightly
 def test_a_build_has_a_heartbeat(
     make_docker: MakeDocker, make_package: MakePackage, version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,10 +141,12 @@ def test_a_base_image_that_cannot_be_pulled_names_an_available_one(
     ("init", "message"),
     [
         ("raise RuntimeError('built with scikit-learn 9.9')", "RuntimeError: built with scikit-learn 9.9"),
-        ("import no_such_module", "No module named 'no_such_module'; add no_such_module"),
-        ("os._exit(3)", "died while starting: the container crashes while starting; it wrote nothing to its log"),
+        at_night("import no_such_module", "No module named 'no_such_module'; add no_such_module"),
+        at_night(
+            "os._exit(3)", "died while starting: the container crashes while starting; it wrote nothing to its log"
+        ),
         ("held = b'x' * 2**30", "OOMKilled, exit code 137); deploy.memory_gb=2"),
-        (
+        at_night(
             "print('loading', flush=True); time.sleep(60)",
             "not ready in time (loading); raise deploy.timeout_seconds, such as deploy.timeout_seconds=60",
         ),
@@ -188,6 +193,7 @@ def test_more_processors_than_there_are_are_refused_before_anything_is_built(
 
 
 @slow
+@pytest.mark.nightly
 def test_other_limits_and_another_port_make_another_container(
     engine: DockerClient, make_docker: MakeDocker, make_package: MakePackage, version: Version,
     free_port: int, other_port: int,
@@ -207,6 +213,7 @@ def test_other_limits_and_another_port_make_another_container(
 
 
 @slow
+@pytest.mark.nightly
 def test_a_client_waits_a_moment_at_most(
     make_docker: MakeDocker, make_package: MakePackage, version: Version, free_port: int
 ) -> None:
@@ -266,6 +273,7 @@ def test_a_port_in_use_is_named_with_its_holder(
 
 
 @slow
+@pytest.mark.nightly
 def test_a_port_lost_meanwhile_is_named_and_the_old_comes_back(
     engine: DockerClient, make_docker: MakeDocker, make_package: MakePackage, version: Version,
     free_port: int, other_port: int, monkeypatch: pytest.MonkeyPatch,
@@ -291,6 +299,7 @@ def test_a_port_lost_meanwhile_is_named_and_the_old_comes_back(
 
 
 @slow
+@pytest.mark.nightly
 def test_another_address_is_tried_before_the_former_service_is_stopped(
     engine: DockerClient, make_docker: MakeDocker, make_package: MakePackage, version: Version, free_port: int
 ) -> None:
@@ -309,6 +318,7 @@ def test_another_address_is_tried_before_the_former_service_is_stopped(
 
 
 @slow
+@pytest.mark.nightly
 def test_a_service_whose_keys_are_lost_is_replaced_and_has_new_ones(
     make_docker: MakeDocker, make_package: MakePackage, version: Version, free_port: int
 ) -> None:
@@ -371,6 +381,7 @@ def test_a_foreign_container_of_that_name_is_left_alone(
 
 
 @slow
+@pytest.mark.nightly
 def test_a_server_that_dies_is_started_again_and_one_that_hangs_is_replaced(
     engine: DockerClient, make_docker: MakeDocker, make_package: MakePackage, version: Version, free_port: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -409,6 +420,7 @@ def test_an_engine_that_publishes_only_as_it_starts_a_container_serves_too(
 
 
 @slow
+@pytest.mark.nightly
 def test_a_stopped_container_is_unhealthy_and_replaced(
     engine: DockerClient, make_docker: MakeDocker, make_package: MakePackage, version: Version, free_port: int
 ) -> None:
@@ -425,6 +437,7 @@ def test_a_stopped_container_is_unhealthy_and_replaced(
 
 
 @slow
+@pytest.mark.nightly
 def test_keys_last_over_deployments_and_rollback_to_nothing(
     make_docker: MakeDocker, make_package: MakePackage, version: Version
 ) -> None:
@@ -453,6 +466,7 @@ def test_rollback_leaves_a_later_deployment_alone(
 
 
 @slow
+@pytest.mark.nightly
 def test_images_stay_as_long_as_a_rollback_may_need_them_and_remove_leaves_none(
     engine: DockerClient, make_docker: MakeDocker, make_package: MakePackage, version: Version
 ) -> None:
@@ -477,6 +491,7 @@ def test_images_stay_as_long_as_a_rollback_may_need_them_and_remove_leaves_none(
 
 
 @slow
+@pytest.mark.nightly
 def test_a_rollback_builds_a_removed_image_again(
     engine: DockerClient, make_docker: MakeDocker, make_package: MakePackage, version: Version, free_port: int
 ) -> None:
@@ -524,14 +539,14 @@ target.deploy(ModelVersion("model", "1", "run", package))
 @pytest.mark.parametrize(
     ("moment", "serves", "then"),
     [
-        ("resting", "a", "remove"),
-        ("building", "a", "remove"),
+        at_night("resting", "a", "remove"),
+        at_night("building", "a", "remove"),
         ("created", "a", "deploy"),
-        ("created", "a", "remove"),
+        at_night("created", "a", "remove"),
         ("started", None, "deploy"),
-        ("started", None, "remove"),
-        ("published", "b", "deploy"),
-        ("discarded", "b", "deploy"),
+        at_night("started", None, "remove"),
+        at_night("published", "b", "deploy"),
+        at_night("discarded", "b", "deploy"),
     ],
 )
 def test_a_killed_deployment_leaves_nothing_that_the_next_command_cannot_find(
