@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from orchestrator.errors import Problem, SpecError, one_line
+
 SCHEMA_LINE = "# yaml-language-server: $schema="
 GLOBAL = "# @package _global_"
 PRIVATE = "local"  # a folder that git ignores
@@ -35,7 +37,11 @@ class ConfFile:
 
 
 def read_folder(folder: Path) -> list[ConfFile]:
-    """Read every YAML file of a configuration folder, but for the private options of one checkout."""
+    """Read every YAML file of a configuration folder, but for the private options of one checkout.
+
+    Raises:
+        SpecError: a file is no YAML, or holds no keys.
+    """
     files = [_read(path, folder) for path in sorted(folder.rglob("*.yaml"))]
     return [file for file in files if file.group != PRIVATE]
 
@@ -43,9 +49,15 @@ def read_folder(folder: Path) -> list[ConfFile]:
 def _read(path: Path, folder: Path) -> ConfFile:
     text = path.read_text(encoding="utf-8")
     name = path.relative_to(folder).with_suffix("").as_posix()
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise SpecError([Problem(str(path), f"is no YAML: {one_line(error)}")]) from error
+    if not isinstance(values, dict):
+        raise SpecError([Problem(str(path), "should hold keys and values")])
     leading = [line for line in _leading_comments(text) if not line.startswith(_LEADING)]
     about = _join(line.lstrip("# ") for line in leading)
-    return ConfFile(path, name, yaml.safe_load(text) or {}, about, dict(_comments(text)), GLOBAL in text)
+    return ConfFile(path, name, values, about, dict(_comments(text)), GLOBAL in text)
 
 
 def _leading_comments(text: str) -> Iterator[str]:

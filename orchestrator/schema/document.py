@@ -20,7 +20,7 @@ from orchestrator.bundled import CONF
 from orchestrator.config.estimator_checks import DECIDED
 from orchestrator.schema.comments import GLOBAL, SCHEMA_LINE, ConfFile, read_folder
 from orchestrator.schema.lenient import DEFAULTS, INTERPOLATION, PLACE, Schema, lenient, merged, reference, value_schema
-from orchestrator.spec.components import locate, parameters_of
+from orchestrator.spec.components import is_dotted, locate, parameters_of
 from orchestrator.spec.run_spec import SECTIONS, RunSpec
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Section
@@ -89,13 +89,12 @@ def _composed(root: Schema, parts: Mapping[str, Schema]) -> Schema:
 
 def _classes(group: str, files: Iterable[ConfFile]) -> Schema:
     """Return the definition of a group whose options name classes, and one for each class."""
-    used = {
-        file.values.get(TARGET) or file.values.get(group, {}).get(TARGET): file for file in files if file.group == group
-    }
+    sections = [file.values.get(group) if file.is_global else file.values for file in files if file.group == group]
+    used = {section.get(TARGET) for section in sections if isinstance(section, dict)}
     made: Schema = {}
     shared: Schema = {}
     kinds: dict[str, Schema] = {}
-    for path in sorted(filter(None, used)):
+    for path in sorted(path for path in used if isinstance(path, str) and is_dotted(path)):
         kinds[path], more = class_schema(path)
         shared |= more
     if group == "search":
@@ -180,7 +179,7 @@ def _with(kind: Schema, properties: Mapping[str, Any], without: Iterable[str]) -
 
 
 def _name(group: str, path: str) -> str:
-    return f"{group}.{path.rpartition('.')[2]}"
+    return f"{group}.{path.rpartition('.')[2] if path.startswith(OWN) else path}"
 
 
 def _names(path: str) -> Schema:

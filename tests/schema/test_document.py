@@ -154,6 +154,16 @@ def test_the_command_adds_the_classes_of_a_project(
         "$.url: 5 is not of type 'string'",
         "$: Additional properties are not allowed ('retry' was unexpected)",
     ]
-    assert written["definitions"]["deploy.Link"]["properties"]["url"]["description"] == "where it is"
+    assert written["definitions"]["deploy.linked.Link"]["properties"]["url"]["description"] == "where it is"
+    for name, text in {"odd": "_target_: ${target}\n", "nothing": "# @package _global_\ndeploy: null\n"}.items():
+        (tmp_path / "conf" / "deploy" / f"{name}.yaml").write_text(text)
+    assert main([]) == 0
+    (tmp_path / "conf" / "deploy" / "odd.yaml").write_text("a: [\n")
+    assert main([]) == 1
+    (tmp_path / "conf" / "deploy" / "odd.yaml").write_text("[a]\n")
+    assert main([]) == 1
+    no_yaml, no_keys = capsys.readouterr().err.splitlines()
+    assert no_yaml.startswith(f"{tmp_path}/conf/deploy/odd.yaml: is no YAML: while parsing")
+    assert no_keys == f"{tmp_path}/conf/deploy/odd.yaml: should hold keys and values"
     assert main(["--help"]) == 2
     assert main(["nowhere/schema.json", "more"]) == 2
