@@ -176,7 +176,7 @@ def test_a_scorer_of_the_project_chooses(
             )
         }
     )
-    names = {"_target_": search_class, "scoring": ["accuracy", "own_scorers.hits"], "refit": "own_scorers.hits"}
+    names: dict[str, Any] = {"_target_": search_class, "scoring": ["accuracy", "own_scorers.hits"], "refit": "own_scorers.hits"}
     search = kit.search(grid={"max_depth": [1, 2]}, **names, **options)
     parts = kit.split(numbers, search)
     spec = kit.search_spec(**names, **options)
