@@ -21,7 +21,7 @@ from orchestrator import compose, execute
 from orchestrator.artifacts import Package
 from orchestrator.caching.cache import CheckpointDir
 from orchestrator.events import Progress
-from orchestrator.spec.package import NamedCode
+from orchestrator.spec.named_code import NamedCode
 from orchestrator.stages.package import verify
 from orchestrator.stages.train import evaluate, train
 from orchestrator.tracking.mlflow.models import write_mlmodel
@@ -176,7 +176,11 @@ def test_a_scorer_of_the_project_chooses(
             )
         }
     )
-    names: dict[str, Any] = {"_target_": search_class, "scoring": ["accuracy", "own_scorers.hits"], "refit": "own_scorers.hits"}
+    names: dict[str, Any] = {
+        "_target_": search_class,
+        "scoring": ["accuracy", "own_scorers.hits"],
+        "refit": "own_scorers.hits",
+    }
     search = kit.search(grid={"max_depth": [1, 2]}, **names, **options)
     parts = kit.split(numbers, search)
     spec = kit.search_spec(**names, **options)
