@@ -46,7 +46,8 @@ from orchestrator.spec.components import construct
 from orchestrator.spec.data import BatchSpec, DataSpec
 from orchestrator.spec.field_types import Seed, StateDir
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
-from orchestrator.spec.package import NamedCode, PackageSpec
+from orchestrator.spec.named_code import NamedCode
+from orchestrator.spec.package import PackageSpec
 from orchestrator.spec.run_spec import RunSpec
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Component

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr, WithJsonSchema
 
-from orchestrator.caching.fingerprints import file_digest
 from orchestrator.spec.field_types import Matches
 from orchestrator.spec.messages import format_value, suggest
 from orchestrator.spec.section import Section
@@ -33,24 +29,6 @@ def _paths(value: Any) -> Any:
     return paths
 
 
-@dataclass(frozen=True)
-class NamedCode:
-    """The files and folders in ``package.code``, which decide what is trained like the estimator's own module."""
-
-    paths: tuple[str, ...] = ()
-
-    def cache_parts(self) -> Mapping[str, str]:
-        """Return a digest of each file; named like those of modules that are found by their imports."""
-        found = {path for name in self.paths for path in [Path(name), *Path(name).rglob("*")] if path.is_file()}
-        shown = {path: path.absolute() for path in found if "__pycache__" not in path.parts}
-        return {_part(path): file_digest(file) for path, file in sorted(shown.items())}
-
-
-def _part(path: Path) -> str:
-    module = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
-    return f"code {module}" if path.suffix == ".py" else f"file {path.as_posix()}"
-
-
 class PackageSpec(Section):
     """What the package is called, which requests its endpoint takes, and whether its model is compiled."""
 
@@ -63,11 +41,11 @@ class PackageSpec(Section):
     golden_rows: StrictInt = Field(default=5, ge=1, le=1000)
     extra_columns: Literal["forbid", "ignore"] = "forbid"
     unseen: Literal["auto", "accept", "refuse"] = "auto"
+    code: Annotated[tuple[StrictStr, ...] | None, BeforeValidator(_paths)] = None
     max_refused: StrictFloat = Field(default=0.01, ge=0, le=1)
     category_share: StrictFloat = Field(default=0.5, gt=0, le=1)
     max_categories: StrictInt = Field(default=1000, ge=1)
     compile: Literal["auto", "never", "required"] = "auto"
-    code: Annotated[tuple[StrictStr, ...] | None, BeforeValidator(_paths)] = None
     version: Annotated[
         StrictStr,
         BeforeValidator(_which),

@@ -24,7 +24,7 @@ from orchestrator.spec.components import is_dotted, locate
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.field_types import Seed
 from orchestrator.spec.model import Branch, ModelSpec, PreprocessSpec
-from orchestrator.spec.package import NamedCode
+from orchestrator.spec.named_code import NamedCode
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Component
 

@@ -16,7 +16,8 @@ from orchestrator.events import Progress
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.field_types import Seed, StateDir
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
-from orchestrator.spec.package import NamedCode, PackageSpec
+from orchestrator.spec.named_code import NamedCode
+from orchestrator.spec.package import PackageSpec
 from orchestrator.spec.search import SearchSpec
 from orchestrator.stages.data import load, split
 from orchestrator.stages.package import package
