@@ -9,3 +9,4 @@ ROOT = _PACKAGE.parent  # the clone, or site-packages: what holds orchestrator, 
 INSTALLED = (_PACKAGE / "conf").is_dir()  # a wheel puts conf/ and data/ into the package
 BUNDLED = _PACKAGE if INSTALLED else ROOT
 CONF = BUNDLED / "conf"
+OWN_PACKAGES = ("orchestrator", "score", "azure_emulator")

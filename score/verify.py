@@ -6,7 +6,6 @@ Prints one JSON object; exits with 0 if every answer is the one of the training 
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import sysconfig
 import traceback
@@ -65,8 +64,17 @@ def peak_memory() -> int:
         status = Path("/proc/self/status").read_text(encoding="ascii")
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
     except (OSError, ValueError, IndexError):  # not Linux, whose rusage would also count the parent process
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
+        return _peak_of_usage()
+
+
+def _peak_of_usage() -> int:
+    """Return what the system counts of this process; 0 on Windows, which has no ``resource``."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def main() -> int:

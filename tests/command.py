@@ -132,13 +132,17 @@ def listen_to_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def free_port() -> int:
+    """Return a port that no process listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def desk(home: Path, modules: Path | None = None) -> Iterator[Desk]:
     """A desk; the services that were started there are gone at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    made = Desk(home, port, modules)
+    made = Desk(home, free_port(), modules)
     try:
         yield made
     finally:

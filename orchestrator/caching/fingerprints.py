@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from importlib.machinery import all_suffixes
 from pathlib import Path
 
+from orchestrator.bundled import OWN_PACKAGES
+
 
 def file_digest(path: Path) -> str:
     """Return the sha256 of a file's bytes, in hexadecimal."""
@@ -74,10 +76,13 @@ def providers() -> Mapping[str, set[str]]:
 
 @functools.cache
 def is_installed(top: str) -> bool:
-    """Return whether a top-level module is Python's own or lies in site-packages (editable installs do not)."""
+    """Return whether a top-level module is Python's own or lies in site-packages (editable installs do not).
+
+    This project's own packages count as local wherever they lie: two builds of different code may have one version.
+    """
     if top in sys.stdlib_module_names:
         return True
-    if top == "__main__":  # the user's, whatever started it
+    if top in {"__main__", *OWN_PACKAGES}:  # the first is the user's, whatever started it
         return False
     place = _locate(top)
     return any({"site-packages", "dist-packages"} & {*path.parts} for path in [place.file, *place.folders] if path)

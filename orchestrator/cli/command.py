@@ -23,7 +23,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from orchestrator import invocation, privacy
-from orchestrator.bundled import CONF, ROOT
+from orchestrator.bundled import CONF, OWN_PACKAGES, ROOT
 from orchestrator.cli import sweep_table
 from orchestrator.cli.streams import keep_running_without_output
 from orchestrator.config.arguments import COMPLETION, CONFIG_DIR, CONFIG_NAME, DEFAULT_NAME, RERUN, SWEEP, split
@@ -32,7 +32,6 @@ from orchestrator.config.search_path import register_project
 from orchestrator.errors import OrchestratorError, Problem, SpecError, one_line
 
 DISTRIBUTION = "sklearn-orchestrator"
-OWN_MODULES = ("orchestrator", "score", "azure_emulator")
 SUBCOMMANDS = {"init": "orchestrator.cli.init"}  # the first word, and the module whose ``main`` gets the others
 SWEEP_ID = "ORCHESTRATOR_SWEEP_ID"
 mistakes: list[Problem] = []  # found before Hydra composes, reported with the others
@@ -106,7 +105,7 @@ def import_from_project(folder: Path) -> None:
     Raises:
         OrchestratorError: one of them hides a package of this tool, which the processes that it starts would then miss.
     """
-    for name in OWN_MODULES:
+    for name in OWN_PACKAGES:
         for file in (folder / f"{name}.py", folder / name / "__init__.py"):
             if file.exists() and not file.is_relative_to(ROOT):
                 raise OrchestratorError(f"{file}: hides the package '{name}' of {DISTRIBUTION}; give it another name")
