@@ -10,7 +10,7 @@
     ├── DeployError      a target could not serve the package
     └── ProbeError       the endpoint answers, but not what the package answers
 
-The text of an error is one line: where, what is wrong and what would be right. Nothing below ``run.py`` exits: an
+The text of an error is one line: where, what is wrong and what would be right. Nothing below ``cli/command.py`` exits: an
 exception leaves the other jobs of a sweep alone.
 
 ``code`` names the kind of error for scripts, in ``result.json`` and in docs/reference/errors.md. A code never changes

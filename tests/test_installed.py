@@ -145,27 +145,27 @@ def test_the_main_job_runs_in_the_project(project: Project) -> None:
 
 
 def test_a_real_bash_completes_groups_options_and_keys(project: Project) -> None:
-    ours, shells = pty.openpty()
+    terminal, keyboard = pty.openpty()
     bash = ["bash", "--norc", "--noprofile", "-i"]
     env = {**project.env, "PS1": "$ ", "INPUTRC": os.devnull}
     process = subprocess.Popen(
-        bash, cwd=project.folder, env=env, stdin=shells, stdout=shells, stderr=shells, start_new_session=True
+        bash, cwd=project.folder, env=env, stdin=keyboard, stdout=keyboard, stderr=keyboard, start_new_session=True
     )
     try:
-        typed(ours, 'eval "$(orchestrate -sc install=bash)"; echo rea""dy\n', "\nready")
+        typed(terminal, 'eval "$(orchestrate -sc install=bash)"; echo rea""dy\n', "\nready")
         for keys, completed in (
             ("orchestrate model=mi", "model=mine"),
             ("orchestrate model=anv", "model=anvil"),
             ("orchestrate experim", "experiment="),
             ("orchestrate model=mine model.estim", "model.estimator="),
         ):
-            typed(ours, f"{keys}\t", completed)
-            typed(ours, '\x15echo cle""an\n', "\nclean")  # Ctrl-U empties the line
+            typed(terminal, f"{keys}\t", completed)
+            typed(terminal, '\x15echo cle""an\n', "\nclean")  # Ctrl-U empties the line
     finally:
         process.kill()
         process.wait()
-        os.close(ours)
-        os.close(shells)
+        os.close(terminal)
+        os.close(keyboard)
 
 
 def typed(terminal: int, keys: str, expected: str) -> None:

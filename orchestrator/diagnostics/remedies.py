@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from orchestrator import invocation
 from orchestrator.diagnostics import pip_log
 from orchestrator.diagnostics.evidence import Evidence
 from orchestrator.diagnostics.log_parser import Line
@@ -84,6 +85,7 @@ def _settings_values(evidence: Evidence) -> dict[str, str]:
     region = str(settings.get("location") or "")
     in_west_europe = any("westeurope" in text for text in (region, "" if region else evidence.error))
     values = {
+        "command": invocation.called_as(),
         "more_memory": "free memory on this machine, or train a smaller model" if local else more_memory,
         "more_time": f"raise deploy.timeout_seconds, such as deploy.timeout_seconds={max(3 * (seconds or 60), 60):g}"
         + ("" if local else ", or give it more CPU: deploy.cpu_cores=2"),
@@ -103,9 +105,9 @@ def _settings_values(evidence: Evidence) -> dict[str, str]:
         else "build the package again, whose conda.yaml pins them",
         "read_log": "read its log and fix score/"
         if local
-        else "read its log; `python run.py deploy=local` runs the same package here",
+        else f"read its log; `{invocation.called_as()} deploy=local` runs the same package here",
         "fix": "fix it in score/ and build the package again"
-        + ("" if local else "; `python run.py deploy=local` shows the same failure at once"),
+        + ("" if local else f"; `{invocation.called_as()} deploy=local` shows the same failure at once"),
     }
     target_values = {"managed": _managed_values, "aks": _aks_values}.get(evidence.target)
     return values | (target_values(settings) if target_values else {})

@@ -164,7 +164,7 @@ def test_every_template_word_exists() -> None:
         used = {part.partition("}")[0] for text in (rule.cause, rule.remedy) for part in text.split("{")[1:]}
         assert used - names <= {
             *("quoted", "location_in_code", "list_below", "log_end", "last_line", "top", "target", "install"),
-            *("other_version", "read_log"),
+            *("other_version", "read_log", "command"),
             *("more_memory", "more_time", "free_port", "smaller", "other_name", "other_label", "good_name", "location"),
             *("install_pins", "fix", "network"),
             *("conflicts", "backtracked", "distribution", "build_error", "without_defaults"),

@@ -110,6 +110,6 @@ BUILD_RULES = (
         r"failed to run step ID|returned a non-zero code|failed to solve: process|did not complete successfully: exit code|"
         r"pip returned an error|Pip failed",
         "the image could not be built, and no rule matches its log",
-        "read the build log; `python run.py deploy=local` serves the same package without an image", confidence=Confidence.SYMPTOM,
+        "read the build log; `{command} deploy=local` serves the same package without an image", confidence=Confidence.SYMPTOM,
     ),
 )  # fmt: skip

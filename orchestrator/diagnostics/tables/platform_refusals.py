@@ -20,11 +20,11 @@ REFUSAL_RULES = (
         "name_conflict", r"already contains an ACI Container Group|already (?:a )?service with (?:the )?(?:same )?name|"
         r"container name \"?[^\"]+\"? is already in use|[Ss]ervice .{0,60}already exists",
         "the name is taken: {quoted}",
-        "deploy.service_name={other_name}, or remove the old one first: `python run.py deploy={target} stages=remove`",
+        "deploy.service_name={other_name}, or remove the old one first: `{command} deploy={target} stages=remove`",
     ),
     FailureRule(
         "name_conflict", r"ServiceExists", "the name is taken: {quoted}",
-        "deploy.service_name={other_name}, or remove the old one first: `python run.py deploy={target} stages=remove`",
+        "deploy.service_name={other_name}, or remove the old one first: `{command} deploy={target} stages=remove`",
     ),
     FailureRule(
         "invalid_name", r"(?:service|model|image) name is invalid|[Ss]ervice name '?[^' ]*'? is (?:not valid|invalid)|"

@@ -20,7 +20,7 @@ _SERVER = (
     "add azureml-inference-server-http to the pip section of the package's conda.yaml: it is what runs score.py "
     "(azureml-defaults brings it along, and does not go with a current numpy)"
 )
-_OWN_CODE = "fix score/ and build the package again; `python run.py deploy=local` tries it without waiting for a cloud"
+_OWN_CODE = "fix score/ and build the package again; `{command} deploy=local` tries it without waiting for a cloud"
 _PINS = "{install_pins}, or train again with the versions installed here"
 _MODEL_DIR = (
     "the entry script must look below AZUREML_MODEL_DIR, which holds the package itself: use score/score.py as it "
