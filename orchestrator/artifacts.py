@@ -229,18 +229,6 @@ class ModelVersion:
 
 
 @dataclass(frozen=True)
-class RegisteredModel:
-    """One model in the registry: the package fingerprint of each version, and the champion's version."""
-
-    versions: Mapping[str, str]
-    champion: str | None = None
-
-    def holds(self, version: ModelVersion) -> bool:
-        """Return whether the version exists and is the same package: a store may reuse numbers."""
-        return self.versions.get(version.version) == version.package.fingerprint
-
-
-@dataclass(frozen=True)
 class BatchResult:
     """A scored table of ``rows`` rows; the file ``reasons`` says why ``refused`` rows were refused.
 

@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from filelock import FileLock
 
-from orchestrator.artifacts import ModelVersion, Package, RegisteredModel, Report, Verification
+from orchestrator.artifacts import ModelVersion, Package, Report, Verification
 from orchestrator.azure.progress import run_with_progress
 from orchestrator.azure.sdk import check_installed, translate_sdk_errors
 from orchestrator.azure.workspace import workspace
@@ -27,16 +27,25 @@ from orchestrator.errors import Problem, TrackingError
 from orchestrator.events import Event, RunFinished, RunStarted, StepFinished
 from orchestrator.spec.azure import AzureSpec
 from orchestrator.spec.run_spec import RunSpec
-from orchestrator.tracking.mlflow import limits, models, runs
+from orchestrator.tracking.mlflow import limits, model_versions, models, runs
 from orchestrator.tracking.mlflow.retries import RetryBudget, RetryingClient
 from orchestrator.tracking.mlflow.store import LOCK_SECONDS, Store, experiment_id, repair_runs
 from orchestrator.tracking.mlflow.subprocess_tracker import SETTINGS
 from orchestrator.tracking.mlflow.tracker import Mlflow
+from orchestrator.tracking.registered_model import (
+    CHALLENGER,
+    CHAMPION,
+    MEMORY,
+    REPLACED,
+    RegisteredModel,
+    TrainingRecord,
+    format_replaced,
+)
 
 MAX_PARAMETERS = 200  # per run in Azure ML
 PACKAGE_FOLDER = "package"  # of the run's artifacts; the registered model has this one folder
 T = TypeVar("T")
-CHAMPION_TAG = {True: "true", False: "false"}
+TAGGED = {True: "true", False: "false"}
 
 
 @dataclass
@@ -97,6 +106,25 @@ class AzureMl(Mlflow):
         """Return the current versions of this model in the workspace."""
         return self._run_with_progress(lambda: _read_registry(self._open(), model))
 
+    def describe(self, model: str) -> Mapping[str, TrainingRecord]:
+        """Return what the runs of this model's versions recorded, by the version's number."""
+
+        def work() -> Mapping[str, TrainingRecord]:
+            store = self._open()
+            return model_versions.describe(store, _read_registry(store, model), one_by_one=True)
+
+        return self._run_with_progress(work)
+
+    def download(self, version: ModelVersion, folder: Path) -> None:
+        """Download the version's files into an existing, empty folder."""
+        self._note(f"downloading version {version.version} of '{version.name}' from {self.registry_name}")
+        self._run_with_progress(lambda: model_versions.download(self._open(), version, folder))
+        logged = folder / PACKAGE_FOLDER
+        if logged.is_dir():  # Azure's client keeps the path below the run
+            for path in list(logged.iterdir()):
+                path.rename(folder / path.name)
+            logged.rmdir()
+
     def promote(self, version: ModelVersion) -> None:
         """Tag this version, and no other, as the champion: Azure ML's server has no aliases."""
         self._run_with_progress(lambda: self._promote(version))
@@ -114,16 +142,22 @@ class AzureMl(Mlflow):
         store = self._open()
         with store.lock:
             versions = list(store.client.search_model_versions(f"name = '{version.name}'"))
-            fingerprints = {str(one.version): one.tags.get(models.FINGERPRINT) for one in versions}
-            if fingerprints.get(version.version) != version.package.fingerprint:
+            registry = _registry_of(versions)
+            if not registry.holds(version):
                 raise TrackingError(
                     f"tracking: version {version.version} of '{version.name}' in this workspace is not the package that "
                     "is deployed; was it registered in another one? Register it here with stages=package"
                 )
+            former = registry.champion
+            if former is not None and former != version.version:
+                replaced = format_replaced(former, registry.versions[former])
+                store.client.set_model_version_tag(version.name, version.version, REPLACED, replaced)
             for one in versions:
-                wanted = CHAMPION_TAG[str(one.version) == version.version]
-                if one.tags.get(models.CHAMPION, CHAMPION_TAG[False]) != wanted:
-                    store.client.set_model_version_tag(version.name, one.version, models.CHAMPION, wanted)
+                is_new = str(one.version) == version.version
+                tags = {CHAMPION: TAGGED[is_new], **({CHALLENGER: TAGGED[False]} if is_new else {})}
+                for name, wanted in tags.items():
+                    if one.tags.get(name, TAGGED[False]) != wanted:
+                        store.client.set_model_version_tag(version.name, one.version, name, wanted)
 
     def _run_with_progress(self, work: Callable[[], T]) -> T:
         """Call Azure with progress notes; MLflow's own output is not shown."""
@@ -156,11 +190,19 @@ class AzureMl(Mlflow):
 
 
 def _read_registry(store: Store, model: str) -> RegisteredModel:
-    versions = list(store.client.search_model_versions(f"name = '{model}'"))
-    best = [str(one.version) for one in versions if one.tags.get(models.CHAMPION) == CHAMPION_TAG[True]]
-    return RegisteredModel(
-        {str(one.version): one.tags.get(models.FINGERPRINT, "") for one in versions}, best[-1] if best else None
-    )
+    return _registry_of(store.client.search_model_versions(f"name = '{model}'"))
+
+
+def _registry_of(versions: Iterable[Any]) -> RegisteredModel:
+    """Return the versions and what their tags say; of two that are tagged alike, the newest."""
+    ordered = sorted(versions, key=lambda one: int(one.version))
+    aliases = {
+        name: str(one.version)
+        for one in ordered
+        for name in (CHAMPION, CHALLENGER)
+        if one.tags.get(name) == TAGGED[True]
+    }
+    return RegisteredModel.of({str(one.version): model_versions.entry_of(one) for one in ordered}, aliases)
 
 
 def _find_version(store: Store, package: Package) -> Any:
@@ -196,7 +238,7 @@ def _create_version(store: Store, package: Package, verification: Verification, 
             name,
             source=source,
             run_id=run_id,
-            tags={models.FINGERPRINT: package.fingerprint},
+            tags={models.FINGERPRINT: package.fingerprint, MEMORY: str(verification.memory_bytes)},
             description=f"Package {package.short_id}; {verification.requests} golden requests answered in a clean process",
         ),
         lambda _: _find_version(store, package),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from orchestrator.artifacts import ModelVersion, Package, RegisteredModel, Report, Verification
+from orchestrator.artifacts import ModelVersion, Package, Report, Verification
 from orchestrator.errors import Problem
 from orchestrator.events import Event
 from orchestrator.spec.run_spec import RunSpec
+from orchestrator.tracking.registered_model import RegisteredModel, TrainingRecord
 
 
 class Tracker(Protocol):
@@ -54,4 +56,17 @@ class SupportsStoreCheck(Protocol):
 
     def check_before_run(self, params: Mapping[str, str]) -> None:
         """Check that the store can be written to; ``params`` are the parameters that are known before the run."""
+        ...
+
+
+@runtime_checkable
+class HoldsPackages(Protocol):
+    """A Tracker whose registry holds the packages themselves, so that another machine can use them."""
+
+    def describe(self, model: str) -> Mapping[str, TrainingRecord]:
+        """Return what the runs of this model's versions recorded, by the version's number; without its run, nothing."""
+        ...
+
+    def download(self, version: ModelVersion, folder: Path) -> None:
+        """Download the version's files into an existing, empty folder; the caller checks that they are the package."""
         ...

@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from orchestrator.artifacts import ModelVersion, Package, RegisteredModel, Report, Verification
-from orchestrator.errors import TrackingError
+from orchestrator.artifacts import ModelVersion, Package, Report, Verification
 from orchestrator.tracking.mlflow.runs import to_plain_report
 from orchestrator.tracking.mlflow.store import KEY, Store, owner_tags
+from orchestrator.tracking.registered_model import MEMORY
 
-FINGERPRINT, CHAMPION = "package_fingerprint", "champion"
+FINGERPRINT = "package_fingerprint"
 PYTHON_TYPES: dict[type, str] = {bool: "boolean", int: "long", float: "double", str: "string"}
 CONTRACT_TYPES = {"integer": "long", "number": "double", "boolean": "boolean", "string": "string"}
 RECENT = 100  # versions that a snapshot holds
-PAGE = 1000  # versions per request
 
 
 def registered_versions(store: Store, model: str, fingerprint: str | None = None) -> dict[str, tuple[str, str]]:
@@ -35,59 +34,6 @@ def registered_versions(store: Store, model: str, fingerprint: str | None = None
     alive = {run.info.run_id for run in runs}
     registered = [one for one in found if FINGERPRINT in one.tags and one.run_id in alive and one.status == "READY"]
     return {one.tags[FINGERPRINT]: (str(one.version), str(one.run_id)) for one in sorted(registered, key=_number)}
-
-
-def get_champion(store: Store, model: str) -> Any:
-    """Return the version that the alias points at, or None."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return store.client.get_model_version_by_alias(model, CHAMPION)
-    except MlflowException:  # no such model, or no such alias
-        return None
-
-
-def look_up(store: Store, model: str) -> RegisteredModel:
-    """Return every version of the model with its package, whether or not its run still exists."""
-    registered: dict[str, str] = {}
-    page, token = None, None
-    while page is None or token:
-        page = store.client.search_model_versions(f"name = '{model}'", max_results=PAGE, page_token=token)
-        registered |= {str(one.version): one.tags.get(FINGERPRINT, "") for one in page}
-        token = page.token
-    best = get_champion(store, model) if registered else None
-    return RegisteredModel(registered, str(best.version) if best is not None else None)
-
-
-def promote(store: Store, version: ModelVersion) -> None:
-    """Point the alias at this version, if it does not already.
-
-    Raises:
-        TrackingError: the registry does not hold the version, or another package under its number.
-    """
-    from mlflow.exceptions import MlflowException
-
-    registered = get_champion(store, version.name)
-    moves = registered is None or str(registered.version) != version.version
-    if moves:
-        try:
-            registered = store.client.get_model_version(version.name, version.version)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            registered = None
-    if registered is None or registered.tags.get(FINGERPRINT) != version.package.fingerprint:
-        raise TrackingError(missing_version_message(version))
-    if moves:
-        store.client.set_registered_model_alias(version.name, CHAMPION, version.version)
-
-
-def missing_version_message(version: ModelVersion) -> str:
-    """Format the error of a version that the registry does not hold."""
-    return (
-        f"tracking: version {version.version} of '{version.name}' is not in the registry, or is another package there "
-        "(deleted, or the model was renamed?); register it again with stages=package"
-    )
 
 
 def create_version(
@@ -124,7 +70,7 @@ def create_version(
                 source=f"models:/{model.model_id}",
                 run_id=run_id,
                 model_id=model.model_id,
-                tags={FINGERPRINT: package.fingerprint, KEY: key},
+                tags={FINGERPRINT: package.fingerprint, MEMORY: str(verification.memory_bytes), KEY: key},
                 description=f"Package {package.short_id}; {verification.requests} golden requests answered in a clean process",
             ),
             lambda bare: next(iter(bare.search_model_versions(f"name = '{name}' and tags.`{KEY}` = '{key}'")), None),

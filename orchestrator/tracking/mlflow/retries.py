@@ -125,6 +125,22 @@ class RetryingClient:
             within = file.parent.relative_to(folder).as_posix()
             self.budget.call(partial(repository.log_artifact, str(file), None if within == "." else within))
 
+    def download(self, location: str, folder: Path) -> None:
+        """Read all files at an artifact location into an existing folder; over HTTP with retries for each file."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        repository = get_artifact_repository(location, tracking_uri=self.budget.uri)
+        if not location.startswith(("mlflow-artifacts:", "http:", "https:")):
+            self.budget.call(lambda: repository.download_artifacts("", str(folder)))
+            return
+        waiting: list[str | None] = [None]
+        while waiting:
+            for file in self.budget.call(partial(repository.list_artifacts, waiting.pop())):
+                if file.is_dir:
+                    waiting.append(file.path)
+                else:
+                    self.budget.call(partial(repository.download_artifacts, file.path, str(folder)))
+
     def create_once(self, make: Callable[[Any], T], find: Callable[[Any], T | None]) -> T:
         """Create something with MLflow's bare client; if the answer was lost, return what was created."""
         return self.budget.call(lambda: make(self._client), lambda: find(self._client))

@@ -56,7 +56,7 @@ class StoreSnapshot:
         """Return what was saved, if the store is unchanged; else nothing, so that the caller queries the store.
 
         For a model ``{"versions": {fingerprint: [version, run_id]}, "champion": version}``, of versions whose run
-        exists, and ``{"registry": {version: fingerprint}, "alias": version}``, of all; for runs
+        exists, and ``{"registry": RegisteredModel.as_json()}``, of all; for runs
         ``{"runs": {digest of the Report: run_id}}``.
         """
         stamp = store_stamp(self.uri)

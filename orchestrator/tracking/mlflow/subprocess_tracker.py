@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from multiprocessing.connection import Connection, Pipe
@@ -24,7 +24,7 @@ from threading import Thread
 from typing import Any, cast
 
 import orchestrator
-from orchestrator.artifacts import ModelVersion, Package, RegisteredModel, Report, Verification
+from orchestrator.artifacts import ModelVersion, Package, Report, Verification
 from orchestrator.errors import OrchestratorError, TrackingError
 from orchestrator.events import Event, Progress, RunFinished, RunStarted, StepFinished, StepNote
 from orchestrator.privacy import TELEMETRY_OFF
@@ -34,6 +34,7 @@ from orchestrator.tracking.mlflow.store import LOCK_SECONDS
 from orchestrator.tracking.mlflow.store_checks import check_connection
 from orchestrator.tracking.mlflow.tracker import Mlflow, error_text, will_train
 from orchestrator.tracking.mlflow.uri import sqlite_path
+from orchestrator.tracking.registered_model import RegisteredModel, TrainingRecord
 from orchestrator.tracking.tracker import Tracker
 
 # A dead process is noticed at once; these limits are for one that hangs. A failed run has less to wait for.
@@ -96,6 +97,14 @@ class SubprocessMlflow(Mlflow):
         """Return the current versions of this model."""
         known = self.known_registry(model) if self._child is None else None
         return known or cast("RegisteredModel", self._get_child().call("look_up", model))
+
+    def describe(self, model: str) -> Mapping[str, TrainingRecord]:
+        """Return what the runs of this model's versions recorded, by the version's number."""
+        return cast("Mapping[str, TrainingRecord]", self._get_child().call("describe", model))
+
+    def download(self, version: ModelVersion, folder: Path) -> None:
+        """Download the version's files into an existing, empty folder."""
+        self._get_child().call("download", version, folder)
 
     def promote(self, version: ModelVersion) -> None:
         """Point the alias ``champion`` at this version."""

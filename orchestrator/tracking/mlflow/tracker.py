@@ -10,15 +10,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from orchestrator.artifacts import ModelVersion, Package, RegisteredModel, Report, Verification
+from orchestrator.artifacts import ModelVersion, Package, Report, Verification
 from orchestrator.errors import OrchestratorError, Problem
 from orchestrator.events import Event, ProgressMixin, RunFinished, RunStarted, StepFinished
 from orchestrator.spec.run_spec import RunSpec
-from orchestrator.tracking.mlflow import limits, models, runs, store_checks
+from orchestrator.tracking.mlflow import limits, model_versions, models, runs, store_checks
 from orchestrator.tracking.mlflow.retries import RetryBudget
 from orchestrator.tracking.mlflow.snapshot import StoreSnapshot, store_stamp
 from orchestrator.tracking.mlflow.store import ERROR, Store, end_children, exclusive_write, open_store
 from orchestrator.tracking.mlflow.uri import StoreUri, sqlite_path, store_uri
+from orchestrator.tracking.registered_model import RegisteredModel, TrainingRecord
 
 Seconds = Annotated[float, Field(ge=1)]
 
@@ -128,7 +129,20 @@ class Mlflow(ProgressMixin):
             return known
         self._model, store = model, self._open()
         with exclusive_write(store.uri, store.lock):
-            return models.look_up(store, model)
+            return model_versions.look_up(store, model)
+
+    def describe(self, model: str) -> Mapping[str, TrainingRecord]:
+        """Return what the runs of this model's versions recorded, by the version's number."""
+        self._model, store = model, self._open()
+        with exclusive_write(store.uri, store.lock):
+            return model_versions.describe(store, model_versions.look_up(store, model))
+
+    def download(self, version: ModelVersion, folder: Path) -> None:
+        """Download the version's files into an existing, empty folder."""
+        self._note(f"downloading version {version.version} of '{version.name}' from {self.registry_name}")
+        store = self._open()
+        with exclusive_write(store.uri, store.lock):
+            model_versions.download(store, version, folder)
 
     def promote(self, version: ModelVersion) -> None:
         """Point the alias ``champion`` at this version."""
@@ -136,7 +150,7 @@ class Mlflow(ProgressMixin):
             return
         self._model, store = version.name, self._open()
         with exclusive_write(store.uri, store.lock):
-            models.promote(store, version)
+            model_versions.promote(store, version)
             runs.clear_failure(store, version.run_id)
 
     def known_version(self, package: Package) -> ModelVersion | None:
@@ -156,12 +170,13 @@ class Mlflow(ProgressMixin):
         if path is not None and not path.exists():
             return RegisteredModel({})
         snapshot = self._snapshot(model).load()
-        return RegisteredModel(snapshot["registry"], snapshot["alias"]) if "registry" in snapshot else None
+        return RegisteredModel.from_json(snapshot["registry"]) if "entries" in snapshot.get("registry", {}) else None
 
     def is_champion(self, version: ModelVersion) -> bool:
         """Return whether the snapshot knows that the alias points at this version."""
         snapshot = self._snapshot(version.name).load()
-        same = snapshot.get("registry", {}).get(version.version) == version.package.fingerprint
+        held = snapshot.get("registry", {}).get("versions", {}).get(version.version)
+        same = held == version.package.fingerprint
         return bool(same and snapshot["champion"] == version.version)
 
     def _snapshot(self, model: str | None = None) -> StoreSnapshot:
@@ -209,17 +224,16 @@ class Mlflow(ProgressMixin):
                 runs.end_sweep(store, sweep_run, failed=error is not None)
             if model is not None and (stamp := store_stamp(store.uri)):
                 registered = {key: list(value) for key, value in models.registered_versions(store, model).items()}
-                champion = models.get_champion(store, model)
+                champion = model_versions.get_champion(store, model)
                 is_settled = champion is not None and runs.is_finished(
                     store, champion.run_id
                 )  # else promote must still clear the run
-                registry = models.look_up(store, model)
+                registry = model_versions.look_up(store, model)
                 self._snapshot(model).save(
                     stamp,
                     versions=registered,
                     champion=str(champion.version) if is_settled else None,
-                    registry=registry.versions,
-                    alias=registry.champion,
+                    registry=registry.as_json(),
                 )
             if self._recorded and error is None:  # else one of these runs may have FAILED just now
                 self._snapshot().save(store_stamp(store.uri), runs=self._recorded)

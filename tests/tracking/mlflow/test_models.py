@@ -14,10 +14,11 @@ import joblib
 import pandas as pd
 import pytest
 
-from orchestrator.artifacts import Package, RegisteredModel, Report, Verification
+from orchestrator.artifacts import Package, Report, Verification
 from orchestrator.errors import TrackingError
 from orchestrator.events import RunFinished, StepFinished
 from orchestrator.tracking.mlflow.tracker import Mlflow
+from orchestrator.tracking.registered_model import RegisteredModel
 from tests.tracking.kit import REPO, client_of, in_subprocess, report_of, top_runs, whole_run
 
 MakeTracker = Callable[..., Mlflow]
