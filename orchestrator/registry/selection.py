@@ -1,19 +1,23 @@
-"""Select the registered version that a command uses: ``package.version``, checked against registry and local files."""
+"""Select the registered version that a command uses: ``package.version``, among this machine's and the registry's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 
-from orchestrator.artifacts import ModelVersion, RegisteredModel
+from orchestrator.artifacts import ModelVersion
 from orchestrator.deploy.target import Target
 from orchestrator.errors import DeployError, PackageError
 from orchestrator.registry import versions
+from orchestrator.registry.candidates import merge, with_training
+from orchestrator.registry.download import ensure_package
 from orchestrator.registry.versions import RegisteredVersion
 from orchestrator.spec.field_types import StateDir
 from orchestrator.spec.package import PackageSpec
-from orchestrator.tracking.tracker import Tracker
+from orchestrator.tracking.registered_model import CHAMPION, RegisteredModel
+from orchestrator.tracking.tracker import HoldsPackages, Tracker
 
 LISTED = 10  # versions in an error
 
@@ -23,25 +27,38 @@ def select_version(
 ) -> ModelVersion:
     """Return the version that ``package.version`` selects; for ``auto`` the first of these kinds that exists.
 
+    Its package is on this machine and intact: one that another machine registered is downloaded.
+
     Raises:
         PackageError: there is none, its package is gone or changed, or the registry no longer has it.
     """
-    registered = versions.read_versions(state_dir, spec.model_name)
-    candidates = [each for each in registered if tracker.registry_name in {"", each.where}]
-    if registered and not candidates:  # a version could be deployed, but not promoted
+    return ensure_package(find_version(spec, state_dir, tracker, target, auto), state_dir, tracker)
+
+
+def find_version(
+    spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target: Target, auto: Sequence[str]
+) -> ModelVersion:
+    """Return the version as :func:`select_version` does, wherever its package is.
+
+    Raises:
+        PackageError: there is none, or the registry no longer has it.
+    """
+    recorded = versions.read_versions(state_dir, spec.model_name)
+    known = known_versions(spec.model_name, state_dir, tracker)
+    selector = VersionSelector(spec.model_name, known, tracker, target, state_dir)
+    if recorded and not selector.registered:  # a version could be deployed, but not promoted
         raise PackageError(
-            f"package.model_name: '{spec.model_name}' was registered in {registered[-1].where or 'no registry'}, and this "
+            f"package.model_name: '{spec.model_name}' was registered in {recorded[-1].where or 'no registry'}, and this "
             f"run's tracking is {tracker.registry_name}; say `tracking=` as it was then, or tracking=none to leave the alias "
             "'champion' as it is"
         )
-    selector = VersionSelector(spec.model_name, candidates, tracker, target)
-    version = selector.select_first(auto) if spec.version == "auto" else selector.select(spec.version)
-    if not version.package.is_intact():
-        raise PackageError(
-            f"package.model_name: {version.package.path} is not what was registered as '{version.name}'; make it again "
-            "with stages=package"
-        )
-    return version
+    return selector.select_first(auto) if spec.version == "auto" else selector.select(spec.version)
+
+
+def known_versions(model: str, state_dir: StateDir, tracker: Tracker) -> Sequence[RegisteredVersion]:
+    """Return the versions that this machine registered in the tracker's registry; without a registry all of them."""
+    recorded = versions.read_versions(state_dir, model)
+    return [each for each in recorded if tracker.registry_name in {"", each.where}]
 
 
 def check_registered(version: ModelVersion, tracker: Tracker, instead: str) -> None:
@@ -64,17 +81,30 @@ class UnavailableError(Exception):
 
 @dataclass(frozen=True)
 class VersionSelector:
-    """Selects among one model's versions; ``registered`` are those of this machine, in order of registration."""
+    """Selects among one model's versions; ``recorded`` are those of this machine, in order of registration."""
 
     model: str
-    registered: Sequence[RegisteredVersion]
+    recorded: Sequence[RegisteredVersion]
     tracker: Tracker
     target: Target
+    state_dir: Path = Path()
 
     @cached_property
     def registry(self) -> RegisteredModel | None:
-        """What the registry holds now, fetched once and only when needed."""
+        """What the registry holds now, fetched once."""
         return self.tracker.look_up(self.model)
+
+    @cached_property
+    def registered(self) -> Sequence[RegisteredVersion]:
+        """The versions of this machine and of all others, in order of registration."""
+        return merge(self.recorded, self.registry, self.state_dir, self.model, self.tracker.registry_name)
+
+    @cached_property
+    def compared(self) -> Sequence[RegisteredVersion]:
+        """The same with their scores and sweeps, for which the registry is asked only where other machines' count."""
+        if self.registered[-1].elsewhere and isinstance(self.tracker, HoldsPackages):
+            return with_training(self.registered, self.tracker.describe(self.model))
+        return self.registered
 
     def select_first(self, kinds: Sequence[str]) -> ModelVersion:
         """Return the version of the first of these kinds that exists."""
@@ -99,7 +129,9 @@ class VersionSelector:
         kinds: dict[str, Callable[[], ModelVersion]] = {
             "last": self._last,
             "best": self._best,
-            "champion": self._champion,
+            "champion": partial(self._aliased, "champion"),
+            "challenger": partial(self._aliased, "challenger"),
+            "previous": self._previous,
             "live": self._live,
             "newest": self._newest,
         }
@@ -107,25 +139,24 @@ class VersionSelector:
 
     def _newest(self) -> ModelVersion:
         """Return the version registered last or, if that was by a sweep, the sweep's best."""
-        sweep = self.registered[-1].sweep if self.registered else ""
+        sweep = self.compared[-1].sweep if self.registered else ""
         return (
-            self._best()
-            if sweep and len([each for each in self.registered if each.sweep == sweep]) > 1
-            else self._last()
+            self._best() if sweep and len([each for each in self.compared if each.sweep == sweep]) > 1 else self._last()
         )
 
     def _last(self) -> ModelVersion:
         self._require_any()
-        return self._require_registered(self.registered[-1], "registered last")
+        last = self.registered[-1]
+        return self._require_registered(last, f"registered last{', on another machine' if last.elsewhere else ''}")
 
     def _best(self) -> ModelVersion:
         """Return the best version of the last sweep; without a sweep, of all trained on the last one's table."""
         self._require_any()
-        last = self.registered[-1]
+        last = self.compared[-1]
         if last.sweep:
-            group, of = [each for each in self.registered if each.sweep == last.sweep], "of the last sweep"
+            group, of = [each for each in self.compared if each.sweep == last.sweep], "of the last sweep"
         else:
-            group, of = [each for each in self.registered if each.data == last.data], "trained on the same data"
+            group, of = [each for each in self.compared if each.data == last.data], "trained on the same data"
         if len({each.refit for each in group}) > 1:
             metrics = ", ".join(sorted({each.refit for each in group}))
             raise UnavailableError(
@@ -140,12 +171,30 @@ class VersionSelector:
         among = f"{len(group)} version{'s' if len(group) > 1 else ''} {of}"
         return replace(best, chosen=f"best {last.refit} ({scores[best]:.4f}) of {among}")
 
-    def _champion(self) -> ModelVersion:
+    def _aliased(self, alias: str) -> ModelVersion:
+        return self._by_number(self._number_of(alias), f"the {alias}")
+
+    def _number_of(self, alias: str) -> str:
         if self.registry is None:
-            raise UnavailableError("without tracking there is no champion")
-        if self.registry.champion is None:
-            raise UnavailableError(f"'{self.model}' has no champion")
-        return self._by_number(self.registry.champion, "the champion")
+            raise UnavailableError(f"without tracking there is no {alias}")
+        number = self.registry.champion if alias == CHAMPION else self.registry.aliases.get(alias)
+        if number is None:
+            raise UnavailableError(f"'{self.model}' has no {alias}")
+        return number
+
+    def _previous(self) -> ModelVersion:
+        """Return the version that was the champion before the present one."""
+        champion = self._number_of(CHAMPION)
+        former = self.registry.previous if self.registry else None
+        if former is None:
+            raise UnavailableError(f"no version of '{self.model}' was the champion before version {champion}")
+        number, fingerprint = former
+        if self.registry is None or self.registry.versions.get(number) != fingerprint:
+            raise UnavailableError(
+                f"version {number}, the champion before version {champion}, is no longer in the registry: it was deleted, "
+                "or the model renamed"
+            )
+        return self._by_number(number, f"the champion before version {champion}")
 
     def _live(self) -> ModelVersion:
         status = self.target.status()
@@ -166,8 +215,12 @@ class VersionSelector:
         """Return the version of this number; a registry may have given the number to several packages."""
         alike = [each for each in self.registered if each.version.version == number]
         if not alike:
-            what = f"the champion, version {number}," if why == "the champion" else f"version {number}"
-            raise UnavailableError(f"{what} was not registered from this machine")
+            what = f"{why}, version {number}," if why.startswith("the ") else f"version {number}"
+            if self.registry is None:
+                raise UnavailableError(f"{what} was not registered from this machine")
+            if number not in self.registry.versions:
+                raise UnavailableError(f"{what} is not in the registry: it was deleted, or never registered")
+            raise UnavailableError(f"{what} holds no package: another program registered it")
         return self._require_registered(
             next((each for each in alike if self._is_registered(each.version)), alike[-1]), why
         )
@@ -184,8 +237,9 @@ class VersionSelector:
 
     def _require_any(self) -> None:
         if not self.registered:
+            also = f", and {self.tracker.registry_name} has none" if isinstance(self.tracker, HoldsPackages) else ""
             raise PackageError(
-                f"package.model_name: no package of '{self.model}' was registered on this machine; make one with "
+                f"package.model_name: no package of '{self.model}' was registered on this machine{also}; make one with "
                 "stages=package"
             )
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ class RegisteredVersion:
     """A version, its registry ``where`` (empty: none), and its score.
 
     ``score`` is the mean of the metric ``refit`` over the folds; None if unknown. ``sweep`` names the sweep that
-    registered it last, ``data`` is the digest of the table.
+    registered it last, ``data`` is the digest of the table, ``at`` the time in seconds since 1970 (0: not known).
+    ``elsewhere``: only the registry knows it, as another machine registered it.
     """
 
     version: ModelVersion
@@ -36,6 +38,8 @@ class RegisteredVersion:
     score: float | None = None
     data: str = ""
     sweep: str = ""
+    at: float = field(default=0.0, compare=False)
+    elsewhere: bool = False
 
     @classmethod
     def of(cls, version: ModelVersion, where: str, report: Report, sweep: str) -> RegisteredVersion:
@@ -66,7 +70,7 @@ def add_version(state_dir: Path, one: RegisteredVersion) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(file.with_suffix(".lock"), timeout=LOCK_SECONDS):
         others = [other for other in read_versions(state_dir, one.version.name) if not other.is_same(one)]
-        written = [_to_json(each) for each in [*others, one][-MAX_VERSIONS:]]
+        written = [_to_json(each) for each in [*others, replace(one, at=time.time())][-MAX_VERSIONS:]]
         write_atomic(file, json.dumps({**written[-1], "versions": written}, indent=1))
 
 
@@ -85,7 +89,7 @@ def _from_json(model: str, entry: Mapping[str, Any]) -> RegisteredVersion:
     package = Package(Path(entry["path"]), entry["fingerprint"], model)
     origin, memory = PackageProvenance(**entry.get("origin", {})), int(entry.get("memory_bytes", 0))
     version = ModelVersion(model, entry["version"], entry["run_id"], package, memory, origin)
-    known = {name: entry[name] for name in ("refit", "score", "data", "sweep") if name in entry}
+    known = {name: entry[name] for name in ("refit", "score", "data", "sweep", "at") if name in entry}
     return RegisteredVersion(version, entry.get("where", ""), **known)
 
 
@@ -103,4 +107,5 @@ def _to_json(one: RegisteredVersion) -> dict[str, Any]:
         "score": one.score,
         "data": one.data,
         "sweep": one.sweep,
+        "at": one.at,
     }

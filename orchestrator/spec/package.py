@@ -11,7 +11,7 @@ from orchestrator.spec.field_types import matches
 from orchestrator.spec.messages import format_value, suggest
 from orchestrator.spec.section import Section
 
-WHICH = ("auto", "last", "champion", "live", "best")
+WHICH = ("auto", "last", "champion", "challenger", "previous", "live", "best")
 
 
 def _which(version: Any) -> Any:

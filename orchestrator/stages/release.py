@@ -68,6 +68,15 @@ def load_live(spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target: 
     return select_version(spec, state_dir, tracker, target, ("live", "champion"))
 
 
+def load_previous(spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target: Target) -> ModelVersion:
+    """Return the version that ``package.version`` selects; by default the one that was the champion before.
+
+    Raises:
+        PackageError: as for :func:`load_version`.
+    """
+    return select_version(spec, state_dir, tracker, target, ("previous",))
+
+
 def deploy(version: ModelVersion, rollout: Rollout, tracker: Tracker, progress: Progress) -> Endpoint:
     """Serve the registered package, unless it is already live. Other commands on this service wait.
 

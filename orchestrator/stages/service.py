@@ -10,9 +10,11 @@ from orchestrator.artifacts import Endpoint, Keys, Probe, ServiceStatus
 from orchestrator.deploy.probe import probe_endpoint
 from orchestrator.deploy.rollout import Rollout
 from orchestrator.deploy.target import SupportsKeyRotation, SupportsTrafficShift, Target
-from orchestrator.errors import DeployError, TrackingError
+from orchestrator.errors import DeployError, ProbeError, TrackingError
 from orchestrator.events import Progress
-from orchestrator.registry.selection import check_registered
+from orchestrator.registry.selection import check_registered, find_version, select_version
+from orchestrator.spec.field_types import StateDir
+from orchestrator.spec.package import PackageSpec
 from orchestrator.tracking.tracker import Tracker
 
 Log = NewType("Log", str)
@@ -73,9 +75,28 @@ def shift(target: Target, tracker: Tracker, rollout: Rollout, progress: Progress
     return target.status()
 
 
-def endpoint(target: Target) -> Endpoint:
-    """Return the live service's endpoint."""
-    return target.endpoint()
+def endpoint(spec: PackageSpec, state_dir: StateDir, tracker: Tracker, target: Target) -> Endpoint:
+    """Return the live service's endpoint, with its package on this machine.
+
+    Raises:
+        ProbeError: ``package.version`` is given, and the service serves another one.
+        PackageError: the package is neither here nor in the registry.
+    """
+    live = target.endpoint()
+    if spec.version not in {"auto", "live"}:
+        wanted = find_version(spec, state_dir, tracker, target, ())
+        if wanted.package.fingerprint != live.package.fingerprint:
+            served = (
+                f"'{live.package.model_name}' version {target.status().version.strip('-') or live.package.short_id}"
+            )
+            raise ProbeError(
+                f"package.version: the service serves {served}, not '{wanted.name}' version {wanted.version} "
+                f"({wanted.chosen}); deploy that one with stages=deploy"
+            )
+    if live.package.is_intact():
+        return live
+    which = spec.model_copy(update={"version": "live", "model_name": live.package.model_name})
+    return replace(live, package=select_version(which, state_dir, tracker, target, ()).package)
 
 
 def probe_live(endpoint: Endpoint) -> Probe:

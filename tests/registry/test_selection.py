@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from orchestrator.artifacts import ModelVersion, Package, RegisteredModel, Report
+from orchestrator.artifacts import ModelVersion, Package, Report
 from orchestrator.deploy.in_memory import InMemoryTarget
 from orchestrator.deploy.none import NoTarget
 from orchestrator.deploy.target import Target
@@ -18,6 +18,7 @@ from orchestrator.registry import versions
 from orchestrator.registry.selection import VersionSelector
 from orchestrator.registry.versions import RegisteredVersion
 from orchestrator.tracking.none import NoTracking
+from orchestrator.tracking.registered_model import RegisteredEntry, RegisteredModel, TrainingRecord
 
 DEPLOY, BATCH = ("newest",), ("live", "champion")
 ALL = RegisteredModel({number: number * 3 for number in "1234"}, champion="2")
@@ -45,10 +46,35 @@ class Tracking(NoTracking):
         return self.registry
 
 
+@dataclass(frozen=True)
+class Describing(Tracking):
+    """A tracker whose registry holds packages; ``records`` are of the runs, by version."""
+
+    records: Mapping[str, TrainingRecord] = field(default_factory=dict)
+
+    def describe(self, model: str) -> Mapping[str, TrainingRecord]:  # noqa: ARG002 -- the boundary's signature
+        return self.records
+
+    def download(self, version: ModelVersion, folder: Path) -> None:
+        """Download nothing."""
+
+
 def serving(number: str, model: str = "m") -> InMemoryTarget:
     target = InMemoryTarget(service_name="svc")
     target.deploy(version(number, model))
     return target
+
+
+def shared(*numbers: str, champion: str = "", replaced: str = "", challenger: str = "") -> RegisteredModel:
+    """A registry that holds packages; each version was created at its number."""
+    entries = {
+        number: RegisteredEntry(
+            number * 3, f"run-{number}", float(number), 5, replaced=replaced if number == champion else ""
+        )
+        for number in numbers
+    }
+    aliases = {"champion": champion, "challenger": challenger}
+    return RegisteredModel.of(entries, {alias: number for alias, number in aliases.items() if number})
 
 
 def choose(
@@ -101,6 +127,41 @@ def test_which_version_is_selected_and_why(
     assert choose(registered, wanted) == (number, why)
 
 
+@pytest.mark.parametrize(
+    ("registered", "wanted", "registry", "number", "why"),
+    [
+        ([], DEPLOY, shared(*"12"), "2", "registered last, on another machine"),
+        ([], "1", shared(*"12"), "1", "as package.version says"),
+        ([], "champion", shared(*"12", champion="1"), "1", "the champion"),
+        ([], "challenger", shared(*"12", challenger="1"), "1", "the challenger"),
+        ([], "previous", shared(*"12", champion="2", replaced="1/111"), "1", "the champion before version 2"),
+        ([], BATCH, shared(*"12", champion="1"), "1", "the champion; no service '(deploy=none)' is running"),
+        (SINGLE, "last", shared(*"1234"), "4", "registered last, on another machine"),
+        (SINGLE, "last", shared(*"0123"), "3", "registered last"),
+        ([replace(one("1"), at=9.0)], "last", shared(*"12"), "1", "registered last"),  # trained again after version 2
+    ],
+)
+def test_versions_of_other_machines_count(
+    registered: Sequence[RegisteredVersion],
+    wanted: str | Sequence[str],
+    registry: RegisteredModel,
+    number: str,
+    why: str,
+) -> None:
+    assert choose(registered, wanted, registry) == (number, why)
+
+
+def test_the_best_of_a_sweep_on_another_machine_is_selected() -> None:
+    records = {
+        number: TrainingRecord({"mean_test_roc_auc": score}, "roc_auc", "t.csv", "d", sweep)
+        for number, score, sweep in (("1", 0.9, ""), ("2", 0.8, "s"), ("3", 0.7, "s"))
+    }
+    selector = VersionSelector("m", [], Describing(shared(*"123"), records=records), NoTarget())
+    selected = selector.select_first(DEPLOY)
+    assert (selected.version, selected.chosen) == ("2", "best roc_auc (0.8000) of 2 versions of the last sweep")
+    assert (selected.origin.data, selected.memory_bytes, selected.run_id) == ("t.csv", 5, "run-2")
+
+
 def test_batch_selects_the_live_version_and_deploy_does_not() -> None:
     assert choose(SINGLE, BATCH, target=serving("1")) == ("1", "live for service 'svc'")
     assert choose(SINGLE, "live", target=serving("1")) == ("1", "live for service 'svc'")
@@ -143,13 +204,31 @@ def test_a_live_version_deleted_from_the_registry_has_a_package_but_no_number() 
             SINGLE,
             "4",
             ALL,
-            "package.version: version 4 was not registered from this machine; choose package.version=last",
+            "package.version: version 4 holds no package: another program registered it; choose package.version=last",
+        ),
+        (SINGLE, "9", ALL, "version 9 is not in the registry: it was deleted, or never registered; choose"),
+        (SINGLE, "9", None, "version 9 was not registered from this machine; choose package.version=last or a number"),
+        (SINGLE, "challenger", ALL, "package.version: 'm' has no challenger; choose package.version=last or a number"),
+        (SINGLE, "challenger", None, "package.version: without tracking there is no challenger; choose"),
+        (SINGLE, "previous", RegisteredModel(ALL.versions), "package.version: 'm' has no champion; choose"),
+        (SINGLE, "previous", ALL, "package.version: no version of 'm' was the champion before version 2; choose"),
+        (
+            SINGLE,
+            "previous",
+            shared(*"23", champion="3", replaced="1/111"),
+            "version 1, the champion before version 3, is no longer in the registry: it was deleted, or the model renamed",
+        ),
+        (
+            SINGLE,
+            "previous",
+            shared(*"123", champion="3", replaced="1/999"),
+            "version 1, the champion before version 3, is no longer in the registry",
         ),
         (
             SINGLE,
             "champion",
             RegisteredModel(ALL.versions, "4"),
-            "the champion, version 4, was not registered from this machine",
+            "the champion, version 4, holds no package: another program registered it",
         ),
         # deleted, or reused for another package
         (

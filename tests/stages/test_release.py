@@ -18,7 +18,6 @@ from orchestrator.artifacts import (
     Package,
     PackageProvenance,
     Probe,
-    RegisteredModel,
     Report,
     Verification,
 )
@@ -35,6 +34,7 @@ from orchestrator.spec.field_types import StateDir
 from orchestrator.spec.package import PackageSpec
 from orchestrator.stages.release import deploy, load_version, probe, promote, register
 from orchestrator.tracking.none import NoTracking
+from orchestrator.tracking.registered_model import RegisteredModel
 from score.contract import golden
 
 REPORT = Report({}, {}, {}, {}, (), {}, "", "2026-11-22T18:00:00+00:00")

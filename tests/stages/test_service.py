@@ -9,13 +9,17 @@ from pathlib import Path
 import pytest
 from filelock import FileLock, Timeout
 
-from orchestrator.artifacts import ModelVersion, Package, Probe, RegisteredModel
+from orchestrator.artifacts import Endpoint, ModelVersion, Package, Probe
 from orchestrator.deploy.in_memory import InMemoryTarget
 from orchestrator.deploy.rollout import Rollout
-from orchestrator.errors import DeployError, PackageError
+from orchestrator.errors import DeployError, PackageError, ProbeError
 from orchestrator.events import Event, Progress
+from orchestrator.spec.field_types import StateDir
+from orchestrator.spec.package import PackageSpec
 from orchestrator.stages import service
 from orchestrator.tracking.none import NoTracking
+from orchestrator.tracking.registered_model import RegisteredEntry, RegisteredModel
+from orchestrator.tracking.tracker import Tracker
 from tests.stages.test_release import Tracking
 
 
@@ -26,9 +30,14 @@ def target(toy_package: Package) -> InMemoryTarget:
     return target
 
 
+def endpoint_of(target: InMemoryTarget, version: str = "auto", tracker: Tracker | None = None) -> Endpoint:
+    spec = PackageSpec(model_name="toy_model", version=version)
+    return service.endpoint(spec, StateDir(Path("no folder")), tracker or NoTracking(), target)
+
+
 def test_a_live_service_is_described(target: InMemoryTarget) -> None:
     assert service.status(target, NoTracking()).state == "healthy"
-    assert service.endpoint(target).package == service.endpoint(target).package
+    assert endpoint_of(target).package == endpoint_of(target).package
     assert service.logs(target).startswith("Serving package")
     assert service.keys(target).primary == "fake-primary"
     assert "fake-primary" not in repr(service.keys(target))
@@ -39,13 +48,22 @@ def test_removal_is_idempotent(target: InMemoryTarget) -> None:
     service.remove(target)  # nothing is left to remove
     assert service.status(target, NoTracking()).state == "absent"
     with pytest.raises(DeployError):
-        service.endpoint(target)
+        endpoint_of(target)
 
 
 def test_a_probe_does_not_change_the_service(target: InMemoryTarget, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "probe_endpoint", lambda endpoint: Probe(5, 1, 2, endpoint.auth))
-    assert service.probe_live(service.endpoint(target)).refused_without_key
+    assert service.probe_live(endpoint_of(target)).refused_without_key
     assert target.calls == ["deploy"]
+
+
+def test_a_probe_refuses_a_service_of_another_version(target: InMemoryTarget, toy_package: Package) -> None:
+    entries = {"1": RegisteredEntry(toy_package.fingerprint), "2": RegisteredEntry("2" * 64)}
+    tracker = Tracking(held=RegisteredModel.of(entries, {"champion": "1"}))
+    assert endpoint_of(target, "champion", tracker).package == toy_package
+    tracker = Tracking(held=RegisteredModel.of(entries, {"champion": "2"}))
+    with pytest.raises(ProbeError, match=r"serves 'toy_model' version \w+, not 'toy_model' version 2 \(the champion\)"):
+        endpoint_of(target, "champion", tracker)
 
 
 @dataclass(frozen=True)
