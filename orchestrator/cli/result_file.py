@@ -40,6 +40,7 @@ FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "`share` is the percentage of the requests where it is not all",
     "data": "how the table and each column were read",
     "batch": "the scored table: its file, rows, refused rows and values that training did not see",
+    "versions": "the registered versions that `stages=versions` lists",
     "stages": "name and seconds of each stage, and whether it came from the cache",
     "error": "the error in one line, as it was printed; null after success",
     "error_code": "the [stable code](errors.md) of the error; null after success",

@@ -20,7 +20,7 @@ LONGEST = 50  # versions that are shown; result.json has all
 
 def version_table(listing: VersionListing) -> str:
     """Return the table as text, with a line about the service below it."""
-    where = f" in {listing.registry}" if listing.registry else ", registered on this machine"
+    where = f" in {listing.registry}" if listing.registry else " on this machine"
     if not listing.versions:
         return f"'{listing.model}' has no version{where}; make one with stages=package\n{listing.service}".rstrip()
     shown = listing.versions[:LONGEST]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -68,7 +69,7 @@ def _listed(
         package.fingerprint,
         datetime.fromtimestamp(when, timezone.utc).isoformat(timespec="seconds") if when else "",
         record.refit if record else one.refit,
-        dict(record.metrics) if record else score,
+        {name: value for name, value in record.metrics.items() if math.isfinite(value)} if record else score,
         record.data if record else one.version.origin.data,
         record.data_digest if record else one.data,
         _aliases(number, package.fingerprint, registry),

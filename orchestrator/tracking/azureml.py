@@ -111,13 +111,19 @@ class AzureMl(Mlflow):
 
         def work() -> Mapping[str, TrainingRecord]:
             store = self._open()
-            return model_versions.describe(store, _read_registry(store, model))
+            return model_versions.describe(store, _read_registry(store, model), one_by_one=True)
 
         return self._run_with_progress(work)
 
     def download(self, version: ModelVersion, folder: Path) -> None:
         """Download the version's files into an existing, empty folder."""
+        self._note(f"downloading version {version.version} of '{version.name}' from {self.registry_name}")
         self._run_with_progress(lambda: model_versions.download(self._open(), version, folder))
+        logged = folder / PACKAGE_FOLDER
+        if logged.is_dir():  # Azure's client keeps the path below the run
+            for path in list(logged.iterdir()):
+                path.rename(folder / path.name)
+            logged.rmdir()
 
     def promote(self, version: ModelVersion) -> None:
         """Tag this version, and no other, as the champion: Azure ML's server has no aliases."""

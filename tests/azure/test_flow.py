@@ -64,6 +64,15 @@ def test_an_unchanged_second_run_changes_nothing_in_azure(emulated: EmulatedDesk
     assert re.findall("since.*", emulated.run("stages=status").well().out) == re.findall("since.*", before)
 
 
+def test_another_machine_deploys_the_champion_with_the_package_from_the_workspace(emulated: EmulatedDesk) -> None:
+    for folder in ("packages", "registered"):  # another machine has neither
+        shutil.rmtree(emulated.desk.state / folder)
+    done = emulated.run("stages=deploy", "tracking=azureml", "package.version=champion").well()
+    assert re.search(r"diabetes_model version \d+: the champion$", done.out, re.MULTILINE)
+    package = done.result["package"]
+    assert fingerprint_of(Path(package["path"])) == package["fingerprint"]
+
+
 def test_no_secret_is_written_or_printed(emulated: EmulatedDesk) -> None:
     keys = emulated.run("stages=keys").well().out
     secrets = re.findall(r"(?:primary|secondary): (\S+)", keys)

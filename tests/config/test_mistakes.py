@@ -359,8 +359,10 @@ DEPLOY = [
     row("package.extra_columns=drop", "package.extra_columns: should be 'forbid' or 'ignore'"),
     row("package.extra_columns=forbidden", "package.extra_columns: did you mean 'forbid'"),
     row(
-        "package.version=latest", "package.version: should be auto, last, champion, live, best or | did you mean 'last'"
+        "package.version=latest",
+        "package.version: should be auto, last, champion, challenger, previous, live, best or | did you mean 'last'",
     ),
+    row("stages=rollback package.version=chalenger", "package.version: should be auto, | did you mean 'challenger'?"),
     row("package.version=0", "package.version: the number of a version, got 0"),
     row("package.version=true", "package.version: the number of a version, got true"),
     row(

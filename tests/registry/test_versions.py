@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from orchestrator import compose, execute
 from tests.command import ROOT, SECONDS, Desk, Done, desk
 
 pytestmark = pytest.mark.slow
@@ -111,6 +112,29 @@ def test_batch_scores_with_the_live_version_and_not_the_last_registered(here: De
     )
     assert refused.err.startswith(message)
     assert f"package.version=last or a number ({newer}, " in refused.err
+
+
+@pytest.mark.usefixtures("swept")
+def test_a_machine_that_never_trained_rolls_back_and_lists(here: Desk, tmp_path: Path) -> None:
+    for number in ("1", "2"):
+        execute(
+            compose(
+                *("name=quick", "stages=deploy", f"package.version={number}"),
+                *(f"state_dir={here.state}", f"deploy.port={here.port}"),
+            )
+        )
+    shared = ("name=quick", f"tracking.tracking_uri=sqlite:///{here.state}/mlflow.db")
+    with desk(tmp_path) as other:
+        done = other.run(*shared, "stages=rollback").well()
+        assert "quick_model version 1: the champion before version 2" in done.out
+        assert done.result["probe"]["requests"] >= 3
+        assert Path(done.result["package"]["path"]).is_relative_to(other.state / "packages")
+        assert (about(other)["version"], champion(here)) == ("1", "1")
+        listed = {one["version"]: one for one in other.run(*shared, "stages=versions").well().result["versions"]}
+        assert (listed["1"]["aliases"], listed["2"]["aliases"]) == (["champion"], ["previous"])
+        assert (listed["1"]["live"], listed["2"]["live"]) == (SERVICE, "")
+        assert (listed["1"]["data"], listed["1"]["refit"]) == ("diabetes.csv", "roc_auc")
+        assert 0.5 < listed["1"]["metrics"]["mean_test_roc_auc"] < 1
 
 
 @pytest.mark.usefixtures("swept")

@@ -67,21 +67,25 @@ def entry_of(version: Any) -> RegisteredEntry:
     )
 
 
-def describe(store: Store, registry: RegisteredModel) -> dict[str, TrainingRecord]:
-    """Return what the runs of the versions recorded, by the version's number; a version without its run is left out."""
+def describe(store: Store, registry: RegisteredModel, *, one_by_one: bool = False) -> dict[str, TrainingRecord]:
+    """Return what the runs of the versions recorded, by the version's number; a version without its run is left out.
+
+    ``one_by_one`` is for a server that finds no runs by a list of ids.
+    """
     run_ids = {number: entry.run_id for number, entry in registry.entries.items() if entry.run_id}
-    runs = {run.info.run_id: run for run in _runs(store, sorted(set(filter(None, run_ids.values()))))}
+    wanted = sorted(set(filter(None, run_ids.values())))
+    runs = {run.info.run_id: run for run in _runs(store, wanted, RUNS if not one_by_one else 0)}
     return {number: _training(runs[run_id]) for number, run_id in run_ids.items() if run_id in runs}
 
 
-def _runs(store: Store, run_ids: list[str]) -> Iterator[Any]:
-    """Yield these runs; those of other experiments are fetched one by one."""
+def _runs(store: Store, run_ids: list[str], page: int) -> Iterator[Any]:
+    """Yield these runs, ``page`` with one request; deleted ones and those of other experiments are fetched one by one."""
     from mlflow.exceptions import MlflowException
 
     found = set()
-    for start in range(0, len(run_ids), RUNS):
-        names = ", ".join(f"'{run_id}'" for run_id in run_ids[start : start + RUNS])
-        for run in store.client.search_runs([store.experiment_id], f"attributes.run_id IN ({names})", max_results=RUNS):
+    for start in range(0, len(run_ids), page) if page else ():
+        names = ", ".join(f"'{run_id}'" for run_id in run_ids[start : start + page])
+        for run in store.client.search_runs([store.experiment_id], f"attributes.run_id IN ({names})", max_results=page):
             found.add(run.info.run_id)
             yield run
     for run_id in (one for one in run_ids if one not in found):
