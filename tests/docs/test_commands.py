@@ -1,0 +1,159 @@
+"""Every command that README and docs/ print composes to a valid configuration, or names what exists.
+
+The files that a page shows (a block with a name, such as ``python features.py``) are written first, as a reader would.
+"""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
+
+from orchestrator.config.compose import compose
+from orchestrator.config.validate import validate
+from orchestrator.errors import SpecError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```(bash|console)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+NAMED = re.compile(r"^```(?:python|yaml) (\S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+EXPERIMENT = """# @package _global_
+defaults:
+  - override /data: csv
+  - override /preprocess: tabular
+name: churn
+data: {path: churn.csv, target: left}
+"""
+HARMLESS = ("cd", "curl", "az")  # what else a page may print
+
+
+class Command(NamedTuple):
+    """One command of a page, and what the page says that it prints."""
+
+    page: str
+    words: tuple[str, ...]
+    output: str
+
+    def __str__(self) -> str:
+        return f"{self.page}: {shlex.join(self.words)}"
+
+
+def commands(page: Path) -> Iterator[Command]:
+    """Yield the commands of a page's bash blocks, and of others those behind a prompt."""
+    for kind, block in BLOCK.findall(page.read_text()):
+        text = re.sub(r"\\\n", " ", block)
+        for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:] if kind != "bash" else text.splitlines():
+            line, _, output = part.partition("\n")
+            words: list[str] = []
+            for word in [*_words(line, part), "&&"]:
+                if word not in {"&&", "|"}:
+                    words.append(word)
+                elif words:
+                    yield Command(str(page.relative_to(ROOT)), tuple(words), output)
+                    words = []
+
+
+def _words(line: str, more: str) -> list[str]:
+    """Split a line; one whose quotes close on a later line is completed from there."""
+    try:
+        return shlex.split(line, comments=True)
+    except ValueError:
+        return shlex.split(more)
+
+
+def arguments(command: Command) -> list[str] | None:
+    """Return what follows ``orchestrate`` or ``python run.py``; None for another command."""
+    words = list(command.words)
+    if words[0] == "orchestrate":
+        return words[1:]
+    return words[2:] if Path(words[0]).name in {"python", "python3"} and words[1] == "run.py" else None
+
+
+def jobs(overrides: list[str]) -> Iterator[list[str]]:
+    """Yield the overrides of a command's jobs, so that every value of a sweep is in one of them."""
+    choices = [_values(OverridesParser.create().parse_override(text), text) for text in overrides]
+    for number in range(max(map(len, choices), default=1)):
+        yield [texts[number % len(texts)] for texts in choices]
+
+
+def _values(override: Override, text: str) -> list[str]:
+    value: Any = override.value()
+    key = override.get_key_element()
+    if isinstance(value, ChoiceSweep):
+        return [f"{key}={part}" for part in value.list]
+    return [f"{key}=[{value.start}]"] if isinstance(value, RangeSweep) else [text]
+
+
+ALL = [command for page in PAGES for command in commands(page)]
+RUNS = {shlex.join(found): command for command in ALL if (found := arguments(command)) is not None}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project as the tutorials leave it, and the tables that the pages name."""
+    home = tmp_path_factory.mktemp("tutorials") / "shop"
+    files = {name: text for page in (ROOT / "docs").rglob("*.md") for name, text in NAMED.findall(page.read_text())}
+    for name, text in (files | {"conf/experiment/churn.yaml": EXPERIMENT}).items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home.parent)
+        patch.syspath_prepend(home)
+        runpy.run_path("shop/make_churn.py")
+        patch.chdir(home)
+        runpy.run_path("make_new.py")
+        table = (home.parent / "churn.csv").read_text()
+        (home / "churn.csv").write_text(table)
+        (home / "prices.csv").write_text(table.replace("monthly_fee", "price"))
+        yield home
+
+
+@pytest.mark.parametrize("typed", RUNS)
+def test_each_run_is_valid(typed: str, folder: Path) -> None:
+    overrides = [word for word in shlex.split(typed) if word not in {"-m", "-v"}]
+    if overrides and (overrides[0] == "init" or overrides[0].startswith("--")):
+        return  # tested below, and by tests/cli
+    if RUNS[typed].words[0] == "orchestrate":
+        overrides.append(f"hydra.searchpath=[file://{folder}/conf]")
+    for job in jobs(overrides):
+        if "The configuration is wrong" in RUNS[typed].output:
+            with pytest.raises(SpecError) as error:
+                validate(compose(*job))
+            lines = "".join(f"  {line}\n" for line in str(error.value).splitlines())
+            assert f"The configuration is wrong; nothing was run:\n{lines}" == RUNS[typed].output
+        else:
+            validate(compose(*job))
+
+
+def test_each_installation_names_extras_that_exist() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = [
+        re.findall(r"\[([\w,]+)\]", word) for command in ALL if "install" in command.words for word in command.words
+    ]
+    assert {extra for found in named for names in found for extra in names.split(",")} <= {*extras}
+
+
+def test_each_other_command_is_known_and_each_script_exists() -> None:
+    files = {name for page in (ROOT / "docs").rglob("*.md") for name, _ in NAMED.findall(page.read_text())}
+    for command in ALL:
+        program, *rest = command.words
+        if arguments(command) is not None or "install" in rest or program in HARMLESS or "venv" in rest:
+            continue
+        assert Path(program).name in {"python", "python3"}, command
+        if rest[0] == "-m":
+            assert rest[1].startswith(("score.", "pytest", "benchmarks.", "sphinx", "orchestrator")), command
+        else:
+            assert rest[0] in files or (ROOT / rest[0]).is_file(), command
