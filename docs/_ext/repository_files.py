@@ -50,7 +50,8 @@ def adapt(text: str, file: Path, page: Path) -> str:
 
 def _adapt_fence(fence: re.Match[str], file: Path, page: Path) -> str:
     if fence["kind"] == "mermaid":
-        return f"![A diagram]({os.path.relpath(diagram_path(fence['code']), page.parent)})\n"
+        picture = os.path.relpath(diagram_path(fence["code"]), page.parent)
+        return f"[![A diagram; click to see it in full size]({picture})]({picture})\n"
     if fence["fence"].startswith(":"):  # text, and no code
         inner = adapt(fence["code"], file, page)
         return f"{fence['fence']}{fence['kind']}\n{inner}{fence['fence']}\n"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import runpy
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ from orchestrator.config.compose import compose
 from orchestrator.config.validate import validate
 from orchestrator.errors import SpecError
 
+init = pytest.importorskip("orchestrator.cli.init")
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -30,13 +33,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(bash|console)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 NAMED = re.compile(r"^```(?:python|yaml) (\S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-EXPERIMENT = """# @package _global_
-defaults:
-  - override /data: csv
-  - override /preprocess: tabular
-name: churn
-data: {path: churn.csv, target: left}
-"""
 HARMLESS = ("cd", "curl", "az")  # what else a page may print
 
 
@@ -104,30 +100,37 @@ RUNS = {shlex.join(found): command for command in ALL if (found := arguments(com
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project as the tutorials leave it, and the tables that the pages name."""
-    home = tmp_path_factory.mktemp("tutorials") / "shop"
+    above = tmp_path_factory.mktemp("tutorials")
     files = {name: text for page in (ROOT / "docs").rglob("*.md") for name, text in NAMED.findall(page.read_text())}
-    for name, text in (files | {"conf/experiment/churn.yaml": EXPERIMENT}).items():
-        (home / name).parent.mkdir(parents=True, exist_ok=True)
-        (home / name).write_text(text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(home.parent)
-        patch.syspath_prepend(home)
-        runpy.run_path("shop/make_churn.py")
+        patch.chdir(above)
+        (above / "make_churn.py").write_text(files["make_churn.py"])
+        runpy.run_path("make_churn.py")
+        assert init.main(["shop", "--data", "churn.csv", "--target", "left"]) == 0
+        home = above / "shop"
+        for name, text in files.items():
+            (home / name).parent.mkdir(parents=True, exist_ok=True)
+            (home / name).write_text(text)
         patch.chdir(home)
+        patch.syspath_prepend(home)
         runpy.run_path("make_new.py")
-        table = (home.parent / "churn.csv").read_text()
+        table = (above / "churn.csv").read_text()
         (home / "churn.csv").write_text(table)
         (home / "prices.csv").write_text(table.replace("monthly_fee", "price"))
         yield home
 
 
 @pytest.mark.parametrize("typed", RUNS)
-def test_each_run_is_valid(typed: str, folder: Path) -> None:
+def test_each_run_is_valid(typed: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     overrides = [word for word in shlex.split(typed) if word not in {"-m", "-v"}]
-    if overrides and (overrides[0] == "init" or overrides[0].startswith("--")):
-        return  # tested below, and by tests/cli
-    if RUNS[typed].words[0] == "orchestrate":
-        overrides.append(f"hydra.searchpath=[file://{folder}/conf]")
+    if overrides[:1] == ["init"]:
+        shutil.copy("churn.csv", tmp_path)
+        monkeypatch.chdir(tmp_path)
+        assert init.main(overrides[1:]) == 0
+        return
+    if overrides and overrides[0].startswith("--"):
+        return  # tests/cli runs them
+    assert Path.cwd() == folder, "the project, whose conf/ is searched"
     for job in jobs(overrides):
         if "The configuration is wrong" in RUNS[typed].output:
             with pytest.raises(SpecError) as error:
