@@ -31,8 +31,7 @@ else:
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```(bash|console)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-NAMED = re.compile(r"^```(?:python|yaml) (\S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCED = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)  # of any kind: a fence may open or close
 HARMLESS = ("cd", "curl", "az")  # what else a page may print
 
 
@@ -47,9 +46,20 @@ class Command(NamedTuple):
         return f"{self.page}: {shlex.join(self.words)}"
 
 
+def blocks(page: Path, *kinds: str) -> Iterator[tuple[str, str]]:
+    """Yield the fenced blocks of these kinds, each with its kind."""
+    return ((kind, code) for kind, code in FENCED.findall(page.read_text()) if kind in kinds)
+
+
+def named_files(page: Path) -> dict[str, str]:
+    """Return the files that a page shows, by the path behind the language of their block."""
+    found = ((kind.split(), code) for kind, code in FENCED.findall(page.read_text()))
+    return {words[1]: code for words, code in found if len(words) == 2 and words[0] in {"python", "yaml"}}
+
+
 def commands(page: Path) -> Iterator[Command]:
     """Yield the commands of a page's bash blocks, and of others those behind a prompt."""
-    for kind, block in BLOCK.findall(page.read_text()):
+    for kind, block in blocks(page, "bash", "console", ""):
         text = re.sub(r"\\\n", " ", block)
         for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:] if kind != "bash" else text.splitlines():
             line, _, output = part.partition("\n")
@@ -101,7 +111,7 @@ RUNS = {shlex.join(found): command for command in ALL if (found := arguments(com
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project as the tutorials leave it, and the tables that the pages name."""
     above = tmp_path_factory.mktemp("tutorials")
-    files = {name: text for page in (ROOT / "docs").rglob("*.md") for name, text in NAMED.findall(page.read_text())}
+    files = {name: text for page in (ROOT / "docs").rglob("*.md") for name, text in named_files(page).items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(above)
         (above / "make_churn.py").write_text(files["make_churn.py"])
@@ -150,7 +160,7 @@ def test_each_installation_names_extras_that_exist() -> None:
 
 
 def test_each_other_command_is_known_and_each_script_exists() -> None:
-    files = {name for page in (ROOT / "docs").rglob("*.md") for name, _ in NAMED.findall(page.read_text())}
+    files = {name for page in (ROOT / "docs").rglob("*.md") for name in named_files(page)}
     for command in ALL:
         program, *rest = command.words
         if arguments(command) is not None or "install" in rest or program in HARMLESS or "venv" in rest:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import ROOT, desk
-from tests.docs.test_commands import BLOCK, NAMED
+from tests.docs.test_commands import blocks, named_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
@@ -42,12 +42,12 @@ def test_the_tutorials_run_as_printed(tmp_path: Path) -> None:
         environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
         folder = made.home
         for lesson in LESSONS:
-            text = (ROOT / "docs" / "tutorials" / f"{lesson}.md").read_text()
-            for name, code in NAMED.findall(text):
+            page = ROOT / "docs" / "tutorials" / f"{lesson}.md"
+            for name, code in named_files(page).items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_text(code)
-            for kind, block in BLOCK.findall(text):
-                for line in block.splitlines() if kind == "bash" else ():
+            for _, block in blocks(page, "bash"):
+                for line in block.splitlines():
                     if any(words in line for words in SKIPPED) or (lesson == LESSONS[0] and "stages=remove" in line):
                         continue  # the later lessons use the service
                     done = subprocess.run(
