@@ -1,4 +1,4 @@
-"""Draw ``results.yaml`` as docs/images/benchmarks.svg, and write its table into docs/benchmarks.md: ``python benchmarks/chart.py``.
+"""Draw ``results.yaml`` as docs/images/benchmarks.svg, and write its table into docs/explanation/benchmarks.md: ``python benchmarks/chart.py``.
 
 Results without a unit are in the table only.
 """
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGE = ROOT / "docs" / "images" / "benchmarks.svg"
-PAGE = ROOT / "docs" / "benchmarks.md"
+PAGE = ROOT / "docs" / "explanation" / "benchmarks.md"
 START, END = "<!-- the results -->\n", "<!-- end of the results -->"
 DRAWN = 4  # charts: those of the first results
 

@@ -1,17 +1,20 @@
-"""Render the pictures of README.md from a real run: ``python docs/render_images.py`` (needs chromium).
+"""Render the pictures of a real run: ``python docs/render_images.py`` (needs chromium and chromedriver).
 
-It runs the main job on a free port with a state_dir of its own, draws its output as ``images/console.svg``, takes a
-screenshot of the service's page as ``images/page.png``, and removes the service.
+It runs the main job on a free port with a state_dir of its own, draws its output as ``images/console.svg``, takes
+screenshots of the service's page and of MLflow's as ``images/page.png`` and ``mlflow.png``, and removes the service.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from rich.console import Console
@@ -59,8 +62,44 @@ def take_screenshot(url: str, target: Path, profile: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
+def show_run_in_mlflow(store: str, run_id: str, target: Path) -> None:
+    """Save what MLflow's UI shows of a run."""
+    from selenium.webdriver import Chrome, ChromeOptions
+    from selenium.webdriver.chrome.service import Service
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    port = free_port()
+    server = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, "--port", str(port), "--workers", "1"]
+    options = ChromeOptions()
+    for option in ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1300,1150"):
+        options.add_argument(option)
+    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    with subprocess.Popen(server, env=environment, start_new_session=True) as process:
+        try:
+            wait_for_port(port)
+            with Chrome(options, Service("/usr/bin/chromedriver")) as browser:
+                browser.get(f"http://127.0.0.1:{port}/#/experiments/1/runs/{run_id}")
+                WebDriverWait(browser, 60).until(lambda page: "holdout_roc_auc" in page.page_source)
+                for button in browser.find_elements("css selector", "button[aria-label='Close']"):
+                    button.click()  # what lies over the page
+                time.sleep(2)  # for what appears gradually
+                browser.save_screenshot(str(target))
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+
+
+def wait_for_port(port: int) -> None:
+    """Return once a process listens there."""
+    for _ in range(1800):
+        with socket.socket() as probe:
+            if not probe.connect_ex(("127.0.0.1", port)):
+                return
+        time.sleep(0.1)
+    raise SystemExit(f"no process listens on port {port}")
+
+
 def main() -> None:
-    """Run the main job, draw both pictures, remove the service."""
+    """Run the main job, draw the pictures, remove the service."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "run.py", f"state_dir={folder}/state", f"deploy.port={port}"]
@@ -78,6 +117,8 @@ def main() -> None:
                 output = output.replace(real, shown)
             draw(output, IMAGES / "console.svg")
             take_screenshot(f"http://localhost:{port}/", IMAGES / "page.png", Path(folder) / "browser")
+            run_id = json.loads(Path(folder, "first", "result.json").read_text())["run_id"]
+            show_run_in_mlflow(f"sqlite:///{folder}/state/mlflow.db", run_id, IMAGES / "mlflow.png")
         finally:
             subprocess.run([*command, "stages=remove", f"hydra.run.dir={folder}/last"], cwd=ROOT, check=True)
 

@@ -12,7 +12,7 @@ import yaml
 from check import CHECKS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
 def anchors(page: Path) -> set[str]:
@@ -21,7 +21,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_files_and_headings(page: Path) -> None:
     for link in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text()):
         file, _, anchor = link.partition("#")
@@ -30,10 +30,21 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
         assert not anchor or anchor in anchors(linked), link
 
 
-def test_readme_is_short_and_leads_to_every_page() -> None:
+def test_readme_is_short_and_leads_to_every_guide() -> None:
+    """The site's own menus lead to the other pages: ``tests/docs/test_site.py``."""
     readme = (ROOT / "README.md").read_text()
     assert len(readme.splitlines()) <= 150
-    assert [page.name for page in PAGES if page.name != "README.md" and f"{page.name})" not in readme] == []
+    guides = [page for page in PAGES if page.parent == ROOT or page.parent.name == "how_to"]
+    assert [
+        page.name for page in guides if f"{page.name})" not in readme and page.stem not in {"README", "index"}
+    ] == []
+
+
+def test_each_folder_of_pages_leads_to_each_of_them() -> None:
+    for folder in ("tutorials", "how_to", "explanation"):
+        index = (ROOT / "docs" / folder / "index.md").read_text()
+        pages = [page.name for page in (ROOT / "docs" / folder).glob("*.md") if page.name != "index.md"]
+        assert [name for name in pages if f"({name}" not in index] == []
 
 
 @pytest.mark.parametrize("name", re.findall(r"^start '([^']+)'$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE))
