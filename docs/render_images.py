@@ -6,28 +6,27 @@ the example in the service's page, takes a screenshot of it as ``images/page.png
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import element_to_be_clickable, visibility_of_element_located
+from selenium.webdriver.support.ui import WebDriverWait
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 DEFAULT_PORT = 6789
 COLUMNS = 118
+SECONDS = 60
 
 
 def free_port() -> int:
@@ -68,50 +67,16 @@ def draw(output: str, target: Path) -> None:
 
 def take_screenshot(url: str, target: Path) -> None:
     """Score the form's example in chromium, and save what the page shows then."""
-    arguments = ["--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1100,1000"]
-    options = {"browserName": "chrome", "goog:chromeOptions": {"args": arguments}}
-    port = free_port()
-    driver = subprocess.Popen(["chromedriver", f"--port={port}"], stdout=subprocess.DEVNULL)  # noqa: S607 -- the one on the path
-    try:
-        wait_for(lambda: call(port, "status")["ready"])
-        session = f"session/{call(port, 'session', {'capabilities': {'alwaysMatch': options}})['sessionId']}"
-        try:
-            call(port, f"{session}/url", {"url": url})
-            wait_for(lambda: execute(port, session, "return !document.querySelector('#main').hidden"))
-            execute(port, session, "document.querySelector('#ask button').click()")
-            wait_for(lambda: execute(port, session, "return !document.querySelector('#answer .hint')"))
-            execute(port, session, "document.activeElement.blur()")
-            target.write_bytes(base64.b64decode(call(port, f"{session}/screenshot")))
-        finally:
-            call(port, session, method="DELETE")
-    finally:
-        driver.terminate()
-        driver.wait()
-
-
-def call(port: int, path: str, body: Mapping[str, Any] | None = None, method: str | None = None) -> Any:
-    """Send a WebDriver command and return its value."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/{path}", data, method=method)
-    with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310 -- http, as written above
-        return json.load(reply)["value"]
-
-
-def execute(port: int, session: str, script: str) -> Any:
-    """Return what a script returns in the page."""
-    return call(port, f"{session}/execute/sync", {"script": script, "args": []})
-
-
-def wait_for(condition: Callable[[], Any]) -> None:
-    """Wait until the condition holds."""
-    deadline = time.monotonic() + 60
-    while True:
-        with suppress(OSError):  # chromedriver is starting
-            if condition():
-                return
-        if time.monotonic() > deadline:
-            raise TimeoutError("the browser did not show the page's answer within 60 s")
-        time.sleep(0.1)
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1100,1000"):
+        options.add_argument(argument)
+    with webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver"))) as driver:
+        driver.get(url)
+        wait = WebDriverWait(driver, SECONDS)
+        wait.until(element_to_be_clickable((By.CSS_SELECTOR, "#ask button"))).click()
+        wait.until(visibility_of_element_located((By.ID, "prediction")))
+        driver.execute_script("document.activeElement.blur()")
+        driver.save_screenshot(str(target))
 
 
 def main() -> None:

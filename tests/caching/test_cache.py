@@ -322,7 +322,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The state after a run that trained and built a package (not proved: that takes longest and is tested alone)."""
+    """The state after a run that trained and built a package, without ``verify``, which takes longest and has its own test."""
     state: Path = tmp_path_factory.mktemp("kept") / "state"
     assert set(Run(state)("stages=package", "stages.verify=null", "stages.register=null")) == KEPT
     return state

@@ -66,7 +66,7 @@ class Open:
 
 
 class Picky:
-    """Refuses what it is given, in its own way."""
+    """Refuse the arguments with an error of its own."""
 
     def __init__(self, how: str) -> None:
         if how == "other":
