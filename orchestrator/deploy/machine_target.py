@@ -5,29 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from orchestrator.artifacts import Endpoint, Keys, Package
+from orchestrator.artifacts import Endpoint, Keys, ModelVersion
 from orchestrator.deploy import ports
-from orchestrator.deploy.server_options import ServerOptions
+from orchestrator.deploy.served_package import ServedPackage
+from orchestrator.deploy.server_options import ServerOptions, origin
 from orchestrator.deploy.service_dir import ServiceDirectory
 from orchestrator.deploy.target import ServiceName, needs_no_key
 from orchestrator.errors import DeployError
-
-
-class ServedPackage(Protocol):
-    """What a running service serves, and where."""
-
-    @property
-    def host(self) -> str: ...  # noqa: D102 -- fields of the targets' states
-    @property
-    def port(self) -> int: ...  # noqa: D102
-    @property
-    def auth(self) -> bool: ...  # noqa: D102
-    @property
-    def package(self) -> Package: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -68,6 +56,20 @@ class MachineTarget(ServerOptions, ABC):
     @property
     def _folder(self) -> ServiceDirectory:
         return ServiceDirectory(self.state_dir / "services" / f"{self.service_name}{self.suffix}")
+
+    def _wanted_fields(self, version: ModelVersion) -> dict[str, Any]:
+        """Return the fields of a :class:`ServedPackage` that describe how this version is to be served."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "auth": self.auth_enabled,
+            "path": version.package.path.absolute(),
+            "fingerprint": version.package.fingerprint,
+            "model_name": version.package.model_name,
+            "model_version": version.version,
+            "origin": origin(version),
+            "limits": self.limits,
+        }
 
     def _endpoint(self, served: ServedPackage) -> Endpoint:
         headers = {"Authorization": f"Bearer {self._folder.read_keys().primary}"} if served.auth else {}

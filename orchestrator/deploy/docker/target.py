@@ -31,7 +31,6 @@ from orchestrator.deploy.docker.labels import ContainerLabels
 from orchestrator.deploy.docker.service import DockerService
 from orchestrator.deploy.image_builder import ImageBuilder
 from orchestrator.deploy.machine_target import MachineTarget
-from orchestrator.deploy.server_options import origin
 from orchestrator.deploy.target import Deployment, RollbackResult, not_running
 from orchestrator.progress import Heartbeat, heartbeat
 from orchestrator.resolving.libraries import Libraries
@@ -181,23 +180,14 @@ class Docker(ImageBuilder, MachineTarget):
         return served
 
     def _wanted(self, version: ModelVersion, base_image: str) -> ContainerLabels:
-        package = version.package
         # another base image makes another image, so that a rollback finds the former one
         other = f"-{hashlib.sha256(base_image.encode()).hexdigest()[:8]}" if self.base_image else ""
         return ContainerLabels(
             service=self.service_name,
             owner=str(self.state_dir),
-            image=f"{self._name}:{package.short_id}{other}",
+            image=f"{self._name}:{version.package.short_id}{other}",
             base_image=base_image,
-            host=self.host,
-            port=self.port,
-            auth=self.auth_enabled,
             cpu_cores=self.cpu_cores,
             memory_gb=self.memory_gb,
-            path=package.path.absolute(),
-            fingerprint=package.fingerprint,
-            model_name=package.model_name,
-            model_version=version.version,
-            origin=origin(version),
-            limits=self.limits,
+            **self._wanted_fields(version),
         )

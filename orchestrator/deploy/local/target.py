@@ -41,10 +41,10 @@ class Local(MachineTarget):
 
         One that names another version is replaced, which refuses no request: ``/meta`` must name the current one.
         """
-        wanted = ServiceState.wanted(self.host, self.port, self.auth_enabled, version, self.limits)
+        wanted = ServiceState(**self._wanted_fields(version))
         with self._folder.locked():
             current = self._current()
-            if current is None or not current.serves_like(wanted) or not _healthy(current):
+            if current is None or not current.serves_like(wanted) or not is_healthy(current.host, current.port):
                 current = self._replace(current, wanted)
         deployment = current.id
         return Deployment(
@@ -99,7 +99,7 @@ class Local(MachineTarget):
         if state is None:
             return self._unrecorded()
         process = state.process()
-        healthy = process is not None and _healthy(state)
+        healthy = process is not None and is_healthy(state.host, state.port)
         details = {
             "pid": str(state.pid) if process else f"{state.pid} (gone; deploy again)",
             "since": state.since,
@@ -160,7 +160,7 @@ class Local(MachineTarget):
     def _replace(self, current: ServiceState | None, wanted: ServiceState) -> ServiceState:
         """Start a server for ``wanted``, let it take over from the current one, and stop that."""
         serving = self._processes() if current is None else [p for p in [current.process()] if p]
-        if not self._folder.control.exists() or (current and not _healthy(current)):
+        if not self._folder.control.exists() or (current and not is_healthy(current.host, current.port)):
             while serving:
                 stop(serving.pop())  # it hangs or has lost its socket, so it cannot hand over its port
         same_address = current is None or (current.host, current.port) == (wanted.host, wanted.port)
@@ -212,7 +212,3 @@ class Local(MachineTarget):
         for process in [*named, *self._processes()]:
             if process is not None:
                 stop(process)
-
-
-def _healthy(state: ServiceState) -> bool:
-    return is_healthy(state.host, state.port)
