@@ -228,7 +228,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.config.dictConfig(log_config())
     log_rotation.keep_bounded(owner=options.listener_fd is None)
     sys.setswitchinterval(SWITCH_SECONDS)
-    memory_tuning.tune_malloc()
     os.environ.setdefault("AZUREML_MODEL_DIR", str(PACKAGE))
     contract = json.loads((PACKAGE / "contract.json").read_text())
     if options.workers > 1 and options.listener_fd is None:

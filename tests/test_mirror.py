@@ -22,7 +22,7 @@ def nearest_readme(folder: Path) -> Path:
 
 
 def names(readme: Path) -> set[str]:
-    """The names in backquotes, with and without the folders in front; `tables/*` names all modules of a folder."""
+    """Return the names in backquotes, with and without the folders in front; `tables/*` names all modules of a folder."""
     quoted = re.findall(r"`([\w./*<>-]+)`", readme.read_text())
     return {part for name in quoted for part in (name, name.rpartition("/")[2]) if part != "*"}
 

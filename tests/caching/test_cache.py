@@ -315,7 +315,7 @@ class Run:
         return artifacts, {step.name: step.why for step in finished if not step.cached and step.name in KEPT}
 
     def preview(self, *overrides: str) -> dict[str, str]:
-        """The same of a run that is not started."""
+        """Return the decisions of a run without starting it."""
         planned = [item.plan for item in bind(validate(self.config(*overrides))).preview()]
         return {step.name: step.why for step in planned if not step.cached}
 
