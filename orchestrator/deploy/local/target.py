@@ -27,7 +27,7 @@ from orchestrator.files import write_private
 from score.web import log_rotation
 
 LOG_LINES = 5000
-UNBOUND = "Cannot listen on"  # what score/server.py writes when the port is taken
+UNBOUND = "Cannot listen on"  # what score/web/handover.py logs when the port is taken
 
 
 @dataclass(frozen=True)
