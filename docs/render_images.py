@@ -1,7 +1,8 @@
 """Render the pictures of a real run: ``python docs/render_images.py`` (needs chromium and chromedriver).
 
 It runs the main job on a free port with a state_dir of its own, draws its output as ``images/console.svg``, takes
-screenshots of the service's page and of MLflow's as ``images/page.png`` and ``mlflow.png``, and removes the service.
+screenshots of the page that answers the example and of MLflow's as ``images/page.png`` and ``mlflow.png``, and removes
+the service.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,17 +21,35 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import element_to_be_clickable, visibility_of_element_located
+from selenium.webdriver.support.ui import WebDriverWait
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
 DEFAULT_PORT = 6789
 COLUMNS = 118
+SECONDS = 60
 
 
 def free_port() -> int:
     """Return a port that no process listens on."""
+    return bound(0)
+
+
+def default_port() -> int:
+    """Return the service's own port, which the page shows, if no process listens on it."""
+    try:
+        return bound(DEFAULT_PORT)
+    except OSError:
+        return free_port()
+
+
+def bound(port: int) -> int:
+    """Bind a port for a moment and return it."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind(("127.0.0.1", port))
         return int(probe.getsockname()[1])
 
 
@@ -49,17 +69,18 @@ def draw(output: str, target: Path) -> None:
     )  # viewers need no font of the internet
 
 
-def take_screenshot(url: str, target: Path, profile: Path) -> None:
-    """Save what chromium shows of the page."""
-    options = [
-        "--headless",
-        "--no-sandbox",
-        "--hide-scrollbars",
-        "--virtual-time-budget=5000",
-        "--window-size=1100,900",
-    ]
-    command = ["chromium", *options, f"--user-data-dir={profile}", f"--screenshot={target}", url]
-    subprocess.run(command, check=True, capture_output=True)
+def take_screenshot(url: str, target: Path) -> None:
+    """Score the form's example in chromium, and save what the page shows then."""
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1100,1000"):
+        options.add_argument(argument)
+    with webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver"))) as driver:
+        driver.get(url)
+        wait = WebDriverWait(driver, SECONDS)
+        wait.until(element_to_be_clickable((By.CSS_SELECTOR, "#ask button"))).click()
+        wait.until(visibility_of_element_located((By.ID, "prediction")))
+        driver.execute_script("document.activeElement.blur()")
+        driver.save_screenshot(str(target))
 
 
 def show_run_in_mlflow(store: str, run_id: str, target: Path) -> None:
@@ -116,7 +137,7 @@ def main() -> None:
             ):
                 output = output.replace(real, shown)
             draw(output, IMAGES / "console.svg")
-            take_screenshot(f"http://localhost:{port}/", IMAGES / "page.png", Path(folder) / "browser")
+            take_screenshot(f"http://localhost:{port}/", IMAGES / "page.png")
             run_id = json.loads(Path(folder, "first", "result.json").read_text())["run_id"]
             show_run_in_mlflow(f"sqlite:///{folder}/state/mlflow.db", run_id, IMAGES / "mlflow.png")
         finally:

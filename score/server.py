@@ -31,7 +31,7 @@ from score.web import cors, log_rotation, metrics, workers
 from score.web.admission import Admission, Limits
 from score.web.app import Page, application
 from score.web.connection import KEEP_ALIVE_SECONDS, Protocol
-from score.web.handover import Handover, inherited_socket, wait_for_commit
+from score.web.handover import bind, inherited_socket, wait_for_commit
 from score.web.request_log import AccessLogMiddleware
 
 try:
@@ -234,7 +234,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.config.dictConfig(log_config())
     log_rotation.keep_bounded(owner=options.listener_fd is None)
     sys.setswitchinterval(SWITCH_SECONDS)
-    memory_tuning.tune_malloc()
     os.environ.setdefault("AZUREML_MODEL_DIR", str(PACKAGE))
     contract = json.loads((PACKAGE / "contract.json").read_text())
     if options.workers > 1 and options.listener_fd is None:
@@ -242,12 +241,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = configure(options, contract)
     if options.listener_fd is not None:
         return serve_as_worker(config, options)
-    try:
-        handover = Handover(options.host, options.port, options.control, options.ready_fd)
-    except OSError as error:
-        log.error("Cannot listen on %s:%d: %s", options.host, options.port, error)  # noqa: TRY400 -- the message suffices
-        return 1
-    if not handover.wait_for_commit():
+    handover = bind(options)
+    if handover is None or not handover.wait_for_commit():
         return 1
 
     def on_accepting() -> None:

@@ -44,7 +44,7 @@ class Done:
         return [stage["name"] for stage in self.result["stages"] if not stage["cached"]]
 
     def shown(self, label: str) -> str:
-        """The text behind a label in the last lines."""
+        """Return the text behind a label in the last lines."""
         found = re.search(rf"^{label} +(.*)$", self.out, re.MULTILINE)
         assert found, f"{label!r} is not shown in:\n{self.out}\n{self.err}"
         return found[1]
@@ -93,7 +93,7 @@ class Desk:
         return self.popen(sys.executable, str(ROOT / "run.py"), *overrides, *own)
 
     def bash(self, line: str) -> Done:
-        """A line as it was printed, pasted into a shell."""
+        """Run a line as it was printed in a shell."""
         process = self.popen("bash", "-c", line)
         out, err = process.communicate(timeout=SECONDS)
         return Done(process.returncode, out, err, self.cwd)
@@ -110,7 +110,7 @@ class Desk:
         )
 
     def mlflow(self) -> Any:
-        """A client of this desk's store."""
+        """Return a client of this desk's store."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # mlflow's own dependencies warn of deprecations
             from mlflow import MlflowClient
@@ -123,7 +123,7 @@ class Desk:
         return [run for one in client.search_experiments() for run in client.search_runs([one.experiment_id])]
 
     def top_runs(self) -> list[Any]:
-        """The runs that are nested under no other."""
+        """Return the runs that are nested under no other."""
         return [run for run in self.runs() if "mlflow.parentRunId" not in run.data.tags]
 
 

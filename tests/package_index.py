@@ -30,7 +30,7 @@ class Index:
         self._list(name)
 
     def sources(self, name: str, version: str) -> None:
-        """A source distribution of years ago: its setup.py needs what setuptools no longer has."""
+        """Make a source distribution of years ago: its setup.py needs what setuptools no longer has."""
         metadata = f"Metadata-Version: 1.0\nName: {name}\nVersion: {version}\n"
         with tarfile.open(self._file(name, f"{name}-{version}.tar.gz"), "w:gz") as archive:
             for file, text in (("setup.py", "import pkg_resources\n"), ("PKG-INFO", metadata)):

@@ -408,7 +408,7 @@ def test_a_killed_search_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 def searching(at: Desk) -> subprocess.Popen[str]:
-    """A run in the midst of a long search."""
+    """Start a run and wait until its long search has begun."""
     known = set(statuses(at, "RUNNING"))
     process = at.start(LONG, "deploy=none", f"hydra.run.dir={at.home}/long")
     assert process.stdout
@@ -418,7 +418,7 @@ def searching(at: Desk) -> subprocess.Popen[str]:
 
 
 def statuses(at: Desk, status: str) -> list[str]:
-    """The runs of this status, read past mlflow: cheap enough to ask ten times a second."""
+    """Return the runs of this status, read without mlflow, which is too slow to poll ten times a second."""
     with suppress(sqlite3.OperationalError), closing(sqlite3.connect(at.state / "mlflow.db")) as connection:
         return [run for (run,) in connection.execute("SELECT run_uuid FROM runs WHERE status = ?", [status])]
     return []

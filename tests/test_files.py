@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -40,3 +42,16 @@ def test_a_failed_write_keeps_the_old_content_and_leaves_no_temporary_file(
         write_atomic(file, "new")
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_a_killed_process_left_is_deleted_by_the_next_write_in_the_folder(tmp_path: Path) -> None:
+    abandoned, recent, foreign = (
+        tmp_path / name
+        for name in (f".keys.json.{uuid4().hex}.partial", f".keys.json.{uuid4().hex}.partial", ".notes.partial")
+    )
+    for file in (abandoned, recent, foreign):
+        file.write_text("")
+    for file in (abandoned, foreign):
+        os.utime(file, (0, 0))
+    write_atomic(tmp_path / "state.json", "new")
+    assert sorted(tmp_path.iterdir()) == sorted([recent, foreign, tmp_path / "state.json"])

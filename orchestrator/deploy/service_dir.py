@@ -67,6 +67,11 @@ class ServiceDirectory:
         """Return the folders with the raw texts of failed starts, the newest first."""
         return sorted((path for path in (self.path / "logs").glob("*") if path.is_dir()), reverse=True)
 
+    def logs_and_failures(self) -> list[Path]:
+        """Return all logs, and those of failed starts that are not empty."""
+        failed = (log for folder in self.failures() for log in folder.glob("*.log") if log.stat().st_size)
+        return [*self.logs(), *failed]
+
     def new_failure(self) -> Path:
         """Return the path of a folder for the raw texts of a failed start; delete the oldest ones."""
         for old in self.failures()[KEPT_LOGS:]:

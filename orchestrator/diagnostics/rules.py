@@ -1,4 +1,4 @@
-"""A failure rule: which line proves which cause, how much it proves, and what repairs it."""
+"""A failure rule: which line shows which cause, with how much confidence, and what repairs it."""
 
 from __future__ import annotations
 

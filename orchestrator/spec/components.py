@@ -159,19 +159,6 @@ def _is_inside(path: Any, value: Any) -> bool:
     return True
 
 
-def build(target: str, options: Mapping[str, Any], at: str, kind: type) -> Any:
-    """Locate the class, check it and its options, then make the object.
-
-    Raises:
-        SpecError: every problem found; nothing has been called then.
-    """
-    located = locate(target, f"{at}._target_")
-    problems = component_problems(located, options, at, kind)
-    if problems:
-        raise SpecError(problems)
-    return construct(located, options, at)
-
-
 def construct(target: Any, options: Mapping[str, Any], at: str) -> Any:
     """Make an object of a class in which :func:`component_problems` found nothing.
 

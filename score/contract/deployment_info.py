@@ -12,7 +12,7 @@ KNOWN = ("version", "run_id", "spec_hash", "rebuild", "data", "trained")
 
 
 def deployed() -> dict[str, str | None]:
-    """Return what a target passes to the service as JSON in the environment; null where it does not.
+    """Return the deployment facts that the target passed in the environment, as JSON; null where it passed none.
 
     The version in the registry, the run and its spec's digest, the command that rebuilds the package, the name of the
     data, and when the training finished. A package itself holds nothing of its run: equal trainings give equal packages.

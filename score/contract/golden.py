@@ -20,7 +20,7 @@ TOLERANCE = 1e-12  # of a number in a reply, absolute and relative above 1: the 
 class Golden:
     """A request's body, and the status and reply it must get; of a refusal only the status counts.
 
-    A package with a compiled model has the ``tolerance`` that its equivalence was shown for.
+    ``tolerance`` is the largest accepted difference of a number: a compiled model's is that of its equivalence check.
     """
 
     name: str

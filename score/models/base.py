@@ -39,7 +39,7 @@ class Model(Protocol):
 class PickledModel:
     """The trained pipeline: slow for one row, and the reference for every compiled model."""
 
-    batchable = False  # not proven
+    batchable = False  # it is not known to be
 
     def __init__(self, pipeline: Any, reader: Reader) -> None:
         self.pipeline = pipeline

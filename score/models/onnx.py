@@ -130,7 +130,7 @@ class CompiledModel:
     def _run(self, table: Any, first: int) -> list[Any]:
         """Run all rows in chunks; return the outputs from the ``first`` on."""
         if self._forest is not None and len(table) >= self._long:
-            # sequentially: threads would wait for each other between so many short steps
+            # sequentially: the steps are short, and threads would mostly wait for each other
             return _concatenate(map(partial(self._forest.run, first=first), _chunks(table, self._forest.rows)))
         if len(table) <= GRAPH_ROWS:
             return self._graph.run(table, first)

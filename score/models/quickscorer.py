@@ -95,7 +95,7 @@ def _upper(values: Any) -> Any:
 
 @dataclass(frozen=True)
 class TreeBlock:
-    """Some of the trees, so few that their arrays stay in the processor's cache.
+    """A block of trees, small enough that their arrays stay in the processor's cache.
 
     Attributes:
         rows: The row of ``leaves`` for each index (n_indexes,).

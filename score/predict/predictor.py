@@ -220,7 +220,7 @@ def _check_versions(contract: Contract) -> None:
 
 
 def _load_model(folder: Path, contract: Contract, reader: Reader) -> Model:
-    """Return the package's compiled model if it was proven equivalent, else its pickled pipeline."""
+    """Return the package's compiled model if it passed its equivalence check, else its pickled pipeline."""
     compilation = Compilation.read(folder)
     file = folder / (GRAPH if compilation.used else PICKLE)
     try:

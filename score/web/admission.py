@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LARGE_BYTES = 2**17  # a longer request is a large one: it may take long, and memory
-LOOP_BYTES = 2**13  # a longer one never runs on the event loop
-LOOP_SECONDS = 0.002  # nor does any, once one took longer there, for
-LOOP_SHARE = 20  # times as long as that one took: the slow ones get a twentieth of the loop's time
+LARGE_BYTES = 2**17  # a longer body is a large request, which has the second queue
+LOOP_BYTES = 2**13  # a longer body is never scored on the event loop
+LOOP_SECONDS = 0.002  # once a request took longer there, none is scored there for a while:
+LOOP_SHARE = 20  # times as long as that request took, so that slow ones get a twentieth of the loop's time
 RETRY_SECONDS = 1
 REFUSAL_SECONDS = 0.5
-BYTES_A_SECOND = 10_000  # a body may take so much longer than body_timeout_seconds
+BYTES_A_SECOND = 10_000  # the rate that extends body_timeout_seconds for a long body
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of one process; ``python -m score.server --help`` says what each of them means."""
+    """The limits of one process; ``python -m score.server --help`` describes each of them."""
 
     max_bytes: int = 64 * 2**20
     max_queued_requests: int = 128
@@ -114,7 +114,7 @@ class BoundedExecutor:
 
 
 def _log_late_failure(future: asyncio.Future[Any]) -> None:
-    """Log why a request failed whose client had its 504, or had gone, before; asyncio would log the request's values."""
+    """Log the failure of a request whose client got a 504 or is gone; asyncio would log the request's values."""
     if not future.cancelled() and isinstance(error := future.exception(), Exception):
         log_failure(error)
 
@@ -137,7 +137,7 @@ class Admission:
         # Parsed, a body takes many times its length: so large ones one after another, and few in memory
         self.large = BoundedExecutor("large", 1, 2 * limits.max_bytes, limits.scoring_timeout_seconds)
         self._loop_allowed = False  # whether small requests take next to no time
-        self._blocked_until = 0.0  # a request that started before proves nothing
+        self._blocked_until = 0.0  # a request that started before is no evidence that they are fast again
 
     @property
     def waiting(self) -> int:
@@ -168,7 +168,7 @@ class Admission:
                 finally:
                     self.small.release(1)
         compressed = encoding is not None and encoding.coding is not None
-        size = (0 if compressed else incoming.length) or self.limits.max_bytes  # unknown: as long as can be
+        size = (0 if compressed else incoming.length) or self.limits.max_bytes  # unknown: assume the longest
         await self.large.reserve(size)
         try:
             await self._read(incoming, body, self.limits.max_bytes)

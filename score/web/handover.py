@@ -8,6 +8,7 @@ takes over and sends ``serving``. If the starter dies before ``keep``, the serve
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import logging
 import os
@@ -47,6 +48,15 @@ class Handover:
             if channel is not None:
                 with channel, contextlib.suppress(OSError):  # either may have died since; this server keeps serving
                     channel.sendall(word)
+
+
+def bind(options: argparse.Namespace) -> Handover | None:
+    """Bind the port of the server's command line; log why that fails, and return None."""
+    try:
+        return Handover(options.host, options.port, options.control, options.ready_fd)
+    except OSError as error:
+        log.error("Cannot listen on %s:%d: %s", options.host, options.port, error)  # noqa: TRY400 -- the message suffices
+        return None
 
 
 def inherited_socket(fd: int) -> socket.socket:

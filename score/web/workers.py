@@ -24,7 +24,7 @@ from pathlib import Path
 from prometheus_client.multiprocess import mark_process_dead
 
 from score.web import metrics
-from score.web.handover import Handover
+from score.web.handover import Handover, bind
 
 LONGEST_PAUSE = 30  # seconds before a worker that dies repeatedly is restarted
 STOP_SECONDS = 28  # longer than a worker takes to drain (score.server.DRAIN_SECONDS)
@@ -146,10 +146,8 @@ class Supervisor:
 
 def supervise(options: argparse.Namespace, arguments: Sequence[str], fingerprint: str) -> int:
     """Bind the port and serve it with ``options.workers`` processes; return the exit code."""
-    try:
-        handover = Handover(options.host, options.port, options.control, options.ready_fd)
-    except OSError as error:
-        log.error("Cannot listen on %s:%d: %s", options.host, options.port, error)  # noqa: TRY400 -- the message suffices
+    handover = bind(options)
+    if handover is None:
         return 1
     with tempfile.TemporaryDirectory(prefix="score-metrics-", ignore_cleanup_errors=True) as counts:
         supervisor = Supervisor(arguments, options.workers, handover, Path(counts))

@@ -314,14 +314,14 @@ class Run:
         return artifacts, {step.name: step.why for step in finished if not step.cached and step.name in KEPT}
 
     def preview(self, *overrides: str) -> dict[str, str]:
-        """The same of a run that is not started."""
+        """Return the decisions of a run without starting it."""
         planned = [item.plan for item in bind(validate(self.config(*overrides))).preview()]
         return {step.name: step.why for step in planned if not step.cached}
 
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The state after a run that trained and built a package (not proved: that takes longest and is tested alone)."""
+    """The state after a run that trained and built a package, without ``verify``, which takes longest and has its own test."""
     state: Path = tmp_path_factory.mktemp("kept") / "state"
     assert set(Run(state)("stages=package", "stages.verify=null", "stages.register=null")) == KEPT
     return state

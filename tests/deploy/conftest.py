@@ -21,6 +21,8 @@ import pytest
 import azure_emulator
 from orchestrator.artifacts import ModelVersion, Package
 from orchestrator.azure.sdk import missing
+from orchestrator.config.compose import compose
+from orchestrator.config.validate import validate
 from orchestrator.deploy.azure.aci import Aci
 from orchestrator.deploy.azure.aks import Aks
 from orchestrator.deploy.azure.managed import Managed
@@ -28,9 +30,11 @@ from orchestrator.deploy.docker import client as dockerd
 from orchestrator.deploy.docker.target import Docker
 from orchestrator.deploy.local.state import find_server_processes
 from orchestrator.deploy.local.target import Local
+from orchestrator.deploy.target import Target
 from orchestrator.emulation import emulated_azure
 from orchestrator.errors import DeployError
 from orchestrator.packaging import dockerfile
+from orchestrator.pipeline import bind
 from orchestrator.spec.azure import AzureSpec
 from tests.stages.conftest import Kit
 
@@ -102,6 +106,11 @@ MakeAci = Callable[..., Aci]
 MakeDocker = Callable[..., Docker]
 MakeManaged = Callable[..., Managed]
 MakeAks = Callable[..., Aks]
+
+
+def bound_target(*overrides: str) -> Any:
+    """Return the target that a command with these overrides uses."""
+    return bind(validate(compose("stages=status", *overrides))).given[Target]
 
 
 @pytest.fixture

@@ -9,22 +9,19 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.config.compose import compose
 from orchestrator.deploy.azure import registered_package
 from orchestrator.deploy.image_builder import ImageBuilder, from_conda
-from orchestrator.deploy.target import BuildsImage, Target
+from orchestrator.deploy.target import BuildsImage
 from orchestrator.errors import DeployError
 from orchestrator.events import Progress, StepNote
-from orchestrator.spec.components import build
-from orchestrator.spec.run_spec import RunSpec
+from tests.deploy.conftest import bound_target
 
 MakePackage = Any
 CLOUD = ("aci", "managed")
 
 
 def target(kind: str, state_dir: Path, *overrides: str) -> ImageBuilder:
-    spec = RunSpec.parse(compose(f"deploy={kind}", f"state_dir={state_dir}", *overrides).values)
-    made: ImageBuilder = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
+    made: ImageBuilder = bound_target(f"deploy={kind}", f"state_dir={state_dir}", *overrides)
     return made
 
 

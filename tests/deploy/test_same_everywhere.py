@@ -29,7 +29,7 @@ BODIES: dict[str, Any] = {
 
 
 def answers(endpoint: Endpoint) -> dict[str, tuple[int, Any]]:
-    """What each body is answered with; a list of rows and the article's text are both JSON."""
+    """Return the answer to each body; a list of rows and the article's text are both JSON."""
     return {
         name: _answer(endpoint, body if isinstance(body, str) else json.dumps(body)) for name, body in BODIES.items()
     }

@@ -189,7 +189,7 @@ def infer_v2(predictor: Predictor, body: bytes, length: str | None = None) -> Ht
 
 
 def stubbed(path: Path, code: str) -> Path:
-    """A package with a test's own score.py."""
+    """Make a package with a test's own score.py."""
     shutil.copytree(ROOT / "score", path / "score", ignore=shutil.ignore_patterns("__pycache__"))
     swagger_ui.copy_assets(path / "score")
     (path / "score" / "score.py").write_text(code)
@@ -247,6 +247,6 @@ def _served(package: Path, *options: str) -> Iterator[tuple[Request, subprocess.
 
 
 def port_of(process: subprocess.Popen[bytes]) -> int:
-    """The port that a server of ``serve`` listens on."""
+    """Return the port that a server of ``serve`` listens on."""
     assert isinstance(process.args, list)
     return int(process.args[process.args.index("--port") + 1])

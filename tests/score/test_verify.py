@@ -1,4 +1,4 @@
-"""What the process that proves a package notices; the whole of it is in tests/stages/test_package.py."""
+"""What the verifying process reports; the whole stage is tested in tests/stages/test_verify.py."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ MODELS: list[tuple[Any, dict[str, list[Any]]]] = [
 
 @st.composite
 def searches(draw: st.DrawFn) -> dict[str, Any]:
-    """An estimator, its grid, data, and options of the search."""
+    """Draw an estimator, its grid, data, and options of the search."""
     names = ["impute", *draw(st.lists(st.sampled_from([*STEPS][1:]), unique=True, max_size=3))]
     last, values = draw(st.sampled_from(MODELS))
     bare = draw(st.booleans())

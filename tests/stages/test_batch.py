@@ -75,7 +75,7 @@ def score(tmp_path: Path, version: ModelVersion) -> Score:
 
 
 def asked(version: ModelVersion, rows: pd.DataFrame) -> pd.DataFrame:
-    """What the endpoint answers for the same rows, each in a request of its own."""
+    """Return the endpoint's answers to the same rows, each in its own request."""
     scorer, answers = Predictor.load(version.package.path), []
     for row in json.loads(rows.drop(columns="key").to_json(orient="records", double_precision=15)):
         status, reply, _ = scorer.answer(json.dumps({"data": [row]}))

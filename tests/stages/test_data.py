@@ -330,7 +330,7 @@ def test_metrics_of_many_classes_suit_two_and_three(kit: Any) -> None:
 
 
 def few(count: int, classes: int) -> pd.DataFrame:
-    """Labels of which the last has so many rows among 300."""
+    """Return a table of 300 labels of which the last has ``count`` rows."""
     return pd.DataFrame(
         {"x": range(300), "y": [f"c{row % (classes - 1)}" for row in range(300 - count)] + ["rare"] * count}
     )

@@ -286,7 +286,7 @@ def test_evaluation_scores_the_hold_out_rows(kit: Kit, numbers: pd.DataFrame) ->
 
 
 def _commit() -> str:
-    """The commit of the checkout that the tests run in; a copy without git has none."""
+    """Return the commit of the checkout that the tests run in; empty in a copy without git."""
     done = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
 

@@ -10,40 +10,31 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from operator import attrgetter
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar
 from uuid import uuid4
 
 from pydantic import Field
 
 from orchestrator.artifacts import Endpoint, Keys, ModelVersion, Package, ServiceStatus
-from orchestrator.azure.progress import run_with_progress
 from orchestrator.azure.sdk import check_installed
 from orchestrator.azure.workspace import forget, workspace
 from orchestrator.deploy.azure import aci_sdk, aci_state, registered_package
 from orchestrator.deploy.azure.aci_state import PreviousDeployment
-from orchestrator.deploy.cors import Origins
+from orchestrator.deploy.azure.azure_target import AzureTarget
 from orchestrator.deploy.failure import failure
-from orchestrator.deploy.image_builder import ImageBuilder, from_conda
 from orchestrator.deploy.rollback import rollback_target
-from orchestrator.deploy.service_dir import ServiceDirectory
-from orchestrator.deploy.target import Deployment, RollbackResult, ServiceName, needs_no_key, not_running
+from orchestrator.deploy.target import Deployment, RollbackResult, needs_no_key, not_running
 from orchestrator.errors import DeployError
-from orchestrator.resolving.libraries import Libraries
-from orchestrator.spec.azure import AzureSpec
 
-APART = ("service_name", "connection", "state_dir", "timeout_seconds", "allow_origins")
-T = TypeVar("T")
 Positive = Annotated[float, Field(gt=0)]
 
 
-@dataclass(frozen=True)
-class Aci(ImageBuilder):
-    """A web service on ACI. Every field but the first four and the last is what ``AciWebservice.deploy_configuration`` takes."""
+@dataclass(frozen=True, kw_only=True)
+class Aci(AzureTarget):
+    """A web service on ACI. Every field that is not ``apart`` is what ``AciWebservice.deploy_configuration`` takes."""
 
-    service_name: ServiceName
-    connection: AzureSpec
-    state_dir: Path
+    kind: ClassVar[str] = "aci"
+
     timeout_seconds: Positive = 1800
     cpu_cores: Positive = 1
     memory_gb: Positive = 1.5
@@ -61,10 +52,7 @@ class Aci(ImageBuilder):
     cmk_vault_base_url: str | None = None
     cmk_key_name: str | None = None
     cmk_key_version: str | None = None
-    description: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
     properties: Mapping[str, str] = field(default_factory=dict)
-    allow_origins: Origins = ()
 
     def __post_init__(self) -> None:
         """Check that settings which need each other are given; Azure would refuse them after minutes."""
@@ -73,10 +61,6 @@ class Aci(ImageBuilder):
     def check_installed(self) -> None:
         """Raise a DeployError if SDK v1, an extra, is missing."""
         check_installed(DeployError, "deploy")
-
-    def libraries(self, package: Package) -> Libraries:
-        """Return what the environment installs; Azure's server is one of them."""
-        return from_conda(registered_package.conda(package, self.allow_origins))
 
     def deploy(self, version: ModelVersion) -> Deployment:
         """Serve the version's package; the same one, healthy and with the same settings, is left alone."""
@@ -153,10 +137,10 @@ class Aci(ImageBuilder):
         return self._azure(work)
 
     def _settings(self) -> dict[str, Any]:
-        fields = {name: value for name, value in vars(self).items() if not name.startswith("_") and name not in APART}
-        own = {"tags": dict(self.tags), "properties": dict(self.properties)}
-        # without origins not even the key, so that services older than the key keep their shape
-        return {**fields, **own, **({"allow_origins": list(self.allow_origins)} if self.allow_origins else {})}
+        return {**super()._settings(), "properties": dict(self.properties)}
+
+    def _download(self, package: Package) -> None:
+        aci_sdk.download(workspace(self.connection), package)
 
     def _find(self) -> Any:
         return aci_sdk.find(workspace(self.connection), self.service_name)
@@ -173,10 +157,6 @@ class Aci(ImageBuilder):
             raise needs_no_key(self.service_name)
         return keys
 
-    @property
-    def _folder(self) -> ServiceDirectory:
-        return ServiceDirectory(self.state_dir / "services" / f"{self.service_name}.aci")
-
     def _remove(self) -> None:
         def work(_: Callable[[str], None]) -> None:
             service = self._find()
@@ -192,8 +172,9 @@ class Aci(ImageBuilder):
         self._check_owner(service)
         keys = aci_sdk.keys(service)
         headers = {"Authorization": f"Bearer {keys.primary}"} if keys else {}
-        package = self._package(service.tags[registered_package.FINGERPRINT], service.tags[registered_package.MODEL])
-        return Endpoint(service.scoring_uri, "aci", bool(service.auth_enabled), package, headers)
+        return Endpoint(
+            service.scoring_uri, self.kind, bool(service.auth_enabled), self._package(service.tags), headers
+        )
 
     def _check_owner(self, service: Any) -> None:
         if not {registered_package.FINGERPRINT, registered_package.MODEL} <= service.tags.keys():
@@ -207,17 +188,6 @@ class Aci(ImageBuilder):
                 f"deploy: another command has deployed service '{self.service_name}' meanwhile, and that one serves; "
                 "run again, or choose another deploy.service_name"
             )
-
-    def _package(self, fingerprint: str, model_name: str) -> Package:
-        """Return the package, downloaded from the workspace if this machine does not have it."""
-        package = Package.stored(self.state_dir, fingerprint, model_name)
-        if not package.path.is_dir():
-            aci_sdk.download(workspace(self.connection), package)
-        return package
-
-    def _azure(self, work: Callable[[Callable[[str], None]], T]) -> T:
-        """Return what ``work`` gets from Azure, with its progress noted."""
-        return run_with_progress(work, "deploy", self._note)
 
     def _compare(self, wanted: Mapping[str, str]) -> tuple[bool, dict[str, str], Keys | None]:
         """Return whether the live service is what is wanted, its tags, else those of a new one, and the live keys."""
@@ -269,7 +239,7 @@ class Aci(ImageBuilder):
             self._remove()
             return RollbackResult.REMOVED
         self._note("putting the former service back")
-        package = self._azure(lambda _: self._package(former.fingerprint, former.model))
+        package = self._azure(lambda _: self._package(former.tags()))
         settings = aci_state.load_settings(self._folder.path, former, self._settings())
         settings["tags"] = {**settings["tags"], aci_state.DEPLOYMENT: uuid4().hex}
         self._azure(lambda say: self._replace(say, package, settings, keys))

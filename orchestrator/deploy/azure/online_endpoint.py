@@ -5,36 +5,23 @@ What managed endpoints and those on Kubernetes share; :mod:`orchestrator.deploy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
 from orchestrator.artifacts import Endpoint, Keys, Package
-from orchestrator.azure.progress import run_with_progress
 from orchestrator.azure.sdk import MANAGED, check_installed
 from orchestrator.azure.workspace import client
 from orchestrator.deploy import cors
-from orchestrator.deploy.azure import online_sdk, registered_package
+from orchestrator.deploy.azure import online_sdk
+from orchestrator.deploy.azure.azure_target import AzureTarget
 from orchestrator.deploy.azure.online_state import EndpointState, OnlineDeployment, Route
-from orchestrator.deploy.cors import Origins
-from orchestrator.deploy.image_builder import ImageBuilder, from_conda
-from orchestrator.deploy.service_dir import ServiceDirectory
-from orchestrator.deploy.target import ServiceName
 from orchestrator.errors import DeployError
-from orchestrator.resolving.libraries import Libraries
-from orchestrator.spec.azure import AzureSpec
 from score.privacy import TELEMETRY_OFF
 
-# keys that are no settings of a deployment: a change of them does not deploy the same package again
-APART = (
-    "service_name", "connection", "state_dir", "timeout_seconds", "auth_enabled", "traffic", "mirror", "compute",
-    "allow_origins",
-)  # fmt: skip
 DEPLOYMENT = "azureml-model-deployment"  # the header that selects one deployment, whatever the traffic split
-T = TypeVar("T")
 Positive = Annotated[int, Field(gt=0)]
 
 
@@ -50,31 +37,21 @@ def always(what: str) -> AfterValidator:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnlineEndpoint(ImageBuilder):
+class OnlineEndpoint(AzureTarget):
     """An online endpoint, and the options that both kinds have. The fields are the SDK's names."""
 
-    kind: ClassVar[str]
+    apart: ClassVar[frozenset[str]] = AzureTarget.apart | {"auth_enabled", "traffic", "mirror", "compute"}
 
-    service_name: ServiceName
-    connection: AzureSpec
-    state_dir: Path
     timeout_seconds: Annotated[float, Field(gt=0)] = 3600
     auth_mode: Literal["key", "aml_token"] = "key"
     max_concurrent_requests_per_instance: Positive = 1
     base_image: str = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04"
     environment_variables: Mapping[str, str] = field(default_factory=dict)
-    allow_origins: Origins = ()
     app_insights_enabled: bool = False
-    description: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
 
     def check_installed(self) -> None:
         """Raise a DeployError if SDK v2, an extra, is missing."""
         check_installed(DeployError, "deploy", *MANAGED)
-
-    def libraries(self, package: Package) -> Libraries:
-        """Return what the environment installs; Azure's server is one of them."""
-        return from_conda(registered_package.conda(package, self.allow_origins))
 
     def _check_place(self) -> None:
         """Refuse what the workspace does not have, before anything is sent."""
@@ -92,15 +69,11 @@ class OnlineEndpoint(ImageBuilder):
         return {"description": self.description}
 
     def _settings(self) -> dict[str, Any]:
-        fields = {name: value for name, value in vars(self).items() if not name.startswith("_") and name not in APART}
         variables = {**TELEMETRY_OFF, **cors.variables(self.allow_origins), **self.environment_variables}
-        own = {"tags": dict(self.tags), "environment_variables": variables}
-        # without origins not even the key, so that deployments older than the key keep their shape
-        return {**fields, **own, **({"allow_origins": list(self.allow_origins)} if self.allow_origins else {})}
+        return {**super()._settings(), "environment_variables": variables}
 
-    @property
-    def _folder(self) -> ServiceDirectory:
-        return ServiceDirectory(self.state_dir / "services" / f"{self.service_name}.{self.kind}")
+    def _download(self, package: Package) -> None:
+        online_sdk.download(self._client(), package)
 
     def _client(self) -> Any:
         return client(self.connection)
@@ -109,10 +82,6 @@ class OnlineEndpoint(ImageBuilder):
         shown = text.replace("\x1b[39m", "").strip()  # the SDK ends its uploads with an empty coloured line
         if shown:
             super()._note(shown)
-
-    def _azure(self, work: Callable[[Callable[[str], None]], T]) -> T:
-        """Return what ``work`` gets from Azure, with its progress noted."""
-        return run_with_progress(work, "deploy", self._note)
 
     def _find(self) -> EndpointState | None:
         return online_sdk.get_endpoint(self._client(), self.service_name)
@@ -188,14 +157,6 @@ class OnlineEndpoint(ImageBuilder):
         return Endpoint(
             state.url, self.kind, auth=True, package=self._package(colour.tags), headers=headers, share=share
         )
-
-    def _package(self, live: Mapping[str, str]) -> Package:
-        """Return a deployment's package, downloaded from the workspace if this machine does not have it."""
-        names = (live[registered_package.FINGERPRINT], live[registered_package.MODEL])
-        package = Package.stored(self.state_dir, *names)
-        if not package.path.is_dir():
-            online_sdk.download(self._client(), package)
-        return package
 
     def _make(self) -> None:
         self._note(f"endpoint {self.service_name} is being made")

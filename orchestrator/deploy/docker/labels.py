@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from operator import attrgetter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import ValidationError, field_validator
 
-from orchestrator.artifacts import Package
 from orchestrator.deploy.probe import is_healthy
 from orchestrator.deploy.rollback import rollback_target
+from orchestrator.deploy.served_package import ServedPackage
 from orchestrator.deploy.server_options import names_another_version
 
 if TYPE_CHECKING:
@@ -22,31 +21,19 @@ POLL_SECONDS = 0.3
 INVISIBLE = {"path", "model_name", "model_version", "origin", "accepted", "former"}  # to clients
 
 
-class ContainerLabels(BaseModel):
+class ContainerLabels(ServedPackage):
     """What a container serves. ``owner`` is the state folder that it belongs to.
 
     ``former`` is what a rollback goes back to. Labels never change: ``accepted`` is true only for a container that was
     restored after it had been accepted; :class:`~orchestrator.deploy.docker.service.DockerService` knows the others.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
-
     service: str
     owner: str
     image: str
     base_image: str
-    host: str
-    port: int
-    auth: bool
     cpu_cores: float
     memory_gb: float
-    path: Path
-    fingerprint: str
-    model_name: str
-    model_version: str
-    origin: str = ""
-    limits: str = ""
-    accepted: bool = False
     former: ContainerLabels | None = None
 
     @field_validator("former", mode="before")
@@ -76,11 +63,6 @@ class ContainerLabels(BaseModel):
         """Return these labels with what a rollback goes back to, for a container that takes the place of ``replaced``."""
         former = rollback_target(replaced, replaced and replaced.former, attrgetter("accepted"), alive=alive)
         return self.model_copy(update={"former": former and former.model_copy(update={"former": None})})
-
-    @property
-    def package(self) -> Package:
-        """The package that is served."""
-        return Package(self.path, self.fingerprint, self.model_name)
 
     def serves_like(self, wanted: ContainerLabels) -> bool:
         """Return whether clients see no difference, even if the package lies in another folder.

@@ -18,12 +18,11 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from orchestrator.artifacts import Endpoint, Keys, ModelVersion, Package, ServiceStatus
+from orchestrator.artifacts import ModelVersion, Package, ServiceStatus
 from orchestrator.deploy import ports
 from orchestrator.deploy.docker import container as containers
 from orchestrator.deploy.docker import image as images
@@ -31,10 +30,8 @@ from orchestrator.deploy.docker.client import connected
 from orchestrator.deploy.docker.labels import ContainerLabels
 from orchestrator.deploy.docker.service import DockerService
 from orchestrator.deploy.image_builder import ImageBuilder
-from orchestrator.deploy.server_options import ServerOptions, origin
-from orchestrator.deploy.service_dir import ServiceDirectory
-from orchestrator.deploy.target import Deployment, RollbackResult, ServiceName, needs_no_key, not_running
-from orchestrator.errors import DeployError
+from orchestrator.deploy.machine_target import MachineTarget
+from orchestrator.deploy.target import Deployment, RollbackResult, not_running
 from orchestrator.progress import Heartbeat, heartbeat
 from orchestrator.resolving.libraries import Libraries
 
@@ -43,23 +40,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Docker(ImageBuilder, ServerOptions):
+class Docker(ImageBuilder, MachineTarget):
     """A service in a container."""
 
-    service_name: ServiceName
-    state_dir: Path
-    port: Annotated[int, Field(ge=1, le=65535)] = 6789
-    host: str = "127.0.0.1"
-    auth_enabled: bool = False
+    kind = "docker"
+    suffix = ".docker"
+
     cpu_cores: Annotated[float, Field(ge=0.01)] = 1
     memory_gb: Annotated[float, Field(ge=0.01)] = 1
     base_image: str | None = None
     network_mode: str | None = None
     build_args: Mapping[str, str | None] = field(default_factory=dict, repr=False)  # an index's URL may hold a password
-    timeout_seconds: Annotated[float, Field(gt=0)] = 60
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "state_dir", Path(self.state_dir).expanduser().resolve())
 
     def libraries(self, package: Package) -> Libraries:
         """Return the package's libraries, with the index and the proxy that the build uses."""
@@ -115,10 +106,6 @@ class Docker(ImageBuilder, ServerOptions):
             if current is not None and current.id == deployed:
                 service.accept(current)
 
-    def endpoint(self) -> Endpoint:
-        """Return the live service's endpoint."""
-        return self._endpoint(self._alive())
-
     def remove(self) -> None:
         """Stop the service and delete its containers, images and keys. Its logs stay: they may say why it was removed."""
         with self._working("removing the service") as (service, say):
@@ -153,21 +140,7 @@ class Docker(ImageBuilder, ServerOptions):
             current = self._service(client).current()
             if current is not None:
                 return containers.log_of(current)
-        failed = (log for folder in self._folder.failures() for log in folder.glob("*.log") if log.stat().st_size)
-        newest = max([*self._folder.logs(), *failed], key=lambda log: log.stat().st_mtime, default=None)
-        if newest is None:
-            raise DeployError(f"deploy: service '{self.service_name}' has no log yet; deploy it first")
-        return newest.read_text(errors="replace")
-
-    def keys(self) -> Keys:
-        """Return the service's two keys."""
-        if not self._alive().auth:
-            raise needs_no_key(self.service_name)
-        return self._folder.read_keys()
-
-    @property
-    def _folder(self) -> ServiceDirectory:
-        return ServiceDirectory(self.state_dir / "services" / f"{self.service_name}.docker")
+        return self._newest_log().read_text(errors="replace")
 
     @property
     def _name(self) -> str:
@@ -207,27 +180,14 @@ class Docker(ImageBuilder, ServerOptions):
         return served
 
     def _wanted(self, version: ModelVersion, base_image: str) -> ContainerLabels:
-        package = version.package
         # another base image makes another image, so that a rollback finds the former one
         other = f"-{hashlib.sha256(base_image.encode()).hexdigest()[:8]}" if self.base_image else ""
         return ContainerLabels(
             service=self.service_name,
             owner=str(self.state_dir),
-            image=f"{self._name}:{package.short_id}{other}",
+            image=f"{self._name}:{version.package.short_id}{other}",
             base_image=base_image,
-            host=self.host,
-            port=self.port,
-            auth=self.auth_enabled,
             cpu_cores=self.cpu_cores,
             memory_gb=self.memory_gb,
-            path=package.path.absolute(),
-            fingerprint=package.fingerprint,
-            model_name=package.model_name,
-            model_version=version.version,
-            origin=origin(version),
-            limits=self.limits,
+            **self._wanted_fields(version),
         )
-
-    def _endpoint(self, served: ContainerLabels) -> Endpoint:
-        headers = {"Authorization": f"Bearer {self._folder.read_keys().primary}"} if served.auth else {}
-        return Endpoint(ports.url(served.host, served.port), "docker", served.auth, served.package, headers)

@@ -8,11 +8,11 @@ from operator import attrgetter
 from pathlib import Path
 
 import psutil
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-from orchestrator.artifacts import ModelVersion, Package
 from orchestrator.deploy.rollback import rollback_target
-from orchestrator.deploy.server_options import names_another_version, origin
+from orchestrator.deploy.served_package import ServedPackage
+from orchestrator.deploy.server_options import names_another_version
 from orchestrator.files import write_private
 from orchestrator.processes import find_process, is_running
 
@@ -20,49 +20,22 @@ POLL_SECONDS = 0.02
 STOP_SECONDS = 30  # longer than a server takes to drain (score.server.DRAIN_SECONDS)
 
 
-class ServiceState(BaseModel):
+class ServiceState(ServedPackage):
     """One server: what it is to serve and, once it is started, its process.
 
     ``committed`` is False until its server serves: a state left so belongs to a deployment that was killed.
-    ``accepted`` is False until the service passed its test. ``previous`` is the server that this one replaces, and
+    ``previous`` is the server that this one replaces, and
     ``former`` what a rollback goes back to.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
-
-    host: str
-    port: int
-    auth: bool
-    path: Path
-    fingerprint: str
-    model_name: str
-    model_version: str
-    origin: str = ""
-    limits: str = ""
     id: str = ""
     pid: int = 0
     created: float = 0
     since: str = ""
     log: str = ""
     committed: bool = False
-    accepted: bool = False
     previous: ServiceState | None = None
     former: ServiceState | None = None
-
-    @classmethod
-    def wanted(cls, host: str, port: int, auth: bool, version: ModelVersion, limits: str = "") -> ServiceState:
-        """Describe what is to be served, before there is a process."""
-        return cls(
-            host=host,
-            port=port,
-            auth=auth,
-            path=version.package.path.absolute(),
-            fingerprint=version.package.fingerprint,
-            model_name=version.package.model_name,
-            model_version=version.version,
-            origin=origin(version),
-            limits=limits,
-        )
 
     @classmethod
     def read(cls, file: Path) -> ServiceState | None:
@@ -86,11 +59,6 @@ class ServiceState(BaseModel):
                 "former": former and former.model_copy(update={"previous": None, "former": None}),
             }
         )
-
-    @property
-    def package(self) -> Package:
-        """The package that is served."""
-        return Package(self.path, self.fingerprint, self.model_name)
 
     def serves_like(self, wanted: ServiceState) -> bool:
         """Return whether clients see no difference between the two, the version's name included."""

@@ -11,51 +11,40 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 from uuid import uuid4
 
 import psutil
-from pydantic import Field
 
-from orchestrator.artifacts import Endpoint, Keys, ModelVersion, ServiceStatus
+from orchestrator.artifacts import ModelVersion, ServiceStatus
 from orchestrator.deploy import ports
 from orchestrator.deploy.local.process import started
 from orchestrator.deploy.local.state import ServiceState, find_server_processes, stop, wait_until_exited
+from orchestrator.deploy.machine_target import MachineTarget
 from orchestrator.deploy.probe import is_healthy
-from orchestrator.deploy.server_options import ServerOptions
-from orchestrator.deploy.service_dir import ServiceDirectory
-from orchestrator.deploy.target import Deployment, RollbackResult, ServiceName, needs_no_key, not_running
+from orchestrator.deploy.target import Deployment, RollbackResult, not_running
 from orchestrator.errors import DeployError
 from orchestrator.files import write_private
 from score.web import log_rotation
 
 LOG_LINES = 5000
-UNBOUND = "Cannot listen on"  # what score/server.py writes when the port is taken
+UNBOUND = "Cannot listen on"  # what score/web/handover.py logs when the port is taken
 
 
 @dataclass(frozen=True)
-class Local(ServerOptions):
+class Local(MachineTarget):
     """A service on this machine."""
 
-    service_name: ServiceName
-    state_dir: Path
-    port: Annotated[int, Field(ge=1, le=65535)] = 6789
-    host: str = "127.0.0.1"
-    auth_enabled: bool = False
-    timeout_seconds: Annotated[float, Field(gt=0)] = 60
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "state_dir", Path(self.state_dir).expanduser().resolve())
+    kind = "local"
 
     def deploy(self, version: ModelVersion) -> Deployment:
         """Serve the version's package; the same one alive and healthy on the same address is left alone.
 
         One that names another version is replaced, which refuses no request: ``/meta`` must name the current one.
         """
-        wanted = ServiceState.wanted(self.host, self.port, self.auth_enabled, version, self.limits)
+        wanted = ServiceState(**self._wanted_fields(version))
         with self._folder.locked():
             current = self._current()
-            if current is None or not current.serves_like(wanted) or not _healthy(current):
+            if current is None or not current.serves_like(wanted) or not is_healthy(current.host, current.port):
                 current = self._replace(current, wanted)
         deployment = current.id
         return Deployment(
@@ -96,10 +85,6 @@ class Local(ServerOptions):
             if state is not None:
                 state.model_copy(update={"committed": True, "accepted": True}).write(self._folder.record)
 
-    def endpoint(self) -> Endpoint:
-        """Return the live service's endpoint."""
-        return self._endpoint(self._alive())
-
     def remove(self) -> None:
         """Stop the service and delete its state and keys. Its logs stay: they may say why it was removed."""
         if self._folder.path.exists() or self._processes():
@@ -114,7 +99,7 @@ class Local(ServerOptions):
         if state is None:
             return self._unrecorded()
         process = state.process()
-        healthy = process is not None and _healthy(state)
+        healthy = process is not None and is_healthy(state.host, state.port)
         details = {
             "pid": str(state.pid) if process else f"{state.pid} (gone; deploy again)",
             "since": state.since,
@@ -130,22 +115,10 @@ class Local(ServerOptions):
     def logs(self) -> str:
         """Return the newest lines of the service's log; without a service, of the last one's."""
         state = self._recorded()
-        newest = Path(state.log) if state else next(iter(self._folder.logs()), None)
-        if newest is None or not newest.exists():
-            raise DeployError(f"deploy: service '{self.service_name}' has no log yet; deploy it first")
+        newest = self._newest_log(Path(state.log) if state else None)
         parts = [part for part in (log_rotation.former(newest, 1), newest) if part.exists()]
         lines = [line for part in parts for line in part.read_text(errors="replace").splitlines(keepends=True)]
         return "".join(lines[-LOG_LINES:])
-
-    def keys(self) -> Keys:
-        """Return the service's two keys."""
-        if not self._alive().auth:
-            raise needs_no_key(self.service_name)
-        return self._folder.read_keys()
-
-    @property
-    def _folder(self) -> ServiceDirectory:
-        return ServiceDirectory(self.state_dir / "services" / self.service_name)
 
     def _recorded(self) -> ServiceState | None:
         return ServiceState.read(self._folder.record)
@@ -187,7 +160,7 @@ class Local(ServerOptions):
     def _replace(self, current: ServiceState | None, wanted: ServiceState) -> ServiceState:
         """Start a server for ``wanted``, let it take over from the current one, and stop that."""
         serving = self._processes() if current is None else [p for p in [current.process()] if p]
-        if not self._folder.control.exists() or (current and not _healthy(current)):
+        if not self._folder.control.exists() or (current and not is_healthy(current.host, current.port)):
             while serving:
                 stop(serving.pop())  # it hangs or has lost its socket, so it cannot hand over its port
         same_address = current is None or (current.host, current.port) == (wanted.host, wanted.port)
@@ -239,11 +212,3 @@ class Local(ServerOptions):
         for process in [*named, *self._processes()]:
             if process is not None:
                 stop(process)
-
-    def _endpoint(self, state: ServiceState) -> Endpoint:
-        headers = {"Authorization": f"Bearer {self._folder.read_keys().primary}"} if state.auth else {}
-        return Endpoint(ports.url(state.host, state.port), "local", state.auth, state.package, headers)
-
-
-def _healthy(state: ServiceState) -> bool:
-    return is_healthy(state.host, state.port)

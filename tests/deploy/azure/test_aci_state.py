@@ -9,16 +9,14 @@ import pytest
 import yaml
 
 from orchestrator.artifacts import Package
-from orchestrator.config.compose import compose
 from orchestrator.deploy import cors
 from orchestrator.deploy.azure import aci_state, registered_package
 from orchestrator.deploy.azure.aci import Aci
 from orchestrator.deploy.azure.aci_state import PreviousDeployment
-from orchestrator.deploy.target import SupportsKeyRotation, Target
+from orchestrator.deploy.target import SupportsKeyRotation
 from orchestrator.errors import SpecError
 from orchestrator.events import ReportsProgress
-from orchestrator.spec.components import build
-from orchestrator.spec.run_spec import RunSpec
+from tests.deploy.conftest import bound_target
 from tests.found import found
 
 CONDA = {"name": "m", "channels": ["conda-forge"], "dependencies": ["python=3.11.7", "pip", {"pip": ["numpy==1"]}]}
@@ -31,8 +29,7 @@ def package(tmp_path: Path) -> Package:
 
 
 def aci(*overrides: str) -> Aci:
-    spec = RunSpec.parse(compose("deploy=aci", *overrides).values)
-    made: Aci = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
+    made: Aci = bound_target("deploy=aci", *overrides)
     return made
 
 

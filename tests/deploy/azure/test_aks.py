@@ -10,15 +10,13 @@ import pytest
 
 import azure_emulator
 from orchestrator.artifacts import ModelVersion, Package
-from orchestrator.config.compose import compose
 from orchestrator.deploy.azure.aks import Aks
 from orchestrator.deploy.azure.aks_options import Autoscale, Resources, amount
-from orchestrator.deploy.target import SupportsKeyRotation, SupportsTrafficShift, Target
+from orchestrator.deploy.target import SupportsKeyRotation, SupportsTrafficShift
 from orchestrator.errors import DeployError
 from orchestrator.spec.azure import AzureSpec
-from orchestrator.spec.components import build
-from orchestrator.spec.run_spec import RunSpec
 from score.privacy import TELEMETRY_OFF
+from tests.deploy.conftest import bound_target
 from tests.found import found
 from tests.nightly import at_night
 
@@ -28,8 +26,7 @@ Version = Callable[..., ModelVersion]
 
 
 def aks(*overrides: str) -> Aks:
-    spec = RunSpec.parse(compose("deploy=aks", "deploy.compute=aks", *overrides).values)
-    made: Aks = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
+    made: Aks = bound_target("deploy=aks", "deploy.compute=aks", *overrides)
     return made
 
 

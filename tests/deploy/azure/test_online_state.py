@@ -8,14 +8,12 @@ import pytest
 import yaml
 
 from orchestrator.artifacts import ModelVersion, Package
-from orchestrator.config.compose import compose
 from orchestrator.deploy.azure import online_state, registered_package
 from orchestrator.deploy.azure.managed import Managed
 from orchestrator.deploy.azure.online_state import NUMBER, TESTED, EndpointState, OnlineDeployment
-from orchestrator.deploy.target import SupportsKeyRotation, Target
+from orchestrator.deploy.target import SupportsKeyRotation
 from orchestrator.events import ReportsProgress
-from orchestrator.spec.components import build
-from orchestrator.spec.run_spec import RunSpec
+from tests.deploy.conftest import bound_target
 from tests.found import found
 
 CONDA = {"name": "m", "channels": ["conda-forge"], "dependencies": ["python=3.11.7", "pip", {"pip": ["numpy==1"]}]}
@@ -28,8 +26,7 @@ def package(tmp_path: Path) -> Package:
 
 
 def managed(*overrides: str) -> Managed:
-    spec = RunSpec.parse(compose("deploy=managed", *overrides).values)
-    made: Managed = build(spec.deploy.target, spec.deploy.options, "deploy", Target)
+    made: Managed = bound_target("deploy=managed", *overrides)
     return made
 
 

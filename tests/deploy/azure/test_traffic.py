@@ -37,7 +37,7 @@ def accepted(target: BlueGreen, version: ModelVersion) -> Endpoint:
 
 
 def answers(endpoint: Endpoint, times: int, **headers: str) -> Counter[Any]:
-    """Which package answers how often those who ask for no deployment."""
+    """Count the answers of each package to requests that name no deployment."""
     key = {"Authorization": endpoint.headers["Authorization"], **headers}
     counts: Counter[Any] = Counter()
     for _ in range(times):

@@ -54,7 +54,7 @@ FORESTS = {
 
 
 def strange(table: Any) -> Any:
-    """The rows, and rows of rare values."""
+    """Return the rows, and rows of rare values."""
     rng = np.random.default_rng(0)
     drawn = rng.choice(np.ravel(table), size=(2000, table.shape[1])) * rng.choice([1, 1, -1, 1e-3, 1e30], (2000, 1))
     drawn[rng.random(drawn.shape) < 0.1] = 0.0
@@ -65,7 +65,7 @@ def strange(table: Any) -> Any:
 
 
 def both(graph: bytes, table: Any) -> tuple[list[Any], list[Any]]:
-    """The outputs of a graph, and of its parts."""
+    """Return the outputs of a graph, and of its parts."""
     parts = quickscorer.split_graph(graph, always=True)
     assert parts is not None
     values = OnnxGraph(parts.before).run(table)[0] if parts.before else table
@@ -102,7 +102,7 @@ def graph_of(trees: list[Tree]) -> bytes:
 
 
 def chain(thresholds: list[float], *, missing_left: bool) -> Tree:
-    """A tree that compares one column at every node and grows to the right."""
+    """Build a tree that compares one column at every node and grows to the right."""
     count = len(thresholds)
     left = np.array([*range(count + 1, 2 * count + 1), *[-1] * (count + 1)])
     right = np.array([*range(1, count + 1), *[-1] * (count + 1)])

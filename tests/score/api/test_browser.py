@@ -1,4 +1,4 @@
-"""The page at / in a real Chromium: the form, the answer, mistakes at their fields, a file, the key, the dark."""
+"""The page at / in a real Chromium: the form, the answer, mistakes at their fields, a file, the key, dark mode."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class Page:
-    """A tab, and ways to look at the page in it."""
+    """A browser tab with helpers to fill in and read the page."""
 
     def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
@@ -70,7 +70,7 @@ class Page:
         return self.text(f"#{self.field(name).get_attribute('id')}-{kind}")
 
     def prediction(self) -> str:
-        """The answer that comes of pressing the button."""
+        """Press the button and return the prediction that the page shows."""
         self.driver.execute_script("document.getElementById('answer').replaceChildren()")
         self.find("#ask button").click()
         return self.text("#prediction")
@@ -79,20 +79,20 @@ class Page:
         return str(self.find(f"#code-{language}").get_attribute("textContent"))
 
     def colours(self, selector: str) -> tuple[float, float]:
-        """How light a text is, and how light the ground of the page."""
+        """Return the luminance of a text and of the page's background."""
         script = "const s = (e, p) => getComputedStyle(e)[p]; return [s(arguments[0], 'color'), s(document.body, 'backgroundColor')]"
         found = self.driver.execute_script(script, self.find(selector))
         text, ground = (luminance(colour) for colour in found)
         return text, ground
 
     def complaints(self) -> list[str]:
-        """What the browser itself found wrong, but for refusals, which are answers."""
+        """Return the browser's own errors; a 400 or 401 is an expected answer."""
         logged = (entry["message"] for entry in self.driver.get_log("browser"))  # type: ignore[no-untyped-call]
         return [message for message in logged if not re.search(r"status of 40[01]", message)]
 
 
 def luminance(colour: str) -> float:
-    """As WCAG has it."""
+    """Return the relative luminance of a CSS colour, as WCAG defines it."""
     parts = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
     red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue

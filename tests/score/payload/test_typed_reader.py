@@ -36,7 +36,7 @@ def numbers() -> Contract:
 
 
 def checked(contract: Contract, body: bytes | str) -> Any:
-    """What the other reader makes of a body."""
+    """Return what the general reader returns for a body."""
     request = parse_body(body)
     return request.form, Reader(contract).columns(request)
 
@@ -165,7 +165,7 @@ BROKEN = [0.5, math.nan, math.inf, -math.inf, 6e4]
 
 
 def taken(reader: Reader, values: Any) -> tuple[dict[str, Any], str]:
-    """A column as it is taken, or why it is not."""
+    """Return a column as it is accepted, or the error that refuses it."""
     try:
         return dict(reader.checked({"x": values})), ""
     except BadRequest as error:

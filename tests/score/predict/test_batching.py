@@ -40,7 +40,7 @@ class Doubles:
 def asked(
     model: Doubles, *requests: list[float], labels: Sequence[bool] = (), iterations: int = 1, batchable: bool = True
 ) -> list[Any]:
-    """Return the prediction for each request; they arrive in so many iterations of the event loop."""
+    """Return the prediction for each request; they arrive in ``iterations`` iterations of the event loop."""
     took: list[float] = []
 
     async def ask() -> list[Any]:

@@ -178,7 +178,7 @@ class FakePredictor:
 
 
 def where(*bodies: bytes) -> list[str]:
-    """Where one request after the other is scored."""
+    """Return whether each request is scored on the event loop or in a thread."""
     found: list[str] = []
 
     def parse(body: bytes) -> Any:

@@ -56,7 +56,7 @@ def asked(ask: Any) -> int:
 
 
 def both(ask: Any, but: int = 0) -> set[int]:
-    """The numbers of two workers that answer, and none of which is ``but``."""
+    """Return the process numbers of two workers that answer, other than ``but``."""
     found: set[int] = set()
     while len(found) < 2:
         found |= {asked(ask)} - {but}

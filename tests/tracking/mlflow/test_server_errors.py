@@ -35,7 +35,7 @@ def error_of(make: MakeTracker, uri: str, seconds: float = 6) -> str:
 
 
 def api(status: int, body: str = "") -> Callable[[str, str], tuple[int, str]]:
-    """An MLflow 3 whose API answers this."""
+    """Return the answers of an MLflow 3 whose API answers with this."""
     return lambda _, path: (200, "3.17.2") if path == "/version" else (status, body)
 
 
