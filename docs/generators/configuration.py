@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from docs.generators.markdown import NOTE, code, prose, table
-from orchestrator.config.overrides import CONF
+from orchestrator.bundled import CONF
 from orchestrator.schema.comments import SCHEMA_LINE, ConfFile, read_folder
 from orchestrator.schema.document import TARGET, document
 
