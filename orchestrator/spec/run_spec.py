@@ -75,7 +75,7 @@ class RunSpec(Section):
     @field_validator("state_dir", mode="before")
     @classmethod
     def _named(cls, path: Any) -> Any:
-        if isinstance(path, str) and not path.strip():  # as a path it would be the repository's own folder
+        if isinstance(path, str) and not path.strip():  # as a path it would be the working directory
             raise ValueError("should name a folder, such as state")
         return path
 

@@ -88,11 +88,11 @@ def test_a_relative_path_is_looked_for_here_and_then_in_the_repository(
     assert changed(config, "data", path="~/x.csv").data.path == Path.home() / "x.csv"
 
 
-def test_the_state_is_the_repositorys_wherever_the_command_runs(
+def test_the_state_is_the_working_directorys(
     config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert RunSpec.parse({**config, "state_dir": "here"}).state_dir == ROOT / "here"
+    assert RunSpec.parse({**config, "state_dir": "here"}).state_dir == tmp_path / "here"
     assert RunSpec.parse({**config, "state_dir": str(tmp_path)}).state_dir == tmp_path
 
 
