@@ -125,6 +125,7 @@ def test_options_that_suit_each_other_raise_no_false_alarm(line: str, tmp: Path,
     ],
 )
 def test_what_is_right_raises_no_alarm(line: str, tmp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp)  # the project, in which own code lies
     monkeypatch.syspath_prepend(tmp)
     assert found(f"state_dir={tmp_path}", *overrides(line, tmp)) == []
 
