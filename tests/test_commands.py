@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 TRAINING = ["build_search", "load", "split", "train", "evaluate", "report"]
 STAGES = [*TRAINING, "package", "verify", "register", "deploy", "probe", "promote"]
 KEYS = ["run_id", "model", "best_params", "positive", "refit", "failed", "metrics"]
-KEYS += ["package", "holdout", "endpoint", "probe", "data", "batch", "stages", "error"]
+KEYS += ["package", "holdout", "endpoint", "probe", "data", "batch", "versions", "stages", "error"]
 METRICS = ["roc_auc", "precision", "recall", "f1", "accuracy"]
 LONG = "model.param_grid.n_estimators=[300,301,302,303,304,305]"  # half a minute and more
 

@@ -25,7 +25,9 @@ from orchestrator.artifacts import (
     Verification,
     format_params,
 )
+from orchestrator.cli.version_table import version_table
 from orchestrator.packaging import holdout_check
+from orchestrator.registry.listing import VersionListing
 from orchestrator.reporting.scores import format_score
 from score.contract import golden
 from score.models.onnx import Compilation
@@ -142,6 +144,11 @@ def _status(status: ServiceStatus) -> str:
 @_describes(Keys)
 def _keys(keys: Keys) -> str:
     return f"\n  primary: {keys.primary}\n  secondary: {keys.secondary}"
+
+
+@_describes(VersionListing)
+def _listing(listing: VersionListing) -> str:
+    return version_table(listing)
 
 
 @_describes(str)

@@ -20,6 +20,7 @@ from orchestrator.artifacts import (
 )
 from orchestrator.events import Event, RunFinished, StepFailed, StepFinished
 from orchestrator.files import write_atomic
+from orchestrator.registry.listing import VersionListing
 
 
 class Result:
@@ -53,6 +54,7 @@ class Result:
         endpoint = self._find(Endpoint, artifacts) if self._error is None else None
         probe = self._find(Probe, artifacts)
         scored = self._find(BatchResult, artifacts)
+        listing = self._find(VersionListing, artifacts)
         dataset = self._made.get(Dataset)  # never asked for: in a run that is cached it would read the table again
         result = {
             "run_id": run and run.run_id,
@@ -69,6 +71,7 @@ class Result:
             "probe": probe and {name: value for name, value in vars(probe).items() if (name, value) != ("share", 100)},
             "data": report.table if report else dataset.reading.as_json() if dataset and dataset.reading else None,
             "batch": scored and vars(scored),
+            "versions": listing and [vars(one) for one in listing.versions],
             "stages": self._stages,
             "error": None if self._error is None else str(self._error) or type(self._error).__name__,
         }
