@@ -131,9 +131,7 @@ def run(typed: Sequence[str], scratch: str) -> int:
     flags = split(readable)
     rerun = flags.value(RERUN)
     if rerun and not Path(rerun).is_file():
-        found.append(
-            Problem(RERUN[0], f"there is no file {rerun}; PickleJobInfoCallback writes it: docs/configuration.md")
-        )
+        found.append(Problem(RERUN[0], f"there is no file {rerun}; Hydra's PickleJobInfoCallback writes one"))
     mistakes.extend(found)
     sys.argv[1:], undeployed = build_argv(readable, scratch)
     if found and (flags.has(SWEEP) or any(problem.at.startswith("-") for problem in found)):

@@ -41,7 +41,11 @@ class PackageSpec(Section):
     golden_rows: StrictInt = Field(default=5, ge=1, le=1000)
     extra_columns: Literal["forbid", "ignore"] = "forbid"
     unseen: Literal["auto", "accept", "refuse"] = "auto"
-    code: Annotated[tuple[StrictStr, ...] | None, BeforeValidator(_paths)] = None
+    code: Annotated[
+        tuple[StrictStr, ...] | None,
+        BeforeValidator(_paths),
+        WithJsonSchema({"type": ["array", "string", "null"], "items": {"type": "string"}}),
+    ] = None
     max_refused: StrictFloat = Field(default=0.01, ge=0, le=1)
     category_share: StrictFloat = Field(default=0.5, gt=0, le=1)
     max_categories: StrictInt = Field(default=1000, ge=1)
