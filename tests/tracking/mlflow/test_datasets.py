@@ -55,7 +55,7 @@ def test_the_run_has_its_table_as_an_input(tracker: Callable[..., Mlflow], tmp_p
 
 
 def test_a_report_without_a_table_has_no_dataset() -> None:
-    assert datasets.describe_dataset(report_of(1)) is None
+    assert datasets.describe_dataset(replace(report_of(1), params={})) is None
 
 
 def test_what_mlflow_limits_is_left_out(tmp_path: Path) -> None:
