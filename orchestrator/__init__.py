@@ -27,9 +27,9 @@ if TYPE_CHECKING:
         Trained,
         Verification,
     )
+    from orchestrator.cli.notebook import execute
     from orchestrator.config.compose import compose
     from orchestrator.errors import OrchestratorError, SpecError
-    from orchestrator.pipeline import execute
 
 __all__ = [
     "BatchResult",
@@ -57,7 +57,7 @@ _MODULES = {
     "OrchestratorError": "orchestrator.errors",
     "SpecError": "orchestrator.errors",
     "compose": "orchestrator.config.compose",
-    "execute": "orchestrator.pipeline",
+    "execute": "orchestrator.cli.notebook",
 }
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.notebook_views import EndpointView, EvaluationView, TrainedView
+
 if TYPE_CHECKING:
     import pandas as pd
     from sklearn.base import BaseEstimator
@@ -73,7 +75,7 @@ def format_params(params: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class Trained:
+class Trained(TrainedView):
     """The best pipeline, refitted on all training rows, and every candidate's scores. Parameters have bare names."""
 
     pipeline: BaseEstimator
@@ -98,7 +100,7 @@ class ScoreContext:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(EvaluationView):
     """The best pipeline on the hold-out rows: metrics, and figures as PNG bytes by file name."""
 
     metrics: Mapping[str, float]
@@ -123,8 +125,7 @@ class Report:
     table: Mapping[str, Any] | None = None  # how the table was read, for result.json
 
 
-# a registered version has these beside the package's own files, so that MLflow can load it
-MLFLOW_FILES = ("MLmodel", "input_example.json", "serving_input_example.json")
+MLFLOW_FILES = ("MLmodel", "input_example.json", "serving_input_example.json")  # a registered version has these, too
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,7 @@ class BatchResult:
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class Endpoint(EndpointView):
     """Where a package is served. ``headers`` hold the key, so they are never printed or compared."""
 
     url: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,22 @@ class PackageModel:
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
 
-    def predict(self, frame: pd.DataFrame) -> Any:
-        """Predict a label for each row (n_rows,), or a number in a regression."""
+    def predict(self, frame: pd.DataFrame, params: Mapping[str, Any] | None = None) -> Any:
+        """Predict a label for each row (n_rows,), or a number in a regression.
+
+        With ``params={"probabilities": True}`` return a frame (n_rows, n_classes) of probabilities, with the labels as
+        its columns; the signature has this parameter where the model gives them.
+        """
         import numpy as np
 
         named = frame.reindex(columns=[column.name for column in self._predictor.contract.columns])
         rows = named.astype(object).where(named.notna(), None).to_dict("records")
-        return np.asarray(self._predictor.score({"data": rows}).payload["predictions"])
+        payload = self._predictor.score({"data": rows}).payload
+        if not (params or {}).get("probabilities"):
+            return np.asarray(payload["predictions"])
+        import pandas as pd
+
+        return pd.DataFrame(payload["probabilities"], columns=payload["classes"])
 
 
 def _load_pyfunc(data_path: str) -> PackageModel:

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from importlib.util import find_spec
 
 from rich.console import Console as Terminal
 from rich.progress import (
@@ -49,13 +50,15 @@ class Console:
         self._terminal = terminal or _standard_output()
         self._verbose = verbose
         self._live: Progress | None = None
+        self._step = ""  # the running one
 
     def __call__(self, event: Event) -> None:
         """Print one event."""
         if isinstance(event, RunStarted):
             self._say("plan: " + " → ".join(step.name for step in event.steps))
         elif isinstance(event, StepStarted):
-            self._show(f"{event.step.name:<{NAME}} {_reason(event.step)}".rstrip())
+            self._step = f"{event.step.name:<{NAME}}"
+            self._show(f"{self._step} {_reason(event.step)}".rstrip())
         elif isinstance(event, StepProgress):
             self._progress(event)
         elif isinstance(event, StepNote):
@@ -91,21 +94,24 @@ class Console:
             self._say("\n".join(["", *lines]))
 
     def _show(self, text: str, *columns: ProgressColumn, total: int | None = None) -> None:
-        """Replace the live line by another with a spinner; on a terminal only."""
+        """Replace the live line by another with a spinner: on a terminal, or with a total in a notebook with ipywidgets.
+
+        A notebook keeps something of each line, so steps without progress get none there.
+        """
         self._hide()
-        if self._terminal.is_terminal:
+        in_notebook = self._terminal.is_jupyter and total is not None and find_spec("ipywidgets") is not None
+        if self._terminal.is_terminal or in_notebook:
             spinner, words = SpinnerColumn(), TextColumn("{task.description}", markup=False)
             self._live = Progress(spinner, words, *columns, console=self._terminal, transient=True)
             self._live.add_task(text, total=total, note="", then=0.0)
             self._live.start()
 
     def _progress(self, event: StepProgress) -> None:
-        if self._live is None:
-            return
-        if self._live.tasks[0].total is None:  # the first event with a total
+        if self._live is None or self._live.tasks[0].total is None:  # the first event with a total
             note = TextColumn("{task.fields[note]}", markup=False)
-            name = self._live.tasks[0].description[:NAME]
-            self._show(name, BarColumn(), MofNCompleteColumn(), TimeLeft(), note, total=event.total)
+            self._show(self._step, BarColumn(), MofNCompleteColumn(), TimeLeft(), note, total=event.total)
+        if self._live is None:  # piped
+            return
         task = self._live.tasks[0]
         self._live.update(task.id, completed=event.done, note=event.note, then=task.elapsed)
 

@@ -44,19 +44,19 @@ def round_trip(value: Any) -> tuple[Any, set[str]]:
 
 
 def dump(value: Any, path: Path) -> None:
-    """Write what ``joblib.dump`` writes, but the same bytes in every process for a value from :func:`round_trip`.
+    """Write a plain pickle: the same bytes in every process for a value from :func:`round_trip`.
 
+    ``pickle.load``, ``joblib.load`` and ``mlflow.sklearn`` read it; what ``joblib.dump`` writes only joblib reads.
     Pickle writes an object once and refers to it later, so its bytes depend on which equal strings are one object;
     strings are interned here.
     """
-    from joblib.numpy_pickle import NumpyPickler
 
-    class Pickler(NumpyPickler):  # type: ignore[misc]
-        def save(self, obj: Any) -> None:
-            super().save(sys.intern(obj) if type(obj) is str else obj)
+    class Pickler(pickle._Pickler):  # noqa: SLF001 -- the one in Python, whose ``save`` can be overridden
+        def save(self, obj: Any, save_persistent_id: bool = True) -> None:
+            super().save(sys.intern(obj) if type(obj) is str else obj, save_persistent_id)  # type: ignore[misc]  # not in typeshed
 
     with path.open("wb") as file:
-        Pickler(file).dump(value)
+        Pickler(file, protocol=4).dump(value)  # in 3.11, 5 fails in the Python pickler for two empty arrays
 
 
 def pin_versions(tops: Iterable[str]) -> dict[str, str]:

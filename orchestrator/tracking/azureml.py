@@ -27,7 +27,7 @@ from orchestrator.errors import Problem, TrackingError
 from orchestrator.events import Event, RunFinished, RunStarted, StepFinished
 from orchestrator.spec.azure import AzureSpec
 from orchestrator.spec.run_spec import RunSpec
-from orchestrator.tracking.mlflow import limits, model_versions, models, runs
+from orchestrator.tracking.mlflow import limits, mlmodel, model_versions, models, runs
 from orchestrator.tracking.mlflow.retries import RetryBudget, RetryingClient
 from orchestrator.tracking.mlflow.store import LOCK_SECONDS, Store, experiment_id, repair_runs
 from orchestrator.tracking.mlflow.subprocess_tracker import SETTINGS
@@ -226,7 +226,7 @@ def _create_version(store: Store, package: Package, verification: Verification, 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, PACKAGE_FOLDER)
         shutil.copytree(package.path, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        models.write_mlmodel(folder, name, run_id, None)
+        mlmodel.write_mlmodel(folder, name, run_id, None)
         existing = {one.path for one in client.list_artifacts(run_id)}
         if PACKAGE_FOLDER not in existing:  # the server refuses to write a path twice
             client.log_artifacts(run_id, str(folder), PACKAGE_FOLDER)

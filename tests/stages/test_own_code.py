@@ -24,7 +24,7 @@ from orchestrator.events import Progress
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.stages.package import verify
 from orchestrator.stages.train import evaluate, train
-from orchestrator.tracking.mlflow.models import write_mlmodel
+from orchestrator.tracking.mlflow.mlmodel import write_mlmodel
 from score.contract import golden
 from score.models.onnx import Compilation
 from score.predict.predictor import InitError, Predictor

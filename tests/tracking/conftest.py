@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import joblib
 import pandas as pd
 import pytest
 from sklearn.impute import SimpleImputer
@@ -18,8 +17,11 @@ from sklearn.pipeline import make_pipeline
 
 from orchestrator.artifacts import Package, Report, Verification
 from orchestrator.events import StepFinished
+from orchestrator.packaging import pickling
 from orchestrator.tracking.mlflow.tracker import Mlflow
+from score.contract import golden
 from score.contract.schema import Contract
+from score.transforms import ToFloat
 from tests.tracking.kit import REPO, TRAIN, report_of
 
 
@@ -43,12 +45,15 @@ def frame() -> pd.DataFrame:
 def package(frame: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Package:
     folder = tmp_path_factory.mktemp("package")
     y = (frame["age"] > 20).astype(int)
-    joblib.dump(make_pipeline(SimpleImputer(), LogisticRegression(max_iter=1000)).fit(frame, y), folder / "model.pkl")
+    pipeline = make_pipeline(ToFloat(), SimpleImputer(), LogisticRegression(max_iter=1000)).fit(frame, y)
+    pickling.dump(pickling.round_trip(pipeline)[0], folder / "model.pkl")
     shutil.copytree(REPO / "score", folder / "score", ignore=shutil.ignore_patterns("__pycache__", "py.typed"))
-    (folder / "golden.json").write_text("{}")
-    (folder / "requirements.txt").write_text(f"scikit-learn=={sys.modules['sklearn'].__version__}\n")
+    golden.write(folder, [golden.Golden(golden.RECORDS, "{}", 200, {"predictions": [], "probabilities": []})])
+    version = sys.modules["sklearn"].__version__
+    (folder / "requirements.txt").write_text(f"scikit-learn=={version}\n")
     (folder / "conda.yaml").write_text("dependencies: [python, pip, {pip: [-r requirements.txt]}]\n")
-    contract = Contract.describe(frame, model_name="diabetes_model", task="classification", classes=["no", "yes"])
+    known: dict[str, Any] = {"classes": ["no", "yes"], "versions": {"scikit-learn": version}}
+    contract = Contract.describe(frame, model_name="diabetes_model", task="classification", **known)
     return Package(folder, contract.write(folder).fingerprint, "diabetes_model")
 
 

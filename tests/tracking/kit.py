@@ -32,8 +32,12 @@ def candidate(i: int) -> Candidate:
 def report_of(candidates: int) -> Report:
     found = [candidate(i) for i in range(candidates)]
     return Report(
-        params={"model.estimator": "sklearn.ensemble.RandomForestClassifier", "seed": "0"},
-        tags={"git_commit": "abc"},
+        params={
+            "model.estimator": "sklearn.ensemble.RandomForestClassifier",
+            "seed": "0",
+            "data.path": "/data/diabetes.csv",
+        },
+        tags={"git_commit": "abc", "data_fingerprint": "d" * 32},
         best_params=found[0].params,
         metrics={"mean_test_roc_auc": 0.8, "std_test_roc_auc": 0.02, "test_roc_auc": 0.79},
         candidates=found,

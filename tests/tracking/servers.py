@@ -40,11 +40,13 @@ def wait_for(what: Callable[[], object], seconds: float = 120) -> None:
 
 
 @contextmanager
-def mlflow_server(folder: Path, backend: str = "", *options: str, workers: int = 1) -> Iterator[str]:
-    """Run a real server; its backend is a sqlite store in the folder by default."""
+def mlflow_server(
+    folder: Path, backend: str = "", *options: str, workers: int = 1, python: str = sys.executable
+) -> Iterator[str]:
+    """Run a real server; its backend is a sqlite store in the folder by default, its MLflow that of ``python``."""
     folder.mkdir(parents=True, exist_ok=True)
     uri = f"http://127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command = [python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--workers", str(workers), "--backend-store-uri", backend or f"sqlite:///{folder}/server.db"]
     command += options or ("--artifacts-destination", str(folder / "files"))
     with (folder / "server.log").open("w") as log:

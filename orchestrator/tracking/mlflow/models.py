@@ -1,25 +1,23 @@
-"""Register a package as a version in MLflow's model registry, loadable by ``mlflow.pyfunc``."""
+"""Register a package as a version in MLflow's model registry."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from orchestrator.artifacts import ModelVersion, Package, Report, Verification
+from orchestrator.tracking.mlflow.mlmodel import write_mlmodel
 from orchestrator.tracking.mlflow.runs import to_plain_report
 from orchestrator.tracking.mlflow.store import KEY, Store, owner_tags
 from orchestrator.tracking.registered_model import MEMORY
 
 FINGERPRINT = "package_fingerprint"
-PYTHON_TYPES: dict[type, str] = {bool: "boolean", int: "long", float: "double", str: "string"}
-CONTRACT_TYPES = {"integer": "long", "number": "double", "boolean": "boolean", "string": "string"}
 RECENT = 100  # versions that a snapshot holds
 
 
@@ -44,8 +42,7 @@ def create_version(
     from mlflow.exceptions import MlflowException
 
     client, name = store.client, package.model_name
-    params = {key: value[:250] for key, value in to_plain_report(report).best_params.items()}
-    model = _create_model(store, name, run_id, package.fingerprint, params)
+    model = _create_model(store, name, run_id, package.fingerprint, to_plain_report(report).best_params)
     try:
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(package.path, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
@@ -78,7 +75,7 @@ def create_version(
     return _keep_first_version(store, package, key)
 
 
-def _create_model(store: Store, name: str, run_id: str, fingerprint: str, params: Mapping[str, str]) -> Any:
+def _create_model(store: Store, name: str, run_id: str, fingerprint: str, params: Mapping[str, Any]) -> Any:
     """Create a logged model; if the answer was lost, return the one that was created."""
     key = uuid4().hex
     tags = owner_tags() | {FINGERPRINT: fingerprint, KEY: key}
@@ -132,59 +129,6 @@ def use_as_default(uri: str) -> Iterator[None]:
     finally:  # it also sets the variable, and does not restore it
         if before is not None:
             os.environ["MLFLOW_TRACKING_URI"] = before
-
-
-def write_mlmodel(folder: Path, name: str, run_id: str, model_id: str | None) -> None:
-    """Add to a package's files what makes the folder an MLflow model: ``MLmodel`` and its input example."""
-    from mlflow import pyfunc
-    from mlflow.models import Model
-
-    contract = json.loads((folder / "contract.json").read_text())
-    columns = contract["columns"]
-    frame = {"columns": [one["name"] for one in columns], "data": [[one.get("example") for one in columns]]}
-    (folder / "input_example.json").write_text(json.dumps(frame))
-    (folder / "serving_input_example.json").write_text(json.dumps({"dataframe_split": frame}))
-    example = {
-        "artifact_path": "input_example.json",
-        "serving_input_path": "serving_input_example.json",
-        "type": "dataframe",
-        "pandas_orient": "split",
-    }
-    model = Model(
-        artifact_path=name,
-        run_id=run_id,
-        model_id=model_id,
-        signature=_signature(contract),
-        saved_input_example_info=example,
-        metadata={"contract": contract.get("fingerprint", "")},
-    )
-    pyfunc.add_to_model(model, loader_module="score.pyfunc", data=".", code=".", conda_env="conda.yaml")
-    model.save(str(folder / "MLmodel"))
-
-
-def _signature(contract: Mapping[str, Any]) -> Any:
-    """Convert the contract to an MLflow signature."""
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-    from mlflow.types.schema import AnyType
-
-    def type_of(column: Mapping[str, Any]) -> Any:
-        if column["kind"] == "category":
-            return _common_type(column["categories"], AnyType())
-        if column["missing"]:  # MLflow has no missing values in integer and boolean columns
-            return {"integer": "double", "boolean": AnyType()}.get(column["kind"], CONTRACT_TYPES[column["kind"]])
-        return CONTRACT_TYPES[column["kind"]]
-
-    inputs = [ColSpec(type_of(one), one["name"], required=not one["missing"]) for one in contract["columns"]]
-    return ModelSignature(
-        inputs=Schema(inputs), outputs=Schema([ColSpec(_common_type(contract["classes"] or [0.0], "string"))])
-    )
-
-
-def _common_type(values: Sequence[Any], otherwise: Any) -> Any:
-    """Return MLflow's type of values that all have one type, else ``otherwise``."""
-    kinds = {type(value) for value in values}
-    return PYTHON_TYPES.get(kinds.pop(), otherwise) if len(kinds) == 1 else otherwise
 
 
 def _number(version: Any) -> int:

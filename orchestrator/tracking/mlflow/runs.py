@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from orchestrator.artifacts import Candidate, Report
+from orchestrator.tracking.mlflow.datasets import log_dataset
 from orchestrator.tracking.mlflow.limits import NAME_LENGTH, TAG_LENGTH, to_texts, truncate
 from orchestrator.tracking.mlflow.store import CANDIDATE, ERROR, KEY, Store, owner_tags
 
@@ -114,6 +115,7 @@ def log_report(store: Store, run_id: str, report: Report) -> None:
     best = {f"best_{name}": value for name, value in report.best_params.items()}
     tags = {RUN_NAME: run_name(report), **report.tags}
     _log(store, run_id, params={**report.params, **best}, metrics=report.metrics, tags=tags)
+    log_dataset(store, run_id, report)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "config.yaml").write_text(report.config)
         for name, png in report.figures.items():

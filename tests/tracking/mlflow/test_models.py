@@ -84,7 +84,7 @@ def test_the_tracker_in_a_subprocess_looks_up_alike(
     asked(RunFinished(1.0))
 
 
-def test_the_registered_model_predicts_with_pyfunc_as_the_package_does(
+def test_the_registered_model_predicts_with_pyfunc_and_sklearn_as_the_package_does(
     tracker: MakeTracker,
     package: Package,
     verification: Verification,
@@ -102,12 +102,17 @@ def test_the_registered_model_predicts_with_pyfunc_as_the_package_does(
     assert held.tags["package_fingerprint"] == package.fingerprint
     # a fresh process: `score` must come from the model's own folder
     code = (
-        "import sys, json, mlflow, pandas as pd; uri, data = sys.argv[1:]; mlflow.set_tracking_uri(uri)\n"
+        "import sys, json, mlflow.sklearn, pandas as pd; uri, data = sys.argv[1:]; mlflow.set_tracking_uri(uri)\n"
+        "pipeline = mlflow.sklearn.load_model('models:/diabetes_model@champion')\n"  # first: it finds its own code
         "model = mlflow.pyfunc.load_model('models:/diabetes_model@champion')\n"
         "frame = pd.DataFrame(json.loads(data)); import score\n"
         "example = list(model.predict(model.input_example))\n"
         "kinds = {c.name: [c.type.name, c.required] for c in model.metadata.signature.inputs}\n"
-        "print(json.dumps([list(model.predict(frame)), example, kinds, score.__file__]))"
+        "probabilities = model.predict(frame, params={'probabilities': True})\n"
+        "codes, shares = pipeline.predict(frame).tolist(), pipeline.predict_proba(frame).tolist()\n"
+        "labels = [model.metadata.metadata['classes'][code] for code in codes]\n"
+        "given = [list(probabilities), probabilities.to_numpy().tolist()]\n"
+        "print(json.dumps([list(model.predict(frame)), example, kinds, score.__file__, labels, shares, given]))"
     )
     records = json.dumps(json.loads(frame.to_json(orient="records")))
     environment = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "MLFLOW_TRACKING_URI"}}
@@ -120,10 +125,13 @@ def test_the_registered_model_predicts_with_pyfunc_as_the_package_does(
         cwd=mlflow.state_dir,
     )
     assert done.returncode == 0, done.stderr
-    predicted, example, kinds, where = json.loads(done.stdout.splitlines()[-1])
+    predicted, example, kinds, where, labels, shares, given = json.loads(done.stdout.splitlines()[-1])
 
     assert predicted == [["no", "yes"][code] for code in joblib.load(package.path / "model.pkl").predict(frame)]
     assert example == predicted[:1]
+    assert labels == predicted
+    assert given[0] == ["no", "yes"]
+    assert given[1] == [pytest.approx(row, abs=1e-12) for row in shares]
     assert kinds == {
         "age": ["long", True],
         "mass": ["double", True],
@@ -173,3 +181,17 @@ def test_a_model_that_cannot_be_written_is_no_version(
     experiment = client.get_experiment_by_name("diabetes").experiment_id
     assert [model.status for model in client.search_logged_models([experiment])] == ["FAILED"]
     assert [run.info.status for run in top_runs(mlflow)] == ["FAILED"]
+
+
+def test_long_parameters_of_a_version_are_cut_with_a_mark(
+    tracker: MakeTracker, package: Package, verification: Verification, report: Report
+) -> None:
+    mlflow = tracker()
+    params = {"transformers": "x" * 7000, "class_weight": "y" * 6000}
+    mlflow.register(package, verification, replace(report, best_params=params, candidates=()))
+    mlflow(RunFinished(1.0))
+    client = client_of(mlflow)
+    (model,) = client.search_logged_models([client.get_experiment_by_name("diabetes").experiment_id])
+    assert model.params["class_weight"] == "y" * 6000
+    assert len(model.params["transformers"]) == 6000
+    assert model.params["transformers"].endswith("(cut; the run's config.yaml has all of it)")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from orchestrator.errors import TrackingError
 from orchestrator.tracking.mlflow.tracker import Mlflow
 from tests.tracking.kit import notes_of
-from tests.tracking.servers import Quiet, answering, certificate, free_port, serving, silent
+from tests.tracking.servers import Quiet, answering, certificate, free_port, mlflow_server, serving, silent
 
 MakeTracker = Callable[..., Mlflow]
 HTML = "<html><head><title>Grafana</title></head></html>"
@@ -173,3 +175,23 @@ def test_a_server_that_never_answers_has_one_budget(tracker: MakeTracker) -> Non
             mlflow.check_before_run({})
     assert len(notes) == 1, "the first failure is reported at once, those within the next seconds are not"
     assert "the server does not answer, though it takes connections" in notes[0]
+
+
+@pytest.mark.nightly
+def test_a_real_server_of_mlflow_2_is_too_old(tracker: MakeTracker, tmp_path: Path) -> None:
+    python = tmp_path / "venv/bin/python"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    install = [
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "mlflow<3",
+        "sqlalchemy<2.1",
+    ]  # it breaks with newer ones
+    if subprocess.run(install, capture_output=True, check=False).returncode:
+        pytest.skip("MLflow 2 cannot be installed here")
+    with mlflow_server(tmp_path / "server", python=str(python)) as uri:
+        assert "the server is MLflow 2." in (text := error_of(tracker, uri, seconds=60))
+        assert "start it with MLflow 3 or newer" in text

@@ -1,0 +1,50 @@
+"""The MLmodel of a version: one pickle for both flavors, and a parameter for probabilities where there are any."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orchestrator.artifacts import MLFLOW_FILES, Package
+from orchestrator.tracking.mlflow.mlmodel import write_mlmodel
+from score.contract import golden
+
+
+@pytest.fixture
+def written(package: Package, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(package.path, tmp_path / "model"))
+
+
+def mlmodel_of(folder: Path) -> dict[str, Any]:
+    write_mlmodel(folder, "diabetes_model", "0" * 32, None)
+    content: dict[str, Any] = yaml.safe_load((folder / "MLmodel").read_text())
+    return content
+
+
+def test_both_flavors_share_the_packages_pickle(written: Path, package: Package) -> None:
+    content = mlmodel_of(written)
+    flavors = content["flavors"]
+    assert flavors["python_function"]["loader_module"] == "score.pyfunc"
+    assert {key: flavors["sklearn"][key] for key in ("pickled_model", "serialization_format", "code")} == {
+        "pickled_model": "model.pkl",
+        "serialization_format": "pickle",
+        "code": ".",
+    }
+    assert f"scikit-learn=={flavors['sklearn']['sklearn_version']}" in (written / "requirements.txt").read_text()
+    assert content["metadata"] == {"contract": package.fingerprint, "classes": ["no", "yes"]}
+    assert {path.name for path in written.iterdir()} - {path.name for path in package.path.iterdir()} == {*MLFLOW_FILES}
+
+
+def test_only_a_model_with_probabilities_has_their_parameter(written: Path) -> None:
+    from mlflow.models import Model
+
+    mlmodel_of(written)
+    (param,) = Model.load(written).signature.params
+    assert (param.name, param.dtype.name, param.default) == ("probabilities", "boolean", False)
+    golden.write(written, [golden.Golden(golden.RECORDS, "{}", 200, {"predictions": [1.5]})])
+    mlmodel_of(written)
+    assert Model.load(written).signature.params is None
