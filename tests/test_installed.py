@@ -74,7 +74,7 @@ class Project:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("hatch_vcs", reason="pip install -e '.[dev]' brings what builds the wheel")
+    pytest.importorskip("hatch_vcs", reason="pip install -e '.[build]' brings what builds the wheel")
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
