@@ -7,7 +7,6 @@ sources; ``package.code`` adds files and folders that no import names.
 from __future__ import annotations
 
 import ast
-import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from orchestrator.errors import PackageError, one_line
 from orchestrator.packaging.local_imports import imports_of
 from orchestrator.packaging.module_names import NEVER_SHIP, SHIPS, is_at, loaded_from_elsewhere, taken
 from orchestrator.spec.messages import suggest
+from orchestrator.spec.named_code import named_path
 from score.models import own_code
 
 MOVE = "move it to a module of the project, such as features.py"
@@ -201,7 +201,7 @@ class _Collection:
 
     def add_path(self, typed: str) -> None:
         """Add a file or a folder that ``package.code`` names."""
-        path = Path(os.path.normpath(self.project / Path(typed).expanduser()))  # a link is named as it is
+        path = named_path(typed)
         if not path.exists():
             beside = path.parent.iterdir() if path.parent.is_dir() else ()
             self._fault(typed, f"there is no such file or folder{suggest(path.name, (each.name for each in beside))}")
