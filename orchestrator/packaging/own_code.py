@@ -14,7 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from orchestrator.caching.fingerprints import forget_locations, is_installed, module_location, names_of_import
+from orchestrator.caching.fingerprints import (
+    forget_locations,
+    is_edited,
+    is_installed,
+    module_location,
+    names_of_import,
+)
 from orchestrator.errors import PackageError, one_line
 from orchestrator.packaging.local_imports import imports_of
 from orchestrator.packaging.module_names import NEVER_SHIP, SHIPS, is_at, loaded_from_elsewhere, taken
@@ -193,6 +199,9 @@ class _Collection:
             self._fault(self._short(file), f"'{top}' is the name of {other}; rename it")
         elif other := loaded_from_elsewhere(top):
             self._fault(self._short(file), f"this process has loaded '{top}' from {other}; start a new one")
+        elif is_edited(module):
+            remedy = "run again in a new one (in a notebook, importlib.reload it or restart the kernel)"
+            self._fault(self._short(file), f"it was edited after this process loaded it; {remedy}")
         else:
             self.code.modules[module] = file
             self._waiting.append(module)
