@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import all_suffixes
 from pathlib import Path
+from typing import Any
 
 from orchestrator.bundled import OWN_PACKAGES
 
@@ -115,6 +116,12 @@ def source_digests(module: str) -> Mapping[str, str]:
     return parts or {f"code {module}": f"unknown {uuid.uuid4()}"}  # a notebook: never equal to another run
 
 
+def is_edited(module: str) -> bool:
+    """Return whether this process runs other code than the module's file: it changed since it was seen or reloaded."""
+    source = _source(module) if module in sys.modules else None
+    return source is not None and source.now() != source.sha
+
+
 def package_digests(package: str) -> Mapping[str, str]:
     """Return the fingerprints of every module in a package, and the digest of every other file in it."""
     folders = _locate(package).folders
@@ -132,12 +139,13 @@ def package_digests(package: str) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class _Source:
-    """A module's file as it was when this process first saw it."""
+    """A module's file as it was when this process first saw it, or first after it was reloaded."""
 
     file: Path
     written: int
     sha: str
     imports: frozenset[str]
+    loaded: Any  # the module's spec, kept so that no other one gets its id
 
     def now(self) -> str:
         """Return the digest; a random one if the file has changed since, because the loaded code is unknown then."""
@@ -153,15 +161,22 @@ def _source(module: str) -> _Source | None:
     place = _locate(module)
     if place.file is None or not place.file.is_file() or is_installed(module.partition(".")[0]):
         return None
-    return _first_seen(module, place.file, is_package=bool(place.folders))
+    loaded = getattr(sys.modules.get(module), "__spec__", None)  # another one after importlib.reload
+    return _first_seen(module, place.file, id(loaded), is_package=bool(place.folders))
 
 
 @functools.cache
-def _first_seen(module: str, file: Path, *, is_package: bool) -> _Source:
+def _first_seen(module: str, file: Path, loaded: int, *, is_package: bool) -> _Source:  # noqa: ARG001 - a part of the key
     written = file.stat().st_mtime_ns
     source = file.read_bytes()
     names = imported_names(source, module, is_package=is_package) if file.suffix == ".py" else ()
-    return _Source(file, written, hashlib.sha256(source).hexdigest(), frozenset(names))
+    return _Source(
+        file,
+        written,
+        hashlib.sha256(source).hexdigest(),
+        frozenset(names),
+        getattr(sys.modules.get(module), "__spec__", None),
+    )
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from orchestrator.errors import OrchestratorError, Problem, SpecError, one_line
 
 DISTRIBUTION = "sklearn-orchestrator"
 SUBCOMMANDS = {"init": "orchestrator.cli.init"}  # the first word, and the module whose ``main`` gets the others
+INSTALLED_IN = {"site-packages", "dist-packages"}
 SWEEP_ID = "ORCHESTRATOR_SWEEP_ID"
 mistakes: list[Problem] = []  # found before Hydra composes, reported with the others
 
@@ -100,7 +101,7 @@ def dispatch(typed: Sequence[str]) -> int:
 
 
 def import_from_project(folder: Path) -> None:
-    """Let the modules of a project be imported, before those that are installed.
+    """Let the modules of a project be imported: behind Python's own, before those that are installed.
 
     Raises:
         OrchestratorError: one of them hides a package of this tool, which the processes that it starts would then miss.
@@ -109,7 +110,13 @@ def import_from_project(folder: Path) -> None:
         for file in (folder / f"{name}.py", folder / name / "__init__.py"):
             if file.exists() and not file.is_relative_to(ROOT):
                 raise OrchestratorError(f"{file}: hides the package '{name}' of {DISTRIBUTION}; give it another name")
-    sys.path[:] = [str(folder), *(place for place in sys.path if place not in {"", str(folder)})]
+    places = [place for place in sys.path if place not in {"", str(folder)}]
+    first = next((at for at, place in enumerate(places) if INSTALLED_IN & {*Path(place).parts}), len(places))
+    sys.path[:] = [
+        *places[:first],
+        str(folder),
+        *places[first:],
+    ]  # a random.py of the project hides nothing of Python's
 
 
 def complete() -> int:

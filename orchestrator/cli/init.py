@@ -98,7 +98,7 @@ def _report(folder: Path, name: str, found: Survey, chosen: Task, files: dict[st
     from rich.padding import Padding
     from rich.table import Table
 
-    from orchestrator.project.experiment import choose_model, describe_search, describe_task
+    from orchestrator.project.experiment import choose_model, describe_search, describe_task, printable
 
     console = Console(highlight=False, markup=False, emoji=False)
 
@@ -107,7 +107,7 @@ def _report(folder: Path, name: str, found: Survey, chosen: Task, files: dict[st
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
         for key, text in lines:
-            grid.add_row(key, "".join(letter if letter.isprintable() else " " for letter in text))
+            grid.add_row(key, printable(text))
         console.print(title, style="bold")
         console.print(Padding(grid, (0, 0, 1, 2)))
 

@@ -26,7 +26,7 @@ from orchestrator.bundled import CONF
 from orchestrator.config.arguments import DEFAULT_NAME
 from orchestrator.config.composed import Composed
 from orchestrator.config.overrides import COMPOSITION_ERRORS, HYDRA, parse_leniently
-from orchestrator.config.search_path import register_project
+from orchestrator.config.search_path import register_project, replaced_primary
 from orchestrator.config.validate import validate
 from orchestrator.deploy.target import valid_service_name
 from orchestrator.errors import Problem, SpecError
@@ -128,7 +128,19 @@ def to_composed(
     values = _without_missing(OmegaConf.to_container(config, resolve=True, throw_on_missing=False))
     sources = {at: _all_sources(at, direct) for at in direct}
     notes = _validate_derived_service_name(values, sources)
-    return Composed(values, text, sources=sources, problems=[*problems, *unresolved], notes=notes)
+    found = [*problems, *_foreign_primary(values), *unresolved]
+    return Composed(values, text, sources=sources, problems=found, notes=notes)
+
+
+def _foreign_primary(values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield where the configuration comes from, if it is that of another program which has its options in ``conf/``."""
+    file = replaced_primary()
+    if file is not None and not {"name", "stages", "state_dir"} & {*values}:
+        text = (
+            "replaces the primary config of this tool and has none of its keys; if it is another program's, run in a "
+            "folder of its own"
+        )
+        yield Problem("conf/config.yaml", text)
 
 
 def _validate_derived_service_name(values: dict[str, Any], sources: Mapping[str, Any]) -> Sequence[str]:

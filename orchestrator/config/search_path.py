@@ -34,6 +34,12 @@ def _is_of_this_tool(search_path: ConfigSearchPath) -> bool:
     return any(element.path.removeprefix("file://") == str(CONF) for element in search_path.get_path() if element.path)
 
 
+def replaced_primary() -> Path | None:
+    """Return the file of the project that replaces the primary config of this tool."""
+    file = Path("conf/config.yaml").absolute()
+    return file if file.is_file() and not file.samefile(CONF / "config.yaml") else None
+
+
 def register_project() -> None:
     """Have Hydra search the project's options, too."""
     Plugins.instance().register(ProjectSearchPath)

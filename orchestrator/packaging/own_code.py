@@ -7,7 +7,6 @@ sources; ``package.code`` adds files and folders that no import names.
 from __future__ import annotations
 
 import ast
-import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,11 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from orchestrator.caching.fingerprints import forget_locations, is_installed, module_location, names_of_import
+from orchestrator.caching.fingerprints import (
+    forget_locations,
+    is_edited,
+    is_installed,
+    module_location,
+    names_of_import,
+)
 from orchestrator.errors import PackageError, one_line
 from orchestrator.packaging.local_imports import imports_of
 from orchestrator.packaging.module_names import NEVER_SHIP, SHIPS, is_at, loaded_from_elsewhere, taken
 from orchestrator.spec.messages import suggest
+from orchestrator.spec.named_code import named_path
 from score.models import own_code
 
 MOVE = "move it to a module of the project, such as features.py"
@@ -193,6 +199,9 @@ class _Collection:
             self._fault(self._short(file), f"'{top}' is the name of {other}; rename it")
         elif other := loaded_from_elsewhere(top):
             self._fault(self._short(file), f"this process has loaded '{top}' from {other}; start a new one")
+        elif is_edited(module):
+            remedy = "run again in a new one (in a notebook, importlib.reload it or restart the kernel)"
+            self._fault(self._short(file), f"it was edited after this process loaded it; {remedy}")
         else:
             self.code.modules[module] = file
             self._waiting.append(module)
@@ -201,7 +210,7 @@ class _Collection:
 
     def add_path(self, typed: str) -> None:
         """Add a file or a folder that ``package.code`` names."""
-        path = Path(os.path.normpath(self.project / Path(typed).expanduser()))  # a link is named as it is
+        path = named_path(typed)
         if not path.exists():
             beside = path.parent.iterdir() if path.parent.is_dir() else ()
             self._fault(typed, f"there is no such file or folder{suggest(path.name, (each.name for each in beside))}")

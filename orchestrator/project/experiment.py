@@ -19,6 +19,7 @@ _REPORTED = 8  # labels in a comment
 _DEFAULT_FOLDS = 5  # of conf/search/grid.yaml
 _DEFAULT_WIDTH = 2000  # data.max_one_hot
 _PLAIN = re.compile(r"[A-Za-z_][\w./-]*(?<![./-])", re.ASCII)  # text that YAML reads as it is
+_INTERPOLATION = re.compile(r"(\\*)\$\{")  # with the backslashes before it, which escape each other
 _RESERVED = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf"}
 
 
@@ -164,16 +165,18 @@ def _scalar(value: Any) -> str:
         return f"[{', '.join(map(_scalar, value))}]"
     if not isinstance(value, str):
         return json.dumps(value)
-    text = json.dumps(value.replace("${", r"\${"), ensure_ascii=False)
-    text = "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text)
+    escaped = _INTERPOLATION.sub(lambda found: rf"{found[1] * 2}\${{", value)
+    text = json.dumps(escaped, ensure_ascii=False)
+    text = "".join(letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in text)
     return value if _PLAIN.fullmatch(value) and value.lower() not in _RESERVED else text
 
 
 def _comment(text: str) -> str:
-    return f"# {_one_line(text)}"
+    return f"# {printable(text)}"
 
 
-def _one_line(text: str) -> str:
+def printable(text: str) -> str:
+    """Return a text in one line, with a blank for whatever no file of configuration may hold in a comment."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 

@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 from orchestrator.errors import DataError
-from orchestrator.project.experiment import choose_model, format_experiment, format_model
+from orchestrator.project.experiment import choose_model, format_experiment, format_model, printable
 from orchestrator.project.survey import Survey
 from orchestrator.project.task import Task
 
@@ -55,13 +55,23 @@ def reference_table(table: Path, folder: Path) -> tuple[str, bool]:
     """Return the path of a table as the project writes it, and whether the table is in the project's folder.
 
     A table beside the folder is named relative to it, one elsewhere by its absolute path.
+
+    Raises:
+        DataError: its name is no Unicode text, which no file of the project could hold.
     """
     table, folder = table.resolve(), folder.resolve()
+    if not _is_unicode(str(table)):
+        shown = str(table).encode("utf-8", "backslashreplace").decode()
+        raise DataError(f"--data: the name {shown} is not written in UTF-8; rename it")
     if table.is_relative_to(folder):
         return table.relative_to(folder).as_posix(), True
     if table.is_relative_to(folder.parent):
         return Path(os.path.relpath(table, folder)).as_posix(), False
     return table.as_posix(), False
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def make_files(name: str, path: str, survey: Survey, task: Task, *, inside: bool) -> dict[str, str]:
@@ -80,7 +90,9 @@ def make_files(name: str, path: str, survey: Survey, task: Task, *, inside: bool
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "requirement": _requirement(),
     }
-    values = {key: " ".join(text.split()) for key, text in values.items()}  # one line each, whatever a column is called
+    values = {
+        key: " ".join(printable(text).split()) for key, text in values.items()
+    }  # whatever a column or a file is called
     templates = resources.files("orchestrator.project") / "templates"
     files = {
         f"conf/experiment/{name}.yaml": format_experiment(name, path, survey, task, model),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from orchestrator.artifacts import ModelVersion, Package, PackageProvenance
 from orchestrator.registry.versions import RegisteredVersion
 from orchestrator.tracking.registered_model import RegisteredModel, TrainingRecord
+
+_FINGERPRINT = re.compile(r"\w+", re.ASCII)  # it names a folder, and anyone who writes to the registry may set the tag
 
 
 def merge(
@@ -39,7 +42,7 @@ def merge(
             elsewhere=True,
         )
         for number, entry in entries.items()
-        if entry.fingerprint and (number, entry.fingerprint) not in known
+        if _FINGERPRINT.fullmatch(entry.fingerprint) and (number, entry.fingerprint) not in known
     ]
     others.sort(key=lambda one: (one.at, int(one.version.version) if one.version.version.isdecimal() else 0))
     return sorted([*others, *own], key=lambda one: one.at)  # stable: without a time, this machine's come last

@@ -47,6 +47,8 @@ def _download(version: ModelVersion, wanted: Package, registry: HoldsPackages, n
         registry.download(version, folder)
         for added in ADDED:
             (folder / added).unlink(missing_ok=True)
+        for bytecode in list(folder.rglob("__pycache__")):  # which no fingerprint covers, and Python may run
+            shutil.rmtree(bytecode, ignore_errors=True)
         if not Package(folder, wanted.fingerprint, wanted.model_name).is_intact():
             raise PackageError(
                 f"package.version: version {version.version} of '{version.name}' in {name} is damaged: its files are not "

@@ -155,17 +155,17 @@ def test_a_run_can_be_repeated_from_its_pickle(
 
 
 def test_a_sub_command_gets_the_other_words(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    got: list[tuple[Sequence[str], str]] = []
+    got: list[tuple[Sequence[str], bool]] = []
 
     def main(words: Sequence[str]) -> int:
-        got.append((words, sys.path[0]))
+        got.append((words, str(project) in sys.path))
         return 3
 
     module = ModuleType("orchestrator.cli.init")
     module.__dict__["main"] = main
     monkeypatch.setitem(sys.modules, module.__name__, module)
     assert run(monkeypatch, "init", "there", "--data", "x.csv") == 3
-    assert got == [(["there", "--data", "x.csv"], str(project))]
+    assert got == [(["there", "--data", "x.csv"], True)]
 
 
 @pytest.mark.parametrize("file", ["score.py", "score/__init__.py", "orchestrator.py"])
@@ -177,10 +177,13 @@ def test_a_module_of_the_project_that_hides_one_of_this_tool_is_refused(file: st
         command.import_from_project(project)
 
 
-def test_the_working_directory_is_searched_for_modules_first(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", ["/venv/bin", "", str(project)])
+@pytest.mark.parametrize("installed", [["/venv/lib/site-packages"], ["/usr/lib/dist-packages", "/more"], []])
+def test_the_project_comes_behind_the_standard_library_and_before_what_is_installed(
+    installed: list[str], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", ["/venv/bin", "", str(project), "/usr/lib/python3", *installed])
     command.import_from_project(project)
-    assert sys.path == [str(project), "/venv/bin"]
+    assert sys.path == ["/venv/bin", "/usr/lib/python3", str(project), *installed]
 
 
 def test_what_is_printed_names_the_command_that_was_typed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

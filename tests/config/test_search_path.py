@@ -60,6 +60,14 @@ def test_the_option_of_the_project_is_a_near_name(project: Path) -> None:
     assert [problem.message for problem in found("model=mime")] == ["there is no option 'mime'; did you mean 'mine'?"]
 
 
+def test_the_primary_config_of_another_program_is_named(project: Path) -> None:
+    primary = project / "conf" / "config.yaml"
+    primary.write_text("db: mysql\n")
+    assert "conf/config.yaml" in {problem.at for problem in found()}
+    primary.write_text((CONF / "config.yaml").read_text())
+    assert not found("deploy=none")
+
+
 def test_what_lasts_lies_in_the_project(project: Path) -> None:
     assert compose().values["state_dir"] == str(project / "state")
     assert compose("state_dir=~/elsewhere").values["state_dir"] == str(Path.home() / "elsewhere")

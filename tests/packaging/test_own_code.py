@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import sys
@@ -172,6 +173,18 @@ def test_a_module_of_a_loaded_package_is_not_taken_for_the_projects(project: Any
     make_project_importable()
     (fault,) = collect(["own_features.f"])[1]
     assert fault.reason.startswith("this process has loaded 'own_features' from")
+
+
+def test_a_module_that_was_edited_after_it_was_loaded_cannot_ship_until_it_is_reloaded(project: Any) -> None:
+    project.write({"own_edit.py": "def f(X):\n    return X\n"})
+    make_project_importable()
+    own_edit = importlib.import_module("own_edit")
+    assert not collect(["own_edit.f"])[1]
+    project.write({"own_edit.py": "def f(X):\n    return X + 1\n"})
+    (fault,) = collect(["own_edit.f"])[1]
+    assert fault.format().startswith("own_edit.py: it was edited after this process loaded it; run again in a new one")
+    importlib.reload(own_edit)
+    assert not collect(["own_edit.f"])[1]
 
 
 def test_a_file_that_was_missing_is_found_once_it_is_written(project: Any) -> None:

@@ -63,6 +63,15 @@ def test_a_package_is_downloaded_once(shared: tuple[Sharing, ModelVersion], tmp_
     assert left_over(version) == [version.package.short_id]
 
 
+def test_bytecode_of_the_registry_is_left_there(shared: tuple[Sharing, ModelVersion], tmp_path: Path) -> None:
+    tracker, version = shared
+    bytecode = tracker.folder / "score" / "__pycache__" / "score.cpython-311.pyc"
+    bytecode.parent.mkdir(parents=True)
+    bytecode.write_bytes(b"other code")
+    assert ensure_package(version, tmp_path / "state", tracker).package.is_intact()
+    assert list(version.package.path.rglob("*.pyc")) == []
+
+
 def test_a_damaged_package_on_this_machine_is_replaced(shared: tuple[Sharing, ModelVersion], tmp_path: Path) -> None:
     tracker, version = shared
     ensure_package(version, tmp_path / "state", tracker)

@@ -15,6 +15,7 @@ from orchestrator.deploy.none import NoTarget
 from orchestrator.deploy.target import Target
 from orchestrator.errors import PackageError
 from orchestrator.registry import versions
+from orchestrator.registry.candidates import merge
 from orchestrator.registry.selection import VersionSelector
 from orchestrator.registry.versions import RegisteredVersion
 from orchestrator.tracking.none import NoTracking
@@ -63,6 +64,12 @@ def serving(number: str, model: str = "m") -> InMemoryTarget:
     target = InMemoryTarget(service_name="svc")
     target.deploy(version(number, model))
     return target
+
+
+def test_a_fingerprint_that_leads_out_of_the_packages_is_no_package(tmp_path: Path) -> None:
+    entries = {"1": RegisteredEntry("../../elsewhere"), "2": RegisteredEntry("ab12")}
+    merged = merge([], RegisteredModel.of(entries, {}), tmp_path, "m", "registry")
+    assert [one.version.version for one in merged] == ["2"]
 
 
 def shared(*numbers: str, champion: str = "", replaced: str = "", challenger: str = "") -> RegisteredModel:

@@ -21,6 +21,7 @@ from orchestrator import compose, execute
 from orchestrator.artifacts import Package
 from orchestrator.caching.cache import CheckpointDir
 from orchestrator.events import Progress
+from orchestrator.packaging.own_code import make_project_importable
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.stages.package import verify
 from orchestrator.stages.train import evaluate, train
@@ -158,6 +159,29 @@ def test_named_code_decides_what_is_trained(project: Any) -> None:
     project.write({"own_lib/words.txt": "b"})
     after = NamedCode(("own_lib/",)).cache_parts()
     assert [name for name in before if before[name] != after[name]] == ["file own_lib/words.txt"]
+
+
+def test_what_named_code_imports_decides_as_well_since_it_ships(project: Any) -> None:
+    project.write({"own_plugin.py": "def f():\n    import own_table\n", "own_table.py": "A = 1\n"})
+    make_project_importable()
+    assert {"code own_plugin", "code own_table"} == {*NamedCode(("own_plugin.py",)).cache_parts()}
+
+
+def test_named_code_may_be_written_below_the_home_folder(project: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write({"own_lib/words.txt": "a", "own_lib/steps.py": ""})
+    make_project_importable()
+    monkeypatch.setenv("HOME", str(Path.cwd().parent))
+    typed = f"~/{Path.cwd().name}/own_lib"
+    assert NamedCode((typed,)).cache_parts() == NamedCode(("own_lib",)).cache_parts()
+
+
+def test_named_code_that_was_edited_after_it_was_loaded_never_has_the_key_of_the_new_code(project: Any) -> None:
+    project.write({"own_edited.py": "A = 1\n"})
+    make_project_importable()
+    NamedCode(("own_edited.py",)).cache_parts()
+    project.write({"own_edited.py": "A = 22\n"})
+    (part,) = NamedCode(("own_edited.py",)).cache_parts().values()
+    assert part.startswith("edited while this process runs")
 
 
 @pytest.mark.parametrize(
