@@ -49,6 +49,7 @@ autodoc_member_order = "bysource"
 copybutton_prompt_text = r"\$ "
 copybutton_prompt_is_regexp = True
 pygments_style = "friendly"
+highlight_language = "none"  # of a block that names no language, such as what a command prints
 
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn-orchestrator"
