@@ -67,7 +67,12 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"get_started": [], "compare": [], "changelog": []}  # pages without pages below them
+html_sidebars = {
+    "get_started": [],
+    "compare": [],
+    "contributing": [],
+    "changelog": [],
+}  # pages without pages below them
 
 html_baseurl = os.environ.get(
     "SITE_URL", ""
