@@ -67,12 +67,8 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {
-    "get_started": [],
-    "compare": [],
-    "contributing": [],
-    "changelog": [],
-}  # pages without pages below them
+ALONE = ("get_started", "compare", "contributing", "changelog")  # pages without pages below them
+html_sidebars = {page: [] for page in ALONE}
 
 html_baseurl = os.environ.get(
     "SITE_URL", ""
