@@ -49,6 +49,7 @@ autodoc_member_order = "bysource"
 copybutton_prompt_text = r"\$ "
 copybutton_prompt_is_regexp = True
 pygments_style = "friendly"
+highlight_language = "none"  # of a block that names no language, such as what a command prints
 
 html_theme = "pydata_sphinx_theme"
 html_title = "sklearn-orchestrator"
@@ -66,7 +67,8 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"get_started": [], "compare": [], "changelog": []}  # pages without pages below them
+ALONE = ("get_started", "compare", "contributing", "changelog")  # pages without pages below them
+html_sidebars = {page: [] for page in ALONE}
 
 html_baseurl = os.environ.get(
     "SITE_URL", ""

@@ -127,7 +127,7 @@ def _choose_positive(counts: Mapping[Any, int]) -> tuple[Any, str]:
         return _plain(greater), "the greater of the two"
     affirmative = [label for label in counts if str(label).strip().lower() in _AFFIRMATIVE]
     if len(affirmative) == 1:
-        return affirmative[0], "by its word"
+        return affirmative[0], "it is the affirmative one"
     if counts[lesser] != counts[greater]:
         return min(counts, key=lambda label: counts[label]), "the rarer of the two"
     return greater, "the greater of the two"
