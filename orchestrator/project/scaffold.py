@@ -81,6 +81,7 @@ def make_files(name: str, path: str, survey: Survey, task: Task, *, inside: bool
         "requirement": _requirement(),
     }
     values = {key: " ".join(text.split()) for key, text in values.items()}  # one line each, whatever a column is called
+    values["blank"] = " " * len(name)
     templates = resources.files("orchestrator.project") / "templates"
     files = {
         f"conf/experiment/{name}.yaml": format_experiment(name, path, survey, task, model),
