@@ -58,7 +58,7 @@ def _near(file: str, folder: Path | None) -> str:
     near = os.path.relpath(file, folder)
     if not near.startswith(".."):
         return near
-    return file if folder is None else str(Path(file).absolute())
+    return file if folder is None else os.path.normpath(Path(file).absolute())
 
 
 def _on_the_path(program: Path) -> bool:

@@ -64,6 +64,9 @@ def test_the_main_job_runs_in_the_project(project: Installed) -> None:
     port = free_port()
     shown = project.run("orchestrate", "model=mine", f"deploy.port={port}")
     assert f"stop it      orchestrate deploy.port={port} stages=remove" in shown
+    assert (
+        "\ntable        diabetes.csv, the example; for yours: orchestrate init --data FILE --target COLUMN\n" in shown
+    )
     assert {path.name for path in project.folder.iterdir()} == {"conf", "outputs", "state"}
     with urllib.request.urlopen(f"http://localhost:{port}/meta", timeout=30) as response:
         assert json.load(response)["rebuild"] == "orchestrate model=mine deploy=none"

@@ -97,9 +97,8 @@ def _sets_a_value(override: Override, roots: Iterable[Path]) -> bool:
 def _unreadable(argument: str) -> Problem:
     key, equals, value = argument.partition("=")
     if not equals:
-        return Problem(
-            "", f"'{argument}' changes nothing{suggest(argument, ['init'])}; write key=value or group=option"
-        )
+        near = suggest(argument, ["init"])  # the one word that is no override
+        return Problem("", f"'{argument}' changes nothing{near or '; write key=value or group=option'}")
     quoted = "..." if re.search(r"""["'(){}[\]]""", value) else value
     text = (
         f"{value!r} cannot be read; close every bracket and quote, and put other text in quotes: '{key}=\"{quoted}\"'"
