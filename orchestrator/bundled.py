@@ -10,3 +10,8 @@ INSTALLED = (_PACKAGE / "conf").is_dir()  # a wheel puts conf/ and data/ into th
 BUNDLED = _PACKAGE if INSTALLED else ROOT
 CONF = BUNDLED / "conf"
 OWN_PACKAGES = ("orchestrator", "score", "azure_emulator")
+
+
+def is_example(path: Path) -> bool:
+    """Return whether a table is one that comes with this tool, and is no file of the project."""
+    return path.is_relative_to(BUNDLED / "data") and not path.is_relative_to(Path.cwd())

@@ -38,26 +38,31 @@ def _portable(program: str) -> Sequence[str]:
     return ("python", name) if name.endswith(".py") else (COMMAND,)
 
 
-def to_type() -> list[str]:
-    """Return the words to type where this command was typed, with the paths that they need there."""
+def to_type(folder: Path | None = None) -> list[str]:
+    """Return the words to type where this command was typed, or in ``folder``, with the paths that they need there."""
     program = Path(sys.argv[0])
     if program.name == "__main__.py":
-        return [python(), *MODULE]
+        return [python(folder), *MODULE]
     if program.suffix == ".py":
-        return [python(), sys.argv[0]]
-    return [program.stem if _on_the_path(program) else _near(sys.argv[0])]
+        return [python(folder), sys.argv[0] if folder is None else _near(sys.argv[0], folder)]
+    return [program.stem if _on_the_path(program) else _near(sys.argv[0], folder)]
 
 
-def python() -> str:
-    """Return how this Python is called where the command was typed."""
-    return "python" if shutil.which("python") == sys.executable else _near(sys.executable)
+def python(folder: Path | None = None) -> str:
+    """Return how this Python is called where the command was typed, or in ``folder``."""
+    return "python" if shutil.which("python") == sys.executable else _near(sys.executable, folder)
 
 
-def _near(file: str) -> str:
-    near = os.path.relpath(file)
-    return file if near.startswith("..") else near
+def _near(file: str, folder: Path | None) -> str:
+    """Return a file as it is typed in the working directory, or in ``folder``: below it by the relative path."""
+    near = os.path.relpath(file, folder)
+    if not near.startswith(".."):
+        return near
+    return file if folder is None else os.path.normpath(Path(file).absolute())
 
 
 def _on_the_path(program: Path) -> bool:
+    if program.name == str(program):  # as on Windows, or where the path was searched
+        return True
     found = shutil.which(program.stem)
     return found is not None and Path(found).with_suffix("").resolve() == program.with_suffix("").resolve()

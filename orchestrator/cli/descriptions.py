@@ -48,7 +48,7 @@ def _describes(kind: type) -> Callable[[Callable[[Any], str]], Callable[[Any], s
 @_describes(Search)
 def _search(search: Search) -> str:
     fits = f"{search.fits} fits" if search.fits is not None else "halved from round to round"
-    return f"{search.candidates} candidates, {fits}"
+    return f"{search.candidates} candidate{'s' if search.candidates != 1 else ''}, {fits}"
 
 
 @_describes(Dataset)

@@ -9,20 +9,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from orchestrator import invocation
 from orchestrator.errors import DataError, OrchestratorError, one_line
 
 if TYPE_CHECKING:
     from orchestrator.project.survey import Survey
     from orchestrator.project.task import Task
 
-COMMAND = "orchestrate"
 _TABLES = (".csv", ".tsv", ".parquet", ".csv.gz")
 _LISTED = 40  # columns in an error
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise OrchestratorError(f"{message}; {COMMAND} init --help says what there is")
+        raise OrchestratorError(f"{message}; {self.prog} --help says what there is")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -40,10 +40,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    command = shlex.join([*invocation.to_type(), "init"])
     parser = _Parser(
-        prog=f"{COMMAND} init",
+        prog=command,
         description="Look at a table, and write a project whose next command trains a model of it and serves it.",
-        epilog=f"Example: {COMMAND} init churn --data churn.csv --target left",
+        epilog=f"Example: {command} churn --data churn.csv --target left",
         allow_abbrev=False,
     )
     parser.add_argument("folder", nargs="?", default=".", metavar="FOLDER", help="of the project (default: this one)")
@@ -58,7 +59,8 @@ def _parser() -> argparse.ArgumentParser:
 def _init(options: argparse.Namespace) -> None:
     folder = Path(options.folder).expanduser()
     if not options.data:
-        raise DataError(f"--data: name the table to learn from, such as {_example_table()}")
+        typed = _type("--data", _example_table(), "--target", "COLUMN", folder=options.folder)
+        raise DataError(f"--data: name the table to learn from, such as {typed}")
     table = Path(options.data).expanduser()
     from orchestrator.project import notation, scaffold, survey, task  # pandas and pydantic: --help needs neither
 
@@ -70,9 +72,7 @@ def _init(options: argparse.Namespace) -> None:
     if not options.target:
         columns = survey.find_columns(table, options.encoding)
         more = f" and {len(columns) - _LISTED} more" if len(columns) > _LISTED else ""
-        typed = shlex.join(
-            [COMMAND, "init", *([options.folder] if options.folder != "." else []), "--data", options.data]
-        )
+        typed = _type("--data", options.data, folder=options.folder)
         hint = notation.note_on_header(columns)
         raise DataError(
             f"--target: name the column to predict: {', '.join(columns[:_LISTED])}{more}; "
@@ -89,7 +89,12 @@ def _init(options: argparse.Namespace) -> None:
 
 def _example_table() -> str:
     tables = sorted(path.name for path in Path.cwd().iterdir() if path.name.lower().endswith(_TABLES))
-    return f"{COMMAND} init --data {shlex.quote(tables[0]) if tables else 'churn.csv'} --target COLUMN"
+    return tables[0] if tables else "churn.csv"
+
+
+def _type(*words: str, folder: str) -> str:
+    """Return the command to type for a project in ``folder``."""
+    return shlex.join([*invocation.to_type(), "init", *([folder] if folder != "." else []), *words])
 
 
 def _report(folder: Path, name: str, found: Survey, chosen: Task, files: dict[str, str], outside: str) -> None:
@@ -109,7 +114,8 @@ def _report(folder: Path, name: str, found: Survey, chosen: Task, files: dict[st
         for key, text in lines:
             grid.add_row(key, printable(text))
         console.print(title, style="bold")
-        console.print(Padding(grid, (0, 0, 1, 2)))
+        console.print(Padding(grid, (0, 0, 0, 2), expand=False))
+        console.print()
 
     about = [("columns", found.reading.line)]
     about += [(f"data.{key}", f"{value!r} ({found.reasons[key]})") for key, value in found.keys.items()]
@@ -126,8 +132,10 @@ def _report(folder: Path, name: str, found: Survey, chosen: Task, files: dict[st
     block("Chosen", choices)
     block(f"Written to {folder}", [(file, "") for file in files])
     console.print("Next", style="bold")
-    go = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
-    console.print(f"  {go}{COMMAND} experiment={name}", soft_wrap=True)
+    stays = folder.resolve() == Path.cwd()
+    go = "" if stays else f"cd {shlex.quote(str(folder))} && "
+    typed = shlex.join([*invocation.to_type(None if stays else folder), f"experiment={name}"])
+    console.print(f"  {go}{typed}", soft_wrap=True)
 
 
 def _label(label: str, texts: Sequence[str]) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from orchestrator import invocation
 from orchestrator.artifacts import Endpoint, ModelVersion, Package, Report, Trained
+from orchestrator.bundled import is_example
 from orchestrator.cli.console import Console
 from orchestrator.cli.descriptions import curl_line
 from orchestrator.cli.result_file import Result
@@ -164,6 +165,8 @@ def _preview(run: Run, *, trains: bool) -> dict[str, str]:
 def _where(spec: RunSpec, artifacts: Artifacts, folder: Path, overrides: Sequence[str]) -> dict[str, str]:
     again = command(*filter(_about_the_service, overrides))
     notes: dict[str, str] = {}
+    if "train" in spec.stages and is_example(spec.data.path):
+        notes["table"] = f"{spec.data.path.name}, the example; for yours: {_own_table()}"
     if Endpoint in artifacts:
         endpoint = artifacts[Endpoint]
         notes["scoring URI"] = endpoint.url
@@ -181,6 +184,14 @@ def _where(spec: RunSpec, artifacts: Artifacts, folder: Path, overrides: Sequenc
     if notes:
         notes["result"] = str(folder / RESULT)
     return notes
+
+
+def _own_table() -> str:
+    """Return what to type for a table of one's own: the project's experiment, or how to make a project."""
+    experiments = sorted(path.stem for path in Path("conf/experiment").glob("*.yaml"))
+    return command(
+        *([f"experiment={experiments[0]}"] if experiments else ["init", "--data", "FILE", "--target", "COLUMN"])
+    )
 
 
 def _about_the_service(override: str) -> bool:

@@ -21,7 +21,8 @@ from yaml import YAMLError
 from orchestrator.config.arguments import CONFIG_DIR, SWEEP, split
 from orchestrator.config.search_path import folders_of, searched_folders
 from orchestrator.errors import Problem
-from orchestrator.spec.messages import suggest_or_list
+from orchestrator.invocation import called_as
+from orchestrator.spec.messages import suggest, suggest_or_list
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)  # what Hydra may raise while it composes
 HYDRA = "1.3"  # the version whose behaviour is asked for, here and in cli/command.py
@@ -96,7 +97,8 @@ def _sets_a_value(override: Override, roots: Iterable[Path]) -> bool:
 def _unreadable(argument: str) -> Problem:
     key, equals, value = argument.partition("=")
     if not equals:
-        return Problem("", f"'{argument}' changes nothing; write key=value or group=option")
+        near = suggest(argument, ["init"])  # the one word that is no override
+        return Problem("", f"'{argument}' changes nothing{near or '; write key=value or group=option'}")
     quoted = "..." if re.search(r"""["'(){}[\]]""", value) else value
     text = (
         f"{value!r} cannot be read; close every bracket and quote, and put other text in quotes: '{key}=\"{quoted}\"'"
@@ -119,7 +121,16 @@ def _unknown_options(override: Override, roots: Sequence[Path]) -> Iterator[Prob
         yield Problem(group, "optuna runs a sweep and cannot be one of its jobs: write -m search=optuna alone")
     for option in options:
         if not any((root / group / f"{option.removesuffix('.yaml')}.yaml").exists() for root in roots):
-            yield Problem(group, f"there is no option '{option}'{suggest_or_list(option, known)}")
+            near = suggest(option, known)
+            yield Problem(
+                group, f"there is no option '{option}'{near or suggest_or_list(option, known) + _no_project()}"
+            )
+
+
+def _no_project() -> str:
+    if Path("conf").is_dir():
+        return ""
+    return f". This folder has no conf/: change to your project, or write one with {called_as()} init"
 
 
 def _options(override: Override) -> Iterator[str]:

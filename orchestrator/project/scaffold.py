@@ -91,9 +91,8 @@ def make_files(name: str, path: str, survey: Survey, task: Task, *, inside: bool
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "requirement": _requirement(),
     }
-    values = {
-        key: " ".join(printable(text).split()) for key, text in values.items()
-    }  # whatever a column or a file is called
+    values = {key: " ".join(printable(text).split()) for key, text in values.items()}  # whatever a column is called
+    values["blank"] = " " * len(name)
     templates = resources.files("orchestrator.project") / "templates"
     files = {
         f"conf/experiment/{name}.yaml": format_experiment(name, path, survey, task, model),

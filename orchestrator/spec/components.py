@@ -14,12 +14,13 @@ import pkgutil
 import re
 import typing
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from orchestrator.errors import OrchestratorError, Problem, SpecError
-from orchestrator.spec.messages import describe_error, format_path, format_value, one_line, suggest_or_list
+from orchestrator.spec.messages import describe_error, format_path, format_value, one_line, suggest, suggest_or_list
 
 NOT_A_PATH = "should be a dotted path such as 'package.module.Name'"
 
@@ -46,12 +47,18 @@ def locate(path: str, at: str) -> Any:
         if position == 0 or inside_package:
             module = _imported(name, at)
             if module is None and position == 0:
-                raise SpecError([Problem(at, f"there is no module '{name}'; is its package installed?")])
+                near = suggest(name, {*_project_modules()} - {name})
+                raise SpecError([Problem(at, f"there is no module '{name}'{near or '; is its package installed?'}")])
             if module is not None:
                 found = module
                 continue
         found = _attribute(found, part, owner, at)
     return found
+
+
+def _project_modules() -> list[str]:
+    """Return the modules in the working directory, which is the project."""
+    return [path.stem for path in Path.cwd().iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()]
 
 
 def _imported(name: str, at: str) -> Any:

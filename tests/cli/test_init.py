@@ -12,11 +12,16 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator import Package, Report, compose, execute
+from orchestrator import Package, Report, compose, execute, invocation
 from orchestrator.cli import init
 from orchestrator.config.validate import validate
 from orchestrator.spec.run_spec import RunSpec
 from tests.project.tables import TABLES, write_table
+
+
+@pytest.fixture(autouse=True)
+def typed_as(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["orchestrate"])
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +87,7 @@ def test_the_printed_command_is_the_next_one_to_type(tmp_path: Path) -> None:
     change, typed = printed.splitlines()[-1].strip().split(" && ")
     folder = tmp_path / change.removeprefix("cd ")
     options = ("deploy=none", "tracking=none", "package.compile=never", "model.param_grid.n_estimators=[5]")
-    assert "roc_auc_ovr" in run(*typed.split()[1:], *options, folder=folder)
+    assert "roc_auc_ovr" in run(*typed.partition("orchestrator ")[2].split(), *options, folder=folder)
     assert (folder / "state/packages").is_dir()
 
 
@@ -132,9 +137,28 @@ def test_ci_files_are_yaml_and_name_the_commands(tmp_path: Path) -> None:
     assert len((tmp_path / "README.md").read_text().splitlines()) == 10
 
 
+@pytest.mark.parametrize(
+    ("program", "next_command"),
+    [
+        ("/site/orchestrator/__main__.py", "cd shop && {python} -m orchestrator experiment=grades"),
+        (".venv/bin/orchestrate", "cd shop && {folder}/.venv/bin/orchestrate experiment=grades"),
+        ("shop/.venv/bin/orchestrate", "cd shop && .venv/bin/orchestrate experiment=grades"),
+    ],
+)
+def test_the_printed_command_calls_the_program_as_it_was_called(
+    program: str, next_command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [program])
+    write_table(tmp_path, "grades.csv")
+    assert init.main(["shop", "--data", "grades.csv", "--target", "y"]) == 0
+    expected = next_command.format(python=invocation.python(), folder=tmp_path)
+    assert capsys.readouterr().out.endswith(f"Next\n  {expected}\n")
+
+
 def test_help_is_printed_without_a_library() -> None:
     code = (
-        "import sys\nfrom orchestrator.cli.init import main\n"
+        "import sys\nfrom orchestrator.cli.init import main\nsys.argv[0] = 'orchestrate'\n"
         "try:\n    main(['--help'])\nfinally:\n    print(*{*sys.modules} & {'pandas', 'pydantic', 'numpy', 'rich'})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from orchestrator.cli import init
 from tests.project.tables import write_table
+
+
+@pytest.fixture(autouse=True)
+def typed_as(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["orchestrate"])
 
 
 def broken(folder: Path) -> dict[str, tuple[list[str], str]]:
@@ -44,6 +50,10 @@ def broken(folder: Path) -> dict[str, tuple[list[str], str]]:
         "no data": (
             [*y],
             "--data: name the table to learn from, such as orchestrate init --data bare.csv --target COLUMN",
+        ),
+        "no data for a folder": (
+            ["shop"],
+            "--data: name the table to learn from, such as orchestrate init shop --data bare.csv --target COLUMN",
         ),
         "no file": (
             ["--data", "two_texts.csv", *y],

@@ -68,6 +68,16 @@ def test_the_primary_config_of_another_program_is_named(project: Path) -> None:
     assert not found("deploy=none")
 
 
+def test_where_no_project_is_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (problem,) = found("experiment=churn")
+    assert problem.message.startswith("there is no option 'churn'")
+    assert problem.message.endswith(
+        "This folder has no conf/: change to your project, or write one with orchestrate init"
+    )
+    assert [problem.message for problem in found("inti")] == ["'inti' changes nothing; did you mean 'init'?"]
+
+
 def test_what_lasts_lies_in_the_project(project: Path) -> None:
     assert compose().values["state_dir"] == str(project / "state")
     assert compose("state_dir=~/elsewhere").values["state_dir"] == str(Path.home() / "elsewhere")

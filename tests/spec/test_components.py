@@ -107,6 +107,12 @@ def test_a_module_is_found_behind_a_name_that_hides_it(tmp_path: Path, monkeypat
     assert locate("outside_hiding.train.train", "at").__name__ == "train"
 
 
+def test_a_module_of_the_project_is_suggested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "outside_features.py").touch()
+    monkeypatch.chdir(tmp_path)
+    assert said("outside_feature.Name") == "there is no module 'outside_feature'; did you mean 'outside_features'?"
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [

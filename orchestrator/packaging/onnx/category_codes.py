@@ -19,7 +19,7 @@ def encode_categories(pipeline: Any) -> tuple[Any, dict[str, int]]:
         NotImplementedError: a column transformer was fitted on a table without names.
     """
     result = copy.deepcopy(pipeline)
-    steps = list(_steps(result))
+    steps = list(iterate_steps(result))
     known = [value for step in steps for values in _fitted_values(step) for value in values]
     codes = {text: code for code, text in enumerate(sorted({value for value in known if isinstance(value, str)}))}
     for step in steps:
@@ -33,7 +33,7 @@ def encode_categories(pipeline: Any) -> tuple[Any, dict[str, int]]:
     return result, codes
 
 
-def _steps(estimator: Any) -> Iterator[Any]:
+def iterate_steps(estimator: Any) -> Iterator[Any]:
     """Yield the estimator and every fitted one inside of it."""
     yield estimator
     inner = [step for _, step in getattr(estimator, "steps", ())]
@@ -41,7 +41,7 @@ def _steps(estimator: Any) -> Iterator[Any]:
     inner += [step for _, step in getattr(estimator, "transformer_list", ())]
     for step in inner:
         if not isinstance(step, str):  # "drop" and "passthrough"
-            yield from _steps(step)
+            yield from iterate_steps(step)
 
 
 def _fitted_values(step: Any) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import product
@@ -93,7 +93,7 @@ def convert_pipeline(pipeline: Any, width: int) -> tuple[bytes, dict[str, int]]:
     from skl2onnx.common.data_types import DoubleTensorType
     from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
-    from orchestrator.packaging.onnx.category_codes import encode_categories
+    from orchestrator.packaging.onnx.category_codes import encode_categories, iterate_steps
     from orchestrator.packaging.onnx.converters import custom_converters
     from orchestrator.packaging.onnx.tree_converters import ML, ML_OPSET
 
@@ -112,10 +112,28 @@ def convert_pipeline(pipeline: Any, width: int) -> tuple[bytes, dict[str, int]]:
     except (MissingConverter, MissingShapeCalculator) as error:
         unknown = re.search(r"<class '(.+?)'>", str(error))
         raise NotImplementedError(f"no converter for {unknown[1] if unknown else error}") from error
+    except Exception as error:  # skl2onnx goes on behind a step that it does not know, and fails at the next one
+        if unknown_step := next(
+            (kind for kind in map(type, iterate_steps(numeric)) if not _is_known(kind, functions)), None
+        ):
+            name = f"{unknown_step.__module__}.{unknown_step.__qualname__}"
+            raise NotImplementedError(f"no converter for {name}") from error
+        raise
     if any(node.op_type == "TreeEnsemble" for node in model.graph.node):
         (opset,) = (opset for opset in model.opset_import if opset.domain == ML)
         opset.version = ML_OPSET
     return model.SerializeToString(), codes
+
+
+def _is_known(kind: type, functions: Container[type]) -> bool:
+    from skl2onnx import get_model_alias
+
+    if kind in functions:
+        return True
+    try:
+        return bool(get_model_alias(kind))
+    except RuntimeError:
+        return False
 
 
 def check_equivalence(

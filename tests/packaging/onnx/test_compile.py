@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -216,6 +217,11 @@ class Foreign(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
     [
         ([Foreign()], LogisticRegression(), r"no converter for .*test_compile\.Foreign"),
         (
+            [Foreign(), ColumnTransformer([("numbers", StandardScaler(), ["Age"])])],
+            LogisticRegression(),
+            r"no converter for .*test_compile\.Foreign$",
+        ),
+        (
             [OneHotEncoder(min_frequency=3)],
             LogisticRegression(),
             "no converter for OneHotEncoder with infrequent categor",
@@ -237,7 +243,7 @@ class Foreign(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
             "no converter for gradient boosting that starts from DummyClassifier",
         ),
     ],
-    ids=["foreign", "infrequent", "indicator", "of another", "from another", "at random"],
+    ids=["foreign", "before branches", "infrequent", "indicator", "of another", "from another", "at random"],
 )
 def test_no_converter_is_a_reason(
     steps: list[Any], model: Any, reason: str, fit: Fit, X: pd.DataFrame, targets: dict[str, Any]
