@@ -1,4 +1,4 @@
-"""Parameters that only the nightly run takes: ``python -m pytest -m nightly``."""
+"""Parameters that only the nightly run takes: ``python -m pytest -m ''`` runs all."""
 
 from __future__ import annotations
 

@@ -112,7 +112,6 @@ def test_remove_stops_the_service_and_the_emulator(emulated: EmulatedDesk) -> No
     assert not list((emulated.folder / "services").glob("*/process.json"))
 
 
-@pytest.mark.nightly
 def test_after_deploy_local_nothing_is_trained_and_the_package_is_the_same(emulated: EmulatedDesk) -> None:
     local = emulated.desk.run().well()
     done = emulated.run().well()
