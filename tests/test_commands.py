@@ -486,7 +486,7 @@ def test_a_trial_measures_one_candidate_of_a_typed_grid(elsewhere: Desk, grid: l
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     done = elsewhere.run("-m", "search=optuna", "hydra.sweeper.n_trials=3", *grid, "seed=11", "tracking=none").well()
     results = [json.loads((done.folder / str(job) / "result.json").read_text()) for job in range(3)]
-    assert done.out.count("1 candidates, 5 fits") >= 1
+    assert done.out.count("1 candidate, 5 fits") >= 1
     assert "candidates, 20 fits" not in done.out
     best = max(results, key=lambda result: result["metrics"]["mean_test_roc_auc"])
     assert f"best roc_auc {best['metrics']['mean_test_roc_auc']:.4f} of 3 trials" in done.out
