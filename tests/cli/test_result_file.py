@@ -74,6 +74,7 @@ def test_a_run_is_written_as_the_readme_says(tmp_path: Path) -> None:
         "probe": {"requests": 5, "p50_ms": 1.5, "p95_ms": 2.5, "refused_without_key": True},
         "data": None,
         "batch": None,
+        "versions": None,
         "stages": [
             {"name": "train", "seconds": 0.0, "cached": True},
             {"name": "keys", "seconds": 0.1235, "cached": False},
