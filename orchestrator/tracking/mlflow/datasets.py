@@ -15,7 +15,7 @@ from orchestrator.tracking.mlflow.server_errors import status_of
 from orchestrator.tracking.mlflow.store import Store
 
 CONTEXT, TRAINING = "mlflow.data.context", "training"
-NAME_LENGTH, SOURCE_LENGTH, SCHEMA_LENGTH = 500, 65_535, 1_048_575  # MLflow's limits; its digest has at most 36
+NAME_LENGTH, DIGEST_LENGTH, SOURCE_LENGTH, SCHEMA_LENGTH = 500, 36, 65_535, 1_048_575  # MLflow's limits
 NO_SUCH_CALL = {404, 405, 501}
 TYPES = {"int64": "long", "float64": "double", "float32": "float", "bool": "boolean"}  # other integers are "integer"
 
@@ -55,7 +55,7 @@ def describe_dataset(report: Report) -> dict[str, str | None] | None:
     source = json.dumps({"uri": path})
     return {
         "name": Path(path).name[:NAME_LENGTH],
-        "digest": digest,
+        "digest": digest[:DIGEST_LENGTH],
         "source_type": "local",
         "source": source if len(source) <= SOURCE_LENGTH else "{}",
         "schema": schema if 0 < len(schema) <= SCHEMA_LENGTH else None,

@@ -32,7 +32,7 @@ def others(package: Package, tmp_path: Path) -> list[Package]:
     for number in (2, 3):
         folder = tmp_path / f"package-{number}"
         shutil.copytree(package.path, folder)
-        (folder / "golden.json").write_text(f'{{"number": {number}}}')
+        (folder / "golden.json").write_text(f'[{{"reply": {number}}}]')
         contract = Contract.from_json((folder / FILE).read_bytes()).write(folder)
         made.append(Package(folder, contract.fingerprint, MODEL))
     return made
