@@ -112,11 +112,8 @@ def import_from_project(folder: Path) -> None:
                 raise OrchestratorError(f"{file}: hides the package '{name}' of {DISTRIBUTION}; give it another name")
     places = [place for place in sys.path if place not in {"", str(folder)}]
     first = next((at for at, place in enumerate(places) if INSTALLED_IN & {*Path(place).parts}), len(places))
-    sys.path[:] = [
-        *places[:first],
-        str(folder),
-        *places[first:],
-    ]  # a random.py of the project hides nothing of Python's
+    # a random.py of the project hides nothing of Python's
+    sys.path[:] = [*places[:first], str(folder), *places[first:]]
 
 
 def complete() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(command, "keep_running_without_output", lambda: None)  # pytest has replaced the streams
+    monkeypatch.setattr(logging, "raiseExceptions", False)  # of handlers whose streams an earlier test's capture closed
     command.mistakes.clear()
     before = dict(os.environ)
     yield tmp_path

@@ -74,7 +74,6 @@ def test_the_written_project_trains(
 
 
 def test_the_printed_command_is_the_next_one_to_type(tmp_path: Path) -> None:
-    pytest.importorskip("orchestrator.cli.command")  # which makes the working directory the project
     write_table(tmp_path, "three.csv")
 
     def run(*arguments: str, folder: Path) -> str:

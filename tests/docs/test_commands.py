@@ -18,11 +18,10 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 
+from orchestrator.cli import init
 from orchestrator.config.compose import compose
 from orchestrator.config.validate import validate
 from orchestrator.errors import SpecError
-
-init = pytest.importorskip("orchestrator.cli.init")
 
 if sys.version_info >= (3, 11):
     import tomllib
