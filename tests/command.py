@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 
 from orchestrator.deploy.local.state import find_server_processes
+from tests.warm_interpreter import warm_interpreter
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 600  # against a hang: an emulator may have to build an image first
@@ -79,18 +80,29 @@ class Desk:
         modules = [str(folder) for folder in (self.modules, ROOT) if folder]
         return {**os.environ, "PATH": path, "PYTHONPATH": os.pathsep.join(modules), "COLUMNS": "80"}
 
-    def run(self, *overrides: str) -> Done:
-        """``python run.py``, with this desk's state, port and run folder."""
+    def run(self, *overrides: str, warm: bool = True) -> Done:
+        """``python run.py``, with this desk's state, port and run folder.
+
+        ``warm=False`` takes an interpreter that has imported nothing, as for modules that hide installed ones.
+        """
         folder = self.home / "runs" / str(next(self._numbers))
-        process = self.start(*overrides, f"hydra.{'sweep' if '-m' in overrides else 'run'}.dir={folder}")
-        out, err = process.communicate(timeout=SECONDS)
-        return Done(process.returncode, out, err, folder)
+        arguments = [*self._own(overrides), f"hydra.{'sweep' if '-m' in overrides else 'run'}.dir={folder}"]
+        if not warm:
+            process = self.popen(sys.executable, str(ROOT / "run.py"), *arguments)
+            out, err = process.communicate(timeout=SECONDS)
+            return Done(process.returncode, out, err, folder)
+        ended = warm_interpreter().run(ROOT / "run.py", arguments, env=self.env, cwd=self.cwd, seconds=SECONDS)
+        return Done(*ended, folder)
 
     def start(self, *overrides: str) -> subprocess.Popen[str]:
+        """Start ``python run.py`` in an interpreter of its own."""
+        return self.popen(sys.executable, str(ROOT / "run.py"), *self._own(overrides))
+
+    def _own(self, overrides: Sequence[str]) -> list[str]:
         own = [f"state_dir={self.state}"]
         if not any(override.startswith(("-m", "deploy=")) for override in overrides):
             own.append(f"deploy.port={self.port}")
-        return self.popen(sys.executable, str(ROOT / "run.py"), *overrides, *own)
+        return [*overrides, *own]
 
     def bash(self, line: str) -> Done:
         """Run a line as it was printed in a shell."""

@@ -186,7 +186,7 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None
     (tmp_path / "modules" / "azureml.py").write_text("__path__ = []\n")  # hides the installed package
     with desk(tmp_path, tmp_path / "modules") as own:
         for overrides in (("deploy=aci", "stages=status"), ("deploy=none", "tracking=azureml", "stages=train")):
-            done = own.run(*overrides)
+            done = own.run(*overrides, warm=False)
             assert done.code == 1
             assert done.err.count("\n") == 1
             assert "install it with: pip install -e '.[azure]'" in done.err

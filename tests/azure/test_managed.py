@@ -111,7 +111,7 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None
     for folder in (hidden, hidden.parent):
         (folder / "__init__.py").write_text("")  # hides the installed packages
     with desk(tmp_path, tmp_path / "modules") as own:
-        done = own.run("deploy=managed", "stages=status")
+        done = own.run("deploy=managed", "stages=status", warm=False)
     assert done.code == 1
     assert done.err.count("\n") == 1
     assert "install it with: pip install -e '.[managed]'" in done.err
