@@ -1,6 +1,6 @@
 """``python check.py``: run every check: ruff, the language, mypy, import-linter, pytest.
 
-Tests run in two processes, each file in one of them. Arguments go to pytest: ``python check.py -k engine``.
+Tests run in three processes, each file in one of them: they wait for services often. Arguments go to pytest: ``python check.py -k engine``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main() -> int:
     """Run every check, whether or not others fail, and return the number of failures."""
     root = Path(__file__).resolve().parent
     failed = 0
-    for command in (*CHECKS, ("-m", "pytest", "-n", "2", "--dist", "loadfile", *sys.argv[1:])):
+    for command in (*CHECKS, ("-m", "pytest", "-n", "3", "--dist", "loadfile", *sys.argv[1:])):
         print(f"== {' '.join(command)}", flush=True)
         failed += subprocess.run([sys.executable, *command], cwd=root, check=False).returncode != 0
     return failed

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
 from orchestrator.caching.fingerprints import forget_locations
@@ -16,6 +17,10 @@ from orchestrator.packaging.own_code import make_project_importable
 from tests.installed import venv, wheel  # noqa: F401 -- fixtures
 
 ROOT = Path(__file__).resolve().parents[1]
+
+settings.register_profile("normal", max_examples=200, deadline=None)
+settings.register_profile("nightly", max_examples=2000, deadline=None)
+settings.load_profile("normal")  # pytest --hypothesis-profile=nightly takes the other
 
 
 class ByFile(LoadFileScheduling):  # type: ignore[misc]

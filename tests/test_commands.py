@@ -392,7 +392,7 @@ def test_a_killed_run_is_failed_and_the_next_one_completes(elsewhere: Desk) -> N
 
 
 def test_a_killed_search_goes_on_where_it_was(tmp_path: Path) -> None:
-    grid = ("model.param_grid.n_estimators=[100]", "model.param_grid.max_depth=[2,3,4,5,6,7,8,9]", "stages=train")
+    grid = ("model.param_grid.n_estimators=[50]", "model.param_grid.max_depth=[2,3,4,5,6,7,8,9]", "stages=train")
     with desk(tmp_path) as at:
         unfinished = at.state / "cache" / ".unfinished" / "train"
         process = at.start(*grid, "deploy=none", "tracking=none", f"hydra.run.dir={at.home}/killed")
@@ -458,13 +458,13 @@ def test_optuna_runs_a_sweep_and_its_best_is_one_command_away(tmp_path: Path) ->
             "model.param_grid.max_iter=range(5,40)",
             "model.param_grid.max_depth=3",
         )
-        done = at.run("-m", "search=optuna", "hydra.sweeper.n_trials=3", *space).well()
-        results = [json.loads((done.folder / str(job) / "result.json").read_text()) for job in range(3)]
+        done = at.run("-m", "search=optuna", "hydra.sweeper.n_trials=2", *space).well()
+        results = [json.loads((done.folder / str(job) / "result.json").read_text()) for job in range(2)]
         (parent,) = at.top_runs()
         jobs = [run for run in at.runs() if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
         assert {run.info.run_id for run in jobs} == {result["run_id"] for result in results}
         scores = [run.data.metrics["mean_test_roc_auc"] for run in jobs]
-        assert f"best roc_auc {max(scores):.4f} of 3 trials" in done.out
+        assert f"best roc_auc {max(scores):.4f} of 2 trials" in done.out
         shown = done.shown("deploy the best trial:")
         best = max(jobs, key=lambda run: run.data.metrics["mean_test_roc_auc"]).data.params
         assert f"model.param_grid.max_iter={best['best_max_iter']}" in shown
@@ -476,11 +476,18 @@ def test_optuna_runs_a_sweep_and_its_best_is_one_command_away(tmp_path: Path) ->
 @pytest.mark.parametrize(
     "grid",
     [
-        ["model.param_grid={max_depth:[2,7],n_estimators:[5,9],min_samples_leaf:[1,4]}"],
-        ["model.param_grid.max_depth=[2,7]", "+model.param_grid.min_samples_leaf=[1,4]"],
-        ["~model.param_grid", "+model.param_grid={max_depth:[2,7],n_estimators:[5,9],min_samples_leaf:[1,4]}"],
+        pytest.param(["model.param_grid={max_depth:[2,7],n_estimators:[5,9],min_samples_leaf:[1,4]}"], id="mapping"),
+        pytest.param(
+            ["model.param_grid.max_depth=[2,7]", "+model.param_grid.min_samples_leaf=[1,4]"],
+            id="lists",
+            marks=pytest.mark.nightly,
+        ),
+        pytest.param(
+            ["~model.param_grid", "+model.param_grid={max_depth:[2,7],n_estimators:[5,9],min_samples_leaf:[1,4]}"],
+            id="another",
+            marks=pytest.mark.nightly,
+        ),
     ],
-    ids=["mapping", "lists", "another"],
 )
 def test_a_trial_measures_one_candidate_of_a_typed_grid(elsewhere: Desk, grid: list[str]) -> None:
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")

@@ -15,6 +15,7 @@ import pytest
 
 from orchestrator.cli.streams import LossyOutput
 from tests.command import ROOT, SECONDS
+from tests.nightly import at_night
 
 pytestmark = pytest.mark.slow
 
@@ -49,10 +50,10 @@ def shell(line: str, *command: str, cwd: Path, **env: str) -> subprocess.Complet
 @pytest.mark.parametrize(
     ("line", "err"),
     [
-        ('"$@" >&-', ""),
+        at_night('"$@" >&-', ""),
         ('"$@" <&- >&- 2>&-', ""),
         ('"$@" >/dev/full', "standard output: No space left on device; what follows is not shown\n"),
-        ('"$@" | true; exit ${PIPESTATUS[0]}', ""),
+        at_night('"$@" | true; exit ${PIPESTATUS[0]}', ""),
     ],
 )
 def test_a_run_does_not_need_an_output(tmp_path: Path, line: str, err: str) -> None:
@@ -134,11 +135,11 @@ def test_an_unquoted_path_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ("", "state_dir: should name a folder, such as state"),
-        ("{tmp}/a:b", "state_dir: {tmp}/a:b holds ':', at which PYTHONPATH is split; name another folder"),
+        at_night("", "state_dir: should name a folder, such as state"),
+        at_night("{tmp}/a:b", "state_dir: {tmp}/a:b holds ':', at which PYTHONPATH is split; name another folder"),
         ("{tmp}/${{x}}", "state_dir: refers to 'x', and there is no such key"),
-        ('"{tmp}/a\nb"', "state_dir: '{tmp}/a\\nb' holds letters that cannot be printed; name another folder"),
-        ("{tmp}/wrong", "state_dir: {tmp}/wrong/packages should be a folder and is none; move it away"),
+        at_night('"{tmp}/a\nb"', "state_dir: '{tmp}/a\\nb' holds letters that cannot be printed; name another folder"),
+        at_night("{tmp}/wrong", "state_dir: {tmp}/wrong/packages should be a folder and is none; move it away"),
         ("{tmp}/other", "state_dir: {tmp}/other/services/x/lock should be a file and is none; move it away"),
     ],
 )
@@ -170,9 +171,9 @@ def track(report: Report) -> TrackedRun:
     ("error", "line"),
     [
         ("KeyError('a column\\nof two lines')", r"KeyError: 'a column\nof two lines'"),
-        ("OSError(28, 'No space left on device')", "No space left on device"),
-        ("FileNotFoundError(2, 'No such file or directory', '/x/y')", "No such file or directory: /x/y"),
-        ("RecursionError()", "RecursionError: RecursionError"),
+        at_night("OSError(28, 'No space left on device')", "No space left on device"),
+        at_night("FileNotFoundError(2, 'No such file or directory', '/x/y')", "No such file or directory: /x/y"),
+        at_night("RecursionError()", "RecursionError: RecursionError"),
     ],
 )
 def test_an_error_of_a_library_is_one_line_and_a_kept_traceback(tmp_path: Path, error: str, line: str) -> None:

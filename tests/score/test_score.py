@@ -20,6 +20,7 @@ import pytest
 from score import memory_tuning
 from score import score as entry
 from score.score import BadRequest, InitError
+from tests.nightly import at_night
 
 Load = Callable[[Path], ModuleType]
 
@@ -41,6 +42,7 @@ def test_loaded_by_path_it_answers_the_articles_client(pima: Path, entry_module:
 
 SERVER = """
 import importlib.util, json, sys
+from tests.nightly import at_night
 before = list(sys.path)
 spec = importlib.util.spec_from_file_location(*sys.argv[1:3])
 module = importlib.util.module_from_spec(spec)
@@ -53,7 +55,9 @@ print(json.dumps([module.run('{"input": "[]"}'), sys.modules["score.contract.sch
 
 
 @pytest.mark.parametrize("name", ["entry_module", "score"])
-@pytest.mark.parametrize("first_on_path", ["nothing", "package", "score folder", "foreign module", "foreign package"])
+@pytest.mark.parametrize(
+    "first_on_path", ["foreign package", *map(at_night, ("nothing", "package", "score folder", "foreign module"))]
+)
 def test_its_own_folder_is_found_whatever_comes_first_on_the_path(
     pima: Path, tmp_path: Path, name: str, first_on_path: str
 ) -> None:

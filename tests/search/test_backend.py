@@ -30,6 +30,7 @@ from orchestrator.search import backend as backends
 from orchestrator.search.backend import missing_module, use_backend
 from orchestrator.spec.field_types import ROOT
 from tests.deploy.conftest import unused_port
+from tests.nightly import at_night
 from tests.search.conftest import same_scores
 
 X, y = make_classification(n_samples=300, random_state=0)
@@ -70,7 +71,7 @@ class RecordsProcess(DecisionTreeClassifier):  # type: ignore[misc]
         return self
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading", "dask"])
+@pytest.mark.parametrize("backend", ["loky", "threading", at_night("dask")])
 def test_the_refit_runs_in_this_process(backend: str) -> None:
     if missing_module(backend):
         pytest.skip(f"{missing_module(backend)} is not installed")
@@ -159,7 +160,7 @@ def _another_checkout(folder: Path) -> str:
     return rf"orchestrator\.search (?!{shared})source \w+, and this machine has orchestrator\.search {shared}:"
 
 
-@pytest.mark.parametrize("differing", [_another_scikit_learn, _another_checkout])
+@pytest.mark.parametrize("differing", [at_night(_another_scikit_learn), _another_checkout])
 def test_a_worker_with_other_versions_is_reported(differing: Callable[[Path], str], tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     expected = f"^search: the worker on {re.escape(socket.gethostname())} has {differing(tmp_path)}"

@@ -29,6 +29,7 @@ from sklearn.utils import estimator_checks
 
 from orchestrator.search import REUSE_RULES, SharedGridSearchCV, SharedRandomizedSearchCV, fit_counts, sklearn_private
 from orchestrator.search.reuse.base import EnsembleRule
+from tests.nightly import at_night
 
 Same = Callable[..., Any]
 
@@ -56,10 +57,13 @@ def _failures(search: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("estimator", "grid"),
     [
-        (RandomForestClassifier(random_state=0), {"n_estimators": [2, 4]}),
-        (make_pipeline(StandardScaler(), LogisticRegression()), {"logisticregression__C": [0.1, 1]}),
+        pytest.param(
+            RandomForestClassifier(random_state=0), {"n_estimators": [2, 4]}, id="nested", marks=pytest.mark.nightly
+        ),
+        pytest.param(
+            make_pipeline(StandardScaler(), LogisticRegression()), {"logisticregression__C": [0.1, 1]}, id="pipeline"
+        ),
     ],
-    ids=["nested", "pipeline"],
 )
 def test_scikit_learns_own_checks(estimator: Any, grid: Any) -> None:
     expected, shared = (_failures(kind(estimator, grid, cv=2)) for kind in (GridSearchCV, SharedGridSearchCV))
@@ -211,7 +215,7 @@ def test_an_undefined_metric_warns() -> None:
     assert messages[0] == messages[1] != []
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, at_night(2)])
 def test_fits_that_fail(n_jobs: int) -> None:
     grid = {"model__n_estimators": [3, 5], "model__max_depth": [2, -7]}
     for kind in (SharedGridSearchCV, GridSearchCV):

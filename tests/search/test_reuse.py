@@ -167,7 +167,14 @@ def test_invalid_values_are_refused_by_the_estimator(compare: Same) -> None:
     assert np.isnan(found.cv_results_["mean_test_score"]).tolist() == [False, True, False, True]
 
 
-@pytest.mark.parametrize("data", [BINARY, CLASSES, ROUND], ids=["binary", "classes", "ties"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(BINARY, id="binary", marks=pytest.mark.nightly),
+        pytest.param(CLASSES, id="classes", marks=pytest.mark.nightly),
+        pytest.param(ROUND, id="ties"),
+    ],
+)
 @pytest.mark.parametrize("options", [{}, {"algorithm": "kd_tree", "p": 1}, {"metric": "chebyshev"}], ids=str)
 def test_classification_neighbours(compare: Same, data: Any, options: dict[str, Any]) -> None:
     grid = {"n_neighbors": [1, 2, 5, 9, 15], "weights": ["uniform", "distance"]}

@@ -35,6 +35,7 @@ from score.contract.schema import Contract
 from score.models.base import PickledModel
 from score.models.onnx import Compilation
 from score.payload.reader import Reader
+from tests.nightly import at_night
 
 from .conftest import Fit, Fitted, pima, tabular
 
@@ -288,12 +289,12 @@ def test_rows_that_a_batch_changes_are_not_predicted_together() -> None:
 @pytest.mark.parametrize(
     ("model", "target", "together"),
     [
-        (RandomForestClassifier(3, random_state=0), "two", True),
-        (RandomForestClassifier(3, random_state=0), "three", True),
+        at_night(RandomForestClassifier(3, random_state=0), "two", True),
+        at_night(RandomForestClassifier(3, random_state=0), "three", True),
         (RandomForestClassifier(128, max_depth=2, random_state=0), "three", True),
         (RandomForestClassifier(129, max_depth=2, random_state=0), "three", False),  # see FEW_TREES
         (RandomForestRegressor(129, max_depth=2, random_state=0), "numbers", True),  # without ReduceSum
-        (GradientBoostingRegressor(n_estimators=3, random_state=0), "numbers", True),
+        at_night(GradientBoostingRegressor(n_estimators=3, random_state=0), "numbers", True),
         (GradientBoostingClassifier(n_estimators=3, random_state=0), "two", False),  # Sigmoid
         (LogisticRegression(max_iter=300), "three", False),  # Softmax
     ],

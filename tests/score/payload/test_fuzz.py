@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -83,7 +83,6 @@ def without_nan(value: Any) -> Any:
     return None if value != value else value  # noqa: PLR0124  # only NaN differs from itself
 
 
-@settings(max_examples=1000, deadline=None)
 @given(table=st.lists(rows() | VALUES, max_size=3), form=st.sampled_from(["data", "input", "text"]))
 def test_what_the_schema_takes_is_answered_right_and_nothing_else(
     scorer: Predictor, table: list[Any], form: str
@@ -101,7 +100,6 @@ def test_what_the_schema_takes_is_answered_right_and_nothing_else(
     assert found == [row["age"] for row in table]
 
 
-@settings(max_examples=1000, deadline=None)
 @given(data=st.data(), form=st.integers(0, 3))
 def test_a_damaged_body_is_refused_or_answered(scorer: Predictor, data: st.DataObject, form: int) -> None:
     tensors = [{"name": key, "datatype": "BYTES", "shape": [1], "data": [value]} for key, value in GOOD.items()]
@@ -118,14 +116,12 @@ def test_a_damaged_body_is_refused_or_answered(scorer: Predictor, data: st.DataO
     assert status == 200 or list(json.loads(reply)) == ["error"]
 
 
-@settings(max_examples=500, deadline=None)
 @given(body=VALUES | st.fixed_dictionaries({}, optional=dict.fromkeys(["data", "columns", "index", "input"], VALUES)))
 def test_no_value_as_a_body_makes_it_fail(scorer: Predictor, body: Any) -> None:
     assert answered(scorer, json.dumps(body).encode())[0] in (200, 400)
     assert infer_v2(scorer, json.dumps({"inputs": body}).encode()).status in (200, 400)
 
 
-@settings(max_examples=1000, deadline=None)
 @given(
     rest=st.binary(max_size=20),
     sizes=st.lists(st.integers(-1, 12) | VALUES, min_size=1, max_size=3),

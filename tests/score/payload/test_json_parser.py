@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from score.payload import json_parser
@@ -24,7 +24,6 @@ def same(one: Any, other: Any) -> bool:
     return json.dumps(one) == json.dumps(other)  # distinguishes 1 from 1.0 and -0.0 from 0.0, and NaN is itself
 
 
-@settings(max_examples=500, deadline=None)
 @given(VALUES, st.booleans())
 def test_every_value_is_read_as_the_standard_library_reads_it(value: Any, ascii_only: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_only)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from score.contract.columns import rule_for
@@ -129,7 +129,6 @@ def test_a_contract_that_msgspec_cannot_check_is_read_all_the_same(frame: pd.Dat
     assert Reader(contract).read(json.dumps({"data": rows})) == checked(contract, json.dumps({"data": rows}))
 
 
-@settings(max_examples=2000, deadline=None)
 @given(data=st.data())
 def test_a_damaged_body_never_makes_the_two_readers_differ(
     mixed: pd.DataFrame, numbers: Contract, data: st.DataObject
@@ -152,7 +151,6 @@ def test_a_damaged_body_never_makes_the_two_readers_differ(
         assert found is None or found == wanted
 
 
-@settings(max_examples=2000, deadline=None)
 @given(text=st.from_regex(r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?", fullmatch=True))
 def test_numbers_are_read_to_the_bit(numbers: Contract, text: str) -> None:
     found = typed_of(numbers).read(f'{{"data": [{{"x": 1, "ü": {text}}}]}}')
@@ -172,7 +170,6 @@ def taken(reader: Reader, values: Any) -> tuple[dict[str, Any], str]:
         return {}, json.dumps(error.document())
 
 
-@settings(max_examples=1000, deadline=None)
 @given(data=st.data())
 @pytest.mark.parametrize("missing", [False, True])
 def test_an_array_is_checked_as_its_values_are(data: st.DataObject, *, missing: bool) -> None:
@@ -191,7 +188,6 @@ def test_an_array_is_checked_as_its_values_are(data: st.DataObject, *, missing: 
         pd.testing.assert_frame_equal(reader.frame(found), reader.frame(wanted))
 
 
-@settings(max_examples=1000, deadline=None)
 @given(data=st.data(), dtype=st.sampled_from([np.float16, np.float32]))
 def test_a_narrow_columns_range_is_that_of_the_rounded_values(data: st.DataObject, dtype: Any) -> None:
     numbers = st.floats(width=16 if dtype is np.float16 else 32, allow_nan=False, allow_infinity=False)
