@@ -81,7 +81,7 @@ def test_llms_txt_names_pages_as_they_are_written(site: Path) -> None:
 
 
 def test_links_to_files_of_the_repository_lead_to_pages(site: Path) -> None:
-    page = (site / "how_to" / "azure.html").read_text()
+    page = (site / "how_to" / "try_azure_on_this_machine.html").read_text()
     assert 'href="../explanation/emulator.html"' in page
     assert 'href="../contributing.html#tests"' in page
     assert "mermaid" not in (site / "explanation" / "architecture.html").read_text().replace("images/mermaid", "")
