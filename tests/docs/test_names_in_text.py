@@ -48,7 +48,8 @@ def _flat(values: Mapping[str, Any], above: str) -> Iterator[str]:
         name = f"{above}.{key}" if above else str(key)
         if key != "defaults":
             yield name
-            yield from _flat(value, name) if isinstance(value, dict) else ()
+            if isinstance(value, dict):
+                yield from _flat(value, name)
 
 
 def unknown(name: str) -> bool:
