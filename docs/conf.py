@@ -34,6 +34,8 @@ extensions = [
 ]
 exclude_patterns = ["_build", "_ext"]
 root_doc = "index"
+nitpicky = True  # a link that leads nowhere is a warning, and warnings are errors
+nitpick_ignore_regex = [("py:.*", ".*")]  # types of other libraries, whose pages are not looked up
 suppress_warnings = ["myst.header"]  # a page that is included begins with a heading of its own
 
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist"]

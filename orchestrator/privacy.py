@@ -1,6 +1,7 @@
 """Privacy: switch the telemetry of libraries off, and keep their caches inside ``state_dir``.
 
-docs/how_to/privacy.md has a line for each library; those without a switch here have nothing to switch off.
+docs/how_to/know_what_leaves_the_machine.md has a line for each library; those without a switch here have nothing to
+switch off.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from check import CHECKS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+HOW_TO = [page for page in PAGES if page.parent.name == "how_to" and page.stem != "index"]
 
 
 def anchors(page: Path) -> set[str]:
@@ -30,14 +31,22 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
         assert not anchor or anchor in anchors(linked), link
 
 
-def test_readme_is_short_and_leads_to_every_guide() -> None:
+def test_readme_is_short_and_leads_to_every_part() -> None:
     """The site's own menus lead to the other pages: ``tests/docs/test_site.py``."""
     readme = (ROOT / "README.md").read_text()
     assert len(readme.splitlines()) <= 150
-    guides = [page for page in PAGES if page.parent == ROOT or page.parent.name == "how_to"]
-    assert [
-        page.name for page in guides if f"{page.name})" not in readme and page.stem not in {"README", "index"}
-    ] == []
+    parts = [*(page.name for page in ROOT.glob("*.md")), "docs/how_to/index.md", "docs/tutorials/index.md"]
+    assert [name for name in parts if f"({name})" not in readme and name != "README.md"] == []
+
+
+@pytest.mark.parametrize("page", HOW_TO, ids=lambda page: page.stem)
+def test_a_how_to_page_has_one_task(page: Path) -> None:
+    """What is needed, the commands, what they print, and at the end what can go wrong."""
+    text = page.read_text()
+    title, *_ = re.findall(r"^# (.*)$", text, re.MULTILINE)
+    assert len(text.splitlines()) <= 80, "another task?"
+    assert "**You need**" in text
+    assert f"[{title}]({page.name})" in (page.parent / "index.md").read_text()
 
 
 def test_each_folder_of_pages_leads_to_each_of_them() -> None:

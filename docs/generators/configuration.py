@@ -15,7 +15,7 @@ from orchestrator.schema.document import TARGET, document
 INTRO = """# Configuration keys
 
 A configuration is one option of each group and a few keys of its own. `group=option` chooses another option,
-`group.key=value` another value; [configuration](../how_to/configuration.md) explains how. The defaults below are as the files
+`group.key=value` another value; [change one part](../how_to/change_one_part.md) explains how. The defaults below are as the files
 write them: `${name}` stands for the value of another key, and `???` must be typed.
 
 Editors that know JSON Schema complete and check these keys: each file names `conf/schema.json` in its first lines.

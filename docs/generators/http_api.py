@@ -23,7 +23,7 @@ INTRO = f"""# HTTP API
 
 Each service describes itself at `/openapi.json`, with the columns of its own model. This is the document of a small
 example: the model `{CONTRACT.model_name}` with three columns, deployed as version 3 with `deploy.auth_enabled=true`.
-`/metrics` (Prometheus) and `/meta` are beside it; [the service](../how_to/serving.md) explains them, the errors and the limits.
+`/metrics` (Prometheus) and `/meta` are beside it; [call the service](../how_to/call_the_service.md) explains them, the errors and the limits.
 
 """
 

@@ -1,6 +1,7 @@
 """Every command that README and docs/ print composes to a valid configuration, or names what exists.
 
-The files that a page shows (a block with a name, such as ``python features.py``) are written first, as a reader would.
+Those in running text count, too. Files that a page shows (a block with a name, such as ``python features.py``) are
+written first, as a reader would. ``test_names_in_text.py`` has single keys and options.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
 import pytest
+from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 
 from orchestrator.cli import init
+from orchestrator.config.arguments import COMPLETION, split
 from orchestrator.config.compose import compose
 from orchestrator.config.validate import validate
 from orchestrator.errors import SpecError
@@ -31,7 +35,12 @@ else:
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCED = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)  # of any kind: a fence may open or close
-HARMLESS = ("cd", "curl", "az")  # what else a page may print
+INLINE = re.compile(r"`([^`]+)`")
+INDENTED = re.compile(r"^ {4}((?:python run\.py|orchestrate) .*)$", re.MULTILINE)
+BARE = re.compile(r"(?<!`)\borchestrate(?: -m)?(?: [\w./]+=[^\s`|;)]+)+")  # in running text, such as a comment of conf/
+PLACEHOLDER = re.compile(r"<|\.\.\.|\b[A-Z]{3,}\b")
+OWN_FLAGS = ("-v", "--version")
+HARMLESS = ("cd", "curl", "az", "eval")  # what else a page may print
 
 
 class Command(NamedTuple):
@@ -71,6 +80,16 @@ def commands(page: Path) -> Iterator[Command]:
                     words = []
 
 
+def commands_in_text(page: Path) -> Iterator[Command]:
+    """Yield what a page names of our command outside of its blocks, unless a placeholder stands in it."""
+    text = FENCED.sub("", page.read_text())
+    spans = [span.replace("\n", " ") for span in INLINE.findall(text)]
+    for line in [*spans, *INDENTED.findall(text), *BARE.findall(INLINE.sub("", text))]:
+        names = line.startswith(("orchestrate ", "python run.py ")) and line != "orchestrate init"
+        if names and not PLACEHOLDER.search(line):
+            yield Command(str(page.relative_to(ROOT)), tuple(shlex.split(line, comments=True)), "")
+
+
 def _words(line: str, more: str) -> list[str]:
     """Split a line; one whose quotes close on a later line is completed from there."""
     try:
@@ -102,7 +121,7 @@ def _values(override: Override, text: str) -> list[str]:
     return [f"{key}=[{value.start}]"] if isinstance(value, RangeSweep) else [text]
 
 
-ALL = [command for page in PAGES for command in commands(page)]
+ALL = [command for page in PAGES for command in (*commands_in_text(page), *commands(page))]
 RUNS = {shlex.join(found): command for command in ALL if (found := arguments(command)) is not None}
 
 
@@ -110,7 +129,7 @@ RUNS = {shlex.join(found): command for command in ALL if (found := arguments(com
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A project as the tutorials leave it, and the tables that the pages name."""
     above = tmp_path_factory.mktemp("tutorials")
-    files = {name: text for page in (ROOT / "docs").rglob("*.md") for name, text in named_files(page).items()}
+    files = {name: text for page in PAGES for name, text in named_files(page).items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(above)
         (above / "make_churn.py").write_text(files["make_churn.py"])
@@ -126,21 +145,29 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         table = (above / "churn.csv").read_text()
         (home / "churn.csv").write_text(table)
         (home / "prices.csv").write_text(table.replace("monthly_fee", "price"))
+        (home / "mine.csv").write_text(table.replace("left", "label"))
+        (home / "german.csv").write_text(table.replace(",", ";"))
+        pd.read_csv("churn.csv").to_parquet("churn.parquet")
+        pd.read_csv("mine.csv").to_parquet("mine.parquet")
+        for package in ("acme", "acme/conf"):
+            (home / package / "__init__.py").touch()
         yield home
 
 
 @pytest.mark.parametrize("typed", RUNS)
 def test_each_run_is_valid(typed: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    overrides = [word for word in shlex.split(typed) if word not in {"-m", "-v"}]
-    if overrides[:1] == ["init"]:
+    words = shlex.split(typed)
+    if words[:1] == ["init"]:
         shutil.copy("churn.csv", tmp_path)
         monkeypatch.chdir(tmp_path)
-        assert init.main(overrides[1:]) == 0
+        assert init.main(words[1:]) == 0
         return
-    if overrides and overrides[0].startswith("--"):
-        return  # tests/cli runs them
     assert Path.cwd() == folder, "the project, whose conf/ is searched"
-    for job in jobs(overrides):
+    arguments = split(words)
+    get_args_parser().parse_args([flag for flag in arguments.flags if flag not in OWN_FLAGS])  # tests/cli runs flags
+    if arguments.has(COMPLETION):
+        return  # what is behind it is no override
+    for job in jobs([*arguments.overrides]):
         if "The configuration is wrong" in RUNS[typed].output:
             with pytest.raises(SpecError) as error:
                 validate(compose(*job))
@@ -166,6 +193,6 @@ def test_each_other_command_is_known_and_each_script_exists() -> None:
             continue
         assert Path(program).name in {"python", "python3"}, command
         if rest[0] == "-m":
-            assert rest[1].startswith(("score.", "pytest", "benchmarks.", "sphinx", "orchestrator")), command
+            assert rest[1].startswith(("score.", "pytest", "benchmarks.", "sphinx", "orchestrator", "mlflow")), command
         else:
             assert rest[0] in files or (ROOT / rest[0]).is_file(), command
