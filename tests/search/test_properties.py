@@ -88,7 +88,7 @@ def searches(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=settings.default.max_examples // 25, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=max(1, settings().max_examples // 25), derandomize=True, suppress_health_check=list(HealthCheck))
 @given(searches())
 def test_a_drawn_search_equals_scikit_learns(compare: Same, drawn: dict[str, Any]) -> None:
     compare(**drawn)
