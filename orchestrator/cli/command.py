@@ -27,6 +27,7 @@ from orchestrator.bundled import CONF
 from orchestrator.cli import sweep_table
 from orchestrator.cli.streams import keep_running_without_output
 from orchestrator.config.arguments import COMPLETION, CONFIG_DIR, CONFIG_NAME, DEFAULT_NAME, RERUN, SWEEP, split
+from orchestrator.config.flags import without_unknown_flags
 from orchestrator.config.overrides import COMPOSITION_ERRORS, HYDRA, build_argv, parse_leniently
 from orchestrator.config.search_path import register_project
 from orchestrator.errors import OrchestratorError, Problem, SpecError, one_line
@@ -115,7 +116,9 @@ def complete() -> int:
 
 def run(typed: Sequence[str], scratch: str) -> int:
     """Prepare the arguments, let Hydra run the job, and report what it could not compose."""
+    typed, wrong = without_unknown_flags(typed)
     readable, found = parse_leniently(typed)
+    found = [*wrong, *found]
     flags = split(readable)
     rerun = flags.value(RERUN)
     if rerun and not Path(rerun).is_file():

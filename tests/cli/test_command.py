@@ -169,6 +169,15 @@ def test_a_sub_command_gets_the_other_words(project: Path, monkeypatch: pytest.M
     assert got == [(["there", "--data", "x.csv"], True)]
 
 
+@pytest.mark.usefixtures("project")
+def test_a_flag_of_init_without_init_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    heading, line = printed(monkeypatch, capfd, "--data", "x.csv", code=1).splitlines()
+    assert heading == "The configuration is wrong; nothing was run:"
+    assert line.startswith("  --data: there is no such flag; a project for a table is written by `orchestrate init")
+
+
 def test_what_is_printed_names_the_command_that_was_typed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert project.is_dir()
     run(monkeypatch, "--version")
