@@ -18,6 +18,7 @@ from orchestrator.spec.messages import suggest
 # the flags of `init`, and the key that says the same to a run; empty: none does
 OF_INIT = {"data": "data.path", "target": "data.target", "name": "name", "encoding": "data.encoding", "task": ""}
 HYDRAS = {"defaults", "hydra"}  # keys of a file that are not typed
+VERBOSE = "-v"  # this tool's own flag, for verbose=true
 VERSION = "--version"  # Hydra's parser ends the process there
 
 
@@ -52,7 +53,7 @@ def _known_flags() -> Mapping[str, Sequence[str]]:
 
 
 def _is_known(flag: str, known: Mapping[str, Sequence[str]]) -> bool:
-    if flag in known or flag == "--":
+    if flag in known or flag in {"--", VERBOSE}:
         return True
     if flag.startswith("--"):  # argparse takes abbreviations
         return any(option.startswith(flag) for option in known)
@@ -97,6 +98,7 @@ def _keys() -> Mapping[str, Mapping[str, str]]:
     definitions = json.loads((CONF / SCHEMA_FILE).read_text(encoding="utf-8"))["definitions"]
     top = definitions["config"]["properties"]
     folders = [path.name for root in (Path("conf"), CONF) if root.is_dir() for path in root.iterdir() if path.is_dir()]
+    folders = [name for name in folders if name[0] not in "._"]
     found = {name: {name: _example(top.get(name, {}))} for name in [*top, *folders] if name not in HYDRAS}
     for section in top:
         part = definitions.get(f"{section}.any") or definitions.get(section) or {}

@@ -78,6 +78,7 @@ def test_groups_of_the_project_are_known(tmp_path: Path, monkeypatch: pytest.Mon
         ["--config-dir", "mine", "model=x"],
         ["--config-dir=mine"],
         ["--info", "searchpath"],
+        ["-v", "stages=train"],
         ["-i"],
         ["--hydra-help"],
         ["--version"],
