@@ -10,6 +10,7 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from orchestrator.spec.section import Section
 FILE = SCHEMA_FILE
 TARGET = "_target_"
 COMPONENT = "Component"  # pydantic's name for a class with its options
+LIBRARIES = ("pydantic", "scikit-learn")  # whose versions decide how types are written, and which options a search has
 OWN = ("orchestrator.", "score.")  # the signatures of other libraries change with their versions
 
 
@@ -59,6 +61,7 @@ def document(*folders: Path) -> Schema:
         config["properties"][section] = value_schema(reference(section))
     renamed = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$comment": f"Written with {', '.join(f'{name} {version(name)}' for name in LIBRARIES)}.",
         "definitions": dict(sorted(definitions.items())),
     }
     result: Schema = _renamed(renamed, names)
