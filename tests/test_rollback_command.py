@@ -108,5 +108,5 @@ def test_a_rollback_goes_back_and_forth_and_survives_a_deletion(target: str, tmp
         delete(here, "2", emulator)
         rolled_back("1", "the last champion; the present one was deleted, or lost its alias")
         refused: Done = run(NAME, "stages=rollback")
-        assert "no version of 'quick_model' was the champion before version 1" in refused.err
+        assert "version 2, the champion before version 1, is no longer in the registry" in refused.err
         assert released() == ("1", "1")

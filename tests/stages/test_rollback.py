@@ -103,5 +103,5 @@ def test_back_and_forth_and_after_the_champion_was_deleted(registry: Registry, t
     assert here.release(load_previous) == "2: the champion before version 1"
     registry.delete_champion()
     assert there.release(load_previous) == "1: the last champion; the present one was deleted, or lost its alias"
-    with pytest.raises(PackageError, match="no version of 'toy_model' was the champion before version 1; choose"):
+    with pytest.raises(PackageError, match="version 2, the champion before version 1, is no longer in the registry"):
         there.release(load_previous)
