@@ -277,7 +277,10 @@ class Keys:
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """A service now, and what it reports to serve; ``state`` is healthy, unhealthy or absent."""
+    """A service now, and what it reports to serve; ``state`` is healthy, unhealthy or absent.
+
+    ``auth`` says whether requests need a key; None: not known.
+    """
 
     name: str
     state: str
@@ -286,3 +289,4 @@ class ServiceStatus:
     model: str = ""
     version: str = ""
     fingerprint: str = ""
+    auth: bool | None = None

@@ -13,7 +13,7 @@ from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
 from orchestrator.caching.fingerprints import forget_locations
-from orchestrator.packaging.own_code import make_project_importable
+from orchestrator.packaging.project_path import make_project_importable
 from tests.installed import venv, wheel  # noqa: F401 -- fixtures
 
 ROOT = Path(__file__).resolve().parents[1]

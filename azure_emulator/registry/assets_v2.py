@@ -29,11 +29,13 @@ _DATASTORES = {"workspaceblobstore": "azureml-blobstore", "workspaceartifactstor
 
 
 def model_files(emulator: EmulatorState, model: Document) -> dict[str, Path]:
-    """Return path -> file of a model; a registered folder keeps its own name, as in Azure."""
+    """Return path -> file of a model that either SDK registered; a file or folder keeps its own name, as in Azure."""
     container, prefix = _location(emulator.store, model)
     parent = prefix.rpartition("/")[0]
     return {
-        path.removeprefix(f"{parent}/"): file for path, file in contents(emulator.folder, container, prefix).items()
+        path.removeprefix(f"{parent}/"): file
+        for path, file in contents(emulator.folder, container, prefix).items()
+        if path == prefix or path.startswith(f"{prefix}/")  # and not a folder whose name begins alike
     }
 
 

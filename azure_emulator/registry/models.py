@@ -1,9 +1,8 @@
-"""The model registry: assets (which artifacts), models (a name, a version, an asset), and the files of a model."""
+"""The model registry: assets (which artifacts) and models (a name, a version, an asset)."""
 
 from __future__ import annotations
 
 import uuid
-from pathlib import PurePosixPath
 from typing import Any
 
 from starlette.requests import Request
@@ -11,9 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from azure_emulator.common import addresses
-from azure_emulator.common.responses import EmulatorState, get_store, json_response, management_error
+from azure_emulator.common.responses import get_store, json_response, management_error
 from azure_emulator.common.store import Document, Store, now
-from azure_emulator.storage.artifacts import list_artifacts
 
 CREATED_BY = {
     "userObjectId": addresses.CLIENT,
@@ -82,17 +80,6 @@ def versions(store: Store, name: str | None = None) -> list[Document]:
     """Return the models, newest first."""
     prefix = f"{name}:" if name else ""
     return store.all("model", prefix)[::-1]
-
-
-def files(emulator: EmulatorState, model: Document) -> dict[str, str]:
-    """Return path -> artifact of a model; a registered file or folder keeps its own name, as in Azure."""
-    asset = emulator.store.get("asset", model["url"].removeprefix("aml://asset/")) or {"artifacts": []}
-    paths = {}
-    for prefix in [entry["prefix"].strip("/") for entry in asset["artifacts"]]:
-        parent = str(PurePosixPath(prefix).parent)
-        for artifact in list_artifacts(emulator, prefix):
-            paths[artifact["artifactId"].removeprefix(f"{parent}/")] = artifact["artifactId"]
-    return paths
 
 
 def services_using(store: Store, model_id: str) -> list[str]:

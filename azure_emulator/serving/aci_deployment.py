@@ -15,7 +15,7 @@ from azure_emulator.common.store import Document, now
 from azure_emulator.containers import process
 from azure_emulator.containers.image import ImageError
 from azure_emulator.containers.instance import Instance, Spec
-from azure_emulator.registry.models import files
+from azure_emulator.registry.assets_v2 import model_files
 from azure_emulator.serving import launch, operations
 from azure_emulator.storage.blobs import blob_file
 
@@ -155,8 +155,8 @@ def write_instance(emulator: EmulatorState, service: Document, folder: Path, bui
 
 def _put_model(emulator: EmulatorState, app: Path, model: Document) -> str:
     home = f"azureml-models/{model['name']}/{model['version']}"
-    for path, artifact in files(emulator, model).items():
+    for path, file in model_files(emulator, model).items():
         target = app / home / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(blob_file(emulator.folder, artifact), target)
+        shutil.copyfile(file, target)
     return home

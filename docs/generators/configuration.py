@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from docs.generators.markdown import NOTE, code, prose, table
-from orchestrator.bundled import CONF
-from orchestrator.schema.comments import SCHEMA_LINE, ConfFile, read_folder
+from orchestrator.bundled import CONF, SCHEMA_LINE
+from orchestrator.schema.comments import ConfFile, read_folder
 from orchestrator.schema.document import TARGET, document
 
 INTRO = """# Configuration keys

@@ -23,17 +23,18 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from orchestrator import invocation, privacy
-from orchestrator.bundled import CONF, OWN_PACKAGES, ROOT
+from orchestrator.bundled import CONF
 from orchestrator.cli import sweep_table
 from orchestrator.cli.streams import keep_running_without_output
 from orchestrator.config.arguments import COMPLETION, CONFIG_DIR, CONFIG_NAME, DEFAULT_NAME, RERUN, SWEEP, split
+from orchestrator.config.flags import without_unknown_flags
 from orchestrator.config.overrides import COMPOSITION_ERRORS, HYDRA, build_argv, parse_leniently
 from orchestrator.config.search_path import register_project
 from orchestrator.errors import OrchestratorError, Problem, SpecError, one_line
+from orchestrator.packaging.project_path import make_project_importable
 
 DISTRIBUTION = "sklearn-orchestrator"
 SUBCOMMANDS = {"init": "orchestrator.cli.init"}  # the first word, and the module whose ``main`` gets the others
-INSTALLED_IN = {"site-packages", "dist-packages"}
 SWEEP_ID = "ORCHESTRATOR_SWEEP_ID"
 mistakes: list[Problem] = []  # found before Hydra composes, reported with the others
 
@@ -88,7 +89,7 @@ def main() -> int:
 
 def dispatch(typed: Sequence[str]) -> int:
     """Do what the arguments ask for: a sub-command, the version, a shell's completion, or what Hydra does."""
-    import_from_project(Path.cwd())
+    make_project_importable()
     if typed and typed[0] in SUBCOMMANDS:
         return int(importlib.import_module(SUBCOMMANDS[typed[0]]).main(typed[1:]))
     if [*typed] == ["--version"]:
@@ -98,22 +99,6 @@ def dispatch(typed: Sequence[str]) -> int:
         return complete()
     with tempfile.TemporaryDirectory() as scratch:
         return run(typed, scratch)
-
-
-def import_from_project(folder: Path) -> None:
-    """Let the modules of a project be imported: behind Python's own, before those that are installed.
-
-    Raises:
-        OrchestratorError: one of them hides a package of this tool, which the processes that it starts would then miss.
-    """
-    for name in OWN_PACKAGES:
-        for file in (folder / f"{name}.py", folder / name / "__init__.py"):
-            if file.exists() and not file.is_relative_to(ROOT):
-                raise OrchestratorError(f"{file}: hides the package '{name}' of {DISTRIBUTION}; give it another name")
-    places = [place for place in sys.path if place not in {"", str(folder)}]
-    first = next((at for at, place in enumerate(places) if INSTALLED_IN & {*Path(place).parts}), len(places))
-    # a random.py of the project hides nothing of Python's
-    sys.path[:] = [*places[:first], str(folder), *places[first:]]
 
 
 def complete() -> int:
@@ -131,7 +116,9 @@ def complete() -> int:
 
 def run(typed: Sequence[str], scratch: str) -> int:
     """Prepare the arguments, let Hydra run the job, and report what it could not compose."""
+    typed, wrong = without_unknown_flags(typed)
     readable, found = parse_leniently(typed)
+    found = [*wrong, *found]
     flags = split(readable)
     rerun = flags.value(RERUN)
     if rerun and not Path(rerun).is_file():

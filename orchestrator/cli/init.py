@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from orchestrator import invocation
 from orchestrator.errors import DataError, OrchestratorError, one_line
+from orchestrator.spec.messages import suggest
 
 if TYPE_CHECKING:
     from orchestrator.project.survey import Survey
@@ -22,7 +23,9 @@ _LISTED = 40  # columns in an error
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise OrchestratorError(f"{message}; {self.prog} --help says what there is")
+        _, _, unknown = message.partition("unrecognized arguments: ")
+        near = suggest(unknown.split()[0].partition("=")[0], self._option_string_actions) if unknown else ""
+        raise OrchestratorError(f"{message}{near}; {self.prog} --help says what there is")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from orchestrator.config.arguments import CONFIG_DIR, SWEEP, split
+from orchestrator.config.flags import VERBOSE
 from orchestrator.config.search_path import folders_of, searched_folders
 from orchestrator.errors import Problem
 from orchestrator.invocation import called_as
@@ -31,7 +32,7 @@ HYDRA = "1.3"  # the version whose behaviour is asked for, here and in cli/comma
 def parse_leniently(arguments: Sequence[str]) -> tuple[list[str], list[Problem]]:
     """Return the arguments that Hydra accepts, flags first, and what is wrong with those that are left out."""
     version.setbase(HYDRA)
-    typed = split(["verbose=true" if argument == "-v" else argument for argument in arguments])
+    typed = split(["verbose=true" if argument == VERBOSE else argument for argument in arguments])
     searched = {argument: list(_searched(argument)) for argument in typed.overrides}
     named = typed.value(CONFIG_DIR)
     roots = [*searched_folders(), *([Path(named)] if named else [])]

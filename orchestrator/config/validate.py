@@ -24,7 +24,7 @@ from orchestrator.config.placeholders import ReportedPaths, parse_with_placehold
 from orchestrator.deploy.rollout import serves
 from orchestrator.deploy.target import Target
 from orchestrator.errors import Problem, SpecError
-from orchestrator.packaging.own_code import make_project_importable
+from orchestrator.packaging.project_path import make_project_importable
 from orchestrator.spec.components import component_problems, locate
 from orchestrator.spec.data import BatchSpec
 from orchestrator.spec.messages import suggest

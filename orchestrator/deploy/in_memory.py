@@ -29,10 +29,15 @@ class InMemoryTarget:
     """
 
     service_name: str = "fake"
-    auth_enabled: bool = False
+    auth_enabled: bool | None = None
     fails: str = ""
     services: dict[str, Service] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list, init=False, compare=False)
+
+    @property
+    def asks_for_key(self) -> bool:
+        """Whether a service asks for a key; a new one does not unless an option says so."""
+        return bool(self.auth_enabled)
 
     def deploy(self, version: ModelVersion) -> Deployment:
         """Replace the service's package."""
@@ -40,8 +45,8 @@ class InMemoryTarget:
         if self.fails:
             raise DeployError(self.fails)
         service = self.services.get(self.service_name)
-        headers = {"Authorization": "Bearer fake-primary"} if self.auth_enabled else {}
-        new = Endpoint(f"http://fake/{self.service_name}/score", "fake", self.auth_enabled, version.package, headers)
+        headers = {"Authorization": "Bearer fake-primary"} if self.asks_for_key else {}
+        new = Endpoint(f"http://fake/{self.service_name}/score", "fake", self.asks_for_key, version.package, headers)
         if service is None or new != service.endpoint:
             former = rollback_target(service, service and service.former, attrgetter("accepted"), alive=True)
             service = self.services[self.service_name] = Service(new, former=former)
@@ -82,7 +87,8 @@ class InMemoryTarget:
         if there is None:
             return ServiceStatus(self.service_name, "absent")
         endpoint = there.endpoint
-        return ServiceStatus(self.service_name, "healthy", endpoint.url, {"fingerprint": endpoint.package.fingerprint})
+        details = {"fingerprint": endpoint.package.fingerprint}
+        return ServiceStatus(self.service_name, "healthy", endpoint.url, details, auth=endpoint.auth)
 
     def logs(self) -> str:
         """Return one line."""

@@ -26,7 +26,7 @@ class MachineTarget(ServerOptions, ABC):
     state_dir: Path
     port: Annotated[int, Field(ge=1, le=65535)] = 6789
     host: str = "127.0.0.1"
-    auth_enabled: bool = False
+    auth_enabled: bool | None = None  # None: as the service has it, see deploy.authentication
     timeout_seconds: Annotated[float, Field(gt=0)] = 60
 
     kind: ClassVar[str]
@@ -34,6 +34,11 @@ class MachineTarget(ServerOptions, ABC):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state_dir", Path(self.state_dir).expanduser().resolve())
+
+    @property
+    def asks_for_key(self) -> bool:
+        """Whether a service asks for a key; a new one does not unless an option says so."""
+        return bool(self.auth_enabled)
 
     def endpoint(self) -> Endpoint:
         """Return the live service's endpoint."""
@@ -62,7 +67,7 @@ class MachineTarget(ServerOptions, ABC):
         return {
             "host": self.host,
             "port": self.port,
-            "auth": self.auth_enabled,
+            "auth": self.asks_for_key,
             "path": version.package.path.absolute(),
             "fingerprint": version.package.fingerprint,
             "model_name": version.package.model_name,

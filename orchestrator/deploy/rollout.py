@@ -17,6 +17,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from orchestrator.artifacts import Endpoint, ModelVersion
+from orchestrator.deploy.authentication import keep_authentication
 from orchestrator.deploy.target import Deployment, RollbackResult, Target
 from orchestrator.errors import DeployError
 from orchestrator.files import write_atomic
@@ -50,6 +51,7 @@ class Rollout:
         self._before: Mapping[str, Any] | None = None  # the file's content before this rollout; None: it has not begun
         self._deployment: Deployment | None = None
         self._passed = self._committed = False
+        self._note: Callable[[str], None] = lambda _: None
 
     def __enter__(self) -> Rollout:
         self._id = uuid4().hex
@@ -72,6 +74,7 @@ class Rollout:
         Raises:
             DeployError: another one does not end.
         """
+        self._note = note
         self.wait(note)
         self._before = self._read()
         known = {"model": version.name, "version": version.version, "package": version.package.short_id}
@@ -94,7 +97,7 @@ class Rollout:
 
     def deploy(self, version: ModelVersion) -> Endpoint:
         """Serve the version's package. From here on a failure of the run is rolled back."""
-        self._deployment = self.target.deploy(version)
+        self._deployment = keep_authentication(self.target, self._note).deploy(version)
         return self._deployment.endpoint
 
     def passed(self) -> None:

@@ -15,6 +15,7 @@ import filelock
 from orchestrator.artifacts import Keys
 from orchestrator.errors import DeployError
 from orchestrator.files import write_private
+from orchestrator.processes import exclusive
 
 LOCK_SECONDS = 600  # parallel jobs of a sweep may queue for one service
 KEPT_LOGS = 10
@@ -32,17 +33,16 @@ class ServiceDirectory:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Let one command at a time in; the operating system frees the lock of a command that is killed."""
+        """Let one command at a time in; the operating system frees the lock of a command that is killed.
+
+        Raises:
+            DeployError: another command does not end.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         self.path.chmod(0o700)
-        try:
-            with filelock.FileLock(self.path / "lock").acquire(timeout=LOCK_SECONDS):
-                yield
-        except filelock.Timeout:
-            raise DeployError(
-                f"deploy: another command has been changing service '{self.path.name}' for {LOCK_SECONDS} s; "
-                "wait for it or end it"
-            ) from None
+        lock = filelock.FileLock(self.path / "lock", timeout=LOCK_SECONDS)
+        with exclusive(lock, DeployError, f"deploy: another command changes service '{self.path.name}'"):
+            yield
 
     def forget(self) -> None:
         """Delete the state of a service that is stopped. Its logs stay: they may say why it was stopped."""

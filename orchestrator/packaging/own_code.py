@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.caching.fingerprints import (
-    forget_locations,
     is_edited,
     is_installed,
     module_location,
@@ -78,14 +77,6 @@ class OwnCode:
     def _path_of(self, module: str) -> str:
         is_package = self.modules[module].stem == "__init__"
         return module.replace(".", "/") + ("/__init__.py" if is_package else ".py")
-
-
-def make_project_importable() -> None:
-    """Put the working directory last on ``sys.path``, so that it hides no module of others."""
-    forget_locations()
-    here = str(Path.cwd())
-    if not {"", here} & {*sys.path}:
-        sys.path.append(here)
 
 
 def collect(names: Iterable[str], named: Sequence[str] = ()) -> tuple[OwnCode, Sequence[Fault]]:

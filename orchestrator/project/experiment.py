@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.bundled import schema_line
 from orchestrator.project.survey import Survey
 from orchestrator.project.task import Task
 
@@ -20,7 +21,6 @@ _DEFAULT_FOLDS = 5  # of conf/search/grid.yaml
 _DEFAULT_WIDTH = 2000  # data.max_one_hot
 _PLAIN = re.compile(r"[A-Za-z_][\w./-]*(?<![./-])", re.ASCII)  # text that YAML reads as it is
 _INTERPOLATION = re.compile(r"(\\*)\$\{")  # with the backslashes before it, which escape each other
-_SCHEMA = "# yaml-language-server: $schema=../schema.json#/definitions/"  # by which an editor finds conf/schema.json
 _RESERVED = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan", "inf"}
 
 
@@ -49,7 +49,7 @@ def format_model(model: Model) -> str:
     """Return the model's YAML."""
     grid = "\n".join(f"  {name}: {json.dumps(values)}" for name, values in model.grid.items())
     return f"""\
-{_SCHEMA}model
+{schema_line("model")}
 # A model of this project; the file's name is the option: model={model.option}. Copy it for another one.
 estimator: {model.estimator} # any class with scikit-learn's interface
 params: # any parameter of the estimator, under its own name
@@ -87,7 +87,7 @@ def format_experiment(name: str, path: str, survey: Survey, task: Task, model: M
 def _head(name: str, survey: Survey, task: Task, model: Model) -> Iterator[str]:
     search = "grid_regression" if task.kind == "regression" else "grid"
     yield "# @package _global_"  # Hydra reads it in the first lines only
-    yield f"{_SCHEMA}config"
+    yield schema_line("config")
     yield _comment(f"{survey.data.path.name}: {survey.reading.line}")
     yield _comment(
         "Written by `orchestrate init`; it is yours to change. dry_run=true prints the plan and changes nothing:"

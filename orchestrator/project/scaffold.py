@@ -12,7 +12,7 @@ from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
-from orchestrator.bundled import CONF
+from orchestrator.bundled import CONF, SCHEMA_FILE
 from orchestrator.errors import DataError
 from orchestrator.project.experiment import choose_model, format_experiment, format_model, printable
 from orchestrator.project.survey import Survey
@@ -97,7 +97,7 @@ def make_files(name: str, path: str, survey: Survey, task: Task, *, inside: bool
     files = {
         f"conf/experiment/{name}.yaml": format_experiment(name, path, survey, task, model),
         f"conf/model/{model.option}.yaml": format_model(model),
-        "conf/schema.json": (CONF / "schema.json").read_text(encoding="utf-8"),
+        "conf/schema.json": (CONF / SCHEMA_FILE).read_text(encoding="utf-8"),
     }
     for file, template in _TEMPLATES.items():
         files[file] = _Template((templates / template).read_text(encoding="utf-8")).substitute(values)

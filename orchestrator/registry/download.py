@@ -11,6 +11,7 @@ from filelock import FileLock
 
 from orchestrator.artifacts import MLFLOW_FILES, ModelVersion, Package
 from orchestrator.errors import PackageError, one_line
+from orchestrator.processes import exclusive
 from orchestrator.tracking.tracker import HoldsPackages, Tracker
 
 LOCK_SECONDS = 600  # a package has some 10 MB, and a large forest may have a hundred times that
@@ -21,7 +22,8 @@ def ensure_package(version: ModelVersion, state_dir: Path, tracker: Tracker) -> 
     """Return the version with an intact package: the one that is here, else the registry's, below ``state_dir``.
 
     Raises:
-        PackageError: it is not here, and the registry has none or a damaged one.
+        PackageError: it is not here, and the registry has none or a damaged one; or another command that downloads it
+            does not end.
         TrackingError: it cannot be downloaded.
     """
     if version.package.is_intact():
@@ -33,7 +35,8 @@ def ensure_package(version: ModelVersion, state_dir: Path, tracker: Tracker) -> 
             "with stages=package"
         )
     wanted.path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(wanted.path.parent / f".{wanted.short_id}.lock", timeout=LOCK_SECONDS):
+    lock = FileLock(wanted.path.parent / f".{wanted.short_id}.lock", timeout=LOCK_SECONDS)
+    with exclusive(lock, PackageError, f"package.version: another command downloads package {wanted.short_id}"):
         if not wanted.is_intact():  # else another command has fetched it meanwhile
             _download(version, wanted, tracker, tracker.registry_name)
     return replace(version, package=wanted)

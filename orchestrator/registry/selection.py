@@ -183,16 +183,19 @@ class VersionSelector:
         return number
 
     def _previous(self) -> ModelVersion:
-        """Return the version that was the champion before the present one."""
-        champion = self._number_of(CHAMPION)
+        """Return the version that was the champion before the present one; without one, the last that was."""
         former = self.registry.previous if self.registry else None
-        if former is None:
-            raise UnavailableError(f"no version of '{self.model}' was the champion before version {champion}")
-        number, fingerprint = former
-        if self.registry is None or self.registry.versions.get(number) != fingerprint:
+        if self.registry is None or former is None:
+            present = self._number_of(CHAMPION)
+            raise UnavailableError(f"no version of '{self.model}' was the champion before version {present}")
+        (number, fingerprint), champion = former, self.registry.champion
+        if champion is None:
+            return self._by_number(number, "the last champion; the present one was deleted, or lost its alias")
+        if self.registry.versions.get(number) != fingerprint:
+            earlier = self.registry.promoted_before(champion)
             raise UnavailableError(
                 f"version {number}, the champion before version {champion}, is no longer in the registry: it was deleted, "
-                "or the model renamed"
+                f"or the model renamed{f', and before it version {earlier} was the champion' if earlier else ''}"
             )
         return self._by_number(number, f"the champion before version {champion}")
 

@@ -17,7 +17,9 @@ from typing import Any
 from filelock import FileLock
 
 from orchestrator.artifacts import ModelVersion, Package, PackageProvenance, Report
+from orchestrator.errors import PackageError
 from orchestrator.files import write_atomic
+from orchestrator.processes import exclusive
 
 MAX_VERSIONS = 1000  # of one model
 LOCK_SECONDS = 60  # a record is written in milliseconds
@@ -65,10 +67,15 @@ def read_versions(state_dir: Path, model: str) -> Sequence[RegisteredVersion]:
 
 
 def add_version(state_dir: Path, one: RegisteredVersion) -> None:
-    """Append a version to the record, or move it to the end."""
+    """Append a version to the record, or move it to the end.
+
+    Raises:
+        PackageError: another command does not release the record.
+    """
     file = _file(state_dir, one.version.name)
     file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(file.with_suffix(".lock"), timeout=LOCK_SECONDS):
+    lock = FileLock(file.with_suffix(".lock"), timeout=LOCK_SECONDS)
+    with exclusive(lock, PackageError, f"state_dir: another command writes {file}"):
         others = [other for other in read_versions(state_dir, one.version.name) if not other.is_same(one)]
         written = [_to_json(each) for each in [*others, replace(one, at=time.time())][-MAX_VERSIONS:]]
         write_atomic(file, json.dumps({**written[-1], "versions": written}, indent=1))

@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
+from orchestrator.bundled import SCHEMA_LINE
 from orchestrator.errors import Problem, SpecError, one_line
 
-SCHEMA_LINE = "# yaml-language-server: $schema="
 GLOBAL = "# @package _global_"
 PRIVATE = "local"  # a folder that git ignores
 _LEADING = ("# @", SCHEMA_LINE)  # lines above the text that says what an option is

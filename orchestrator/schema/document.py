@@ -10,24 +10,27 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema
 
-from orchestrator.bundled import CONF
+from orchestrator import bundled
+from orchestrator.bundled import CONF, SCHEMA_FILE
 from orchestrator.config.estimator_checks import DECIDED
-from orchestrator.schema.comments import GLOBAL, SCHEMA_LINE, ConfFile, read_folder
+from orchestrator.schema.comments import GLOBAL, ConfFile, read_folder
 from orchestrator.schema.lenient import DEFAULTS, INTERPOLATION, PLACE, Schema, lenient, merged, reference, value_schema
 from orchestrator.spec.components import is_dotted, locate, parameters_of
 from orchestrator.spec.run_spec import SECTIONS, RunSpec
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Section
 
-FILE = "schema.json"
+FILE = SCHEMA_FILE
 TARGET = "_target_"
 COMPONENT = "Component"  # pydantic's name for a class with its options
+LIBRARIES = ("pydantic", "scikit-learn")  # whose versions decide how types are written, and which options a search has
 OWN = ("orchestrator.", "score.")  # the signatures of other libraries change with their versions
 
 
@@ -58,6 +61,7 @@ def document(*folders: Path) -> Schema:
         config["properties"][section] = value_schema(reference(section))
     renamed = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$comment": f"Written with {', '.join(f'{name} {version(name)}' for name in LIBRARIES)}.",
         "definitions": dict(sorted(definitions.items())),
     }
     result: Schema = _renamed(renamed, names)
@@ -72,7 +76,7 @@ def schema_line(file: Path, folder: Path) -> str:
     known = part in {*SECTIONS, "deploy", "tracking", "stages", "param_grid", "hydra_help"}
     if not known or GLOBAL in file.read_text(encoding="utf-8"):
         part = "config"
-    return f"{SCHEMA_LINE}{'../' * (len(relative.parts) - 1)}{FILE}{PLACE}/{part}"
+    return bundled.schema_line(part, len(relative.parts) - 1)
 
 
 def _composed(root: Schema, parts: Mapping[str, Schema]) -> Schema:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from orchestrator.bundled import SCHEMA_PLACE
+
 Schema = dict[str, Any]
 
-PLACE = "#/definitions"  # not $defs: editors find a part by `schema.json#/definitions/data`, and some encode the $
+PLACE = SCHEMA_PLACE
 INTERPOLATION: Schema = {
     "$comment": "such as ${seed}, or ??? for a value that must be typed",  # a description would be shown with each key
     "type": "string",

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from orchestrator.azure.sdk import check_installed, translate_sdk_errors
 from orchestrator.azure.workspace import workspace
 from orchestrator.errors import Problem, TrackingError
 from orchestrator.events import Event, RunFinished, RunStarted, StepFinished
+from orchestrator.processes import exclusive
 from orchestrator.spec.azure import AzureSpec
 from orchestrator.spec.run_spec import RunSpec
 from orchestrator.tracking.mlflow import limits, mlmodel, model_versions, models, runs
@@ -36,10 +37,9 @@ from orchestrator.tracking.registered_model import (
     CHALLENGER,
     CHAMPION,
     MEMORY,
-    REPLACED,
+    TURN,
     RegisteredModel,
     TrainingRecord,
-    format_replaced,
 )
 
 MAX_PARAMETERS = 200  # per run in Azure ML
@@ -131,7 +131,7 @@ class AzureMl(Mlflow):
 
     def _register(self, package: Package, verification: Verification, report: Report) -> ModelVersion:
         store = self._open()
-        with store.lock:
+        with _exclusive(store.lock):
             existing = _find_version(store, package)
             if existing is not None:
                 return ModelVersion(package.model_name, str(existing.version), str(existing.run_id), package)
@@ -140,7 +140,7 @@ class AzureMl(Mlflow):
 
     def _promote(self, version: ModelVersion) -> None:
         store = self._open()
-        with store.lock:
+        with _exclusive(store.lock):
             versions = list(store.client.search_model_versions(f"name = '{version.name}'"))
             registry = _registry_of(versions)
             if not registry.holds(version):
@@ -148,16 +148,18 @@ class AzureMl(Mlflow):
                     f"tracking: version {version.version} of '{version.name}' in this workspace is not the package that "
                     "is deployed; was it registered in another one? Register it here with stages=package"
                 )
-            former = registry.champion
-            if former is not None and former != version.version:
-                replaced = format_replaced(former, registry.versions[former])
-                store.client.set_model_version_tag(version.name, version.version, REPLACED, replaced)
+            recorded = dict(registry.promotion_tags(version.version))
+            turn = recorded.pop(TURN, "")
+            for name, value in recorded.items():
+                store.client.set_model_version_tag(version.name, version.version, name, value)
             for one in versions:
                 is_new = str(one.version) == version.version
                 tags = {CHAMPION: TAGGED[is_new], **({CHALLENGER: TAGGED[False]} if is_new else {})}
                 for name, wanted in tags.items():
                     if one.tags.get(name, TAGGED[False]) != wanted:
                         store.client.set_model_version_tag(version.name, one.version, name, wanted)
+            if turn:
+                store.client.set_model_version_tag(version.name, version.version, TURN, turn)
 
     def _run_with_progress(self, work: Callable[[], T]) -> T:
         """Call Azure with progress notes; MLflow's own output is not shown."""
@@ -180,13 +182,17 @@ class AzureMl(Mlflow):
             client = RetryingClient(
                 MlflowClient(tracking_uri=uri, registry_uri=uri), RetryBudget(uri, self.timeout_seconds, self._note)
             )
-            with lock:
+            with _exclusive(lock):
                 store = Store(uri, client, experiment_id(client, uri, self.experiment_name, None), lock)
                 repair_runs(store)
             self._store = store
             # an artifact's URI holds no credentials: azureml-mlflow uses those of MLflow's default store
             self._default_store.enter_context(models.use_as_default(uri))
         return self._store
+
+
+def _exclusive(lock: FileLock) -> AbstractContextManager[None]:
+    return exclusive(lock, TrackingError, "tracking: another process writes to this workspace")
 
 
 def _read_registry(store: Store, model: str) -> RegisteredModel:

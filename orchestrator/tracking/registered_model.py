@@ -10,6 +10,9 @@ from orchestrator.artifacts import ModelVersion
 
 CHAMPION, CHALLENGER = "champion", "challenger"  # aliases; Azure ML has tags of these names instead
 REPLACED = "replaced_champion"  # the tag of a version that says which one was the champion before it
+# The tag with a version's place in the order of champions, 1 for the first. It is the version's own: deleting the champion,
+# or moving the alias by hand, leaves it at the others, whereas what the deleted one says of its predecessor goes with it.
+TURN = "champion_turn"
 MEMORY = "package_memory_bytes"  # the tag with what the verification measured
 
 
@@ -22,6 +25,7 @@ class RegisteredEntry:
     created: float = 0.0
     memory_bytes: int = 0
     replaced: str = ""  # as format_replaced() writes it
+    turn: int = 0  # when it was promoted last, in the order of champions; 0: never
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,35 @@ class RegisteredModel:
     def previous(self) -> tuple[str, str] | None:
         """The number and the fingerprint of the version that was the champion before; None if there was none.
 
-        It may be deleted since.
+        It may be deleted since. Where the champion itself was deleted, or its alias was moved by hand, it is the version
+        that was promoted last.
         """
+        last = self.promoted_before(None)
+        if last is not None and last != self.champion:
+            return last, self.versions[last]
         champion = self.entries.get(self.champion or "")
         number, _, fingerprint = (champion.replaced if champion else "").partition("/")
         return (number, fingerprint) if fingerprint else None
+
+    def promoted_before(self, number: str | None) -> str | None:
+        """Return the version that was promoted last but for this one, of those that are held; None if none was."""
+        turns = {held: entry.turn for held, entry in self.entries.items() if entry.turn and held != number}
+        return max(turns, key=turns.__getitem__) if turns else None
+
+    def promotion_tags(self, number: str) -> Mapping[str, str]:
+        """Return the tags that record that this version becomes the champion; none if it is recorded as the present one.
+
+        To be written in this order, :data:`TURN` after the alias: so a command that is killed in between has changed
+        neither the champion nor the one before, or both.
+        """
+        if self.champion == number and self.promoted_before(None) == number:
+            return {}
+        former = self.previous
+        if self.champion is not None and self.champion != number:
+            former = self.champion, self.versions.get(self.champion, "")
+        latest = max((entry.turn for entry in self.entries.values()), default=0)
+        replaced = {REPLACED: format_replaced(*former)} if former and former[0] != number else {}
+        return {**replaced, TURN: str(latest + 1)}
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values."""

@@ -13,7 +13,6 @@ import pytest
 
 from orchestrator import invocation
 from orchestrator.cli import command
-from orchestrator.errors import OrchestratorError
 
 MODEL = "defaults:\n  - param_grid: none\n  - _self_\nestimator: sklearn.svm.SVC\nparams: {}\n"
 TINY = ("model=mine", "stages=train", "tracking=none", "search.cv=2")
@@ -170,22 +169,13 @@ def test_a_sub_command_gets_the_other_words(project: Path, monkeypatch: pytest.M
     assert got == [(["there", "--data", "x.csv"], True)]
 
 
-@pytest.mark.parametrize("file", ["score.py", "score/__init__.py", "orchestrator.py"])
-def test_a_module_of_the_project_that_hides_one_of_this_tool_is_refused(file: str, project: Path) -> None:
-    (project / file).parent.mkdir(exist_ok=True)
-    (project / file).touch()
-    name = file.partition("/")[0].removesuffix(".py")
-    with pytest.raises(OrchestratorError, match=f"{file}: hides the package '{name}'"):
-        command.import_from_project(project)
-
-
-@pytest.mark.parametrize("installed", [["/venv/lib/site-packages"], ["/usr/lib/dist-packages", "/more"], []])
-def test_the_project_comes_behind_the_standard_library_and_before_what_is_installed(
-    installed: list[str], project: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("project")
+def test_a_flag_of_init_without_init_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "path", ["/venv/bin", "", str(project), "/usr/lib/python3", *installed])
-    command.import_from_project(project)
-    assert sys.path == ["/venv/bin", "/usr/lib/python3", str(project), *installed]
+    heading, line = printed(monkeypatch, capfd, "--data", "x.csv", code=1).splitlines()
+    assert heading == "The configuration is wrong; nothing was run:"
+    assert line.startswith("  --data: there is no such flag; a project for a table is written by `orchestrate init")
 
 
 def test_what_is_printed_names_the_command_that_was_typed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

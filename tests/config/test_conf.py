@@ -11,9 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from orchestrator.bundled import CONF
+from orchestrator.bundled import CONF, SCHEMA_LINE
 from orchestrator.config.compose import compose
-from orchestrator.schema.comments import SCHEMA_LINE
 from orchestrator.spec.components import locate
 from orchestrator.spec.run_spec import RunSpec
 from tests.found import found

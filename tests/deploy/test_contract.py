@@ -8,11 +8,13 @@ state and follows it. The others run there at night.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from orchestrator.artifacts import ModelVersion, Package
+from orchestrator.artifacts import Endpoint, ModelVersion, Package
 from orchestrator.deploy.in_memory import InMemoryTarget, Service
+from orchestrator.deploy.rollout import Rollout
 from orchestrator.deploy.target import RollbackResult, Target
 from orchestrator.errors import DeployError
 from tests.deploy.conftest import AT_NIGHT, ELSEWHERE
@@ -249,6 +251,29 @@ def test_keys_without_auth_raise_with_the_remedy(
     open_to_all().deploy(version(a))
     with pytest.raises(DeployError, match=r"deploy\.auth_enabled=true"):
         open_to_all().keys()
+
+
+def test_without_an_option_a_service_keeps_its_keys(
+    open_to_all: Make, make_package: MakePackage, version: Version, tmp_path: Path
+) -> None:
+    a, b = make_package("a"), make_package("b")
+    notes: list[str] = []
+
+    def released(package: Package, *, auth_enabled: bool | None) -> Endpoint:
+        with Rollout(open_to_all(auth_enabled=auth_enabled), tmp_path / "svc.rollout.json") as rollout:
+            rollout.begin(version(package), notes.append)
+            endpoint = rollout.deploy(version(package))
+            rollout.commit()
+        return endpoint
+
+    first = released(a, auth_enabled=True)
+    assert open_to_all().status().auth
+    second = released(b, auth_enabled=None)
+    assert second.auth
+    assert second.headers == first.headers
+    assert not released(b, auth_enabled=False).auth
+    assert open_to_all().status().auth is False
+    assert not released(a, auth_enabled=None).auth
 
 
 def test_auth_turned_on_redeploys(open_to_all: Make, make_package: MakePackage, version: Version) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import PackageError
-from orchestrator.packaging.own_code import collect, collect_or_refuse, make_project_importable
+from orchestrator.packaging.own_code import collect, collect_or_refuse
+from orchestrator.packaging.project_path import make_project_importable
 
 FILES = {
     "own_features.py": (

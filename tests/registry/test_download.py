@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from orchestrator.artifacts import MLFLOW_FILES, ModelVersion, Package
 from orchestrator.errors import PackageError
+from orchestrator.registry import download
 from orchestrator.registry.download import ensure_package
 from orchestrator.tracking.none import NoTracking
 from score.contract.schema import Contract
@@ -103,6 +105,20 @@ def test_commands_that_need_one_package_download_it_once(shared: tuple[Sharing, 
         thread.join()
     assert tracker.downloads == ["3"]
     assert version.package.is_intact()
+
+
+def test_a_download_that_does_not_end_is_reported_by_the_command_that_waits(
+    shared: tuple[Sharing, ModelVersion], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker, version = shared
+    monkeypatch.setattr(download, "LOCK_SECONDS", 0.1)
+    folder = version.package.path.parent
+    folder.mkdir(parents=True)
+    busy = rf"^package.version: another command downloads package {version.package.short_id}, for 0.1 s now: "
+    with FileLock(folder / f".{version.package.short_id}.lock"), pytest.raises(PackageError, match=busy):
+        ensure_package(version, tmp_path / "state", tracker)
+    assert tracker.downloads == []
+    assert ensure_package(version, tmp_path / "state", tracker).package.is_intact()
 
 
 def test_without_a_registry_a_missing_package_is_refused(shared: tuple[Sharing, ModelVersion], tmp_path: Path) -> None:

@@ -72,11 +72,18 @@ def test_a_fingerprint_that_leads_out_of_the_packages_is_no_package(tmp_path: Pa
     assert [one.version.version for one in merged] == ["2"]
 
 
-def shared(*numbers: str, champion: str = "", replaced: str = "", challenger: str = "") -> RegisteredModel:
-    """A registry that holds packages; each version was created at its number."""
+def shared(
+    *numbers: str, champion: str = "", replaced: str = "", challenger: str = "", promoted: str = ""
+) -> RegisteredModel:
+    """A registry that holds packages; each version was created at its number, and those promoted in that order."""
     entries = {
         number: RegisteredEntry(
-            number * 3, f"run-{number}", float(number), 5, replaced=replaced if number == champion else ""
+            number * 3,
+            f"run-{number}",
+            float(number),
+            5,
+            replaced=replaced if number == champion else "",
+            turn=promoted.rfind(number) + 1,
         )
         for number in numbers
     }
@@ -142,6 +149,21 @@ def test_which_version_is_selected_and_why(
         ([], "champion", shared(*"12", champion="1"), "1", "the champion"),
         ([], "challenger", shared(*"12", challenger="1"), "1", "the challenger"),
         ([], "previous", shared(*"12", champion="2", replaced="1/111"), "1", "the champion before version 2"),
+        (
+            [],
+            "previous",
+            shared(*"123", champion="3", replaced="1/111", promoted="123"),
+            "1",
+            "the champion before version 3",
+        ),
+        ([], "previous", shared(*"123", champion="2", promoted="123"), "3", "the champion before version 2"),
+        (
+            [],
+            "previous",
+            shared(*"12", promoted="12"),
+            "2",
+            "the last champion; the present one was deleted, or lost its alias",
+        ),
         ([], BATCH, shared(*"12", champion="1"), "1", "the champion; no service '(deploy=none)' is running"),
         (SINGLE, "last", shared(*"1234"), "4", "registered last, on another machine"),
         (SINGLE, "last", shared(*"0123"), "3", "registered last"),
@@ -224,6 +246,12 @@ def test_a_live_version_deleted_from_the_registry_has_a_package_but_no_number() 
             "previous",
             shared(*"23", champion="3", replaced="1/111"),
             "version 1, the champion before version 3, is no longer in the registry: it was deleted, or the model renamed",
+        ),
+        (
+            SINGLE,
+            "previous",
+            shared(*"123", champion="3", replaced="4/444", promoted="1243"),
+            "the model renamed, and before it version 2 was the champion; choose package.version=last or a number (3, 2, 1)",
         ),
         (
             SINGLE,

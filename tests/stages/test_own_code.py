@@ -21,7 +21,7 @@ from orchestrator import compose, execute
 from orchestrator.artifacts import Package
 from orchestrator.caching.cache import CheckpointDir
 from orchestrator.events import Progress
-from orchestrator.packaging.own_code import make_project_importable
+from orchestrator.packaging.project_path import make_project_importable
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.stages.package import verify
 from orchestrator.stages.train import evaluate, train

@@ -38,7 +38,7 @@ class Aci(AzureTarget):
     timeout_seconds: Positive = 1800
     cpu_cores: Positive = 1
     memory_gb: Positive = 1.5
-    auth_enabled: bool = True
+    auth_enabled: bool | None = None  # None: as the service has it, see deploy.authentication
     location: str | None = None
     dns_name_label: str | None = None
     enable_app_insights: bool = False
@@ -57,6 +57,11 @@ class Aci(AzureTarget):
     def __post_init__(self) -> None:
         """Check that settings which need each other are given; Azure would refuse them after minutes."""
         aci_state.check(self._settings())
+
+    @property
+    def asks_for_key(self) -> bool:
+        """Whether a service asks for a key; a new one does unless an option says no."""
+        return self.auth_enabled is not False
 
     def check_installed(self) -> None:
         """Raise a DeployError if SDK v1, an extra, is missing."""
@@ -137,7 +142,7 @@ class Aci(AzureTarget):
         return self._azure(work)
 
     def _settings(self) -> dict[str, Any]:
-        return {**super()._settings(), "properties": dict(self.properties)}
+        return {**super()._settings(), "auth_enabled": self.asks_for_key, "properties": dict(self.properties)}
 
     def _download(self, package: Package) -> None:
         aci_sdk.download(workspace(self.connection), package)

@@ -189,7 +189,7 @@ def status(service: Any) -> ServiceStatus:
     state = "healthy" if service.state == "Healthy" else "unhealthy"
     shown = {name: text for name, text in details.items() if text}
     names = registered_package.identity(service.tags)
-    return ServiceStatus(service.name, state, service.scoring_uri or "", shown, *names)
+    return ServiceStatus(service.name, state, service.scoring_uri or "", shown, *names, bool(service.auth_enabled))
 
 
 def keys(service: Any) -> Keys | None:

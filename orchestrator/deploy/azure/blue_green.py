@@ -159,7 +159,7 @@ class BlueGreen(OnlineEndpoint):
             return ServiceStatus(self.service_name, "absent")
         health = "healthy" if state.live and state.live.ready else "unhealthy"
         names = registered_package.identity(state.live.tags if state.live else {})
-        return ServiceStatus(self.service_name, health, state.url, online_state.describe(state), *names)
+        return ServiceStatus(self.service_name, health, state.url, online_state.describe(state), *names, auth=True)
 
     def logs(self) -> str:
         """Return the newest log lines of the live deployment and of the candidate; without them, of another one."""

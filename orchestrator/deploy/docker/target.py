@@ -132,7 +132,7 @@ class Docker(ImageBuilder, MachineTarget):
         healthy = health != "unhealthy" and served.answers()
         url = ports.url(served.host, served.port)
         state, names = "healthy" if healthy else "unhealthy", (served.model_name, served.model_version)
-        return ServiceStatus(self.service_name, state, url, details, *names, served.fingerprint)
+        return ServiceStatus(self.service_name, state, url, details, *names, served.fingerprint, served.auth)
 
     def logs(self) -> str:
         """Return the newest lines of the container's log; without a container, of the last one's."""

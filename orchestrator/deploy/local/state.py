@@ -105,6 +105,14 @@ def find_server_processes(folder: Path) -> list[psutil.Process]:
     return [process for process in psutil.process_iter() if _serves_for(folder, process)]
 
 
+def asks_for_key(process: psutil.Process) -> bool:
+    """Return whether a server was started with keys."""
+    try:
+        return "--keys" in process.cmdline()
+    except psutil.Error:  # it has just ended
+        return False
+
+
 def _serves_for(folder: Path, process: psutil.Process) -> bool:
     try:
         own = process.uids().real == os.getuid()

@@ -18,7 +18,7 @@ import psutil
 from orchestrator.artifacts import ModelVersion, ServiceStatus
 from orchestrator.deploy import ports
 from orchestrator.deploy.local.process import started
-from orchestrator.deploy.local.state import ServiceState, find_server_processes, stop, wait_until_exited
+from orchestrator.deploy.local.state import ServiceState, asks_for_key, find_server_processes, stop, wait_until_exited
 from orchestrator.deploy.machine_target import MachineTarget
 from orchestrator.deploy.probe import is_healthy
 from orchestrator.deploy.target import Deployment, RollbackResult, not_running
@@ -110,7 +110,7 @@ class Local(MachineTarget):
         }
         url = ports.url(state.host, state.port)
         health, names = "healthy" if healthy else "unhealthy", (state.model_name, state.model_version)
-        return ServiceStatus(self.service_name, health, url, details, *names, state.fingerprint)
+        return ServiceStatus(self.service_name, health, url, details, *names, state.fingerprint, state.auth)
 
     def logs(self) -> str:
         """Return the newest lines of the service's log; without a service, of the last one's."""
@@ -137,11 +137,13 @@ class Local(MachineTarget):
 
     def _unrecorded(self) -> ServiceStatus:
         """Return the status without a state file: there is no service, or the file of a living one was deleted."""
-        pids = ", ".join(str(process.pid) for process in self._processes())
-        if not pids:
+        processes = self._processes()
+        if not processes:
             return ServiceStatus(self.service_name, "absent")
+        pids = ", ".join(str(process.pid) for process in processes)
         text = f"{pids} (its record is lost, or it is just starting; deploy again or remove it)"
-        return ServiceStatus(self.service_name, "unhealthy", details={"pid": text})
+        auth = any(asks_for_key(process) for process in processes)
+        return ServiceStatus(self.service_name, "unhealthy", details={"pid": text}, auth=auth)
 
     def _current(self) -> ServiceState | None:
         """Return the living service. Under the lock only, where an uncommitted state is a killed deployment's."""

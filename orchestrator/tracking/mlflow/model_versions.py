@@ -17,10 +17,10 @@ from orchestrator.tracking.registered_model import (
     CHAMPION,
     MEMORY,
     REPLACED,
+    TURN,
     RegisteredEntry,
     RegisteredModel,
     TrainingRecord,
-    format_replaced,
 )
 
 PAGE = 1000  # versions per request
@@ -57,13 +57,14 @@ def look_up(store: Store, model: str) -> RegisteredModel:
 
 def entry_of(version: Any) -> RegisteredEntry:
     """Return what one of MLflow's versions says of itself."""
-    memory = version.tags.get(MEMORY, "")
+    memory, turn = version.tags.get(MEMORY, ""), version.tags.get(TURN, "")
     return RegisteredEntry(
         version.tags.get(FINGERPRINT, ""),
         str(version.run_id) if version.run_id else None,
         (version.creation_timestamp or 0) / 1000,
         int(memory) if memory.isdecimal() else 0,
         version.tags.get(REPLACED, ""),
+        int(turn) if turn.isdecimal() else 0,
     )
 
 
@@ -105,25 +106,23 @@ def _training(run: Any) -> TrainingRecord:
 
 
 def promote(store: Store, version: ModelVersion) -> None:
-    """Point the alias at this version, if it does not already; its tag says which version was the champion before.
-
-    The tag is written first: a command that is killed in between has changed neither the champion nor the one before.
+    """Point the alias at this version, if it does not already; its tags say which one was the champion before it.
 
     Raises:
         TrackingError: the registry does not hold the version, or another package under its number.
     """
-    champion = get_champion(store, version.name)
-    moves = champion is None or str(champion.version) != version.version
-    registered = get_version(store, version.name, version.version) if moves else champion
-    if registered is None or registered.tags.get(FINGERPRINT) != version.package.fingerprint:
+    registry = look_up(store, version.name)
+    if not registry.holds(version):
         raise TrackingError(missing_version_message(version))
-    if not moves:
-        return
-    if champion is not None:
-        replaced = format_replaced(str(champion.version), champion.tags.get(FINGERPRINT, ""))
-        store.client.set_model_version_tag(version.name, version.version, REPLACED, replaced)
-    store.client.set_registered_model_alias(version.name, CHAMPION, version.version)
-    if CHALLENGER in (registered.aliases or ()):
+    tags = dict(registry.promotion_tags(version.version))
+    turn = tags.pop(TURN, "")
+    for name, value in tags.items():
+        store.client.set_model_version_tag(version.name, version.version, name, value)
+    if registry.champion != version.version:
+        store.client.set_registered_model_alias(version.name, CHAMPION, version.version)
+    if turn:
+        store.client.set_model_version_tag(version.name, version.version, TURN, turn)
+    if registry.aliases.get(CHALLENGER) == version.version:
         store.client.delete_registered_model_alias(version.name, CHALLENGER)
 
 

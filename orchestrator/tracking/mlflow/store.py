@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from orchestrator.errors import TrackingError
+from orchestrator.processes import exclusive
 from orchestrator.tracking.mlflow.migration import migrate
 from orchestrator.tracking.mlflow.retries import RetryBudget, RetryingClient
 from orchestrator.tracking.mlflow.server_errors import NotMlflowError, describe_error
@@ -68,13 +69,9 @@ def exclusive_write(uri: str, lock: FileLock) -> Iterator[None]:
     """
     try:
         Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-        with lock, _quiet():
+        busy = f"tracking store {uri}: another process writes to it"
+        with exclusive(lock, TrackingError, busy, "; or give this run its own state_dir"), _quiet():
             yield
-    except Timeout as error:
-        raise TrackingError(
-            f"tracking store {uri}: another process has held {lock.lock_file} for {LOCK_SECONDS} s; "
-            "end it, or give this run its own state_dir"
-        ) from error
     except TrackingError:
         raise
     except Exception as error:

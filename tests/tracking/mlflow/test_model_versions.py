@@ -106,8 +106,37 @@ def test_the_champion_before_is_known_to_every_machine_and_swaps(
         fetched(machine, "previous")
     assert str(caught.value).startswith(
         "package.version: version 3, the champion before version 2, is no longer in the registry: it was deleted, or the "
-        "model renamed; choose package.version="
+        "model renamed, and before it version 1 was the champion; choose package.version="
     )
+
+
+def test_a_champion_that_is_deleted_takes_no_history_with_it(
+    tracker: MakeTracker, others: list[Package], tmp_path: Path
+) -> None:
+    released(tracker(), others)
+    client, machine = client_of(tracker()), elsewhere(tracker(), tmp_path / "other")
+    client.delete_model_version(MODEL, "3")
+    registry = tracker().look_up(MODEL)
+    assert (registry.champion, registry.previous) == (None, ("2", others[1].fingerprint))
+    found = fetched(machine, "previous")
+    assert (found.version, found.chosen) == ("2", "the last champion; the present one was deleted, or lost its alias")
+    promoted(machine, found)
+    registry = tracker().look_up(MODEL)
+    assert (registry.champion, registry.previous) == ("2", ("1", others[0].fingerprint))
+    client.delete_model_version(MODEL, "2")
+    assert fetched(machine, "previous").version == "1"
+
+
+def test_an_alias_that_was_moved_by_hand_leaves_the_history(
+    tracker: MakeTracker, others: list[Package], tmp_path: Path
+) -> None:
+    versions = released(tracker(), others)
+    client_of(tracker()).set_registered_model_alias(MODEL, "champion", "2")  # which replaced version 1, once
+    assert tracker().look_up(MODEL).previous == ("3", others[2].fingerprint)
+    promoted(elsewhere(tracker(), tmp_path / "other"), versions[1])
+    assert tracker().look_up(MODEL).previous == ("3", others[2].fingerprint)
+    client_of(tracker()).delete_registered_model_alias(MODEL, "champion")
+    assert fetched(elsewhere(tracker(), tmp_path / "third"), "previous").version == "2"
 
 
 def test_the_first_champion_has_none_before_it(tracker: MakeTracker, package: Package, tmp_path: Path) -> None:
