@@ -75,8 +75,8 @@ def _unreadable_yaml(error: MarkedYAMLError) -> Problem:
         text += "; is a ':' missing above, or does a text with ': ' lack its quotes?"
     elif "<block end>" in text:
         text += "; is it indented as the lines above?"
-    where = f"{_shorten(Path(mark.name))}, line {mark.line + 1}" if mark else ""
-    return Problem(where, f"cannot be read: {text}")
+    where = f"{_shorten(Path(mark.name))}, line {mark.line + 1}: " if mark else ""
+    return Problem("", f"{where}cannot be read: {text}")  # no key of the configuration
 
 
 def _shorten(file: Path) -> str:
