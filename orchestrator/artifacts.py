@@ -104,7 +104,7 @@ class Evaluation(EvaluationView):
     """The best pipeline on the hold-out rows: metrics, and figures as PNG bytes by file name."""
 
     metrics: Mapping[str, float]
-    figures: Mapping[str, bytes]
+    figures: Mapping[str, bytes] = field(repr=False)
     dummy: Mapping[str, float] = field(default_factory=dict)  # metrics of a model that ignores the features
     notes: ScoreContext = ScoreContext()
 
@@ -118,7 +118,7 @@ class Report:
     best_params: Mapping[str, Any]
     metrics: Mapping[str, float]
     candidates: Sequence[Candidate]
-    figures: Mapping[str, bytes]
+    figures: Mapping[str, bytes] = field(repr=False)
     config: str
     trained_at: str = ""
     notes: ScoreContext = ScoreContext()

@@ -66,3 +66,9 @@ def test_views_import_nothing_heavy() -> None:
     code = "import orchestrator.artifacts, sys; print({'pandas', 'sklearn', 'IPython'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_console_shows_no_bytes_of_pictures() -> None:
+    shown = repr(Evaluation({"accuracy": 1.0}, {"roc_curve.png": b"\x89PNG"}))
+    assert "accuracy" in shown
+    assert "PNG" not in shown

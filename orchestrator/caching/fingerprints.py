@@ -16,7 +16,7 @@ import sys
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.machinery import all_suffixes
+from importlib.machinery import SourceFileLoader, all_suffixes
 from pathlib import Path
 from typing import Any
 
@@ -146,11 +146,14 @@ class _Source:
     sha: str
     imports: frozenset[str]
     loaded: Any  # the module's spec, kept so that no other one gets its id
+    stale: bool  # the module was loaded from an older file
 
     def now(self) -> str:
         """Return the digest; a random one if the file has changed since, because the loaded code is unknown then."""
         try:
-            same = self.file.stat().st_mtime_ns == self.written or file_digest(self.file) == self.sha
+            same = not self.stale and (
+                self.file.stat().st_mtime_ns == self.written or file_digest(self.file) == self.sha
+            )
         except OSError:
             same = False
         return self.sha if same else f"edited while this process runs {uuid.uuid4()}"
@@ -170,13 +173,28 @@ def _first_seen(module: str, file: Path, loaded: int, *, is_package: bool) -> _S
     written = file.stat().st_mtime_ns
     source = file.read_bytes()
     names = imported_names(source, module, is_package=is_package) if file.suffix == ".py" else ()
-    return _Source(
-        file,
-        written,
-        hashlib.sha256(source).hexdigest(),
-        frozenset(names),
-        getattr(sys.modules.get(module), "__spec__", None),
-    )
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    stale = _is_newer_than_bytecode(file, spec)
+    return _Source(file, written, hashlib.sha256(source).hexdigest(), frozenset(names), spec, stale)
+
+
+def _is_newer_than_bytecode(file: Path, loaded: Any) -> bool:
+    """Return whether a loaded module's file differs from the one that its bytecode was compiled from, as in a notebook.
+
+    Importing writes the bytecode, with the file's time and size (PEP 552); no other trace of the import is left.
+    """
+    if not isinstance(getattr(loaded, "loader", None), SourceFileLoader) or sys.dont_write_bytecode:
+        return False  # not loaded yet, or by what writes no bytecode
+    try:
+        with Path(loaded.cached).open("rb") as stream:
+            header = stream.read(16)
+        status = file.stat()
+    except (OSError, TypeError):  # TypeError: the module has no place for it
+        return False
+    if len(header) < 16 or header[4:8] != bytes(4):  # compiled from a digest instead
+        return False
+    compiled = int.from_bytes(header[8:12], "little"), int.from_bytes(header[12:16], "little")
+    return compiled != (int(status.st_mtime) & 0xFFFFFFFF, status.st_size & 0xFFFFFFFF)
 
 
 @dataclass(frozen=True)

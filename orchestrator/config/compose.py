@@ -25,6 +25,7 @@ from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from orchestrator.bundled import CONF
 from orchestrator.config.arguments import DEFAULT_NAME
 from orchestrator.config.composed import Composed
+from orchestrator.config.file_errors import explain, misplaced_experiment
 from orchestrator.config.overrides import COMPOSITION_ERRORS, HYDRA, parse_leniently
 from orchestrator.config.search_path import register_project, replaced_primary
 from orchestrator.config.validate import validate
@@ -128,7 +129,7 @@ def to_composed(
     values = _without_missing(OmegaConf.to_container(config, resolve=True, throw_on_missing=False))
     sources = {at: _all_sources(at, direct) for at in direct}
     notes = _validate_derived_service_name(values, sources)
-    found = [*problems, *_foreign_primary(values), *unresolved]
+    found = [*problems, *_foreign_primary(values), *misplaced_experiment(values), *unresolved]
     return Composed(values, text, sources=sources, problems=found, notes=notes)
 
 
@@ -201,6 +202,10 @@ def _without_missing(value: Any) -> Any:
 
 def hydra_problem(error: Exception, known: Iterable[str] = ()) -> Problem:
     """Translate an error of Hydra's into a problem; ``known`` keys are suggested for an unknown one."""
+    return explain(error) or _problem_of_override(error, known)
+
+
+def _problem_of_override(error: Exception, known: Iterable[str]) -> Problem:
     text = str(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
         group, _, option = error.missing_cfg_file.rpartition("/")

@@ -27,6 +27,7 @@ DECIDED = {
     "param_distributions": "model.param_grid",
     "error_score": "search.on_error",
 }
+_NO_FUNCTION = "; YAML holds no function: write a class that calls it in a module of the project, and name that class"
 
 
 def problems(model: ModelSpec, preprocess: PreprocessSpec, search: SearchSpec) -> Iterator[Problem]:
@@ -125,7 +126,9 @@ def _value(kind: type, name: str, value: Any, at: str) -> Iterator[Problem]:
     texts = [str(constraint) for constraint in allowed if not constraint.hidden]
     choices = [name for text in texts if text.startswith("a str among") for name in _names(text)]
     close = suggest(value, choices) if isinstance(value, str) else ""
-    yield Problem(f"{at}.{name}", f"should be {_format_constraints(texts)}{format_input(value)}{close}")
+    means_function = isinstance(value, Mapping) or (isinstance(value, str) and is_dotted(value))
+    hint = _NO_FUNCTION if "a callable" in texts and means_function else ""
+    yield Problem(f"{at}.{name}", f"should be {_format_constraints(texts)}{format_input(value)}{close}{hint}")
 
 
 def _names(quoted: str) -> list[str]:

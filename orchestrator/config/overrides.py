@@ -25,7 +25,8 @@ from orchestrator.errors import Problem
 from orchestrator.invocation import called_as
 from orchestrator.spec.messages import suggest, suggest_or_list
 
-COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)  # what Hydra may raise while it composes
+# what Hydra may raise while it composes
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError)
 HYDRA = "1.3"  # the version whose behaviour is asked for, here and in cli/command.py
 
 
@@ -99,7 +100,9 @@ def _unreadable(argument: str) -> Problem:
     key, equals, value = argument.partition("=")
     if not equals:
         near = suggest(argument, ["init"])  # the one word that is no override
-        return Problem("", f"'{argument}' changes nothing{near or '; write key=value or group=option'}")
+        return Problem(
+            "", f"'{argument}' changes nothing{near or '; write key=value or group=option; --help lists them'}"
+        )
     quoted = "..." if re.search(r"""["'(){}[\]]""", value) else value
     text = (
         f"{value!r} cannot be read; close every bracket and quote, and put other text in quotes: '{key}=\"{quoted}\"'"

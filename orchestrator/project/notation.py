@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -26,6 +26,8 @@ _FEW_ROWS = 3  # in which blanks may be those of a text
 _SYMBOLS = frozenset({"?", "-", "--", ".", "*", "n.a.", "N.A.", "missing", "unknown", "Unknown", "(null)"})
 _FLOAT = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf")
 _THREE_DIGITS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
+_WITH_UNIT = re.compile(r"([$€£¥]?) ?[+-]?\d[\d.,']*( ?(?:%|[$€£¥]|[A-Za-zµ°]{1,4})|)")
+_SOME = 5  # distinct cells with one unit from which a column is meant to be numbers
 _MARKS = (  # UTF-32's first: its mark begins with UTF-16's
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -114,6 +116,12 @@ def detect_notation(path: Path, target: str | None, encoding: str) -> Notation:
             doubts.append(
                 f"numbers such as {example!r} are read with the sign for {meaning}; look whether that is right"
             )
+    named = [(name, find_unit(cells)) for name, cells in zip(rows[0], columns, strict=True) if name != target]
+    doubts += [
+        f"column '{name}' holds numbers with a unit, such as {cell!r}, and is text: write them without it to learn from them"
+        for name, cell in named
+        if cell
+    ]
     if symbols:
         keys["missing_values"] = symbols
         reasons["missing_values"] = "they stand among numbers"
@@ -143,6 +151,15 @@ def note_on_header(names: Sequence[str]) -> str:
     """Return a sentence if a table seems to have no header; else ""."""
     number = next((name for name in names if _FLOAT.fullmatch(name.strip())), None)
     return f"the first row holds the number {number!r}: if it is no header, write one above it" if number else ""
+
+
+def find_unit(texts: Iterable[str]) -> str:
+    """Return one of the texts if they are numbers with the same unit or currency sign; else ""."""
+    distinct = set(texts)
+    found = [match for match in map(_WITH_UNIT.fullmatch, distinct) if match]
+    units = {(match[1], match[2].strip()) for match in found}
+    alike = len(found) == len(distinct) >= _SOME and len(units) == 1 and units != {("", "")}
+    return min(distinct) if alike else ""
 
 
 def _cells(rows: Sequence[Sequence[str]], place: int) -> Counter[str]:

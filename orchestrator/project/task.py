@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import DataError
 from orchestrator.modeling.labels import sort_key
+from orchestrator.project.notation import find_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,9 +72,10 @@ def choose_task(target: pd.Series, wanted: str | None, missing_words: tuple[str,
     if any(isinstance(label, float) and not label.is_integer() for label in labels):
         raise DataError(f"--task: '{name}' holds numbers such as {labels[0]!r}, which are no classes; use regression")
     if not numbers and len(labels) > 2 and len(labels) > _MOST_TEXTS * len(target):
+        hint = "write its numbers without their unit, or choose" if find_unit(map(str, labels)) else "choose"
         raise DataError(
-            f"--target: '{name}' has {len(labels):,} distinct texts in {len(target):,} rows, which are no classes; "
-            "choose another column"
+            f"--target: '{name}' has {len(labels):,} distinct texts, such as {labels[0]!r}, in {len(target):,} rows, which "
+            f"are no classes; {hint} another column"
         )
     rarest = min(labels, key=lambda label: counts[label])
     if counts[rarest] < _FEWEST:

@@ -36,7 +36,10 @@ class PackageSpec(Section):
 
     model_name: Annotated[
         StrictStr,
-        Matches(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}", "letters, digits, '.', - and _, beginning with a letter or digit"),
+        Matches(
+            r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}",
+            "at most 255 letters, digits, '.', - and _, beginning with a letter or digit",
+        ),
     ]
     golden_rows: StrictInt = Field(default=5, ge=1, le=1000)
     extra_columns: Literal["forbid", "ignore"] = "forbid"

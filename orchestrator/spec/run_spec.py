@@ -110,6 +110,7 @@ def _problem(found: Mapping[str, Any]) -> Problem:
     path = found["loc"]
     if found["type"] == "extra_forbidden":
         known = [field.alias or name for name, field in _owner(path).model_fields.items()]
+        known += ["experiment"] if len(path) == 1 else []  # a group without a key of its own
         return Problem(format_path(*path), f"there is no such key{suggest_or_list(str(path[-1]), known)}")
     text = describe_error(found)
     key, colon, rest = text.partition(": ")

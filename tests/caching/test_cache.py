@@ -287,6 +287,19 @@ def test_a_source_that_is_edited_while_the_process_runs_matches_nothing(outside:
     assert source_digests("acme_common") != source_digests("acme_common") != before
 
 
+def test_a_module_that_was_edited_before_it_was_first_looked_at(outside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    loaded = importlib.import_module("acme_common")
+    del sys.modules["acme_common"]
+    monkeypatch.setitem(sys.modules, "acme_common", loaded)  # which is taken out again at the end
+    (outside / "acme_common.py").write_text("value = 12345")
+    assert fingerprints.is_edited("acme_common")
+    assert source_digests("acme_common") != source_digests("acme_common")
+    assert importlib.reload(loaded).value == 12345
+    assert not fingerprints.is_edited("acme_common")
+    assert source_digests("acme_common") == source_digests("acme_common")
+
+
 def test_code_without_a_source_matches_nothing() -> None:
     assert source_digests("a_notebooks_cell") != source_digests("a_notebooks_cell")
 

@@ -38,6 +38,11 @@ def row(typed: str, *expected: str, **edits: tuple[str, str]) -> Row:
 
 KEYS = [
     row("sead=1", "sead: no such key | did you mean 'seed'"),
+    row("experment=article", "experment: no such key | did you mean 'experiment'"),
+    row(
+        "+preprocess.steps.log={_target_:sklearn.preprocessing.FunctionTransformer,func:numpy.log1p}",
+        "preprocess.steps.log.func: should be null | YAML holds no function",
+    ),
     row("modle=random_forest", "modle: no such key | did you mean 'model'"),
     row("data.tagret=Outcome", "data.tagret: no such key | did you mean 'target'"),
     row("data.seperator=|", "data.seperator: no such key | did you mean 'separator'"),

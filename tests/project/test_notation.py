@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.project.notation import candidate_encodings, detect_notation
+from orchestrator.project.notation import candidate_encodings, detect_notation, find_unit
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,28 @@ def test_encodings_are_tried_in_the_order_of_their_likelihood(
     found = [next(candidates) for _ in encodings]
     assert [encoding for encoding, _ in found] == encodings
     assert example in found[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("cells", "example"),
+    [
+        (["2.4%", "10%", "7.0%", "8%", "9.5%"], "10%"),
+        (["$1,004.50", "$7", "$8", "$9.5", "$-3"], "$-3"),
+        (["71.7 kg", "60 kg", "5 kg", "61 kg", "62 kg"], "5 kg"),
+        (["1 kg", "2 g", "3 kg", "4 kg", "5 kg"], ""),
+        (["1", "2", "3", "4", "5"], ""),
+        (["10%", "20%"], ""),  # too few to say
+        (["a1", "b2", "c3", "d4", "e5"], ""),
+    ],
+)
+def test_numbers_with_one_unit_are_recognised(cells: list[str], example: str) -> None:
+    assert find_unit(cells) == example
+
+
+def test_a_column_of_numbers_with_a_unit_is_mentioned_and_the_target_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text("share,y\n" + "".join(f"{row}.5%,{row} km\n" for row in range(9)))
+    (doubt,) = detect_notation(file, "y", "utf-8").doubts
+    assert doubt.startswith(
+        "column 'share' holds numbers with a unit, such as '0.5%', and is text: write them without it"
+    )
