@@ -17,6 +17,8 @@ from orchestrator.tracking.mlflow.store import Store
 CONTEXT, TRAINING = "mlflow.data.context", "training"
 NAME_LENGTH, DIGEST_LENGTH, SOURCE_LENGTH, SCHEMA_LENGTH = 500, 36, 65_535, 1_048_575  # MLflow's limits
 NO_SUCH_CALL = {404, 405, 501}
+CONFLICT = "BAD_REQUEST"  # what MLflow makes of a violated constraint of its database
+ATTEMPTS = 3
 TYPES = {"int64": "long", "float64": "double", "float32": "float", "bool": "boolean"}  # other integers are "integer"
 
 
@@ -33,14 +35,20 @@ def log_dataset(store: Store, run_id: str, report: Report) -> None:
     if content is None:
         return
     used = DatasetInput(MlflowDataset(**content), [InputTag(CONTEXT, TRAINING)])
-    try:
-        store.client.log_inputs(run_id, [used])
-    except MlflowException as error:
-        if status_of(error) not in NO_SUCH_CALL:
-            raise
-        store.client.budget.note(
-            "the tracking server takes no datasets as inputs; the run's tag data_fingerprint has the digest"
-        )
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            store.client.log_inputs(run_id, [used])
+        except MlflowException as error:
+            if status_of(error) in NO_SUCH_CALL:
+                store.client.budget.note(
+                    "the tracking server takes no datasets as inputs; the run's tag data_fingerprint has the digest"
+                )
+            # MLflow looks for the dataset and then inserts it, without a lock: of two runs at once, one conflicts
+            elif error.error_code == CONFLICT and attempt < ATTEMPTS:
+                continue
+            else:
+                raise
+        return
 
 
 def describe_dataset(report: Report) -> dict[str, str | None] | None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -87,3 +88,18 @@ def test_another_failure_is_raised(tmp_path: Path) -> None:
 
     with store_of(403, []) as store, pytest.raises(MlflowException, match="403"):
         datasets.log_dataset(store, "0" * 32, report_on(tmp_path / "churn.csv"))
+
+
+@pytest.mark.parametrize("conflicts", [1, 2])
+def test_a_dataset_that_another_run_logs_at_the_same_time_is_logged_again(tmp_path: Path, conflicts: int) -> None:
+    """A server on PostgreSQL in ``test_shared_server.py`` answers so, now and then."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import BAD_REQUEST
+
+    answers: list[Any] = [MlflowException("violates unique constraint", BAD_REQUEST)] * conflicts + [None]
+    client = Mock(log_inputs=Mock(side_effect=answers))
+    datasets.log_dataset(SimpleNamespace(client=client), "0" * 32, report_on(tmp_path / "churn.csv"))  # type: ignore[arg-type]
+    assert client.log_inputs.call_count == conflicts + 1
+    client.log_inputs.side_effect = MlflowException("no such run", BAD_REQUEST)
+    with pytest.raises(MlflowException, match="no such run"):
+        datasets.log_dataset(SimpleNamespace(client=client), "0" * 32, report_on(tmp_path / "churn.csv"))  # type: ignore[arg-type]
