@@ -52,7 +52,9 @@ def look_up(store: Store, model: str) -> RegisteredModel:
     if entries:
         with suppress(MlflowException):  # it was deleted or renamed meanwhile
             aliases = store.client.get_registered_model(model).aliases or {}
-    return RegisteredModel.of(entries, {name: str(number) for name, number in aliases.items()})
+    # before 3.17 MLflow leaves the alias of a version that is deleted
+    left = {name: str(number) for name, number in aliases.items() if str(number) in entries}
+    return RegisteredModel.of(entries, left)
 
 
 def entry_of(version: Any) -> RegisteredEntry:
