@@ -243,14 +243,14 @@ MODEL = [
     ),
     row(
         "model.estimator=sklearn.ensemble.BaggingClassifier model/param_grid=none "
-        "'model.params.estimator={_target_:sklearn.tree.DecisionTreeClassifier}'",
-        "model.params.estimator: an object inside of a parameter cannot be built yet",
+        "'model.params.estimator={_target_:sklearn.tree.DecisionTreeClasifier}'",
+        "model.params.estimator._target_: sklearn.tree has no | did you mean 'DecisionTreeClassifier'",
     ),
     row(
         "model.estimator=sklearn.ensemble.StackingClassifier model/param_grid=none ~model.params.random_state "
-        "'++model.params.estimators=[[a,{_target_:sklearn.svm.SVC}],[b,{_target_:sklearn.svm.SVC}]]'",
-        "model.params.estimators[0][1]: cannot be built yet",
-        "model.params.estimators[1][1]: cannot be built yet",
+        "'++model.params.estimators=[[a,{_target_:sklearn.svm.SVC,C:-1}],[b,{_target_:subprocess.Popen}]]'",
+        "model.params.estimators[0][1].C: got -1",
+        "model.params.estimators[1][1]._target_: should name a class of an estimator | got 'subprocess.Popen'",
     ),
     row(
         "model=logistic_regression 'model.param_grid={penalty:[l1,l2],solver:[lbfgs,liblinear]}'",

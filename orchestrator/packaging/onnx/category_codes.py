@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from orchestrator.packaging.onnx.nested_parts import members_of
 from score.models.onnx import UNKNOWN
 
 
@@ -39,6 +40,8 @@ def iterate_steps(estimator: Any) -> Iterator[Any]:
     inner = [step for _, step in getattr(estimator, "steps", ())]
     inner += [step for _, step, _ in getattr(estimator, "transformers_", ())]
     inner += [step for _, step in getattr(estimator, "transformer_list", ())]
+    inner += members_of(estimator)
+    inner += [estimator.final_estimator_] if hasattr(estimator, "final_estimator_") else []
     for step in inner:
         if not isinstance(step, str):  # "drop" and "passthrough"
             yield from iterate_steps(step)
