@@ -24,6 +24,8 @@ def encode_categories(pipeline: Any) -> tuple[Any, dict[str, int]]:
     known = [value for step in steps for values in _fitted_values(step) for value in values]
     codes = {text: code for code, text in enumerate(sorted({value for value in known if isinstance(value, str)}))}
     for step in steps:
+        if hasattr(step, "steps"):  # skl2onnx takes no text for a step
+            step.steps = [each for each in step.steps if each[1] is not None and each[1] != "passthrough"] or step.steps
         if hasattr(step, "categories_"):
             step.categories_ = [_encode(values, codes) for values in step.categories_]
         if hasattr(step, "statistics_"):
