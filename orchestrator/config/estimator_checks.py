@@ -7,17 +7,20 @@ fitted, on a few made-up rows (:mod:`orchestrator.config.trial_fit`).
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from orchestrator.config import object_checks
+from orchestrator.config.object_checks import scorer_problems
 from orchestrator.config.trial_fit import NO_OBJECT, impossible_candidates
 from orchestrator.errors import Problem, SpecError
 from orchestrator.modeling import scorers
 from orchestrator.modeling.halving import ROWS, is_halving
+from orchestrator.modeling.objects import make_estimator, make_options
 from orchestrator.spec.components import is_dotted, locate, missing_problems, parameters_of
-from orchestrator.spec.messages import format_input, format_value, one_line, suggest, suggest_or_list
+from orchestrator.spec.messages import format_value, one_line, suggest, suggest_or_list
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
+from orchestrator.spec.objects import objects_in, outermost
 from orchestrator.spec.search import SearchSpec
 
 # parameters of a search that other keys of the configuration set
@@ -27,7 +30,6 @@ DECIDED = {
     "param_distributions": "model.param_grid",
     "error_score": "search.on_error",
 }
-_NO_FUNCTION = "; YAML holds no function: write a class that calls it in a module of the project, and name that class"
 
 
 def problems(model: ModelSpec, preprocess: PreprocessSpec, search: SearchSpec) -> Iterator[Problem]:
@@ -35,19 +37,18 @@ def problems(model: ModelSpec, preprocess: PreprocessSpec, search: SearchSpec) -
     estimator, found = _class(model.estimator, "model.estimator", "an estimator", "predict")
     yield from found
     if estimator is not None:
-        wrong = [*nested_problems(model.params, "model.params"), *nested_problems(model.param_grid, "model.param_grid")]
-        wrong = wrong or list(_model(estimator, model)) or list(_construction_problems(estimator, model))
+        wrong = list(_model(estimator, model)) or list(_construction_problems(estimator, model))
         if not wrong and search.on_error == "stop":
-            wrong = list(impossible_candidates(estimator, model.params, model.param_grid))
+            wrong = list(impossible_candidates(model))
         yield from wrong
     for at, component in preprocess.components():
         transformer, found = _class(component.target, f"{at}._target_", "a transformer", "transform")
         yield from found
         if transformer is not None:
-            yield from _parameters(transformer, component.options, at)
+            yield from object_checks.parameter_problems(transformer, component.options, at)
             yield from missing_problems(transformer, component.options, at, "parameter")
-    made = estimator and _unfitted(estimator, model)
-    yield from _search(search, estimator)
+    made = None if estimator is None else _unfitted(estimator, model)
+    yield from _search(search, made, estimator)
     yield from _scorer_kinds(search, made, model.estimator)
 
 
@@ -60,134 +61,59 @@ def _class(path: str, at: str, said: str, method: str) -> tuple[type | None, Seq
     # asked of the class: some methods of meta-estimators are descriptors
     if isinstance(found, type) and all(callable(getattr(found, name, None)) for name in ("fit", method, "get_params")):
         return found, ()
-    return None, [Problem(at, f"should name {said} class with fit and {method}, got '{path}'")]
-
-
-def nested_problems(params: Mapping[str, Any], at: str) -> Iterator[Problem]:
-    """Yield the places of parameters that describe an object to be made: none is made inside of a parameter."""
-    for name, value in params.items():
-        for path in _described(value, f"{at}.{name}"):
-            yield Problem(path, NO_OBJECT)
-
-
-def _described(value: Any, at: str) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        if "_target_" in value:
-            yield at
-        else:
-            for name, below in value.items():
-                yield from _described(below, f"{at}.{name}")
-    elif isinstance(value, list | tuple):
-        for place, below in enumerate(value):
-            yield from _described(below, f"{at}[{place}]")
+    text = f"should name {said} class with fit and {method}, got '{path}'"
+    if method == "transform" and callable(getattr(found, "fit_resample", None)):  # it acts in fit alone
+        text += "; a resampler is a step of imblearn.pipeline.Pipeline, in model.estimator"
+    return None, [Problem(at, text)]
 
 
 def _model(estimator: type, model: ModelSpec) -> Iterator[Problem]:
-    yield from _parameters(estimator, model.params, "model.params")
+    yield from object_checks.parameter_problems(estimator, model.params, "model.params")
     yield from missing_problems(estimator, {**model.params, **model.param_grid}, "model.params", "parameter")
+    if _is_nested(model):  # names of the grid may reach into the objects, so these are made first
+        for path, described in outermost(model.param_grid, "model.param_grid"):
+            yield from object_checks.object_problems(described, path)
+        return
     for name, values in model.param_grid.items():
-        if unknown := list(_unknown(estimator, name, "model.param_grid")):
+        if unknown := list(object_checks.unknown_problems(estimator, name, "model.param_grid")):
             yield from unknown
         for value in values:
-            yield from _value(estimator, name, value, "model.param_grid")
+            yield from object_checks.value_problems(estimator, name, value, f"model.param_grid.{name}")
 
 
-def _parameters(kind: type, params: Mapping[str, Any], at: str) -> Iterator[Problem]:
-    for name, value in params.items():
-        yield from _unknown(kind, name, at)
-        yield from _value(kind, name, value, at)
-
-
-def _unknown(kind: type, name: str, at: str) -> Iterator[Problem]:
-    """Yield a parameter that the class does not have."""
-    parameters = parameters_of(kind)
-    known = {each for each, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD}
-    if len(known) == len(parameters):
-        if name not in known:
-            yield Problem(f"{at}.{name}", f"{kind.__name__} has no such parameter{suggest_or_list(name, known)}")
-        return
-    with contextlib.suppress(Exception):  # a foreign constructor may raise anything
-        known |= set(kind().get_params(deep=False))
-    # xgboost and lightgbm take any name: only a near one is a mistake
-    if name not in known and (close := suggest(name, known)):
-        yield Problem(f"{at}.{name}", f"{kind.__name__} has no such parameter{close}")
-
-
-def _value(kind: type, name: str, value: Any, at: str) -> Iterator[Problem]:
-    """Yield a value outside the class's ``_parameter_constraints``, which scikit-learn checks in ``fit``."""
-    constraints = getattr(kind, "_parameter_constraints", None)
-    if not isinstance(constraints, dict) or not isinstance(constraints.get(name), list):
-        return  # the class has none, or none for this parameter
-    from sklearn.utils._param_validation import make_constraint
-
-    allowed = [make_constraint(constraint) for constraint in constraints[name]]
-    if any(constraint.is_satisfied_by(value) for constraint in allowed):
-        return
-    texts = [str(constraint) for constraint in allowed if not constraint.hidden]
-    choices = [name for text in texts if text.startswith("a str among") for name in _names(text)]
-    close = suggest(value, choices) if isinstance(value, str) else ""
-    means_function = isinstance(value, Mapping) or (isinstance(value, str) and is_dotted(value))
-    hint = _NO_FUNCTION if "a callable" in texts and means_function else ""
-    yield Problem(f"{at}.{name}", f"should be {_format_constraints(texts)}{format_input(value)}{close}{hint}")
-
-
-def _names(quoted: str) -> list[str]:
-    return re.findall(r"'(.*?)'", quoted)
-
-
-def _format_constraints(constraints: Sequence[str]) -> str:
-    """Format scikit-learn's constraints as one choice of what YAML can hold."""
-    choices = [choice for text in constraints for choice in re.split(r"(?:,| or) (?=an? |None)", text)]
-    said = list(dict.fromkeys(word for choice in choices for word in _words(choice)))
-    return " or ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said) or "something else"
-
-
-def _words(choice: str) -> Sequence[str]:
-    """Return a choice in YAML's terms; nothing for what YAML cannot hold, such as a function."""
-    if choice.startswith("a str among"):
-        return sorted(map(repr, _names(choice)))
-    if choice.startswith("an instance of"):
-        return _INSTANCES.get(choice.split("'")[1], ())
-    return {"None": ["null"], "an array-like": ["a list"], "a callable": []}.get(choice, [choice])
-
-
-_INSTANCES: Mapping[str, Sequence[str]] = {
-    "bool": ["true", "false"],
-    "int": ["a whole number"],
-    "numbers.Integral": ["a whole number"],
-    "numbers.Real": ["a number"],
-    "str": ["text"],
-    "dict": ["a mapping"],
-    "list": ["a list"],
-}
+def _is_nested(model: ModelSpec) -> bool:
+    return any("__" in name for name in model.param_grid) or any(objects_in([model.params, model.param_grid], ""))
 
 
 def _construction_problems(estimator: type, model: ModelSpec) -> Iterator[Problem]:
-    """Yield what the constructor raises, or that a parameter holds text instead of an object."""
+    """Yield what the constructor raises, that a parameter holds text instead of an object, and a grid's mistakes."""
     from sklearn.utils import get_tags
 
     try:
-        get_tags(estimator(**model.params))
+        made = make_estimator(model.estimator, model.params, model.param_grid)
+        get_tags(made)
     except Exception as error:  # noqa: BLE001 - a foreign constructor may raise anything
         text = NO_OBJECT if "__sklearn_tags__" in str(error) else one_line(error)
         yield Problem("model.params", f"{estimator.__name__} cannot be made: {text}")
+        return
+    if _is_nested(model):
+        yield from object_checks.grid_problems(made, model.param_grid, "model.param_grid")
 
 
 def _unfitted(estimator: type, model: ModelSpec) -> Any:
     """Return an unfitted estimator, to read its tags; None where it cannot be made or has none."""
     from sklearn.utils import get_tags
 
-    first = {name: values[0] for name, values in model.param_grid.items()}
+    first = {name: values[0] for name, values in model.param_grid.items() if "__" not in name}
     for params in ({**first, **model.params}, {}):  # a wrong parameter was reported; without it the tags may be known
         with contextlib.suppress(Exception):  # a foreign constructor may raise anything
-            made = estimator(**params)
+            made = estimator(**make_options(estimator, params, "model.params"))
             get_tags(made)
             return made
     return None
 
 
-def _search(search: SearchSpec, kind: type | None) -> Iterator[Problem]:
-    from sklearn.metrics import get_scorer_names
+def _search(search: SearchSpec, made: Any, kind: type | None) -> Iterator[Problem]:
     from sklearn.model_selection._search import BaseSearchCV
 
     from orchestrator.search.backend import missing_module
@@ -203,26 +129,39 @@ def _search(search: SearchSpec, kind: type | None) -> Iterator[Problem]:
         else:
             yield from _search_options(found, search)
             if is_halving(search.target):
-                yield from _rounds(search, kind)
+                yield from _rounds(search, made, kind)
     if module := missing_module(search.backend):
         yield Problem(
             "search.backend", f"{search.backend} needs {module}; install it with: pip install -e '.[{search.backend}]'"
         )
+    yield from _scoring(search)
+
+
+def _scoring(search: SearchSpec) -> Iterator[Problem]:
+    """Yield scorers that do not exist, and wrong ones of ``search.scorers``."""
+    from sklearn.metrics import get_scorer_names
+
     known = set(get_scorer_names())
+    for name, scorer in search.scorers.items():
+        at = f"search.scorers.{name}"
+        if name in known:
+            yield Problem(at, f"scikit-learn has a scorer '{name}'; choose another name")
+        yield from scorer_problems(scorer, at)
     for name in search.scoring:
         if is_dotted(name):
             yield from scorers.problems(name)
-        elif name not in known:
-            yield Problem("search.scoring", f"scikit-learn has no scorer '{name}'{suggest_or_list(name, known)}")
+        elif name not in known and name not in search.scorers:
+            near = suggest_or_list(name, {*known, *search.scorers})
+            yield Problem("search.scoring", f"scikit-learn has no scorer '{name}'{near}")
 
 
-def _rounds(search: SearchSpec, estimator: type | None) -> Iterator[Problem]:
+def _rounds(search: SearchSpec, made: Any, estimator: type | None) -> Iterator[Problem]:
     """Yield what a halving search would refuse."""
     factor, resource = search.options.get("factor", 3), search.options.get("resource", ROWS)
     if isinstance(factor, int | float) and 0 < factor <= 1:
         yield Problem("search.factor", f"should be above 1: one candidate in `factor` stays, got {factor}")
     if resource != ROWS and estimator is not None:
-        known = parameters_of(estimator)
+        known = {*parameters_of(estimator), *(made.get_params(deep=True) if hasattr(made, "get_params") else ())}
         if resource not in known:
             text = f"should be {ROWS} or a parameter of {estimator.__name__}, got {format_value(resource)}"
             yield Problem("search.resource", f"{text}{suggest(resource, known)}")
@@ -236,7 +175,7 @@ def _search_options(found: type, search: SearchSpec) -> Iterator[Problem]:
             places = {*known, *type(search).model_fields} - {*DECIDED, "target"}
             yield Problem(f"search.{name}", f"{found.__name__} has no such parameter{suggest_or_list(name, places)}")
         else:
-            yield from _value(found, name, value, "search")
+            yield from object_checks.value_problems(found, name, value, f"search.{name}")
 
 
 def _scorer_kinds(search: SearchSpec, estimator: Any, path: str) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from collections.abc import Container, Iterator
 
 from orchestrator.errors import Problem
 from orchestrator.packaging import own_code
+from orchestrator.spec.objects import named_code
 from orchestrator.spec.run_spec import RunSpec
 
 
@@ -22,6 +23,9 @@ def problems(spec: RunSpec, reported: Container[str] = ()) -> Iterator[Problem]:
         return
     named = {"model.estimator": spec.model.estimator}
     named |= {f"{at}._target_": component.target for at, component in spec.preprocess.components()}
+    for at, component in spec.preprocess.components():
+        named |= named_code(component.options, at)
+    named |= [*named_code(spec.model.params, "model.params"), *named_code(spec.model.param_grid, "model.param_grid")]
     for at, target in named.items():
         for fault in () if at in reported else own_code.collect([target])[1]:
             if fault not in seen:

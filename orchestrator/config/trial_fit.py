@@ -15,15 +15,17 @@ from typing import Any
 from orchestrator.artifacts import format_params
 from orchestrator.errors import Problem
 from orchestrator.modeling.labels import BY_LABEL, IN_ORDER, ONE_LABEL
+from orchestrator.modeling.objects import make_estimator, make_grid, make_options
 from orchestrator.spec.messages import one_line
+from orchestrator.spec.model import ModelSpec
+from orchestrator.spec.objects import code_of, objects_in
 
 MOST = 200  # kinds of candidates that are tried; of more, this number is drawn
 CHEAP = {"n_estimators": 2, "max_iter": 2, "n_iter": 2, "n_restarts_optimizer": 0, "n_iter_no_change": 2}
 QUIET = {"n_jobs": None, "verbose": 0}
 SHAPES = ((48, 4), (90, 7))  # rows and columns
-NO_OBJECT = (
-    "an object inside of a parameter cannot be built yet; name a class of your own that makes it, in model.estimator"
-)
+MOST_NESTED = 12  # the same where objects lie in parameters, each of which is fitted several times
+NO_OBJECT = "text stands in the place of an object; describe it: {_target_: package.module.Class, option: value}"
 FOR_OBJECT = re.compile("'(str|dict|list)' object has no attribute")  # text where an estimator should be
 OF_DATA = re.compile(
     r"\b(n_)?(samples?|features?|class(es)?|labels?|targets?|dimensions?|shape|columns?|rows?|matrix|array|outputs?)\b"
@@ -31,20 +33,25 @@ OF_DATA = re.compile(
 )
 
 
-def impossible_candidates(
-    kind: type, params: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]
-) -> Iterator[Problem]:
+def impossible_candidates(model: ModelSpec) -> Iterator[Problem]:
     """Yield a problem for each distinct error that some candidates always meet in ``fit``."""
     from sklearn.model_selection import ParameterGrid
 
-    if not kind.__module__.startswith("sklearn."):
+    made = make_estimator(model.estimator, model.params, model.param_grid)
+    kind = type(made)
+    if not all(
+        name.startswith("sklearn.") for name in [f"{kind.__module__}.", *code_of(model.params, model.param_grid)]
+    ):
         return  # a fit of others may be neither cheap nor without effects
-    grid = {name: _kinds(values) for name, values in grid.items() if not _is_of_labels(name)}
+    values = make_grid(made, model.param_grid, "model.param_grid")
+    grid = {name: _kinds(each) for name, each in values.items() if not _is_of_labels(name)}
+    params = make_options(kind, model.params, "model.params")
     fixed = {name: value for name, value in params.items() if not _is_of_labels(name)}
     candidates = ParameterGrid(grid)
     places: Sequence[int] = range(len(candidates))
-    if len(places) > MOST:
-        places = random.Random(0).sample(places, MOST)  # noqa: S311 - no secret
+    most = MOST_NESTED if any(objects_in([model.params, model.param_grid], "")) else MOST
+    if len(places) > most:
+        places = random.Random(0).sample(places, most)  # noqa: S311 - no secret
     reported = set()
     for place in places:
         picked = candidates[place]
@@ -65,7 +72,7 @@ def impossible_candidates(
 
 def _is_of_labels(name: str) -> bool:
     """Return whether a value depends on the labels, which the synthetic rows do not have."""
-    return name in BY_LABEL | IN_ORDER | ONE_LABEL
+    return name.rpartition("__")[2] in BY_LABEL | IN_ORDER | ONE_LABEL
 
 
 def _kinds(values: Sequence[Any]) -> list[Any]:
@@ -78,18 +85,26 @@ def _kinds(values: Sequence[Any]) -> list[Any]:
 
 
 def _cheaper(params: Mapping[str, Any]) -> dict[str, Any]:
-    less = {name: most for name, most in CHEAP.items() if isinstance(params.get(name), int) and params[name] > most}
-    return less | {name: value for name, value in QUIET.items() if name in params}
+    bare = {name: name.rpartition("__")[2] for name in params}
+    less = {
+        name: CHEAP[last]
+        for name, last in bare.items()
+        if last in CHEAP and isinstance(params[name], int) and params[name] > CHEAP[last]
+    }
+    quiet = {name: QUIET[last] for name, last in bare.items() if last in QUIET}
+    weights = {name: None for name, value in params.items() if _is_of_labels(name) and isinstance(value, Mapping)}
+    return less | quiet | weights
 
 
 def _error_of(kind: type, params: Mapping[str, Any], shape: tuple[int, int]) -> str:
     """Return the error of a fit on synthetic rows, or an empty text. NumPy's global random state is restored."""
     import numpy as np
-    from sklearn.base import is_classifier
+    from sklearn.base import clone, is_classifier
 
     try:
-        estimator = kind(**params)
-        estimator.set_params(**_cheaper(estimator.get_params(deep=False)))
+        estimator = clone(kind(**{name: value for name, value in params.items() if "__" not in name}))
+        estimator.set_params(**clone({name: value for name, value in params.items() if "__" in name}, safe=False))
+        estimator.set_params(**_cheaper(estimator.get_params(deep=True)))
         classifies = is_classifier(estimator)
     except Exception:  # noqa: BLE001 - another check's finding
         return ""

@@ -14,6 +14,7 @@ from typing import Any
 
 from orchestrator.errors import Problem
 from orchestrator.spec.messages import format_value, suggest_or_list
+from orchestrator.spec.objects import PAIRS
 
 MODEL = "model"  # the estimator's pipeline step; its parameters are searched as model__<name>
 BY_LABEL = {"class_weight", "class_weights", "sampling_strategy"}  # a mapping with labels for keys, or a list of such
@@ -160,30 +161,73 @@ def encode_search(search: Any, classes: tuple[Any, ...] | None) -> None:
             search,
             grid,
             {
-                name: [coding.encode(name, value) for value in values] if names_labels(name) else values
+                name: [translate(coding.encode, name, value) for value in values]
                 for name, values in getattr(search, grid).items()
             },
         )
+
+
+def translate(one: Callable[[str, Any], Any], name: str, value: Any) -> Any:
+    """Return a searched value encoded (or decoded); of an estimator a copy with the parameters that name labels so."""
+    if names_labels(name):
+        return one(name, value)
+    if not (found := _labels_inside(value)):
+        return value
+    from sklearn.base import clone
+
+    return clone(value).set_params(**{inner: one(f"{MODEL}__{inner}", each) for inner, each in found.items()})
+
+
+def _labels_inside(value: Any) -> dict[str, Any]:
+    """Return the parameters of a searched estimator that name labels; of any other value none."""
+    if not hasattr(value, "get_params") or isinstance(value, type):
+        return {}
+    found = value.get_params(deep=True).items()
+    return {name: each for name, each in found if each is not None and names_labels(f"{MODEL}__{name}")}
 
 
 def label_problems(search: Any, classes: tuple[Any, ...] | None) -> Iterator[Problem]:
     """Yield every parameter of a search's pipeline and grid that does not fit the labels."""
     if classes is None:
         return
+    parts = search.estimator.get_params(deep=True)
     for name, value in _parameters(search.estimator).items():
-        yield from _problems(_config_path(name), name, value, classes)
+        yield from _problems(_config_path(name, parts), name, value, classes, parts)
     for grid in _grids(search):
         for name, values in getattr(search, grid).items():
-            if names_labels(name):
-                for value in values:
-                    yield from _problems(f"model.param_grid.{name.removeprefix(f'{MODEL}__')}", name, value, classes)
+            at = f"model.param_grid.{name.removeprefix(f'{MODEL}__')}"
+            for place, value in enumerate(values):
+                if names_labels(name):
+                    yield from _problems(at, name, value, classes, parts)
+                for inner, each in _labels_inside(value).items():
+                    around = {
+                        **parts,
+                        name: value,
+                        **{f"{name}__{k}": v for k, v in value.get_params(deep=True).items()},
+                    }
+                    path = f"{at}[{place}].{_path_in(value, inner)}"
+                    yield from _problems(path, f"{name}__{inner}", each, classes, around)
 
 
-def _problems(at: str, name: str, value: Any, classes: tuple[Any, ...]) -> Iterator[Problem]:
+def _problems(at: str, name: str, value: Any, classes: tuple[Any, ...], parts: Mapping[str, Any]) -> Iterator[Problem]:
+    if isinstance(value, Mapping | list | tuple) and (owner := _relabels(name, parts)):
+        text = f"{owner} fits on labels of its own, which the target's are not; write balanced, or null"
+        yield Problem(at, text)
+        return
     try:
         LabelEncoding(classes).encode(name, value)
     except UnknownLabelError as error:
         yield Problem(at, str(error))
+
+
+def _relabels(name: str, parts: Mapping[str, Any]) -> str:
+    """Return the class, around the estimator of a parameter, that fits it on other labels than the target's; else ""."""
+    from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
+
+    names = name.split("__")
+    around = [parts.get("__".join(names[:depth])) for depth in range(1, len(names) - 1)]
+    kinds = (OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier)
+    return next((type(each).__name__ for each in around if isinstance(each, kinds)), "")
 
 
 def names_labels(name: str) -> bool:
@@ -206,13 +250,27 @@ def _grids(search: Any) -> list[str]:
     return [name for name in GRIDS if isinstance(getattr(search, name, None), Mapping)]
 
 
-def _config_path(name: str) -> str:
-    """Return the path of a pipeline's parameter in the configuration."""
+def _config_path(name: str, parts: Mapping[str, Any]) -> str:
+    """Return the path of a pipeline's parameter in the configuration; ``parts`` are all of its parameters."""
     step, _, rest = name.partition("__")
     if step == MODEL:
-        return f"model.params.{rest}"
+        return f"model.params.{_path_in(parts.get(MODEL), rest)}"
     if step == "branches":
         branch, _, rest = rest.partition("__")
         inner, _, rest = rest.partition("__")
         return f"preprocess.branches.{branch}.steps.{inner}.{rest}"
-    return f"preprocess.steps.{step}.{rest}"
+    return f"preprocess.steps.{step}.{_path_in(parts.get(step), rest)}"
+
+
+def _path_in(estimator: Any, name: str) -> str:
+    """Return where a parameter at any depth is written: ``estimator.class_weight``, ``estimators.forest.class_weight``."""
+    first, _, rest = name.partition("__")
+    own = estimator.get_params(deep=False) if hasattr(estimator, "get_params") else {first: None}
+    inner: Any = own.get(first)
+    if first not in own:
+        pairs = [(key, each) for key in PAIRS for each in own.get(key) or () if each[0] == first]
+        if not pairs:
+            return name
+        (key, pair), *_ = pairs
+        first, inner = f"{key}.{first}", pair[1]
+    return f"{first}.{_path_in(inner, rest)}" if rest else first

@@ -1,4 +1,4 @@
-"""Scorers by name: scikit-learn's, and those of the project by their dotted path."""
+"""Scorers by name: scikit-learn's, those of ``search.scorers``, and those of the project by their dotted path."""
 
 from __future__ import annotations
 
@@ -7,30 +7,39 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from orchestrator.errors import Problem, SpecError
+from orchestrator.modeling.objects import make
 from orchestrator.spec.components import is_dotted, locate
+from orchestrator.spec.objects import TARGET
+from orchestrator.spec.section import Component
 
 
-def scorer_named(name: str) -> Any:
-    """Return scikit-learn's scorer of this name, or the one at a dotted path.
+def scorer_named(name: str, own: Mapping[str, Component]) -> Any:
+    """Return the scorer of this name in ``search.scorers`` (``own``), at a dotted path, or in scikit-learn.
 
     Raises:
         SpecError: there is nothing at the path.
     """
     from sklearn.metrics import get_scorer
 
+    if name in own:
+        return make({TARGET: own[name].target, **own[name].options}, f"search.scorers.{name}")
     return locate(name, "search.scoring") if is_dotted(name) else get_scorer(name)
 
 
-def scoring_of(names: Iterable[str]) -> Any:
+def scoring_of(names: Iterable[str], own: Mapping[str, Component]) -> Any:
     """Return what a search of scikit-learn takes for several metrics: their names, or scorers by name."""
-    own = [*names]
-    return {name: scorer_named(name) for name in own} if any(map(is_dotted, own)) else own
+    wanted = [*names]
+    by_name = any(is_dotted(name) or name in own for name in wanted)
+    return {name: scorer_named(name, own) for name in wanted} if by_name else wanted
 
 
 def sklearn_names(scoring: Any) -> Iterator[str]:
     """Yield the names of scikit-learn's own scorers in a search's ``scoring``; others may need the real columns."""
+    from sklearn.metrics import get_scorer_names
+
+    known = set(get_scorer_names())
     names = [scoring] if isinstance(scoring, str) else [*scoring] if isinstance(scoring, Mapping | list | tuple) else []
-    yield from (name for name in names if not is_dotted(name))
+    yield from (name for name in names if name in known)
 
 
 def problems(path: str) -> Iterator[Problem]:

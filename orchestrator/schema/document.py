@@ -47,7 +47,10 @@ def document(*folders: Path) -> Schema:
     config = lenient(root)
     config["properties"] |= {"defaults": DEFAULTS, "hydra": {"description": "Hydra's own settings.", "type": "object"}}
     definitions |= {"config": config, "composed": whole, "interpolation": INTERPOLATION}
-    grid = definitions["model"]["properties"]["param_grid"]["anyOf"][0]
+    parameters, grid = (definitions["model"]["properties"][name]["anyOf"][0] for name in ("params", "param_grid"))
+    parameters["additionalProperties"] = reference("value")
+    grid["additionalProperties"]["items"] = reference("value")
+    definitions["value"] = _value(files)
     definitions["param_grid"] = {"description": "The values of each parameter that are searched."} | grid
     definitions["stages"] = config["properties"]["stages"]["anyOf"][0] | {
         "description": "What is done: a function or class for each stage."
@@ -102,7 +105,7 @@ def _classes(group: str, files: Iterable[ConfFile]) -> Schema:
         kinds[path], more = class_schema(path)
         shared |= more
     if group == "search":
-        base = lenient(SearchSpec.model_json_schema())["properties"]
+        base = lenient(SearchSpec.model_json_schema(ref_template=f"{PLACE}/{{model}}"))["properties"]
         kinds = {path: _with(kind, base, without=DECIDED) for path, kind in kinds.items()}
     for path, kind in kinds.items():
         made[_name(group, path)] = kind
@@ -135,14 +138,30 @@ def _transformers(files: Iterable[ConfFile]) -> Schema:
         "description": "`_target_` is the dotted path of a class; every other key is an option of it.",
         "type": "object",
         "properties": {TARGET: value_schema(definition_of_target(paths))},
+        "additionalProperties": reference("value"),
         "allOf": [{"if": _names(path), "then": reference(_name("preprocess", path))} for path in kinds],
     }
     return {COMPONENT: component, **{_name("preprocess", path): kind for path, kind in kinds.items()}}
 
 
+def _value(files: Iterable[ConfFile]) -> Schema:
+    """Return the definition of a parameter's value, in which objects may be described at any depth."""
+    known = {path for file in files if file.group == "model" for path in _targets(file.values)}
+    return {
+        "description": "A value; a mapping with `_target_`, the dotted path of a class, is an object with these options.",
+        "if": {"type": "object"},
+        "then": {
+            "properties": {TARGET: value_schema(definition_of_target(known))},
+            "additionalProperties": reference("value"),
+        },
+        "else": {"if": {"type": "array"}, "then": {"items": reference("value")}},
+    }
+
+
 def definition_of_target(known: Iterable[str]) -> Schema:
     """Return the schema of a dotted path, which names the known classes for completion."""
-    return {"anyOf": [{"enum": sorted(known)}, {"type": "string", "pattern": r"^[^\s.]+(\.[^\s.]+)+$"}]}
+    listed = [{"enum": sorted(known)}] if known else []
+    return {"anyOf": [*listed, {"type": "string", "pattern": r"^[^\s.]+(\.[^\s.]+)+$"}]}
 
 
 def class_schema(path: str) -> tuple[Schema, Schema]:

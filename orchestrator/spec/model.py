@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, StrictStr, Tag
 
 from orchestrator.spec.field_types import DottedPath, Name, StepName, Values
+from orchestrator.spec.objects import code_of, orders
 from orchestrator.spec.section import Component, Section, code_fingerprints
 
 Columns = Annotated[
@@ -34,11 +35,13 @@ class PreprocessSpec(Section):
 
     def ordered(self) -> dict[str, str]:
         """Add the order of the transformers."""
-        return {**self.parts(), "preprocess order": " ".join([*self.steps, *self.branches])}
+        order = {"preprocess order": " ".join([*self.steps, *self.branches])}
+        return {**self.parts(), **order, **_merged(orders(at, found.options) for at, found in self.components())}
 
     def cache_parts(self) -> Mapping[str, str]:
-        """Add the transformers' code."""
-        return {**self.ordered(), **code_fingerprints(*(found.target for _, found in self.components()))}
+        """Add the code of the transformers, and of what their options name."""
+        named = [name for _, found in self.components() for name in (found.target, *code_of(found.options))]
+        return {**self.ordered(), **code_fingerprints(*named)}
 
     def components(self) -> Iterator[tuple[str, Component]]:
         """Yield every transformer with its path in the configuration."""
@@ -58,6 +61,17 @@ class ModelSpec(Section):
     params: Mapping[StrictStr, Any] = {}
     param_grid: Mapping[StrictStr, Values] = {}
 
+    def ordered(self) -> dict[str, str]:
+        """Add the order of estimators inside of the estimator."""
+        return {**self.parts(), **orders("model.params", self.params), **orders("model.param_grid", self.param_grid)}
+
     def cache_parts(self) -> Mapping[str, str]:
-        """Add the estimator's code."""
-        return {**self.ordered(), **code_fingerprints(self.estimator)}
+        """Add the code of the estimator, and of what its parameters name."""
+        return {
+            **self.ordered(),
+            **code_fingerprints(self.estimator, *code_of(self.params, self.param_grid)),
+        }
+
+
+def _merged(parts: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    return {name: text for each in parts for name, text in each.items()}

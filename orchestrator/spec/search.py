@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema, field_validator, model_validator
 
 from orchestrator.spec.components import is_dotted
-from orchestrator.spec.field_types import DottedPath
+from orchestrator.spec.field_types import DottedPath, Name
 from orchestrator.spec.messages import suggest_or_list
-from orchestrator.spec.section import Section, code_fingerprints
+from orchestrator.spec.objects import code_of
+from orchestrator.spec.section import Component, Section, code_fingerprints
 
 
 class SearchSpec(Section):
@@ -33,6 +34,7 @@ class SearchSpec(Section):
     n_jobs: StrictInt | None = None
     backend: Literal["loky", "threading", "dask", "ray"] | None = None  # joblib's
     scheduler: StrictStr | None = None  # the address of a running cluster
+    scorers: Mapping[Name, Component] = {}  # calls of sklearn.metrics.make_scorer, by the names that `scoring` takes
     on_error: Literal["stop", "skip"] = "stop"  # what a failed candidate does to the search
 
     @property
@@ -50,8 +52,9 @@ class SearchSpec(Section):
         return self.parts("n_jobs", "backend", "scheduler", "pre_dispatch", "verbose")
 
     def cache_parts(self) -> Mapping[str, str]:
-        """Add the code of the search and of the project's own scorers."""
-        return {**self.ordered(), **code_fingerprints(self.target, *filter(is_dotted, self.scoring))}
+        """Add the code of the search, of the project's own scorers, and of the metrics of ``scorers``."""
+        metrics = code_of(*(scorer.options for scorer in self.scorers.values()))
+        return {**self.ordered(), **code_fingerprints(self.target, *filter(is_dotted, self.scoring), *metrics)}
 
     @field_validator("scoring", mode="before")
     @classmethod

@@ -17,7 +17,8 @@ from orchestrator.caching.cache import CheckpointDir, cached, pure
 from orchestrator.errors import OrchestratorError, TrainError
 from orchestrator.events import Progress
 from orchestrator.modeling.halving import ROWS, is_halving
-from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search, names_labels
+from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search, translate
+from orchestrator.modeling.objects import as_text, make, make_estimator, make_grid
 from orchestrator.modeling.scorers import scorer_named, scoring_of
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.components import is_dotted, locate
@@ -25,6 +26,7 @@ from orchestrator.spec.data import DataSpec
 from orchestrator.spec.field_types import Seed
 from orchestrator.spec.model import Branch, ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode
+from orchestrator.spec.objects import TARGET
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Component
 
@@ -47,18 +49,20 @@ def build_search(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpe
     if preprocess.branches:
         branches = [(name, _branch(branch), _columns(branch)) for name, branch in preprocess.branches.items()]
         steps.append(("branches", ColumnTransformer(branches, remainder=preprocess.remainder)))
-    estimator = locate(model.estimator, "model.estimator")(**_lists(model.params))
+    estimator = make_estimator(model.estimator, model.params, model.param_grid)
     pipeline = Pipeline([*steps, (MODEL, estimator)])
-    grid = {f"{MODEL}__{name}": list(values) for name, values in model.param_grid.items()}
+    values = make_grid(estimator, model.param_grid, "model.param_grid")
+    grid = {f"{MODEL}__{name}": each for name, each in values.items()}
     options = _lists(search.options)
     candidates = search.candidates(len(ParameterGrid(grid)))
     if "n_iter" in options:
         options["n_iter"] = candidates  # scikit-learn warns if n_iter exceeds the grid
     halving = is_halving(search.target)
-    scoring = {"scoring": scoring_of(search.scoring), "refit": search.refit}
+    scoring = {"scoring": scoring_of(search.scoring, search.scorers), "refit": search.refit}
     if halving:
-        own = is_dotted(search.refit)
-        scoring = {"scoring": scorer_named(search.refit) if own else search.refit}  # halving supports a single metric
+        own = is_dotted(search.refit) or search.refit in search.scorers
+        single = scorer_named(search.refit, search.scorers) if own else search.refit
+        scoring = {"scoring": single}  # halving supports a single metric
         if options.get("resource", ROWS) != ROWS:
             options["resource"] = f"{MODEL}__{options['resource']}"
     unfitted = locate(search.target, "search._target_")(
@@ -74,7 +78,7 @@ def build_search(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpe
 
 
 def _transformer(component: Component) -> Any:
-    return locate(component.target, "preprocess")(**_lists(component.options))
+    return make({TARGET: component.target, **component.options}, "preprocess")
 
 
 def _branch(branch: Branch) -> Any:
@@ -219,11 +223,14 @@ def _failure_reason(trace: str, results: Mapping[str, Any], names: Mapping[str, 
 
 
 def _as_written(params: Mapping[str, Any], coding: LabelEncoding) -> dict[str, Any]:
-    """Return a candidate's parameters as in the configuration: without the step's prefix, and with labels for codes."""
-    return {
-        name.removeprefix(f"{MODEL}__"): coding.decode(name, value) if coding.classes and names_labels(name) else value
-        for name, value in params.items()
+    """Return a candidate's parameters as in the configuration: without the step's prefix, and with labels for codes.
+
+    Objects become text: what a report holds is plain data.
+    """
+    decoded = {
+        name: translate(coding.decode, name, value) if coding.classes else value for name, value in params.items()
     }
+    return {name.removeprefix(f"{MODEL}__"): as_text(value) for name, value in decoded.items()}
 
 
 def _last_rounds(search: Any) -> list[int]:
@@ -246,7 +253,7 @@ def evaluate(split: Split, trained: Trained, search: SearchSpec) -> Evaluation:
     from orchestrator.reporting import figures, scores
 
     with each_warning_once():
-        scorers = {name: scorer_named(name) for name in search.scoring}
+        scorers = {name: scorer_named(name, search.scorers) for name in search.scoring}
         metrics = {name: float(score(trained.pipeline, split.X_test, split.y_test)) for name, score in scorers.items()}
         drawn = figures.draw(trained, split, search.refit)
         return Evaluation(metrics, drawn, scores.dummy_scores(scorers, split), scores.score_notes(split, scorers))

@@ -39,10 +39,6 @@ def row(typed: str, *expected: str, **edits: tuple[str, str]) -> Row:
 KEYS = [
     row("sead=1", "sead: no such key | did you mean 'seed'"),
     row("experment=article", "experment: no such key | did you mean 'experiment'"),
-    row(
-        "+preprocess.steps.log={_target_:sklearn.preprocessing.FunctionTransformer,func:numpy.log1p}",
-        "preprocess.steps.log.func: should be null | YAML holds no function",
-    ),
     row("modle=random_forest", "modle: no such key | did you mean 'model'"),
     row("data.tagret=Outcome", "data.tagret: no such key | did you mean 'target'"),
     row("data.seperator=|", "data.seperator: no such key | did you mean 'separator'"),
@@ -248,14 +244,14 @@ MODEL = [
     ),
     row(
         "model.estimator=sklearn.ensemble.BaggingClassifier model/param_grid=none "
-        "'model.params.estimator={_target_:sklearn.tree.DecisionTreeClassifier}'",
-        "model.params.estimator: an object inside of a parameter cannot be built yet",
+        "'model.params.estimator={_target_:sklearn.tree.DecisionTreeClasifier}'",
+        "model.params.estimator._target_: sklearn.tree has no | did you mean 'DecisionTreeClassifier'",
     ),
     row(
         "model.estimator=sklearn.ensemble.StackingClassifier model/param_grid=none ~model.params.random_state "
-        "'++model.params.estimators=[[a,{_target_:sklearn.svm.SVC}],[b,{_target_:sklearn.svm.SVC}]]'",
-        "model.params.estimators[0][1]: cannot be built yet",
-        "model.params.estimators[1][1]: cannot be built yet",
+        "'++model.params.estimators=[[a,{_target_:sklearn.svm.SVC,C:-1}],[b,{_target_:subprocess.Popen}]]'",
+        "model.params.estimators[0][1].C: got -1",
+        "model.params.estimators[1][1]._target_: should name a class of an estimator | got 'subprocess.Popen'",
     ),
     row(
         "model=logistic_regression 'model.param_grid={penalty:[l1,l2],solver:[lbfgs,liblinear]}'",

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from orchestrator.config.trial_fit import impossible_candidates
-from orchestrator.spec.components import locate
+from orchestrator.spec.model import ModelSpec
 
 
 def problems(estimator: str, grid: dict[str, Any], params: dict[str, Any] | None = None) -> list[str]:
-    return [str(problem) for problem in impossible_candidates(locate(estimator, ""), params or {}, grid)]
+    model = ModelSpec(estimator=estimator, params=params or {}, param_grid=grid)
+    return [str(problem) for problem in impossible_candidates(model)]
 
 
 FOREST = "sklearn.ensemble.RandomForestClassifier"
@@ -49,7 +50,7 @@ FOREST = "sklearn.ensemble.RandomForestClassifier"
             "sklearn.ensemble.VotingClassifier",
             {"estimators": [["one", "sklearn.tree.DecisionTreeClassifier"]]},
             {},
-            "model.params: VotingClassifier: an object inside of a parameter cannot be built yet",
+            "model.params: VotingClassifier: text stands in the place of an object; describe it: {_target_:",
         ),
     ],
 )

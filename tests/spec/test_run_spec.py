@@ -46,6 +46,7 @@ def test_sections_have_their_path_and_every_leaf_is_text(spec: RunSpec) -> None:
         "search.cv": "5",
         "search.scoring": '["roc_auc", "precision", "recall", "f1", "accuracy"]',
         "search.refit": "roc_auc",
+        "search.scorers": "{}",
         "search.on_error": "stop",
         **{f"search.{name}": "null" for name in ("n_jobs", "backend", "scheduler")},
     }

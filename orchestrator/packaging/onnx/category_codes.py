@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from orchestrator.packaging.onnx.nested_parts import members_of
 from score.models.onnx import UNKNOWN
 
 
@@ -23,6 +24,8 @@ def encode_categories(pipeline: Any) -> tuple[Any, dict[str, int]]:
     known = [value for step in steps for values in _fitted_values(step) for value in values]
     codes = {text: code for code, text in enumerate(sorted({value for value in known if isinstance(value, str)}))}
     for step in steps:
+        if hasattr(step, "steps"):  # skl2onnx takes no text for a step
+            step.steps = [each for each in step.steps if each[1] is not None and each[1] != "passthrough"] or step.steps
         if hasattr(step, "categories_"):
             step.categories_ = [_encode(values, codes) for values in step.categories_]
         if hasattr(step, "statistics_"):
@@ -39,6 +42,8 @@ def iterate_steps(estimator: Any) -> Iterator[Any]:
     inner = [step for _, step in getattr(estimator, "steps", ())]
     inner += [step for _, step, _ in getattr(estimator, "transformers_", ())]
     inner += [step for _, step in getattr(estimator, "transformer_list", ())]
+    inner += members_of(estimator)
+    inner += [estimator.final_estimator_] if hasattr(estimator, "final_estimator_") else []
     for step in inner:
         if not isinstance(step, str):  # "drop" and "passthrough"
             yield from iterate_steps(step)

@@ -93,12 +93,16 @@ def convert_pipeline(pipeline: Any, width: int) -> tuple[bytes, dict[str, int]]:
     from skl2onnx.common.data_types import DoubleTensorType
     from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
+    from orchestrator.packaging.onnx import nested_converters, nested_parts
     from orchestrator.packaging.onnx.category_codes import encode_categories, iterate_steps
     from orchestrator.packaging.onnx.converters import custom_converters
     from orchestrator.packaging.onnx.tree_converters import ML, ML_OPSET
 
     functions, shapes = custom_converters()
+    functions[nested_parts.Combination] = nested_parts.convert_combination
+    shapes[nested_parts.Combination] = nested_parts.combination_shape
     numeric, codes = encode_categories(pipeline)
+    parsers = nested_converters.parsers(numeric)
     try:
         model = convert_sklearn(
             numeric,
@@ -108,13 +112,14 @@ def convert_pipeline(pipeline: Any, width: int) -> tuple[bytes, dict[str, int]]:
             options={"zipmap": False} if hasattr(pipeline, "classes_") else None,
             custom_conversion_functions=functions,
             custom_shape_calculators=shapes,
+            custom_parsers=parsers,
         )
     except (MissingConverter, MissingShapeCalculator) as error:
         unknown = re.search(r"<class '(.+?)'>", str(error))
         raise NotImplementedError(f"no converter for {unknown[1] if unknown else error}") from error
     except Exception as error:  # skl2onnx goes on behind a step that it does not know, and fails at the next one
         if unknown_step := next(
-            (kind for kind in map(type, iterate_steps(numeric)) if not _is_known(kind, functions)), None
+            (kind for kind in map(type, iterate_steps(numeric)) if not _is_known(kind, {*functions, *parsers})), None
         ):
             name = f"{unknown_step.__module__}.{unknown_step.__qualname__}"
             raise NotImplementedError(f"no converter for {name}") from error

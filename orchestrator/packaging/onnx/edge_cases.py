@@ -10,8 +10,10 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
 from orchestrator.packaging.onnx.comparison_rows import Rows
+from orchestrator.packaging.onnx.nested_parts import members_of
 from orchestrator.packaging.onnx.trees import extract_trees
 from score.contract.columns import rule_for
 from score.contract.schema import Column, Contract
@@ -73,14 +75,33 @@ def split_rows(pipeline: Any, contract: Contract, rows: Rows) -> tuple[list[Rows
     """Return rows within one ulp of the thresholds of a pipeline's trees, and the number of thresholds.
 
     Each is a row that passes through the threshold's node, with one value changed so that the comparison there just
-    flips: in the dtype that the trees compare in, and in float64.
+    flips: in the dtype that the trees compare in, and in float64. Trees inside of another estimator count, too.
     """
+    models = [*_final_models(pipeline)]
+    found = [_split_rows(each, contract, rows, MAX_SPLITS // len(models)) for each in models]
+    return [near for part, _ in found for near in part], sum(count for _, count in found)
+
+
+def _final_models(pipeline: Any) -> Iterator[Any]:
+    """Yield pipelines of fitted steps that end with an estimator which holds no other one."""
+    last = pipeline.steps[-1][1]
+    if hasattr(last, "steps"):
+        steps = [step for step in last.steps if not hasattr(step[1], "fit_resample")]  # which act in fit alone
+        yield from _final_models(Pipeline([*pipeline.steps[:-1], *((f"inner_{name}", step) for name, step in steps)]))
+    elif members := members_of(last):
+        for member in members:
+            yield from _final_models(Pipeline([*pipeline.steps[:-1], ("member", member)]))
+    else:
+        yield pipeline
+
+
+def _split_rows(pipeline: Any, contract: Contract, rows: Rows, largest: int) -> tuple[list[Rows], int]:
     trees, dtype = extract_trees(pipeline.steps[-1][1])
     if not trees or not len(rows):
         return [], 0
     search = _ThresholdSearch(pipeline, contract, rows)
     splits = search.splits(trees, dtype)
-    most = min(MAX_SPLITS, max(1, CELLS // (STEPS * search.width)))
+    most = min(largest, max(1, CELLS // (STEPS * search.width)))
     if len(splits) > most:
         splits = splits[np.sort(np.random.default_rng(0).choice(len(splits), most, replace=False))]
     if not len(splits):

@@ -89,23 +89,25 @@ def _classify(graph: GraphBuilder, raw: str, classes: Any, *, tie: int) -> list[
     return [_labels(graph, both, classes, tie=tie), graph.node("Concat", negative, positive, axis=1)]
 
 
-def _histogram_raw(graph: GraphBuilder, boosting: Any, table: str) -> str:
+def histogram_raw(graph: GraphBuilder, boosting: Any, table: str) -> str:
+    """Return the log-odds, or the number before its link (n_rows, n_outputs)."""
     trees, _ = extract_trees(boosting)
     return _boosted(graph, trees, np.ravel(boosting._baseline_prediction), table)  # noqa: SLF001  # no public name
 
 
 def histogram_classifier(graph: GraphBuilder, boosting: Any, table: str) -> list[str]:
     """Classify by log-odds; thresholds are compared in float64."""
-    return _classify(graph, _histogram_raw(graph, boosting, table), boosting.classes_, tie=0)
+    return _classify(graph, histogram_raw(graph, boosting, table), boosting.classes_, tie=0)
 
 
 def histogram_regressor(graph: GraphBuilder, boosting: Any, table: str) -> list[str]:
     """Return the sum, or its exponential where the loss has a log link."""
-    raw, loss = _histogram_raw(graph, boosting, table), boosting.loss
+    raw, loss = histogram_raw(graph, boosting, table), boosting.loss
     return [graph.node("Exp", raw) if loss in ("poisson", "gamma") else raw]
 
 
-def _gradient_raw(graph: GraphBuilder, boosting: Any, table: str) -> str:
+def gradient_raw(graph: GraphBuilder, boosting: Any, table: str) -> str:
+    """Return the sum of the stages (n_rows, n_outputs): of a classifier its decision function."""
     from sklearn import dummy
 
     init = boosting.init_
@@ -121,7 +123,7 @@ def _gradient_raw(graph: GraphBuilder, boosting: Any, table: str) -> str:
 
 def gradient_classifier(graph: GraphBuilder, boosting: Any, table: str) -> list[str]:
     """Classify by log-odds; rows are rounded to float32, as single trees do."""
-    raw = _gradient_raw(graph, boosting, table)
+    raw = gradient_raw(graph, boosting, table)
     if boosting.loss == "exponential":  # its raw value is half the log-odds
         raw = graph.node("Add", raw, raw)
     return _classify(graph, raw, boosting.classes_, tie=1)
@@ -129,7 +131,7 @@ def gradient_classifier(graph: GraphBuilder, boosting: Any, table: str) -> list[
 
 def gradient_regressor(graph: GraphBuilder, boosting: Any, table: str) -> list[str]:
     """Return the sum, whatever the loss."""
-    return [_gradient_raw(graph, boosting, table)]
+    return [gradient_raw(graph, boosting, table)]
 
 
 def _labels(graph: GraphBuilder, scores: str, classes: Any, *, tie: int = 0) -> str:
