@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from sklearn.base import BaseEstimator
 
+    from orchestrator.findings import TableFinding
     from orchestrator.reading.description import TableReading
 
 
@@ -42,6 +43,31 @@ class Split:
     classes: tuple[Any, ...] | None
     digest: str
     reading: TableReading | None = None
+
+
+@dataclass(frozen=True)
+class TableFindings:
+    """What is likely wrong with a table, from its rows alone: cheap to load, and equal for equal tables.
+
+    ``kinds`` are the columns' kinds; ``searched`` of the ``rows`` rows were searched for leaks.
+    """
+
+    findings: Sequence[TableFinding]
+    kinds: Mapping[str, str]
+    rows: int
+    searched: int
+
+
+@dataclass(frozen=True)
+class CheckedTable:
+    """All findings about a table: its own, and those against the last registered version of the model.
+
+    ``remedy`` are the overrides of all findings together; ``note`` says what was not looked at.
+    """
+
+    findings: Sequence[TableFinding]
+    remedy: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,6 +149,7 @@ class Report:
     trained_at: str = ""
     notes: ScoreContext = ScoreContext()
     table: Mapping[str, Any] | None = None  # how the table was read, for result.json
+    findings: Sequence[TableFinding] = ()  # about the table
 
 
 MLFLOW_FILES = ("MLmodel", "input_example.json", "serving_input_example.json")  # a registered version has these, too

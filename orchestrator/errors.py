@@ -19,7 +19,7 @@ its meaning. The text below "How to fix:" in a docstring is part of that page.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,10 +92,17 @@ class PlanError(OrchestratorError):
 class DataError(OrchestratorError):
     """The data does not hold what the configuration says.
 
+    ``kind`` is the code of what was found in the table, and ``findings`` are these, where that ends the run.
+
     How to fix: correct the key under `data` that the text names, or the table; `-v` prints how each column was read.
     """
 
     code = "data"
+
+    def __init__(self, text: str, kind: str = "", findings: Sequence[Any] = ()) -> None:
+        super().__init__(text)
+        self.kind, self.findings = kind, tuple(findings)
+        self.code = kind or self.code
 
 
 class TrainError(OrchestratorError):

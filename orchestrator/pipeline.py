@@ -44,7 +44,7 @@ from orchestrator.reporting.rebuild_command import rebuild_command
 from orchestrator.spec.azure import AzureSpec
 from orchestrator.spec.components import construct
 from orchestrator.spec.data import BatchSpec, DataSpec
-from orchestrator.spec.field_types import Seed, StateDir
+from orchestrator.spec.field_types import CheckLevel, Seed, StateDir
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.spec.package import PackageSpec
@@ -138,6 +138,7 @@ def bind(config: ValidConfig) -> Run:
     tracker: Any = construct(located["tracking"], spec.tracking.options, "tracking")
     given: dict[Any, Any] = {
         DataSpec: spec.data,
+        CheckLevel: CheckLevel(spec.data.checks),
         PreprocessSpec: spec.preprocess,
         ModelSpec: spec.model,
         SearchSpec: spec.search,

@@ -28,10 +28,22 @@ from tests.command import ROOT, SECONDS, Desk, Done, desk, listing
 
 pytestmark = pytest.mark.slow
 
-TRAINING = ["build_search", "load", "split", "train", "evaluate", "report"]
+TRAINING = ["build_search", "load", "split", "check", "warn", "train", "evaluate", "report"]
 STAGES = [*TRAINING, "package", "verify", "register", "deploy", "probe", "promote"]
 KEYS = ["run_id", "model", "best_params", "positive", "refit", "failed", "metrics"]
-KEYS += ["package", "holdout", "endpoint", "probe", "data", "batch", "versions", "stages", "error", "error_code"]
+KEYS += [
+    "package",
+    "holdout",
+    "endpoint",
+    "probe",
+    "data",
+    "findings",
+    "batch",
+    "versions",
+    "stages",
+    "error",
+    "error_code",
+]
 METRICS = ["roc_auc", "precision", "recall", "f1", "accuracy"]
 LONG = "model.param_grid.n_estimators=[300,301,302,303,304,305]"  # half a minute and more
 
@@ -238,7 +250,7 @@ def test_mlflow_loads_the_model_with_its_signature_and_example(here: Desk, first
 
 def test_the_second_run_trains_nothing(here: Desk, first: Done) -> None:
     second = here.run().well()
-    assert second.ran == ["register", "deploy", "probe", "promote"]
+    assert second.ran == ["warn", "register", "deploy", "probe", "promote"]
     assert "cached" in second.out
     for name in ("run_id", "model", "best_params", "metrics", "package", "endpoint", "data"):
         assert first.result[name]

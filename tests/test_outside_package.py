@@ -117,7 +117,7 @@ def test_a_stage_is_a_function(at: Desk) -> None:
     explained = (SEARCH, "stages=explained", *SMALL)
     assert at.run(*explained).well().ran[-1] == "importance"
     again = at.run(*explained).well()
-    assert again.ran == ["track"], "it asks the store where the run is, and nothing else"
+    assert again.ran == ["warn", "track"], "it prints the findings, asks the store where the run is, and nothing else"
     assert re.search(r"^· importance +cached$", again.out, re.MULTILINE)
 
     planned = at.run("stages=train", "+stages.importance=acme.stages.importance", *SMALL, "dry_run=true").well()

@@ -11,6 +11,7 @@ from orchestrator import errors
 from orchestrator.diagnostics.evidence import MEANINGS
 from orchestrator.diagnostics.matcher import ALL_RULES
 from orchestrator.diagnostics.rules import FailureRule
+from orchestrator.findings import KINDS
 
 FIX = "How to fix: "
 INTRO = """# Errors
@@ -22,6 +23,14 @@ with its kind, which is the code; where logs prove why a deployment failed, the 
 EXAMPLE = """deploy failed: out of memory: MemoryError; deploy.memory_gb=2 [deploy-out-of-memory]
   proof: container log, line 3: MemoryError
   raw texts: state/services/diabetes-prediction-service.docker/failures/1
+"""
+FINDINGS = """
+## Findings about the table
+
+Before training the table is looked at for what makes scores wrong or a model useless. Each finding is printed with its
+code, and `result.json` lists them under `findings`; [a how-to](../how_to/check_the_table.md) explains the block. `data.checks=strict` ends
+the run for a finding, `data.checks=off` looks for none.
+
 """
 REST = f"""
 ### {errors.UNEXPECTED}
@@ -35,7 +44,8 @@ How to fix: read the text; the traceback is in a file beside `result.json`, and 
 The run was ended by Ctrl-C.
 
 How to fix: type the same command again. What was finished is taken from the cache.
-
+"""
+DIAGNOSES = """
 ## Diagnoses of failed deployments
 
 The code is `deploy-` and the kind of cause. Build logs, container logs and the platform's answers are read by the rules
@@ -80,6 +90,9 @@ def page() -> str:
         + "\n"
         + sections
         + REST.lstrip("\n")
+        + FINDINGS
+        + "".join(_findings())
+        + DIAGNOSES
         + "".join(_diagnoses())
     )
 
@@ -93,6 +106,12 @@ def _meaning(kind: type[errors.OrchestratorError]) -> tuple[str, str]:
 def _section(kind: type[errors.OrchestratorError]) -> str:
     meaning, fix = _meaning(kind)
     return f"### {kind.code}\n\n{meaning}\n\n{FIX}{fix}\n\n"
+
+
+def _findings() -> Iterator[str]:
+    yield table(["code", "meaning"], [[f"[`{name}`](#{name})", prose(kind.meaning)] for name, kind in KINDS.items()])
+    for name, kind in KINDS.items():
+        yield f"\n### {name}\n\n{prose(kind.meaning)}\n\n{FIX}{prose(kind.fix)}\n"
 
 
 def _diagnoses() -> Iterator[str]:

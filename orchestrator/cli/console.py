@@ -24,7 +24,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from orchestrator.artifacts import Dataset
+from orchestrator.artifacts import CheckedTable, Dataset
 from orchestrator.cli.descriptions import describe
 from orchestrator.events import (
     Event,
@@ -51,11 +51,13 @@ class Console:
         self._verbose = verbose
         self._live: Progress | None = None
         self._step = ""  # the running one
+        self._checked = False  # whether a step reports the findings about the table
 
     def __call__(self, event: Event) -> None:
         """Print one event."""
         if isinstance(event, RunStarted):
             self._say("plan: " + " → ".join(step.name for step in event.steps))
+            self._checked = CheckedTable.__name__ in {step.gives for step in event.steps}
         elif isinstance(event, StepStarted):
             self._step = f"{event.step.name:<{NAME}}"
             self._show(f"{self._step} {_reason(event.step)}".rstrip())
@@ -127,7 +129,8 @@ class Console:
             self._line("·", step.name, None, _state(step), "dim")
             return
         text = " — ".join(filter(None, (describe(event.artifact), _reason(step))))
-        style = "yellow" if "damaged" in step.why or "not kept" in step.why else ""
+        alarming = isinstance(event.artifact, CheckedTable) and event.artifact.findings
+        style = "yellow" if alarming or "damaged" in step.why or "not kept" in step.why else ""
         self._line("✓", step.name, event.seconds, text, style)
         if isinstance(event.artifact, Dataset) and event.artifact.reading is not None:
             self._table_notes(event.artifact.reading)
@@ -136,8 +139,10 @@ class Console:
         """Print notes about a table, and with ``verbose`` how each column was read."""
         for line in reading.table.splitlines() if self._verbose else ():
             self._say(f"  {line}", "dim")
+        later = {finding.text for finding in reading.findings if self._checked}
         for note in reading.notes:
-            self._say(f"  {note}", "yellow")
+            if note not in later:
+                self._say(f"  {note}", "yellow")
 
     def _line(self, mark: str, name: str, seconds: float | None, text: str, style: str) -> None:
         took = "" if seconds is None else f"{seconds:.2f} s"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import json
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from orchestrator.artifacts import (
     BatchResult,
+    CheckedTable,
     Dataset,
     Endpoint,
     Evaluation,
@@ -20,6 +21,7 @@ from orchestrator.artifacts import (
     Search,
     ServiceStatus,
     Split,
+    TableFindings,
     TrackedRun,
     Trained,
     Verification,
@@ -59,6 +61,28 @@ def _dataset(dataset: Dataset) -> str:
 @_describes(Split)
 def _split(split: Split) -> str:
     return f"{len(split.y_train)} training rows, {len(split.y_test)} held out"
+
+
+@_describes(TableFindings)
+def _findings(table: TableFindings) -> str:
+    return f"{table.rows:,} rows" if table.searched else "not checked"
+
+
+@_describes(CheckedTable)
+def _checked(checked: CheckedTable) -> str:
+    count = len(checked.findings)
+    head = f"{count or 'no'} finding{'s' * (count != 1)}{f' ({checked.note})' if checked.note else ''}"
+    by_code: dict[str, list[str]] = {}
+    for finding in checked.findings:
+        by_code.setdefault(finding.code, []).append(f"  {finding.code}: {finding.text}")
+    lines = [line for same in by_code.values() for line in _shorten(same)]
+    together = [f"  all at once: {checked.remedy}"] if count > 1 and checked.remedy else []
+    return "\n".join([head, *lines, *together])
+
+
+def _shorten(lines: Sequence[str]) -> Sequence[str]:
+    more = len(lines) - LONGEST_LIST
+    return [*lines[:LONGEST_LIST], *([f"  and {more:,} more like these"] if more > 0 else [])]
 
 
 @_describes(Trained)

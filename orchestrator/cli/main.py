@@ -19,7 +19,7 @@ from orchestrator.cli.result_file import Result
 from orchestrator.config.composed import Composed
 from orchestrator.config.validate import ValidConfig, validate
 from orchestrator.engine.runner import Artifacts
-from orchestrator.errors import DeployError, OrchestratorError, Problem, SpecError
+from orchestrator.errors import DataError, DeployError, OrchestratorError, Problem, SpecError
 from orchestrator.invocation import wants_traceback
 from orchestrator.modeling.halving import is_halving
 from orchestrator.pipeline import Run, bind
@@ -140,7 +140,7 @@ def validate_or_report(composed: Composed) -> ValidConfig | None:
 def _heading(error: OrchestratorError) -> str:
     kind = "configuration" if isinstance(error, SpecError) else type(error).__name__.removesuffix("Error").lower()
     first, end, rest = str(error).removeprefix(f"{kind}: ").partition("\n")  # many begin with their kind
-    diagnosed = f" [{error.code}]" if isinstance(error, DeployError) and error.kind else ""
+    diagnosed = f" [{error.code}]" if isinstance(error, DeployError | DataError) and error.kind else ""
     return f"{kind} failed: {first}{diagnosed}{end}{rest}"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.artifacts import (
     BatchResult,
+    CheckedTable,
     Dataset,
     Endpoint,
     ModelVersion,
@@ -39,6 +40,8 @@ FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "probe": "golden requests that the endpoint answered as in training, and their latency in ms; "
     "`share` is the percentage of the requests where it is not all",
     "data": "how the table and each column were read",
+    "findings": "what is likely wrong with the table: [stable code](errors.md#findings-about-the-table), columns, text and the "
+    "overrides that are the remedy; null where it was not checked",
     "batch": "the scored table: its file, rows, refused rows and values that training did not see",
     "versions": "the registered versions that `stages=versions` lists",
     "stages": "name and seconds of each stage, and whether it came from the cache",
@@ -79,6 +82,8 @@ class Result:
         probe = self._find(Probe, artifacts)
         scored = self._find(BatchResult, artifacts)
         listing = self._find(VersionListing, artifacts)
+        checked = self._made.get(CheckedTable)
+        found = checked.findings if checked else getattr(self._error, "findings", None) or None
         dataset = self._made.get(Dataset)  # never asked for: in a run that is cached it would read the table again
         result = {
             "run_id": run and run.run_id,
@@ -94,6 +99,7 @@ class Result:
             "endpoint": endpoint and {"url": endpoint.url, "target": endpoint.target, "auth": endpoint.auth},
             "probe": probe and {name: value for name, value in vars(probe).items() if (name, value) != ("share", 100)},
             "data": report.table if report else dataset.reading.as_json() if dataset and dataset.reading else None,
+            "findings": None if found is None else [finding.as_json() for finding in found],
             "batch": scored and vars(scored),
             "versions": listing and [vars(one) for one in listing.versions],
             "stages": self._stages,

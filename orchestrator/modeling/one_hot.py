@@ -19,10 +19,7 @@ def check_one_hot(X: pd.DataFrame, pipeline: Any, most: int) -> None:
     Raises:
         DataError: the text names the columns with the most distinct values, and what to do.
     """
-    widths: dict[str, int] = {}
-    for name, encoder in _encoded_columns(pipeline, X):
-        if name in X.columns:
-            widths[name] = widths.get(name, 0) + _one_hot_width(X[name], encoder)
+    widths = one_hot_widths(X, pipeline)
     if (total := sum(widths.values())) <= most:
         return
     largest = sorted(widths, key=lambda name: -widths[name])[:_LISTED]
@@ -32,6 +29,15 @@ def check_one_hot(X: pd.DataFrame, pipeline: Any, most: int) -> None:
         f"an identifier or free text out ('data.drop=[{largest[0]}]'), keep the most frequent values (max_categories of "
         "the encoder, under preprocess), or raise data.max_one_hot"
     )
+
+
+def one_hot_widths(X: pd.DataFrame, pipeline: Any) -> dict[str, int]:
+    """Return how many columns the pipeline's one-hot encoders would make of each column that reaches one."""
+    widths: dict[str, int] = {}
+    for name, encoder in _encoded_columns(pipeline, X):
+        if name in X.columns:
+            widths[name] = widths.get(name, 0) + _one_hot_width(X[name], encoder)
+    return widths
 
 
 def _encoded_columns(step: Any, X: pd.DataFrame, columns: list[str] | None = None) -> Iterator[tuple[str, Any]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.checks.traits import judge_column
 from orchestrator.errors import DataError
 from orchestrator.project.notation import Notation, candidate_encodings, detect_notation, note_on_header
 from orchestrator.reading.description import TableReading, describe_table
@@ -20,20 +19,6 @@ from score.contract.schema import Column
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_TIME = r"([T ]+\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s*([AaPp][Mm])?\s*(Z|UTC|[+-]\d{2}:?\d{2})?)?"
-_DATE = re.compile(
-    rf"(\d{{4}}-\d{{2}}(-\d{{2}})?|\d{{4}}/\d{{1,2}}/\d{{1,2}}|\d{{1,2}}[./-]\d{{1,2}}[./-](\d{{4}}|\d{{2}})){_TIME}"
-)
-_COMPACT_DATE = re.compile(r"(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")  # of a name: customerId, customer_id
-_ID_WORDS = {"id", "ids", "uuid", "guid", "key", "identifier"}
-_NUMBER_WORDS = {"nr", "no", "number", "nummer", "index"}
-_CODE = re.compile(r"[A-Za-z]{1,4}[-_ ]?\d{3,}|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|[0-9a-fA-F]{16,}")
-_MOSTLY = 0.95  # share of the values that look alike
-_MIN_ROWS = 20  # below, distinct values say little
-_SAMPLE = 1000  # distinct values that are compared with a pattern
-_MOST_LEVELS = 0.5  # share of distinct texts among the rows, above which a column is an identifier or free text
 
 
 @dataclass(frozen=True)
@@ -97,7 +82,8 @@ def survey_table(path: Path, target: str, encoding: str | None = None) -> Survey
     features = frame.drop(columns=target)
     contract, dropped = {}, {}
     for name in features.columns:
-        why = _reason_to_drop(features[name])
+        trait = judge_column(features[name])
+        why = trait.reason if trait else ""
         if not why:
             try:
                 contract[name] = Column.describe(features[name])
@@ -197,59 +183,3 @@ def _find_codes(table: Table) -> dict[str, str]:
 
 def _is_whole(values: pd.Series) -> bool:
     return values.dtype.kind in "iu" or (values.dtype.kind == "f" and bool((values.dropna() % 1 == 0).all()))
-
-
-def _reason_to_drop(values: pd.Series) -> str:
-    """Return why a model should not learn from a column; "" if there is no reason."""
-    present, rows = values.dropna(), len(values)
-    if present.empty:
-        return "empty"
-    try:
-        levels = int(present.nunique())
-    except TypeError:  # lists and mappings are not hashable
-        return f"no column of single values, but of {type(present.iloc[0]).__name__}"
-    why = ""
-    if levels == 1 and len(present) == rows:
-        why = f"constant: {_shorten(present.iloc[0])} in every row"
-    elif values.dtype.kind in "mM" or isinstance(present.iloc[0], dt.date | dt.time):
-        why = f"a date or time, such as {present.iloc[0]}"
-    elif values.dtype.kind in "iuO":
-        why = f"a date, such as {present.iloc[0]}" if _is_date(present) else ""
-        why = why or _identifies(str(values.name), present, levels, rows)
-    return why
-
-
-def _is_date(present: pd.Series) -> bool:
-    texts = [str(value).strip() for value in present.unique()[:_SAMPLE]]
-    if present.dtype.kind in "iu":
-        return len(texts) >= _MIN_ROWS and all(map(_COMPACT_DATE.fullmatch, texts))
-    return sum(map(bool, map(_DATE.fullmatch, texts))) >= _MOSTLY * len(texts)
-
-
-def _identifies(name: str, present: pd.Series, levels: int, rows: int) -> str:
-    """Return why a column identifies rows or groups of rows; "" if it does not."""
-    words = [word.lower() for word in _WORDS.findall(name)]
-    ends = {words[0], words[-1]} if words else set()
-    unique = levels == len(present)
-    example = _shorten(present.iloc[0])
-    if present.dtype.kind in "iu":
-        runs = unique and rows >= _MIN_ROWS and (int(present.max()) - int(present.min()) == rows - 1)
-        if unique and (ends & (_ID_WORDS | _NUMBER_WORDS) or runs):
-            return f"an identifier: each of the {levels:,} values stands in one row"
-        named = bool(ends & _ID_WORDS)
-    else:
-        texts = present.unique()[:_SAMPLE]
-        coded = sum(bool(_CODE.fullmatch(str(text).strip())) for text in texts) >= _MOSTLY * len(texts)
-        if unique and (rows >= _MIN_ROWS or ends & _ID_WORDS):
-            return f"an identifier or free text: each of the {levels:,} values, such as {example}, stands in one row"
-        if rows >= _MIN_ROWS and levels > _MOST_LEVELS * rows and not (coded or ends & _ID_WORDS):
-            return f"an identifier or free text: {levels:,} distinct values, such as {example}, in {rows:,} rows"
-        named = coded or bool(ends & _ID_WORDS)
-    if named and levels >= _MIN_ROWS:
-        return f"a group: {levels:,} values, such as {example}, in {rows:,} rows; new rows would have others"
-    return ""
-
-
-def _shorten(value: Any) -> str:
-    text = repr(value.item() if hasattr(value, "item") else value)
-    return text if len(text) < 40 else f"{text[:36]}..."

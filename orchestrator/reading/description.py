@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.findings import (
+    LEADING_ZEROS,
+    MISSING_WORD,
+    NUMBER_TEXT,
+    SPELLING,
+    THOUSANDS,
+    TableFinding,
+    format_overrides,
+)
 from orchestrator.reading.frame import Table
 from score.contract.cells import MISSING, TableFormat
 from score.contract.schema import Column
@@ -51,7 +58,6 @@ _THREE_DIGITS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _MOSTLY = 0.9  # share of values in a notation from which the column is meant to be numbers
 _LISTED = 3  # values, or columns, in a sentence
-_MIN_ROWS = 20  # for a note on the number of distinct values
 _SAMPLE = 5000  # distinct texts that are searched for a notation
 
 
@@ -69,13 +75,17 @@ class ColumnReading:
 
 @dataclass(frozen=True)
 class TableReading:
-    """How a table was read; ``left_out`` maps columns to the reason, ``notes`` are likely mistakes."""
+    """How a table was read; ``left_out`` maps columns to the reason.
+
+    ``findings`` are likely mistakes, and ``notes`` are sentences on these and on what was left out.
+    """
 
     rows: int
     columns: Sequence[ColumnReading]
     left_out: Mapping[str, str]
     notes: Sequence[str]
     form: TableFormat
+    findings: Sequence[TableFinding] = ()
 
     @property
     def line(self) -> str:
@@ -105,16 +115,19 @@ class TableReading:
 
     def as_json(self) -> dict[str, Any]:
         """Return the whole description for result.json."""
-        return {"line": self.line, **asdict(self)}
+        fields = asdict(self)
+        del fields["findings"]  # which result.json has with those of the other checks
+        return {"line": self.line, **fields}
 
 
 def describe_table(table: Table, columns: Iterable[Column], X: pd.DataFrame, target: pd.Series) -> TableReading:
     """Describe how the columns ``X`` of a table were read, in the contract's terms, and note likely mistakes."""
     readings = [_describe_column(table, column, X[column.name]) for column in columns]
     notes = [f"column '{name}' is left out ({why})" for name, why in table.left_out.items() if why != "data.drop"]
-    for name, kind in [*((column.name, column.kind) for column in readings), (str(target.name), "target")]:
-        notes += _notes(table, name, X[name] if kind != "target" else target, kind)
-    return TableReading(len(X), tuple(readings), dict(table.left_out), tuple(notes), table.form)
+    named = [*((column.name, X[column.name]) for column in readings), (str(target.name), target)]
+    findings = tuple(finding for name, values in named for finding in _find_mistakes(table, name, values))
+    notes += [finding.text for finding in findings]
+    return TableReading(len(X), tuple(readings), dict(table.left_out), tuple(notes), table.form, findings)
 
 
 def find_lookalikes(values: Iterable[Any]) -> list[tuple[str, str]]:
@@ -142,72 +155,87 @@ def _describe_column(table: Table, column: Column, values: pd.Series) -> ColumnR
     )
 
 
-def _notes(table: Table, name: str, values: pd.Series, kind: str) -> Iterator[str]:
-    """Yield notes on what may be a mistake in one column."""
+def _find_mistakes(table: Table, name: str, values: pd.Series) -> Iterator[TableFinding]:
+    """Yield what may be a mistake in how one column was read."""
     scan = table.scans.get(name)
     numeric = values.dtype.kind in "iuf"
     if scan and numeric and scan.leading_zero:
-        yield (
+        changes: dict[str, Any] = {"data.text_columns": [*table.form.text_columns, name]}
+        yield TableFinding(
+            LEADING_ZEROS,
             f"column '{name}' is read as numbers and holds {scan.leading_zero!r}: if these are codes, "
-            f"write 'data.text_columns=[{_quote(name)}]' to keep the zeros"
+            f"write {format_overrides(changes)} to keep the zeros",
+            (name,),
+            changes,
         )
     if scan and values.dtype.kind == "f" and scan.grouped:
-        yield (
+        changes = {"data.thousands": ".", "data.decimal": ","}
+        yield TableFinding(
+            THOUSANDS,
             f"column '{name}' is read as numbers with a decimal point and each has three digits behind it: if the points "
-            f"group thousands, write 'data.thousands=\".\"' and 'data.decimal=\",\"'"
+            f"group thousands, write {format_overrides(changes)}",
+            (name,),
+            changes,
         )
     if numeric or values.dtype == bool:
         return
     words = [word for word in table.missing(name) if word in MISSING and word]
     if words:
-        count = sum(table.missing(name)[word] for word in words)
-        yield (
+        count, changes = sum(table.missing(name)[word] for word in words), {"data.keep_default_na": False}
+        yield TableFinding(
+            MISSING_WORD,
             f"column '{name}': {', '.join(map(repr, words[:_LISTED]))} in {count:,} cells was taken for missing; "
-            "if it is a value, write data.keep_default_na=false"
+            f"if it is a value, write {format_overrides(changes)}",
+            (name,),
+            changes,
         )
     counts = values.value_counts()
     texts = {value: int(count) for value, count in counts.items() if isinstance(value, str)}
     if name in table.as_text:
-        yield (
-            f"column '{name}' is read as text: {table.as_text[name]!r} is no number with data.thousands="
-            f"{table.form.thousands!r}"
+        why = f"{table.as_text[name]!r} is no number with data.thousands={table.form.thousands!r}"
+        yield TableFinding(NUMBER_TEXT, f"column '{name}' is read as text: {why}", (name,))
+    elif name not in table.form.text_columns and (found := _looks_numeric(texts, table.form)):
+        why, changes = found
+        yield TableFinding(
+            NUMBER_TEXT, f"column '{name}' is read as text and looks like numbers: {why}", (name,), changes
         )
-    elif name not in table.form.text_columns and (why := _looks_numeric(texts, table.form)):
-        yield f"column '{name}' is read as text and looks like numbers: {why}"
         return
     if alike := format_lookalikes(find_lookalikes(texts)):
-        yield f"column '{name}': {alike}"
-    if kind in {"categories", "text"} and len(values) >= _MIN_ROWS and len(texts) > len(values) / 2:
-        yield (
-            f"column '{name}' has {len(texts):,} distinct texts in {len(values):,} rows, like an identifier or free text; "
-            f"if so, write 'data.drop=[{_quote(name)}]'"
-        )
+        yield TableFinding(SPELLING, f"column '{name}': {alike}", (name,))
 
 
-def _looks_numeric(texts: Mapping[str, int], form: TableFormat) -> str:
-    """Return advice where most texts are numbers in another notation, or numbers among a few words; else ""."""
+def _looks_numeric(texts: Mapping[str, int], form: TableFormat) -> tuple[str, dict[str, Any]] | None:
+    """Return advice where most texts are numbers in another notation, or numbers among a few words.
+
+    Also returns the keys to change, where keys can correct it.
+    """
     sample = {text.strip(): count for text, count in islice(texts.items(), _SAMPLE)}
     total = sum(sample.values())
 
-    best = (0, "")
+    best: tuple[int, str, dict[str, Any]] = (0, "", {})
     for (grouping, decimal), pattern in NOTATIONS.items():
         new = [("thousands", grouping, form.thousands), ("decimal", decimal, form.decimal)]
-        keys = {key: sign for key, sign, now in new if sign and sign != now}
+        keys: dict[str, Any] = {f"data.{key}": sign for key, sign, now in new if sign and sign != now}
         fits = [text for text in sample if pattern.fullmatch(text)]
         example = next((text for text in fits if any(sign in text for sign in keys.values())), None)
         cells = sum(sample[text] for text in fits)
         if example is not None and cells >= _MOSTLY * total and cells > best[0]:
-            best = (cells, f"{example!r}; write " + " ".join(_override(key, sign) for key, sign in keys.items()))
+            best = (cells, f"{example!r}; write {format_overrides(keys)}", keys)
             if not grouping and all(_THREE_DIGITS.fullmatch(text) for text in fits if decimal in text):
-                best = (cells, f"{best[1]}, or {_override('thousands', decimal)} if it groups thousands")
+                other = format_overrides({"data.thousands": decimal})
+                best = (cells, f"{best[1]}, or {other} if it groups thousands", keys)
     if best[1]:
-        return best[1]
+        return best[1:]
     words = [text for text in texts if not _NUMBER.fullmatch(text.strip())]
     few = 0 < len(words) <= _LISTED and sum(texts[word] for word in words) <= (1 - _MOSTLY) * sum(texts.values())
     if few and form.decimal == "." and form.thousands is None:
-        listed = ",".join(f'"{word}"' for word in words)
-        return f"all but {', '.join(map(repr, words))}; if that means missing, write 'data.missing_values=[{listed}]'"
-    return _decorated(sample, total)
+        changes = {"data.missing_values": [*sorted(set(form.missing) - MISSING), *words]}
+        return (
+            f"all but {', '.join(map(repr, words))}; if that means missing, write {format_overrides(changes)}",
+            changes,
+        )
+    decorated = _decorated(sample, total)
+    return (decorated, {}) if decorated else None
 
 
 def _decorated(sample: Mapping[str, int], total: int) -> str:
@@ -218,15 +246,6 @@ def _decorated(sample: Mapping[str, int], total: int) -> str:
     if odd is None or len(fits) < 2 or len(units) > 1 or sum(sample[text] for text in fits) < _MOSTLY * total:
         return ""
     return f"{odd!r}; write plain numbers into the file, without units, brackets and other signs"
-
-
-def _override(key: str, sign: str) -> str:
-    return shlex.quote(f'data.{key}="{sign}"')
-
-
-def _quote(name: str) -> str:
-    """Return a name as an item of a list on the command line."""
-    return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else json.dumps(name, ensure_ascii=False)
 
 
 def _format_kind(kind: str, columns: Sequence[ColumnReading]) -> str:

@@ -21,8 +21,9 @@ from pydantic import (
 )
 
 from orchestrator.caching.fingerprints import file_digest
+from orchestrator.findings import KINDS
 from orchestrator.spec.field_types import Decimal, Separator, Thousands, resolve_input
-from orchestrator.spec.messages import format_value
+from orchestrator.spec.messages import format_value, suggest_or_list
 from orchestrator.spec.section import Section
 from orchestrator.spec.separators import is_tab_separated
 from score.contract.cells import MISSING, TableFormat, missing_words
@@ -52,6 +53,9 @@ class DataSpec(Section):
     text_columns: tuple[StrictStr, ...] = ()
     index: Literal["auto", "keep", "drop"] = "auto"
     max_one_hot: StrictInt = Field(default=2000, ge=1)
+    duplicates: Literal["keep", "drop"] = "keep"
+    checks: Literal["warn", "strict", "off"] = "warn"
+    accept: tuple[StrictStr, ...] = ()
 
     def table_format(self) -> TableFormat:
         """Return the format of the table, for other tables of the same kind."""
@@ -67,8 +71,8 @@ class DataSpec(Section):
         )
 
     def ordered(self) -> dict[str, str]:
-        """Leave out the file's path and the limit of columns."""
-        return self.parts("path", "max_one_hot")
+        """Leave out the file's path, the limit of columns and what is done about findings."""
+        return self.parts("path", "max_one_hot", "checks", "accept")
 
     def cache_parts(self) -> Mapping[str, str]:
         """Add the digest of the file's contents."""
@@ -102,6 +106,19 @@ class DataSpec(Section):
         if not isinstance(label, str | int | float | None):
             raise ValueError(f"should be one label of the target, got {format_value(label)}")  # noqa: TRY004 - pydantic's way
         return label
+
+    @field_validator("checks", mode="before")
+    @classmethod
+    def _level(cls, level: Any) -> Any:
+        return "off" if level is False else level  # as YAML reads it without quotes
+
+    @field_validator("accept")
+    @classmethod
+    def _codes(cls, accept: tuple[str, ...]) -> tuple[str, ...]:
+        for each in accept:
+            if (code := each.partition(":")[0]) not in KINDS:
+                raise ValueError(f"{format_value(code)} is no code of a finding{suggest_or_list(code, KINDS)}")
+        return accept
 
     @field_validator("path")
     @classmethod

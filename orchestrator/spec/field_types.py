@@ -26,6 +26,7 @@ from orchestrator.spec.separators import parse_separator
 
 Seed = NewType("Seed", int)
 StateDir = NewType("StateDir", Path)
+CheckLevel = NewType("CheckLevel", str)  # data.checks
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,14 @@ import contextlib
 import math
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.artifacts import Dataset, Search, Split
 from orchestrator.caching.cache import digest, pure
 from orchestrator.errors import DataError, SpecError
+from orchestrator.findings import FEW_ROWS
 from orchestrator.modeling.labels import UnknownLabelError, find_label, label_problems, sort_key
 from orchestrator.modeling.one_hot import check_one_hot
 from orchestrator.modeling.scorers import sklearn_names
@@ -43,6 +45,9 @@ def load(data: DataSpec, search: Search) -> Dataset:
         raise DataError(f"data.{error.key}: {error}") from error
     except OSError as error:
         raise DataError(f"data.path: {data.path} cannot be read as {data.format}: {one_line(error)}") from error
+    rows = len(table.frame)
+    if data.duplicates == "drop":
+        table = replace(table, frame=table.frame.drop_duplicates(ignore_index=True))
     X, y = _separate_target(table, data)
     classes = None
     if is_classifier(search.estimator.estimator):
@@ -57,6 +62,9 @@ def load(data: DataSpec, search: Search) -> Dataset:
     except ValueError as error:
         raise DataError(f"data.path: {error} (data.text_columns, data.drop)") from error
     reading = describe_table(table, contract.columns, X, table.frame[data.target])
+    if repeated := rows - len(y):
+        note = f"{repeated:,} of {rows:,} rows repeat another one and are left out (data.duplicates=drop)"
+        reading = replace(reading, notes=(note, *reading.notes))
     parts = data.cache_parts()
     return Dataset(X, y, classes, digest({"file": parts["data file"], "target": data.target}), reading)
 
@@ -68,7 +76,7 @@ def _hint_at_lookalikes(labels: Sequence[Any]) -> Iterator[None]:
         yield
     except DataError as error:
         if hint := format_lookalikes(find_lookalikes(labels)):
-            raise DataError(f"data.target: {hint}; as they are, {error}") from error
+            raise DataError(f"data.target: {hint}; as they are, {error}", error.kind) from error
         raise
 
 
@@ -181,9 +189,12 @@ def _check_rows(y: pd.Series, classes: tuple[Any, ...], data: DataSpec, search: 
         raise _continuous_error(data, classes)  # nearly every value is unique
     if few:
         others = f" (and {len(few) - 1} more classes)" if len(few) > 1 else ""
+        fewest = min(counts.get(code, 0) for code in few)
+        fewer = f"use fewer folds (search.cv={fewest})" if fewest > 1 else "use fewer folds"
         raise DataError(
             f"data.target: class {classes[few[0]]!r}{others} has {counts.get(few[0], 0)} {what}, fewer than search.cv="
-            f"{folds} folds; use fewer folds, or leave the class out"
+            f"{folds} folds; {fewer}, or leave the class out",
+            FEW_ROWS,
         )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from orchestrator.artifacts import Candidate, Evaluation, Report, Search, Split, Trained, format_params
+from orchestrator.artifacts import Candidate, Evaluation, Report, Search, Split, TableFindings, Trained, format_params
 from orchestrator.caching.cache import CheckpointDir, cached, pure
 from orchestrator.errors import OrchestratorError, TrainError
 from orchestrator.events import Progress
@@ -267,6 +267,7 @@ def report(
     search: SearchSpec,
     seed: Seed,
     split: Split,
+    table: TableFindings,
     trained: Trained,
     evaluation: Evaluation,
     provenance: RunProvenance,
@@ -283,6 +284,7 @@ def report(
         "data_fingerprint": split.digest,
         "data_rows": f"{len(split.y_train)} training, {len(split.y_test)} held out",
         **({"data_columns": split.reading.line} if split.reading else {}),
+        **({"data_findings": "; ".join(finding.label for finding in table.findings)} if table.findings else {}),
         **({"positive_label": evaluation.notes.positive} if evaluation.notes.positive else {}),
         **provenance.tags,
     }
@@ -297,4 +299,5 @@ def report(
         trained_at=trained.finished_at,
         notes=evaluation.notes,
         table=split.reading.as_json() if split.reading else None,
+        findings=table.findings,
     )

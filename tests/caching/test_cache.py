@@ -39,7 +39,7 @@ SMALL = (
     *("deploy=none", "tracking=none", "model.param_grid.n_estimators=[2,3]", "model.param_grid.max_depth=[2]"),
     *("search.cv=2", "search.scoring=[roc_auc,accuracy]"),
 )
-LEARN = {"build_search", "load", "split", "train", "evaluate", "report"}
+LEARN = {"build_search", "load", "split", "check", "train", "evaluate", "report"}
 KEPT = {*LEARN, "package"}
 
 

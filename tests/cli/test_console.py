@@ -15,6 +15,7 @@ from rich.console import Console as Terminal
 
 from orchestrator.artifacts import (
     Candidate,
+    CheckedTable,
     Dataset,
     Endpoint,
     Evaluation,
@@ -39,6 +40,7 @@ from orchestrator.events import (
     StepProgress,
     StepStarted,
 )
+from orchestrator.findings import TableFinding
 from orchestrator.reading.description import ColumnReading, TableReading
 from score.contract import golden
 from score.contract.cells import TableFormat
@@ -57,6 +59,26 @@ def output(*events: Event, terminal: bool = False, verbose: bool = False) -> str
     for event in events:
         console(event)
     return out.getvalue()
+
+
+def test_findings_stand_in_one_block() -> None:
+    spelled = TableFinding("data-spelling", "column 'city': look")
+    reading = TableReading(12, [], {}, ["2 rows repeat", spelled.text], TableFormat(), (spelled,))
+    load = finished("load", Dataset(None, None, None, "", reading))  # type: ignore[arg-type]  # no frame is needed here
+    ids = [TableFinding("data-identifier", f"column {at}", (f"{at}",), {"data.drop": [f"{at}"]}) for at in "abcdefg"]
+    warn = finished("warn", CheckedTable((*ids, spelled), "'data.drop=[a,b]'", "a sample"))
+    started = RunStarted((StepPlan("warn", (), "CheckedTable"),))
+    lines = output(started, load, warn).splitlines()
+    assert lines[2:] == [
+        "  2 rows repeat",
+        "✓ warn           1.23 s  8 findings (a sample)",
+        *(f"  data-identifier: column {at}" for at in "abcde"),
+        "  and 2 more like these",
+        "  data-spelling: column 'city': look",
+        "  all at once: 'data.drop=[a,b]'",
+    ]
+    assert output(finished("warn", CheckedTable((ids[0],), "'data.drop=[a]'"))).splitlines()[0].endswith("1 finding")
+    assert output(finished("warn", CheckedTable(()))).splitlines() == ["✓ warn           1.23 s  no findings"]
 
 
 def finished(name: str, artifact: Any, why: str = "") -> StepFinished:

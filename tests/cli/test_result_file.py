@@ -10,10 +10,22 @@ from typing import Any
 
 import pytest
 
-from orchestrator.artifacts import Candidate, Dataset, Endpoint, Keys, ModelVersion, Package, Probe, Refusals, Report
+from orchestrator.artifacts import (
+    Candidate,
+    CheckedTable,
+    Dataset,
+    Endpoint,
+    Keys,
+    ModelVersion,
+    Package,
+    Probe,
+    Refusals,
+    Report,
+)
 from orchestrator.cli.result_file import Result
-from orchestrator.errors import DeployError, PackageError
-from orchestrator.events import RunFinished, StepFailed, StepFinished, StepPlan
+from orchestrator.errors import DataError, DeployError, PackageError
+from orchestrator.events import Event, RunFinished, StepFailed, StepFinished, StepPlan
+from orchestrator.findings import TableFinding
 
 PACKAGE = Package(Path("/state/packages/abc"), "abcdef", "toy_model")
 VERSION = ModelVersion("toy_model", "3", "run-1", PACKAGE)
@@ -73,6 +85,7 @@ def test_a_run_is_written_as_the_readme_says(tmp_path: Path) -> None:
         "endpoint": {"url": "http://localhost:1/score", "target": "local", "auth": True},
         "probe": {"requests": 5, "p50_ms": 1.5, "p95_ms": 2.5, "refused_without_key": True},
         "data": None,
+        "findings": None,
         "batch": None,
         "versions": None,
         "stages": [
@@ -82,6 +95,22 @@ def test_a_run_is_written_as_the_readme_says(tmp_path: Path) -> None:
         "error": None,
         "error_code": None,
     }
+
+
+def test_findings_are_listed_also_where_they_end_the_run(tmp_path: Path) -> None:
+    finding = TableFinding("data-identifier", "column 'id' is one", ("id",), {"data.drop": ["id"]})
+    listed = [{"code": finding.code, "columns": ["id"], "text": finding.text, "remedy": "'data.drop=[id]'"}]
+    events: dict[str, Event] = {
+        "warned": StepFinished(step("warn"), 0.1, CheckedTable((finding,))),
+        "failed": RunFinished(1.0, DataError("data.checks: 1 finding", "data-findings", [finding])),
+        "clean": StepFinished(step("warn"), 0.1, CheckedTable(())),
+    }
+    for name, event in events.items():
+        result = Result()
+        result(event)
+        found = written(result, {}, tmp_path / name)
+        assert found["findings"] == ([] if name == "clean" else listed)
+        assert found["error_code"] == ("data-findings" if name == "failed" else None)
 
 
 def test_what_a_run_did_not_make_is_null(tmp_path: Path) -> None:

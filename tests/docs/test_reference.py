@@ -14,6 +14,7 @@ from orchestrator import errors
 from orchestrator.cli.result_file import FIELDS
 from orchestrator.diagnostics.evidence import MEANINGS, Kind
 from orchestrator.diagnostics.matcher import ALL_RULES, ANY_EXCEPTION
+from orchestrator.findings import KINDS
 
 REFERENCE = ROOT / "docs" / "reference"
 
@@ -45,9 +46,11 @@ def test_every_code_has_a_section(texts: Mapping[str, str]) -> None:
     kinds = [kind for kind in errors.OrchestratorError.__subclasses__() if kind.__module__ == errors.__name__]
     codes = [*(kind.code for kind in kinds), errors.UNEXPECTED, errors.INTERRUPTED]
     assert len(kinds) == 8
-    assert headings == [*codes, *map(errors.diagnosis_code, get_args(Kind))]
+    assert headings == [*codes, *KINDS, *map(errors.diagnosis_code, get_args(Kind))]
     assert set(MEANINGS) == {*get_args(Kind)} >= {rule.kind for rule in (*ALL_RULES, ANY_EXCEPTION)}
-    assert texts["errors.md"].count("How to fix: ") == len(codes) + 1  # and of deploy-unknown; others have tables
+    assert (
+        texts["errors.md"].count("How to fix: ") == len(codes) + len(KINDS) + 1
+    )  # and of deploy-unknown; others have tables
 
 
 def test_every_key_has_a_meaning(texts: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.findings import KINDS
 from orchestrator.reading.description import TableReading, describe_table
 from orchestrator.reading.frame import read_table
 from orchestrator.spec.data import DataSpec
@@ -64,15 +65,20 @@ def test_one_line_describes_how_columns_were_read(tmp_path: Path) -> None:
         (["(1.5)", "2.25", "(3)"], "looks like numbers: '\\(1.5\\)'; write plain"),
         (["\u22121.5", "2", "3.5"], "looks like numbers: '\u22121.5'; write plain"),
         (["1\u00a0234", "12\u00a0345", "7"], "looks like numbers: .*; write plain"),
-        ([f"id{i}" for i in range(40)], "has 40 distinct texts in 40 rows, like an identifier .* 'data.drop=\\[x\\]'"),
     ],
 )
 def test_a_likely_mistake_is_noted_with_its_key(tmp_path: Path, cells: list[str], note: str) -> None:
     import re
 
-    (text,) = read(tmp_path, cells).notes
+    reading = read(tmp_path, cells)
+    (text,) = reading.notes
     assert re.search(note, text), text
     assert text.startswith("column 'x'")
+    (finding,) = reading.findings
+    assert (finding.text, finding.columns) == (text, ("x",))
+    assert finding.remedy in text
+    assert finding.code in KINDS
+    assert "findings" not in reading.as_json()
 
 
 @pytest.mark.parametrize(

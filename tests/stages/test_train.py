@@ -14,10 +14,11 @@ from sklearn.base import clone
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV
 
-from orchestrator.artifacts import Search
+from orchestrator.artifacts import Search, TableFindings
 from orchestrator.caching.cache import CheckpointDir
 from orchestrator.errors import TrackingError, TrainError
 from orchestrator.events import Event, Progress, StepProgress
+from orchestrator.findings import TableFinding
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.field_types import ROOT, Seed
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
@@ -298,12 +299,17 @@ def test_the_report_is_plain_and_complete(kit: Kit, numbers: pd.DataFrame) -> No
     evaluation = evaluate(parts, trained, spec)
     model = ModelSpec(estimator="sklearn.dummy.DummyClassifier", params={"strategy": "prior"})
     where = RunProvenance(ROOT, "name: toy\n")
-    result = report(kit.data(numbers), PreprocessSpec(), model, spec, Seed(5), parts, trained, evaluation, where)
+    found = TableFindings(
+        (TableFinding("data-identifier", "", ("id",)), TableFinding("data-duplicates", "")), {}, 80, 80
+    )
+    result = report(kit.data(numbers), PreprocessSpec(), model, spec, Seed(5), parts, found, trained, evaluation, where)
     assert result.params["seed"] == "5"
     assert result.params["model.params.strategy"] == "prior"
     assert result.params["search.refit"] == "roc_auc"
     assert result.tags["data_fingerprint"] == parts.digest
     assert result.tags.get("mlflow.source.git.commit", "") == _commit()
+    assert result.tags["data_findings"] == "data-identifier (id); data-duplicates"
+    assert result.findings == found.findings
     assert result.best_params == dict(trained.best.params)
     assert {"mean_test_roc_auc", "std_test_f1", "holdout_accuracy", "dummy_accuracy"} <= set(result.metrics)
     assert (result.tags["positive_label"], result.notes.positive_metrics) == ("1", ("f1",))

@@ -118,6 +118,9 @@ def log_report(store: Store, run_id: str, report: Report) -> None:
     log_dataset(store, run_id, report)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "config.yaml").write_text(report.config)
+        if report.findings:
+            listed = [finding.as_json() for finding in report.findings]
+            Path(folder, "findings.json").write_text(json.dumps(listed, indent=1) + "\n")
         for name, png in report.figures.items():
             figure = Path(folder, "figures", name)
             figure.parent.mkdir(exist_ok=True)

@@ -1,0 +1,1 @@
+"""Checks of a table before training: one module for each kind of finding, and ``table`` which runs them all."""
