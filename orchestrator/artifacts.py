@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from sklearn.base import BaseEstimator
 
+    from orchestrator.modeling.splitting.folds import Folds
+    from orchestrator.modeling.splitting.summary import SplitSummary
     from orchestrator.reading.description import TableReading
 
 
@@ -21,7 +23,7 @@ class Dataset:
     """The table as read: ``X`` (n_rows, n_columns) and ``y`` (n_rows,).
 
     ``classes`` are the labels in the file, in the order of their codes in ``y``; None for a regression. ``reading``
-    says how each column was read.
+    says how each column was read. ``split_by`` (n_rows,) decides which rows are held out, unless that is random.
     """
 
     X: pd.DataFrame
@@ -29,11 +31,15 @@ class Dataset:
     classes: tuple[Any, ...] | None
     digest: str
     reading: TableReading | None = None
+    split_by: pd.Series | None = None
 
 
 @dataclass(frozen=True)
 class Split:
-    """Training and hold-out rows; ``classes``, ``digest`` and ``reading`` are the Dataset's."""
+    """Training and hold-out rows; ``classes``, ``digest`` and ``reading`` are the Dataset's.
+
+    ``folds`` are positions of training rows; None where the search makes them itself.
+    """
 
     X_train: pd.DataFrame
     X_test: pd.DataFrame
@@ -42,13 +48,15 @@ class Split:
     classes: tuple[Any, ...] | None
     digest: str
     reading: TableReading | None = None
+    folds: Folds | None = None
+    summary: SplitSummary | None = None
 
 
 @dataclass(frozen=True)
 class Search:
     """An unfitted search over ``candidates`` candidates: a scikit-learn search estimator, ready to clone and fit.
 
-    ``fits`` is None where that depends on how the candidates do.
+    ``fits`` is None where that depends on how the candidates do, or on the rows.
     """
 
     estimator: BaseEstimator
@@ -123,6 +131,7 @@ class Report:
     trained_at: str = ""
     notes: ScoreContext = ScoreContext()
     table: Mapping[str, Any] | None = None  # how the table was read, for result.json
+    split: Mapping[str, Any] | None = None  # how its rows were split
 
 
 MLFLOW_FILES = ("MLmodel", "input_example.json", "serving_input_example.json")  # a registered version has these, too

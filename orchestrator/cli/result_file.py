@@ -17,6 +17,7 @@ from orchestrator.artifacts import (
     Probe,
     Refusals,
     Report,
+    Split,
     TrackedRun,
 )
 from orchestrator.errors import code_of
@@ -39,6 +40,7 @@ FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "probe": "golden requests that the endpoint answered as in training, and their latency in ms; "
     "`share` is the percentage of the requests where it is not all",
     "data": "how the table and each column were read",
+    "split": "how the rows were split: rule, column, sizes, groups, the first held-out time, folds, and notes",
     "batch": "the scored table: its file, rows, refused rows and values that training did not see",
     "versions": "the registered versions that `stages=versions` lists",
     "stages": "name and seconds of each stage, and whether it came from the cache",
@@ -79,6 +81,7 @@ class Result:
         probe = self._find(Probe, artifacts)
         scored = self._find(BatchResult, artifacts)
         listing = self._find(VersionListing, artifacts)
+        parts = self._made.get(Split)
         dataset = self._made.get(Dataset)  # never asked for: in a run that is cached it would read the table again
         result = {
             "run_id": run and run.run_id,
@@ -94,6 +97,7 @@ class Result:
             "endpoint": endpoint and {"url": endpoint.url, "target": endpoint.target, "auth": endpoint.auth},
             "probe": probe and {name: value for name, value in vars(probe).items() if (name, value) != ("share", 100)},
             "data": report.table if report else dataset.reading.as_json() if dataset and dataset.reading else None,
+            "split": report.split if report else parts.summary.as_json() if parts and parts.summary else None,
             "batch": scored and vars(scored),
             "versions": listing and [vars(one) for one in listing.versions],
             "stages": self._stages,

@@ -24,9 +24,11 @@ from orchestrator.spec.components import is_dotted, locate, parameters_of
 from orchestrator.spec.run_spec import SECTIONS, RunSpec
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Section
+from orchestrator.spec.split import SplitSpec
 
 FILE = "schema.json"
 TARGET = "_target_"
+SPLIT = "split"  # the definition for the group data/split
 COMPONENT = "Component"  # pydantic's name for a class with its options
 OWN = ("orchestrator.", "score.")  # the signatures of other libraries change with their versions
 
@@ -36,6 +38,7 @@ def document(*folders: Path) -> Schema:
     files = [file for folder in (CONF, *folders) for file in read_folder(folder)]
     root = RunSpec.model_json_schema(ref_template=f"{PLACE}/{{model}}")
     names = {kind.__name__: section for section, kind in SECTIONS.items() if issubclass(kind, Section)}
+    inner = {SplitSpec.__name__: SPLIT}
     parts = {names.get(name, name): part for name, part in root.pop("$defs").items()}
     whole = _composed(root, parts)
     definitions = {name: lenient(part) for name, part in parts.items()}
@@ -46,6 +49,8 @@ def document(*folders: Path) -> Schema:
     definitions |= {"config": config, "composed": whole, "interpolation": INTERPOLATION}
     grid = definitions["model"]["properties"]["param_grid"]["anyOf"][0]
     definitions["param_grid"] = {"description": "The values of each parameter that are searched."} | grid
+    definitions[SPLIT] = definitions.pop(SplitSpec.__name__)
+    definitions[SPLIT]["properties"]["defaults"] = DEFAULTS
     definitions["stages"] = config["properties"]["stages"]["anyOf"][0] | {
         "description": "What is done: a function or class for each stage."
     }
@@ -60,7 +65,7 @@ def document(*folders: Path) -> Schema:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "definitions": dict(sorted(definitions.items())),
     }
-    result: Schema = _renamed(renamed, names)
+    result: Schema = _renamed(renamed, names | inner)
     return result
 
 
@@ -68,8 +73,8 @@ def schema_line(file: Path, folder: Path) -> str:
     """Return the line by which an editor finds the schema of a file in a configuration folder."""
     relative = file.relative_to(folder)
     group = relative.parent.as_posix()
-    part = {"model/param_grid": "param_grid", "hydra/help": "hydra_help"}.get(group, group)
-    known = part in {*SECTIONS, "deploy", "tracking", "stages", "param_grid", "hydra_help"}
+    part = {"model/param_grid": "param_grid", "data/split": SPLIT, "hydra/help": "hydra_help"}.get(group, group)
+    known = part in {*SECTIONS, "deploy", "tracking", "stages", "param_grid", SPLIT, "hydra_help"}
     if not known or GLOBAL in file.read_text(encoding="utf-8"):
         part = "config"
     return f"{SCHEMA_LINE}{'../' * (len(relative.parts) - 1)}{FILE}{PLACE}/{part}"
@@ -98,7 +103,7 @@ def _classes(group: str, files: Iterable[ConfFile]) -> Schema:
         kinds[path], more = class_schema(path)
         shared |= more
     if group == "search":
-        base = lenient(SearchSpec.model_json_schema())["properties"]
+        base = lenient(SearchSpec.model_json_schema(ref_template=f"{PLACE}/{{model}}"))["properties"]
         kinds = {path: _with(kind, base, without=DECIDED) for path, kind in kinds.items()}
     for path, kind in kinds.items():
         made[_name(group, path)] = kind
@@ -199,7 +204,7 @@ def _describe(definitions: Schema, files: Iterable[ConfFile]) -> None:
     chosen = [entry for file in files for entry in file.values.get("defaults", ()) if file.name == "config"]
     first = {f"{group}/{option}" for entry in chosen if isinstance(entry, dict) for group, option in entry.items()}
     for file in sorted(files, key=lambda file: file.name not in first):
-        section, named = file.group, file.values.get(TARGET)
+        section, named = {"data/split": SPLIT}.get(file.group, file.group), file.values.get(TARGET)
         places = [section, f"{section}.any", *([_name(section, named)] if isinstance(named, str) else [])]
         for path, text in file.comments.items():
             if file.is_global or not section:

@@ -5,12 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictInt,
+    StrictStr,
+    Tag,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from orchestrator.spec.components import is_dotted
 from orchestrator.spec.field_types import DottedPath
 from orchestrator.spec.messages import suggest_or_list
-from orchestrator.spec.section import Section, code_fingerprints
+from orchestrator.spec.section import Component, Section, code_fingerprints
+
+Folds = Annotated[
+    Annotated[StrictInt, Field(ge=2), Tag("[number]")] | Annotated[Component, Tag("[class]")],
+    Discriminator(lambda value: "[class]" if isinstance(value, Mapping | Component) else "[number]"),
+]
 
 
 class SearchSpec(Section):
@@ -24,7 +39,7 @@ class SearchSpec(Section):
     section = "search"
 
     target: DottedPath = Field(alias="_target_")
-    cv: StrictInt = Field(ge=2)
+    cv: Folds  # how many, made by the rule of data.split; or a splitter such as scikit-learn's RepeatedStratifiedKFold
     scoring: Annotated[
         tuple[StrictStr, ...],
         WithJsonSchema({"type": ["array", "string"], "items": {"type": "string"}, "minItems": 1}),
@@ -50,8 +65,9 @@ class SearchSpec(Section):
         return self.parts("n_jobs", "backend", "scheduler", "pre_dispatch", "verbose")
 
     def cache_parts(self) -> Mapping[str, str]:
-        """Add the code of the search and of the project's own scorers."""
-        return {**self.ordered(), **code_fingerprints(self.target, *filter(is_dotted, self.scoring))}
+        """Add the code of the search, of its splitter and of the project's own scorers."""
+        splitter = [self.cv.target] if isinstance(self.cv, Component) else []
+        return {**self.ordered(), **code_fingerprints(self.target, *splitter, *filter(is_dotted, self.scoring))}
 
     @field_validator("scoring", mode="before")
     @classmethod
