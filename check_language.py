@@ -64,6 +64,18 @@ ALLOWED = (
     Allowed("tests/deploy/docker/test_service.py", "gaps", "seconds between two answers, and no missing values"),
     Allowed("CHANGELOG.md", "rehearsal", "the former name of azure=emulator"),
     Allowed("orchestrator/reading/files.py", "tell", "the method of Python's files"),
+    *(
+        Allowed(path, "gap", "the parameter of scikit-learn's TimeSeriesSplit")
+        for path in (
+            "orchestrator/modeling/splitting",
+            "orchestrator/spec/split.py",
+            "tests/modeling/splitting",
+            "tests/stages/test_split_rules.py",
+            "docs/how_to/hold_rows_out.md",
+            "docs/explanation/honest_splits.md",
+            "docs/reference/configuration.md",
+        )
+    ),
 )
 
 

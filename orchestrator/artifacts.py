@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
     from orchestrator.findings import TableFinding
+    from orchestrator.modeling.splitting.folds import Folds
+    from orchestrator.modeling.splitting.summary import SplitSummary
     from orchestrator.reading.description import TableReading
 
 
@@ -22,7 +24,7 @@ class Dataset:
     """The table as read: ``X`` (n_rows, n_columns) and ``y`` (n_rows,).
 
     ``classes`` are the labels in the file, in the order of their codes in ``y``; None for a regression. ``reading``
-    says how each column was read.
+    says how each column was read. ``split_by`` (n_rows,) decides which rows are held out, unless that is random.
     """
 
     X: pd.DataFrame
@@ -30,11 +32,15 @@ class Dataset:
     classes: tuple[Any, ...] | None
     digest: str
     reading: TableReading | None = None
+    split_by: pd.Series | None = None
 
 
 @dataclass(frozen=True)
 class Split:
-    """Training and hold-out rows; ``classes``, ``digest`` and ``reading`` are the Dataset's."""
+    """Training and hold-out rows; ``classes``, ``digest`` and ``reading`` are the Dataset's.
+
+    ``folds`` are positions of training rows; None where the search makes them itself.
+    """
 
     X_train: pd.DataFrame
     X_test: pd.DataFrame
@@ -43,6 +49,8 @@ class Split:
     classes: tuple[Any, ...] | None
     digest: str
     reading: TableReading | None = None
+    folds: Folds | None = None
+    summary: SplitSummary | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ class CheckedTable:
 class Search:
     """An unfitted search over ``candidates`` candidates: a scikit-learn search estimator, ready to clone and fit.
 
-    ``fits`` is None where that depends on how the candidates do.
+    ``fits`` is None where that depends on how the candidates do, or on the rows.
     """
 
     estimator: BaseEstimator
@@ -150,6 +158,7 @@ class Report:
     notes: ScoreContext = ScoreContext()
     table: Mapping[str, Any] | None = None  # how the table was read, for result.json
     findings: Sequence[TableFinding] = ()  # about the table
+    split: Mapping[str, Any] | None = None  # how its rows were split
 
 
 MLFLOW_FILES = ("MLmodel", "input_example.json", "serving_input_example.json")  # a registered version has these, too

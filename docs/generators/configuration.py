@@ -23,6 +23,7 @@ Editors that know JSON Schema complete and check these keys: each file names `co
 """
 GROUPS = (
     "data",
+    "data/split",
     "preprocess",
     "model",
     "model/param_grid",
@@ -33,7 +34,13 @@ GROUPS = (
     "deploy",
     "stages",
 )
-AS_FILES = {"preprocess", "model", "model/param_grid", "experiment"}  # a table would say less than the file
+AS_FILES = {
+    "data/split",
+    "preprocess",
+    "model",
+    "model/param_grid",
+    "experiment",
+}  # a table would say less than the file
 Schema = Mapping[str, Any]
 Comments = Mapping[tuple[str, ...], str]
 
@@ -118,7 +125,7 @@ def _further(group: str, files: list[ConfFile], definitions: Schema) -> Iterator
     """Yield the keys of a group that none of its files has."""
     known = definitions.get(f"{group}.any", definitions.get(group, {})).get("properties", {})
     shown = {key for file in files for key in file.values} | {"defaults", TARGET}
-    more = [f"`{group}.{key}`" for key in known if key not in shown]
+    more = [f"`{group}.{key}`" for key in known if key not in shown and f"{group}/{key}" not in GROUPS]
     if more and group not in AS_FILES and group != "stages":
         yield f"\nKeys that no option sets: {', '.join(more)}.\n"
 

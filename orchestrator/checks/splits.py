@@ -80,8 +80,7 @@ def find_order(traits: Mapping[str, Trait], split: Split, data: DataSpec) -> Ite
 
 def is_random(data: DataSpec) -> bool:
     """Return whether the hold-out rows are drawn at random."""
-    split = getattr(data, "split", None)
-    return split is None or getattr(split, "kind", split) == "random"
+    return data.split.rule == "random"
 
 
 def split_by(kind: str, column: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from orchestrator.artifacts import CheckedTable, Dataset
+from orchestrator.artifacts import CheckedTable, Dataset, Split
 from orchestrator.cli.descriptions import describe
 from orchestrator.events import (
     Event,
@@ -134,6 +134,9 @@ class Console:
         self._line("✓", step.name, event.seconds, text, style)
         if isinstance(event.artifact, Dataset) and event.artifact.reading is not None:
             self._table_notes(event.artifact.reading)
+        if isinstance(event.artifact, Split) and event.artifact.summary is not None:
+            for note in event.artifact.summary.notes:
+                self._say(f"  {note}", "yellow")
 
     def _table_notes(self, reading: TableReading) -> None:
         """Print notes about a table, and with ``verbose`` how each column was read."""

@@ -49,7 +49,8 @@ def _describes(kind: type) -> Callable[[Callable[[Any], str]], Callable[[Any], s
 
 @_describes(Search)
 def _search(search: Search) -> str:
-    fits = f"{search.fits} fits" if search.fits is not None else "halved from round to round"
+    unknown = "halved from round to round" if hasattr(search.estimator, "factor") else "fits by the folds of the rows"
+    fits = unknown if search.fits is None else f"{search.fits} fits"
     return f"{search.candidates} candidate{'s' if search.candidates != 1 else ''}, {fits}"
 
 
@@ -60,7 +61,9 @@ def _dataset(dataset: Dataset) -> str:
 
 @_describes(Split)
 def _split(split: Split) -> str:
-    return f"{len(split.y_train)} training rows, {len(split.y_test)} held out"
+    if split.summary is None:  # of a stage of the user's
+        return f"{len(split.y_train)} training rows, {len(split.y_test)} held out"
+    return split.summary.line
 
 
 @_describes(TableFindings)

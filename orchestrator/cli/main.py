@@ -22,6 +22,7 @@ from orchestrator.engine.runner import Artifacts
 from orchestrator.errors import DataError, DeployError, OrchestratorError, Problem, SpecError
 from orchestrator.invocation import wants_traceback
 from orchestrator.modeling.halving import is_halving
+from orchestrator.modeling.splitting.splitters import describe_folds, describe_rule, fold_count
 from orchestrator.pipeline import Run, bind
 from orchestrator.reporting.scores import score_table
 from orchestrator.spec.messages import one_line
@@ -150,10 +151,13 @@ def _preview(run: Run, *, trains: bool) -> dict[str, str]:
     first = "in the first round, then fewer on more rows, " if trains and is_halving(spec.search.target) else ""
     options = spec.deploy.options
     served = ", ".join(f"{name}={options[name]}" for name in ("service_name", "port") if name in options)
+    folds, split = fold_count(spec.search, spec.data.split), spec.data.split
+    fits = f"{candidates * folds} " if folds else ""
+    said = f"{fits}({candidates} candidates × {describe_folds(spec.search, split)}) {first}and one of the best"
+    rows = describe_rule(split, spec.data.test_size, stratified=spec.data.stratify)
     return {
-        "fits": f"{candidates * spec.search.cv} ({candidates} candidates × {spec.search.cv} folds) {first}and one of the best"
-        if trains
-        else "none",
+        **({"splits": rows} if "train" in spec.stages else {}),
+        "fits": said if trains else "none",
         "writes": str(spec.state_dir),
         "tracks": run.tracker.registry_name or "nothing",
         "deploys": f"{spec.deploy.target.rpartition('.')[2].lower()} {served}".strip()

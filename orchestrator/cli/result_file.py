@@ -18,6 +18,7 @@ from orchestrator.artifacts import (
     Probe,
     Refusals,
     Report,
+    Split,
     TrackedRun,
 )
 from orchestrator.errors import code_of
@@ -42,6 +43,7 @@ FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "data": "how the table and each column were read",
     "findings": "what is likely wrong with the table: [stable code](errors.md#findings-about-the-table), columns, text and the "
     "overrides that are the remedy; null where it was not checked",
+    "split": "how the rows were split: rule, column, sizes, groups, the first held-out time, folds, and notes",
     "batch": "the scored table: its file, rows, refused rows and values that training did not see",
     "versions": "the registered versions that `stages=versions` lists",
     "stages": "name and seconds of each stage, and whether it came from the cache",
@@ -84,6 +86,7 @@ class Result:
         listing = self._find(VersionListing, artifacts)
         checked = self._made.get(CheckedTable)
         found = checked.findings if checked else getattr(self._error, "findings", None) or None
+        parts = self._made.get(Split)
         dataset = self._made.get(Dataset)  # never asked for: in a run that is cached it would read the table again
         result = {
             "run_id": run and run.run_id,
@@ -100,6 +103,7 @@ class Result:
             "probe": probe and {name: value for name, value in vars(probe).items() if (name, value) != ("share", 100)},
             "data": report.table if report else dataset.reading.as_json() if dataset and dataset.reading else None,
             "findings": None if found is None else [finding.as_json() for finding in found],
+            "split": report.split if report else parts.summary.as_json() if parts and parts.summary else None,
             "batch": scored and vars(scored),
             "versions": listing and [vars(one) for one in listing.versions],
             "stages": self._stages,

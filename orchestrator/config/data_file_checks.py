@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 
+from orchestrator.config import split_checks
 from orchestrator.errors import Problem
 from orchestrator.reading.files import UnreadableTableError, detect_kind, is_parquet
 from orchestrator.reading.frame import left_out, read_header
@@ -20,7 +21,7 @@ _KEEP_COLUMNS = ("score.", "sklearn.")  # transformers of other libraries may ad
 def problems(data: DataSpec, preprocess: PreprocessSpec) -> Iterator[Problem]:
     """Yield what is wrong with the file, and every named column that it lacks."""
     try:
-        header = _header(data)
+        header = checked_header(data)
     except UnreadableTableError as error:
         yield Problem(f"data.{error.key}", str(error))
         return
@@ -29,14 +30,19 @@ def problems(data: DataSpec, preprocess: PreprocessSpec) -> Iterator[Problem]:
         return
     yield from _columns(data, header)
     dropped = {*left_out(data, header), *map(header.resolve, data.drop)}
+    by = None if data.split.keep else data.split.by
+    dropped |= {by} if by else set()
     features = [name for name in header.names if name != data.target and name not in dropped]
     if not features and data.target in header.names:
         yield Problem("data.path", f"{data.path.name} has no column to learn from besides the target '{data.target}'")
+    if data.split.file is not None:
+        yield from split_checks.file_problems(data, header, checked_header)
     for at, names in _named_columns(preprocess):
         for name in names:
             if name not in features:
                 why = "is the target" if name == data.target else f"is no column of {data.path.name}"
                 why = f"is left out by data.index={data.index}" if name in dropped else why
+                why = "is left out, since rows are split by it; data.split.keep=true keeps it" if name == by else why
                 why = "is dropped by data.drop" if name in data.drop else why
                 yield Problem(at, f"'{name}' {why}{suggest_or_list(name, features)}")
 
@@ -63,6 +69,7 @@ def _columns(data: DataSpec, header: Header) -> Iterator[Problem]:
         yield Problem("data.index", f"the target '{data.target}' is the index of {file}; write data.index=keep")
     if data.target in data.drop:
         yield Problem("data.drop", f"'{data.target}' is the target, which cannot be dropped")
+    yield from split_checks.column_problems(data, header)
     for at, wanted in (("data.drop", data.drop), ("data.text_columns", data.text_columns)):
         for name in wanted:
             if header.resolve(name) not in names:
@@ -86,7 +93,12 @@ def _named_columns(preprocess: PreprocessSpec) -> Iterator[tuple[str, Sequence[s
                 yield f"preprocess.branches.{name}.columns", branch.columns
 
 
-def _header(data: DataSpec) -> Header:
+def checked_header(data: DataSpec) -> Header:
+    """Return the names of a table's columns.
+
+    Raises:
+        UnreadableTableError: it is not the table that the configuration describes.
+    """
     path: Path = data.path
     if path.is_dir():
         raise UnreadableTableError("path", f"{path} is a folder; name a file in it")

@@ -33,7 +33,7 @@ HYDRA = "1.3"  # the version whose behaviour is asked for, here and in cli/comma
 def parse_leniently(arguments: Sequence[str]) -> tuple[list[str], list[Problem]]:
     """Return the arguments that Hydra accepts, flags first, and what is wrong with those that are left out."""
     version.setbase(HYDRA)
-    typed = split(["verbose=true" if argument == VERBOSE else argument for argument in arguments])
+    typed = split([_spelled_out(argument) for argument in arguments])
     searched = {argument: list(_searched(argument)) for argument in typed.overrides}
     named = typed.value(CONFIG_DIR)
     roots = [*searched_folders(), *([Path(named)] if named else [])]
@@ -54,6 +54,14 @@ def parse_leniently(arguments: Sequence[str]) -> tuple[list[str], list[Problem]]
         if not wrong:
             passed.append(f"++{readable.lstrip('+')}" if _sets_a_value(override, roots) else readable)
     return passed, problems
+
+
+def _spelled_out(argument: str) -> str:
+    """Return what a shorthand stands for: ``-v``, and ``data.split=group`` for the rule of the split."""
+    if argument == VERBOSE:
+        return "verbose=true"
+    key, equals, value = argument.partition("=")
+    return f"{key}.rule={value}" if key.lstrip("+") == "data.split" and equals and value[:1] not in "{'\"" else argument
 
 
 def _read(parser: OverridesParser, argument: str) -> tuple[str, Override]:

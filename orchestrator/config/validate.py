@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from orchestrator.config.placeholders import ReportedPaths, parse_with_placehold
 from orchestrator.deploy.rollout import serves
 from orchestrator.deploy.target import Target
 from orchestrator.errors import Problem, SpecError
+from orchestrator.modeling.splitting import splitters
 from orchestrator.packaging.project_path import make_project_importable
 from orchestrator.spec.components import component_problems, locate
 from orchestrator.spec.data import BatchSpec
@@ -237,7 +239,8 @@ def _estimator(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Probl
         if parts and cache.find("checks", key):
             return
     passed = True
-    for problem in estimator_checks.problems(spec.model, spec.preprocess, spec.search):
+    of_splitter = splitters.problems(spec.search.cv, spec.data.split)
+    for problem in chain(of_splitter, estimator_checks.problems(spec.model, spec.preprocess, spec.search)):
         passed = False
         yield problem
     if parts and remember and passed:
@@ -247,10 +250,11 @@ def _estimator(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Probl
 
 def _parts(spec: RunSpec) -> Mapping[str, str]:
     """Return what decides the outcome of the estimator's checks; nothing if that is not known."""
-    rules = source_digests(estimator_checks.__name__)
+    rules = {**source_digests(estimator_checks.__name__), **source_digests(splitters.__name__)}
     sections = (spec.model, spec.preprocess, spec.search)
     try:
         taken = [section.cache_parts() for section in sections]
     except Exception:  # noqa: BLE001 - a module of the user's may not even parse; importing it reports that
         return {}
+    rules |= {"data.split.rule": spec.data.split.rule}  # of some rules a splitter gets groups
     return {**rules, **versions_of(["scikit-learn"]), **{k: v for parts in taken for k, v in parts.items()}}

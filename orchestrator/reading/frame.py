@@ -95,6 +95,7 @@ def left_out(data: DataSpec, header: Header) -> dict[str, str]:
     if data.index != "keep":  # what pandas stored as the index is one, whatever it holds
         index = header.index if data.index == "drop" else header.stored
         dropped = dict.fromkeys(index, f"data.index={data.index}: the table's index") | dropped
+    dropped.pop(str(data.split.by), None)  # the rows are split by it; it leaves the features later
     return dropped
 
 
@@ -107,7 +108,7 @@ def _read_csv(data: DataSpec) -> Table:
     wanted = [name for name in header.names if name not in dropped]
     rows, scans = scan_csv(data.path, header, form, wanted)
     if data.index == "auto":
-        dropped |= {name: _ROW_NUMBERS for name in header.index if name in scans and scans[name].numbers_rows}
+        dropped |= {name: _ROW_NUMBERS for name in _index(data, header) if name in scans and scans[name].numbers_rows}
     unnamed = [name for name in header.unnamed if name not in {*dropped, *header.index}]
     dropped |= {name: "it has no name and is empty" for name in unnamed if scans[name].empty}
     wanted = [name for name in wanted if name not in dropped]
@@ -133,11 +134,17 @@ def _read_csv(data: DataSpec) -> Table:
     return Table(_use_nan(frame), form, scans, dropped, {name: cell for name, cell in as_text.items() if cell})
 
 
+def _index(data: DataSpec, header: Header) -> list[str]:
+    return [name for name in header.index if name != data.split.by]
+
+
 def _check_names(data: DataSpec, header: Header) -> None:
     """Refuse names of no column, or of two: the configuration check may not have seen this file."""
     if duplicates := header.duplicates():
         raise UnreadableTableError("path", f"{data.path.name} has two columns '{duplicates[0]}'; rename one")
-    for key, names in (("target", [data.target]), ("drop", data.drop), ("text_columns", data.text_columns)):
+    by = [] if data.split.by is None else [data.split.by]
+    wanted = (("target", [data.target]), ("split.by", by), ("drop", data.drop), ("text_columns", data.text_columns))
+    for key, names in wanted:
         for name in names:
             if header.resolve(name) not in header.names:
                 raise UnreadableTableError(
@@ -152,7 +159,7 @@ def _read_parquet(data: DataSpec) -> Table:
     _check_names(data, header)
     dropped = left_out(data, header)
     table = parquet.read_table(data.path, columns=[name for name in header.names if name not in dropped])
-    for name in header.index if data.index == "auto" else ():
+    for name in _index(data, header) if data.index == "auto" else ():
         if name not in dropped and RowNumbers().extend(map(str, table[name].to_pylist())):
             dropped[name] = _ROW_NUMBERS
     table = table.drop_columns([name for name in dropped if name in table.schema.names])

@@ -26,9 +26,11 @@ from orchestrator.spec.components import is_dotted, locate, parameters_of
 from orchestrator.spec.run_spec import SECTIONS, RunSpec
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Section
+from orchestrator.spec.split import SplitSpec
 
 FILE = SCHEMA_FILE
 TARGET = "_target_"
+SPLIT = "split"  # the definition for the group data/split
 COMPONENT = "Component"  # pydantic's name for a class with its options
 LIBRARIES = ("pydantic", "scikit-learn")  # whose versions decide how types are written, and which options a search has
 OWN = ("orchestrator.", "score.")  # the signatures of other libraries change with their versions
@@ -39,6 +41,7 @@ def document(*folders: Path) -> Schema:
     files = [file for folder in (CONF, *folders) for file in read_folder(folder)]
     root = RunSpec.model_json_schema(ref_template=f"{PLACE}/{{model}}")
     names = {kind.__name__: section for section, kind in SECTIONS.items() if issubclass(kind, Section)}
+    inner = {SplitSpec.__name__: SPLIT}
     parts = {names.get(name, name): part for name, part in root.pop("$defs").items()}
     whole = _composed(root, parts)
     definitions = {name: lenient(part) for name, part in parts.items()}
@@ -52,6 +55,8 @@ def document(*folders: Path) -> Schema:
     grid["additionalProperties"]["items"] = reference("value")
     definitions["value"] = _value(files)
     definitions["param_grid"] = {"description": "The values of each parameter that are searched."} | grid
+    definitions[SPLIT] = definitions.pop(SplitSpec.__name__)
+    definitions[SPLIT]["properties"]["defaults"] = DEFAULTS
     definitions["stages"] = config["properties"]["stages"]["anyOf"][0] | {
         "description": "What is done: a function or class for each stage."
     }
@@ -67,7 +72,7 @@ def document(*folders: Path) -> Schema:
         "$comment": f"Written with {', '.join(f'{name} {version(name)}' for name in LIBRARIES)}.",
         "definitions": dict(sorted(definitions.items())),
     }
-    result: Schema = _renamed(renamed, names)
+    result: Schema = _renamed(renamed, names | inner)
     return result
 
 
@@ -75,8 +80,8 @@ def schema_line(file: Path, folder: Path) -> str:
     """Return the line by which an editor finds the schema of a file in a configuration folder."""
     relative = file.relative_to(folder)
     group = relative.parent.as_posix()
-    part = {"model/param_grid": "param_grid", "hydra/help": "hydra_help"}.get(group, group)
-    known = part in {*SECTIONS, "deploy", "tracking", "stages", "param_grid", "hydra_help"}
+    part = {"model/param_grid": "param_grid", "data/split": SPLIT, "hydra/help": "hydra_help"}.get(group, group)
+    known = part in {*SECTIONS, "deploy", "tracking", "stages", "param_grid", SPLIT, "hydra_help"}
     if not known or GLOBAL in file.read_text(encoding="utf-8"):
         part = "config"
     return bundled.schema_line(part, len(relative.parts) - 1)
@@ -222,7 +227,7 @@ def _describe(definitions: Schema, files: Iterable[ConfFile]) -> None:
     chosen = [entry for file in files for entry in file.values.get("defaults", ()) if file.name == "config"]
     first = {f"{group}/{option}" for entry in chosen if isinstance(entry, dict) for group, option in entry.items()}
     for file in sorted(files, key=lambda file: file.name not in first):
-        section, named = file.group, file.values.get(TARGET)
+        section, named = {"data/split": SPLIT}.get(file.group, file.group), file.values.get(TARGET)
         places = [section, f"{section}.any", *([_name(section, named)] if isinstance(named, str) else [])]
         for path, text in file.comments.items():
             if file.is_global or not section:

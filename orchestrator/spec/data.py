@@ -26,6 +26,7 @@ from orchestrator.spec.field_types import Decimal, Separator, Thousands, resolve
 from orchestrator.spec.messages import format_value, suggest_or_list
 from orchestrator.spec.section import Section
 from orchestrator.spec.separators import is_tab_separated
+from orchestrator.spec.split import SplitSpec
 from score.contract.cells import MISSING, TableFormat, missing_words
 
 
@@ -39,6 +40,7 @@ class DataSpec(Section):
     target: StrictStr
     test_size: StrictFloat
     stratify: StrictBool = True
+    split: SplitSpec = SplitSpec()
     drop: tuple[StrictStr, ...] = ()
     positive: Annotated[Any, WithJsonSchema({"type": ["string", "number", "boolean", "null"]})] = None
     separator: Annotated[Separator, WithJsonSchema({"type": ["string", "null"]})] = Field(
@@ -71,13 +73,13 @@ class DataSpec(Section):
         )
 
     def ordered(self) -> dict[str, str]:
-        """Leave out the file's path, the limit of columns and what is done about findings."""
-        return self.parts("path", "max_one_hot", "checks", "accept")
+        """Leave out where the files lie, the limit of columns, and what is done about findings."""
+        return {**self.parts("path", "max_one_hot", "checks", "accept", "split"), **self.split.without_place()}
 
     def cache_parts(self) -> Mapping[str, str]:
-        """Add the digest of the file's contents."""
-        found = self.path.stat()
-        return {**self.ordered(), "data file": _file_digest(self.path, found.st_size, found.st_mtime_ns)}
+        """Add the digests of the files' contents."""
+        files = {"data file": self.path} | ({"test file": self.split.file} if self.split.file else {})
+        return {**self.ordered(), **{name: _current_digest(path) for name, path in files.items()}}
 
     @field_validator("separator", mode="before")
     @classmethod
@@ -124,6 +126,11 @@ class DataSpec(Section):
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return resolve_input(path)
+
+
+def _current_digest(path: Path) -> str:
+    found = path.stat()
+    return _file_digest(path, found.st_size, found.st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=8)

@@ -34,6 +34,7 @@ from orchestrator.spec.model import Branch, ModelSpec, PreprocessSpec
 from orchestrator.spec.package import PackageSpec
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Component, Section
+from orchestrator.spec.split import SplitSpec
 
 Stage = Annotated[
     Annotated[DottedPath, Tag("[path]")] | Annotated[Component, Tag("[class]")],
@@ -123,4 +124,5 @@ def _owner(path: tuple[str | int, ...]) -> type[BaseModel]:
     """Return the section that forbids an unknown key."""
     if len(path) == 1:
         return RunSpec
-    return Branch if path[:2] == ("preprocess", "branches") else SECTIONS[str(path[0])]
+    inner: Mapping[Any, type[BaseModel]] = {("preprocess", "branches"): Branch, ("data", "split"): SplitSpec}
+    return inner[path[:2]] if path[:2] in inner and len(path) > 2 else SECTIONS[str(path[0])]

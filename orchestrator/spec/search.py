@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, StrictInt, StrictStr, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictInt,
+    StrictStr,
+    Tag,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from orchestrator.spec.components import is_dotted
 from orchestrator.spec.field_types import DottedPath, Name
 from orchestrator.spec.messages import suggest_or_list
 from orchestrator.spec.objects import code_of
 from orchestrator.spec.section import Component, Section, code_fingerprints
+
+Folds = Annotated[
+    Annotated[StrictInt, Field(ge=2), Tag("[number]")] | Annotated[Component, Tag("[class]")],
+    Discriminator(lambda value: "[class]" if isinstance(value, Mapping | Component) else "[number]"),
+]
 
 
 class SearchSpec(Section):
@@ -25,7 +40,7 @@ class SearchSpec(Section):
     section = "search"
 
     target: DottedPath = Field(alias="_target_")
-    cv: StrictInt = Field(ge=2)
+    cv: Folds  # how many, made by the rule of data.split; or a splitter such as scikit-learn's RepeatedStratifiedKFold
     scoring: Annotated[
         tuple[StrictStr, ...],
         WithJsonSchema({"type": ["array", "string"], "items": {"type": "string"}, "minItems": 1}),
@@ -52,9 +67,11 @@ class SearchSpec(Section):
         return self.parts("n_jobs", "backend", "scheduler", "pre_dispatch", "verbose")
 
     def cache_parts(self) -> Mapping[str, str]:
-        """Add the code of the search, of the project's own scorers, and of the metrics of ``scorers``."""
+        """Add the code of the search, of its splitter, of the project's own scorers, and of the metrics of ``scorers``."""
         metrics = code_of(*(scorer.options for scorer in self.scorers.values()))
-        return {**self.ordered(), **code_fingerprints(self.target, *filter(is_dotted, self.scoring), *metrics)}
+        splitter = [self.cv.target] if isinstance(self.cv, Component) else []
+        named = (self.target, *splitter, *filter(is_dotted, self.scoring), *metrics)
+        return {**self.ordered(), **code_fingerprints(*named)}
 
     @field_validator("scoring", mode="before")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import warnings
 from collections.abc import Iterator, Sequence
@@ -17,9 +18,13 @@ from orchestrator.findings import FEW_ROWS
 from orchestrator.modeling.labels import UnknownLabelError, find_label, label_problems, sort_key
 from orchestrator.modeling.one_hot import check_one_hot
 from orchestrator.modeling.scorers import sklearn_names
+from orchestrator.modeling.splitting import folds as splitting
+from orchestrator.modeling.splitting.holdout import hold_out
 from orchestrator.reading.description import describe_table, find_lookalikes, format_lookalikes
 from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.frame import Table, read_table
+from orchestrator.reading.second_table import append_held_out
+from orchestrator.reading.split_column import take_split_column
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.field_types import Seed
 from orchestrator.spec.messages import one_line
@@ -40,7 +45,9 @@ def load(data: DataSpec, search: Search) -> Dataset:
     from sklearn.base import is_classifier
 
     try:
-        table = read_table(data)
+        table, held_out = read_table(data), 0
+        if data.split.file is not None:
+            table, held_out = append_held_out(table, data)
     except UnreadableTableError as error:
         raise DataError(f"data.{error.key}: {error}") from error
     except OSError as error:
@@ -49,6 +56,7 @@ def load(data: DataSpec, search: Search) -> Dataset:
     if data.duplicates == "drop":
         table = replace(table, frame=table.frame.drop_duplicates(ignore_index=True))
     X, y = _separate_target(table, data)
+    X, split_by, table = take_split_column(X, table, data, held_out)
     classes = None
     if is_classifier(search.estimator.estimator):
         with _hint_at_lookalikes(y.unique().tolist()):
@@ -66,7 +74,9 @@ def load(data: DataSpec, search: Search) -> Dataset:
         note = f"{repeated:,} of {rows:,} rows repeat another one and are left out (data.duplicates=drop)"
         reading = replace(reading, notes=(note, *reading.notes))
     parts = data.cache_parts()
-    return Dataset(X, y, classes, digest({"file": parts["data file"], "target": data.target}), reading)
+    contents = {"file": parts["data file"], "target": data.target}
+    contents |= {"test file": parts["test file"]} if "test file" in parts else {}
+    return Dataset(X, y, classes, digest(contents), reading, split_by)
 
 
 @contextlib.contextmanager
@@ -147,11 +157,11 @@ def _continuous_error(data: DataSpec, labels: Sequence[Any]) -> DataError:
 
 @pure("scikit-learn", "numpy")
 def split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Split:
-    """Hold ``data.test_size`` of the rows out.
+    """Hold rows out by the rule of ``data.split``, and make the search's folds of the others by the same rule.
 
     Raises:
-        DataError: a part would be too small for the search, a metric does not suit the number of classes, or one-hot
-            encoding would create too many columns.
+        DataError: the rows cannot be split so, a part would be too small for the search, a metric does not suit the
+            number of classes, or one-hot encoding would create too many columns.
     """
     check_one_hot(dataset.X, search.estimator.estimator, data.max_one_hot)
     with _hint_at_lookalikes(dataset.classes or ()):
@@ -159,25 +169,38 @@ def split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Split
 
 
 def _split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Split:
-    from sklearn.model_selection import train_test_split
-
-    classes = dataset.classes
+    classes, cv = dataset.classes, search.estimator.cv
     if classes is not None:
         _check_metrics(classes, search)
-        _check_rows(dataset.y, classes, data, search, "rows")
-    stratify = dataset.y if data.stratify and classes is not None else None
-    try:
-        X_train, X_test, y_train, y_test = train_test_split(
-            dataset.X, dataset.y, test_size=data.test_size, random_state=seed, stratify=stratify
-        )
-    except ValueError as error:
-        raise DataError(f"data.test_size: {len(dataset.y)} rows cannot be split so: {error}") from error
+        if isinstance(cv, int) and data.split.rule == "random":
+            _check_rows(dataset.y, classes, data, search, "rows")
+    held = hold_out(dataset.y, dataset.split_by, data, seed, classified=classes is not None)
+    X_train, X_test = dataset.X.iloc[held.train], dataset.X.iloc[held.test]
+    y_train, y_test = dataset.y.iloc[held.train], dataset.y.iloc[held.test]
+    folds, said = splitting.make_folds(cv, held, X_train, y_train, data.split, seed, classified=classes is not None)
     if classes is not None:
-        _check_rows(y_train, classes, data, search, "training rows")
+        if data.split.rule != "random":
+            _check_learned(y_train, classes, data)
+        if folds is None:  # scikit-learn makes them
+            _check_rows(y_train, classes, data, search, "training rows")
         _check_held_out(y_train, y_test, classes, data, search)
-    elif len(y_train) < search.estimator.cv:
-        raise DataError(f"search.cv: {len(y_train)} training rows are fewer than {search.estimator.cv} folds")
-    return Split(X_train, X_test, y_train, y_test, classes, dataset.digest, dataset.reading)
+        splitting.check_folds(folds or (), y_train, classes, functools.partial(_failing_metrics, search, finite=True))
+    elif folds is None and len(y_train) < cv:
+        raise DataError(f"search.cv: {len(y_train)} training rows are fewer than {cv} folds")
+    notes = splitting.leaks(folds or (), held, data.split)
+    summary = replace(held.summary, folds=said, notes=(*held.summary.notes, *notes))
+    return Split(X_train, X_test, y_train, y_test, classes, dataset.digest, dataset.reading, folds, summary)
+
+
+def _check_learned(y_train: pd.Series, classes: tuple[Any, ...], data: DataSpec) -> None:
+    """Check that every class has training rows: a rule may put all rows of a class into the hold-out part."""
+    absent = sorted(set(range(len(classes))) - set(y_train.unique()))
+    if absent:
+        others = f" (and {len(absent) - 1} more classes)" if len(absent) > 1 else ""
+        raise DataError(
+            f"data.split.rule: with {data.split.rule} none of the {len(y_train)} training rows is of class "
+            f"{classes[absent[0]]!r}{others}; hold fewer rows out, leave the class out, or choose another rule"
+        )
 
 
 def _check_rows(y: pd.Series, classes: tuple[Any, ...], data: DataSpec, search: Search, what: str) -> None:

@@ -20,6 +20,7 @@ from orchestrator.modeling.halving import ROWS, is_halving
 from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search, translate
 from orchestrator.modeling.objects import as_text, make, make_estimator, make_grid
 from orchestrator.modeling.scorers import scorer_named, scoring_of
+from orchestrator.modeling.splitting.splitters import fold_count, make_splitter
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.components import is_dotted, locate
 from orchestrator.spec.data import DataSpec
@@ -39,7 +40,13 @@ FAILURES = (
 
 
 @pure("scikit-learn")
-def build_search(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpec, code: NamedCode) -> Search:  # noqa: ARG001 - a part of the key
+def build_search(
+    preprocess: PreprocessSpec,
+    model: ModelSpec,
+    search: SearchSpec,
+    code: NamedCode,  # noqa: ARG001 - a part of the key
+    data: DataSpec,
+) -> Search:
     """Build the unfitted search over a pipeline of the preprocessing and the estimator."""
     from sklearn.compose import ColumnTransformer
     from sklearn.model_selection import ParameterGrid
@@ -69,12 +76,13 @@ def build_search(preprocess: PreprocessSpec, model: ModelSpec, search: SearchSpe
         pipeline,
         grid,
         **scoring,
-        cv=search.cv,
+        cv=make_splitter(search.cv),
         n_jobs=search.n_jobs,
         error_score="raise" if search.on_error == "stop" else math.nan,
         **options,
     )
-    return Search(unfitted, candidates, None if halving else candidates * search.cv)
+    folds = None if halving else fold_count(search, data.split)
+    return Search(unfitted, candidates, folds and candidates * folds)
 
 
 def _transformer(component: Component) -> Any:
@@ -120,6 +128,8 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
 
     estimator = clone(search.estimator)
     encode_search(estimator, split.classes)
+    if split.folds is not None:
+        estimator.cv = list(split.folds)
     estimator.on_progress, estimator.checkpoint_folder = progress, unfinished.folder
     coding = LabelEncoding(split.classes or ())
     with each_warning_once(), contextlib.ExitStack() as stack:
@@ -285,6 +295,7 @@ def report(
         "data_rows": f"{len(split.y_train)} training, {len(split.y_test)} held out",
         **({"data_columns": split.reading.line} if split.reading else {}),
         **({"data_findings": "; ".join(finding.label for finding in table.findings)} if table.findings else {}),
+        **({"data_split": split.summary.line} if split.summary else {}),
         **({"positive_label": evaluation.notes.positive} if evaluation.notes.positive else {}),
         **provenance.tags,
     }
@@ -300,4 +311,5 @@ def report(
         notes=evaluation.notes,
         table=split.reading.as_json() if split.reading else None,
         findings=table.findings,
+        split=split.summary.as_json() if split.summary else None,
     )

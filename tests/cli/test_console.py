@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -126,7 +127,8 @@ def test_a_pipe_gets_one_plain_line_a_step() -> None:
     ("artifact", "text"),
     [
         (Search(None, 9, 45), "9 candidates, 45 fits"),
-        (Search(None, 9, None), "9 candidates, halved from round to round"),
+        (Search(SimpleNamespace(factor=3), 9, None), "9 candidates, halved from round to round"),
+        (Search(None, 9, None), "9 candidates, fits by the folds of the rows"),
         (Trained(None, 0, [Candidate({}, {}, {}, 1, 0.1)]), "best (no grid)"),
         (
             Trained(

@@ -84,6 +84,7 @@ def test_a_run_is_written_as_the_readme_says(tmp_path: Path) -> None:
         "holdout": None,
         "endpoint": {"url": "http://localhost:1/score", "target": "local", "auth": True},
         "probe": {"requests": 5, "p50_ms": 1.5, "p95_ms": 2.5, "refused_without_key": True},
+        "split": None,
         "data": None,
         "findings": None,
         "batch": None,

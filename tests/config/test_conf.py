@@ -31,6 +31,15 @@ DATA: Mapping[str, str] = {
 SUITED: Mapping[str, str] = {
     "data/csv": f"{DATA['csv']} preprocess=tabular",
     "data/parquet": f"{DATA['parquet']} preprocess=tabular",
+    **{
+        f"data/split/{rule}": f"{DATA['csv']} preprocess=tabular data/split={rule} {keys}"
+        for rule, keys in {
+            "group": "data.split.by=job",
+            "time": "data.split.by=age data.split.gap=1",
+            "column": "data.split.by=job data.split.test=cook",
+            "file": "data.split.file={tmp}/bom.csv",
+        }.items()
+    },
     "deploy/aks": "deploy=aks deploy.compute=aks",
     "stages/batch": "stages=batch batch.input={tmp}/people.csv batch.output={tmp}/scored.csv",
     "search/grid_regression": "search=grid_regression model.estimator=sklearn.ensemble.RandomForestRegressor",

@@ -19,6 +19,7 @@ from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.spec.package import PackageSpec
 from orchestrator.spec.search import SearchSpec
+from orchestrator.spec.split import SplitSpec
 from orchestrator.stages.data import load, split
 from orchestrator.stages.package import package
 from orchestrator.stages.train import build_search, train
@@ -73,6 +74,7 @@ class Kit:
         grid: dict[str, Any] | None = None,
         preprocess: dict[str, Any] | None = None,
         params: dict[str, Any] | None = None,
+        split: dict[str, Any] | None = None,
         **keys: Any,
     ) -> Search:
         params = {"n_estimators": 3, "random_state": 0} if params is None and estimator == FOREST else params or {}
@@ -81,6 +83,7 @@ class Kit:
             ModelSpec(estimator=estimator, params=params, param_grid=grid or {}),
             self.search_spec(**keys),
             NamedCode(),
+            DataSpec(path=Path("t.csv"), format="csv", target="y", test_size=0.25, split=SplitSpec(**split or {})),
         )
 
     def search_spec(self, **keys: Any) -> SearchSpec:

@@ -15,7 +15,14 @@ from orchestrator.tracking.mlflow.server_errors import status_of
 from orchestrator.tracking.mlflow.store import Store
 
 CONTEXT, TRAINING = "mlflow.data.context", "training"
-NAME_LENGTH, DIGEST_LENGTH, SOURCE_LENGTH, SCHEMA_LENGTH = 500, 36, 65_535, 1_048_575  # MLflow's limits
+SPLIT = "data_split"  # a tag of the run and of its input
+NAME_LENGTH, DIGEST_LENGTH, SOURCE_LENGTH, SCHEMA_LENGTH, TAG_LENGTH = (
+    500,
+    36,
+    65_535,
+    1_048_575,
+    500,
+)  # MLflow's limits
 NO_SUCH_CALL = {404, 405, 501}
 CONFLICT = "BAD_REQUEST"  # what MLflow makes of a violated constraint of its database
 ATTEMPTS = 3
@@ -34,7 +41,8 @@ def log_dataset(store: Store, run_id: str, report: Report) -> None:
     content = describe_dataset(report)
     if content is None:
         return
-    used = DatasetInput(MlflowDataset(**content), [InputTag(CONTEXT, TRAINING)])
+    tags = {CONTEXT: TRAINING, **({SPLIT: report.tags[SPLIT][:TAG_LENGTH]} if SPLIT in report.tags else {})}
+    used = DatasetInput(MlflowDataset(**content), [InputTag(*tag) for tag in tags.items()])
     for attempt in range(1, ATTEMPTS + 1):
         try:
             store.client.log_inputs(run_id, [used])

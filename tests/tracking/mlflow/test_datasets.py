@@ -34,7 +34,8 @@ def report_on(path: Path) -> Report:
     report = report_of(1)
     params = {**report.params, "data.path": str(path), "data.target": "left"}
     table = {"rows": 40, "columns": COLUMNS}
-    return replace(report, params=params, tags={"data_fingerprint": "d" * 32}, table=table)
+    tags = {"data_fingerprint": "d" * 32, "data_split": "32 training rows, 8 held out"}
+    return replace(report, params=params, tags=tags, table=table)
 
 
 def test_the_run_has_its_table_as_an_input(tracker: Callable[..., Mlflow], tmp_path: Path) -> None:
@@ -47,7 +48,10 @@ def test_the_run_has_its_table_as_an_input(tracker: Callable[..., Mlflow], tmp_p
     recorder(RunFinished(1.0))
     (used,) = client_of(recorder).get_run(run_id).inputs.dataset_inputs
     assert (used.dataset.name, used.dataset.digest) == ("churn.csv", "d" * 32)
-    assert {tag.key: tag.value for tag in used.tags} == {"mlflow.data.context": "training"}
+    assert {tag.key: tag.value for tag in used.tags} == {
+        "mlflow.data.context": "training",
+        "data_split": "32 training rows, 8 held out",
+    }
     assert json.loads(used.dataset.profile) == {"num_rows": 40, "num_elements": 240, "target": "left"}
     columns = json.loads(used.dataset.schema)["mlflow_colspec"]
     assert [column["type"] for column in columns] == ["long", "double", "integer", "boolean", "string"]
