@@ -151,6 +151,8 @@ def _preview(run: Run, *, trains: bool) -> dict[str, str]:
     options = spec.deploy.options
     served = ", ".join(f"{name}={options[name]}" for name in ("service_name", "port") if name in options)
     return {
+        **({"task": run.config.task} if run.config.task else {}),
+        **({"scores": f"{', '.join(spec.search.scoring)}; the best by {spec.search.refit}"} if trains else {}),
         "fits": f"{candidates * spec.search.cv} ({candidates} candidates × {spec.search.cv} folds) {first}and one of the best"
         if trains
         else "none",

@@ -21,10 +21,12 @@ from orchestrator.caching.fingerprints import source_digests, versions_of
 from orchestrator.config import azure_checks, data_file_checks, estimator_checks, own_code_checks
 from orchestrator.config.composed import Composed
 from orchestrator.config.placeholders import ReportedPaths, parse_with_placeholders
+from orchestrator.config.task_choice import choose_task
 from orchestrator.deploy.rollout import serves
 from orchestrator.deploy.target import Target
 from orchestrator.errors import Problem, SpecError
 from orchestrator.packaging.own_code import make_project_importable
+from orchestrator.spec.by_task import is_by_task, resolve
 from orchestrator.spec.components import component_problems, locate
 from orchestrator.spec.data import BatchSpec
 from orchestrator.spec.messages import suggest
@@ -49,11 +51,15 @@ class PassedChecks:
 
 @dataclass(frozen=True)
 class ValidConfig:
-    """A spec without mistakes, and the ``located`` classes and functions it names, by place (``stages.load``)."""
+    """A spec without mistakes, and the ``located`` classes and functions it names, by place (``stages.load``).
+
+    ``task`` is what a training predicts, and why, in one line.
+    """
 
     spec: RunSpec
     located: Mapping[str, Any]
     composed: Composed
+    task: str = ""
 
     @property
     def serves(self) -> bool:
@@ -80,7 +86,7 @@ def validate(composed: Composed, report: Callable[[Problem], object] = lambda _:
         report(problem)
     if problems or checks.spec is None:
         raise SpecError(problems)
-    return ValidConfig(checks.spec, checks.located, composed)
+    return ValidConfig(checks.spec, checks.located, composed, checks.task)
 
 
 class Validation:
@@ -88,6 +94,7 @@ class Validation:
 
     def __init__(self, composed: Composed) -> None:
         self.spec: RunSpec | None = None
+        self.task = ""
         self.located: dict[str, Any] = {}
         self._composed = composed
         self._not_located: dict[str, Sequence[Problem]] = {}
@@ -108,16 +115,48 @@ class Validation:
         if "train" not in spec.stages:
             return
         of_the_file = ("data", "data.path", "data.format", "data.separator", "data.encoding")
+        remember = not spec.dry_run and not reported.any_of("state_dir", "dry_run")
+        cache = Cache(spec.state_dir / "cache")
         if "data" not in replaced and not reported.any_of(*of_the_file):
-            yield from reported.filter(data_file_checks.problems(spec.data, spec.preprocess))
+            wrong_data = list(reported.filter(data_file_checks.problems(spec.data, spec.preprocess)))
+            yield from wrong_data
+            if not (wrong_data or reported.any_of("data.target", "data.task")):
+                spec, replaced, wrong_data = self._with_task(spec, replaced, cache, remember=remember)
+                yield from reported.filter(wrong_data)
         if not replaced & {"model", "preprocess", "search"}:
-            remember = not spec.dry_run and not reported.any_of("state_dir", "dry_run")
             wrong = set()
-            for problem in reported.filter(_estimator(spec, Cache(spec.state_dir / "cache"), remember=remember)):
+            known = self.task or not is_by_task(dict(self._composed.values.get("model", {})).get("estimator"))
+            found = _estimator(spec, cache, remember=remember) if known else self._of_any_task(spec)
+            for problem in reported.filter(found):
                 wrong.add(problem.at)
                 yield problem
             if "package" not in replaced:
                 yield from reported.filter(own_code_checks.problems(spec, wrong))
+
+    def _of_any_task(self, spec: RunSpec) -> Iterator[Problem]:
+        """Yield the problems that an estimator has for classes and for a number: the table does not show the task."""
+        other = parse_with_placeholders(resolve(self._composed.values, "regression").values).spec or spec
+        places = {each.at for each in estimator_checks.problems(other.model, other.preprocess, other.search)}
+        for problem in estimator_checks.problems(spec.model, spec.preprocess, spec.search):
+            if problem.at in places:
+                yield problem
+
+    def _with_task(
+        self, spec: RunSpec, replaced: frozenset[str], cache: Cache, *, remember: bool
+    ) -> tuple[RunSpec, frozenset[str], list[Problem]]:
+        """Return the spec with the task that the table shows, and the values of that task."""
+        values = self._composed.values
+        try:
+            choice = choose_task(spec.data, values, cache, remember=remember)
+        except SpecError as error:
+            return spec, replaced, list(error.problems)
+        self.task = choice.line
+        if spec.data.task == choice.task:
+            return spec, replaced, []
+        data = {**values["data"], "task": choice.task}
+        parsed = parse_with_placeholders(resolve({**values, "data": data}).values)
+        self.spec = parsed.spec or spec
+        return self.spec, parsed.replaced, []
 
     def _environment(self, spec: RunSpec) -> Iterator[Problem]:
         """Yield problems of the state folder, of the tracker, the target and their options, and of the stages."""
@@ -237,7 +276,7 @@ def _estimator(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Probl
         if parts and cache.find("checks", key):
             return
     passed = True
-    for problem in estimator_checks.problems(spec.model, spec.preprocess, spec.search):
+    for problem in estimator_checks.problems(spec.model, spec.preprocess, spec.search, spec.data.task):
         passed = False
         yield problem
     if parts and remember and passed:
@@ -253,4 +292,5 @@ def _parts(spec: RunSpec) -> Mapping[str, str]:
         taken = [section.cache_parts() for section in sections]
     except Exception:  # noqa: BLE001 - a module of the user's may not even parse; importing it reports that
         return {}
-    return {**rules, **versions_of(["scikit-learn"]), **{k: v for parts in taken for k, v in parts.items()}}
+    task = {"data.task": spec.data.task}
+    return {**rules, **task, **versions_of(["scikit-learn"]), **{k: v for parts in taken for k, v in parts.items()}}
