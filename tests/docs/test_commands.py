@@ -126,6 +126,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         table = (above / "churn.csv").read_text()
         (home / "churn.csv").write_text(table)
         (home / "prices.csv").write_text(table.replace("monthly_fee", "price"))
+        (home / "penguins.csv").write_text("x,species,body_mass_g\n" + "1,a,3.5\n2,b,4\n3,c,5\n" * 20)
         yield home
 
 
