@@ -8,7 +8,7 @@ The only module that knows all others::
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +81,7 @@ class Run:
         privacy.keep_caches(self.spec.state_dir / "cache")
         with ExitStack() as stack:
             try:
-                for note in self.config.composed.notes if self.config.serves else ():
+                for note in self._notes():
                     send(StepNote(note))
                 self._check_requirements(Progress(send))
                 stack.enter_context(emulated_azure(self._azure(), ends="remove" in self.spec.stages))
@@ -99,6 +99,12 @@ class Run:
     def preview(self) -> tuple[runner.StepDecision, ...]:
         """Return what would run and what is cached, changing nothing."""
         return runner.decide(self.steps, self.given, self.cache)
+
+    def _notes(self) -> Iterator[str]:
+        """Yield what is said before the first stage."""
+        if self.config.task:
+            yield f"task: {self.config.task}"
+        yield from self.config.composed.notes if self.config.serves else ()
 
     @property
     def _records(self) -> bool:

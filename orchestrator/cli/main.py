@@ -156,7 +156,9 @@ def _preview(run: Run, *, trains: bool) -> dict[str, str]:
     said = f"{fits}({candidates} candidates × {describe_folds(spec.search, split)}) {first}and one of the best"
     rows = describe_rule(split, spec.data.test_size, stratified=spec.data.stratify)
     return {
+        **({"task": run.config.task} if run.config.task else {}),
         **({"splits": rows} if "train" in spec.stages else {}),
+        **({"scores": f"{', '.join(spec.search.scoring)}; the best by {spec.search.refit}"} if trains else {}),
         "fits": said if trains else "none",
         "writes": str(spec.state_dir),
         "tracks": run.tracker.registry_name or "nothing",

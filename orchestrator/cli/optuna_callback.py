@@ -32,6 +32,9 @@ ONE_MODEL = "search=optuna: chooses parameters of one model; sweep models in com
 class OptunaCallback(Callback):
     """Gives the sweeper its choices, and prints after the sweep how to deploy the best trial."""
 
+    def __init__(self) -> None:
+        self._refit = ""
+
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Let the sweeper choose among the values of the grid; typed overrides take precedence.
 
@@ -42,14 +45,16 @@ class OptunaCallback(Callback):
         search = composed.values.get("search", {})
         if search.get("on_error") == "stop":  # one impossible trial does not end the sweep
             composed = replace(composed, values={**composed.values, "search": {**search, "on_error": "skip"}})
-        if validate_or_report(composed) is None:  # once, and not in every job
+        valid = validate_or_report(composed)  # once, and not in every job
+        if valid is None:
             raise SystemExit(1)
+        self._refit = valid.spec.search.refit
         typed = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
         swept = [override.key_or_group for override in typed if override.is_sweep_override()]
         others = [override.input_line for override in typed if not (_sets_the_grid(override) or _removes_it(override))]
         if "model" in swept:
             raise SystemExit(ONE_MODEL)
-        params = {**choices_of(composed.values["model"].get("param_grid")), **(config.hydra.sweeper.params or {})}
+        params = {**choices_of(valid.spec.model.param_grid), **(config.hydra.sweeper.params or {})}
         if not params and not swept:
             raise SystemExit(NOTHING)
         if any(map(_removes_it, typed)):  # a choice, since only choices stand before what is chosen
@@ -73,7 +78,7 @@ class OptunaCallback(Callback):
         others = [override for override in others if override.partition("=")[0] not in chosen]
         where = [override for override in config.hydra.overrides.hydra if override.startswith("hydra.searchpath=")]
         sys.stdout.write(
-            f"\nbest {config.search.refit} {found['best_value']:.4f} of {config.hydra.sweeper.n_trials} trials\n"
+            f"\nbest {self._refit} {found['best_value']:.4f} of {config.hydra.sweeper.n_trials} trials\n"
             f"deploy the best trial: {command(*where, *others, *best)}\n"
         )
 
@@ -89,14 +94,14 @@ def _removes_it(override: Override) -> bool:
     return override.is_delete() and override.key_or_group == GRID
 
 
-def choices_of(grid: Mapping[str, Any] | None) -> dict[str, str]:
+def choices_of(grid: Mapping[str, Any]) -> dict[str, str]:
     """Return a grid as the sweeper's ``params``: for each parameter a choice among grids of one value.
 
     Optuna knows neither null nor lists, and writes what it chose as Python prints it: it is given text to choose from.
     """
     return {
         f"++model.param_grid.{name}": f"choice({','.join(json.dumps(_format_override_value([value])) for value in one_is_a_list(values))})"
-        for name, values in (grid or {}).items()
+        for name, values in grid.items()
     }
 
 

@@ -30,10 +30,11 @@ DECIDED = {
     "param_distributions": "model.param_grid",
     "error_score": "search.on_error",
 }
+_OF_BOTH_KINDS = "model=random_forest, hist_gradient_boosting and linear suit both"
 
 
-def problems(model: ModelSpec, preprocess: PreprocessSpec, search: SearchSpec) -> Iterator[Problem]:
-    """Yield every mistake in what is to be fitted."""
+def problems(model: ModelSpec, preprocess: PreprocessSpec, search: SearchSpec, task: str = "auto") -> Iterator[Problem]:
+    """Yield every mistake in what is to be fitted for a task."""
     estimator, found = _class(model.estimator, "model.estimator", "an estimator", "predict")
     yield from found
     if estimator is not None:
@@ -49,7 +50,8 @@ def problems(model: ModelSpec, preprocess: PreprocessSpec, search: SearchSpec) -
             yield from missing_problems(transformer, component.options, at, "parameter")
     made = None if estimator is None else _unfitted(estimator, model)
     yield from _search(search, made, estimator)
-    yield from _scorer_kinds(search, made, model.estimator)
+    other = list(_other_task(made, task))
+    yield from other or _scorer_kinds(search, made, model.estimator)
 
 
 def _class(path: str, at: str, said: str, method: str) -> tuple[type | None, Sequence[Problem]]:
@@ -151,8 +153,9 @@ def _scoring(search: SearchSpec) -> Iterator[Problem]:
         if is_dotted(name):
             yield from scorers.problems(name)
         elif name not in known and name not in search.scorers:
+            at = "search.refit" if search.refit == name else "search.scoring"
             near = suggest_or_list(name, {*known, *search.scorers})
-            yield Problem("search.scoring", f"scikit-learn has no scorer '{name}'{near}")
+            yield Problem(at, f"scikit-learn has no scorer '{name}'{near}")
 
 
 def _rounds(search: SearchSpec, made: Any, estimator: type | None) -> Iterator[Problem]:
@@ -178,27 +181,34 @@ def _search_options(found: type, search: SearchSpec) -> Iterator[Problem]:
             yield from object_checks.value_problems(found, name, value, f"search.{name}")
 
 
-def _scorer_kinds(search: SearchSpec, estimator: Any, path: str) -> Iterator[Problem]:
-    """Yield classification scorers of a regressor, or the reverse; a scorer's module says which it is."""
+def _other_task(estimator: Any, task: str) -> Iterator[Problem]:
+    """Yield an estimator that predicts classes where the task is a regression, or the reverse."""
     from sklearn.base import is_classifier, is_regressor
-    from sklearn.metrics import get_scorer, get_scorer_names
+
+    name = type(estimator).__name__
+    if task == "regression" and estimator is not None and is_classifier(estimator):
+        yield Problem("model.estimator", f"{name} predicts classes and data.task is regression; {_OF_BOTH_KINDS}")
+    if task in {"binary", "multiclass"} and estimator is not None and is_regressor(estimator):
+        yield Problem("model.estimator", f"{name} predicts numbers and data.task is {task}; {_OF_BOTH_KINDS}")
+
+
+def _scorer_kinds(search: SearchSpec, estimator: Any, path: str) -> Iterator[Problem]:
+    """Yield classification scorers of a regressor, or the reverse."""
+    from sklearn.base import is_classifier, is_regressor
 
     if estimator is None:
         return
-    known = set(get_scorer_names())
-    modules = {name: get_scorer(name)._score_func.__module__ for name in search.scoring if name in known}  # noqa: SLF001
+    kinds = list(scorers.metric_kinds(search.scoring))
     name = type(estimator).__name__
-    of_classes = [
-        f"'{scorer}'" for scorer, module in modules.items() if module.endswith(("_classification", "_ranking"))
-    ]
-    of_numbers = [f"'{scorer}'" for scorer, module in modules.items() if module.endswith("_regression")]
+    of_classes = [f"'{scorer}'" for kind, scorer in kinds if kind == "classification"]
+    of_numbers = [f"'{scorer}'" for kind, scorer in kinds if kind == "regression"]
     if of_classes and is_regressor(estimator):
-        text = f"{_scores(of_classes)} classes and {name} predicts numbers; use search=grid_regression, or say it: search.scoring=[r2] search.refit=r2"
+        text = f"{_scores(of_classes)} classes and {name} predicts numbers; leave them out, or say it: search.scoring=[r2] search.refit=r2"
         yield Problem("search.scoring", text)
     if of_numbers and is_classifier(estimator):
         text = (
-            f"{_scores(of_numbers)} numbers and {name} predicts classes; for a regression choose a regressor such as "
-            f"model.estimator={_regressor(path)}, for classes search=grid"
+            f"{_scores(of_numbers)} numbers and {name} predicts classes; for a regression write data.task=regression, or "
+            f"choose a regressor such as model.estimator={_regressor(path)}, for classes search=grid"
         )
         yield Problem("search.scoring", text)
 

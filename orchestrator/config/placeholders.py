@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from orchestrator.errors import Problem, SpecError
+from orchestrator.spec import by_task
 from orchestrator.spec.run_spec import RunSpec
 
 # Replaces a wrong value, or a section that stays wrong, so that the checks of all others can go on.
@@ -50,7 +51,7 @@ def parse_with_placeholders(values: Mapping[str, Any]) -> ParsedConfig:
         return ParsedConfig(RunSpec.parse(values), frozenset(), ())
     except SpecError as error:
         problems = error.problems
-    repaired = copy.deepcopy(dict(values))
+    repaired = copy.deepcopy(by_task.resolve(values).values)
     for problem in problems:
         _replace(repaired, re.sub(r"\[\d+\]", "", problem.at).split("."))
     try:

@@ -22,11 +22,13 @@ from orchestrator.caching.fingerprints import source_digests, versions_of
 from orchestrator.config import azure_checks, data_file_checks, estimator_checks, own_code_checks
 from orchestrator.config.composed import Composed
 from orchestrator.config.placeholders import ReportedPaths, parse_with_placeholders
+from orchestrator.config.task_choice import choose_task
 from orchestrator.deploy.rollout import serves
 from orchestrator.deploy.target import Target
 from orchestrator.errors import Problem, SpecError
 from orchestrator.modeling.splitting import splitters
 from orchestrator.packaging.project_path import make_project_importable
+from orchestrator.spec.by_task import is_by_task, resolve
 from orchestrator.spec.components import component_problems, locate
 from orchestrator.spec.data import BatchSpec
 from orchestrator.spec.messages import suggest
@@ -51,11 +53,15 @@ class PassedChecks:
 
 @dataclass(frozen=True)
 class ValidConfig:
-    """A spec without mistakes, and the ``located`` classes and functions it names, by place (``stages.load``)."""
+    """A spec without mistakes, and the ``located`` classes and functions it names, by place (``stages.load``).
+
+    ``task`` is what a training predicts, and why, in one line.
+    """
 
     spec: RunSpec
     located: Mapping[str, Any]
     composed: Composed
+    task: str = ""
 
     @property
     def serves(self) -> bool:
@@ -82,7 +88,7 @@ def validate(composed: Composed, report: Callable[[Problem], object] = lambda _:
         report(problem)
     if problems or checks.spec is None:
         raise SpecError(problems)
-    return ValidConfig(checks.spec, checks.located, composed)
+    return ValidConfig(checks.spec, checks.located, composed, checks.task)
 
 
 class Validation:
@@ -90,6 +96,7 @@ class Validation:
 
     def __init__(self, composed: Composed) -> None:
         self.spec: RunSpec | None = None
+        self.task = ""
         self.located: dict[str, Any] = {}
         self._composed = composed
         self._not_located: dict[str, Sequence[Problem]] = {}
@@ -110,16 +117,48 @@ class Validation:
         if "train" not in spec.stages:
             return
         of_the_file = ("data", "data.path", "data.format", "data.separator", "data.encoding")
+        remember = not spec.dry_run and not reported.any_of("state_dir", "dry_run")
+        cache = Cache(spec.state_dir / "cache")
         if "data" not in replaced and not reported.any_of(*of_the_file):
-            yield from reported.filter(data_file_checks.problems(spec.data, spec.preprocess))
+            wrong_data = list(reported.filter(data_file_checks.problems(spec.data, spec.preprocess)))
+            yield from wrong_data
+            if not (wrong_data or reported.any_of("data.target", "data.task")):
+                spec, replaced, wrong_data = self._with_task(spec, replaced, cache, remember=remember)
+                yield from reported.filter(wrong_data)
         if not replaced & {"model", "preprocess", "search"}:
-            remember = not spec.dry_run and not reported.any_of("state_dir", "dry_run")
             wrong = set()
-            for problem in reported.filter(_estimator(spec, Cache(spec.state_dir / "cache"), remember=remember)):
+            known = self.task or not is_by_task(dict(self._composed.values.get("model", {})).get("estimator"))
+            found = _estimator(spec, cache, remember=remember) if known else self._of_any_task(spec)
+            for problem in reported.filter(found):
                 wrong.add(problem.at)
                 yield problem
             if "package" not in replaced:
                 yield from reported.filter(own_code_checks.problems(spec, wrong))
+
+    def _of_any_task(self, spec: RunSpec) -> Iterator[Problem]:
+        """Yield the problems that an estimator has for classes and for a number: the table does not show the task."""
+        other = parse_with_placeholders(resolve(self._composed.values, "regression").values).spec or spec
+        places = {each.at for each in estimator_checks.problems(other.model, other.preprocess, other.search)}
+        for problem in estimator_checks.problems(spec.model, spec.preprocess, spec.search):
+            if problem.at in places:
+                yield problem
+
+    def _with_task(
+        self, spec: RunSpec, replaced: frozenset[str], cache: Cache, *, remember: bool
+    ) -> tuple[RunSpec, frozenset[str], list[Problem]]:
+        """Return the spec with the task that the table shows, and the values of that task."""
+        values = self._composed.values
+        try:
+            choice = choose_task(spec.data, values, cache, remember=remember)
+        except SpecError as error:
+            return spec, replaced, list(error.problems)
+        self.task = choice.line
+        if spec.data.task == choice.task:
+            return spec, replaced, []
+        data = {**values["data"], "task": choice.task}
+        parsed = parse_with_placeholders(resolve({**values, "data": data}).values)
+        self.spec = parsed.spec or spec
+        return self.spec, parsed.replaced, []
 
     def _environment(self, spec: RunSpec) -> Iterator[Problem]:
         """Yield problems of the state folder, of the tracker, the target and their options, and of the stages."""
@@ -240,7 +279,8 @@ def _estimator(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Probl
             return
     passed = True
     of_splitter = splitters.problems(spec.search.cv, spec.data.split)
-    for problem in chain(of_splitter, estimator_checks.problems(spec.model, spec.preprocess, spec.search)):
+    of_estimator = estimator_checks.problems(spec.model, spec.preprocess, spec.search, spec.data.task)
+    for problem in chain(of_splitter, of_estimator):
         passed = False
         yield problem
     if parts and remember and passed:
@@ -256,5 +296,6 @@ def _parts(spec: RunSpec) -> Mapping[str, str]:
         taken = [section.cache_parts() for section in sections]
     except Exception:  # noqa: BLE001 - a module of the user's may not even parse; importing it reports that
         return {}
-    rules |= {"data.split.rule": spec.data.split.rule}  # of some rules a splitter gets groups
+    # of some rules of the split a splitter gets groups
+    rules |= {"data.split.rule": spec.data.split.rule, "data.task": spec.data.task}
     return {**rules, **versions_of(["scikit-learn"]), **{k: v for parts in taken for k, v in parts.items()}}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from orchestrator.errors import Problem, SpecError
 from orchestrator.modeling.objects import make
 from orchestrator.spec.components import is_dotted, locate
 from orchestrator.spec.objects import TARGET
 from orchestrator.spec.section import Component
+
+Kind = Literal["classification", "regression"]
 
 
 def scorer_named(name: str, own: Mapping[str, Component]) -> Any:
@@ -40,6 +42,19 @@ def sklearn_names(scoring: Any) -> Iterator[str]:
     known = set(get_scorer_names())
     names = [scoring] if isinstance(scoring, str) else [*scoring] if isinstance(scoring, Mapping | list | tuple) else []
     yield from (name for name in names if name in known)
+
+
+def metric_kinds(names: Iterable[str]) -> Iterator[tuple[Kind, str]]:
+    """Yield scikit-learn's scorers among these with what they score; a scorer's module says which it is."""
+    from sklearn.metrics import get_scorer, get_scorer_names
+
+    known = set(get_scorer_names())
+    for name in names:
+        module = get_scorer(name)._score_func.__module__ if name in known else ""  # noqa: SLF001
+        if module.endswith(("_classification", "_ranking")):
+            yield "classification", name
+        elif module.endswith("_regression"):
+            yield "regression", name
 
 
 def problems(path: str) -> Iterator[Problem]:

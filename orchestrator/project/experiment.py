@@ -51,7 +51,9 @@ def format_model(model: Model) -> str:
     return f"""\
 {schema_line("model")}
 # A model of this project; the file's name is the option: model={model.option}. Copy it for another one.
-estimator: {model.estimator} # any class with scikit-learn's interface
+estimator: # any class with scikit-learn's interface; by task, so that the target decides
+  - classification: {model.estimator.replace("Regressor", "Classifier")}
+  - regression: {model.estimator.replace("Classifier", "Regressor")}
 params: # any parameter of the estimator, under its own name
   random_state: ${{seed}}
 param_grid: # every combination is tried; a typed one replaces one: 'model.param_grid.{next(iter(model.grid))}=[80]'
@@ -85,7 +87,6 @@ def format_experiment(name: str, path: str, survey: Survey, task: Task, model: M
 
 
 def _head(name: str, survey: Survey, task: Task, model: Model) -> Iterator[str]:
-    search = "grid_regression" if task.kind == "regression" else "grid"
     yield "# @package _global_"  # Hydra reads it in the first lines only
     yield schema_line("config")
     yield _comment(f"{survey.data.path.name}: {survey.reading.line}")
@@ -97,7 +98,7 @@ def _head(name: str, survey: Survey, task: Task, model: Model) -> Iterator[str]:
     yield f"  - override /data: {survey.data.format}"
     yield "  - override /preprocess: tabular # numbers are imputed and scaled, everything else is imputed and one-hot encoded"
     yield f"  - override /model: {model.option} {_comment(f'conf/model/{model.option}.yaml: {model.why}')}"
-    yield f"  - override /search: {search} {_comment(describe_search(task))}; or halving, random"
+    yield f"  - override /search: grid {_comment(describe_search(task))}; or halving, random"
     yield f"name: {name} # experiment, model and service are called after it"
     yield ""
 
@@ -108,6 +109,8 @@ def _data(path: str, survey: Survey, task: Task) -> Iterator[str]:
     where = "outside of the project: CI does not have it" if outside else "from the project's folder"
     yield f"  path: {_scalar(path)} # {where}"
     yield f"  target: {_scalar(survey.target.name)} {_comment(describe_task(survey, task))}"
+    if task.typed:
+        yield f"  task: {task.kind} # as you typed; the values alone would show another"
     if task.kind == "binary":
         yield f"  positive: {_scalar(task.positive)} {_comment(task.why_positive)}"
     for key, value in survey.keys.items():
@@ -141,15 +144,9 @@ def _preprocess(survey: Survey) -> Iterator[str]:
 
 
 def _search(task: Task) -> Iterator[str]:
-    lines = []
-    if task.kind == "multiclass":  # the metrics of conf/search/grid.yaml are of two classes
-        lines += ["  scoring: [roc_auc_ovr, f1_macro, accuracy] # metrics of more than two classes"]
-        lines += ["  refit: roc_auc_ovr # the metric that chooses"]
     if task.folds != _DEFAULT_FOLDS:
         few = "the rarest class has few rows" if task.counts else "there are few rows"
-        lines += [f"  cv: {task.folds} # folds, since {few}"]
-    if lines:
-        yield from ("", "search:", *lines)
+        yield from ("", "search:", f"  cv: {task.folds} # folds, since {few}")
     yield ""
 
 

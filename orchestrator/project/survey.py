@@ -13,6 +13,7 @@ from orchestrator.project.notation import Notation, candidate_encodings, detect_
 from orchestrator.reading.description import TableReading, describe_table
 from orchestrator.reading.files import UnreadableTableError, detect_kind, is_parquet
 from orchestrator.reading.frame import Table, read_header, read_table
+from orchestrator.reading.missing_target import rows_with_target, words_of_classes
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.messages import suggest, suggest_or_list
 from score.contract.schema import Column
@@ -27,7 +28,7 @@ class Survey:
 
     ``keys`` of ``data`` differ from their defaults, for the ``reasons``; ``dropped`` maps columns to why a model should not
     learn from them, and ``notes`` are sentences on what to look at. ``levels`` counts the distinct values of the columns
-    that are not numeric, and ``target_words`` are texts of the target that were read as missing.
+    that are not numeric. ``target`` has the rows in which it is not missing.
     """
 
     data: DataSpec
@@ -39,7 +40,6 @@ class Survey:
     levels: Mapping[str, int]
     notes: Sequence[str] = ()
     numeric: Sequence[str] = ()
-    target_words: Sequence[str] = ()
 
     @property
     def rows(self) -> int:
@@ -79,6 +79,7 @@ def survey_table(path: Path, target: str, encoding: str | None = None) -> Survey
         raise DataError(
             f"--target: '{target}' is left out of the table ({table.left_out[target]}); choose another column"
         )
+    present, without = _rows_with_target(table, data)
     features = frame.drop(columns=target)
     contract, dropped = {}, {}
     for name in features.columns:
@@ -99,10 +100,21 @@ def survey_table(path: Path, target: str, encoding: str | None = None) -> Survey
     levels = {column.name: column.levels or 2 for column in reading.columns if column.kind != "numbers"}
     numeric = [column.name for column in reading.columns if column.kind == "numbers"]
     header = note_on_header([str(name) for name in frame.columns]) if data.format == "csv" else ""
-    notes = (*filter(None, [header]), *notation.doubts, *reading.notes)
-    return Survey(
-        data, frame[target], reading, keys, reasons, dropped, levels, notes, numeric, tuple(table.missing(target))
-    )
+    notes = (*filter(None, [without, header]), *notation.doubts, *reading.notes)
+    return Survey(data, present, reading, keys, reasons, dropped, levels, notes, numeric)
+
+
+def _rows_with_target(table: Table, data: DataSpec) -> tuple[pd.Series, str]:
+    """Return the target where it is not missing, and a note on the other rows."""
+    if words := words_of_classes(table, data):
+        count = table.missing(data.target)[words[0]]
+        text = f"{words[0]!r} in {count:,} rows of '{data.target}' reads as missing and may be a class"
+        raise DataError(f"--target: {text}; write it otherwise in the table, or leave these cells empty")
+    try:
+        frame, note = rows_with_target(table, data)
+    except DataError as error:
+        raise DataError(str(error).replace("data.target", "--target", 1)) from error
+    return frame[data.target], note
 
 
 def _first_readable(

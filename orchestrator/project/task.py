@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.errors import DataError
 from orchestrator.modeling.labels import sort_key
+from orchestrator.modeling.task import see_task
 from orchestrator.project.notation import find_unit
 
 if TYPE_CHECKING:
@@ -38,13 +39,15 @@ _FOLDS = 5
 _FEWEST = 5  # rows of a class, for a hold-out part and folds that have it
 _FEWEST_NUMBERS = 10  # rows of a regression
 _FEW_NUMBERS = 25  # rows below which a regression has two folds, as r2 needs several rows in each
-_MOST_NUMBERED = 20  # classes that are written as numbers
 _MOST_TEXTS = 0.5  # share of distinct texts among the rows, above which they are no classes
 
 
 @dataclass(frozen=True)
 class Task:
-    """What to predict; ``counts`` has the rows of each label, ``reason`` says why it was chosen."""
+    """What to predict; ``counts`` has the rows of each label, ``reason`` says why it was chosen.
+
+    ``typed``: it is not what the table shows, so that the configuration must name it.
+    """
 
     kind: Literal["binary", "multiclass", "regression"]
     reason: str
@@ -52,22 +55,24 @@ class Task:
     counts: Mapping[Any, int] = field(default_factory=dict)
     positive: Any = None
     why_positive: str = ""
+    typed: bool = False
 
 
-def choose_task(target: pd.Series, wanted: str | None, missing_words: tuple[str, ...] = ()) -> Task:
-    """Return the task for a target; ``wanted`` is classification, regression or None.
+def choose_task(target: pd.Series, wanted: str | None) -> Task:
+    """Return the task for a target without missing values; ``wanted`` is classification, regression or None.
 
     Raises:
         DataError: nothing can be learned from the target; the text begins with the option to change.
     """
     name = str(target.name)
-    _check_target(name, target, missing_words)
+    _check_target(name, target)
     numbers = target.dtype.kind in "iuf"
     counts = target.value_counts().to_dict()
     if wanted == "regression" and not numbers:
         raise DataError(f"--task: '{name}' holds text such as {next(iter(counts))!r}, and a regression needs numbers")
-    if wanted == "regression" or (numbers and wanted is None and not _are_classes(target, counts)):
-        return _regression(name, target, wanted)
+    seen = see_task(target).task
+    if wanted == "regression" or (wanted is None and seen == "regression"):
+        return _regression(name, target, typed=seen != "regression")
     labels = sorted(counts, key=sort_key)
     if any(isinstance(label, float) and not label.is_integer() for label in labels):
         raise DataError(f"--task: '{name}' holds numbers such as {labels[0]!r}, which are no classes; use regression")
@@ -86,17 +91,12 @@ def choose_task(target: pd.Series, wanted: str | None, missing_words: tuple[str,
     folds = min(_FOLDS, counts[rarest] - math.ceil(0.2 * counts[rarest]))
     ordered = {label: counts[label] for label in labels}
     if len(labels) > 2:
-        return Task("multiclass", f"{len(labels)} classes", folds, ordered)
+        return Task("multiclass", f"{len(labels)} classes", folds, ordered, typed=seen != "multiclass")
     positive, why = _choose_positive(ordered)
     return Task("binary", "two classes", folds, ordered, positive, why)
 
 
-def _check_target(name: str, target: pd.Series, missing_words: tuple[str, ...]) -> None:
-    if missing := int(target.isna().sum()):
-        hint = f" ({', '.join(map(repr, missing_words))} counts as missing)" if missing_words else ""
-        raise DataError(
-            f"--target: '{name}' is missing in {missing:,} of {len(target):,} rows{hint}; fill or remove them"
-        )
+def _check_target(name: str, target: pd.Series) -> None:
     first = target.iloc[0]
     if target.dtype.kind in "mMc" or not (target.dtype.kind in "iufb" or isinstance(first, str | int | float | bool)):
         kind = type(first).__name__
@@ -107,19 +107,12 @@ def _check_target(name: str, target: pd.Series, missing_words: tuple[str, ...]) 
         raise DataError(f"--target: '{name}' holds infinite numbers; remove these rows")
 
 
-def _are_classes(target: pd.Series, counts: Mapping[Any, int]) -> bool:
-    """Return whether numbers are labels: few of them, whole, and each often enough."""
-    if target.dtype.kind == "f" and (target % 1 != 0).any():
-        return False
-    return len(counts) == 2 or (len(counts) <= _MOST_NUMBERED and min(counts.values()) >= 2 * _FEWEST)
-
-
-def _regression(name: str, target: pd.Series, wanted: str | None) -> Task:
+def _regression(name: str, target: pd.Series, *, typed: bool) -> Task:
     rows, distinct = len(target), int(target.nunique())
     if rows < _FEWEST_NUMBERS:
         raise DataError(f"--data: {rows} rows are too few to learn '{name}' from; {_FEWEST_NUMBERS} are the least")
-    reason = "--task" if wanted else f"{distinct:,} different numbers"
-    return Task("regression", reason, _FOLDS if rows >= _FEW_NUMBERS else 2)
+    reason = "--task" if typed else f"{distinct:,} different numbers"
+    return Task("regression", reason, _FOLDS if rows >= _FEW_NUMBERS else 2, typed=typed)
 
 
 def _choose_positive(counts: Mapping[Any, int]) -> tuple[Any, str]:

@@ -6,7 +6,7 @@ import csv
 import lzma
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -45,15 +45,15 @@ class Table:
         return self.scans[name].missing if name in self.scans else Counter()
 
 
-def read_table(data: DataSpec) -> Table:
-    """Read the whole table.
+def read_table(data: DataSpec, only: Collection[str] | None = None) -> Table:
+    """Read the table: all of its columns, or ``only`` some.
 
     Raises:
         UnreadableTableError: it is not the table that the configuration describes.
         OSError: it cannot be opened.
     """
     with translate_read_errors(data):
-        return _read_parquet(data) if data.format == "parquet" else _read_csv(data)
+        return _read_parquet(data, only) if data.format == "parquet" else _read_csv(data, only)
 
 
 @contextmanager
@@ -99,17 +99,17 @@ def left_out(data: DataSpec, header: Header) -> dict[str, str]:
     return dropped
 
 
-def _read_csv(data: DataSpec) -> Table:
+def _read_csv(data: DataSpec, only: Collection[str] | None) -> Table:
     import pandas as pd
 
     header, form = read_csv_header(data.path, data.separator, data.encoding), data.table_format()
     _check_names(data, header)
     dropped = left_out(data, header)
-    wanted = [name for name in header.names if name not in dropped]
+    wanted = [name for name in header.names if name not in dropped and (only is None or name in only)]
     rows, scans = scan_csv(data.path, header, form, wanted)
     if data.index == "auto":
         dropped |= {name: _ROW_NUMBERS for name in _index(data, header) if name in scans and scans[name].numbers_rows}
-    unnamed = [name for name in header.unnamed if name not in {*dropped, *header.index}]
+    unnamed = [name for name in header.unnamed if name in scans and name not in {*dropped, *header.index}]
     dropped |= {name: "it has no name and is empty" for name in unnamed if scans[name].empty}
     wanted = [name for name in wanted if name not in dropped]
     as_text = {name: each.misgrouped for name, each in scans.items() if each.misgrouped and name in wanted}
@@ -152,15 +152,16 @@ def _check_names(data: DataSpec, header: Header) -> None:
                 )
 
 
-def _read_parquet(data: DataSpec) -> Table:
+def _read_parquet(data: DataSpec, only: Collection[str] | None) -> Table:
     from pyarrow import parquet
 
     header = read_parquet_header(data.path)
     _check_names(data, header)
     dropped = left_out(data, header)
-    table = parquet.read_table(data.path, columns=[name for name in header.names if name not in dropped])
+    wanted = [name for name in header.names if name not in dropped and (only is None or name in only)]
+    table = parquet.read_table(data.path, columns=wanted)
     for name in _index(data, header) if data.index == "auto" else ():
-        if name not in dropped and RowNumbers().extend(map(str, table[name].to_pylist())):
+        if name in wanted and RowNumbers().extend(map(str, table[name].to_pylist())):
             dropped[name] = _ROW_NUMBERS
     table = table.drop_columns([name for name in dropped if name in table.schema.names])
     frame = normalize_types(table, data.text_columns).to_pandas(ignore_metadata=True)

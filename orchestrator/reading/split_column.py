@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def take_split_column(
-    X: pd.DataFrame, table: Table, data: DataSpec, held_out: int
+    X: pd.DataFrame, table: Table, data: DataSpec, first_held_out: int | None
 ) -> tuple[pd.DataFrame, pd.Series | None, Table]:
     """Return the features without the column that decides the split, that column, and the table that says so.
 
-    ``X`` are rows of the table without its target. The last ``held_out`` rows of the table come from the file of the
-    hold-out rows: the column is then True for them. It is None where rows are held out at random. The column stays a
-    feature if ``data.split.keep`` is set.
+    ``X`` are rows of the table without its target; its index are their places in the table. From ``first_held_out`` on they
+    come from the file of the hold-out rows: the column is then True for them. It is None where rows are held out at random.
+    The column stays a feature if ``data.split.keep`` is set.
 
     Raises:
         DataError: no feature is left.
@@ -29,9 +29,8 @@ def take_split_column(
 
     by = data.split.by
     if by is None:
-        rows = len(table.frame)
-        from_file = pd.Series([False] * (rows - held_out) + [True] * held_out, index=table.frame.index)
-        return X, from_file.loc[X.index] if held_out else None, table
+        from_file = None if first_held_out is None else pd.Series(X.index >= first_held_out, index=X.index)
+        return X, from_file, table
     values = table.frame[by].loc[X.index]
     if data.split.keep and by not in data.drop:
         return X, values, table

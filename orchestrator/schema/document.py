@@ -21,7 +21,17 @@ from orchestrator import bundled
 from orchestrator.bundled import CONF, SCHEMA_FILE
 from orchestrator.config.estimator_checks import DECIDED
 from orchestrator.schema.comments import GLOBAL, ConfFile, read_folder
-from orchestrator.schema.lenient import DEFAULTS, INTERPOLATION, PLACE, Schema, lenient, merged, reference, value_schema
+from orchestrator.schema.lenient import (
+    DEFAULTS,
+    INTERPOLATION,
+    PLACE,
+    Schema,
+    lenient,
+    merged,
+    reference,
+    value_by_task,
+    value_schema,
+)
 from orchestrator.spec.components import is_dotted, locate, parameters_of
 from orchestrator.spec.run_spec import SECTIONS, RunSpec
 from orchestrator.spec.search import SearchSpec
@@ -47,6 +57,8 @@ def document(*folders: Path) -> Schema:
     definitions = {name: lenient(part) for name, part in parts.items()}
     for name in names.values():
         definitions[name]["properties"]["defaults"] = DEFAULTS
+    estimator = definitions["model"]["properties"]["estimator"]
+    definitions["model"]["properties"]["estimator"] = value_by_task(estimator)
     config = lenient(root)
     config["properties"] |= {"defaults": DEFAULTS, "hydra": {"description": "Hydra's own settings.", "type": "object"}}
     definitions |= {"config": config, "composed": whole, "interpolation": INTERPOLATION}
@@ -111,6 +123,7 @@ def _classes(group: str, files: Iterable[ConfFile]) -> Schema:
         shared |= more
     if group == "search":
         base = lenient(SearchSpec.model_json_schema(ref_template=f"{PLACE}/{{model}}"))["properties"]
+        base |= {key: value_by_task(base[key]) for key in ("scoring", "refit")}
         kinds = {path: _with(kind, base, without=DECIDED) for path, kind in kinds.items()}
     for path, kind in kinds.items():
         made[_name(group, path)] = kind

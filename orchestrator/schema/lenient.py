@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.bundled import SCHEMA_PLACE
+from orchestrator.spec.by_task import FITS
 
 Schema = dict[str, Any]
 
@@ -56,6 +57,15 @@ def lenient(schema: Mapping[str, Any]) -> Schema:
         if isinstance(found.get(key), Mapping):
             found[key] = value_schema(found[key])
     return found
+
+
+def value_by_task(schema: Schema) -> Schema:
+    """Return the schema of a value that may also be given by task; see :mod:`orchestrator.spec.by_task`."""
+    described = {"description": schema["description"]} if "description" in schema else {}
+    plain = {key: value for key, value in schema.items() if key != "description"}
+    pairs = {"propertyNames": {"enum": [*FITS]}, "additionalProperties": plain, "minProperties": 1, "maxProperties": 1}
+    by_task = {"type": "array", "minItems": 1, "items": {"type": "object", **pairs}}
+    return described | {"anyOf": [*plain.get("anyOf", [plain]), by_task]}
 
 
 def merged(schemas: list[Schema]) -> Schema:

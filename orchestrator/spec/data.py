@@ -38,6 +38,8 @@ class DataSpec(Section):
     path: Path
     format: Literal["csv", "parquet"]
     target: StrictStr
+    task: Literal["auto", "binary", "multiclass", "regression"] = "auto"
+    missing_target: Literal["drop", "refuse"] = "drop"
     test_size: StrictFloat
     stratify: StrictBool = True
     split: SplitSpec = SplitSpec()

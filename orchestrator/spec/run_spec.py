@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from orchestrator.errors import Problem, SpecError
+from orchestrator.spec import by_task
 from orchestrator.spec.azure import AzureSpec
 from orchestrator.spec.data import BatchSpec, DataSpec
 from orchestrator.spec.field_types import DottedPath, Matches, Name
@@ -87,16 +88,22 @@ class RunSpec(Section):
 
     @classmethod
     def parse(cls, config: Mapping[str, Any]) -> RunSpec:
-        """Validate a composed configuration.
+        """Validate a composed configuration; values by task are those of ``data.task``, of two classes if that is auto.
 
         Raises:
             SpecError: every mistake that can be found without looking at files or importing an estimator.
         """
+        values, found = by_task.resolve(config)
         try:
-            return cls.model_validate(dict(config))
+            spec = cls.model_validate(values)
         except ValidationError as error:
-            found = [_problem(dict(each)) for each in error.errors(include_url=False)]
-        raise SpecError(found)
+            left_out = {problem.at for problem in found}  # so these look as if they were missing
+            wrong = (_problem(dict(each)) for each in error.errors(include_url=False))
+            found += [problem for problem in wrong if problem.at not in left_out]
+            raise SpecError(found) from None
+        if found:
+            raise SpecError(found)
+        return spec
 
 
 SECTIONS: Mapping[str, type[BaseModel]] = {

@@ -23,6 +23,7 @@ from orchestrator.modeling.splitting.holdout import hold_out
 from orchestrator.reading.description import describe_table, find_lookalikes, format_lookalikes
 from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.frame import Table, read_table
+from orchestrator.reading.missing_target import rows_with_target
 from orchestrator.reading.second_table import append_held_out
 from orchestrator.reading.split_column import take_split_column
 from orchestrator.spec.data import DataSpec
@@ -52,11 +53,15 @@ def load(data: DataSpec, search: Search) -> Dataset:
         raise DataError(f"data.{error.key}: {error}") from error
     except OSError as error:
         raise DataError(f"data.path: {data.path} cannot be read as {data.format}: {one_line(error)}") from error
-    rows = len(table.frame)
+    rows, notes = len(table.frame), []
     if data.duplicates == "drop":
-        table = replace(table, frame=table.frame.drop_duplicates(ignore_index=True))
-    X, y = _separate_target(table, data)
-    X, split_by, table = take_split_column(X, table, data, held_out)
+        table = replace(table, frame=table.frame.drop_duplicates())
+        if repeated := rows - len(table.frame):
+            notes = [f"{repeated:,} of {rows:,} rows repeat another one and are left out (data.duplicates=drop)"]
+    X, y, note = _separate_target(table, data)
+    notes += [note] if note else []
+    X, split_by, table = take_split_column(X, table, data, rows - held_out if held_out else None)
+    X, y, split_by = (part if part is None else part.reset_index(drop=True) for part in (X, y, split_by))
     classes = None
     if is_classifier(search.estimator.estimator):
         with _hint_at_lookalikes(y.unique().tolist()):
@@ -70,9 +75,7 @@ def load(data: DataSpec, search: Search) -> Dataset:
     except ValueError as error:
         raise DataError(f"data.path: {error} (data.text_columns, data.drop)") from error
     reading = describe_table(table, contract.columns, X, table.frame[data.target])
-    if repeated := rows - len(y):
-        note = f"{repeated:,} of {rows:,} rows repeat another one and are left out (data.duplicates=drop)"
-        reading = replace(reading, notes=(note, *reading.notes))
+    reading = replace(reading, notes=(*notes, *reading.notes))
     parts = data.cache_parts()
     contents = {"file": parts["data file"], "target": data.target}
     contents |= {"test file": parts["test file"]} if "test file" in parts else {}
@@ -90,19 +93,14 @@ def _hint_at_lookalikes(labels: Sequence[Any]) -> Iterator[None]:
         raise
 
 
-def _separate_target(table: Table, data: DataSpec) -> tuple[pd.DataFrame, pd.Series]:
-    """Return the features and the target, which must have a value in every row."""
-    X, y = table.frame.drop(columns=data.target), table.frame[data.target]
-    if y.empty:
+def _separate_target(table: Table, data: DataSpec) -> tuple[pd.DataFrame, pd.Series, str]:
+    """Return the features and the target of the rows that have one, and a note on the others."""
+    if table.frame.empty:
         raise DataError(f"data.path: {data.path.name} has no rows besides its header")
-    if X.shape[1] == 0:
+    if table.frame.shape[1] == 1:
         raise DataError(f"data.path: {data.path.name} has no column besides the target '{data.target}'")
-    if missing := int(y.isna().sum()):
-        words = [word for word in table.missing(data.target) if word]
-        hint = f"; {', '.join(map(repr, words))} stands for missing (data.keep_default_na=false: for itself)"
-        text = f"'{data.target}' is missing in {missing} of {len(y)} rows; fill or remove them"
-        raise DataError(f"data.target: {text}{hint if words else ''}")
-    return X, y
+    frame, note = rows_with_target(table, data)
+    return frame.drop(columns=data.target), frame[data.target], note
 
 
 def _encode_labels(y: pd.Series, data: DataSpec) -> tuple[pd.Series, tuple[Any, ...]]:
@@ -118,6 +116,10 @@ def _encode_labels(y: pd.Series, data: DataSpec) -> tuple[pd.Series, tuple[Any, 
         raise DataError(f"data.target: '{data.target}' holds only {labels!r}; a classifier needs at least two labels")
     if any(isinstance(label, float) and not label.is_integer() for label in labels):
         raise _continuous_error(data, labels)
+    if data.task in {"binary", "multiclass"} and (data.task == "binary") != (len(labels) == 2):
+        raise DataError(
+            f"data.task: {data.task} is not the task of '{data.target}', which has {len(labels)} classes; write auto"
+        )
     if data.positive is not None:
         positive = _find_positive(labels, data)
         labels.sort(key=lambda label: label is positive)
@@ -144,14 +146,15 @@ def _check_numbers(y: pd.Series, search: Search, data: DataSpec) -> None:
     regressor = type(search.estimator.estimator[-1]).__name__
     raise DataError(
         f"data.target: '{data.target}' holds {type(wrong).__name__} values such as {wrong!r} and {regressor} predicts "
-        "numbers; choose a classifier (model.estimator, e.g. model=random_forest) and search=grid, or another target"
+        "numbers; choose a classifier (model.estimator, e.g. model=random_forest) and search=grid, with data.task=auto, or another target"
     )
 
 
 def _continuous_error(data: DataSpec, labels: Sequence[Any]) -> DataError:
     return DataError(
         f"data.target: '{data.target}' holds {len(labels)} different numbers such as {labels[0]!r} and the model "
-        "predicts classes; choose a regressor (model.estimator) and search=grid_regression"
+        "predicts classes; choose a regressor (model.estimator), or a model of both kinds such as model=linear, and "
+        "data.task=auto"
     )
 
 

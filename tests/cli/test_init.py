@@ -15,6 +15,7 @@ import yaml
 from orchestrator import Package, Report, compose, execute, invocation
 from orchestrator.cli import init
 from orchestrator.config.validate import validate
+from orchestrator.spec import by_task
 from orchestrator.spec.run_spec import RunSpec
 from tests.project.tables import TABLES, write_table
 
@@ -57,7 +58,7 @@ def test_the_experiment_of_any_table_is_valid(
     assert isinstance(spec, RunSpec)
     assert spec.name == name
     for key, expected in TABLES[file][2].items():
-        assert value_of(configuration.values, key) == expected, key
+        assert value_of(by_task.resolve(configuration.values, spec.data.task).values, key) == expected, key
 
 
 @pytest.mark.parametrize(("file", "metric"), [("table.parquet", "roc_auc"), ("prices.csv", "r2")])

@@ -28,7 +28,7 @@ def broken(folder: Path) -> dict[str, tuple[list[str], str]]:
         "header.csv": b"a,y\n",
         "only.csv": b"y\n0\n1\n",
         "one.csv": b"a,y\n" + b"1,no\n2,no\n" * 10,
-        "holes.csv": b"a,y\n" + b"1,no\n2,\n3,yes\n" * 10,
+        "holes.csv": b"a,y\n" + b"1,\n2,\n3,\n" * 10,
         "none.csv": b"a,y\n" + b"1,None\n3,yes\n" * 10,
         "names.csv": b"a,y\n" + b"".join(b"%d,name %d\n" % (n % 7, n) for n in range(30)),
         "units.csv": b"a,y\n" + b"".join(b"%d,$%d.5\n" % (n % 7, n + 1) for n in range(30)),
@@ -79,8 +79,11 @@ def broken(folder: Path) -> dict[str, tuple[list[str], str]]:
         "header": (["--data", "header.csv", *y], "--data: header.csv has no rows besides its header"),
         "only": (["--data", "only.csv", *y], "--data: only.csv has no column to learn from besides the target 'y'"),
         "one": (["--data", "one.csv", *y], "--target: 'y' holds only 'no'"),
-        "holes": (["--data", "holes.csv", *y], "--target: 'y' is missing in 10 of 30 rows; fill or remove them"),
-        "none": (["--data", "none.csv", *y], "--target: 'y' is missing in 10 of 20 rows ('None' counts as missing)"),
+        "holes": (["--data", "holes.csv", *y], "--target: 'y' has no value in any of the 30 rows"),
+        "none": (
+            ["--data", "none.csv", *y],
+            "--target: 'None' in 10 rows of 'y' reads as missing and may be a class; write it otherwise",
+        ),
         "names": (["--data", "names.csv", *y], "--target: 'y' has 30 distinct texts, such as 'name 0', in 30 rows"),
         "units": (
             ["--data", "units.csv", *y],

@@ -69,7 +69,7 @@ KEYS = [
 ]
 
 GROUPS = [
-    row("model=xgbost", "model: no option 'xgbost' | there are: hist_gradient_boosting, logistic_regression"),
+    row("model=xgbost", "model: no option 'xgbost' | there are: hist_gradient_boosting, linear, logistic_regression"),
     row("model=random_florest", "model: no option | did you mean 'random_forest'"),
     row("deploy=locl", "deploy: no option 'locl' | did you mean 'local'"),
     row("stages=ful", "stages: no option | did you mean 'full'"),
@@ -276,8 +276,12 @@ SEARCH = [
     ),
     row("search.scoring=[roc_auc,acuracy]", "search.scoring: no scorer 'acuracy'; did you mean 'accuracy'"),
     row("search.scoring=[]", "search.scoring: should not be empty"),
-    row("search.refit=f2", "search.refit: 'f2' is not one of search.scoring; there are: accuracy, f1"),
+    row("search.refit=f2", "search.refit: scikit-learn has no scorer 'f2'"),
     row("search.refit=roc_acu", "search.refit: did you mean 'roc_auc'"),
+    row(
+        "search.scoring=[accuracy,f1] search.refit=f2",
+        "search.refit: 'f2' is not one of search.scoring; there are: accuracy, f1",
+    ),
     row(
         "search=grid_regression",
         "search.scoring: 'r2', 'neg_mean_absolute_error' | score numbers | search=grid"
@@ -286,8 +290,8 @@ SEARCH = [
     row("search.on_error=ignore", "search.on_error: should be 'stop' or 'skip', got 'ignore'"),
     row("search.error_score=0", "search.error_score: is decided by search.on_error"),
     row(
-        "model.estimator=sklearn.ensemble.RandomForestRegressor",
-        "search.scoring: 'roc_auc' | score classes and RandomForestRegressor predicts numbers; use search=grid_regression",
+        "model.estimator=sklearn.ensemble.RandomForestRegressor search.scoring=[roc_auc]",
+        "search.scoring: 'roc_auc' | scores classes and RandomForestRegressor predicts numbers; leave them out",
     ),
     row("+search.n_iter=3", "search.n_iter: SharedGridSearchCV has no such parameter"),
     row("search.bakend=dask", "search.bakend: SharedGridSearchCV has no such parameter; did you mean 'backend'?"),
@@ -449,7 +453,7 @@ SEVERAL = [
         "preprocess.steps.impute.strategy: did you mean 'mean'",
         "search.cv: at least 2",
     ),
-    row("search.scoring=r2", "search.refit: not one of search.scoring", "search.scoring: 'r2' scores numbers"),
+    row("search.scoring=r2", "search.scoring: 'r2' scores numbers"),
     row(
         "data.test_size=2 data.target=outcome data.drop=[agee,bmii]",
         "data.test_size: share between 0 and 1",

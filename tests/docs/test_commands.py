@@ -151,6 +151,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pd.read_csv("mine.csv").to_parquet("mine.parquet")
         for package in ("acme", "acme/conf"):
             (home / package / "__init__.py").touch()
+        (home / "penguins.csv").write_text("x,species,body_mass_g\n" + "1,a,3.5\n2,b,4\n3,c,5\n" * 20)
         yield home
 
 

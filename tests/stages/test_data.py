@@ -57,7 +57,11 @@ def test_the_positive_label_gets_code_1(kit: Any, values: list[Any], positive: A
     [
         (["a", "b"], {"positive": "c"}, r"data\.positive: 'c' should be one of two labels and 'y' holds 'a', 'b'"),
         (["a", "b", "c"], {"positive": "a"}, r"data\.positive: 'a' should be one of two labels .* 'a', 'b', 'c'"),
-        ([1, None], {}, r"data\.target: 'y' is missing in 10 of 20 rows; fill or remove them"),
+        (
+            [1, None],
+            {"missing_target": "refuse"},
+            r"data\.target: 'y' is missing in 10 of 20 rows; fill or remove them",
+        ),
         (["a", "a"], {}, r"data\.target: 'y' holds only \['a'\]; a classifier needs at least two labels"),
         ([0.5, 1.5, 2.0], {}, r"holds 3 different numbers such as 0\.5 .* predicts classes; choose a regressor"),
         ([1.0, float("inf")], {}, r"holds 2 different numbers .* choose a regressor"),
@@ -197,7 +201,9 @@ def test_texts_that_usually_mean_missing_may_be_values(kit: Any) -> None:
     assert dataset.X["x"].fillna("?").tolist() == ["NA", "?", "None", "?"]
     assert dataset.X["n"].dtype == "float64"
     assert dataset.classes == ("None", "no")
-    with pytest.raises(DataError, match=r"'y' is missing in 2 of 4 rows; .*'None' stands for missing \(data\.keep_def"):
+    with pytest.raises(
+        DataError, match=r"'None' in 2 rows of 'y' reads as missing and may be a class: write data\.keep_def"
+    ):
         kit.load(text)
 
 
