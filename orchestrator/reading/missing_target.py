@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 def rows_with_target(table: Table, data: DataSpec) -> tuple[pd.DataFrame, str]:
     """Return the rows of a table that have a target, and a sentence about the others; "" if there are none.
 
-    Whole numbers that are decimals only because of missing values become integers again.
+    The index are the places in the table. Whole numbers that are decimals only because of missing values become integers
+    again.
 
     Raises:
         DataError: ``data.missing_target`` is refuse, no row has a target, or a text that may be a class reads as missing.

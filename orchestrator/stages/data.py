@@ -61,7 +61,8 @@ def load(data: DataSpec, search: Search) -> Dataset:
     X, y, note = _separate_target(table, data)
     notes += [note] if note else []
     X, split_by, table = take_split_column(X, table, data, rows - held_out if held_out else None)
-    X, y, split_by = (part if part is None else part.reset_index(drop=True) for part in (X, y, split_by))
+    X, y = X.reset_index(drop=True), y.reset_index(drop=True)
+    split_by = None if split_by is None else split_by.reset_index(drop=True)
     classes = None
     if is_classifier(search.estimator.estimator):
         with _hint_at_lookalikes(y.unique().tolist()):

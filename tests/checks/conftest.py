@@ -41,7 +41,7 @@ class Checker:
             "refit": "r2",
         }
         model = ModelSpec(estimator="sklearn.dummy.DummyRegressor")
-        return build_search(preprocess, model, SearchSpec(**spec), NamedCode())
+        return build_search(preprocess, model, SearchSpec(**spec), NamedCode(), self.data())
 
     def parts(self, table: pd.DataFrame) -> tuple[Dataset, Split]:
         X, y = table.drop(columns="y"), table["y"]

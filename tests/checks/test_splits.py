@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -79,7 +78,7 @@ def test_ordinary_numbers_are_neither(checker: Any, name: str, column: Any) -> N
 
 @pytest.mark.parametrize(
     ("split", "random"),
-    [(None, True), ("random", True), ("group", False), (SimpleNamespace(kind="time"), False)],
+    [({}, True), ({"rule": "group", "by": "a"}, False), ({"rule": "time", "by": "a"}, False)],
 )
-def test_only_a_random_split_is_reported(split: Any, random: bool) -> None:
-    assert splits.is_random(SimpleNamespace(split=split)) is random  # type: ignore[arg-type]
+def test_only_a_random_split_is_reported(checker: Any, split: dict[str, Any], random: bool) -> None:
+    assert splits.is_random(checker.data(split=split)) is random

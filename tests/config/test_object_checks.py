@@ -206,7 +206,7 @@ def test_nothing_of_another_kind_is_called(place: str, tmp_path: Path) -> None:
         ({"scorers": {"f2": {**MAKE, "beta": 2}}, "scoring": ["f2", "accuracy"], "refit": "f2"}, ""),
         (
             {"scorers": {"f2": {**MAKE, "beta": 2}}, "scoring": ["f3"], "refit": "f3"},
-            "search.scoring: scikit-learn has no",
+            "search.refit: scikit-learn has no scorer 'f3'",
         ),
         (
             {"scorers": {"f1": {**MAKE, "beta": 2}}},
