@@ -55,9 +55,19 @@ def draw_rows(count: int) -> Any:
 
 
 def find_leaks(
-    X: pd.DataFrame, y: pd.Series, traits: Mapping[str, Trait], data: DataSpec, *, is_class: bool
+    X: pd.DataFrame,
+    y: pd.Series,
+    traits: Mapping[str, Trait],
+    data: DataSpec,
+    *,
+    is_class: bool,
+    groups: pd.Series | None = None,
 ) -> Iterator[TableFinding]:
-    """Yield the columns of ``X`` (n_rows, n_columns) that nearly determine ``y`` (n_rows,); a sample is enough."""
+    """Yield the columns of ``X`` (n_rows, n_columns) that nearly determine ``y`` (n_rows,); a sample is enough.
+
+    Rows of one of the ``groups`` (n_rows,) are predicted from other groups: what is the same in all rows of a person
+    determines the target of that person only.
+    """
     import numpy as np
     from scipy.stats import rankdata
 
@@ -66,7 +76,7 @@ def find_leaks(
     values = y.to_numpy() if is_class else y.to_numpy(dtype=float)
     compared = values if is_class else _scale(rankdata(values))
     target = SampledTarget(str(y.name), values, compared, is_class)
-    fold = _assign_folds(compared)
+    fold = _assign_folds(compared) if groups is None else _assign_whole(groups)
     explained: dict[str, float] = {}
     leaks: dict[str, TableFinding] = {}
     copies: list[str] = []
@@ -122,6 +132,17 @@ def _assign_folds(compared: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return fold
 
 
+def _assign_whole(groups: pd.Series) -> np.ndarray[Any, Any]:
+    """Return the fold, 0 or 1, of each row: that of its group."""
+    import numpy as np
+    import pandas as pd
+
+    codes, distinct = pd.factorize(groups)
+    fold_of_group = np.random.default_rng(0).permutation(np.arange(len(distinct)) % 2)
+    fold: np.ndarray[Any, Any] = fold_of_group[codes]
+    return fold
+
+
 def _bin_column(values: pd.Series) -> np.ndarray[Any, Any]:
     """Return a code from 0 for each row: of the category, or of the quantile of a number; missing values have one."""
     import numpy as np
@@ -164,6 +185,8 @@ def _cross_validate(
     """Return the share that a model of the column alone explains on rows that it was not fitted on."""
     import numpy as np
 
+    if fold.min() == fold.max():  # nearly all rows are of one group
+        return 0.0
     predicted = np.empty_like(target.compared)
     for held_out in (0, 1):
         fit, test = fold != held_out, fold == held_out

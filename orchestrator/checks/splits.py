@@ -26,8 +26,13 @@ _FEWEST_TIMES = 5  # distinct dates
 _MULTIPLIER = 0x9E3779B97F4A7C15  # odd, with well mixed bits: 2**64 divided by the golden ratio
 
 
-def find_duplicates(split: Split) -> Iterator[TableFinding]:
-    """Yield a finding if more hold-out rows than chance explains have the features of a training row."""
+def find_duplicates(split: Split, data: DataSpec) -> Iterator[TableFinding]:
+    """Yield a finding if more hold-out rows than chance explains have the features of a training row.
+
+    Where ``data.duplicates=drop`` is no remedy, since it is set or since the rows differ in the column that splits them,
+    rows count only if they have the target as well.
+    """
+    remedy = data.duplicates == "keep" and data.split.by is None
     train, test = split.X_train, split.X_test
     numeric = [name for name in train.columns if train[name].dtype.kind in "iufb"]
     columns = [_mix(_bits(train[name], test[name]), place) for place, name in enumerate(numeric)]
@@ -44,12 +49,26 @@ def find_duplicates(split: Split) -> Iterator[TableFinding]:
         return
     target = _mix(_codes(split.y_train, split.y_test), len(columns))
     with_target = _on_both_sides([*columns, target], len(train))
+    if not remedy:
+        if _matters(with_target, len(test)):
+            yield _same_but_for_split(int(with_target.sum()), len(test), data)
+        return
     changes = {"data.duplicates": "drop"}
     text = (
         f"{int(repeated.sum()):,} of {len(test):,} hold-out rows have the features of a training row, "
         f"{int(with_target.sum()):,} of them the target as well; write {format_overrides(changes)} to keep one row of each"
     )
     yield TableFinding(DUPLICATES, text, (), changes)
+
+
+def _same_but_for_split(repeated: int, test: int, data: DataSpec) -> TableFinding:
+    but = f" and differ in '{data.split.by}' only" if data.split.by else ""
+    text = (
+        f"{repeated:,} of {test:,} hold-out rows have the features and the target of a training row{but}: the scores are "
+        f"partly scores on training rows; correct the table, or write {format_overrides({'data.accept': [DUPLICATES]})} if "
+        "these are different cases"
+    )
+    return TableFinding(DUPLICATES, text)
 
 
 def find_order(traits: Mapping[str, Trait], split: Split, data: DataSpec) -> Iterator[TableFinding]:
@@ -69,7 +88,7 @@ def find_order(traits: Mapping[str, Trait], split: Split, data: DataSpec) -> Ite
     for name in X.columns:
         trait = traits.get(name)
         is_date = trait is not None and trait.kind == "date" and X[name].nunique() >= _FEWEST_TIMES
-        if is_date or (name not in groups and _is_year(X[name])):
+        if is_date or (name not in groups and is_year(X[name])):
             changes = split_by("time", name)
             text = (
                 f"column '{name}' holds {trait.reason if trait else 'a year'}, and the split is random: if the model is for "
@@ -88,7 +107,7 @@ def split_by(kind: str, column: str) -> dict[str, Any]:
     return {"data.split": kind, "data.split.by": column}
 
 
-def _is_year(values: pd.Series) -> bool:
+def is_year(values: pd.Series) -> bool:
     """Return whether a column is called year and holds years, more of them than a survey of a few seasons has."""
     if values.dtype.kind not in "iu" or name_words(str(values.name)) not in (["year"], ["yr"]):
         return False

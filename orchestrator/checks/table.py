@@ -30,9 +30,11 @@ def _iter_findings(
     traits = {name: trait for name, trait in judged.items() if trait is not None}
     widths = one_hot_widths(X, search.estimator.estimator)
     sample = leaks.draw_rows(len(y))
-    yield from leaks.find_leaks(X.iloc[sample], y.iloc[sample], traits, data, is_class=dataset.classes is not None)
+    groups = dataset.split_by.iloc[sample] if data.split.rule == "group" and dataset.split_by is not None else None
+    is_class = dataset.classes is not None
+    yield from leaks.find_leaks(X.iloc[sample], y.iloc[sample], traits, data, is_class=is_class, groups=groups)
     yield from splits.find_order(traits, split, data)
-    yield from splits.find_duplicates(split)
+    yield from splits.find_duplicates(split, data)
     yield from columns.find_traits(traits, widths, data)
     yield from columns.find_wide_columns(traits, widths, data, preprocess)
     yield from dataset.reading.findings if dataset.reading else ()

@@ -106,6 +106,7 @@ def _report(folder: Path, name: str, found: Survey, chosen: Task, files: dict[st
     from rich.table import Table
 
     from orchestrator.project.experiment import choose_model, describe_search, describe_task, printable
+    from orchestrator.project.split import choose_split
 
     console = Console(highlight=False, markup=False, emoji=False)
 
@@ -122,12 +123,14 @@ def _report(folder: Path, name: str, found: Survey, chosen: Task, files: dict[st
     about = [("columns", found.reading.line)]
     about += [(f"data.{key}", f"{value!r} ({found.reasons[key]})") for key, value in found.keys.items()]
     block(f"Found in {found.data.path.name}", [*about, *_label("look at", found.notes)])
-    model = choose_model(chosen, found.rows)
+    model, split = choose_model(chosen, found.rows), choose_split(found, chosen)
     choices = [
         ("target", describe_task(found, chosen)),
         ("model", f"{model.option}: {model.estimator.rpartition('.')[2]}, {model.why}"),
         ("search", describe_search(chosen)),
-        *_label("left out", [f"{column}: {why}" for column, why in found.dropped.items()]),
+        ("split", f"{split.why}; data.split changes it"),
+        *_label("", split.notes),
+        *_label("left out", [f"{column}: {why}" for column, why in split.dropped(found).items()]),
     ]
     if outside:
         choices.append(("table", f"outside of the project, read from {outside}; copy it there if CI is to train"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.caching.cache import Cache, CorruptEntryError, digest
 from orchestrator.caching.fingerprints import source_digests, versions_of
@@ -19,11 +19,15 @@ from orchestrator.modeling.task import SeenTask, see_task
 from orchestrator.reading import frame as frame_module
 from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.frame import read_table
+from orchestrator.reading.second_table import of_held_out
 from orchestrator.spec.by_task import Task, is_by_task
 from orchestrator.spec.components import is_dotted, locate
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.messages import one_line
 from orchestrator.spec.section import code_fingerprints
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _READING = (  # keys that decide how the target is read
     *("format", "target", "separator", "encoding", "decimal", "thousands", "missing_values", "keep_default_na"),
@@ -89,7 +93,7 @@ def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _parts(data: DataSpec, typed: _Typed) -> Mapping[str, str]:
     """Return what decides the choice; nothing if that is not known."""
-    reading = {*(f"data.{key}" for key in _READING), "data file"}
+    reading = {*(f"data.{key}" for key in _READING), "data file", "test file"}
     try:
         parts = {name: value for name, value in data.cache_parts().items() if name in reading}
         parts |= {"model.estimator": typed.estimator, "search": " ".join(typed.metrics)}
@@ -114,7 +118,10 @@ def _see(data: DataSpec) -> SeenTask:
             f"'{data.target}' is left out of the table ({table.left_out.get(data.target, '')}); write data.index=keep"
         )
         raise SpecError([Problem("data.target", text)])
-    present = table.frame[data.target].dropna()
+    target = table.frame[data.target]
+    if data.split.file is not None:
+        target = _with_held_out(target, data)
+    present = target.dropna()
     if present.empty:
         rows = len(table.frame)
         text = (
@@ -124,6 +131,17 @@ def _see(data: DataSpec) -> SeenTask:
         )
         raise SpecError([Problem("data.target" if rows else "data.path", text)])
     return see_task(present)
+
+
+def _with_held_out(target: pd.Series, data: DataSpec) -> pd.Series:
+    """Return the target of both tables; the first one's where the second cannot be read, which is reported later."""
+    import pandas as pd
+
+    with contextlib.suppress(UnreadableTableError, OSError):
+        second = read_table(of_held_out(data), [data.target]).frame
+        if data.target in second:
+            return pd.concat([target, second[data.target]], ignore_index=True)
+    return target
 
 
 def _decide(target: str, seen: SeenTask, typed: _Typed) -> TaskChoice:

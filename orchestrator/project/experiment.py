@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.bundled import schema_line
+from orchestrator.project.split import SplitChoice, choose_split
 from orchestrator.project.survey import Survey
 from orchestrator.project.task import Task
 
@@ -82,7 +83,12 @@ def describe_search(task: Task) -> str:
 def format_experiment(name: str, path: str, survey: Survey, task: Task, model: Model) -> str:
     """Return the YAML of the experiment ``name``; ``path`` is the table's, from the project's folder."""
     return "\n".join(
-        [*_head(name, survey, task, model), *_data(path, survey, task), *_preprocess(survey), *_search(task)]
+        [
+            *_head(name, survey, task, model),
+            *_data(path, survey, task, choose_split(survey, task)),
+            *_preprocess(survey),
+            *_search(task),
+        ]
     )
 
 
@@ -103,7 +109,7 @@ def _head(name: str, survey: Survey, task: Task, model: Model) -> Iterator[str]:
     yield ""
 
 
-def _data(path: str, survey: Survey, task: Task) -> Iterator[str]:
+def _data(path: str, survey: Survey, task: Task, split: SplitChoice) -> Iterator[str]:
     yield "data:"
     outside = path.startswith("..") or Path(path).is_absolute()
     where = "outside of the project: CI does not have it" if outside else "from the project's folder"
@@ -116,13 +122,18 @@ def _data(path: str, survey: Survey, task: Task) -> Iterator[str]:
     for key, value in survey.keys.items():
         yield f"  {key}: {_scalar(value)} {_comment(survey.reasons[key])}"
     yield "  test_size: 0.2 # share of the rows that are held out for the evaluation"
+    if split.keys:
+        yield f"  split: {_comment(f'{split.why} are held out, and the folds follow; delete it for a random split')}"
+        yield from (f"    {key}: {_scalar(value)}" for key, value in split.keys.items())
+    yield from (f"  {_comment(note)}" for note in split.notes)
+    dropped = split.dropped(survey)
     if (width := _limit_levels(survey.levels)[1]) > _DEFAULT_WIDTH:
         yield f"  max_one_hot: {width} # columns that one-hot encoding makes of this table"
-    if not survey.dropped:
+    if not dropped:
         yield "  drop: [] # columns to leave out, such as identifiers; none was found"
         return
     yield "  drop: # columns to leave out, each with the reason; delete a line to learn from one"
-    for column, why in survey.dropped.items():
+    for column, why in dropped.items():
         yield f"    - {_scalar(column)} {_comment(why)}"
 
 

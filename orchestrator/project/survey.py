@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.checks.splits import is_year
 from orchestrator.checks.traits import judge_column
 from orchestrator.errors import DataError
 from orchestrator.project.notation import Notation, candidate_encodings, detect_notation, note_on_header
@@ -28,7 +29,8 @@ class Survey:
 
     ``keys`` of ``data`` differ from their defaults, for the ``reasons``; ``dropped`` maps columns to why a model should not
     learn from them, and ``notes`` are sentences on what to look at. ``levels`` counts the distinct values of the columns
-    that are not numeric. ``target`` has the rows in which it is not missing.
+    that are not numeric. ``target`` has the rows in which it is not missing, as ``groups`` and ``times`` have: columns by
+    which rows may be held out. ``features`` are what a model may learn from.
     """
 
     data: DataSpec
@@ -40,6 +42,9 @@ class Survey:
     levels: Mapping[str, int]
     notes: Sequence[str] = ()
     numeric: Sequence[str] = ()
+    groups: Mapping[str, pd.Series] = field(default_factory=dict)
+    times: Mapping[str, pd.Series] = field(default_factory=dict)
+    features: Sequence[str] = ()
 
     @property
     def rows(self) -> int:
@@ -82,9 +87,14 @@ def survey_table(path: Path, target: str, encoding: str | None = None) -> Survey
     present, without = _rows_with_target(table, data)
     features = frame.drop(columns=target)
     contract, dropped = {}, {}
+    groups, times = {}, {}
     for name in features.columns:
         trait = judge_column(features[name])
         why = trait.reason if trait else ""
+        if trait and trait.kind == "group":
+            groups[str(name)] = features[name].loc[present.index]
+        elif is_year(features[name]) or (trait and trait.kind == "date"):
+            times[str(name)] = features[name].loc[present.index]
         if not why:
             try:
                 contract[name] = Column.describe(features[name])
@@ -101,7 +111,7 @@ def survey_table(path: Path, target: str, encoding: str | None = None) -> Survey
     numeric = [column.name for column in reading.columns if column.kind == "numbers"]
     header = note_on_header([str(name) for name in frame.columns]) if data.format == "csv" else ""
     notes = (*filter(None, [without, header]), *notation.doubts, *reading.notes)
-    return Survey(data, present, reading, keys, reasons, dropped, levels, notes, numeric)
+    return Survey(data, present, reading, keys, reasons, dropped, levels, notes, numeric, groups, times, list(contract))
 
 
 def _rows_with_target(table: Table, data: DataSpec) -> tuple[pd.Series, str]:

@@ -55,7 +55,7 @@ def load(data: DataSpec, search: Search) -> Dataset:
         raise DataError(f"data.path: {data.path} cannot be read as {data.format}: {one_line(error)}") from error
     rows, notes = len(table.frame), []
     if data.duplicates == "drop":
-        table = replace(table, frame=table.frame.drop_duplicates())
+        table = _without_duplicates(table)
         if repeated := rows - len(table.frame):
             notes = [f"{repeated:,} of {rows:,} rows repeat another one and are left out (data.duplicates=drop)"]
     X, y, note = _separate_target(table, data)
@@ -81,6 +81,15 @@ def load(data: DataSpec, search: Search) -> Dataset:
     contents = {"file": parts["data file"], "target": data.target}
     contents |= {"test file": parts["test file"]} if "test file" in parts else {}
     return Dataset(X, y, classes, digest(contents), reading, split_by)
+
+
+def _without_duplicates(table: Table) -> Table:
+    """Return the table with the first of rows that are equal in every column; the index keeps their places."""
+    frame = table.frame
+    try:
+        return replace(table, frame=frame.drop_duplicates())
+    except TypeError:  # lists and mappings are not hashable
+        return replace(table, frame=frame[~frame.astype(str).duplicated()])
 
 
 @contextlib.contextmanager

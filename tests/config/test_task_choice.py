@@ -147,3 +147,12 @@ def test_what_cannot_be_read_is_a_mistake_before_anything_runs() -> None:
     Path("table.csv").write_text("x,two\n")
     with pytest.raises(SpecError, match=r"data\.path: table\.csv has no rows besides its header"):
         validate(compose(*PLAIN, "data.target=two"))
+
+
+def test_a_class_of_the_hold_out_file_alone_counts() -> None:
+    rows = pd.read_csv("table.csv")
+    rows["two"] = ["no", "maybe"] * (ROWS // 2)
+    rows.to_csv("test.csv", index=False)
+    held_out = ("data.split=file", "data.split.file=test.csv")
+    assert valid("two", *held_out).spec.data.task == "multiclass"
+    assert valid("two").spec.data.task == "binary"

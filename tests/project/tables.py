@@ -78,7 +78,7 @@ TABLES: dict[str, tuple[dict[str, Any], Write, dict[str, Any]]] = {
             "y": labels(0, 1),
         },
         as_csv(),
-        {"data.drop": ["customer_id", "row", "account", "note"]},
+        {"data.drop": ["customer_id", "row", "note"], "data.split.by": "account", "data.split.rule": "group"},
     ),
     "dates.csv": (
         {
@@ -89,7 +89,7 @@ TABLES: dict[str, tuple[dict[str, Any], Write, dict[str, Any]]] = {
             "y": labels(0, 1),
         },
         as_csv(),
-        {"data.drop": ["iso", "at", "german", "compact"]},
+        {"data.drop": ["at", "german", "compact"], "data.split.by": "iso", "data.split.rule": "time"},
     ),
     "constants.csv": ({"one": ["x"] * ROWS, "y": labels(0, 1)}, as_csv(), {"data.drop": ["one"]}),
     "codes.csv": (
@@ -105,7 +105,7 @@ TABLES: dict[str, tuple[dict[str, Any], Write, dict[str, Any]]] = {
     "table.parquet": (
         {"day": DAYS, "parts": [[1, 2]] * ROWS, "flag": labels(True, False, None), "y": labels("a", "b")},
         lambda frame, path: frame.to_parquet(path),
-        {"data.format": "parquet", "data.drop": ["day", "parts"]},
+        {"data.format": "parquet", "data.drop": ["parts"], "data.split.by": "day"},
     ),
     "booleans.csv": ({"flag": labels(True, False), "y": labels(True, False, False)}, as_csv(), {"data.positive": True}),
     "latin.csv": (

@@ -160,7 +160,11 @@ def _named_parts(by: pd.Series, data: DataSpec) -> HeldOut:
     import numpy as np
 
     if data.split.file is not None:
-        in_test = by.to_numpy()
+        in_test = by.to_numpy(dtype=bool)
+        for is_there, key in ((in_test.any(), "split.file"), (not in_test.all(), "path")):
+            if not is_there:
+                said = "no row is left, since all lack the target or repeat another row (data.missing_target, data.duplicates)"
+                raise DataError(f"data.{key}: {said}")
         summary = SplitSummary("file", 0, 0, by=data.split.file.name)
         return HeldOut(np.flatnonzero(~in_test), np.flatnonzero(in_test), summary)
     parts = keys.parts_of(by, data.split)
