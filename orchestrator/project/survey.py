@@ -86,15 +86,11 @@ def survey_table(path: Path, target: str, encoding: str | None = None) -> Survey
         )
     present, without = _rows_with_target(table, data)
     features = frame.drop(columns=target)
+    groups, times = _split_columns(features.loc[present.index])
     contract, dropped = {}, {}
-    groups, times = {}, {}
     for name in features.columns:
         trait = judge_column(features[name])
         why = trait.reason if trait else ""
-        if trait and trait.kind == "group":
-            groups[str(name)] = features[name].loc[present.index]
-        elif is_year(features[name]) or (trait and trait.kind == "date"):
-            times[str(name)] = features[name].loc[present.index]
         if not why:
             try:
                 contract[name] = Column.describe(features[name])
@@ -112,6 +108,18 @@ def survey_table(path: Path, target: str, encoding: str | None = None) -> Survey
     header = note_on_header([str(name) for name in frame.columns]) if data.format == "csv" else ""
     notes = (*filter(None, [without, header]), *notation.doubts, *reading.notes)
     return Survey(data, present, reading, keys, reasons, dropped, levels, notes, numeric, groups, times, list(contract))
+
+
+def _split_columns(features: pd.DataFrame) -> tuple[dict[str, pd.Series], dict[str, pd.Series]]:
+    """Return the columns that group the rows, and those that order them in time."""
+    groups, times = {}, {}
+    for name in features.columns:
+        values, trait = features[name], judge_column(features[name])
+        if trait and trait.kind == "group":
+            groups[str(name)] = values
+        elif is_year(values) or (trait and trait.kind == "date"):
+            times[str(name)] = values
+    return groups, times
 
 
 def _rows_with_target(table: Table, data: DataSpec) -> tuple[pd.Series, str]:

@@ -43,7 +43,7 @@ def test_groups_and_times_decide(tmp_path: Path, columns: dict[str, Any], keys: 
 
 def test_rows_without_a_target_are_left_out_of_the_trial(tmp_path: Path) -> None:
     person = np.where(np.arange(ROWS) % 4 == 3, np.nan, PERSON)
-    y = np.where(np.arange(ROWS) % 4 == 3, None, np.where(np.arange(ROWS) % 2, "a", "b"))
+    y = [None if row % 4 == 3 else "ab"[row % 2 == 0] for row in range(ROWS)]
     assert choose(tmp_path, y, person_id=pd.array(person, "Int64")).keys == {"rule": "group", "by": "person_id"}
 
 
