@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.checks.splits import is_year
-from orchestrator.checks.traits import judge_column
+from orchestrator.checks.traits import Trait, judge_column
 from orchestrator.errors import DataError
 from orchestrator.project.notation import Notation, candidate_encodings, detect_notation, note_on_header
 from orchestrator.reading.description import TableReading, describe_table
@@ -86,18 +86,8 @@ def survey_table(path: Path, target: str, encoding: str | None = None) -> Survey
         )
     present, without = _rows_with_target(table, data)
     features = frame.drop(columns=target)
-    groups, times = _split_columns(features.loc[present.index])
-    contract, dropped = {}, {}
-    for name in features.columns:
-        trait = judge_column(features[name])
-        why = trait.reason if trait else ""
-        if not why:
-            try:
-                contract[name] = Column.describe(features[name])
-            except ValueError as error:
-                why = f"no JSON value stands for it ({error})"
-        if why:
-            dropped[name] = why
+    traits = {str(name): judge_column(features[name]) for name in features.columns}
+    contract, dropped = _describe_features(features, traits)
     if not contract:
         listed = "; ".join(f"'{name}' is {why}" for name, why in dropped.items()) or "there is no other"
         raise DataError(f"--data: {path.name} has no column to learn from besides the target '{target}': {listed}")
@@ -107,18 +97,36 @@ def survey_table(path: Path, target: str, encoding: str | None = None) -> Survey
     numeric = [column.name for column in reading.columns if column.kind == "numbers"]
     header = note_on_header([str(name) for name in frame.columns]) if data.format == "csv" else ""
     notes = (*filter(None, [without, header]), *notation.doubts, *reading.notes)
+    groups, times = _split_columns(features.loc[present.index], traits)
     return Survey(data, present, reading, keys, reasons, dropped, levels, notes, numeric, groups, times, list(contract))
 
 
-def _split_columns(features: pd.DataFrame) -> tuple[dict[str, pd.Series], dict[str, pd.Series]]:
-    """Return the columns that group the rows, and those that order them in time."""
+def _describe_features(
+    features: pd.DataFrame, traits: Mapping[str, Trait | None]
+) -> tuple[dict[str, Column], dict[str, str]]:
+    """Return the columns to learn from in the contract's terms, and the others with the reason."""
+    contract, dropped = {}, {}
+    for name, trait in traits.items():
+        if trait:
+            dropped[name] = trait.reason
+            continue
+        try:
+            contract[name] = Column.describe(features[name])
+        except ValueError as error:
+            dropped[name] = f"no JSON value stands for it ({error})"
+    return contract, dropped
+
+
+def _split_columns(
+    features: pd.DataFrame, traits: Mapping[str, Trait | None]
+) -> tuple[dict[str, pd.Series], dict[str, pd.Series]]:
+    """Return the columns of groups and those of times."""
     groups, times = {}, {}
-    for name in features.columns:
-        values, trait = features[name], judge_column(features[name])
+    for name, trait in traits.items():
         if trait and trait.kind == "group":
-            groups[str(name)] = values
-        elif is_year(values) or (trait and trait.kind == "date"):
-            times[str(name)] = values
+            groups[name] = features[name]
+        elif (trait and trait.kind == "date") or is_year(features[name]):
+            times[name] = features[name]
     return groups, times
 
 

@@ -29,8 +29,8 @@ def choose(folder: Path, y: Any, **columns: Any) -> SplitChoice:
     ("columns", "keys"),
     [
         ({}, {}),
-        ({"person_id": PERSON, "year": np.arange(ROWS) % 8 + 2000}, {"rule": "group", "by": "person_id"}),
-        ({"year": np.arange(ROWS) % 8 + 2000}, {"rule": "time", "by": "year"}),
+        ({"person_id": PERSON, "year": np.arange(ROWS) // 15 + 2000}, {"rule": "group", "by": "person_id"}),
+        ({"year": np.arange(ROWS) // 15 + 2000}, {"rule": "time", "by": "year"}),
         ({"day": DAYS.dt.strftime("%Y-%m-%d")}, {"rule": "time", "by": "day"}),
         ({"day": DAYS.dt.strftime("%d/%m/%Y")}, {"rule": "time", "by": "day", "date_format": "%d/%m/%Y"}),
         ({"day": DAYS.dt.strftime("%Y%m%d")}, {"rule": "time", "by": "day", "date_format": "%Y%m%d"}),
@@ -42,20 +42,20 @@ def test_groups_and_times_decide(tmp_path: Path, columns: dict[str, Any], keys: 
 
 
 def test_rows_without_a_target_are_left_out_of_the_trial(tmp_path: Path) -> None:
-    person = np.where(np.arange(ROWS) % 4 == 3, np.nan, PERSON)
-    y = [None if row % 4 == 3 else "ab"[row % 2 == 0] for row in range(ROWS)]
-    assert choose(tmp_path, y, person_id=pd.array(person, "Int64")).keys == {"rule": "group", "by": "person_id"}
+    patient = [f"P{person:04d}" if place % 4 != 3 else "" for place, person in enumerate(PERSON)]
+    y = [None if place % 4 == 3 else "ab"[place % 2] for place in range(ROWS)]
+    assert choose(tmp_path, y, patient=patient).keys == {"rule": "group", "by": "patient"}
 
 
 @pytest.mark.parametrize(
     ("column", "y", "note"),
     [
-        ("person_id", ["a", "b"] * 60, "'person_id' is missing in 1 of 120 rows"),
+        ("patient", ["a", "b"] * 60, "'patient' is missing in 1 of 120 rows"),
         ("day", ["a"] * 110 + ["b"] * 10, "a class would be absent"),
     ],
 )
 def test_what_cannot_decide_is_said(tmp_path: Path, column: str, y: Any, note: str) -> None:
-    values = {"person_id": ["", *map(str, PERSON[1:])], "day": DAYS.dt.strftime("%Y-%m-%d")}
+    values = {"patient": ["", *(f"P{person:04d}" for person in PERSON[1:])], "day": DAYS.dt.strftime("%Y-%m-%d")}
     choice = choose(tmp_path, y, **{column: values[column]})
     assert choice.keys == {}
     assert note in choice.notes[0]

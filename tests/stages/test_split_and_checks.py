@@ -24,7 +24,7 @@ def known_rows(rows: int = ROWS) -> pd.DataFrame:
     """Return rows of which x says everything: the target, the group, the day and the part; every tenth has no target."""
     x = np.arange(rows)
     table = pd.DataFrame({"x": x, "group": x // 6, "day": x, "part": np.where(x % 4, "train", "test")})
-    table["y"] = [None if row % 10 == 9 else "ba"[row % 3 == 0] for row in range(rows)]
+    table["y"] = [None if place % 10 == 9 else "b" if place % 3 else "a" for place in x]
     again = table.iloc[[3, 40, 41, 119]]  # rows 9, 19, ... have no target, and 119 is one of them
     return pd.concat([table, again]).sample(frac=1, random_state=1)
 
@@ -146,11 +146,11 @@ def test_the_remedy_of_duplicates_is_one(kit: Any) -> None:
     assert checked(kit, twice, duplicates="drop").findings == ()  # what is left has another target
 
 
-def test_rows_that_differ_in_the_column_of_the_split_only_are_found(kit: Any) -> None:
+def test_rows_that_differ_in_the_column_of_the_split_only_are_said(kit: Any) -> None:
     table = visits().drop(columns=["year", "birth_weight"])
     twice = pd.concat([table, table.assign(person_id=table["person_id"] + 100)], ignore_index=True)
     (finding,) = checked(kit, twice, split={"rule": "group", "by": "person_id"}, duplicates="drop").findings
     assert finding.code == "data-duplicates"
     assert finding.changes == {}
     assert "and differ in 'person_id' only" in finding.text
-    assert "'data.accept=[data-duplicates]'" in finding.text
+    assert """'data.accept=["data-duplicates"]'""" in finding.text

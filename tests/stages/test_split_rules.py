@@ -209,7 +209,9 @@ def test_what_is_recorded_says_how_the_rows_were_split(kit: Any, tmp_path: Path)
     evaluation = stages.evaluate(parts, made, spec)
     pipeline = PreprocessSpec(), ModelSpec(estimator=FOREST)
     origin = RunProvenance(tmp_path, "")
-    report = stages.report(data, *pipeline, spec, Seed(0), parts, TableFindings((), {}, 0, 0), made, evaluation, origin)
+    report = stages.report(
+        data, *pipeline, spec, Seed(0), parts, TableFindings((), {}, ROWS, 0), made, evaluation, origin
+    )
     sizes = f"{len(parts.y_train)} training rows, {len(parts.y_test)} held out"
     line = f"{sizes}; whole groups of 'patient', 28 training and 10 held out; folds: 2 of KFold"
     assert report.tags["data_split"] == line
