@@ -114,7 +114,7 @@ def test_what_was_found_and_chosen_is_printed(
     out = capsys.readouterr().out
     assert "120 rows; 2 numbers; nothing missing" in out
     assert "y: two classes (0 60, 1 60); positive: 1 (the greater of the two)" in out
-    assert "account: a group: 30 values, such as 'AC-100', in 120 rows" in out
+    assert "whole groups of 'account'" in out
     assert "outside of the project, read from ../identifiers.csv" in out
     assert out.endswith(f"  cd '{tmp_path}/my project' && orchestrate experiment=identifiers\n")
 
