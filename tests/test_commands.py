@@ -425,7 +425,7 @@ def searching(at: Desk) -> subprocess.Popen[str]:
     known = set(statuses(at, "RUNNING"))
     process = at.start(LONG, "deploy=none", f"hydra.run.dir={at.home}/long")
     assert process.stdout
-    assert any(line.startswith("✓ split") for line in process.stdout)
+    assert any(line.startswith("✓ warn") for line in process.stdout)
     wait_for(lambda: set(statuses(at, "RUNNING")) - known)
     return process
 
