@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,7 +103,3 @@ def test_scorers_of_the_project_are_checked(project: Any) -> None:
     assert found.endswith("a function of (estimator, X, y), got 'own_scorers.number'")
     (found,) = problems(project, own.format("god"), refit)
     assert found == "search.scoring: own_scorers has no 'god'; did you mean 'good'?"
-
-
-def test_the_project_comes_last_on_the_path(project: Any) -> None:
-    assert sys.path[-1] == str(project.folder) == str(Path.cwd())
