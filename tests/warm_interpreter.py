@@ -46,13 +46,19 @@ class WarmInterpreter:
         with other:
             command = [sys.executable, str(Path(__file__).resolve()), str(other.fileno())]
             env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # each job brings its own
-            self._process = subprocess.Popen(command, pass_fds=[other.fileno()], stdin=subprocess.DEVNULL, env=env)
+            self._process = subprocess.Popen(
+                command, pass_fds=[other.fileno()], stdin=subprocess.DEVNULL, env=env, start_new_session=True
+            )
         self._lock = Lock()
 
     def run(
         self, script: Path, arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path, seconds: float
     ) -> tuple[int, str, str]:
-        """Run ``python script arguments`` and return its exit code and what it wrote, as ``subprocess.run`` would."""
+        """Run ``python script arguments`` and return its exit code and what it wrote, as ``subprocess.run`` would.
+
+        Raises:
+            TimeoutError: it has not ended in time, and is killed.
+        """
         job = json.dumps({"script": str(script), "arguments": [*arguments], "env": {**env}, "cwd": str(cwd)})
         with self._lock, ThreadPoolExecutor(2) as readers:
             pipes = [os.pipe(), os.pipe()]
@@ -62,8 +68,19 @@ class WarmInterpreter:
             # as with a pipe of subprocess's, a child that keeps it open keeps the test waiting
             out, err = (readers.submit(_read, read) for read, _ in pipes)
             self._socket.settimeout(seconds)
-            code = int(self._socket.recv(64))
+            try:
+                code = int(self._socket.recv(64))
+            except TimeoutError:
+                self.stop()  # ends the script, too, which closes the pipes that the readers wait for
+                raise
             return code, out.result(seconds), err.result(seconds)
+
+    def stop(self) -> None:
+        """Kill the process and the script that it runs; the next script gets another one."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._socket.close()
+        warm_interpreter.cache_clear()
 
 
 @cache
