@@ -10,9 +10,8 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ import pytest
 
 from orchestrator import pipeline as wiring
 from tests.command import ROOT, SECONDS, Desk, Done, desk, listing
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -90,13 +90,6 @@ def rows(count: int = 1) -> pd.DataFrame:
 
 def score(url: str) -> Any:
     return post(url, {"data": json.loads(rows(3).to_json(orient="records"))})
-
-
-def wait_for(what: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)
 
 
 # The main job

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.score.conftest import Serve, port_of
+from tests.waiting import wait_for
 
 WHO = """
 import os
@@ -55,6 +56,12 @@ def asked(ask: Any) -> int:
     return int(ask("POST", "/score", b"")[2])
 
 
+def reported(ask: Any, metric: str) -> set[float]:
+    """Return what ten scrapes, from either worker, say; a worker counts a request after its response is sent."""
+    texts = [ask("GET", "/metrics")[2].decode() for _ in range(10)]
+    return {float(text.partition(f"\n{metric} ")[2].split(None, 1)[0]) for text in texts}
+
+
 def both(ask: Any, but: int = 0) -> set[int]:
     """Return the process numbers of two workers that answer, other than ``but``."""
     found: set[int] = set()
@@ -66,12 +73,12 @@ def both(ask: Any, but: int = 0) -> set[int]:
 def test_two_share_the_port_and_count_together(who: Path, serve: Serve) -> None:
     with serve(who, "--workers", "2") as (ask, process):
         assert both(ask) == {child.pid for child in psutil.Process(process.pid).children()}
-        reported = [ask("GET", "/metrics")[2].decode() for _ in range(10)]
-        counts = [
-            float(text.partition('score_requests_total{path="/score",status="200"} ')[2].split()[0])
-            for text in reported
-        ]
-        assert len(set(counts)) == 1  # from either worker
+        counter = 'score_requests_total{path="/score",status="200"}'
+        wait_for(lambda: len(reported(ask, counter)) == 1)  # whichever worker is asked
+        (before,) = reported(ask, counter)
+        for _ in range(5):
+            asked(ask)
+        wait_for(lambda: reported(ask, counter) == {before + 5})
 
 
 def test_one_that_dies_is_replaced_while_the_other_serves(who: Path, serve: Serve) -> None:
@@ -80,8 +87,7 @@ def test_one_that_dies_is_replaced_while_the_other_serves(who: Path, serve: Serv
         dead = asked(ask)
         os.kill(dead, signal.SIGKILL)
         assert dead not in both(ask, but=dead)
-        reported = ask("GET", "/metrics")[2].decode()
-        assert "score_requests_in_flight 1.0" in reported  # this request, and none of the dead worker's
+        wait_for(lambda: reported(ask, "score_requests_in_flight") == {1})  # this request, none of the dead worker's
 
 
 def test_a_stop_ends_all_and_leaves_nothing(

@@ -29,7 +29,8 @@ from tests.tracking.kit import (
     top_runs,
     whole_run,
 )
-from tests.tracking.servers import answering, free_port, mlflow_server, wait_for
+from tests.tracking.servers import answering, free_port, mlflow_server
+from tests.waiting import wait_for
 
 MakeTracker = Callable[..., Mlflow]
 ENV = os.environ | {"PYTHONPATH": str(REPO)}
