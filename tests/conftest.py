@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tests.installed import venv, wheel  # noqa: F401 -- fixtures
 
 ROOT = Path(__file__).resolve().parents[1]
 
-settings.register_profile("normal", max_examples=200, deadline=None)
+settings.register_profile("normal", max_examples=100, deadline=None)
 settings.register_profile("nightly", max_examples=2000, deadline=None)
 settings.load_profile("normal")  # pytest --hypothesis-profile=nightly takes the other
 
@@ -29,6 +30,10 @@ class ByFile(LoadFileScheduling):  # type: ignore[misc]
     They count the engine's images and remove layers, which the builds of another process share.
     """
 
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False  # by number of tests, which says little; see below
+
     def _split_scope(self, nodeid: str) -> str:
         file = str(super()._split_scope(nodeid))
         return "docker engine" if file.startswith(("tests/deploy/docker/", "tests/deploy/test_")) else file
@@ -37,6 +42,12 @@ class ByFile(LoadFileScheduling):  # type: ignore[misc]
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | None:
     return ByFile(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files of most slow tests, so that none of them is left to one process at the end."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")

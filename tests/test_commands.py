@@ -140,6 +140,7 @@ def test_a_table_is_scored_as_the_service_answers(here: Desk, first: Done) -> No
     assert "is there already" in again.err
 
 
+@pytest.mark.nightly
 def test_a_killed_batch_goes_on_where_it_was(here: Desk, first: Done) -> None:
     first.well()
     rows(768).assign(BMI=500, Age=[200, *[30] * 767]).to_csv(here.cwd / "rows.csv", index=False)
@@ -158,6 +159,7 @@ def test_a_killed_batch_goes_on_where_it_was(here: Desk, first: Done) -> None:
     assert (here.cwd / "again.csv").read_bytes() == (here.cwd / "once.csv").read_bytes()
 
 
+@pytest.mark.nightly
 def test_the_service_reports_the_command_that_makes_its_package_again(here: Desk, first: Done, tmp_path: Path) -> None:
     info = meta(here)
     assert (info["run_id"], info["version"], info["data"]) == (first.result["run_id"], "1", "diabetes.csv")
@@ -397,6 +399,7 @@ def test_a_killed_run_is_failed_and_the_next_one_completes(elsewhere: Desk) -> N
     assert done.result["run_id"] in statuses(elsewhere, "FINISHED")
 
 
+@pytest.mark.nightly
 def test_a_killed_search_goes_on_where_it_was(tmp_path: Path) -> None:
     grid = ("model.param_grid.n_estimators=[50]", "model.param_grid.max_depth=[2,3,4,5,6,7,8,9]", "stages=train")
     with desk(tmp_path) as at:
@@ -456,6 +459,7 @@ def test_a_sweep_is_nested_under_one_run(tmp_path: Path, launcher: tuple[str, ..
         assert {result["model"]["version"] for result in results} == {"1", "2"}
 
 
+@pytest.mark.nightly
 def test_optuna_runs_a_sweep_and_its_best_is_one_command_away(tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     with desk(tmp_path) as at:

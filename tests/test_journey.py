@@ -63,6 +63,7 @@ def listed(printed: str) -> dict[str, str]:
     return dict(re.findall(r"^ (\d+) +(champion|previous)?", printed, re.MULTILINE))
 
 
+@pytest.mark.nightly
 def test_from_a_table_to_an_endpoint_and_back_and_to_a_second_machine(home: Installed) -> None:
     printed = home.bash("orchestrate init shop --data churn.csv --target left").splitlines()[-1].strip()
     assert printed == "cd shop && orchestrate experiment=churn"

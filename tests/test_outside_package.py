@@ -88,6 +88,7 @@ def test_a_model_is_yaml_only(at: Desk) -> None:
     at.bash(f"{done.shown('stop it')} hydra.run.dir={at.home}/stop").well()
 
 
+@pytest.mark.nightly
 def test_a_target_is_a_class_and_yaml(at: Desk) -> None:
     link = at.state / "current"
     with hosting(link) as host:
@@ -113,6 +114,7 @@ def test_a_target_is_a_class_and_yaml(at: Desk) -> None:
         assert "absent" in at.run(*deployed, "stages=status").well().out
 
 
+@pytest.mark.nightly
 def test_a_stage_is_a_function(at: Desk) -> None:
     explained = (SEARCH, "stages=explained", *SMALL)
     assert at.run(*explained).well().ran[-1] == "importance"

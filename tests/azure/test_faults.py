@@ -35,6 +35,7 @@ def test_a_fault_is_reported_and_cleaned_up_and_the_next_run_succeeds(
     registered.run("stages=deploy").well()
 
 
+@pytest.mark.nightly
 def test_a_failure_is_reported_with_proof_and_raw_texts(registered: EmulatedDesk) -> None:
     registered.run("stages=remove").well()
     done = registered.run("stages=deploy", "azure.faults=[crash_loop]")
@@ -48,6 +49,7 @@ def test_a_failure_is_reported_with_proof_and_raw_texts(registered: EmulatedDesk
     assert proof.partition(": RuntimeError")[2] in (folder / "container.log").read_text()
 
 
+@pytest.mark.nightly
 def test_ctrl_c_during_a_deployment_ends_at_once_and_says_what_continues(registered: EmulatedDesk) -> None:
     registered.run("stages=remove").well()
     process = registered.start("stages=deploy", "azure.faults=[time_out]")

@@ -112,6 +112,7 @@ def test_remove_stops_the_service_and_the_emulator(emulated: EmulatedDesk) -> No
     assert not list((emulated.folder / "services").glob("*/process.json"))
 
 
+@pytest.mark.nightly
 def test_after_deploy_local_nothing_is_trained_and_the_package_is_the_same(emulated: EmulatedDesk) -> None:
     local = emulated.desk.run().well()
     done = emulated.run().well()
@@ -129,6 +130,7 @@ def test_after_deploy_local_nothing_is_trained_and_the_package_is_the_same(emula
             assert fingerprint_of(folder) == done.result["package"]["fingerprint"]
 
 
+@pytest.mark.nightly
 def test_another_machine_probes_the_live_service_with_the_package_from_azure(emulated: EmulatedDesk) -> None:
     package = emulated.run("stages=deploy").well().result["package"]
     shutil.rmtree(emulated.desk.state / "packages")  # another machine has none

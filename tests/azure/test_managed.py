@@ -51,6 +51,7 @@ def test_one_command_deploys_and_tests_and_no_dot_is_printed(emulated: EmulatedD
     assert "config file" not in done.out + done.err
 
 
+@pytest.mark.nightly
 def test_invalid_rows_and_wrong_keys_are_refused(emulated: EmulatedDesk) -> None:
     url = emulated.run("stages=status").well().out.split(" is healthy at ")[1].split()[0]
     key = re.findall(r"primary: (\S+)", emulated.run("stages=keys").well().out)[0]

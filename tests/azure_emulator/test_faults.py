@@ -43,6 +43,7 @@ def test_an_unknown_fault_is_refused_and_known_ones_are_pending(emulator: Emulat
     assert emulator.pending() == []
 
 
+@pytest.mark.nightly
 def test_crash_loop(sdk: Sdk, emulator: Emulator) -> None:
     emulator.faults(["crash_loop"])
     done = _deploy(sdk)
@@ -53,6 +54,7 @@ def test_crash_loop(sdk: Sdk, emulator: Emulator) -> None:
     assert _deploy(sdk)["error"] == ""  # the fault was for one deployment
 
 
+@pytest.mark.nightly
 def test_image_build_failure(sdk: Sdk, emulator: Emulator) -> None:
     emulator.faults(["image_build_failure"])
     done = _deploy(sdk)
@@ -61,6 +63,7 @@ def test_image_build_failure(sdk: Sdk, emulator: Emulator) -> None:
     assert "No matching distribution found" in sdk("read", url_in=done["error"])
 
 
+@pytest.mark.nightly
 def test_time_out(sdk: Sdk, emulator: Emulator) -> None:
     emulator.faults(["time_out"])
     done = _deploy(sdk)
@@ -90,17 +93,20 @@ def test_conflict(sdk: Sdk, emulator: Emulator) -> None:
     assert "ServiceExists" in done["error"]
 
 
+@pytest.mark.nightly
 def test_a_token_that_expires_while_waiting(sdk: Sdk, emulator: Emulator) -> None:
     emulator.faults(["expired_token:always"])
     assert "ExpiredAuthenticationToken" in _deploy(sdk)["error"]
 
 
+@pytest.mark.nightly
 def test_throttling_and_server_errors_are_retried(sdk: Sdk, emulator: Emulator) -> None:
     emulator.faults(["throttled_429", "server_5xx"])
     assert _deploy(sdk)["error"] == ""
     assert emulator.pending() == []
 
 
+@pytest.mark.nightly
 def test_a_connection_cut_during_an_upload_is_retried(sdk: Sdk, emulator: Emulator) -> None:
     emulator.faults(["cut_upload"])
     assert sdk("large_file", megabytes=3) == {"same": True}

@@ -44,6 +44,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
     return index
 
 
+@pytest.mark.nightly
 def test_azureml_defaults_beside_current_pins_fails_as_in_azure(tmp_path: Path) -> None:
     pins = [f"{name}=={importlib.metadata.version(name)}" for name in ("numpy", "joblib")]
     log = failed(recipe(*pins, "azureml-defaults"), tmp_path)
@@ -53,6 +54,7 @@ def test_azureml_defaults_beside_current_pins_fails_as_in_azure(tmp_path: Path) 
     assert "name azureml-inference-server-http in conda.yaml in place of azureml-defaults" in message
 
 
+@pytest.mark.nightly
 def test_requirements_that_exclude_each_other_fail_and_both_are_named(index: Index, tmp_path: Path) -> None:
     index.wheel("emulator-test-base", "2.0")
     index.wheel("emulator-test-model", "1.0", "emulator-test-base<2")
@@ -61,6 +63,7 @@ def test_requirements_that_exclude_each_other_fail_and_both_are_named(index: Ind
     assert "The user requested emulator-test-base==2.0" in message
 
 
+@pytest.mark.nightly
 def test_pip_has_the_version_of_the_conda_file(index: Index, tmp_path: Path) -> None:
     index.wheel("emulator-test-base", "2.0")
     folder = asyncio.run(build(recipe("emulator-test-base", conda=("pip=24.0",)), tmp_path / "images", lambda _: None))

@@ -33,6 +33,7 @@ from orchestrator.config.validate import validate
 from orchestrator.engine.runner import Artifacts
 from orchestrator.events import Event, StepFinished
 from orchestrator.pipeline import bind, execute
+from tests.nightly import at_night
 
 ROOT = Path(__file__).parents[2]
 SMALL = (
@@ -451,7 +452,7 @@ def packaged(run: Run) -> tuple[Package, dict[str, str]]:
     return artifacts[Package], ran
 
 
-@pytest.mark.parametrize("damage", ["deleted", "changed", "all gone"])
+@pytest.mark.parametrize("damage", [at_night("deleted"), "changed", at_night("all gone")])
 def test_a_damaged_package_is_built_again_alike_without_training(tmp_path: Path, kept: Path, damage: str) -> None:
     run = Run(tmp_path / "state")
     shutil.copytree(kept / "cache" / "train", run.state_dir / "cache" / "train")  # as a fresh process finds it
@@ -492,6 +493,7 @@ def in_a_process(code: str, *arguments: str, root: Path = ROOT, **environment: s
     return done.stdout.strip()
 
 
+@pytest.mark.nightly
 def test_the_fingerprint_is_the_same_in_every_process(tmp_path: Path, kept: Path) -> None:
     (first,) = (kept / "packages").iterdir()
     overrides = [*SMALL, "stages=package", "stages.verify=null", "stages.register=null", "search.n_jobs=1"]

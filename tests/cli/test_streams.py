@@ -51,7 +51,7 @@ def shell(line: str, *command: str, cwd: Path, **env: str) -> subprocess.Complet
     ("line", "err"),
     [
         at_night('"$@" >&-', ""),
-        ('"$@" <&- >&- 2>&-', ""),
+        at_night('"$@" <&- >&- 2>&-', ""),
         ('"$@" >/dev/full', "standard output: No space left on device; what follows is not shown\n"),
         at_night('"$@" | true; exit ${PIPESTATUS[0]}', ""),
     ],
@@ -137,7 +137,7 @@ def test_an_unquoted_path_is_read(tmp_path: Path) -> None:
     [
         at_night("", "state_dir: should name a folder, such as state"),
         at_night("{tmp}/a:b", "state_dir: {tmp}/a:b holds ':', at which PYTHONPATH is split; name another folder"),
-        ("{tmp}/${{x}}", "state_dir: refers to 'x', and there is no such key"),
+        at_night("{tmp}/${{x}}", "state_dir: refers to 'x', and there is no such key"),
         at_night('"{tmp}/a\nb"', "state_dir: '{tmp}/a\\nb' holds letters that cannot be printed; name another folder"),
         at_night("{tmp}/wrong", "state_dir: {tmp}/wrong/packages should be a folder and is none; move it away"),
         ("{tmp}/other", "state_dir: {tmp}/other/services/x/lock should be a file and is none; move it away"),

@@ -1,8 +1,8 @@
 """The contract of all targets, run in memory, locally, in containers and on the Azure emulator.
 
 The policy of a rollback is pure and has its own table (tests/deploy/test_rollback.py). So in containers and on the
-emulator only the tests marked ``everywhere`` are part of the normal run: they show that a target stores the policy's
-state and follows it. The others run there at night.
+emulator only the test marked ``everywhere`` is part of the normal run: it shows that a target stores the policy's state
+and follows it. The others run there at night.
 """
 
 from __future__ import annotations
@@ -73,7 +73,6 @@ def test_the_same_package_again_changes_nothing(make: Make, make_package: MakePa
     assert make().status() == status
 
 
-@everywhere
 def test_the_same_package_under_another_version_gets_its_label(
     make: Make, make_package: MakePackage, version: Version
 ) -> None:
@@ -104,7 +103,6 @@ def accepted(target: Target, package: Package, version: Version) -> None:
     target.deploy(version(package)).accept()
 
 
-@everywhere
 def test_what_a_killed_command_left_untested_is_rolled_back_by_the_next(
     make: Make, make_package: MakePackage, version: Version
 ) -> None:
@@ -203,7 +201,6 @@ def test_rollback_of_the_first_deployment_leaves_nothing(
     assert make().status().state == "absent"
 
 
-@everywhere
 def test_remove_twice(make: Make, make_package: MakePackage, version: Version) -> None:
     a = make_package("a")
     make().remove()
@@ -231,7 +228,6 @@ def test_logs_name_the_package(make: Make, make_package: MakePackage, version: V
         assert "the model of a is loaded" in logs  # what the service itself has written
 
 
-@everywhere
 def test_keys_open_the_endpoint_and_are_not_shown(make: Make, make_package: MakePackage, version: Version) -> None:
     a = make_package("a")
     endpoint = make(auth_enabled=True).deploy(version(a)).endpoint

@@ -13,6 +13,7 @@ from tests.package_index import Index
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.nightly
 def test_a_conflict_registers_nothing_and_an_index_that_is_away_stops_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,7 @@ def first_line(done: Done) -> str:
     return done.out.splitlines()[1]
 
 
+@pytest.mark.nightly
 def test_after_a_sweep_the_best_is_deployed(here: Desk, swept: Done) -> None:
     results = [json.loads((swept.folder / str(job) / "result.json").read_text()) for job in range(3)]
     scores = [result["metrics"]["mean_test_roc_auc"] for result in results]
@@ -88,6 +89,7 @@ def test_after_a_sweep_the_best_is_deployed(here: Desk, swept: Done) -> None:
     assert about(here)["version"] == champion(here) == best
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("swept")
 def test_batch_scores_with_the_live_version_and_not_the_last_registered(here: Desk) -> None:
     run(here, "stages=deploy").well()
@@ -165,6 +167,7 @@ def test_a_service_names_only_versions_in_the_registry(here: Desk) -> None:
         assert json.load(response)["versions"] == [again]
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("swept")
 def test_a_failed_promotion_is_rolled_back(here: Desk) -> None:
     run(here, "stages=deploy", "package.version=1").well()
@@ -183,6 +186,7 @@ def test_a_failed_promotion_is_rolled_back(here: Desk) -> None:
     assert (about(here)["version"], champion(here)) == ("1", "1")
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("swept")
 def test_commands_that_deploy_at_once_agree_on_one_version(here: Desk) -> None:
     jobs = [(*FAST, f"model.params.C={value}") for value in ("1e-5", "1", "1e-3")]

@@ -43,8 +43,9 @@ def mlflow_server(
     command = [python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--workers", str(workers), "--backend-store-uri", backend or f"sqlite:///{folder}/server.db"]
     command += options or ("--artifacts-destination", str(folder / "files"))
+    env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # its eight processes evaluate language models
     with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, start_new_session=True)
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=env, start_new_session=True)
 
     def answers() -> bool:
         assert process.poll() is None, (folder / "server.log").read_text()

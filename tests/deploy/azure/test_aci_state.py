@@ -33,6 +33,7 @@ def aci(*overrides: str) -> Aci:
     return made
 
 
+@pytest.mark.slow  # the SDK is in the environment of the Azure tests only
 def test_every_key_is_one_that_the_sdk_takes_and_every_one_it_takes_is_a_key() -> None:
     service = pytest.importorskip("azureml.core.webservice", exc_type=ImportError)
     import inspect

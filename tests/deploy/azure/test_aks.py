@@ -179,6 +179,7 @@ def package(make_package: MakePackage) -> Package:
     return make_package("a")
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_an_unsuitable_compute_is_refused_before_anything_is_sent(

@@ -69,6 +69,7 @@ def asking(endpoint: Endpoint) -> Iterator[list[tuple[int, Any]]]:
         client.join()
 
 
+@pytest.mark.nightly
 def test_no_request_is_refused_while_the_traffic_moves(
     make_managed: Make, make_package: MakePackage, version: Version
 ) -> None:
@@ -91,6 +92,7 @@ def test_no_request_is_refused_while_the_traffic_moves(
     assert all(note.strip() == note and note.isprintable() for note in notes)
 
 
+@pytest.mark.nightly
 def test_what_answers_wrongly_never_gets_a_request(
     make_managed: Make, make_package: MakePackage, version: Version
 ) -> None:
@@ -107,6 +109,7 @@ def test_what_answers_wrongly_never_gets_a_request(
     assert "waiting" not in make_managed().status().details
 
 
+@pytest.mark.nightly
 def test_a_failure_after_the_traffic_moved_moves_it_back(
     make_managed: Make, make_package: MakePackage, version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +173,7 @@ def test_a_foreign_deployment_is_left_alone(make_managed: Make, make_package: Ma
     online_sdk.delete(target._client(), "svc", "foreign", 100)
 
 
+@pytest.mark.nightly
 def test_remove_keeps_a_foreign_endpoint_and_deletes_its_deployments(
     make_managed: Make, make_package: MakePackage, version: Version
 ) -> None:
@@ -203,6 +207,7 @@ def test_the_endpoints_own_settings_change_with_the_next_deployment(
     assert endpoint.traffic == {"green": 100, "blue": 0}
 
 
+@pytest.mark.nightly
 def test_tokens_open_an_endpoint_that_has_no_keys(
     make_managed: Make, make_package: MakePackage, version: Version
 ) -> None:
@@ -227,6 +232,7 @@ def test_rotated_keys_open_and_the_former_primary_still_does(
         assert ask(endpoint, Authorization=f"Bearer {key}")[0] == status
 
 
+@pytest.mark.nightly
 def test_it_serves_without_the_emulator_and_is_found_again(
     make_managed: Make, make_package: MakePackage, version: Version, azure: AzureSpec
 ) -> None:

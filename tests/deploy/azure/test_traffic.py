@@ -78,6 +78,7 @@ def test_a_share_goes_to_the_new_package_until_it_has_all(
         make(traffic=50).shift(print)
 
 
+@pytest.mark.nightly
 def test_a_rollback_sets_the_traffic_back(make_managed: Make, make_package: MakePackage, version: Version) -> None:
     a, b = make_package("a"), make_package("b")
     accepted(make_managed(), version(a))

@@ -41,6 +41,7 @@ def package_of(package: Package) -> Package:
     return Package(package.path, uuid4().hex * 2, package.model_name)
 
 
+@pytest.mark.nightly
 def test_lost_answers_create_nothing_twice(
     server: str, tmp_path: Path, package: Package, verification: Verification, report: Report
 ) -> None:

@@ -14,6 +14,7 @@ from orchestrator.spec.run_spec import RunSpec
 from orchestrator.tracking.azureml import AzureMl
 from orchestrator.tracking.mlflow import limits, runs
 from orchestrator.tracking.mlflow.tracker import Mlflow
+from tests.nightly import at_night
 from tests.tracking.kit import STARTED, client_of, in_subprocess, notes_of, report_of
 
 MakeTracker = Callable[..., Mlflow]
@@ -101,7 +102,9 @@ def test_every_accepted_name_is_accepted_by_mlflow(tracker: MakeTracker) -> None
     mlflow(RunFinished(1.0))
 
 
-@pytest.mark.parametrize("name", ["a (%)", "a/../b", "/a", "a//b", "ü%", "x" * 251])
+@pytest.mark.parametrize(
+    "name", ["a (%)", at_night("a/../b"), at_night("/a"), at_night("a//b"), at_night("ü%"), "x" * 251]
+)
 def test_every_refused_name_is_refused_by_mlflow(tracker: MakeTracker, name: str) -> None:
     from mlflow.exceptions import MlflowException
 
