@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orchestrator.findings import TableFinding
     from orchestrator.modeling.splitting.folds import Folds
     from orchestrator.modeling.splitting.summary import SplitSummary
+    from orchestrator.modeling.weights import RowWeights
     from orchestrator.reading.description import TableReading
 
 
@@ -25,6 +26,7 @@ class Dataset:
 
     ``classes`` are the labels in the file, in the order of their codes in ``y``; None for a regression. ``reading``
     says how each column was read. ``split_by`` (n_rows,) decides which rows are held out, unless that is random.
+    ``weights`` (n_rows,) are None where each row counts alike.
     """
 
     X: pd.DataFrame
@@ -33,6 +35,7 @@ class Dataset:
     digest: str
     reading: TableReading | None = None
     split_by: pd.Series | None = None
+    weights: pd.Series | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Split:
     reading: TableReading | None = None
     folds: Folds | None = None
     summary: SplitSummary | None = None
+    weights: RowWeights | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +135,7 @@ class ScoreContext:
     positive: str = ""  # of two labels
     positive_metrics: Sequence[str] = ()  # those that depend on which label is positive
     dummy: str = ""
+    weight: str = ""  # the column that the hold-out rows are weighted by
 
 
 @dataclass(frozen=True)

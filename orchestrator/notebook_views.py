@@ -38,7 +38,8 @@ class EvaluationView:
             for name, value in self.metrics.items()
         ]
         positive = f"; positive label: {self.notes.positive}" if self.notes.positive else ""
-        return html_table(f"{self.notes.rows} hold-out rows{positive}", ["metric", "hold-out", against], rows)
+        weight = f"; weighted by '{self.notes.weight}'" if self.notes.weight else ""
+        return html_table(f"{self.notes.rows} hold-out rows{positive}{weight}", ["metric", "hold-out", against], rows)
 
 
 class EndpointView:

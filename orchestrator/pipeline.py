@@ -44,7 +44,7 @@ from orchestrator.reporting.rebuild_command import rebuild_command
 from orchestrator.spec.azure import AzureSpec
 from orchestrator.spec.components import construct
 from orchestrator.spec.data import BatchSpec, DataSpec
-from orchestrator.spec.field_types import CheckLevel, Seed, StateDir
+from orchestrator.spec.field_types import CheckLevel, FitOn, Seed, StateDir
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.spec.package import PackageSpec
@@ -150,6 +150,7 @@ def bind(config: ValidConfig) -> Run:
         SearchSpec: spec.search,
         PackageSpec: spec.package,
         NamedCode: NamedCode(spec.package.code or ()),
+        FitOn: FitOn(spec.search.fit_on),
         Seed: Seed(spec.seed),
         StateDir: StateDir(spec.state_dir),
         Target: NoTarget(),

@@ -26,7 +26,7 @@ from typing import Any
 import uvicorn
 
 from score import memory_tuning
-from score.contract import deployment_info
+from score.contract import deployment_info, training_info
 from score.web import cors, log_rotation, metrics, workers
 from score.web.admission import Admission, Limits
 from score.web.app import Page, application
@@ -183,7 +183,7 @@ def configure(options: argparse.Namespace, contract: Mapping[str, Any]) -> uvico
 
     score.init()
     predictor = score.loaded()
-    about = deployment_info.described(contract, compiled=predictor.compiled)
+    about = deployment_info.described(contract, training_info.read(PACKAGE), compiled=predictor.compiled)
     limits = Limits(
         options.max_bytes, options.max_queued_requests, options.body_timeout_seconds, options.scoring_timeout_seconds
     )

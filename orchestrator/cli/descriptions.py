@@ -31,7 +31,7 @@ from orchestrator.cli.version_table import version_table
 from orchestrator.packaging import holdout_check
 from orchestrator.registry.listing import VersionListing
 from orchestrator.reporting.scores import format_score
-from score.contract import golden
+from score.contract import golden, training_info
 from score.models.onnx import Compilation
 
 LONGEST_LIST = 5  # failed candidates, and columns with values outside of training's; result.json has all
@@ -100,7 +100,8 @@ def _trained(trained: Trained) -> str:
 def _evaluation(evaluation: Evaluation) -> str:
     rows, positive = evaluation.notes.rows, evaluation.notes.positive
     scores = ", ".join(f"{name} {format_score(value, rows)}" for name, value in evaluation.metrics.items())
-    return f"hold-out {scores}" + (f" (positive label: {positive})" if positive else "")
+    weight = f" (weighted by '{evaluation.notes.weight}')" if evaluation.notes.weight else ""
+    return f"hold-out {scores}" + (f" (positive label: {positive})" if positive else "") + weight
 
 
 @_describes(Package)
@@ -112,7 +113,10 @@ def _package(package: Package) -> str:
         else f"not compiled: {compiled.reason}"
     )
     refused = f"; refused: {holdout_check.describe_refusals(package.refusals)}" if package.refusals else ""
-    return f"{package.short_id}  {how}{refused}"
+    about = training_info.read(package.path) or {}
+    rows = about.get("training_rows", 0) + about.get("held_out_rows", 0)
+    again = f"; fitted again on all {rows:,} rows (search.fit_on=all)" if about.get("fit_on") == "all" else ""
+    return f"{package.short_id}  {how}{refused}{again}"
 
 
 @_describes(Verification)

@@ -153,11 +153,13 @@ def _preview(run: Run, *, trains: bool) -> dict[str, str]:
     served = ", ".join(f"{name}={options[name]}" for name in ("service_name", "port") if name in options)
     folds, split = fold_count(spec.search, spec.data.split), spec.data.split
     fits = f"{candidates * folds} " if folds else ""
-    said = f"{fits}({candidates} candidates × {describe_folds(spec.search, split)}) {first}and one of the best"
+    again = ", which ships fitted again on all rows" if spec.search.fit_on == "all" else ""
+    said = f"{fits}({candidates} candidates × {describe_folds(spec.search, split)}) {first}and one of the best{again}"
     rows = describe_rule(split, spec.data.test_size, stratified=spec.data.stratify)
     return {
         **({"task": run.config.task} if run.config.task else {}),
         **({"splits": rows} if "train" in spec.stages else {}),
+        **({"weights": f"by '{spec.data.weight}'"} if trains and spec.data.weight else {}),
         **({"scores": f"{', '.join(spec.search.scoring)}; the best by {spec.search.refit}"} if trains else {}),
         "fits": said if trains else "none",
         "writes": str(spec.state_dir),

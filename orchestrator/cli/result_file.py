@@ -32,6 +32,8 @@ FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "best_params": "parameters of the best candidate",
     "positive": "the label that counts as positive, of a target with two classes",
     "refit": "the metric that chose the best candidate",
+    "fit_on": "the rows that the shipped model was fitted on: `training`, or `all`; metrics are always of the fit on the training "
+    "rows",
     "failed": "parameters and error of each candidate that failed (`search.on_error=skip`)",
     "metrics": "of each scorer: `mean_test_*` and `std_test_*` (cross-validated), `holdout_*`, and `dummy_*` of a model that "
     "ignores the features",
@@ -94,6 +96,7 @@ class Result:
             "best_params": report and dict(report.best_params),
             "positive": report and report.tags.get("positive_label"),
             "refit": report and report.params.get("search.refit"),
+            "fit_on": report and report.params.get("search.fit_on"),
             "failed": report
             and [{"params": dict(one.params), "error": one.error} for one in report.candidates if one.error],
             "metrics": report and {name: value for name, value in report.metrics.items() if math.isfinite(value)},

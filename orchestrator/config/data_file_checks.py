@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from orchestrator.config import split_checks
+from orchestrator.config import split_checks, weight_checks
 from orchestrator.errors import Problem
 from orchestrator.reading.files import UnreadableTableError, detect_kind, is_parquet
 from orchestrator.reading.frame import left_out, read_header
@@ -31,7 +31,7 @@ def problems(data: DataSpec, preprocess: PreprocessSpec) -> Iterator[Problem]:
     yield from _columns(data, header)
     dropped = {*left_out(data, header), *map(header.resolve, data.drop)}
     by = None if data.split.keep else data.split.by
-    dropped |= {by} if by else set()
+    dropped |= {name for name in (by, data.weight) if name}
     features = [name for name in header.names if name != data.target and name not in dropped]
     if not features and data.target in header.names:
         yield Problem("data.path", f"{data.path.name} has no column to learn from besides the target '{data.target}'")
@@ -43,6 +43,7 @@ def problems(data: DataSpec, preprocess: PreprocessSpec) -> Iterator[Problem]:
                 why = "is the target" if name == data.target else f"is no column of {data.path.name}"
                 why = f"is left out by data.index={data.index}" if name in dropped else why
                 why = "is left out, since rows are split by it; data.split.keep=true keeps it" if name == by else why
+                why = "is left out, since it weighs the rows (data.weight)" if name == data.weight else why
                 why = "is dropped by data.drop" if name in data.drop else why
                 yield Problem(at, f"'{name}' {why}{suggest_or_list(name, features)}")
 
@@ -70,6 +71,7 @@ def _columns(data: DataSpec, header: Header) -> Iterator[Problem]:
     if data.target in data.drop:
         yield Problem("data.drop", f"'{data.target}' is the target, which cannot be dropped")
     yield from split_checks.column_problems(data, header)
+    yield from weight_checks.column_problems(data, header)
     for at, wanted in (("data.drop", data.drop), ("data.text_columns", data.text_columns)):
         for name in wanted:
             if header.resolve(name) not in names:

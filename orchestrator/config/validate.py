@@ -19,7 +19,7 @@ from typing import Any
 from orchestrator.azure.auth import half_principal
 from orchestrator.caching.cache import Cache, CorruptEntryError, digest
 from orchestrator.caching.fingerprints import source_digests, versions_of
-from orchestrator.config import azure_checks, data_file_checks, estimator_checks, own_code_checks
+from orchestrator.config import azure_checks, data_file_checks, estimator_checks, own_code_checks, weight_checks
 from orchestrator.config.composed import Composed
 from orchestrator.config.placeholders import ReportedPaths, parse_with_placeholders
 from orchestrator.config.task_choice import choose_task
@@ -280,7 +280,7 @@ def _estimator(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Probl
     passed = True
     of_splitter = splitters.problems(spec.search.cv, spec.data.split)
     of_estimator = estimator_checks.problems(spec.model, spec.preprocess, spec.search, spec.data.task)
-    for problem in chain(of_splitter, of_estimator):
+    for problem in chain(of_splitter, of_estimator, weight_checks.scorer_problems(spec.search, spec.data.weight)):
         passed = False
         yield problem
     if parts and remember and passed:
@@ -290,12 +290,14 @@ def _estimator(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Probl
 
 def _parts(spec: RunSpec) -> Mapping[str, str]:
     """Return what decides the outcome of the estimator's checks; nothing if that is not known."""
-    rules = {**source_digests(estimator_checks.__name__), **source_digests(splitters.__name__)}
+    rules = {
+        k: v for each in (estimator_checks, splitters, weight_checks) for k, v in source_digests(each.__name__).items()
+    }
     sections = (spec.model, spec.preprocess, spec.search)
     try:
         taken = [section.cache_parts() for section in sections]
     except Exception:  # noqa: BLE001 - a module of the user's may not even parse; importing it reports that
         return {}
     # of some rules of the split a splitter gets groups
-    rules |= {"data.split.rule": spec.data.split.rule, "data.task": spec.data.task}
+    rules |= {"data.split.rule": spec.data.split.rule, "data.task": spec.data.task, "weight": str(spec.data.weight)}
     return {**rules, **versions_of(["scikit-learn"]), **{k: v for parts in taken for k, v in parts.items()}}

@@ -95,7 +95,8 @@ def left_out(data: DataSpec, header: Header) -> dict[str, str]:
     if data.index != "keep":  # what pandas stored as the index is one, whatever it holds
         index = header.index if data.index == "drop" else header.stored
         dropped = dict.fromkeys(index, f"data.index={data.index}: the table's index") | dropped
-    dropped.pop(str(data.split.by), None)  # the rows are split by it; it leaves the features later
+    for name in (data.split.by, data.weight):  # these are needed, and leave the features later
+        dropped.pop(str(name), None)
     return dropped
 
 
@@ -135,15 +136,19 @@ def _read_csv(data: DataSpec, only: Collection[str] | None) -> Table:
 
 
 def _index(data: DataSpec, header: Header) -> list[str]:
-    return [name for name in header.index if name != data.split.by]
+    return [name for name in header.index if name not in (data.split.by, data.weight)]
 
 
 def _check_names(data: DataSpec, header: Header) -> None:
     """Refuse names of no column, or of two: the configuration check may not have seen this file."""
     if duplicates := header.duplicates():
         raise UnreadableTableError("path", f"{data.path.name} has two columns '{duplicates[0]}'; rename one")
-    by = [] if data.split.by is None else [data.split.by]
-    wanted = (("target", [data.target]), ("split.by", by), ("drop", data.drop), ("text_columns", data.text_columns))
+    one = (("target", data.target), ("split.by", data.split.by), ("weight", data.weight))
+    wanted = (
+        *((key, [name]) for key, name in one if name is not None),
+        ("drop", data.drop),
+        ("text_columns", data.text_columns),
+    )
     for key, names in wanted:
         for name in names:
             if header.resolve(name) not in header.names:

@@ -20,14 +20,14 @@ MAX_CLASSES = 10  # in curves and in labelled cells
 
 
 def draw(trained: Trained, split: Split, refit: str) -> dict[str, bytes]:
-    """Draw every figure that suits the task, and return them by file name."""
+    """Draw every figure that suits the task, and return them by file name; rows count by their weights, if they have some."""
     figures: dict[str, Figure | None] = {"search_heatmap.png": _heatmap(trained.candidates, refit)}
     if split.classes is None:
         figures["predicted_vs_actual.png"] = _predicted(predicted(trained.pipeline, split.X_test), split.y_test)
     else:
         labels = [str(label) for label in split.classes]
-        y = np.asarray(split.y_test)
-        figures["confusion_matrix.png"] = _confusion(y, predicted(trained.pipeline, split.X_test), labels)
+        y, weights = np.asarray(split.y_test), None if split.weights is None else np.asarray(split.weights.test)
+        figures["confusion_matrix.png"] = _confusion(y, predicted(trained.pipeline, split.X_test), labels, weights)
         scores = _scores(trained.pipeline, split.X_test, len(labels))
         if scores is not None and len(labels) <= MAX_CLASSES and scores.shape[1] == len(labels):
             curves = [(label, y == code, scores[:, code]) for code, label in enumerate(labels)]
@@ -35,8 +35,8 @@ def draw(trained: Trained, split: Split, refit: str) -> dict[str, bytes]:
             curves = [
                 curve for curve in curves if 0 < curve[1].sum() < len(y)
             ]  # needs hold-out rows of the class and of others
-            figures["roc_curve.png"] = _roc(curves) if curves else None
-            figures["precision_recall_curve.png"] = _precision_recall(curves) if curves else None
+            figures["roc_curve.png"] = _roc(curves, weights) if curves else None
+            figures["precision_recall_curve.png"] = _precision_recall(curves, weights) if curves else None
     return {name: _png(figure) for name, figure in figures.items() if figure is not None}
 
 
@@ -64,35 +64,36 @@ def _png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _roc(curves: Sequence[tuple[str, Any, Any]]) -> Figure:
+def _roc(curves: Sequence[tuple[str, Any, Any]], weights: Any) -> Figure:
     figure, axes = _axes("ROC on the hold-out rows", "False positive rate", "True positive rate")
     for label, is_class, score in curves:
-        false_positive, true_positive, _ = roc_curve(is_class, score)
+        false_positive, true_positive, _ = roc_curve(is_class, score, sample_weight=weights)
         axes.plot(false_positive, true_positive, label=f"{label} (AUC {auc(false_positive, true_positive):.3f})")
     axes.plot([0, 1], [0, 1], linestyle="--", color="grey", label="chance")
     axes.legend(loc="lower right")
     return figure
 
 
-def _precision_recall(curves: Sequence[tuple[str, Any, Any]]) -> Figure:
+def _precision_recall(curves: Sequence[tuple[str, Any, Any]], weights: Any) -> Figure:
     figure, axes = _axes("Precision and recall on the hold-out rows", "Recall", "Precision")
     for label, is_class, score in curves:
-        precision, recall, _ = precision_recall_curve(is_class, score)
-        axes.plot(recall, precision, label=f"{label} (AP {average_precision_score(is_class, score):.3f})")
+        precision, recall, _ = precision_recall_curve(is_class, score, sample_weight=weights)
+        average = average_precision_score(is_class, score, sample_weight=weights)
+        axes.plot(recall, precision, label=f"{label} (AP {average:.3f})")
     axes.set_ylim(0, 1.03)
     axes.legend(loc="lower left")
     return figure
 
 
-def _confusion(actual: Any, predicted: Any, labels: Sequence[str]) -> Figure:
-    counts = confusion_matrix(actual, predicted, labels=range(len(labels)))
+def _confusion(actual: Any, predicted: Any, labels: Sequence[str], weights: Any) -> Figure:
+    counts = confusion_matrix(actual, predicted, labels=range(len(labels)), sample_weight=weights)
     figure, axes = _axes("Confusion matrix of the hold-out rows", "Predicted", "Actual")
     image = axes.imshow(counts, cmap="Blues", vmin=0)
     axes.set_xticks(range(len(labels)), labels, rotation=0 if len(labels) <= MAX_CLASSES else 90)
     axes.set_yticks(range(len(labels)), labels)
     if len(labels) <= MAX_CLASSES:
-        _cells(axes, counts, "d", dark=counts.max() / 2)
-    figure.colorbar(image, ax=axes, label="rows")
+        _cells(axes, counts, "d" if weights is None else ".4g", dark=counts.max() / 2)
+    figure.colorbar(image, ax=axes, label="rows" if weights is None else "sum of weights")
     return figure
 
 

@@ -9,19 +9,26 @@ from typing import Any
 
 from orchestrator.artifacts import Report, ScoreContext, Split
 from orchestrator.modeling.scorers import sklearn_names
+from orchestrator.modeling.weights import score_params
 
 DIGITS = (2, 4)  # decimals, at least and at most
 
 
 def score_notes(split: Split, metrics: Iterable[str]) -> ScoreContext:
     """Return what is needed to read the scores of a split: rows, positive label, metrics of it, and the dummy."""
+    import numpy as np
+
+    weight = split.weights.column if split.weights else ""
     if split.classes is None:
-        return ScoreContext(len(split.y_test), dummy="mean")
-    most_frequent = split.classes[int(split.y_train.mode()[0])]
+        return ScoreContext(len(split.y_test), dummy="mean", weight=weight)
+    counts = (
+        split.weights.train.groupby(split.y_train).sum() if split.weights else split.y_train.value_counts(sort=False)
+    )
+    most_frequent = split.classes[int(np.argmax(counts.reindex(range(len(split.classes)), fill_value=0)))]
     is_binary = len(split.classes) == 2
     positive = str(split.classes[1]) if is_binary else ""
     of_positive = tuple(_asymmetric(metrics)) if is_binary else ()
-    return ScoreContext(len(split.y_test), positive, of_positive, f"always {most_frequent}")
+    return ScoreContext(len(split.y_test), positive, of_positive, f"always {most_frequent}", weight)
 
 
 def _asymmetric(metrics: Iterable[str]) -> Iterator[str]:
@@ -53,18 +60,21 @@ def _asymmetric(metrics: Iterable[str]) -> Iterator[str]:
 def dummy_scores(scorers: Mapping[str, Any], split: Split) -> dict[str, float]:
     """Score on the hold-out rows a dummy that knows only the class frequencies, or the mean, of the training rows.
 
+    Both the dummy and its scores count rows by their weights, if they have some.
+
     Metrics that cannot be computed for it are left out.
     """
     from sklearn.dummy import DummyClassifier, DummyRegressor
 
     dummy = DummyRegressor() if split.classes is None else DummyClassifier(strategy="prior")
-    dummy.fit(split.X_train, split.y_train)
+    weighted = {} if split.weights is None else split.weights.score_params(training=True)
+    dummy.fit(split.X_train, split.y_train, **weighted)
     computed = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # precision of a label that is never predicted
         for name, score in scorers.items():
             try:
-                computed[name] = float(score(dummy, split.X_test, split.y_test))
+                computed[name] = float(score(dummy, split.X_test, split.y_test, **score_params(split.weights)))
             except Exception:  # noqa: BLE001, S112 - a foreign scorer may raise anything
                 continue
     return computed
@@ -88,18 +98,20 @@ def score_table(report: Report) -> Sequence[str]:
     metrics = [name.removeprefix("holdout_") for name in scores if name.startswith("holdout_")]
     if not notes.rows:
         return []
-    rows = [["", f"hold-out ({notes.rows} rows)", "cross-validated", f"dummy ({notes.dummy})"]]
+    weighted = f", weighted by '{notes.weight}'" if notes.weight else ""
+    rows = [["", f"hold-out ({notes.rows} rows{weighted})", "cross-validated", f"dummy ({notes.dummy})"]]
     for metric in metrics:
         label = f"{metric} of {notes.positive}" if metric in notes.positive_metrics else metric
         rows.append([label, *(_cell(scores, kind, metric, notes.rows) for kind in ("holdout", "mean_test", "dummy"))])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    again = ["The shipped model was fitted again on all rows; these are the scores of the fit on the training rows."]
     return [
         "  ".join(
             cell.rjust(width) if place else cell.ljust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
-    ]
+    ] + (again if report.params.get("search.fit_on") == "all" else [])
 
 
 def _cell(scores: Mapping[str, float], kind: str, metric: str, rows: int) -> str:

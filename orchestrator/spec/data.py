@@ -43,6 +43,7 @@ class DataSpec(Section):
     test_size: StrictFloat
     stratify: StrictBool = True
     split: SplitSpec = SplitSpec()
+    weight: StrictStr | None = None
     drop: tuple[StrictStr, ...] = ()
     positive: Annotated[Any, WithJsonSchema({"type": ["string", "number", "boolean", "null"]})] = None
     separator: Annotated[Separator, WithJsonSchema({"type": ["string", "null"]})] = Field(
@@ -75,8 +76,9 @@ class DataSpec(Section):
         )
 
     def ordered(self) -> dict[str, str]:
-        """Leave out where the files lie, the limit of columns, and what is done about findings."""
-        return {**self.parts("path", "max_one_hot", "checks", "accept", "split"), **self.split.without_place()}
+        """Leave out where the files lie, the limit of columns, what is done about findings, and weights if there are none."""
+        without = ["path", "max_one_hot", "checks", "accept", "split", *(["weight"] if self.weight is None else [])]
+        return {**self.parts(*without), **self.split.without_place()}
 
     def cache_parts(self) -> Mapping[str, str]:
         """Add the digests of the files' contents."""

@@ -27,6 +27,7 @@ from orchestrator.spec.separators import parse_separator
 Seed = NewType("Seed", int)
 StateDir = NewType("StateDir", Path)
 CheckLevel = NewType("CheckLevel", str)  # data.checks
+FitOn = NewType("FitOn", str)  # search.fit_on
 
 
 @dataclass(frozen=True)

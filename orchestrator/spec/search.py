@@ -23,6 +23,7 @@ from orchestrator.spec.messages import suggest_or_list
 from orchestrator.spec.objects import code_of
 from orchestrator.spec.section import Component, Section, code_fingerprints
 
+_PLACE = ("n_jobs", "backend", "scheduler", "pre_dispatch", "verbose")  # where, in how many processes and how verbosely
 Folds = Annotated[
     Annotated[StrictInt, Field(ge=2), Tag("[number]")] | Annotated[Component, Tag("[class]")],
     Discriminator(lambda value: "[class]" if isinstance(value, Mapping | Component) else "[number]"),
@@ -51,6 +52,7 @@ class SearchSpec(Section):
     scheduler: StrictStr | None = None  # the address of a running cluster
     scorers: Mapping[Name, Component] = {}  # calls of sklearn.metrics.make_scorer, by the names that `scoring` takes
     on_error: Literal["stop", "skip"] = "stop"  # what a failed candidate does to the search
+    fit_on: Literal["training", "all"] = "training"  # the rows that the shipped pipeline is fitted on
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -63,15 +65,18 @@ class SearchSpec(Section):
         return min(grid, drawn) if isinstance(drawn, int) else grid
 
     def ordered(self) -> dict[str, str]:
-        """Leave out where, in how many processes and how verbosely it runs."""
-        return self.parts("n_jobs", "backend", "scheduler", "pre_dispatch", "verbose")
+        """Leave out where, in how many processes and how verbosely it runs, and the default of ``fit_on``."""
+        return self.parts(*_PLACE, *(["fit_on"] if self.fit_on == "training" else []))
 
     def cache_parts(self) -> Mapping[str, str]:
-        """Add the code of the search, of its splitter, of the project's own scorers, and of the metrics of ``scorers``."""
+        """Add the code of the search, of its splitter, of the project's own scorers, and of the metrics of ``scorers``.
+
+        ``fit_on`` is left out: it decides nothing of the search. The stages that it decides take it as :class:`FitOn`.
+        """
         metrics = code_of(*(scorer.options for scorer in self.scorers.values()))
         splitter = [self.cv.target] if isinstance(self.cv, Component) else []
         named = (self.target, *splitter, *filter(is_dotted, self.scoring), *metrics)
-        return {**self.ordered(), **code_fingerprints(*named)}
+        return {**self.parts(*_PLACE, "fit_on"), **code_fingerprints(*named)}
 
     @field_validator("scoring", mode="before")
     @classmethod

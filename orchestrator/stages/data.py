@@ -20,12 +20,14 @@ from orchestrator.modeling.one_hot import check_one_hot
 from orchestrator.modeling.scorers import sklearn_names
 from orchestrator.modeling.splitting import folds as splitting
 from orchestrator.modeling.splitting.holdout import hold_out
+from orchestrator.modeling.weights import weigh
 from orchestrator.reading.description import describe_table, find_lookalikes, format_lookalikes
 from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.frame import Table, read_table
 from orchestrator.reading.missing_target import rows_with_target
 from orchestrator.reading.second_table import append_held_out
 from orchestrator.reading.split_column import take_split_column
+from orchestrator.reading.weight_column import take_weight_column
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.field_types import Seed
 from orchestrator.spec.messages import one_line
@@ -60,9 +62,11 @@ def load(data: DataSpec, search: Search) -> Dataset:
             notes = [f"{repeated:,} of {rows:,} rows repeat another one and are left out (data.duplicates=drop)"]
     X, y, note = _separate_target(table, data)
     notes += [note] if note else []
-    X, split_by, table = take_split_column(X, table, data, rows - held_out if held_out else None)
+    first_held_out = rows - held_out if held_out else None
+    X, split_by, table = take_split_column(X, table, data, first_held_out)
+    X, weights, table = take_weight_column(X, table, data, first_held_out)
     X, y = X.reset_index(drop=True), y.reset_index(drop=True)
-    split_by = None if split_by is None else split_by.reset_index(drop=True)
+    split_by, weights = (None if each is None else each.reset_index(drop=True) for each in (split_by, weights))
     classes = None
     if is_classifier(search.estimator.estimator):
         with _hint_at_lookalikes(y.unique().tolist()):
@@ -80,7 +84,8 @@ def load(data: DataSpec, search: Search) -> Dataset:
     parts = data.cache_parts()
     contents = {"file": parts["data file"], "target": data.target}
     contents |= {"test file": parts["test file"]} if "test file" in parts else {}
-    return Dataset(X, y, classes, digest(contents), reading, split_by)
+    contents |= {"weight": data.weight} if data.weight else {}
+    return Dataset(X, y, classes, digest(contents), reading, split_by, weights)
 
 
 def _without_duplicates(table: Table) -> Table:
@@ -173,8 +178,8 @@ def split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Split
     """Hold rows out by the rule of ``data.split``, and make the search's folds of the others by the same rule.
 
     Raises:
-        DataError: the rows cannot be split so, a part would be too small for the search, a metric does not suit the
-            number of classes, or one-hot encoding would create too many columns.
+        DataError: the rows cannot be split so, a part would be too small for the search or have no weight, a metric does
+            not suit the number of classes, or one-hot encoding would create too many columns.
     """
     check_one_hot(dataset.X, search.estimator.estimator, data.max_one_hot)
     with _hint_at_lookalikes(dataset.classes or ()):
@@ -201,8 +206,12 @@ def _split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Spli
     elif folds is None and len(y_train) < cv:
         raise DataError(f"search.cv: {len(y_train)} training rows are fewer than {cv} folds")
     notes = splitting.leaks(folds or (), held, data.split)
-    summary = replace(held.summary, folds=said, notes=(*held.summary.notes, *notes))
-    return Split(X_train, X_test, y_train, y_test, classes, dataset.digest, dataset.reading, folds, summary)
+    weights = None
+    if dataset.weights is not None:
+        weights = weigh(str(data.weight), dataset.weights, held.train, held.test, folds or (), search.estimator)
+        notes += weights.notes
+    summary = replace(held.summary, folds=said, weight=data.weight, notes=(*held.summary.notes, *notes))
+    return Split(X_train, X_test, y_train, y_test, classes, dataset.digest, dataset.reading, folds, summary, weights)
 
 
 def _check_learned(y_train: pd.Series, classes: tuple[Any, ...], data: DataSpec) -> None:

@@ -24,7 +24,8 @@ from orchestrator.errors import PackageError
 from orchestrator.events import Progress
 from orchestrator.packaging import dockerfile, holdout_check, own_code, pickling, swagger_ui, unseen_categories
 from orchestrator.packaging.onnx.compile import CompiledPipeline, compile_pipeline
-from orchestrator.spec.field_types import StateDir
+from orchestrator.packaging.refit import Shipped, fit_again
+from orchestrator.spec.field_types import FitOn, StateDir
 from orchestrator.spec.package import PackageSpec
 from score.contract import distribution, golden, training_info
 from score.contract.schema import Contract, Levels
@@ -53,25 +54,34 @@ def package(
     split: Split,
     evaluation: Evaluation,
     spec: PackageSpec,
+    fit_on: FitOn,
     state_dir: StateDir,
     progress: Progress,
 ) -> Package:
     """Write the package to ``state_dir/packages/<fingerprint>``; equal contents share one folder.
 
+    With ``fit_on`` "all" the pipeline is fitted again on all rows: contract, profile, golden requests and the comparison
+    with the compiled model are then of that fit. What the hold-out rows are to show (metrics, figures, refused rows) is of
+    the fit that had not seen them.
+
     Raises:
         PackageError: its endpoint would refuse more than ``package.max_refused`` of rows like the hold-out rows, the
             pickle needs code that cannot ship, a column has no JSON form, or compilation is required and fails.
     """
-    contract = _contract(trained.pipeline, split, spec)
+    shipped = Shipped(trained.pipeline, split.X_train, split.X_test)
+    contract = _contract(shipped, split, spec)
     refusals = holdout_check.check_rows(split.X_test, holdout_check.unseen_row_columns(contract)).refusals
     holdout_check.enforce_max_refused(refusals, spec.max_refused)
+    if fit_on == "all":
+        shipped = fit_again(trained.pipeline, split, progress)
+        contract = _contract(shipped, split, spec)
     home = state_dir / "packages"
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=home, ignore_cleanup_errors=True) as scratch:
         new = Path(scratch, "new")
         new.mkdir()
-        _write_about(new, trained, split, evaluation)
-        fingerprint = _write(new, trained.pipeline, split, contract, spec, progress).fingerprint
+        _write_about(new, trained, split, evaluation, fit_on)
+        fingerprint = _write(new, shipped, split, contract, spec, progress).fingerprint
         made = Package.stored(state_dir, fingerprint, spec.model_name, refusals)
         if not made.is_intact():  # an existing whole package stays, as it may be in service
             with contextlib.suppress(OSError):
@@ -80,35 +90,35 @@ def package(
     return made
 
 
-def _contract(pipeline: Any, split: Split, spec: PackageSpec) -> Contract:
-    """Return the contract of all rows of the table, with the ranges of the training rows."""
+def _contract(shipped: Shipped, split: Split, spec: PackageSpec) -> Contract:
+    """Return the contract of all rows of the table, with the ranges of the rows that the pipeline was fitted on."""
     try:
         contract = Contract.describe(
-            split.X_train,
+            shipped.fitted,
             model_name=spec.model_name,
             task="regression" if split.classes is None else "classification",
             classes=split.classes,
             extra_columns=spec.extra_columns,
-            held_out=split.X_test,
+            held_out=shipped.others,
             levels=Levels(spec.category_share, spec.max_categories),
         )
     except ValueError as error:  # a name, a dtype or a value without a JSON form
         raise PackageError(f"data: {error}") from error
-    return unseen_categories.decide_unseen(pipeline, contract, split.X_train, split.X_test, spec.unseen)
+    return unseen_categories.decide_unseen(shipped.pipeline, contract, shipped.fitted, split.X_test, spec.unseen)
 
 
 def _write(
-    folder: Path, pipeline: Any, split: Split, contract: Contract, spec: PackageSpec, progress: Progress
+    folder: Path, shipped: Shipped, split: Split, contract: Contract, spec: PackageSpec, progress: Progress
 ) -> Contract:
     shutil.copytree(SHIPS, folder / SHIPS.name, ignore=shutil.ignore_patterns("__pycache__", ".*", "py.typed"))
     swagger_ui.copy_assets(folder / SHIPS.name)
-    copy, names = pickling.round_trip(pipeline)
+    copy, names = pickling.round_trip(shipped.pipeline)
     own = own_code.collect_or_refuse(names, spec.code or ())
     own.copy_to(folder)
     pickling.dump(copy, folder / PICKLE)  # the copy has the same bytes for a fitted and for a cached pipeline
-    distribution.write(folder, split.X_train, contract)
-    requests = _golden(pipeline, split, contract, spec.golden_rows)
-    compilation = _compile(folder, pipeline, split, contract, requests, spec, progress)
+    distribution.write(folder, shipped.fitted, contract)
+    requests = _golden(shipped.pipeline, split, contract, spec.golden_rows)
+    compilation = _compile(folder, shipped, contract, requests, spec, progress)
     if compilation.tolerance is not None:
         requests = [replace(request, tolerance=compilation.tolerance) for request in requests]
     golden.write(folder, requests)
@@ -124,8 +134,7 @@ def _write(
 
 def _compile(
     folder: Path,
-    pipeline: Any,
-    split: Split,
+    shipped: Shipped,
     contract: Contract,
     requests: list[golden.Golden],
     spec: PackageSpec,
@@ -135,7 +144,7 @@ def _compile(
     if spec.compile == "never":
         compiled = CompiledPipeline(Compilation("package.compile is never"))
     else:
-        compiled = compile_pipeline(pipeline, contract, (split.X_train, split.X_test), requests, progress)
+        compiled = compile_pipeline(shipped.pipeline, contract, shipped.tables, requests, progress)
     reason = compiled.compilation.reason
     if reason and spec.compile == "required":
         raise PackageError(f"package.compile: is 'required', and the pickle must serve this model: {reason}")
@@ -143,7 +152,7 @@ def _compile(
     return compiled.compilation
 
 
-def _write_about(folder: Path, trained: Trained, split: Split, evaluation: Evaluation) -> None:
+def _write_about(folder: Path, trained: Trained, split: Split, evaluation: Evaluation, fit_on: FitOn) -> None:
     """Write the training information; without times and run ids, so that the same training makes the same package."""
     training_info.write(
         folder,
@@ -155,6 +164,8 @@ def _write_about(folder: Path, trained: Trained, split: Split, evaluation: Evalu
             held_out_rows=len(split.y_test),
             data=split.digest,
             target=str(split.y_train.name),
+            split=None if split.summary is None else split.summary.about(),
+            fit_on=fit_on,
         ),
         evaluation.figures,
     )

@@ -21,10 +21,11 @@ from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search, tr
 from orchestrator.modeling.objects import as_text, make, make_estimator, make_grid
 from orchestrator.modeling.scorers import scorer_named, scoring_of
 from orchestrator.modeling.splitting.splitters import fold_count, make_splitter
+from orchestrator.modeling.weights import score_params
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.components import is_dotted, locate
 from orchestrator.spec.data import DataSpec
-from orchestrator.spec.field_types import Seed
+from orchestrator.spec.field_types import FitOn, Seed
 from orchestrator.spec.model import Branch, ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.spec.objects import TARGET
@@ -125,6 +126,7 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
     from sklearn.base import clone
 
     from orchestrator.search.backend import use_backend
+    from orchestrator.search.weighting import row_weights
 
     estimator = clone(search.estimator)
     encode_search(estimator, split.classes)
@@ -142,6 +144,9 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
         except Exception as error:
             where = f"search.scheduler: {spec.scheduler}" if spec.scheduler else f"search.backend: {spec.backend}"
             raise TrainError(f"{where} cannot be used ({_with_remedy(str(error))}); is it running?") from error
+        if split.weights is not None:
+            weights = split.weights.fit_params(), split.weights.score_params(training=True)
+            stack.enter_context(row_weights(estimator, *weights))
         try:
             estimator.fit(split.X_train, split.y_train)
         except OrchestratorError:  # raised by an observer of the progress
@@ -264,7 +269,8 @@ def evaluate(split: Split, trained: Trained, search: SearchSpec) -> Evaluation:
 
     with each_warning_once():
         scorers = {name: scorer_named(name, search.scorers) for name in search.scoring}
-        metrics = {name: float(score(trained.pipeline, split.X_test, split.y_test)) for name, score in scorers.items()}
+        held_out, weighted = (trained.pipeline, split.X_test, split.y_test), score_params(split.weights)
+        metrics = {name: float(score(*held_out, **weighted)) for name, score in scorers.items()}
         drawn = figures.draw(trained, split, search.refit)
         return Evaluation(metrics, drawn, scores.dummy_scores(scorers, split), scores.score_notes(split, scorers))
 
@@ -276,13 +282,17 @@ def report(
     model: ModelSpec,
     search: SearchSpec,
     seed: Seed,
+    fit_on: FitOn,
     split: Split,
     table: TableFindings,
     trained: Trained,
     evaluation: Evaluation,
     provenance: RunProvenance,
 ) -> Report:
-    """Collect everything that a tracker records about this training, as plain data."""
+    """Collect everything that a tracker records about this training, as plain data.
+
+    Metrics are of the fit on the training rows, whatever ``fit_on`` says.
+    """
     best = trained.best
     metrics = {f"mean_test_{metric}": value for metric, value in best.mean.items()}
     metrics |= {f"std_test_{metric}": value for metric, value in best.std.items()}
@@ -290,12 +300,15 @@ def report(
     metrics |= {f"dummy_{metric}": value for metric, value in evaluation.dummy.items()}
     sections: tuple[dict[str, str], ...] = (data.flat(), preprocess.flat(), model.flat(), search.flat())
     params = functools.reduce(lambda left, right: left | right, sections, {"seed": str(seed)})
+    rows = len(split.y_train) + len(split.y_test)
+    again = {"model_fit": f"again on all {rows} rows; metrics are of the fit on {len(split.y_train)} training rows"}
     tags = {
         "data_fingerprint": split.digest,
         "data_rows": f"{len(split.y_train)} training, {len(split.y_test)} held out",
         **({"data_columns": split.reading.line} if split.reading else {}),
         **({"data_findings": "; ".join(finding.label for finding in table.findings)} if table.findings else {}),
         **({"data_split": split.summary.line} if split.summary else {}),
+        **(again if fit_on == "all" else {}),
         **({"positive_label": evaluation.notes.positive} if evaluation.notes.positive else {}),
         **provenance.tags,
     }

@@ -21,8 +21,8 @@ def deployed() -> dict[str, str | None]:
     return {name: origin.get(name) for name in KNOWN}
 
 
-def described(contract: Mapping[str, Any], *, compiled: bool) -> dict[str, Any]:
-    """Return the contract's summary, the model file that answers, and how the package was deployed."""
+def described(contract: Mapping[str, Any], training: Mapping[str, Any] | None, *, compiled: bool) -> dict[str, Any]:
+    """Return the contract's summary, the model file that answers, how the package was deployed, and its ``training``."""
     return {
         "model": contract.get("model", {}).get("name"),
         **deployed(),
@@ -31,6 +31,7 @@ def described(contract: Mapping[str, Any], *, compiled: bool) -> dict[str, Any]:
         "task": contract.get("task"),
         "classes": contract.get("classes"),
         "versions": contract.get("versions", {}),
+        "training": training,
     }
 
 

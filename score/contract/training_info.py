@@ -17,6 +17,10 @@ FILE = "training.json"
 class About:
     """The estimator with its best parameters, its hold-out metrics, its target, and the data's digest.
 
+    ``split`` says how the hold-out rows were chosen: the strategy, the column or file that decides, the number of rows held
+    out, and all of it in one line. The metrics are always those of a fit on the training rows; with ``fit_on`` "all" the
+    served model was fitted again on the hold-out rows, too.
+
     Nothing of the run, such as a time or a path, as equal trainings give equal packages; see
     :mod:`score.contract.deployment_info` for these.
     """
@@ -28,6 +32,8 @@ class About:
     held_out_rows: int
     data: str
     target: str
+    split: Mapping[str, Any] | None = None
+    fit_on: str = "training"
 
 
 def write(package: Path, about: About, figures: Mapping[str, bytes]) -> None:

@@ -86,3 +86,8 @@ def test_a_table_has_hold_out_cross_validation_and_dummy() -> None:
         "accuracy                      0.75",
     ]
     assert score_table(Report({}, {}, {}, metrics, (), {}, "")) == []
+    again = Report({"search.fit_on": "all"}, {}, {}, metrics, (), {}, "", notes=notes)
+    assert [*score_table(report), score_table(again)[-1]] == score_table(again)
+    assert score_table(again)[-1].startswith(
+        "The shipped model was fitted again on all rows; these are the scores of the"
+    )

@@ -14,7 +14,7 @@ from orchestrator.artifacts import Dataset, Evaluation, Package, Search, Split, 
 from orchestrator.caching.cache import CheckpointDir
 from orchestrator.events import Progress
 from orchestrator.spec.data import DataSpec
-from orchestrator.spec.field_types import Seed, StateDir
+from orchestrator.spec.field_types import FitOn, Seed, StateDir
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.spec.package import PackageSpec
@@ -106,9 +106,10 @@ class Kit:
         parts = self.split(table, search, **keys)
         return parts, train(parts, search, self.search_spec(), Progress(), CheckpointDir())
 
-    def package(self, parts: Split, trained: Trained, **keys: Any) -> Package:
+    def package(self, parts: Split, trained: Trained, fit_on: str = "training", **keys: Any) -> Package:
         spec = PackageSpec(**{"model_name": "toy_model", "golden_rows": 3, **keys})
-        return package(trained, parts, EVALUATION, spec, StateDir(self.folder / "state"), Progress())
+        state = StateDir(self.folder / "state")
+        return package(trained, parts, EVALUATION, spec, FitOn(fit_on), state, Progress())
 
 
 @pytest.fixture

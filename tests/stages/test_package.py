@@ -81,6 +81,14 @@ def test_the_package_describes_its_training(toy_package: Package, toy: tuple[Spl
         "held_out_rows": len(parts.y_test),
         "data": parts.digest,
         "target": "y",
+        "split": {
+            "strategy": "random",
+            "by": None,
+            "held_out_rows": 20,
+            "weight": None,
+            "line": parts.summary and parts.summary.line,
+        },
+        "fit_on": "training",
     }
     assert {
         name: path.read_bytes() for name, path in training_info.figures(toy_package.path).items()

@@ -26,7 +26,7 @@ from orchestrator.errors import DataError
 from orchestrator.events import Progress
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.search import fit_counts
-from orchestrator.spec.field_types import Seed
+from orchestrator.spec.field_types import FitOn, Seed
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.stages import train as stages
 from score.contract.schema import FILE, Contract
@@ -210,7 +210,16 @@ def test_what_is_recorded_says_how_the_rows_were_split(kit: Any, tmp_path: Path)
     pipeline = PreprocessSpec(), ModelSpec(estimator=FOREST)
     origin = RunProvenance(tmp_path, "")
     report = stages.report(
-        data, *pipeline, spec, Seed(0), parts, TableFindings((), {}, ROWS, 0), made, evaluation, origin
+        data,
+        *pipeline,
+        spec,
+        Seed(0),
+        FitOn("training"),
+        parts,
+        TableFindings((), {}, ROWS, 0),
+        made,
+        evaluation,
+        origin,
     )
     sizes = f"{len(parts.y_train)} training rows, {len(parts.y_test)} held out"
     line = f"{sizes}; whole groups of 'patient', 28 training and 10 held out; folds: 2 of KFold"

@@ -20,7 +20,7 @@ from orchestrator.errors import TrackingError, TrainError
 from orchestrator.events import Event, Progress, StepProgress
 from orchestrator.findings import TableFinding
 from orchestrator.reporting.provenance import RunProvenance
-from orchestrator.spec.field_types import ROOT, Seed
+from orchestrator.spec.field_types import ROOT, FitOn, Seed
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.stages.train import each_warning_once, evaluate, report, train
 
@@ -302,7 +302,8 @@ def test_the_report_is_plain_and_complete(kit: Kit, numbers: pd.DataFrame) -> No
     found = TableFindings(
         (TableFinding("data-identifier", "", ("id",)), TableFinding("data-duplicates", "")), {}, 80, 80
     )
-    result = report(kit.data(numbers), PreprocessSpec(), model, spec, Seed(5), parts, found, trained, evaluation, where)
+    keys = kit.data(numbers), PreprocessSpec(), model, spec, Seed(5), FitOn("training")
+    result = report(*keys, parts, found, trained, evaluation, where)
     assert result.params["seed"] == "5"
     assert result.params["model.params.strategy"] == "prior"
     assert result.params["search.refit"] == "roc_auc"
@@ -316,6 +317,10 @@ def test_the_report_is_plain_and_complete(kit: Kit, numbers: pd.DataFrame) -> No
     assert result.metrics["mean_test_f1"] == trained.best.mean["f1"]
     assert result.config == "name: toy\n"
     assert len(result.candidates) == 4
+    assert "model_fit" not in result.tags
+    again = report(*keys[:-1], FitOn("all"), parts, found, trained, evaluation, where)
+    assert again.tags["model_fit"] == "again on all 80 rows; metrics are of the fit on 60 training rows"
+    assert again.metrics == result.metrics
 
 
 def test_each_distinct_warning_is_issued_once() -> None:

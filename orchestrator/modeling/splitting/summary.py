@@ -13,7 +13,7 @@ class SplitSummary:
 
     ``groups`` are the numbers of groups (training, held out), ``border`` is the first time that is held out, and
     ``gap_rows`` rows before it are in neither part. ``folds`` is None where scikit-learn makes them of the number in
-    ``search.cv``. ``notes`` are what may mislead.
+    ``search.cv``. ``weight`` is the column of the rows' weights. ``notes`` are what may mislead.
     """
 
     rule: str
@@ -24,13 +24,15 @@ class SplitSummary:
     border: str | None = None
     gap_rows: int = 0
     folds: str | None = None
+    weight: str | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def line(self) -> str:
         """The whole in one line."""
         share = f"{self.training} training rows, {self.held_out} held out"
-        return "; ".join(filter(None, (share, self._rule(), self.folds and f"folds: {self.folds}")))
+        weight = self.weight and f"weighted by '{self.weight}'"
+        return "; ".join(filter(None, (share, self._rule(), self.folds and f"folds: {self.folds}", weight)))
 
     def _rule(self) -> str:
         if self.rule == "group" and self.groups:
@@ -39,6 +41,11 @@ class SplitSummary:
             gap = f", {self.gap_rows:,} rows in the gap before it left out" if self.gap_rows else ""
             return f"the newest by '{self.by}', from {self.border}{gap}"
         return {"column": f"as '{self.by}' says", "file": f"the rows of {self.by}"}.get(self.rule, "")
+
+    def about(self) -> dict[str, Any]:
+        """Return what a service says of it, at ``/meta`` and on its page, as JSON."""
+        rule = {"strategy": self.rule, "by": self.by, "held_out_rows": self.held_out}
+        return {**rule, "weight": self.weight, "line": self.line}
 
     def as_json(self) -> Mapping[str, Any]:
         """Return everything for result.json."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from score.contract import training_info
 from score.web.request_log import AccessLogMiddleware, write_lines
 from tests.score.conftest import LOG, Serve
 
@@ -76,21 +78,29 @@ def test_what_is_refused_is_logged_too(ask: Any, pima: Path) -> None:
         assert (line["path"], line["status"], "rows" in line) == (path, status, False)
 
 
-def test_meta_describes_what_is_served(pima: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_meta_describes_what_is_served(
+    pima: Path, tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "package"
+    shutil.copytree(pima, package, ignore=shutil.ignore_patterns("__pycache__"))
     origin = {"version": "7", "run_id": "run", "spec_hash": "abc", "rebuild": "python run.py", "data": "d.csv"}
     monkeypatch.setenv("SCORE_ORIGIN", json.dumps(origin | {"other": "untold"}))
-    (pima / "keys.json").write_text('{"primary": "one", "secondary": "two"}')
-    with serve(pima, "--keys", "keys.json") as (ask, _):
+    split = {"strategy": "time", "by": "date", "held_out_rows": 154, "line": "the newest by 'date'"}
+    about = training_info.About("Ridge", {}, {"r2": 0.8}, 614, 154, "abc", "Outcome", split, "all")
+    training_info.write(package, about, {})
+    (package / "keys.json").write_text('{"primary": "one", "secondary": "two"}')
+    with serve(package, "--keys", "keys.json") as (ask, _):
         for path in ("/meta", "/metrics"):
             assert ask("GET", path)[0] == 401
         reported, page = (
             json.loads(ask("GET", path, Authorization="Bearer two")[2]) for path in ("/meta", "/page/model.json")
         )
     assert page.items() >= (origin | {"trained": None, "fingerprint": reported["fingerprint"]}).items()
-    contract = json.loads((pima / "contract.json").read_text())
+    contract = json.loads((package / "contract.json").read_text())
     assert reported == {
         "model": "m", **origin, "trained": None, "fingerprint": contract["fingerprint"],
         "answers": "model.pkl", "task": "classification", "classes": [0, 1], "versions": contract["versions"],
+        "training": vars(about),
     }  # fmt: skip
 
 

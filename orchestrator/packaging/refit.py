@@ -1,0 +1,52 @@
+"""Fit the pipeline that ships: the search's own, or once more on all rows (``search.fit_on=all``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import PackageError
+from orchestrator.events import Progress
+from orchestrator.spec.messages import one_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from orchestrator.artifacts import Split
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A pipeline, the rows that it was ``fitted`` on (n_rows, n_columns), and the ``others`` of the table."""
+
+    pipeline: Any
+    fitted: pd.DataFrame
+    others: pd.DataFrame
+
+    @property
+    def tables(self) -> list[pd.DataFrame]:
+        """All rows, without empty tables."""
+        return [table for table in (self.fitted, self.others) if len(table)]
+
+
+def fit_again(pipeline: Any, split: Split, progress: Progress) -> Shipped:
+    """Return an unfitted copy of ``pipeline``, fitted on the training rows and then the hold-out rows.
+
+    Parameters and seeds are those of ``pipeline``, and the last step gets the rows' weights if it takes some.
+
+    Raises:
+        PackageError: the estimator refuses the rows.
+    """
+    import pandas as pd
+    from sklearn.base import clone
+
+    X, y = pd.concat([split.X_train, split.X_test]), pd.concat([split.y_train, split.y_test])
+    progress.note(f"fitting again on all {len(y):,} rows")
+    try:
+        fitted = clone(pipeline).fit(X, y, **(split.weights.fit_params(all_rows=True) if split.weights else {}))
+    except Exception as error:  # whatever an estimator raises
+        raise PackageError(
+            f"search.fit_on: the fit on all {len(y):,} rows failed with {type(error).__name__}: {one_line(error)}; "
+            "search.fit_on=training ships the fit on the training rows"
+        ) from error
+    return Shipped(fitted, X, split.X_test.iloc[:0])
