@@ -50,13 +50,13 @@ def main() -> None:
     for model in options.models:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            rates = {}
+            medians = {}
             for served_by in ("required", "never"):
                 package = trained(model, served_by, folder)
-                rates[served_by], median = single_rows(package, options.seconds, folder / "log")
+                rate, medians[served_by] = single_rows(package, options.seconds, folder / "log")
                 name = "compiled" if served_by == "required" else "its pickle"
-                print(f"{model:9} {name:10} {rates[served_by]:8.0f} rows a second, median {median:.3f} ms")
-            print(f"{model:9} {rates['required'] / rates['never']:.1f} times as many")
+                print(f"{model:9} {name:10} {rate:8.0f} rows a second, median {medians[served_by]:.3f} ms")
+            print(f"{model:9} the median is {medians['never'] / medians['required']:.1f} times as long")
 
 
 if __name__ == "__main__":
