@@ -56,7 +56,10 @@ def test_the_wheel_holds_the_options_and_the_example_table(wheel: Path) -> None:
 
 def test_help_shows_every_option_and_imports_nothing_heavy(project: Installed) -> None:
     shown = project.run("python", "-c", HELP)
-    assert "model: anvil, hist_gradient_boosting, linear, logistic_regression, mine, random_forest, stacking" in shown
+    assert (
+        "model: anvil, catboost, hist_gradient_boosting, lightgbm, linear, logistic_regression, mine, random_forest, "
+        in shown
+    )
     assert shown.splitlines()[-2:] == ["code 0", "imported"]
 
 

@@ -54,13 +54,17 @@ def code_fingerprint(module: str) -> Mapping[str, str]:
     return versions_of(_distributions(top)) if is_installed(top) else source_digests(module)
 
 
+# of modules whose distributions have other names; asking for these is slow
+_NAMES: Mapping[str, Sequence[str]] = {"sklearn": ["scikit-learn"], "xgboost": ["xgboost", "xgboost-cpu"]}
+
+
 @functools.cache
 def _distributions(top: str) -> Sequence[str]:
     """Return the distributions that provide a top-level module."""
-    name = {"sklearn": "scikit-learn"}.get(top, top)
-    if top in sys.stdlib_module_names or _version(name) != "not installed":
-        return [] if top in sys.stdlib_module_names else [name]
-    return sorted(providers().get(top, ()))
+    if top in sys.stdlib_module_names:
+        return []
+    names = _NAMES.get(top, [top])
+    return [name for name in names if _version(name) != "not installed"] or sorted(providers().get(top, ()))
 
 
 @functools.cache

@@ -54,7 +54,9 @@ def test_help_lists_the_options_of_the_project(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     shown = printed(monkeypatch, capfd, "--help")
-    assert "model: hist_gradient_boosting, linear, logistic_regression, mine, random_forest, stacking" in shown
+    assert (
+        "model: catboost, hist_gradient_boosting, lightgbm, linear, logistic_regression, mine, random_forest, " in shown
+    )
     assert "orchestrate, alone or followed by:" in shown
     assert "python run.py" not in shown
 

@@ -93,7 +93,7 @@ def convert_pipeline(pipeline: Any, width: int) -> tuple[bytes, dict[str, int]]:
     from skl2onnx.common.data_types import DoubleTensorType
     from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 
-    from orchestrator.packaging.onnx import nested_converters, nested_parts
+    from orchestrator.packaging.onnx import boosting_converters, nested_converters, nested_parts
     from orchestrator.packaging.onnx.category_codes import encode_categories, iterate_steps
     from orchestrator.packaging.onnx.converters import custom_converters
     from orchestrator.packaging.onnx.tree_converters import ML, ML_OPSET
@@ -102,7 +102,7 @@ def convert_pipeline(pipeline: Any, width: int) -> tuple[bytes, dict[str, int]]:
     functions[nested_parts.Combination] = nested_parts.convert_combination
     shapes[nested_parts.Combination] = nested_parts.combination_shape
     numeric, codes = encode_categories(pipeline)
-    parsers = nested_converters.parsers(numeric)
+    parsers = nested_converters.parsers(numeric) | boosting_converters.parsers(numeric)
     try:
         model = convert_sklearn(
             numeric,

@@ -61,6 +61,8 @@ def split_graph(graph: bytes, *, always: bool = False) -> SplitGraph | None:
         return None
     table, start = model.graph.input[0].name, forests[0].input[0]
     end, leaf_rows = _find_lookup(model.graph, forests[0].output[0], trees) or (forests[0].output[0], None)
+    if leaf_rows is None and trees["leaf_weights"].dtype != np.float64:
+        return None  # ONNX Runtime adds these in float32, as their library does, and QuickScorer would not
     narrow = helper.np_dtype_to_tensor_dtype(trees["nodes_splits"].dtype)
     for name, dtype in ((start, narrow), (end, onnx.TensorProto.DOUBLE)):
         model.graph.value_info.append(helper.make_tensor_value_info(name, dtype, [None, None]))

@@ -63,8 +63,14 @@ def extract_trees(estimator: Any) -> tuple[list[Tree], type[Any]]:
     """Return the trees of a fitted estimator and the dtype they compare in; no trees for any other estimator.
 
     Raises:
-        NotImplementedError: histogram gradient boosting has categorical columns, whose splits are not thresholds.
+        NotImplementedError: histogram gradient boosting has categorical columns, whose splits are not thresholds; or a
+            model of another library has parts without a translation.
     """
+    from orchestrator.packaging.onnx.boosting import find_reader
+
+    if (read := find_reader(estimator)) is not None:
+        found = read(estimator)
+        return found.trees, found.compares
     if getattr(estimator, "_preprocessor", None) is not None:
         raise NotImplementedError("no converter for histogram gradient boosting with categorical columns")
     if hasattr(estimator, "tree_"):

@@ -1,0 +1,96 @@
+"""Read the trees of XGBoost from its JSON.
+
+XGBoost rounds a row to float32, compares it with float32 thresholds by ``<``, and adds leaves in float32, one tree
+after the other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from orchestrator.packaging.onnx.boosting import Boosting, Link
+from orchestrator.packaging.onnx.trees import Tree
+
+LINKS: Mapping[str, Link] = {
+    "reg:squarederror": "identity",
+    "reg:squaredlogerror": "identity",
+    "reg:absoluteerror": "identity",
+    "reg:pseudohubererror": "identity",
+    "reg:quantileerror": "identity",
+    "count:poisson": "exp",
+    "reg:gamma": "exp",
+    "reg:tweedie": "exp",
+    "reg:logistic": "sigmoid",
+    "binary:logistic": "sigmoid",
+    "multi:softprob": "softmax",
+}
+
+
+def read_xgboost(estimator: Any) -> Boosting:
+    """Read a fitted XGBClassifier or XGBRegressor (or XGBRF*), up to the best iteration if it stopped early.
+
+    Raises:
+        NotImplementedError: its objective, its booster, or a kind of its splits has no translation.
+    """
+    learner = json.loads(estimator.get_booster().save_raw("json"))["learner"]
+    name, booster = learner["objective"]["name"], learner["gradient_booster"]
+    if name not in LINKS:
+        raise NotImplementedError(f"no converter for the objective '{name}' of XGBoost")
+    if booster["name"] != "gbtree":
+        raise NotImplementedError(f"no converter for booster={booster['name']} of XGBoost")
+    if not np.isnan(estimator.missing):
+        raise NotImplementedError(f"no converter for missing={estimator.missing} of XGBoost")
+    model, shape = booster["model"], learner["learner_model_param"]
+    outputs = max(int(shape["num_class"]), int(shape.get("num_target", 1)), 1)
+    count = _tree_count(estimator, model, outputs)
+    trees = [_tree(each) for each in model["trees"][:count]]
+    base = _base(shape["base_score"], LINKS[name], outputs)
+    return Boosting(trees, model["tree_info"][:count], base, np.float32, np.float32, LINKS[name])
+
+
+def _tree_count(estimator: Any, model: Mapping[str, Any], outputs: int) -> int:
+    """Return the number of trees that predict."""
+    count = len(model["trees"])
+    try:
+        best = int(estimator.best_iteration)
+    except AttributeError:  # it has not stopped early
+        return count
+    return min(count, (best + 1) * outputs * int(model["gbtree_model_param"]["num_parallel_tree"]))
+
+
+def _base(written: str, link: Link, outputs: int) -> Any:
+    """Return the start of the sums (n_outputs,), float32.
+
+    It is written as a number, from version 3.1 on as a list; before the link, but of several classes behind it.
+    """
+    parsed = np.atleast_1d(np.array(json.loads(written), dtype=np.float32))
+    score = np.broadcast_to(parsed, (outputs,)) if len(parsed) == 1 else parsed
+    if len(score) != outputs:
+        raise NotImplementedError("no converter for the base_score of XGBoost")
+    if link == "exp":
+        return np.log(score)
+    if link == "sigmoid":
+        return -np.log(np.float32(1) / score - np.float32(1))
+    return score
+
+
+def _tree(dump: Mapping[str, Any]) -> Tree:
+    if int(dump["tree_param"].get("size_leaf_vector", 1)) > 1:
+        raise NotImplementedError("no converter for trees of XGBoost with several outputs")
+    if any(dump.get("split_type", ())):
+        raise NotImplementedError("no converter for categorical columns of XGBoost; preprocess=tabular encodes them")
+    left, right = (np.array(dump[f"{side}_children"], dtype=np.int64) for side in ("left", "right"))
+    split = np.array(dump["split_conditions"], dtype=np.float32)  # in a leaf its value
+    return Tree(
+        np.where(left == -1, -1, np.array(dump["split_indices"], dtype=np.int64)),
+        # below a float32 is at most the one before it
+        np.where(left == -1, 0, np.nextafter(split, np.float32(-np.inf))).astype(np.float64),
+        left,
+        right,
+        np.array(dump["default_left"], dtype=np.int64),
+        split[:, None],
+    )
