@@ -27,6 +27,7 @@ from orchestrator.spec.messages import format_value, suggest_or_list
 from orchestrator.spec.section import Section
 from orchestrator.spec.separators import is_tab_separated
 from orchestrator.spec.split import SplitSpec
+from orchestrator.spec.workers import check_cluster, some_jobs
 from score.contract.cells import MISSING, TableFormat, missing_words
 
 
@@ -149,6 +150,9 @@ class BatchSpec(Section):
     output: Path
     chunk_rows: StrictInt = Field(default=10_000, ge=1)
     keep: tuple[StrictStr, ...] | None = None
+    backend: Literal["local", "loky", "dask", "ray"] = "local"  # this process, or workers of joblib's backends
+    n_jobs: StrictInt | None = None
+    scheduler: StrictStr | None = None  # the address of a running cluster
     separator: Separator | None = None  # null here and below: as training's table was written
     encoding: StrictStr | None = None
     decimal: Decimal | None = None
@@ -195,6 +199,18 @@ class BatchSpec(Section):
         except LookupError:
             raise ValueError(f"there is no encoding {format_value(encoding)}; try utf-8 or latin-1") from None
         return encoding
+
+    @field_validator("n_jobs")
+    @classmethod
+    def _some_jobs(cls, n_jobs: int | None) -> int | None:
+        return some_jobs(n_jobs)
+
+    @model_validator(mode="after")
+    def _workers_have_a_backend(self) -> BatchSpec:
+        check_cluster(self.section, self.backend, self.scheduler, self.n_jobs)
+        if self.n_jobs is not None and self.backend == "local":
+            raise ValueError("n_jobs: counts worker processes, and this process has none; write batch.backend=loky")
+        return self
 
 
 def _table(path: Path, *endings: str) -> Path:
