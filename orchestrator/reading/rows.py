@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from io import StringIO
 from itertools import chain, islice
 
 from orchestrator.spec.separators import BLANKS
 
+_BLOCK = 1000  # rows that are cut at once
 _LONGEST_CELL = 2**31 - 1  # Python's csv module stops at 131,072 characters unless it is given a limit
 
 
@@ -46,3 +49,15 @@ def _recorded(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
     for line in lines:
         taken.append(line)
         yield line
+
+
+def pick_rows(lines: Iterator[str], separator: str, numbers: Sequence[int]) -> Iterator[str]:
+    """Yield the text of the first row, then of the rows with these ascending numbers, counted from 0 behind the first."""
+    yield from (text for _, text in islice(cut_rows(lines, separator, 1), 1))
+    start = place = 0
+    for count, text in cut_rows(lines, separator, _BLOCK):
+        stop = bisect_left(numbers, start + count)
+        if place < stop:
+            single = [row for _, row in cut_rows(StringIO(text, newline=""), separator, 1)]
+            yield from (single[number - start] for number in numbers[place:stop])
+        start, place = start + count, stop

@@ -41,6 +41,8 @@ class DataSpec(Section):
     target: StrictStr
     task: Literal["auto", "binary", "multiclass", "regression"] = "auto"
     missing_target: Literal["drop", "refuse"] = "drop"
+    rows: StrictInt | None = Field(default=None, ge=1)
+    rows_seed: StrictInt = Field(default=0, ge=0)
     test_size: StrictFloat
     stratify: StrictBool = True
     split: SplitSpec = SplitSpec()
@@ -76,8 +78,9 @@ class DataSpec(Section):
         )
 
     def ordered(self) -> dict[str, str]:
-        """Leave out where the files lie, the limit of columns, and what is done about findings."""
-        return {**self.parts("path", "max_one_hot", "checks", "accept", "split"), **self.split.without_place()}
+        """Leave out where the files lie, the limit of columns, what is done about findings, and no number of rows."""
+        unused = ["rows", "rows_seed"] if self.rows is None else []
+        return {**self.parts("path", "max_one_hot", "checks", "accept", "split", *unused), **self.split.without_place()}
 
     def cache_parts(self) -> Mapping[str, str]:
         """Add the digests of the files' contents."""
