@@ -22,6 +22,7 @@ from orchestrator.azure import auth
 from orchestrator.bundled import INSTALLED, ROOT
 from orchestrator.caching.cache import Cache, digest
 from orchestrator.config.composed import Composed
+from orchestrator.config.memory_note import memory_note
 from orchestrator.config.validate import ValidConfig, validate
 from orchestrator.deploy.image_builder import ImageCheck
 from orchestrator.deploy.none import NoTarget
@@ -104,6 +105,8 @@ class Run:
         """Yield what is said before the first stage."""
         if self.config.task:
             yield f"task: {self.config.task}"
+        if "train" in self.spec.stages and (memory := memory_note(self.spec)):
+            yield f"memory: {memory}"
         yield from self.config.composed.notes if self.config.serves else ()
 
     @property

@@ -9,15 +9,35 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from operator import attrgetter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.batch.tables import Columns, CsvSink, Sink
-from score.payload.errors import Problem
+from orchestrator.batch.sinks import CsvSink, Sink
 from score.payload.reader import Flags
 
 REASONS = CsvSink(("row", "column", "problem", "expected"))
+
+
+@dataclass(frozen=True)
+class Part:
+    """The scored rows of a chunk, as they are stored.
+
+    Attributes:
+        stop: The number of the next row.
+        share: How much of the table (0 to 1) is read with them.
+        content: A part of the sink, of the accepted rows.
+        refused: The number of refused rows.
+        reasons: A part of ``REASONS``; empty if no row is refused.
+        flags: How many values of each column were flagged.
+    """
+
+    stop: int
+    share: float
+    content: bytes
+    refused: int
+    reasons: bytes
+    flags: Flags
 
 
 class Checkpoints:
@@ -53,20 +73,18 @@ class Checkpoints:
         self.outside.update(flags.outside)
         self.unseen.update(flags.unseen)
 
-    def add(self, stop: int, columns: Columns, flags: Flags, problems: Sequence[Problem]) -> None:
-        """Write the rows before ``stop`` that have no part yet; they are on the disk once this returns."""
-        refused = len({problem.row for problem in problems})
-        path = self._folder / f"{self.stop:015}-{stop:015}-{refused}.part"
-        if problems:
-            reasons = {name: list(map(attrgetter(name), problems)) for name in REASONS.names}
-            self._write_atomically(path.with_suffix(".reasons"), lambda new: REASONS.write(new, reasons))
-        if any(flags):
-            text = json.dumps(flags._asdict())
+    def add(self, part: Part) -> None:
+        """Write the part of the rows from ``stop`` on; it is on the disk once this returns."""
+        path = self._folder / f"{self.stop:015}-{part.stop:015}-{part.refused}.part"
+        if part.reasons:
+            self._write_atomically(path.with_suffix(".reasons"), lambda new: new.write_bytes(part.reasons))
+        if any(part.flags):
+            text = json.dumps(part.flags._asdict())
             self._write_atomically(path.with_suffix(".flags"), lambda new: new.write_text(text, encoding="utf-8"))
-        self._write_atomically(path, lambda new: self._sink.write(new, columns))
-        self._count(flags)
+        self._write_atomically(path, lambda new: new.write_bytes(part.content))
+        self._count(part.flags)
         self._paths.append(path)
-        self.stop, self.refused = stop, self.refused + refused
+        self.stop, self.refused = part.stop, self.refused + part.refused
 
     def publish(self, output: Path, reasons: Path) -> None:
         """Join the parts into one file, and the reasons into another if there are any; remove the folder."""

@@ -1,11 +1,14 @@
-"""Tables that are read and written in chunks: CSV and Parquet as columns of plain values, in bounded memory."""
+"""Tables that are read in chunks: CSV and Parquet as columns of plain values, in bounded memory.
+
+Another process can do the reading: a block has the rows of a chunk as they are stored, and the source makes it a chunk.
+"""
 
 from __future__ import annotations
 
-import csv
+import io
 import re
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from orchestrator.reading.files import is_parquet, open_text
 from orchestrator.reading.header import Header, read_csv_header, read_parquet_header
-from orchestrator.reading.rows import read_rows
+from orchestrator.reading.rows import cut_rows, read_rows
 from orchestrator.reading.scan import misgrouped_pattern
 from score.contract.cells import BOOLEANS, TableFormat
 from score.contract.schema import Column
@@ -23,8 +26,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Columns: TypeAlias = Mapping[str, Sequence[Any]]
-
-ROW_GROUP = 2**17  # rows of a Parquet file that are written, and so read, at once
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,23 @@ class Chunk:
     share: float
 
 
+@dataclass(frozen=True)
+class Block:
+    """Some rows of a table as they are stored: text of a CSV file, or a record batch in Arrow's IPC format.
+
+    Attributes:
+        start: The number of the first row.
+        content: The rows.
+        share: As of a chunk.
+    """
+
+    start: int
+    content: str | bytes
+    share: float
+
+
 class Source(Protocol):
-    """A table to read."""
+    """A table to read; one that is pickled reads blocks in another process."""
 
     header: Header
     schema: pa.Schema
@@ -58,6 +74,14 @@ class Source(Protocol):
 
     def chunks(self, start: int, rows: int) -> Iterator[Chunk]:
         """Yield the rows from ``start`` on in chunks of ``rows``."""
+        ...
+
+    def blocks(self, start: int, rows: int) -> Iterator[Block]:
+        """Yield the same rows as blocks, which hold the same chunks."""
+        ...
+
+    def read(self, block: Block) -> Chunk:
+        """Return the chunk in a block."""
         ...
 
 
@@ -82,23 +106,44 @@ class CsvSource:
 
     def chunks(self, start: int, rows: int) -> Iterator[Chunk]:
         """Yield the rows from ``start`` on in chunks of ``rows``."""
-        names = self.header.names
-        size, width = max(1, self._path.stat().st_size), len(names)
+        with self._rows(start) as (lines, _, share):
+            while found := [row for _, row in islice(lines, rows)]:
+                yield self._chunk(start, found, share())
+                start += len(found)
+
+    def blocks(self, start: int, rows: int) -> Iterator[Block]:
+        """Yield the same rows as blocks, which hold the same chunks."""
+        with self._rows(start) as (_, text, share):
+            for count, content in cut_rows(text, self._form.separator, rows):
+                yield Block(start, content, share())
+                start += count
+
+    def read(self, block: Block) -> Chunk:
+        """Return the chunk in a block."""
+        text = io.StringIO(str(block.content), newline="")
+        return self._chunk(block.start, [row for _, row in read_rows(text, self._form.separator)], block.share)
+
+    @contextmanager
+    def _rows(self, start: int) -> Iterator[tuple[Iterator[tuple[int, list[str]]], Iterator[str], Callable[[], float]]]:
+        """Open the file behind ``start`` rows: the rest as rows, the same as lines, and the share that is read."""
+        size = max(1, self._path.stat().st_size)
         with open_text(self._path, self._form.encoding) as (text, position):
             lines = read_rows(text, self._form.separator)
-            next(lines)
-            next(islice(lines, start, start), None)
-            while found := [row for _, row in islice(lines, rows)]:
-                malformed = {
-                    number: f"the row has {len(row)} values"
-                    for number, row in enumerate(found, start)
-                    if len(row) != width
-                }
-                numbers = [number for number in range(start, start + len(found)) if number not in malformed]
-                whole = [row for row in found if len(row) == width] if malformed else found
-                columns = dict(zip(names, zip(*whole, strict=True), strict=True)) if whole else {}
-                start += len(found)
-                yield Chunk(numbers, columns or dict.fromkeys(names, ()), malformed, start, position() / size)
+            next(islice(lines, start, start + 1), None)  # the header counts, too
+            yield lines, text, lambda: position() / size
+
+    def _chunk(self, start: int, found: Sequence[list[str]], share: float) -> Chunk:
+        names = self.header.names
+        malformed = {
+            number: f"the row has {len(row)} values"
+            for number, row in enumerate(found, start)
+            if len(row) != len(names)
+        }
+        stop = start + len(found)
+        numbers = [number for number in range(start, stop) if number not in malformed]
+        whole = [row for row in found if len(row) == len(names)] if malformed else found
+        columns = dict(zip(names, zip(*whole, strict=True), strict=True)) if whole else {}
+        return Chunk(numbers, columns or dict.fromkeys(names, ()), malformed, stop, share)
 
 
 class ParquetSource:
@@ -120,16 +165,42 @@ class ParquetSource:
 
     def chunks(self, start: int, rows: int) -> Iterator[Chunk]:
         """Yield the rows from ``start`` on in chunks of ``rows``."""
+        for begin, batch, share in self._batches(start, rows):
+            yield _chunk_of(begin, batch, share)
+
+    def blocks(self, start: int, rows: int) -> Iterator[Block]:
+        """Yield the same rows as blocks, which hold the same chunks."""
+        import pyarrow as pa
+
+        for begin, batch, share in self._batches(start, rows):
+            buffer = pa.BufferOutputStream()
+            with pa.ipc.new_stream(buffer, batch.schema) as stream:
+                stream.write_batch(batch)
+            yield Block(begin, buffer.getvalue().to_pybytes(), share)
+
+    def read(self, block: Block) -> Chunk:
+        """Return the chunk in a block."""
+        import pyarrow as pa
+
+        with pa.ipc.open_stream(block.content) as stream:
+            return _chunk_of(block.start, stream.read_next_batch(), block.share)
+
+    def _batches(self, start: int, rows: int) -> Iterator[tuple[int, pa.RecordBatch, float]]:
+        """Yield the rows from ``start`` on, each batch with the number of its first row and the share that is read."""
         from pyarrow import parquet
 
         with parquet.ParquetFile(self._path) as file:
             total, stop = max(1, file.metadata.num_rows), 0
             for batch in file.iter_batches(rows):
                 begin, stop = max(stop, start), stop + batch.num_rows
-                left = batch.slice(batch.num_rows - (stop - begin)) if begin < stop else None
-                if left is not None:
-                    columns = {name: left[name].to_pylist() for name in batch.schema.names}
-                    yield Chunk(range(begin, stop), columns, {}, stop, stop / total)
+                if begin < stop:
+                    yield begin, batch.slice(batch.num_rows - (stop - begin)), stop / total
+
+
+def _chunk_of(start: int, batch: pa.RecordBatch, share: float) -> Chunk:
+    stop = start + batch.num_rows
+    columns = {name: batch[name].to_pylist() for name in batch.schema.names}
+    return Chunk(range(start, stop), columns, {}, stop, share)
 
 
 def source_of(path: Path, form: TableFormat) -> Source:
@@ -174,67 +245,3 @@ def _numbers_in(missing: Iterable[str]) -> frozenset[float]:
     """Return the numbers that mean a missing value however they are written: -999.0 where -999 does."""
     numbers = (_number(word, TableFormat(), None, float) for word in missing)
     return frozenset(number for number in numbers if isinstance(number, float) and number == number)  # noqa: PLR0124  # NaN
-
-
-class Sink(Protocol):
-    """Writes a table in parts, then joins them."""
-
-    def write(self, path: Path, columns: Columns) -> None:
-        """Write a part."""
-        ...
-
-    def join(self, path: Path, parts: Iterable[Path]) -> None:
-        """Join the parts into the whole table."""
-        ...
-
-
-@dataclass(frozen=True)
-class CsvSink:
-    """A CSV file; its parts have no header."""
-
-    names: Sequence[str]
-
-    def write(self, path: Path, columns: Columns) -> None:
-        """Write a part."""
-        with path.open("w", encoding="utf-8", newline="") as file:
-            rows = zip(*(columns[name] for name in self.names), strict=True)
-            csv.writer(file, lineterminator="\n").writerows(rows)
-
-    def join(self, path: Path, parts: Iterable[Path]) -> None:
-        """Write the header, then the parts unchanged."""
-        self.write(path, {name: [name] for name in self.names})
-        with path.open("ab") as whole:
-            for part in parts:
-                with part.open("rb") as file:
-                    shutil.copyfileobj(file, whole)
-
-
-@dataclass(frozen=True)
-class ParquetSink:
-    """A Parquet file whose parts are Parquet files."""
-
-    schema: pa.Schema
-
-    def write(self, path: Path, columns: Columns) -> None:
-        """Write a part."""
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        arrays = [pa.array(columns[field.name], field.type) for field in self.schema]
-        parquet.write_table(pa.Table.from_arrays(arrays, schema=self.schema), path)
-
-    def join(self, path: Path, parts: Iterable[Path]) -> None:
-        """Write one file with row groups of a usual size."""
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        waiting: list[pa.Table] = []
-        with parquet.ParquetWriter(path, self.schema) as writer:
-            for part in parts:
-                with parquet.ParquetFile(part) as file:
-                    waiting.append(file.read())
-                if sum(table.num_rows for table in waiting) >= ROW_GROUP:
-                    writer.write_table(pa.concat_tables(waiting))
-                    waiting.clear()
-            if waiting:
-                writer.write_table(pa.concat_tables(waiting))

@@ -17,6 +17,7 @@ from orchestrator.cli.console import Console
 from orchestrator.cli.descriptions import curl_line
 from orchestrator.cli.result_file import Result
 from orchestrator.config.composed import Composed
+from orchestrator.config.memory_note import memory_note
 from orchestrator.config.validate import ValidConfig, validate
 from orchestrator.engine.runner import Artifacts
 from orchestrator.errors import DataError, DeployError, OrchestratorError, Problem, SpecError
@@ -160,6 +161,7 @@ def _preview(run: Run, *, trains: bool) -> dict[str, str]:
         **({"task": run.config.task} if run.config.task else {}),
         **({"splits": rows} if "train" in spec.stages else {}),
         **({"weights": f"by '{spec.data.weight}'"} if trains and spec.data.weight else {}),
+        **({"memory": memory_note(spec, always=True)} if trains else {}),
         **({"scores": f"{', '.join(spec.search.scoring)}; the best by {spec.search.refit}"} if trains else {}),
         "fits": said if trains else "none",
         "writes": str(spec.state_dir),

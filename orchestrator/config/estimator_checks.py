@@ -118,7 +118,7 @@ def _unfitted(estimator: type, model: ModelSpec) -> Any:
 def _search(search: SearchSpec, made: Any, kind: type | None) -> Iterator[Problem]:
     from sklearn.model_selection._search import BaseSearchCV
 
-    from orchestrator.search.backend import missing_module
+    from orchestrator.search.backend import needs
 
     try:
         found = locate(search.target, "search._target_")
@@ -132,10 +132,8 @@ def _search(search: SearchSpec, made: Any, kind: type | None) -> Iterator[Proble
             yield from _search_options(found, search)
             if is_halving(search.target):
                 yield from _rounds(search, made, kind)
-    if module := missing_module(search.backend):
-        yield Problem(
-            "search.backend", f"{search.backend} needs {module}; install it with: pip install -e '.[{search.backend}]'"
-        )
+    if needed := needs(search.backend):
+        yield Problem("search.backend", needed)
     yield from _scoring(search)
 
 

@@ -258,7 +258,7 @@ def _state_dir(state_dir: Path) -> Iterator[Problem]:
 
 
 def _batch(batch: BatchSpec, stages: Iterable[str]) -> Iterator[Problem]:
-    """Yield an input that does not exist, columns that it lacks, and an output that exists."""
+    """Yield an input that does not exist, columns that it lacks, an output that exists, and what is not installed."""
     if "batch" not in stages:
         yield Problem("batch", "none of the stages scores a table; write stages=batch")
     if not batch.input.is_file():
@@ -268,6 +268,11 @@ def _batch(batch: BatchSpec, stages: Iterable[str]) -> Iterator[Problem]:
         yield from data_file_checks.batch_problems(batch)
     if batch.output.exists():
         yield Problem("batch.output", f"{batch.output} is there already; remove it, or name another")
+    if batch.backend != "local":
+        from orchestrator.search.backend import needs  # imports joblib
+
+        if needed := needs(batch.backend):
+            yield Problem("batch.backend", needed)
 
 
 def _estimator(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Problem]:

@@ -21,6 +21,12 @@ def missing_module(backend: str | None) -> str:
     return module if module and importlib.util.find_spec(module) is None else ""
 
 
+def needs(backend: str | None) -> str:
+    """Return what to install for this backend; "" if it can be used."""
+    module = missing_module(backend)
+    return f"{backend} needs {module}; install it with: pip install -e '.[{backend}]'" if module else ""
+
+
 @contextmanager
 def use_backend(backend: str | None, scheduler: str | None, n_jobs: int | None) -> Iterator[Callable[[], Any]]:
     """Run joblib's work on this backend; a search whose ``n_jobs`` is None uses all of its workers.

@@ -27,6 +27,7 @@ from orchestrator.spec.messages import format_value, suggest_or_list
 from orchestrator.spec.section import Section
 from orchestrator.spec.separators import is_tab_separated
 from orchestrator.spec.split import SplitSpec
+from orchestrator.spec.workers import check_cluster, some_jobs
 from score.contract.cells import MISSING, TableFormat, missing_words
 
 
@@ -40,6 +41,8 @@ class DataSpec(Section):
     target: StrictStr
     task: Literal["auto", "binary", "multiclass", "regression"] = "auto"
     missing_target: Literal["drop", "refuse"] = "drop"
+    rows: StrictInt | None = Field(default=None, ge=1)
+    rows_seed: StrictInt = Field(default=0, ge=0)
     test_size: StrictFloat
     stratify: StrictBool = True
     split: SplitSpec = SplitSpec()
@@ -76,9 +79,12 @@ class DataSpec(Section):
         )
 
     def ordered(self) -> dict[str, str]:
-        """Leave out where the files lie, the limit of columns, what is done about findings, and weights if there are none."""
-        without = ["path", "max_one_hot", "checks", "accept", "split", *(["weight"] if self.weight is None else [])]
-        return {**self.parts(*without), **self.split.without_place()}
+        """Leave out where the files lie, the limit of columns, what is done about findings, and what is not used."""
+        unused = [*(["weight"] if self.weight is None else []), *(["rows", "rows_seed"] if self.rows is None else [])]
+        return {
+            **self.parts("path", "max_one_hot", "checks", "accept", "split", *unused),
+            **self.split.without_place(),
+        }
 
     def cache_parts(self) -> Mapping[str, str]:
         """Add the digests of the files' contents."""
@@ -151,6 +157,9 @@ class BatchSpec(Section):
     output: Path
     chunk_rows: StrictInt = Field(default=10_000, ge=1)
     keep: tuple[StrictStr, ...] | None = None
+    backend: Literal["local", "loky", "dask", "ray"] = "local"  # this process, or workers of joblib's backends
+    n_jobs: StrictInt | None = None
+    scheduler: StrictStr | None = None  # the address of a running cluster
     separator: Separator | None = None  # null here and below: as training's table was written
     encoding: StrictStr | None = None
     decimal: Decimal | None = None
@@ -197,6 +206,18 @@ class BatchSpec(Section):
         except LookupError:
             raise ValueError(f"there is no encoding {format_value(encoding)}; try utf-8 or latin-1") from None
         return encoding
+
+    @field_validator("n_jobs")
+    @classmethod
+    def _some_jobs(cls, n_jobs: int | None) -> int | None:
+        return some_jobs(n_jobs)
+
+    @model_validator(mode="after")
+    def _workers_have_a_backend(self) -> BatchSpec:
+        check_cluster(self.section, self.backend, self.scheduler, self.n_jobs)
+        if self.n_jobs is not None and self.backend == "local":
+            raise ValueError("n_jobs: counts worker processes, and this process has none; write batch.backend=loky")
+        return self
 
 
 def _table(path: Path, *endings: str) -> Path:

@@ -22,6 +22,7 @@ from orchestrator.spec.field_types import DottedPath, Name
 from orchestrator.spec.messages import suggest_or_list
 from orchestrator.spec.objects import code_of
 from orchestrator.spec.section import Component, Section, code_fingerprints
+from orchestrator.spec.workers import check_cluster, some_jobs
 
 _PLACE = ("n_jobs", "backend", "scheduler", "pre_dispatch", "verbose")  # where, in how many processes and how verbosely
 Folds = Annotated[
@@ -86,18 +87,11 @@ class SearchSpec(Section):
     @field_validator("n_jobs")
     @classmethod
     def _some_jobs(cls, n_jobs: int | None) -> int | None:
-        if n_jobs == 0:
-            raise ValueError("0 processes do nothing; write 1, or -1 for all cores")
-        return n_jobs
+        return some_jobs(n_jobs)
 
     @model_validator(mode="after")
     def _a_cluster_has_a_backend(self) -> SearchSpec:
-        if self.scheduler is not None and self.backend not in {"dask", "ray"}:
-            raise ValueError("scheduler: is the address of a cluster; say of which: search.backend=dask or ray")
-        if self.scheduler is not None and self.n_jobs not in {None, -1}:
-            raise ValueError(
-                "n_jobs: counts processes of this machine; an existing cluster is used entirely: write null"
-            )
+        check_cluster(self.section, self.backend, self.scheduler, self.n_jobs)
         return self
 
     @model_validator(mode="after")

@@ -25,6 +25,7 @@ from orchestrator.reading.description import describe_table, find_lookalikes, fo
 from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.frame import Table, read_table
 from orchestrator.reading.missing_target import rows_with_target
+from orchestrator.reading.sample import draw_sample
 from orchestrator.reading.second_table import append_held_out
 from orchestrator.reading.split_column import take_split_column
 from orchestrator.reading.weight_column import take_weight_column
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 @pure("pandas", "pyarrow")
 def load(data: DataSpec, search: Search) -> Dataset:
-    """Read the table and separate the target; labels of a classification become codes 0 to n_classes - 1.
+    """Read the table, or a sample of ``data.rows``, and separate the target; labels become codes 0 to n_classes - 1.
 
     Raises:
         DataError: the target has missing values or does not suit the estimator, or a column has no JSON form.
@@ -48,18 +49,19 @@ def load(data: DataSpec, search: Search) -> Dataset:
     from sklearn.base import is_classifier
 
     try:
-        table, held_out = read_table(data), 0
+        with draw_sample(data, classified=is_classifier(search.estimator.estimator)) as (drawn, sample):
+            table, held_out = read_table(drawn), 0
         if data.split.file is not None:
             table, held_out = append_held_out(table, data)
     except UnreadableTableError as error:
         raise DataError(f"data.{error.key}: {error}") from error
     except OSError as error:
         raise DataError(f"data.path: {data.path} cannot be read as {data.format}: {one_line(error)}") from error
-    rows, notes = len(table.frame), []
+    rows, notes = len(table.frame), [sample] if sample else []
     if data.duplicates == "drop":
         table = _without_duplicates(table)
         if repeated := rows - len(table.frame):
-            notes = [f"{repeated:,} of {rows:,} rows repeat another one and are left out (data.duplicates=drop)"]
+            notes += [f"{repeated:,} of {rows:,} rows repeat another one and are left out (data.duplicates=drop)"]
     X, y, note = _separate_target(table, data)
     notes += [note] if note else []
     first_held_out = rows - held_out if held_out else None
@@ -85,6 +87,7 @@ def load(data: DataSpec, search: Search) -> Dataset:
     contents = {"file": parts["data file"], "target": data.target}
     contents |= {"test file": parts["test file"]} if "test file" in parts else {}
     contents |= {"weight": data.weight} if data.weight else {}
+    contents |= {"rows": sample} if sample else {}
     return Dataset(X, y, classes, digest(contents), reading, split_by, weights)
 
 

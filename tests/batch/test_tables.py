@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 from pandas._libs import parsers  # type: ignore[attr-defined]
 from pyarrow import parquet
 
-from orchestrator.batch.tables import Chunk, Columns, CsvSink, CsvSource, ParquetSink, ParquetSource
+from orchestrator.batch.sinks import CsvSink, ParquetSink
+from orchestrator.batch.tables import Chunk, Columns, CsvSource, ParquetSource
 from score.contract.cells import MISSING, TableFormat
 from score.contract.schema import Column
 
@@ -40,6 +42,7 @@ def test_a_csv_is_text_and_malformed_rows_are_reported(tmp_path: Path) -> None:
     assert {name: list(cells) for name, cells in first.columns.items()} == {"id": ["1"], "note": ['a, "b"\nc']}
     assert (list(second.numbers), second.stop, second.malformed) == ([3], 4, {2: "the row has 3 values"})
     assert second.share == 1
+    assert [source.read(block) for block in source.blocks(0, 2)] == [first, second]
 
 
 @pytest.mark.parametrize("start", range(5))
@@ -49,6 +52,8 @@ def test_chunks_may_begin_anywhere(tmp_path: Path, start: int) -> None:
     table.to_parquet(tmp_path / "t.parquet")
     for source in (CsvSource(tmp_path / "t.csv", TableFormat()), ParquetSource(tmp_path / "t.parquet")):
         chunks = read(source, start)
+        elsewhere = pickle.loads(pickle.dumps(source))
+        assert [elsewhere.read(block) for block in source.blocks(start, 2)] == chunks
         assert [cell for chunk in chunks for cell in chunk.columns["id"]] == list(table["id"][start:])
         assert [number for chunk in chunks for number in chunk.numbers] == list(range(start, 5))
         assert chunks[-1].stop == 5 if chunks else start == 5
@@ -96,7 +101,7 @@ def test_a_csv_of_parts_reads_as_it_was_written(tmp_path: Path) -> None:
     tables: list[Columns] = [{"a,b": ['x"\n'], "c": [0.1]}, {"a,b": [], "c": []}, {"a,b": [""], "c": [None]}]
     paths = [tmp_path / str(i) for i in range(3)]
     for path, table in zip(paths, tables, strict=True):
-        sink.write(path, table)
+        path.write_bytes(sink.part(table))
     sink.join(tmp_path / "whole", paths)
     assert (tmp_path / "whole").read_text() == '"a,b",c\n"x""\n",0.1\n,\n'
 
@@ -116,7 +121,7 @@ def test_a_parquet_of_parts_keeps_types_and_order(tmp_path: Path) -> None:
     paths = []
     for chunk in read(source):
         paths.append(tmp_path / str(chunk.stop))
-        sink.write(paths[-1], chunk.columns)
+        paths[-1].write_bytes(sink.part(chunk.columns))
     sink.join(tmp_path / "whole.parquet", paths)
     assert parquet.read_table(tmp_path / "whole.parquet").equals(table)
     sink.join(tmp_path / "none.parquet", [])

@@ -390,6 +390,9 @@ BATCH = [
     row(f"{SCORED} batch.input=x.json", "batch.input: there is no file"),
     row(f"{SCORED} batch.otput=x.csv", "batch.otput: no such key | did you mean 'output'"),
     row(f"{SCORED} batch.chunk_rows=0", "batch.chunk_rows: should be at least 1, got 0"),
+    row(f"{SCORED} batch.n_jobs=2", "batch.n_jobs: this process has none; write batch.backend=loky"),
+    row(f"{SCORED} batch.backend=loky batch.n_jobs=0", "batch.n_jobs: 0 processes do nothing"),
+    row(f"{SCORED} batch.scheduler=tcp://host:8786", "batch.scheduler: say of which: batch.backend=dask or ray"),
     row(f"{SCORED} batch.keep=id", "batch.keep: should be a list"),
     row(
         f"{SCORED} batch.keep=[jobb,age,x]",

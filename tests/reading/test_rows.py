@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from orchestrator.reading.rows import read_rows
-from orchestrator.spec.separators import parse_separator
+from orchestrator.reading.rows import cut_rows, read_rows
+from orchestrator.spec.separators import BLANKS, parse_separator
 
 
 @pytest.mark.parametrize(
@@ -52,3 +54,15 @@ def test_rows_have_the_number_of_their_first_line(text: str, separator: str, row
 def test_a_cell_may_be_longer_than_pythons_own_limit() -> None:
     long = "x" * 200_000
     assert [row for _, row in read_rows(io.StringIO(f"a,b\n{long},1\n"), ",")][1] == [long, "1"]
+
+
+@settings(max_examples=300)
+@given(st.text('a", \n\r\t\x1f', max_size=40), st.sampled_from([",", "\t", BLANKS]), st.integers(1, 4))
+def test_text_is_cut_where_rows_end(text: str, separator: str, rows: int) -> None:
+    def read(text: str) -> list[list[str]]:
+        return [row for _, row in read_rows(io.StringIO(text, newline=""), separator)]
+
+    blocks = list(cut_rows(io.StringIO(text, newline=""), separator, rows))
+    whole = read(text)
+    assert [read(block) for _, block in blocks] == [whole[at : at + rows] for at in range(0, len(whole), rows)]
+    assert [count for count, _ in blocks] == [len(read(block)) for _, block in blocks]
