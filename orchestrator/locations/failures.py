@@ -93,10 +93,14 @@ def _explain(url: Url, verb: str, error: Exception) -> str:
         public = "; for a public one write storage.anon=true" if service in {_S3, _AZURE} else ""
         answer = f"the server answers {status}" if status else _short(error)
         return f"{url} may not be {verb} ({answer}); credentials come from the environment: {asked}{public}"
-    if isinstance(error, FileNotFoundError) and status in {None, 404} and error.__cause__ is None:
-        said = _short(error)
-        why = f" ({said})" if "bucket" in said.lower() or "container" in said.lower() else ""
-        return f"there is no file {url}{why}; look at the bucket and the path"
+    return _explain_place(url, verb, error, status)
+
+
+def _explain_place(url: Url, verb: str, error: Exception, status: int | None) -> str:
+    if "NoSuchBucket" in str(error) or "bucket does not exist" in str(error):
+        return f"there is no bucket of {url}; look at its name, and whether the endpoint and the region are right"
+    if isinstance(error, FileNotFoundError) and status is None and error.__cause__ is None:
+        return f"there is no file {url}; look at the bucket and the path"
     if status == 404:
         return f"there is no file {url} (the server answers 404)"
     cause = error.__cause__ if isinstance(error, FileNotFoundError) and error.__cause__ else error

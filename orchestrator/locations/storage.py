@@ -6,6 +6,7 @@ system. Every error is a :class:`~orchestrator.locations.urls.LocationError`: on
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,14 +20,15 @@ Location: TypeAlias = str | Path | Url
 Options: TypeAlias = Mapping[str, Any]
 
 _NO_OPTIONS: Options = {}
-_VERSIONS = ("VersionId", "generation", "ETag", "etag", "md5Hash", "Content-MD5", "Digest")
+_VERSIONS = ("generation", "ETag", "etag", "md5Hash", "Content-MD5", "Digest")
 _TIMES = ("LastModified", "last_modified", "Last-Modified", "updated", "mtime", "modified")
-_HIDDEN = (".", "_")  # how files begin that engines write beside a table: _SUCCESS, .part-0.crc
+_BLOCK = 2**22  # bytes
+HIDDEN = (".", "_")  # how files begin that engines write beside a table: _SUCCESS, .part-0.crc
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """One file: its ``address`` for fsspec, its ``name`` below what was listed, and what tells its versions apart.
+    """One file: its ``address`` for fsspec, its ``name`` below what was listed, and what differs between its versions.
 
     ``size`` in bytes is None where a server does not say it; ``version`` is the etag, else a checksum, else "";
     ``modified`` is the time as the file system writes it, else "".
@@ -99,9 +101,31 @@ def open_read(location: Location, options: Options = _NO_OPTIONS) -> Iterator[IO
     url = as_url(location)
     with explained(url, "read"):
         system, path = _connect(url, options)
-        opened = retried(url, lambda: system.open(path, "rb"))
+        opened = retried(url, lambda: _open(url, system, path))
     with explained(url, "read", opened=True), opened as file:
         yield file
+
+
+def copy_file(url: Url, options: Options, stored: StoredFile, target: Path) -> None:
+    """Copy a file that was found at a URL to a path on this machine, some megabytes at a time.
+
+    Raises:
+        LocationError: it cannot be read, or changed since it was found.
+    """
+    with explained(url, "copied"):
+        system, _ = _connect(url, options)
+
+        def copy() -> None:
+            with _open(url, system, stored.address) as source, target.open("wb") as file:
+                shutil.copyfileobj(source, file, _BLOCK)
+            if stored.size not in {None, target.stat().st_size}:
+                raise ConnectionError(f"{stored.name} ended after {target.stat().st_size} of {stored.size} bytes")
+
+        retried(url, copy)
+        system.invalidate_cache()
+        now = _stored(stored.address, stored.name, system.info(stored.address))
+        if (now.version, now.size) != (stored.version, stored.size):  # times of lists and of files differ in form
+            raise LocationError(f"{stored.name} of {url} changed while it was copied; run again")
 
 
 @contextmanager
@@ -152,7 +176,7 @@ def as_url(location: Location) -> Url:
     if isinstance(location, Url):
         return location
     text = str(location)
-    return Url(text if is_url(text) else Path(text).expanduser().resolve().as_uri().replace("%20", " "))
+    return Url(text if is_url(text) else f"file://{Path(text).expanduser().absolute().as_posix()}")  # nothing escaped
 
 
 def _connect(url: Url, options: Options) -> tuple[Any, str]:
@@ -162,6 +186,11 @@ def _connect(url: Url, options: Options) -> tuple[Any, str]:
     system, path = url_to_fs(url.address, **options)
     system.invalidate_cache()
     return system, str(path)
+
+
+def _open(url: Url, system: Any, path: str) -> Any:
+    """Open a file; one of a web server is a stream, since not every server gives parts."""
+    return system.open(path, "rb", **({"block_size": 0} if url.protocol in {"http", "https"} else {}))
 
 
 def _find(url: Url, options: Options, *, only_one: bool = False) -> list[StoredFile]:
@@ -182,7 +211,7 @@ def _find(url: Url, options: Options, *, only_one: bool = False) -> list[StoredF
         base = path.rstrip("/")
         found = system.find(path, detail=True)
     stored = [_stored(name, name.removeprefix(base).lstrip("/"), info) for name, info in sorted(found.items())]
-    visible = [each for each in stored if not any(part.startswith(_HIDDEN) for part in each.name.split("/"))]
+    visible = [each for each in stored if not any(part.startswith(HIDDEN) for part in each.name.split("/"))]
     if not visible:
         raise LocationError(f"{url} names no file; look at the folder and the pattern")
     return visible

@@ -1,4 +1,4 @@
-"""URLs of files: told apart from paths, named in messages without credentials, and read from the environment."""
+"""URLs of files: distinguished from paths, named in messages without credentials, and read from the environment."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def is_url(text: str) -> bool:
 class Url:
     """A URL as it is written in the configuration; ``env:NAME`` stands for the one in an environment variable.
 
+    ``env:NAME#customers`` is what is read of it, for messages: a table of a database.
+
     Its text holds no credentials: a URL that does is refused when it is typed, and is read from the environment.
     """
 
@@ -45,7 +47,7 @@ class Url:
         """
         if not self.text.startswith(ENVIRONMENT):
             return self.text
-        name = self.text.removeprefix(ENVIRONMENT)
+        name = self.text.removeprefix(ENVIRONMENT).partition("#")[0]
         address = os.environ.get(name, "")
         if not address:
             raise LocationError(f"the environment variable {name} is not set; it should hold a URL such as s3://...")
@@ -61,6 +63,8 @@ class Url:
     @property
     def name(self) -> str:
         """The last part of the path, for messages; the text itself where that is not known."""
+        if self.text.startswith(ENVIRONMENT) and "#" in self.text:
+            return self.text.partition("#")[2]
         try:
             path = without_query(self.address)
         except LocationError:
@@ -69,9 +73,14 @@ class Url:
 
     def hide(self, text: str) -> str:
         """Return a text in which the credentials of this URL, and what looks like others, are masked."""
-        for secret in sorted(secrets(self.address), key=len, reverse=True):
-            text = text.replace(secret, MASK)
-        return redact(text)
+        return mask(text, self.address)
+
+
+def mask(text: str, address: str) -> str:
+    """Return a text in which the credentials of a URL, and what looks like others, are masked."""
+    for secret in sorted(secrets(address), key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return redact(text)
 
 
 def without_query(address: str) -> str:
@@ -81,10 +90,13 @@ def without_query(address: str) -> str:
 
 def secrets(address: str) -> Iterator[str]:
     """Yield the parts of a URL that are credentials, as they are written and decoded: a password, a signature."""
-    parts = urlsplit(address)
-    user, colon, password = parts.netloc.rpartition("@")[0].partition(":")
-    if colon:
-        yield from {user, password, unquote(password)} - {""}
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # half an IPv6 address
+        yield from re.findall(r"://[^/@]*?:([^/@]+)@", address)
+        return
+    password = parts.netloc.rpartition("@")[0].partition(":")[2]
+    yield from {password, unquote(password)} - {""}
     written = dict(pair.partition("=")[::2] for pair in parts.query.split("&"))
     for name, value in parse_qsl(parts.query):
         plain = name.lower().replace("-", "_")

@@ -24,6 +24,7 @@ from orchestrator.reading.description import describe_table, find_lookalikes, fo
 from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.frame import Table, read_table
 from orchestrator.reading.missing_target import rows_with_target
+from orchestrator.reading.parts import describe_files
 from orchestrator.reading.second_table import append_held_out
 from orchestrator.reading.split_column import take_split_column
 from orchestrator.spec.data import DataSpec
@@ -46,18 +47,18 @@ def load(data: DataSpec, search: Search) -> Dataset:
     from sklearn.base import is_classifier
 
     try:
-        table, held_out = read_table(data), 0
+        table, held_out, notes = read_table(data), 0, describe_files(data)
         if data.split.file is not None:
             table, held_out = append_held_out(table, data)
     except UnreadableTableError as error:
         raise DataError(f"data.{error.key}: {error}") from error
     except OSError as error:
         raise DataError(f"data.path: {data.path} cannot be read as {data.format}: {one_line(error)}") from error
-    rows, notes = len(table.frame), []
+    rows = len(table.frame)
     if data.duplicates == "drop":
         table = _without_duplicates(table)
         if repeated := rows - len(table.frame):
-            notes = [f"{repeated:,} of {rows:,} rows repeat another one and are left out (data.duplicates=drop)"]
+            notes += [f"{repeated:,} of {rows:,} rows repeat another one and are left out (data.duplicates=drop)"]
     X, y, note = _separate_target(table, data)
     notes += [note] if note else []
     X, split_by, table = take_split_column(X, table, data, rows - held_out if held_out else None)

@@ -10,7 +10,7 @@ SIGNED = "https://lake.blob.example/c/rows.csv?sv=2024&sp=r&sig=Ab%2Fc0ffee%3D"
 
 
 @pytest.mark.parametrize("text", ["s3://b/k.csv", "HTTPS://h/x", "env:TABLE_URL", "zip://a.csv::s3://b/k.zip"])
-def test_urls_are_told_from_paths(text: str) -> None:
+def test_urls_are_no_paths(text: str) -> None:
     assert is_url(text)
 
 
