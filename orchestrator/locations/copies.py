@@ -52,7 +52,7 @@ class TableFiles:
 def find_local(path: Path, kind: str) -> TableFiles:
     """Return the file, or the files of a kind below a folder, or those of a pattern, by name.
 
-    A path at which nothing lies is returned as it is: whoever opens it says so.
+    A path at which nothing lies is returned as it is: opening it is the error.
 
     Raises:
         LocationError: the folder has no file of the kind, or the pattern fits none.
