@@ -22,6 +22,6 @@ def schema_line(part: str, depth: int = 1) -> str:
     return f"{SCHEMA_LINE}{'../' * depth}{SCHEMA_FILE}{SCHEMA_PLACE}/{part}"
 
 
-def is_example(path: Path) -> bool:
+def is_example(path: object) -> bool:
     """Return whether a table is one that comes with this tool, and is no file of the project."""
-    return path.is_relative_to(BUNDLED / "data") and not path.is_relative_to(Path.cwd())
+    return isinstance(path, Path) and path.is_relative_to(BUNDLED / "data") and not path.is_relative_to(Path.cwd())

@@ -26,6 +26,7 @@ from orchestrator import invocation, privacy
 from orchestrator.bundled import CONF
 from orchestrator.cli import sweep_table
 from orchestrator.cli.streams import keep_running_without_output
+from orchestrator.config import typed_secrets
 from orchestrator.config.arguments import COMPLETION, CONFIG_DIR, CONFIG_NAME, DEFAULT_NAME, RERUN, SWEEP, split
 from orchestrator.config.flags import without_unknown_flags
 from orchestrator.config.overrides import COMPOSITION_ERRORS, HYDRA, build_argv, parse_leniently
@@ -119,6 +120,11 @@ def run(typed: Sequence[str], scratch: str) -> int:
     typed, wrong = without_unknown_flags(typed)
     readable, found = parse_leniently(typed)
     found = [*wrong, *found]
+    if secret := [*typed_secrets.problems(readable)]:
+        from orchestrator.cli import main as cli
+
+        cli.report(secret)
+        return 1
     flags = split(readable)
     rerun = flags.value(RERUN)
     if rerun and not Path(rerun).is_file():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from orchestrator import invocation
 from orchestrator.errors import DataError, OrchestratorError, one_line
+from orchestrator.locations.urls import is_url
 from orchestrator.spec.messages import suggest
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("folder", nargs="?", default=".", metavar="FOLDER", help="of the project (default: this one)")
-    parser.add_argument("--data", metavar="FILE", help="the table: CSV (any separator, also compressed) or Parquet")
+    parser.add_argument("--data", metavar="FILE", help="the table: CSV (also compressed) or Parquet; a URL, too")
     parser.add_argument("--target", metavar="COLUMN", help="the column to predict")
     parser.add_argument("--name", help="of the experiment, the model and the service (default: from the file's name)")
     parser.add_argument("--task", choices=("classification", "regression"), help="where numbers could be either")
@@ -64,9 +65,9 @@ def _init(options: argparse.Namespace) -> None:
     if not options.data:
         typed = _type("--data", _example_table(), "--target", "COLUMN", folder=options.folder)
         raise DataError(f"--data: name the table to learn from, such as {typed}")
-    table = Path(options.data).expanduser()
-    from orchestrator.project import notation, scaffold, survey, task  # pandas and pydantic: --help needs neither
+    from orchestrator.project import notation, scaffold, survey, table_place, task  # pandas, pydantic: not for --help
 
+    table = table_place.local_table(options.data)
     name = options.name or scaffold.derive_name(table.name)
     if not scaffold.is_name(name):
         raise DataError(f"--name: should be lower case letters, digits, - and _, beginning with a letter, got {name!r}")
@@ -83,7 +84,7 @@ def _init(options: argparse.Namespace) -> None:
         )
     found = survey.survey_table(table, options.target, options.encoding)
     chosen = task.choose_task(found.target, options.task)
-    path, inside = scaffold.reference_table(table, folder)
+    path, inside = table_place.reference_place(options.data, table, folder)
     files = scaffold.make_files(name, path, found, chosen, inside=inside)
     scaffold.write_files(folder, files)
     _report(folder, name, found, chosen, files, "" if inside else path)
@@ -133,7 +134,8 @@ def _report(folder: Path, name: str, found: Survey, chosen: Task, files: dict[st
         *_label("left out", [f"{column}: {why}" for column, why in split.dropped(found).items()]),
     ]
     if outside:
-        choices.append(("table", f"outside of the project, read from {outside}; copy it there if CI is to train"))
+        remedy = "CI needs the rights to read it" if is_url(outside) else "copy it there if CI is to train"
+        choices.append(("table", f"outside of the project, read from {outside}; {remedy}"))
     block("Chosen", choices)
     block(f"Written to {folder}", [(file, "") for file in files])
     console.print("Next", style="bold")

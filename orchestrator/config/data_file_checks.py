@@ -8,7 +8,8 @@ from pathlib import Path
 
 from orchestrator.config import split_checks, weight_checks
 from orchestrator.errors import Problem
-from orchestrator.reading.files import UnreadableTableError, detect_kind, is_parquet
+from orchestrator.locations.copies import TableFile
+from orchestrator.reading.files import UnreadableTableError, detect_kind, is_parquet, table_files
 from orchestrator.reading.frame import left_out, read_header
 from orchestrator.reading.header import SEPARATORS, Header, guess_separator, read_csv_header, read_parquet_header
 from orchestrator.spec.data import BatchSpec, DataSpec
@@ -101,18 +102,25 @@ def checked_header(data: DataSpec) -> Header:
     Raises:
         UnreadableTableError: it is not the table that the configuration describes.
     """
-    path: Path = data.path
-    if path.is_dir():
-        raise UnreadableTableError("path", f"{path} is a folder; name a file in it")
+    path = data.path
     try:
-        kind = detect_kind(path)
-        if data.format == "csv" and kind == "parquet":
-            raise UnreadableTableError("format", f"{path.name} seems to be a Parquet file; use data=parquet")
-        if data.format == "parquet" and kind == "text" and not path.name.lower().endswith((".parquet", ".pq")):
-            raise UnreadableTableError("format", f"{path.name} seems to be a CSV file; use data=csv")
+        for file in table_files(data):
+            _check_kind(data, file)
         return read_header(data)
     except FileNotFoundError:
-        beside = (each.name for each in path.parent.iterdir()) if path.parent.is_dir() else ()
-        raise UnreadableTableError("path", f"there is no file {path}{suggest(path.name, beside)}") from None
+        near = suggest(path.name, _beside(path)) if isinstance(path, Path) else ""
+        raise UnreadableTableError("path", f"there is no file {path}{near}") from None
     except OSError as error:
         raise UnreadableTableError("path", f"{path} cannot be read as {data.format}: {error.strerror}") from error
+
+
+def _check_kind(data: DataSpec, file: TableFile) -> None:
+    kind = detect_kind(file.path)
+    if data.format == "csv" and kind == "parquet":
+        raise UnreadableTableError("format", f"{file.name} seems to be a Parquet file; use data=parquet")
+    if data.format == "parquet" and kind == "text" and not file.name.lower().endswith((".parquet", ".pq")):
+        raise UnreadableTableError("format", f"{file.name} seems to be a CSV file; use data=csv")
+
+
+def _beside(path: Path) -> list[str]:
+    return [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []

@@ -8,7 +8,7 @@ import os
 from orchestrator.modeling.memory import available_bytes, reading_bytes, training_bytes
 from orchestrator.modeling.splitting.splitters import fold_count
 from orchestrator.reading.files import UnreadableTableError
-from orchestrator.reading.size import TableSize, estimate_size
+from orchestrator.reading.size import TableSize, estimate_size, file_bytes
 from orchestrator.spec.run_spec import RunSpec
 
 WORTH_SAYING = 2e9  # bytes
@@ -22,7 +22,7 @@ def memory_note(spec: RunSpec, *, always: bool = False) -> str:
     ``always``: also where it is little.
     """
     try:
-        if spec.data.path.stat().st_size < _SMALL and not always:
+        if file_bytes(spec.data) < _SMALL and not always:
             return ""
         size = estimate_size(spec.data)
     except (UnreadableTableError, OSError, ValueError, EOFError):  # reported where the table is read

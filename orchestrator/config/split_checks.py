@@ -11,9 +11,9 @@ from itertools import islice
 from orchestrator.errors import Problem
 from orchestrator.reading.files import UnreadableTableError, open_text
 from orchestrator.reading.frame import left_out
-from orchestrator.reading.header import Header
+from orchestrator.reading.header import Header, column_differences
 from orchestrator.reading.rows import read_rows
-from orchestrator.reading.second_table import column_differences, common_names, of_held_out
+from orchestrator.reading.second_table import common_names
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.messages import format_value, suggest_or_list
 
@@ -44,7 +44,10 @@ def _no_date(data: DataSpec, header: Header) -> str:
     """Return the first cell that cannot be a time; "" if there is none in the first rows."""
     place = header.names.index(str(data.split.by))
     missing = set(data.table_format().missing)
-    with suppress(Exception), open_text(data.path, data.encoding) as (text, _):  # training reports what is damaged
+    with (
+        suppress(Exception),
+        open_text(data.files().paths[0], data.encoding) as (text, _),
+    ):  # training reports what is damaged
         rows = read_rows(text, str(data.separator))
         next(rows, None)
         for _, row in islice(rows, _ROWS):
@@ -66,7 +69,7 @@ def _may_be_a_time(cell: str, date_format: str | None) -> bool:
 
 def file_problems(data: DataSpec, header: Header, read: Callable[[DataSpec], Header]) -> Iterator[Problem]:
     """Yield what is wrong with the table of the hold-out rows; ``read`` returns the header of a table."""
-    described = of_held_out(data)
+    described = data.of_held_out()
     if described.path == data.path:
         yield Problem("data.split.file", f"{data.path.name} is the table that is learned from; name another")
         return

@@ -19,7 +19,6 @@ from orchestrator.modeling.task import SeenTask, see_task
 from orchestrator.reading import frame as frame_module
 from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.frame import read_table
-from orchestrator.reading.second_table import of_held_out
 from orchestrator.spec.by_task import Task, is_by_task
 from orchestrator.spec.components import is_dotted, locate
 from orchestrator.spec.data import DataSpec
@@ -138,7 +137,7 @@ def _with_held_out(target: pd.Series, data: DataSpec) -> pd.Series:
     import pandas as pd
 
     with contextlib.suppress(UnreadableTableError, OSError):
-        second = read_table(of_held_out(data), [data.target]).frame
+        second = read_table(data.of_held_out(), [data.target]).frame
         if data.target in second:
             return pd.concat([target, second[data.target]], ignore_index=True)
     return target

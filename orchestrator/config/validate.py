@@ -158,6 +158,7 @@ class Validation:
         data = {**values["data"], "task": choice.task}
         parsed = parse_with_placeholders(resolve({**values, "data": data}).values)
         self.spec = parsed.spec or spec
+        self.spec.data.use_files_of(spec.data)
         return self.spec, parsed.replaced, []
 
     def _environment(self, spec: RunSpec) -> Iterator[Problem]:
@@ -222,7 +223,17 @@ def _uses_azure(spec: RunSpec, *, serves: bool) -> bool:
 
 
 # What a state folder holds, as patterns
-_FOLDERS = ("cache", "logs", "packages", "registered", "services", "services/*", "services/*/logs", "tracking")
+_FOLDERS = (
+    "cache",
+    "copies",
+    "logs",
+    "packages",
+    "registered",
+    "services",
+    "services/*",
+    "services/*/logs",
+    "tracking",
+)
 _FILES = (
     "*.lock",
     "mlflow.db",

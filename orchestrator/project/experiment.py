@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.bundled import schema_line
+from orchestrator.locations.urls import is_url
 from orchestrator.project.split import SplitChoice, choose_split
 from orchestrator.project.survey import Survey
 from orchestrator.project.task import Task
@@ -113,6 +114,7 @@ def _data(path: str, survey: Survey, task: Task, split: SplitChoice) -> Iterator
     yield "data:"
     outside = path.startswith("..") or Path(path).is_absolute()
     where = "outside of the project: CI does not have it" if outside else "from the project's folder"
+    where = "copied from there; credentials come from the environment" if is_url(path) else where
     yield f"  path: {_scalar(path)} # {where}"
     yield f"  target: {_scalar(survey.target.name)} {_comment(describe_task(survey, task))}"
     if task.typed:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from orchestrator.bundled import CONF, SCHEMA_FILE
 from orchestrator.errors import DataError
+from orchestrator.locations.urls import is_url
 from orchestrator.project.experiment import choose_model, format_experiment, format_model, printable
 from orchestrator.project.survey import Survey
 from orchestrator.project.task import Task
@@ -83,6 +84,8 @@ def make_files(name: str, path: str, survey: Survey, task: Task, *, inside: bool
         "data": path,
         "data_note": "# The table is in the repository."
         if inside
+        else f"# The table is read from {path}: give the step its credentials as environment variables."
+        if is_url(path)
         else f"# The table is not in the repository: add a step that fetches it to {path}, or change data.path.",
         "target": str(survey.target.name),
         "task": {"binary": "one of two classes", "multiclass": "one of several classes", "regression": "a number"}[

@@ -8,12 +8,15 @@ import gzip
 import io
 import lzma
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from encodings.aliases import aliases
 from pathlib import Path
 from typing import IO, Any, Literal, TextIO, TypeAlias
 
+from orchestrator.locations.copies import TableFile
+from orchestrator.locations.urls import LocationError
+from orchestrator.spec.data import DataSpec
 from orchestrator.spec.messages import suggest
 
 Kind: TypeAlias = Literal["text", "parquet", "gzip", "bzip2", "xz", "zip", "excel", "zstd"]
@@ -51,6 +54,18 @@ class UnreadableTableError(ValueError):
     def __init__(self, key: str, message: str) -> None:
         self.key = key
         super().__init__(message)
+
+
+def table_files(data: DataSpec) -> Sequence[TableFile]:
+    """Return the files of a table on this machine.
+
+    Raises:
+        UnreadableTableError: there is none, or they cannot be copied from where they lie.
+    """
+    try:
+        return data.files().files
+    except LocationError as error:
+        raise UnreadableTableError("path", str(error)) from None
 
 
 def detect_kind(path: Path) -> Kind:

@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.reading.files import UnreadableTableError, open_text
+from orchestrator.locations.copies import TableFile
+from orchestrator.reading.chained import open_chained
+from orchestrator.reading.files import UnreadableTableError, table_files
 from orchestrator.reading.header import Header, read_csv_header, read_parquet_header
+from orchestrator.reading.parts import as_text, join_headers, read_parquet_files
 from orchestrator.reading.scan import ColumnScan, RowNumbers, scan_csv
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.messages import one_line, suggest_or_list
@@ -53,12 +56,12 @@ def read_table(data: DataSpec, only: Collection[str] | None = None) -> Table:
         OSError: it cannot be opened.
     """
     with translate_read_errors(data):
-        return _read_parquet(data, only) if data.format == "parquet" else _read_csv(data, only)
+        return _read_csv(data, only) if data.format == "csv" else _read_parquet(data, only)
 
 
 @contextmanager
-def translate_read_errors(data: DataSpec) -> Iterator[None]:
-    """Translate the errors of csv, pandas, pyarrow and decompressors.
+def translate_read_errors(data: DataSpec, file: TableFile | None = None) -> Iterator[None]:
+    """Translate the errors of csv, pandas, pyarrow and decompressors; ``file`` is the one of several that is read.
 
     Raises:
         UnreadableTableError: with the configuration key to change.
@@ -68,12 +71,13 @@ def translate_read_errors(data: DataSpec) -> Iterator[None]:
     except (UnreadableTableError, FileNotFoundError):
         raise
     except UnicodeDecodeError as error:
-        text = (
-            f"{data.path.name} is not written in {data.encoding} ({error.reason}); name its encoding, such as latin-1"
-        )
+        name = file.name if file is not None else data.path.name
+        text = f"{name} is not written in {data.encoding} ({error.reason}); name its encoding, such as latin-1"
         raise UnreadableTableError("encoding", text) from error
     except (ValueError, OSError, EOFError, csv.Error, zlib.error, lzma.LZMAError) as error:
-        raise UnreadableTableError("path", f"{data.path} cannot be read as {data.format}: {one_line(error)}") from error
+        inside = f" ({file.name})" if file is not None and file.name != data.path.name else ""
+        text = f"{data.path}{inside} cannot be read as {data.format}: {one_line(error)}"
+        raise UnreadableTableError("path", text) from error
 
 
 def read_header(data: DataSpec) -> Header:
@@ -83,10 +87,15 @@ def read_header(data: DataSpec) -> Header:
         UnreadableTableError: it is not the table that the configuration describes.
         OSError: there is no such file.
     """
-    with translate_read_errors(data):
-        if data.format == "parquet":
-            return read_parquet_header(data.path)
-        return read_csv_header(data.path, data.separator, data.encoding)
+    files = table_files(data)
+    return join_headers(data, files, [_read_header(data, file) for file in files])
+
+
+def _read_header(data: DataSpec, file: TableFile) -> Header:
+    with translate_read_errors(data, file):
+        if data.format == "csv":
+            return read_csv_header(file.path, data.separator, data.encoding)
+        return read_parquet_header(file.path)
 
 
 def left_out(data: DataSpec, header: Header) -> dict[str, str]:
@@ -103,11 +112,11 @@ def left_out(data: DataSpec, header: Header) -> dict[str, str]:
 def _read_csv(data: DataSpec, only: Collection[str] | None) -> Table:
     import pandas as pd
 
-    header, form = read_csv_header(data.path, data.separator, data.encoding), data.table_format()
+    header, form, paths = read_header(data), data.table_format(), [file.path for file in table_files(data)]
     _check_names(data, header)
     dropped = left_out(data, header)
     wanted = [name for name in header.names if name not in dropped and (only is None or name in only)]
-    rows, scans = scan_csv(data.path, header, form, wanted)
+    rows, scans = scan_csv(paths, header, form, wanted)
     if data.index == "auto":
         dropped |= {name: _ROW_NUMBERS for name in _index(data, header) if name in scans and scans[name].numbers_rows}
     unnamed = [name for name in header.unnamed if name in scans and name not in {*dropped, *header.index}]
@@ -116,7 +125,7 @@ def _read_csv(data: DataSpec, only: Collection[str] | None) -> Table:
     as_text = {name: each.misgrouped for name, each in scans.items() if each.misgrouped and name in wanted}
     as_text |= {name: "" for name in data.text_columns if name in wanted}
     options: dict[str, Any] = {"decimal": form.decimal, "thousands": form.thousands, "low_memory": False}
-    with open_text(data.path, data.encoding) as (text, _):
+    with open_chained(paths, data.encoding, form.separator) as text:
         frame = pd.read_csv(
             text,
             sep=form.separator,
@@ -158,13 +167,11 @@ def _check_names(data: DataSpec, header: Header) -> None:
 
 
 def _read_parquet(data: DataSpec, only: Collection[str] | None) -> Table:
-    from pyarrow import parquet
-
-    header = read_parquet_header(data.path)
+    header = read_header(data)
     _check_names(data, header)
     dropped = left_out(data, header)
     wanted = [name for name in header.names if name not in dropped and (only is None or name in only)]
-    table = parquet.read_table(data.path, columns=wanted)
+    table = read_parquet_files(table_files(data), wanted, data.text_columns)
     for name in _index(data, header) if data.index == "auto" else ():
         if name in wanted and RowNumbers().extend(map(str, table[name].to_pylist())):
             dropped[name] = _ROW_NUMBERS
@@ -177,12 +184,10 @@ def normalize_types(table: pa.Table, text_columns: Sequence[str] = ()) -> pa.Tab
     """Return the table with decimals and empty columns as float64, and ``text_columns`` as text."""
     import pyarrow as pa
 
+    table = as_text(table, text_columns)
     for place, each in enumerate(table.schema):
         column = table.column(place)
-        if each.name in text_columns:
-            cells = [None if cell is None else str(cell) for cell in column.to_pylist()]
-            table = table.set_column(place, each.name, pa.array(cells, pa.string()))
-        elif pa.types.is_decimal(each.type) or pa.types.is_null(each.type):
+        if pa.types.is_decimal(each.type) or pa.types.is_null(each.type):
             table = table.set_column(place, each.name, column.cast(pa.float64()))
     return table
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from orchestrator.reading.files import UnreadableTableError, detect_kind, open_text
 from orchestrator.reading.rows import read_rows
+from orchestrator.spec.messages import suggest
 
 _UNNAMED = re.compile(r"\s*|Unnamed: \d+(\.\d+)*(_level_\d+)?")  # pandas' name for such a column, which it also writes
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
@@ -91,6 +92,16 @@ def read_parquet_header(path: Path) -> Header:
     unnamed = tuple(name for name in schema.names if _UNNAMED.fullmatch(name) or _PANDAS_INDEX.fullmatch(name))
     index = dict.fromkeys([*stored, *_leading(schema.names, unnamed)])
     return Header(tuple(schema.names), tuple(index), stored, unnamed)
+
+
+def column_differences(file: str, names: Sequence[str], present: Sequence[str], first: str) -> Sequence[str]:
+    """Return in words each column that only one of two tables has."""
+    lacking = [name for name in names if name not in present]
+    problems = [
+        f"{file} has no column '{name}', which {first} has{suggest(name, {*present} - {*names})}" for name in lacking
+    ]
+    more = [name for name in present if name not in names]
+    return problems + [f"{file} has a column '{name}', which {first} has not" for name in more]
 
 
 def guess_separator(header: Header, wanted: Sequence[str]) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import DataError
-from orchestrator.reading.files import open_text
+from orchestrator.locations.copies import TableFile, TableFiles
+from orchestrator.reading.files import open_text, table_files
 from orchestrator.reading.frame import read_table
-from orchestrator.reading.rows import pick_rows
+from orchestrator.reading.rows import cut_rows, pick_rows
 from orchestrator.spec.data import DataSpec
 
 if TYPE_CHECKING:
@@ -39,15 +40,40 @@ def draw_sample(data: DataSpec, *, classified: bool) -> Iterator[tuple[DataSpec,
     stratified = data.stratify and classified
     rows = _stratified(target, data) if stratified else _at_random(len(target), data)
     with tempfile.TemporaryDirectory(prefix="sample-") as folder:
-        path = Path(folder, data.path.name)
-        if data.format == "parquet":
-            _copy_parquet(data.path, path, rows)
-        else:
-            with open_text(data.path, data.encoding) as (text, _), path.open("w", encoding="utf-8", newline="") as copy:
-                copy.writelines(pick_rows(text, str(data.separator), rows.tolist()))
+        files = _copy_files(data, rows, Path(folder))
         shares = f", with the classes' shares of '{data.target}'" if stratified else ""
         said = f"{len(rows):,} of {len(target):,} rows are used, drawn with seed {data.rows_seed}{shares} (data.rows={data.rows})"
-        yield data.model_copy(update={"path": path, "encoding": "utf-8"}), said
+        yield data.of_files(TableFiles(files), encoding="utf-8"), said
+
+
+def _copy_files(data: DataSpec, rows: np.ndarray, folder: Path) -> list[TableFile]:
+    """Write the chosen rows of each file of a table into a file of that name."""
+    import numpy as np
+
+    copies, start = [], 0
+    files = table_files(data)
+    for place, file in enumerate(files):
+        stop = start + (_count_rows(data, file.path) if place + 1 < len(files) else int(rows[-1]) + 1)
+        inside = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)] - start
+        copy = folder / str(place) / file.path.name
+        copy.parent.mkdir()
+        if data.format == "csv":
+            with open_text(file.path, data.encoding) as (text, _), copy.open("w", encoding="utf-8", newline="") as to:
+                to.writelines(pick_rows(text, str(data.separator), inside.tolist()))
+        else:
+            _copy_parquet(file.path, copy, inside)
+        copies.append(TableFile(copy, file.name))
+        start = stop
+    return copies
+
+
+def _count_rows(data: DataSpec, path: Path) -> int:
+    from pyarrow import parquet
+
+    if data.format != "csv":
+        return int(parquet.read_metadata(path).num_rows)
+    with open_text(path, data.encoding) as (text, _):
+        return sum(count for count, _ in cut_rows(text, str(data.separator), 1000)) - 1  # the header
 
 
 def _at_random(total: int, data: DataSpec) -> np.ndarray:
@@ -86,7 +112,7 @@ def _copy_parquet(source: Path, path: Path, rows: np.ndarray) -> None:
     from pyarrow import parquet
 
     with parquet.ParquetFile(source) as file, parquet.ParquetWriter(path, file.schema_arrow) as copy:
-        start = 0
+        start = 0  # a file without a chosen row keeps its columns
         for batch in file.iter_batches(_BATCH):
             stop = start + batch.num_rows
             inside = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)] - start

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,19 +117,28 @@ def misgrouped_pattern(form: TableFormat) -> re.Pattern[str] | None:
 
 
 def scan_csv(
-    path: Path, header: Header, form: TableFormat, columns: Collection[str]
+    paths: Sequence[Path], header: Header, form: TableFormat, columns: Collection[str]
 ) -> tuple[int, dict[str, ColumnScan]]:
-    """Return the number of rows of a CSV file, and the scans of its columns.
+    """Return the number of rows of the CSV files of one table, and the scans of its columns.
 
     Raises:
-        UnreadableTableError: a row has more or fewer cells than the header; the text has its line number.
+        UnreadableTableError: a row has more or fewer cells than the header; the text has its file and line number.
     """
     import pyarrow as pa
 
     if form.separator != BLANKS and form.separator.isascii():
         with suppress(pa.ArrowException):  # a row is ragged, for which csv has the line number, or only csv can read it
-            return _scan_chunks(_read_with_pyarrow(path, header, form), header, form, columns)
-    return _scan_chunks(_read_with_csv(path, header, form), header, form, columns)
+            return _scan_chunks(_chunks(_read_with_pyarrow, paths, header, form), header, form, columns)
+    return _scan_chunks(_chunks(_read_with_csv, paths, header, form), header, form, columns)
+
+
+def _chunks(
+    read: Callable[[Path, Header, TableFormat], Iterator[Sequence[pa.Array]]],
+    paths: Sequence[Path],
+    header: Header,
+    form: TableFormat,
+) -> Iterator[Sequence[pa.Array]]:
+    return chain.from_iterable(read(path, header, form) for path in paths)
 
 
 def _scan_chunks(

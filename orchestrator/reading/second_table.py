@@ -9,20 +9,15 @@ from typing import TYPE_CHECKING
 
 from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.frame import Table, read_table
-from orchestrator.reading.header import Header
+from orchestrator.reading.header import Header, column_differences
 from orchestrator.reading.scan import ColumnScan
 from orchestrator.spec.data import DataSpec
-from orchestrator.spec.messages import format_value, suggest
+from orchestrator.spec.messages import format_value
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FILE = "split.file"  # the key below ``data``
-
-
-def of_held_out(data: DataSpec) -> DataSpec:
-    """Return the description of the table of the hold-out rows, which is written like the other one."""
-    return data.model_copy(update={"path": data.split.file})
 
 
 def append_held_out(table: Table, data: DataSpec) -> tuple[Table, int]:
@@ -34,7 +29,7 @@ def append_held_out(table: Table, data: DataSpec) -> tuple[Table, int]:
     """
     import pandas as pd
 
-    described = of_held_out(data)
+    described = data.of_held_out()
     try:
         second = read_table(described)
     except UnreadableTableError as error:
@@ -49,16 +44,6 @@ def append_held_out(table: Table, data: DataSpec) -> tuple[Table, int]:
     frame = pd.DataFrame(columns, columns=names)
     scans = {name: _added(scan, second.scans.get(name)) for name, scan in table.scans.items()}
     return replace(table, frame=frame, scans=scans), len(second.frame)
-
-
-def column_differences(file: str, names: Sequence[str], present: Sequence[str], first: str) -> Sequence[str]:
-    """Return in words each column that only one of two tables has."""
-    lacking = [name for name in names if name not in present]
-    problems = [
-        f"{file} has no column '{name}', which {first} has{suggest(name, {*present} - {*names})}" for name in lacking
-    ]
-    more = [name for name in present if name not in names]
-    return problems + [f"{file} has a column '{name}', which {first} has not" for name in more]
 
 
 def common_names(header: Header, left_out: Sequence[str]) -> list[str]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from orchestrator.reading.files import open_text
+from orchestrator.reading.files import open_text, table_files
 from orchestrator.reading.frame import left_out, read_header
 from orchestrator.reading.rows import cut_rows, read_rows
 from orchestrator.spec.data import DataSpec
@@ -51,15 +50,25 @@ def estimate_size(data: DataSpec) -> TableSize:
     """
     header = read_header(data)
     skipped = {*left_out(data, header), data.target}
-    return _of_parquet(data, skipped) if data.format == "parquet" else _of_csv(data, header.names, skipped)
+    return _of_csv(data, header.names, skipped) if data.format == "csv" else _of_parquet(data, skipped)
+
+
+def file_bytes(data: DataSpec) -> int:
+    """Return the size of a table's files.
+
+    Raises:
+        UnreadableTableError, OSError: they cannot be found.
+    """
+    return sum(file.path.stat().st_size for file in table_files(data))
 
 
 def _of_csv(data: DataSpec, names: Sequence[str], skipped: Iterable[str]) -> TableSize:
     separator, form = str(data.separator), data.table_format()
-    with open_text(data.path, data.encoding) as (text, position):
+    with open_text(table_files(data)[0].path, data.encoding) as (text, position):
         next(cut_rows(text, separator, 1), None)  # the header
         taken = [row for _, row in read_rows(_until(text, _SAMPLE), separator) if len(row) == len(names)]
-        share = 1.0 if next(text, None) is None else position() / data.path.stat().st_size
+        next(text, None)  # at the end of the file, all of it has been read
+        share = max(1, position()) / max(1, file_bytes(data))
     length = sum(sum(map(len, row)) + len(row) for row in taken)
     columns = {name: cells for name, cells in zip(names, zip(*taken, strict=True), strict=False) if name not in skipped}
     missing = frozenset(form.missing)
@@ -102,8 +111,10 @@ def _of_parquet(data: DataSpec, skipped: Iterable[str]) -> TableSize:
     import pyarrow as pa
     from pyarrow import compute, parquet
 
-    with parquet.ParquetFile(Path(data.path)) as file:
-        rows, schema = file.metadata.num_rows, file.schema_arrow
+    paths = [file.path for file in table_files(data)]
+    rows = sum(parquet.read_metadata(path).num_rows for path in paths)
+    with parquet.ParquetFile(paths[0]) as file:
+        schema = file.schema_arrow
         batch = next(iter(file.iter_batches(_ROWS)), None)
     names = [name for name in schema.names if name not in skipped]
     fixed = {name: schema.field(name).type for name in names}

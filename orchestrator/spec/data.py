@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import codecs
 import functools
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
+    PrivateAttr,
     StrictBool,
     StrictFloat,
     StrictInt,
@@ -22,13 +24,20 @@ from pydantic import (
 
 from orchestrator.caching.fingerprints import file_digest
 from orchestrator.findings import KINDS
+from orchestrator.locations.copies import TableFiles, fetch, find_local
+from orchestrator.locations.delta import fetch_delta
+from orchestrator.locations.query import Query, fetch_rows
+from orchestrator.locations.urls import Url
 from orchestrator.spec.field_types import Decimal, Separator, Thousands, resolve_input
 from orchestrator.spec.messages import format_value, suggest_or_list
+from orchestrator.spec.place import Place, StorageOptions, place_of_rows
 from orchestrator.spec.section import Section
 from orchestrator.spec.separators import is_tab_separated
 from orchestrator.spec.split import SplitSpec
 from orchestrator.spec.workers import check_cluster, some_jobs
 from score.contract.cells import MISSING, TableFormat, missing_words
+
+_PLACE = ("path", "storage", "query", "table", "connection_env", "version")  # keys that say where the rows lie
 
 
 class DataSpec(Section):
@@ -36,8 +45,13 @@ class DataSpec(Section):
 
     section = "data"
 
-    path: Path
-    format: Literal["csv", "parquet"]
+    path: Place
+    storage: StorageOptions = Field(default_factory=dict)
+    format: Literal["csv", "parquet", "sql", "delta"]
+    query: StrictStr | None = None
+    table: StrictStr | None = None
+    connection_env: StrictStr | None = None
+    version: Annotated[StrictInt, Field(ge=0)] | None = None
     target: StrictStr
     task: Literal["auto", "binary", "multiclass", "regression"] = "auto"
     missing_target: Literal["drop", "refuse"] = "drop"
@@ -65,9 +79,45 @@ class DataSpec(Section):
     checks: Literal["warn", "strict", "off"] = "warn"
     accept: tuple[StrictStr, ...] = ()
 
+    _copies: Path | None = PrivateAttr(default=None)
+    _found: dict[str, TableFiles] = PrivateAttr(default_factory=dict)
+
+    def use_files_of(self, other: DataSpec) -> None:
+        """Use the files that another description of the same table has found already."""
+        self._found.update(other._found)
+
+    def of_files(self, files: TableFiles, *, encoding: str) -> DataSpec:
+        """Return the same description of other files."""
+        other = self.model_copy(update={"encoding": encoding})
+        other._found = {str(self.path): files}  # noqa: SLF001 - of the same class
+        return other
+
+    def keep_copies(self, folder: Path) -> None:
+        """Keep copies of what lies behind a URL in a folder; without one they go when the process ends."""
+        self._copies = folder
+
+    def files(self) -> TableFiles:
+        """Return the files of the table on this machine, in the order in which they are read; copied there from a URL.
+
+        Raises:
+            LocationError: there is none, or they cannot be copied.
+        """
+        found = self._found.get(str(self.path))
+        if found is None:
+            if self.format == "sql":
+                found = fetch_rows(Query(str(self.connection_env), self.query, self.table), self._copies)
+            elif self.format == "delta":
+                found = fetch_delta(self.path, self.version, self.storage, self._copies)
+            elif isinstance(self.path, Url):
+                found = fetch(self.path, self.storage, self.format, self._copies)
+            else:
+                found = find_local(self.path, self.format)
+            self._found[str(self.path)] = found
+        return found
+
     def table_format(self) -> TableFormat:
         """Return the format of the table, for other tables of the same kind."""
-        if self.format == "parquet":
+        if self.format != "csv":
             return TableFormat(format="parquet", missing=(), text_columns=self.text_columns)
         return TableFormat(
             separator=self.separator,
@@ -79,17 +129,26 @@ class DataSpec(Section):
         )
 
     def ordered(self) -> dict[str, str]:
-        """Leave out where the files lie, the limit of columns, what is done about findings, and what is not used."""
+        """Leave out where the rows lie, the limit of columns, what is done about findings, and what is not used."""
         unused = [*(["weight"] if self.weight is None else []), *(["rows", "rows_seed"] if self.rows is None else [])]
         return {
-            **self.parts("path", "max_one_hot", "checks", "accept", "split", *unused),
+            **self.parts(*_PLACE, "max_one_hot", "checks", "accept", "split", *unused),
             **self.split.without_place(),
         }
 
     def cache_parts(self) -> Mapping[str, str]:
         """Add the digests of the files' contents."""
-        files = {"data file": self.path} | ({"test file": self.split.file} if self.split.file else {})
-        return {**self.ordered(), **{name: _current_digest(path) for name, path in files.items()}}
+        tables = {"data file": self} | ({"test file": self.of_held_out()} if self.split.file else {})
+        return {**self.ordered(), **{name: _digest(table.files()) for name, table in tables.items()}}
+
+    def of_held_out(self) -> DataSpec:
+        """Return the description of the table of the hold-out rows, which is written like the other one."""
+        return self.model_copy(update={"path": self.split.file})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_format(cls, values: Any) -> Any:
+        return place_of_rows(values) if isinstance(values, Mapping) else values
 
     @field_validator("separator", mode="before")
     @classmethod
@@ -97,7 +156,15 @@ class DataSpec(Section):
         if separator is not None:
             return separator
         path = info.data.get("path")
-        return "\t" if isinstance(path, Path) and is_tab_separated(path) else ","
+        return "\t" if isinstance(path, Path | Url) and is_tab_separated(Path(path.name)) else ","
+
+    @model_validator(mode="after")
+    def _one_table(self) -> DataSpec:
+        if self.format == "sql" and self.split.file is not None:
+            raise ValueError(
+                "split: data.split=file takes a file as data.path is one; for data=sql write data.split=column"
+            )
+        return self
 
     @model_validator(mode="after")
     def _two_signs(self) -> DataSpec:
@@ -132,10 +199,13 @@ class DataSpec(Section):
                 raise ValueError(f"{format_value(code)} is no code of a finding{suggest_or_list(code, KINDS)}")
         return accept
 
-    @field_validator("path")
-    @classmethod
-    def _absolute(cls, path: Path) -> Path:
-        return resolve_input(path)
+
+def _digest(table: TableFiles) -> str:
+    """Return the digest of a file, or of the names and digests of several."""
+    if len(table.files) == 1:
+        return _current_digest(table.files[0].path)
+    listed = "\n".join(f"{_current_digest(each.path)}  {each.name}" for each in table.files)
+    return hashlib.sha256(listed.encode()).hexdigest()
 
 
 def _current_digest(path: Path) -> str:
@@ -143,7 +213,7 @@ def _current_digest(path: Path) -> str:
     return _file_digest(path, found.st_size, found.st_mtime_ns)
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=1024)
 def _file_digest(path: Path, _size: int, _modified: int) -> str:
     return file_digest(path)
 

@@ -23,6 +23,7 @@ from pydantic import (
     Tag,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from orchestrator.errors import Problem, SpecError
@@ -85,6 +86,12 @@ class RunSpec(Section):
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().resolve()
+
+    @model_validator(mode="after")
+    def _copies(self) -> RunSpec:
+        if not self.dry_run:
+            self.data.keep_copies(self.state_dir / "copies")
+        return self
 
     @classmethod
     def parse(cls, config: Mapping[str, Any]) -> RunSpec:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, StrictBool, StrictStr, WithJsonSchema, field_validator, model_validator
+from pydantic import AfterValidator, StrictBool, StrictStr, WithJsonSchema, model_validator
 
-from orchestrator.spec.field_types import Values, resolve_input
+from orchestrator.spec.field_types import Values
 from orchestrator.spec.messages import format_value
+from orchestrator.spec.place import Place
 from orchestrator.spec.section import Section
 
 Rule = Literal["random", "group", "time", "column", "file"]
@@ -73,13 +73,8 @@ class SplitSpec(Section):
     date_format: StrictStr | None = None
     test: Values | None = None
     validation: Values | None = None
-    file: Path | None = None
+    file: Place | None = None
     keep: StrictBool = False
-
-    @field_validator("file")
-    @classmethod
-    def _absolute(cls, file: Path | None) -> Path | None:
-        return None if file is None else resolve_input(file)
 
     @model_validator(mode="after")
     def _keys_of_the_rule(self) -> SplitSpec:

@@ -25,6 +25,7 @@ from orchestrator.reading.description import describe_table, find_lookalikes, fo
 from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.frame import Table, read_table
 from orchestrator.reading.missing_target import rows_with_target
+from orchestrator.reading.parts import describe_files
 from orchestrator.reading.sample import draw_sample
 from orchestrator.reading.second_table import append_held_out
 from orchestrator.reading.split_column import take_split_column
@@ -50,14 +51,15 @@ def load(data: DataSpec, search: Search) -> Dataset:
 
     try:
         with draw_sample(data, classified=is_classifier(search.estimator.estimator)) as (drawn, sample):
-            table, held_out = read_table(drawn), 0
+            table, held_out, notes = read_table(drawn), 0, describe_files(data)
         if data.split.file is not None:
             table, held_out = append_held_out(table, data)
     except UnreadableTableError as error:
         raise DataError(f"data.{error.key}: {error}") from error
     except OSError as error:
         raise DataError(f"data.path: {data.path} cannot be read as {data.format}: {one_line(error)}") from error
-    rows, notes = len(table.frame), [sample] if sample else []
+    rows = len(table.frame)
+    notes += [sample] if sample else []
     if data.duplicates == "drop":
         table = _without_duplicates(table)
         if repeated := rows - len(table.frame):

@@ -15,6 +15,7 @@ import yaml
 from orchestrator import Package, Report, compose, execute, invocation
 from orchestrator.cli import init
 from orchestrator.config.validate import validate
+from orchestrator.locations.storage import open_write
 from orchestrator.spec import by_task
 from orchestrator.spec.run_spec import RunSpec
 from tests.project.tables import TABLES, write_table
@@ -164,3 +165,22 @@ def test_help_is_printed_without_a_library() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("usage: orchestrate init")
     assert done.stdout.endswith("\n\n")
+
+
+def test_a_table_behind_a_url(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_write("memory://init/churn.csv") as file:
+        file.write(b"x,y\n" + b"1,a\n2,b\n3,a\n4,b\n" * 20)
+    assert init.main(["--data", "memory://init/churn.csv", "--target", "y"]) == 0
+    assert "read from memory://init/churn.csv; CI needs the rights to read it" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    spec = validate(composed("churn", state)).spec
+    assert (str(spec.data.path), spec.data.path.name) == ("memory://init/churn.csv", "churn.csv")
+    assert len(list((state / "copies").rglob("churn.csv"))) == 1
+    assert init.main(["--data", "https://me:hunter2@host/churn.csv", "--target", "y"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("--data: holds credentials")
+    assert "hunter2" not in err

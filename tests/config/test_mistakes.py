@@ -101,7 +101,7 @@ TOP_LEVEL = [
 DATA = [
     row("data=csv", "data.path: is missing", "data.target: is missing"),
     row("data.path=data/diabets.csv", "data.path: no file | did you mean 'diabetes.csv'"),
-    row("data.path=data", "data.path: is a folder; name a file in it"),
+    row("data.path=score", "data.path: has no file that ends in .csv"),
     row("data.path=5", "data.path: should be a path, got 5"),
     row("data.path={tmp}/empty.csv", "data.path: cannot be read as csv: the file is empty"),
     row(
@@ -117,7 +117,7 @@ DATA = [
     row("data=parquet data.path={tmp}/people.csv data.target=paid", "data.format: CSV file; use data=csv"),
     row("data=csv data.path={tmp}/people.parquet data.target=paid", "data.format: Parquet file; use data=parquet"),
     row("data=parquet data.path={tmp}/fake.parquet data.target=paid", "data.path: cannot be read as parquet"),
-    row("data.format=excel", "data.format: should be 'csv' or 'parquet', got 'excel'"),
+    row("data.format=excel", "data.format: should be 'csv', 'parquet', 'sql' or 'delta', got 'excel'"),
     row("data.target=outcome", "data.target: no column 'outcome' | did you mean 'Outcome'"),
     row("data.target=5", "data.target: should be text, got 5; write it in quotes"),
     row("data.drop=[Outcome]", "data.drop: 'Outcome' is the target, which cannot be dropped"),

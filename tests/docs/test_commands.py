@@ -10,8 +10,10 @@ import re
 import runpy
 import shlex
 import shutil
+import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +42,7 @@ INDENTED = re.compile(r"^ {4}((?:python run\.py|orchestrate) .*)$", re.MULTILINE
 BARE = re.compile(r"(?<!`)\borchestrate(?: -m)?(?: [\w./]+=[^\s`|;)]+)+")  # in running text, such as a comment of conf/
 PLACEHOLDER = re.compile(r"<|\.\.\.|\b[A-Z]{3,}\b")
 OWN_FLAGS = ("-v", "--version")
-HARMLESS = ("cd", "curl", "az", "eval")  # what else a page may print
+HARMLESS = ("cd", "curl", "az", "eval", "export")  # what else a page may print
 
 
 class Command(NamedTuple):
@@ -149,6 +151,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (home / "german.csv").write_text(table.replace(",", ";"))
         pd.read_csv("churn.csv").to_parquet("churn.parquet")
         pd.read_csv("mine.csv").to_parquet("mine.parquet")
+        (home / "sales").mkdir()
+        (home / "sales/2024-01.csv").write_text(table)
+        pd.read_csv("churn.csv").to_parquet("sales/1.parquet")
+        patch.setenv("TABLE_URL", f"file://{home}/churn.csv")
+        patch.setenv("DATABASE_URL", f"sqlite:///{home}/shop.db")
+        with closing(sqlite3.connect("shop.db")) as database:
+            pd.read_csv("mine.csv").assign(id=1, plan="a", age=pd.read_csv("churn.csv").index, left=1).to_sql(
+                "customers", database
+            )
         for package in ("acme", "acme/conf"):
             (home / package / "__init__.py").touch()
         (home / "penguins.csv").write_text("x,species,body_mass_g\n" + "1,a,3.5\n2,b,4\n3,c,5\n" * 20)

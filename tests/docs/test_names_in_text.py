@@ -15,6 +15,8 @@ from tests.docs.test_commands import ALL, FENCED, INLINE, PAGES, ROOT, arguments
 
 CONF = ROOT / "conf"
 OPEN = (
+    "data.storage.",
+    "data.storage.",
     "model.params.",
     "model.param_grid.",
     "preprocess.steps.",

@@ -75,3 +75,21 @@ def test_a_class_without_a_row_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=text):
         drawn(described(tmp_path / "t.csv", rows=40))
     assert drawn(described(tmp_path / "t.csv", rows=100))[0]["y"].value_counts()["rare"] == 1
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_rows_of_several_files_are_those_of_the_table(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "parts"
+    for place, part in enumerate((TABLE[:700], TABLE[700:701], TABLE[701:])):
+        to = folder / f"part={place}" if kind == "parquet" else folder
+        to.mkdir(parents=True, exist_ok=True)
+        if kind == "parquet":
+            part.to_parquet(to / "rows.parquet")
+        else:
+            (to / f"{place}.csv").write_bytes(part.to_csv(index=False).encode("latin-1"))
+    form = {"format": "parquet"} if kind == "parquet" else {"format": "csv", "encoding": "latin-1"}
+    data = DataSpec(path=folder, target="y", test_size=0.2, rows=300, **form)
+    frame, _ = drawn(data)
+    whole = read_table(data.model_copy(update={"rows": None})).frame
+    assert len(frame) == 300
+    pd.testing.assert_frame_equal(frame, whole[whole["key"].isin(frame["key"])].reset_index(drop=True))

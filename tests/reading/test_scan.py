@@ -55,12 +55,12 @@ def test_a_ragged_row_is_named_whatever_the_separator(tmp_path: Path, text: str,
     (tmp_path / "t.csv").write_text(text)
     header = read_csv_header(tmp_path / "t.csv", separator, "utf-8")
     with pytest.raises(UnreadableTableError, match=r"line 3 \(row 2\) has 1 cell and the header 2"):
-        scan_csv(tmp_path / "t.csv", header, TableFormat(separator=separator), header.names)
+        scan_csv([tmp_path / "t.csv"], header, TableFormat(separator=separator), header.names)
 
 
 def test_a_row_longer_than_a_block_is_read_by_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scanning, "_BLOCK", 64)
     (tmp_path / "t.csv").write_text(f"a,b\n1,{'x' * 500}\n007,NA\n")
     header = read_csv_header(tmp_path / "t.csv", ",", "utf-8")
-    rows, scans = scan_csv(tmp_path / "t.csv", header, TableFormat(), header.names)
+    rows, scans = scan_csv([tmp_path / "t.csv"], header, TableFormat(), header.names)
     assert (rows, scans["a"].leading_zero, scans["b"].missing) == (2, "007", {"NA": 1})

@@ -1,0 +1,142 @@
+"""A bucket on a real S3 server (moto's server): read, written, refused, and found again by its etag."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from orchestrator.locations import copies
+from orchestrator.locations.storage import (
+    Options,
+    StoredFile,
+    copy_file,
+    exists,
+    find_files,
+    open_read,
+    open_write,
+    remove_file,
+    stat_file,
+)
+from orchestrator.locations.urls import LocationError, Url
+from orchestrator.reading.frame import read_table
+from orchestrator.spec.data import DataSpec
+
+pytest.importorskip("s3fs")
+moto_server = pytest.importorskip("moto.server")
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # botocore's
+SECRET = "hunter2hunter2"  # noqa: S105 - of the emulator
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    import s3fs
+
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "someone")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    s3fs.S3FileSystem.clear_instance_cache()
+    s3fs.S3FileSystem(skip_instance_cache=True).mkdirs("tables", exist_ok=True)
+    return "s3://tables"
+
+
+def spec(location: str, folder: Path, kind: str = "parquet", **more: object) -> DataSpec:
+    data = DataSpec.model_validate({"path": location, "format": kind, "target": "y", "test_size": 0.5, **more})
+    data.keep_copies(folder)
+    return data
+
+
+def test_a_table_of_several_files_is_read(bucket: str, tmp_path: Path) -> None:
+    for place, rows in (("year=2023/a", [1.5, 2.5]), ("year=2024/b", [3.5])):
+        with open_write(f"{bucket}/t/{place}.parquet") as file:
+            pd.DataFrame({"x": rows, "y": 1}).to_parquet(file)
+    with open_write(f"{bucket}/t/_SUCCESS") as file:
+        file.write(b"")
+    frame = read_table(spec(f"{bucket}/t", tmp_path)).frame
+    assert frame.to_dict("list") == {"x": [1.5, 2.5, 3.5], "y": [1, 1, 1], "year": [2023, 2023, 2024]}
+    assert len(read_table(spec(f"{bucket}/t/*/a.parquet", tmp_path)).frame) == 2
+    assert stat_file(f"{bucket}/t/year=2023/a.parquet").version
+
+
+def test_a_file_is_copied_again_when_its_etag_changed(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied: list[str] = []
+
+    def copy(url: Url, options: Options, stored: StoredFile, target: Path) -> None:
+        copied.append(stored.version)
+        copy_file(url, options, stored, target)
+
+    monkeypatch.setattr(copies, "copy_file", copy)
+    for rows in ("1,0\n2,1\n", "1,0\n2,1\n", "1,0\n3,1\n"):
+        with open_write(f"{bucket}/rows.csv") as file:
+            file.write(f"x,y\n{rows}".encode())
+        for _ in range(2):
+            assert len(read_table(spec(f"{bucket}/rows.csv", tmp_path, "csv")).frame) == 2
+    assert len(copied) in {2, 3}  # the second upload has the first one's etag, and may have its second
+    assert copied[0] != copied[-1]
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_large_files_are_written_as_a_whole_or_not_at_all(bucket: str) -> None:
+    block = bytes(6 * 2**20)  # more than a part of an upload
+
+    def write(*, fails: bool) -> None:
+        with open_write(f"{bucket}/large.bin") as file:
+            for _ in range(3):
+                file.write(block)
+            assert not fails
+
+    with pytest.raises(AssertionError):
+        write(fails=True)
+    assert not exists(f"{bucket}/large.bin")
+    write(fails=False)
+    assert stat_file(f"{bucket}/large.bin").size == 3 * len(block)
+    with open_read(f"{bucket}/large.bin") as file:
+        assert file.read(5) == bytes(5)
+    remove_file(f"{bucket}/large.bin")
+    assert not exists(f"{bucket}/large.bin")
+
+
+def test_errors_name_the_remedy_and_no_secret(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import s3fs
+
+    with pytest.raises(LocationError, match=r"there is no bucket of s3://nowhere/rows\.csv; look"):
+        find_files("s3://nowhere/rows.csv")
+    with pytest.raises(LocationError, match=r"there is no file s3://tables/none\.csv"):
+        stat_file(f"{bucket}/none.csv")
+    with (
+        pytest.raises(LocationError, match=r"nowhere/rows\.csv") as caught,
+        open_write("s3://nowhere/rows.csv") as file,
+    ):
+        file.write(b"1")
+    assert SECRET not in str(caught.value)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    s3fs.S3FileSystem.clear_instance_cache()
+    with pytest.raises(LocationError, match=r"credentials come from the environment: AWS_ACCESS_KEY_ID .*anon=true"):
+        find_files(f"{bucket}/rows.csv")
+
+
+def test_secrets_among_the_options_are_refused(tmp_path: Path) -> None:
+    for options in ({"secret": SECRET}, {"client_kwargs": {"aws_secret_access_key": SECRET}}, {"key": SECRET}):
+        with pytest.raises(ValueError, match="credentials come from the environment") as caught:
+            spec("s3://tables/rows.csv", tmp_path, storage=options)
+        assert SECRET not in json.dumps([each["msg"] for each in caught.value.errors()])  # type: ignore[attr-defined]
