@@ -83,6 +83,11 @@ GROUPS = [
 
 TOP_LEVEL = [
     row("seed=abc", "seed: should be a whole number, got 'abc'"),
+    row("+package.unseen_columns.Agee=missing", "package.unseen_columns.Agee: is no column of | did you mean 'Age'"),
+    row(
+        "'package.unseen_columns={Age: mising}'",
+        "package.unseen_columns.Age: should be | got 'mising' | did you mean 'missing'",
+    ),
     row("seed=-1", "seed: should be at least 0, got -1"),
     row("seed=1.5", "seed: should be a whole number, got 1.5"),
     row("seed=None", "seed: should be a whole number | write null for none"),
