@@ -153,9 +153,12 @@ DATA = [
 ]
 
 TWO_STEPS = """\
+    columns: numeric
+    steps:
       impute:
         _target_: sklearn.impute.SimpleImputer
         strategy: median
+        add_indicator: true
       scale:
         _target_: sklearn.preprocessing.StandardScaler
 """
@@ -174,7 +177,7 @@ PREPROCESS = [
     ),
     row(
         "preprocess=tabular preprocess.branches.numeric.columns=numbers",
-        "preprocess.branches.numeric.columns: 'numeric' or 'categorical', got 'numbers'",
+        "preprocess.branches.numeric.columns: 'ordered' or 'text', got 'numbers'; did you mean 'numeric'",
     ),
     row(
         "preprocess.steps.impute._target_=sklearn.impute.SimpleImputr",
@@ -201,7 +204,7 @@ PREPROCESS = [
     row(
         "preprocess=tabular",
         "preprocess.branches.numeric.steps: should not be empty",
-        preprocess__tabular=(TWO_STEPS, "      {}\n"),
+        preprocess__tabular=(TWO_STEPS, "    columns: numeric\n    steps:\n      {}\n"),
     ),
 ]
 
