@@ -35,6 +35,9 @@ def _iter_findings(
     yield from leaks.find_leaks(X.iloc[sample], y.iloc[sample], traits, data, is_class=is_class, groups=groups)
     yield from splits.find_order(traits, split, data)
     yield from splits.find_duplicates(split, data)
-    yield from columns.find_traits(traits, widths, data)
+    weighed = "text" in preprocess.kinds  # by its words
+    yield from columns.find_traits(
+        {name: trait for name, trait in traits.items() if not (weighed and trait.kind == "text")}, widths, data
+    )
     yield from columns.find_wide_columns(traits, widths, data, preprocess)
     yield from dataset.reading.findings if dataset.reading else ()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import takewhile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, takewhile
 from pathlib import Path
 
 from orchestrator.config import split_checks, weight_checks
@@ -19,8 +19,11 @@ from orchestrator.spec.model import PreprocessSpec
 _KEEP_COLUMNS = ("score.", "sklearn.")  # transformers of other libraries may add columns
 
 
-def problems(data: DataSpec, preprocess: PreprocessSpec) -> Iterator[Problem]:
-    """Yield what is wrong with the file, and every named column that it lacks."""
+def problems(data: DataSpec, preprocess: PreprocessSpec, unseen_columns: Iterable[str] = ()) -> Iterator[Problem]:
+    """Yield what is wrong with the file, and every named column that it lacks.
+
+    ``unseen_columns`` are those of which the package has a rule for unseen levels.
+    """
     try:
         header = checked_header(data)
     except UnreadableTableError as error:
@@ -38,7 +41,8 @@ def problems(data: DataSpec, preprocess: PreprocessSpec) -> Iterator[Problem]:
         yield Problem("data.path", f"{data.path.name} has no column to learn from besides the target '{data.target}'")
     if data.split.file is not None:
         yield from split_checks.file_problems(data, header, checked_header)
-    for at, names in _named_columns(preprocess):
+    rules = ((f"package.unseen_columns.{name}", [name]) for name in unseen_columns)
+    for at, names in chain(_named_columns(preprocess), rules):
         for name in names:
             if name not in features:
                 why = "is the target" if name == data.target else f"is no column of {data.path.name}"

@@ -120,8 +120,8 @@ class Validation:
         remember = not spec.dry_run and not reported.any_of("state_dir", "dry_run")
         cache = Cache(spec.state_dir / "cache")
         if "data" not in replaced and not reported.any_of(*of_the_file):
-            wrong_data = list(reported.filter(data_file_checks.problems(spec.data, spec.preprocess)))
-            yield from wrong_data
+            in_file = data_file_checks.problems(spec.data, spec.preprocess, spec.package.unseen_columns)
+            yield from (wrong_data := list(reported.filter(in_file)))
             if not (wrong_data or reported.any_of("data.target", "data.task")):
                 spec, replaced, wrong_data = self._with_task(spec, replaced, cache, remember=remember)
                 yield from reported.filter(wrong_data)

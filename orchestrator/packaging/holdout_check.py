@@ -60,8 +60,7 @@ def unseen_row_columns(contract: Contract) -> list[Column]:
     """Return the columns as they are for new rows: without the levels that only hold-out rows have."""
     columns = []
     for column in contract.columns:
-        held_out = set(column.held_out)
-        known = None if column.categories is None else [level for level in column.categories if level not in held_out]
+        known = None if column.categories is None else column.learned
         columns.append(replace(column, categories=known, held_out=()))
     return columns
 
@@ -79,6 +78,7 @@ def enforce_max_refused(refusals: Refusals, most: float) -> None:
     if columns:
         remedies = [
             f"score them (package.unseen=auto, with an encoder of {shown(columns[0])} that has handle_unknown=ignore)",
+            "score them as missing (package.unseen=missing)",
             f"leave the column out (data.drop=[{columns[0]}])",
         ]
     if len(columns) < len(refusals.reasons):

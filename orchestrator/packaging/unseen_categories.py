@@ -1,4 +1,4 @@
-"""Category levels that no row of the table has: try whether the pipeline can score them."""
+"""Category levels that no row of the table has: try whether the pipeline can score them, or a missing value."""
 
 from __future__ import annotations
 
@@ -9,47 +9,96 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import PackageError
+from orchestrator.spec.messages import suggest
+from orchestrator.spec.package import PackageSpec
+from score.contract.columns import rule_for
 from score.contract.schema import Column, Contract, Levels
 from score.payload.reader import Reader
 
 if TYPE_CHECKING:
     import pandas as pd
 
+REMEDIES = {  # what the pipeline fails on, and what to do
+    "accept": ("an unseen", "let its encoder ignore unknown values (handle_unknown=ignore), or write auto"),
+    "missing": ("a missing", "let an imputer fill missing values before it is encoded, or write auto"),
+}
 MAX_PREDICTIONS = 200  # of one row each; columns not isolated by then refuse unseen levels
 
 
 def decide_unseen(
-    pipeline: Any, contract: Contract, training: pd.DataFrame, held_out: pd.DataFrame, wanted: str
+    pipeline: Any, contract: Contract, training: pd.DataFrame, held_out: pd.DataFrame, spec: PackageSpec
 ) -> Contract:
-    """Return the contract with the policy for unseen levels of each column; ``wanted`` is accept, refuse or auto.
+    """Return the contract with what is done with unseen levels of each column, by the rules of the package.
 
-    A text column becomes a category, however many levels it has, if the pipeline fails on unseen values of it.
+    A text column becomes a category, however many levels it has, if the pipeline fails on unseen values of it or they
+    are refused or missing by a rule of its own.
 
     Raises:
-        PackageError: accept is wanted, and the pipeline fails on an unseen level.
+        PackageError: unseen levels are to be accepted or missing, and the pipeline fails on such a row; or there is a
+            rule for a column that has no levels.
     """
+    _check_names(contract, spec)
     unseen = {column.name: unseen_value(column) for column in contract.columns if column.kind in ("category", "string")}
     unseen = {name: value for name, value in unseen.items() if value is not None}
+    contract = replace(contract, columns=tuple(_with_marker(column, spec) for column in contract.columns))
     failing = _failing_columns(pipeline, contract, held_out, unseen)
+    masked = {name: None for name in unseen if spec.unseen_rule(name)[0] == "missing"}
+    failing_missing = _failing_columns(pipeline, contract, held_out, masked)
     columns = []
     for column in contract.columns:
-        reason = failing.get(column.name)
-        if column.name not in unseen or (reason is None and column.kind == "string"):
+        wanted, key = spec.unseen_rule(column.name)
+        closed = column.name in failing or (column.name in spec.unseen_columns and wanted in ("missing", "refuse"))
+        if column.name not in unseen or (column.kind == "string" and not closed):
             columns.append(column)
             continue
-        if reason and wanted == "accept":
+        reason = (failing_missing if wanted == "missing" else failing).get(column.name)
+        if reason and wanted in REMEDIES:
+            what, remedy = REMEDIES[wanted]
             raise PackageError(
-                f"package.unseen: is 'accept', and the pipeline fails on an unseen value of '{column.name}' ({reason}); "
-                "let its encoder ignore unknown values (handle_unknown=ignore), or write auto"
+                f"{key}: is '{wanted}', and the pipeline fails on {what} value of '{column.name}' ({reason}); {remedy}"
             )
         described = column
         if column.kind == "string":
             described = Column.describe(training[column.name], held_out[column.name], Levels(1.0, sys.maxsize))
-        accepted = not reason and wanted != "refuse"
-        why = f"the pipeline fails on them ({reason})" if reason else f"package.unseen is {wanted}"
-        decided = f"{described.decided}; unseen levels are {'scored' if accepted else f'refused: {why}'}"
-        columns.append(replace(described, unseen="accept" if accepted else "refuse", decided=decided))
+            described = _with_marker(described, spec)
+        decision = ("refuse" if reason else "accept") if wanted == "auto" else wanted
+        why = f"the pipeline fails on them ({reason})" if reason else f"{key} is {wanted}"
+        how = {"accept": "scored", "missing": "scored as missing", "refuse": f"refused: {why}"}[decision]
+        columns.append(replace(described, unseen=decision, decided=f"{described.decided}; unseen levels are {how}"))
     return replace(contract, columns=tuple(columns))
+
+
+def as_scored(frame: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+    """Return rows of the table (n_rows, n_columns) as a server scores them: some unseen levels are missing values."""
+    import pandas as pd
+
+    changed = {}
+    for column in contract.columns:
+        if column.unseen == "missing":
+            values = frame[column.name]
+            cells = [None if missing else value for value, missing in zip(values.tolist(), values.isna(), strict=True)]
+            scored = rule_for(column).to_pandas(cells)
+            changed[column.name] = pd.Series(scored, dtype=scored.dtype).set_axis(frame.index)
+    return frame.assign(**changed) if changed else frame
+
+
+def _check_names(contract: Contract, spec: PackageSpec) -> None:
+    """Refuse a rule for a column without levels."""
+    kinds = {column.name: column.kind for column in contract.columns}
+    for name in spec.unseen_columns:
+        if name not in kinds:
+            raise PackageError(f"package.unseen_columns.{name}: there is no such column{suggest(name, kinds)}")
+        if kinds[name] not in ("category", "string"):
+            raise PackageError(
+                f"package.unseen_columns.{name}: '{name}' is a column of kind {kinds[name]}, which has no unseen levels; "
+                "leave it out here"
+            )
+
+
+def _with_marker(column: Column, spec: PackageSpec) -> Column:
+    """Return the column with a missing value for its unseen levels: an object column has two that imputers distinguish."""
+    marked = spec.unseen_rule(column.name)[0] == "missing" and column.dtype == "object" and column.missing_as is None
+    return replace(column, missing_as="nan") if marked and column.kind in ("category", "string") else column
 
 
 def unseen_value(column: Column) -> Any:
@@ -69,7 +118,7 @@ def unseen_value(column: Column) -> Any:
 def _failing_columns(
     pipeline: Any, contract: Contract, frame: pd.DataFrame, unseen: Mapping[str, Any]
 ) -> Mapping[str, str]:
-    """Return the columns in which the pipeline fails on an unseen level, each with the error, found by bisection."""
+    """Return the columns in which the pipeline fails on the given value, each with the error, found by bisection."""
     if not unseen:
         return {}
     columns = [

@@ -150,7 +150,7 @@ def _is_deterministic(tasks: sklearn_private.SearchTasks, member: int) -> bool:
             for step in steps
             if hasattr(step, "get_params")
             for name, value in step.get_params(deep=True).items()
-            if name.rpartition("__")[2] == "random_state"
+            if name.rpartition("__")[2] == "random_state" and value != "deprecated"  # a parameter without effect
         ]
         pairwise = any(map(sklearn_private.is_pairwise, steps))
     except Exception:  # noqa: BLE001 - as above

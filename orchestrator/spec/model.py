@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, StrictStr, Tag
+from pydantic import Discriminator, Field, StrictInt, StrictStr, Tag
 
 from orchestrator.spec.field_types import DottedPath, Name, StepName, Values
 from orchestrator.spec.objects import code_of, orders
 from orchestrator.spec.section import Component, Section, code_fingerprints
 
 Columns = Annotated[
-    Annotated[Literal["numeric", "categorical"], Tag("[kind]")] | Annotated[tuple[StrictStr, ...], Tag("[names]")],
+    Annotated[Literal["numeric", "categorical", "high_cardinality", "ordered", "text"], Tag("[kind]")]
+    | Annotated[tuple[StrictStr, ...], Tag("[names]")],
     Discriminator(lambda value: "[kind]" if isinstance(value, str) else "[names]"),
 ]
 
@@ -32,11 +33,18 @@ class PreprocessSpec(Section):
     steps: Mapping[StepName, Component] = {}
     branches: Mapping[Name, Branch] = {}
     remainder: Literal["drop", "passthrough"] = "drop"
+    max_levels: StrictInt = Field(default=40, ge=2)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of columns that have a branch."""
+        return tuple(branch.columns for branch in self.branches.values() if isinstance(branch.columns, str))
 
     def ordered(self) -> dict[str, str]:
-        """Add the order of the transformers."""
+        """Add the order of the transformers; leave out a number of levels that no branch asks for."""
         order = {"preprocess order": " ".join([*self.steps, *self.branches])}
-        return {**self.parts(), **order, **_merged(orders(at, found.options) for at, found in self.components())}
+        unused = [] if {"high_cardinality", "text"} & {*self.kinds} else ["max_levels"]
+        return {**self.parts(*unused), **order, **_merged(orders(at, found.options) for at, found in self.components())}
 
     def cache_parts(self) -> Mapping[str, str]:
         """Add the code of the transformers, and of what their options name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr, WithJsonSchema
@@ -10,6 +11,8 @@ from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr, 
 from orchestrator.spec.field_types import Matches
 from orchestrator.spec.messages import format_value, suggest
 from orchestrator.spec.section import Section
+
+Unseen = Literal["auto", "accept", "missing", "refuse"]
 
 WHICH = ("auto", "last", "champion", "challenger", "previous", "live", "best")
 
@@ -43,7 +46,8 @@ class PackageSpec(Section):
     ]
     golden_rows: StrictInt = Field(default=5, ge=1, le=1000)
     extra_columns: Literal["forbid", "ignore"] = "forbid"
-    unseen: Literal["auto", "accept", "refuse"] = "auto"
+    unseen: Unseen = "auto"
+    unseen_columns: Mapping[StrictStr, Unseen] = {}
     code: Annotated[
         tuple[StrictStr, ...] | None,
         BeforeValidator(_paths),
@@ -59,6 +63,12 @@ class PackageSpec(Section):
         WithJsonSchema({"type": ["string", "integer"], "pattern": f"^({'|'.join(WHICH)}|[1-9][0-9]*)$"}),
     ] = "auto"
 
+    def unseen_rule(self, column: str) -> tuple[str, str]:
+        """Return what is done with unseen levels of a column, and the key that says so."""
+        if column in self.unseen_columns:
+            return self.unseen_columns[column], f"package.unseen_columns.{column}"
+        return self.unseen, "package.unseen"
+
     def ordered(self) -> dict[str, str]:
-        """Leave out which registered version is selected."""
-        return self.parts("version")
+        """Leave out which registered version is selected, and rules by column where there are none."""
+        return self.parts("version", *([] if self.unseen_columns else ["unseen_columns"]))

@@ -104,7 +104,7 @@ def _contract(shipped: Shipped, split: Split, spec: PackageSpec) -> Contract:
         )
     except ValueError as error:  # a name, a dtype or a value without a JSON form
         raise PackageError(f"data: {error}") from error
-    return unseen_categories.decide_unseen(shipped.pipeline, contract, shipped.fitted, split.X_test, spec.unseen)
+    return unseen_categories.decide_unseen(shipped.pipeline, contract, shipped.fitted, split.X_test, spec)
 
 
 def _write(
@@ -189,7 +189,7 @@ def _golden(pipeline: Any, split: Split, contract: Contract, rows: int) -> list[
     if not chosen:
         refused = holdout_check.describe_refusals(check.refusals)
         raise PackageError(f"package.golden_rows: there is no row to test the endpoint with, it refuses {refused}")
-    frame = split.X_test.iloc[chosen]
+    frame = unseen_categories.as_scored(split.X_test.iloc[chosen], contract)
     records = [{name: values[row] for name, values in check.columns.items()} for row in chosen]
     columns = list(frame.columns)
     table = {"columns": columns, "data": [[record[name] for name in columns] for record in records]}

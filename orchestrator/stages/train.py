@@ -18,19 +18,19 @@ from orchestrator.errors import OrchestratorError, TrainError
 from orchestrator.events import Progress
 from orchestrator.modeling.halving import ROWS, is_halving
 from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search, translate
-from orchestrator.modeling.objects import as_text, make, make_estimator, make_grid
+from orchestrator.modeling.objects import as_text, make_estimator, make_grid
+from orchestrator.modeling.preprocessing import make_steps
 from orchestrator.modeling.scorers import scorer_named, scoring_of
 from orchestrator.modeling.splitting.splitters import fold_count, make_splitter
+from orchestrator.modeling.target_encoding import settle_target_encoders
 from orchestrator.modeling.weights import score_params
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.components import is_dotted, locate
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.field_types import FitOn, Seed
-from orchestrator.spec.model import Branch, ModelSpec, PreprocessSpec
+from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode
-from orchestrator.spec.objects import TARGET
 from orchestrator.spec.search import SearchSpec
-from orchestrator.spec.section import Component
 
 # scikit-learn's long warnings of failed candidates, which the console lists more briefly
 FAILURES = (
@@ -49,16 +49,12 @@ def build_search(
     data: DataSpec,
 ) -> Search:
     """Build the unfitted search over a pipeline of the preprocessing and the estimator."""
-    from sklearn.compose import ColumnTransformer
     from sklearn.model_selection import ParameterGrid
     from sklearn.pipeline import Pipeline
 
-    steps = [(name, _transformer(step)) for name, step in preprocess.steps.items()]
-    if preprocess.branches:
-        branches = [(name, _branch(branch), _columns(branch)) for name, branch in preprocess.branches.items()]
-        steps.append(("branches", ColumnTransformer(branches, remainder=preprocess.remainder)))
     estimator = make_estimator(model.estimator, model.params, model.param_grid)
-    pipeline = Pipeline([*steps, (MODEL, estimator)])
+    pipeline = Pipeline([*make_steps(preprocess), (MODEL, estimator)])
+    settle_target_encoders(pipeline)
     values = make_grid(estimator, model.param_grid, "model.param_grid")
     grid = {f"{MODEL}__{name}": each for name, each in values.items()}
     options = _lists(search.options)
@@ -84,32 +80,6 @@ def build_search(
     )
     folds = None if halving else fold_count(search, data.split)
     return Search(unfitted, candidates, folds and candidates * folds)
-
-
-def _transformer(component: Component) -> Any:
-    return make({TARGET: component.target, **component.options}, "preprocess")
-
-
-def _branch(branch: Branch) -> Any:
-    from sklearn.impute import SimpleImputer
-    from sklearn.pipeline import Pipeline
-
-    from score.transforms import BooleansToObjects
-
-    steps = [(name, _transformer(step)) for name, step in branch.steps.items()]
-    if branch.columns != "numeric" and isinstance(steps[0][1], SimpleImputer):
-        steps.insert(0, ("booleans_to_objects", BooleansToObjects()))  # SimpleImputer refuses columns of booleans only
-    return Pipeline(steps)
-
-
-def _columns(branch: Branch) -> Any:
-    from sklearn.compose import make_column_selector
-
-    if branch.columns == "numeric":
-        return make_column_selector(dtype_include="number")
-    if branch.columns == "categorical":
-        return make_column_selector(dtype_exclude="number")
-    return list(branch.columns)
 
 
 def _lists(options: Mapping[str, Any]) -> dict[str, Any]:

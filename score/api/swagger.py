@@ -63,7 +63,7 @@ def _definitions(contract: Contract) -> dict[str, Any]:
 
 def _schema(column: Column) -> dict[str, Any]:
     schema = _enumerated(column.categories or ()) if column.kind == "category" else {"type": _TYPES[column.kind]}
-    if column.unseen == "accept":  # only categories are
+    if column.unseen != "refuse":  # only categories are
         schema.pop("enum")
     return schema | ({"x-nullable": True} if column.missing else {})
 

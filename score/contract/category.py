@@ -1,4 +1,4 @@
-"""Validation of a column of categories: the table's levels and, where the pipeline can score them, others."""
+"""Validation of a column of categories: the table's levels and, where the pipeline can score them or a missing value, others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from msgspec import Meta
 from score.contract.rule import EXACT, ColumnValidator, Values, is_unicode, listed, shown
 from score.contract.schema import Column
 
-ANOTHER = "Another value is scored, too, and named in the header X-Unseen-Values."
+ANOTHER = {
+    "accept": "Another value is scored, too, and named in the header X-Unseen-Values.",
+    "missing": "Another value is scored as a missing one, and named in the header X-Unseen-Values.",
+}
+
+
+def learned_only(values: Values, learned: frozenset[Any]) -> Values:
+    """Return checked values as a model gets them where unseen levels are scored as missing: None in their place."""
+    return [value if value in learned else None for value in values]
 
 
 class CategoryValidator(ColumnValidator):
@@ -21,8 +29,8 @@ class CategoryValidator(ColumnValidator):
     def __init__(self, column: Column) -> None:
         super().__init__(column)
         self._allowed = {value: value for value in column.categories or ()}
-        self._trained = self._allowed.keys() - set(column.held_out)
-        self._open = column.unseen == "accept"
+        self._trained = frozenset(column.learned)
+        self._open = column.unseen != "refuse"
         self._own = frozenset(map(type, self._allowed)) or frozenset({str} if self._open else ())
         self.types = self._own | {int, float} if self._own & {int, float} else self._own
 
@@ -59,7 +67,7 @@ class CategoryValidator(ColumnValidator):
         others: dict[str, Any] = {"type": sorted(names[kind] for kind in self._own)}
         if self._own & {int, float}:
             others |= {"minimum": -EXACT, "maximum": EXACT}
-        return {"anyOf": [levels, others] if self._allowed else [others], "description": ANOTHER}
+        return {"anyOf": [levels, others] if self._allowed else [others], "description": ANOTHER[self.column.unseen]}
 
     def _json_type(self) -> Any:
         # msgspec has no longer integers; levels of mixed types are left to the general reader
@@ -89,6 +97,10 @@ class CategoryValidator(ColumnValidator):
         if self._open and isinstance(value, str):
             return f"{shown(value)} holds half a surrogate pair"
         return f"{shown(value)} is no category that training saw"
+
+    def to_pandas(self, values: Values) -> Any:
+        """See the base; where unseen levels are scored as missing, they are missing here."""
+        return super().to_pandas(learned_only(values, self._trained) if self.column.unseen == "missing" else values)
 
     def _dtype(self, values: Values) -> Any:
         if self.column.dtype != "category":

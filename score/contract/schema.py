@@ -25,7 +25,7 @@ FILE = "contract.json"
 KINDS = ("integer", "number", "boolean", "category", "string")
 TASKS = ("classification", "regression")
 EXTRA_COLUMNS = ("forbid", "ignore")
-UNSEEN = ("refuse", "accept")
+UNSEEN = ("refuse", "accept", "missing")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Column:
         minimum, maximum, example: Of the training rows, for information and not enforced.
         categories: The levels of all rows; no training row has those that are ``held_out``.
         declared: The levels of pandas' dtype where they are more.
-        unseen: Whether other levels are refused or accepted.
+        unseen: Whether other levels are refused, accepted, or scored as missing values, as then the ``held_out`` ones are.
         missing_as: How an object column writes a missing value, "nan" or "none", which scikit-learn's imputers
             distinguish; other dtypes have one way only.
     """
@@ -77,6 +77,12 @@ class Column:
     def __post_init__(self) -> None:
         _one_of(f"kind of column {self.name!r}", self.kind, KINDS)
         _one_of(f"unseen of column {self.name!r}", self.unseen, UNSEEN)
+
+    @property
+    def learned(self) -> Sequence[Any]:
+        """The levels that training rows have."""
+        held_out = set(self.held_out)
+        return [level for level in self.categories or () if level not in held_out]
 
     @classmethod
     def describe(cls, values: pd.Series, held_out: pd.Series | None = None, levels: Levels | None = None) -> Column:

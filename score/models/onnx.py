@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from score.contract.category import learned_only
 from score.contract.columns import Columns
 from score.contract.schema import Column, Contract
 from score.models.quickscorer import SplitGraph
@@ -105,6 +106,7 @@ class CompiledModel:
         self._long = long
         self._threads = ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1), "compiled")
         self._texts = [column.name for column in contract.columns if _is_text(column)]
+        self._learned = {each.name: frozenset(each.learned) for each in contract.columns if each.unseen == "missing"}
         self._narrow = [index for index, column in enumerate(contract.columns) if column.dtype.lower() == "float32"]
         self._codes: dict[Any, float] = {None: float("nan"), **compilation.codes}
         self.classes = compilation.classes
@@ -139,6 +141,9 @@ class CompiledModel:
     def _table(self, columns: Columns) -> Any:
         import numpy as np
 
+        if self._learned:
+            known = {name: learned_only(columns[name], learned) for name, learned in self._learned.items()}
+            columns = {**columns, **known}
         if self._texts:
             coded = {name: [self._codes.get(value, UNKNOWN) for value in columns[name]] for name in self._texts}
             columns = {**columns, **coded}

@@ -83,6 +83,11 @@ GROUPS = [
 
 TOP_LEVEL = [
     row("seed=abc", "seed: should be a whole number, got 'abc'"),
+    row("+package.unseen_columns.Agee=missing", "package.unseen_columns.Agee: is no column of | did you mean 'Age'"),
+    row(
+        "'package.unseen_columns={Age: mising}'",
+        "package.unseen_columns.Age: should be | got 'mising' | did you mean 'missing'",
+    ),
     row("seed=-1", "seed: should be at least 0, got -1"),
     row("seed=1.5", "seed: should be a whole number, got 1.5"),
     row("seed=None", "seed: should be a whole number | write null for none"),
@@ -148,9 +153,12 @@ DATA = [
 ]
 
 TWO_STEPS = """\
+    columns: numeric
+    steps:
       impute:
         _target_: sklearn.impute.SimpleImputer
         strategy: median
+        add_indicator: true
       scale:
         _target_: sklearn.preprocessing.StandardScaler
 """
@@ -169,7 +177,7 @@ PREPROCESS = [
     ),
     row(
         "preprocess=tabular preprocess.branches.numeric.columns=numbers",
-        "preprocess.branches.numeric.columns: 'numeric' or 'categorical', got 'numbers'",
+        "preprocess.branches.numeric.columns: 'ordered' or 'text', got 'numbers'; did you mean 'numeric'",
     ),
     row(
         "preprocess.steps.impute._target_=sklearn.impute.SimpleImputr",
@@ -196,7 +204,7 @@ PREPROCESS = [
     row(
         "preprocess=tabular",
         "preprocess.branches.numeric.steps: should not be empty",
-        preprocess__tabular=(TWO_STEPS, "      {}\n"),
+        preprocess__tabular=(TWO_STEPS, "    columns: numeric\n    steps:\n      {}\n"),
     ),
 ]
 

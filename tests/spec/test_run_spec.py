@@ -129,8 +129,14 @@ def test_every_transformer_has_its_place() -> None:
     assert [at for at, _ in spec.preprocess.components()] == [
         "preprocess.branches.numeric.steps.impute",
         "preprocess.branches.numeric.steps.scale",
-        "preprocess.branches.categorical.steps.impute",
+        "preprocess.branches.categorical.steps.booleans",
         "preprocess.branches.categorical.steps.encode",
+        "preprocess.branches.ordered.steps.encode",
+        "preprocess.branches.ordered.steps.impute",
+        "preprocess.branches.ordered.steps.scale",
+        "preprocess.branches.high_cardinality.steps.encode",
+        "preprocess.branches.high_cardinality.steps.scale",
+        "preprocess.branches.text.steps.encode",
     ]
 
 

@@ -223,6 +223,13 @@ def encoded(encoder: str) -> dict[str, Any]:
     return {"branches": {"numeric": numeric, "categorical": {"columns": "categorical", "steps": steps}}}
 
 
+def bare_one_hot() -> dict[str, Any]:
+    """Return a preprocessing that fails on missing and on unseen levels."""
+    preprocess = encoded("one-hot that fails")
+    del preprocess["branches"]["categorical"]["steps"]["impute"]
+    return preprocess
+
+
 @pytest.mark.parametrize("encoder", [name if name == "one-hot" else at_night(name) for name in ENCODERS])
 @pytest.mark.parametrize("unseen", ["auto", at_night("refuse"), at_night("accept")])
 def test_an_unseen_level_is_scored_where_the_pipeline_predicts_it(
@@ -250,6 +257,59 @@ def test_an_unseen_level_is_scored_where_the_pipeline_predicts_it(
         right = trained.pipeline.predict_proba(frame)
         np.testing.assert_allclose(json.loads(answer.body)["probabilities"], right, rtol=0, atol=1e-9)
     assert verify(made).requests == 5
+
+
+@pytest.mark.parametrize("model", ["required", "never"])
+def test_an_unseen_level_is_scored_as_a_missing_cell_where_that_is_the_rule(
+    kit: Kit, mixed: pd.DataFrame, model: str
+) -> None:
+    table = mixed.assign(town=[f"town {i % 30}" for i in range(len(mixed))])
+    parts, trained = kit.train(table, kit.search(preprocess=TABULAR))
+    made = kit.package(
+        parts,
+        trained,
+        compile=model,
+        golden_rows=20,
+        unseen="refuse",
+        unseen_columns={"town": "missing"},
+        max_refused=1.0,
+    )
+    scorer = Predictor.load(made.path)
+    assert scorer.compiled == (model == "required")
+    columns = {column.name: column for column in scorer.contract.columns}
+    town = columns["town"]
+    assert (town.unseen, columns["city"].unseen) == ("missing", "refuse")
+    assert town.held_out  # the answers to these are golden, too
+    row = json.loads(golden_requests(made)["records"].body)["data"][0]
+    frame = parts.X_test.iloc[[0]].assign(**{name: [value] for name, value in row.items() if name != "town"})
+    frame = frame.assign(town=np.nan).astype(parts.X_test.dtypes.to_dict())
+    right = trained.pipeline.predict_proba(frame)
+    for value in ("nowhere", town.held_out[0]):
+        answer = scorer.answer(json.dumps({"data": [row | {"town": value}]}))
+        assert answer.headers["X-Unseen-Values"] == "town"
+        np.testing.assert_allclose(json.loads(answer.body)["probabilities"], right, rtol=0, atol=1e-9)
+    assert "X-Unseen-Values" not in scorer.answer(json.dumps({"data": [row | {"town": town.learned[0]}]})).headers
+    assert scorer.answer(json.dumps({"data": [row | {"city": "nowhere"}]})).status == 400
+    assert verify(made).requests == 5
+
+
+def test_a_rule_for_unseen_levels_that_cannot_be_kept_is_an_error(kit: Kit, mixed: pd.DataFrame) -> None:
+    parts, trained = kit.train(mixed.assign(city=mixed["city"].fillna("Rome")), kit.search(preprocess=bare_one_hot()))
+    for rules, message in (
+        ({"unseen": "missing"}, r"package\.unseen: is 'missing', .* a missing value of 'city' \(.*imputer"),
+        ({"unseen_columns": {"city": "missing"}}, r"package\.unseen_columns\.city: is 'missing'"),
+        ({"unseen_columns": {"a": "missing"}}, r"package\.unseen_columns\.a: .* of kind number"),
+        ({"unseen_columns": {"town": "accept"}}, r"package\.unseen_columns\.town: there is no such column"),
+    ):
+        with pytest.raises(PackageError, match=message):
+            kit.package(parts, trained, **rules)
+
+
+def test_free_text_with_a_rule_of_its_own_is_a_category(kit: Kit, numbers: pd.DataFrame) -> None:
+    parts, trained = kit.train(numbers.assign(shop=[f"s{i}" for i in range(80)]), kit.search(preprocess=TABULAR))
+    for rules, kind in (({"unseen": "missing"}, "string"), ({"unseen_columns": {"shop": "missing"}}, "category")):
+        made = kit.package(parts, trained, compile="never", **rules)
+        assert Predictor.load(made.path).contract.columns[-1].kind == kind
 
 
 @pytest.mark.parametrize("ids", [80, 99, 100, 101])

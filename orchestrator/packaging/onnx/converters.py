@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.packaging.onnx import tree_converters
+from orchestrator.packaging.onnx import category_converters, tree_converters
 from orchestrator.packaging.onnx.graph_builder import GraphBuilder
 
 Converter = Callable[[GraphBuilder, Any, str], list[str]]
@@ -25,7 +25,7 @@ def custom_converters() -> tuple[dict[type, Any], dict[type, Any]]:
     from sklearn import ensemble as forests
     from sklearn import impute, preprocessing, tree
 
-    from score import transforms
+    from score import column_transforms, transforms
 
     steps = {
         transforms.ToFloat: _to_float,
@@ -33,7 +33,9 @@ def custom_converters() -> tuple[dict[type, Any], dict[type, Any]]:
         transforms.ZerosToMissing: _zeros_to_missing,
         impute.SimpleImputer: _imputer,
         preprocessing.StandardScaler: _scaler,
-        preprocessing.OneHotEncoder: _one_hot,
+        preprocessing.OneHotEncoder: category_converters.one_hot,
+        preprocessing.TargetEncoder: category_converters.target_means,
+        column_transforms.OrderedToNumbers: category_converters.ordered_to_numbers,
     }
     classifiers = {
         tree.DecisionTreeClassifier: tree_converters.forest_classifier,
@@ -101,8 +103,6 @@ def _zeros_to_missing(graph: GraphBuilder, step: Any, table: str) -> list[str]:
 
 
 def _imputer(graph: GraphBuilder, step: Any, table: str) -> list[str]:
-    if step.add_indicator:
-        raise NotImplementedError("no converter for SimpleImputer with add_indicator")
     filled = np.asarray(step.statistics_, dtype=np.float64)
     marker = step.missing_values
     if isinstance(marker, float) and np.isnan(marker):
@@ -112,6 +112,9 @@ def _imputer(graph: GraphBuilder, step: Any, table: str) -> list[str]:
     result = graph.node("Where", missing, graph.constant(filled[None, :]), table)
     if np.isnan(filled).any():  # scikit-learn drops a column without any value in the training rows
         result = graph.node("Gather", result, graph.constant(np.flatnonzero(~np.isnan(filled))), axis=1)
+    if step.add_indicator and len(step.indicator_.features_):
+        where = graph.node("Gather", missing, graph.constant(np.asarray(step.indicator_.features_, np.int64)), axis=1)
+        result = graph.node("Concat", result, graph.cast(where, np.float64), axis=1)
     return [result]
 
 
@@ -121,20 +124,3 @@ def _scaler(graph: GraphBuilder, step: Any, table: str) -> list[str]:
     if step.with_std:
         table = graph.node("Div", table, graph.constant(step.scale_[None, :]))
     return [table]
-
-
-def _one_hot(graph: GraphBuilder, step: Any, table: str) -> list[str]:
-    if step.min_frequency is not None or step.max_categories is not None:
-        raise NotImplementedError("no converter for OneHotEncoder with infrequent categories")
-    drop = step.drop_idx_ if step.drop_idx_ is not None else [None] * len(step.categories_)
-    kept = [
-        np.delete(categories, [] if dropped is None else [dropped])
-        for categories, dropped in zip(step.categories_, drop, strict=True)
-    ]
-    levels = np.concatenate(kept).astype(np.float64)
-    if np.isnan(levels).any():  # NaN equals nothing, so infinity takes its place: no request holds it
-        table = graph.node("Where", graph.node("IsNaN", table), graph.constant(np.array([np.inf])), table)
-        levels = np.where(np.isnan(levels), np.inf, levels)
-    sources = np.repeat(np.arange(len(kept)), [len(categories) for categories in kept])
-    repeated = graph.node("Gather", table, graph.constant(sources), axis=1)
-    return [graph.cast(graph.node("Equal", repeated, graph.constant(levels[None, :])), np.float64)]

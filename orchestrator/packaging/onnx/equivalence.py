@@ -28,7 +28,7 @@ BATCHED_CELLS = 60_000  # of these rows, in a wide table
 FEW_TREES = 128  # with ONNX Runtime 1.32 it differed from 130 trees of 33 classes or more, from 514 of two
 ROWWISE = frozenset(
     "Abs Add And ArgMax ArrayFeatureExtractor Cast Concat Div Equal Gather Greater Identity IsInf IsNaN Less Mul"  # noqa: SIM905
-    " Neg Not Or ReduceSum Reshape Sub TreeEnsemble Where".split()
+    " Neg Not Or ReduceMax ReduceSum Reshape Sub TreeEnsemble Where".split()
 )
 Row = dict[str, Any]
 Answers = tuple[Any, Any]  # codes or numbers, and probabilities or None

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.compose import ColumnTransformer, make_column_selector
+from omegaconf import OmegaConf
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.pipeline import make_pipeline
 
+from orchestrator.bundled import CONF
+from orchestrator.modeling.preprocessing import make_steps
+from orchestrator.modeling.target_encoding import settle_target_encoders
 from orchestrator.packaging.onnx.compile import CompiledPipeline, compile_pipeline
+from orchestrator.spec.model import PreprocessSpec
 from score.contract.schema import Contract
 from score.models.onnx import CompiledModel
 from score.transforms import ToFloat, ZerosToMissing
@@ -51,7 +54,9 @@ def fit() -> Fit:
         known = len(X) * 3 // 4
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a linear model that has not converged is good enough
-            pipeline = make_pipeline(*steps, estimator).fit(X[:known], y[:known])
+            pipeline = make_pipeline(*steps, estimator)
+            settle_target_encoders(pipeline)
+            pipeline.fit(X[:known], y[:known])
         labels = [int(code) for code in np.unique(y)] if hasattr(pipeline, "classes_") else None
         task = "regression" if labels is None else "classification"
         contract = Contract.describe(X[:known], model_name="m", task=task, classes=labels)
@@ -84,11 +89,7 @@ def pima() -> list[Any]:
 
 
 def tabular() -> list[Any]:
-    numeric = Pipeline([("impute", SimpleImputer(strategy="median")), ("scale", StandardScaler())])
-    encode = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    categorical = Pipeline([("impute", SimpleImputer(strategy="most_frequent")), ("encode", encode)])
-    branches = [
-        ("numeric", numeric, make_column_selector(dtype_include="number")),
-        ("categorical", categorical, make_column_selector(dtype_exclude="number")),
-    ]
-    return [ColumnTransformer(branches)]
+    """Return the steps of preprocess=tabular."""
+    preset = OmegaConf.create({"preprocess": OmegaConf.load(CONF / "preprocess" / "tabular.yaml")})
+    values: Any = OmegaConf.to_container(preset, resolve=True)
+    return [step for _, step in make_steps(PreprocessSpec(**values["preprocess"]))]

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from score.contract.cells import TableFormat
+from score.contract.columns import rule_for
 from score.contract.schema import Column, Contract, Levels, fingerprint_of, json_value
 from score.payload.errors import BadRequest
 from score.payload.reader import Reader, parse_body
@@ -189,6 +190,29 @@ def test_an_unseen_level_is_accepted_where_it_could_be_one(levels: Any, taken: A
         assert value in levels or _refuses(closed, value)
     for value in refused:
         assert _refuses(reader, value)
+
+
+@pytest.mark.parametrize(
+    ("levels", "dtype"), [(["a", "b"], "object"), (["a", "b"], "str"), (["a", "b"], "category"), ([1, 2], "category")]
+)
+def test_an_unseen_level_can_be_scored_as_a_missing_value(levels: list[Any], dtype: str) -> None:
+    if dtype == "str" and int(pd.__version__.partition(".")[0]) < 3:
+        pytest.skip("pandas 2 has text as objects")
+    table = pd.Series([*levels[:1] * 4, *levels[1:] * 4], dtype=dtype, name="x").to_frame()
+    training, held_out = table[:4], table[4:]
+    contract = Contract.describe(training, model_name="m", task="regression", held_out=held_out)
+    column = dataclasses.replace(contract.columns[0], unseen="missing", missing_as="nan" if dtype == "object" else None)
+    reader = Reader(Contract("m", "regression", (column,)))
+    known, held, new = [*levels, "c" if levels == ["a", "b"] else 3]
+    columns = reader.columns(parse_body({"data": [{"x": known}, {"x": held}, {"x": new}]}))
+    assert columns["x"] == [known, held, new]  # as they came: they are counted, and the model gets others
+    assert reader.flags(columns).unseen == {"x": 2}
+    frame = reader.frame(columns)
+    assert str(frame["x"].dtype) == dtype
+    assert frame["x"].tolist()[0] == known
+    assert all(isinstance(value, float) and np.isnan(value) for value in frame["x"].tolist()[1:])
+    assert _refuses(reader, None)  # a cell that is missing is as before
+    assert "scored as a missing one" in rule_for(column).schema["description"]
 
 
 def _refuses(reader: Reader, value: Any) -> bool:
