@@ -102,7 +102,7 @@ def _head(name: str, survey: Survey, task: Task, model: Model) -> Iterator[str]:
     yield _comment(f"orchestrate experiment={name} dry_run=true")
     yield "defaults:"
     yield f"  - override /data: {survey.data.format}"
-    yield "  - override /preprocess: tabular # numbers are imputed and scaled, everything else is imputed and one-hot encoded"
+    yield "  - override /preprocess: tabular # numbers are imputed and scaled, dates become numbers, everything else is one-hot encoded"
     yield f"  - override /model: {model.option} {_comment(f'conf/model/{model.option}.yaml: {model.why}')}"
     yield f"  - override /search: grid {_comment(describe_search(task))}; or halving, random"
     yield f"name: {name} # experiment, model and service are called after it"

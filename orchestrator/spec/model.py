@@ -12,7 +12,8 @@ from orchestrator.spec.objects import code_of, orders
 from orchestrator.spec.section import Component, Section, code_fingerprints
 
 Columns = Annotated[
-    Annotated[Literal["numeric", "categorical"], Tag("[kind]")] | Annotated[tuple[StrictStr, ...], Tag("[names]")],
+    Annotated[Literal["numeric", "categorical", "datetime"], Tag("[kind]")]
+    | Annotated[tuple[StrictStr, ...], Tag("[names]")],
     Discriminator(lambda value: "[kind]" if isinstance(value, str) else "[names]"),
 ]
 

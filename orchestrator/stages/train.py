@@ -31,6 +31,7 @@ from orchestrator.spec.objects import TARGET
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Component
 
+DATES = ["datetime", "datetimetz"]  # pandas' names for dtypes
 # scikit-learn's long warnings of failed candidates, which the console lists more briefly
 FAILURES = (
     r"\s*\d+ fits failed out of a total of",
@@ -106,8 +107,10 @@ def _columns(branch: Branch) -> Any:
 
     if branch.columns == "numeric":
         return make_column_selector(dtype_include="number")
+    if branch.columns == "datetime":
+        return make_column_selector(dtype_include=DATES)
     if branch.columns == "categorical":
-        return make_column_selector(dtype_exclude="number")
+        return make_column_selector(dtype_exclude=["number", *DATES])
     return list(branch.columns)
 
 
