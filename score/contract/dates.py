@@ -132,7 +132,9 @@ def to_pandas(seconds: Any, dtype: str) -> Any:
 
     numbers = np.asarray(seconds, dtype=np.float64)
     missing = np.isnan(numbers)
-    micros = np.rint(np.where(missing, 0.0, numbers) * 1e6).astype(np.int64).view(NAIVE)
+    whole = np.floor(np.where(missing, 0.0, numbers))
+    part = np.rint(np.where(missing, 0.0, numbers - whole) * 1e6)  # apart: the product would be rounded
+    micros = (whole.astype(np.int64) * 10**6 + part.astype(np.int64)).view(NAIVE)
     micros[missing] = np.datetime64("NaT")
     times: Any = pd.Series(micros)
     if is_aware(dtype):

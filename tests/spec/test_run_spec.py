@@ -130,6 +130,9 @@ def test_every_transformer_has_its_place() -> None:
         "preprocess.branches.numeric.steps.scale",
         "preprocess.branches.categorical.steps.impute",
         "preprocess.branches.categorical.steps.encode",
+        "preprocess.branches.dates.steps.parts",
+        "preprocess.branches.dates.steps.impute",
+        "preprocess.branches.dates.steps.scale",
     ]
 
 
