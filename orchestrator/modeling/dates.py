@@ -1,4 +1,4 @@
-"""Dates that no step of the pipeline would turn into numbers, found before anything is fitted."""
+"""Dates that no branch of the preprocessing takes, found before anything is fitted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def check_dates(X: pd.DataFrame, pipeline: Any) -> None:
-    """Refuse columns of dates that would reach the estimator as they are, or that no branch takes.
+    """Refuse columns of dates that no branch takes, so that they would be left out without a word.
 
     Steps before the branches are trusted: they may do anything with dates.
 
@@ -21,22 +21,17 @@ def check_dates(X: pd.DataFrame, pipeline: Any) -> None:
     """
     from sklearn.compose import ColumnTransformer
 
-    dates = [str(name) for name in X.columns if X[name].dtype.kind == "M"]
     first = pipeline.steps[0][1]
-    if isinstance(first, ColumnTransformer) and first.remainder == "drop":
-        taken = {name for _, _, chosen in first.transformers for name in _names(chosen, X)}
-        dates = [name for name in dates if name not in taken]
-        why = "no branch of preprocess takes dates: add one with columns: datetime, as preprocess=tabular has"
-    elif len(pipeline.steps) == 1:
-        why = f"{type(first).__name__} takes numbers: preprocess=tabular turns dates into these"
-    else:
+    if not isinstance(first, ColumnTransformer) or first.remainder != "drop":
         return
+    taken = {name for _, _, chosen in first.transformers for name in _names(chosen, X)}
+    dates = [str(name) for name in X.columns if X[name].dtype.kind == "M" and name not in taken]
     if dates:
         more = f" (and {len(dates) - 1} more)" if len(dates) > 1 else ""
         left_out = format_overrides({"data.drop": [dates[0]]})
         raise DataError(
-            f"data.dates: column '{dates[0]}'{more} holds dates, and {why}; {left_out} leaves it out, and data.dates=off "
-            "reads it as text"
+            f"data.dates: column '{dates[0]}'{more} holds dates, and no branch of preprocess takes dates: add one with "
+            f"columns: datetime, as preprocess=tabular has; {left_out} leaves it out, and data.dates=off reads it as text"
         )
 
 
