@@ -26,6 +26,9 @@ NUMBER_TEXT = "data-number-text"
 THOUSANDS = "data-thousands"
 MISSING_WORD = "data-missing-word"
 SPELLING = "data-spelling"
+DATE_ORDER = "data-date-order"
+DATE_TEXT = "data-date-text"
+PRECISION = "data-precision"
 FEW_ROWS = "data-few-rows"
 STRICT = "data-findings"
 
@@ -106,6 +109,20 @@ KINDS: Mapping[str, FindingKind] = {  # by code
         meaning="Values of the column differ in blanks or in case only, and count as different ones.",
         fix="write them alike in the table.",
     ),
+    DATE_ORDER: FindingKind(
+        meaning="The column is read as text: it holds dates whose day and month may change places, as 03/04/2024 may be "
+        "in March or in April, and no cell shows which.",
+        fix="say how they are written (`data.dates`).",
+    ),
+    DATE_TEXT: FindingKind(
+        meaning="The column is read as text: most cells are dates, and some are none, or are written in another way.",
+        fix="correct these cells, or say which of them mean a missing value (`data.missing_values`).",
+    ),
+    PRECISION: FindingKind(
+        meaning="Numbers or times of the column have more digits than are kept: 15 of a decimal, microseconds of a time, "
+        "and whole numbers up to 2**53 where others are missing.",
+        fix="read the column as text if these are codes (`data.text_columns`), or round it in the table.",
+    ),
     FEW_ROWS: FindingKind(
         meaning="A class has fewer rows than the search has folds, so that some folds would not have it. This ends the "
         "run.",
@@ -118,6 +135,7 @@ KINDS: Mapping[str, FindingKind] = {  # by code
     ),
 }
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*|_[A-Za-z0-9_]+")
+_KEY, _ESCAPED = re.compile(r"([\\()\[\]{}:=, \t])"), r"\\\1"  # of a mapping, which Hydra takes without quotes
 _WORDS = {"null", "true", "false", "yes", "no", "on", "off", "nan", "inf"}  # that Hydra or YAML read as something else
 
 
@@ -182,4 +200,6 @@ def _format(value: Any) -> str:
         return f"[{','.join(map(_format, value))}]"
     if isinstance(value, str):
         return quote_text(value)
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{_KEY.sub(_ESCAPED, key)}: {_format(each)}' for key, each in value.items())}}}"
     return json.dumps(value)

@@ -38,13 +38,12 @@ class ColumnsOfKind:
         return [str(name) for name in others.columns if self.kind_of(X[name]) == self.kind]
 
     def kind_of(self, values: pd.Series) -> str:
-        """Return the kind of a column (n_rows,) that holds no numbers."""
+        """Return the kind of a column (n_rows,) that holds no numbers; dates are of no other kind."""
+        if values.dtype.kind == "M":
+            return "datetime"
         return next((kind for kind in self._fitting(values) if kind in self.kinds), "categorical")
 
     def _fitting(self, values: pd.Series) -> Iterator[str]:
-        if values.dtype.kind == "M":
-            yield "datetime"
-            return
         if getattr(values.dtype, "ordered", False):
             yield "ordered"
         if not {"text", "high_cardinality"} & {*self.kinds}:

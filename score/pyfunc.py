@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +28,19 @@ class PackageModel:
         import numpy as np
 
         named = frame.reindex(columns=[column.name for column in self._predictor.contract.columns])
-        rows = named.astype(object).where(named.notna(), None).to_dict("records")
+        records = named.astype(object).where(named.notna(), None).to_dict("records")
+        rows = [{name: _plain(value) for name, value in record.items()} for record in records]
         payload = self._predictor.score({"data": rows}).payload
         if not (params or {}).get("probabilities"):
             return np.asarray(payload["predictions"])
         import pandas as pd
 
         return pd.DataFrame(payload["probabilities"], columns=payload["classes"])
+
+
+def _plain(value: Any) -> Any:
+    """Return a cell as a request could hold it: a decimal, as Arrow and Spark have them, is a number."""
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def _load_pyfunc(data_path: str) -> PackageModel:

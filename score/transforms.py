@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -17,7 +17,7 @@ class _FrameTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator): 
 
     columns: Sequence[str] | None
 
-    def fit(self, X: pd.DataFrame, y: Any = None) -> _FrameTransformer:  # noqa: ARG002  # scikit-learn's signature
+    def fit(self, X: pd.DataFrame, y: Any = None) -> Any:  # noqa: ARG002  # scikit-learn's signature
         """Check the parameters against ``X`` (n_rows, n_columns) and remember its columns.
 
         Raises:
@@ -109,3 +109,93 @@ class BooleansToObjects(_FrameTransformer):
                 values = X[name].astype(object)
                 result[name] = values.mask(X[name].isna(), np.nan)
         return result
+
+
+DAY, HOUR = 86400, 3600  # in seconds
+REFERENCE = 946684800  # the first second of the year 2000, since 1970
+
+
+class DateParts(_FrameTransformer):
+    """Replace dates by numbers: year, month, day of the week (Monday is 0), hour, and days since the year 2000.
+
+    ``columns`` are dates; None: all columns of dates. The hour is left out where no time of day was seen that differs
+    from the others. Days have the time of day as their fraction, in whole seconds. The parts of a missing date are NaN;
+    times with a zone are taken in UTC.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"columns": ["array-like", None]}
+
+    def __init__(self, columns: Sequence[str] | None = None) -> None:
+        self.columns = columns
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> DateParts:
+        """Learn which columns of ``X`` (n_rows, n_columns) are dates, and which of these have a time of day.
+
+        Raises:
+            TypeError: ``X`` is no DataFrame.
+            ValueError: a parameter is wrong, a column is not there, or it holds no dates.
+        """
+        super().fit(X, y)
+        named = self._chosen(X) if self.columns is not None else [n for n in X.columns if X[n].dtype.kind == "M"]
+        if odd := [name for name in named if X[name].dtype.kind != "M"]:
+            raise ValueError(f"DateParts: column {odd[0]!r} holds no dates, but {X[odd[0]].dtype}")
+        self.dates_ = tuple(named)
+        self.hours_ = tuple(name for name in named if len(np.unique(_drop_nan(_whole_seconds(X[name])) % DAY)) > 1)
+        made = self.get_feature_names_out().tolist()
+        if twice := sorted({name for name in made if made.count(name) > 1}):
+            raise ValueError(f"DateParts: there would be two columns {twice[0]!r}; rename the one that is there")
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "dates_")
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return ``X`` (n_rows, n_columns) with float64 columns for the parts of each date, in its place."""
+        import pandas as pd
+        from sklearn.utils.validation import check_is_fitted
+
+        check_is_fitted(self)
+        self._chosen(X)
+        columns: dict[str, Any] = {}
+        for name in X.columns:
+            if name in self.dates_:
+                parts = zip(self._names(name), _parts(_whole_seconds(X[name]), hour=name in self.hours_), strict=True)
+                columns |= {part: pd.Series(values, index=X.index) for part, values in parts}
+            else:
+                columns[name] = X[name]
+        return pd.DataFrame(columns, index=X.index)
+
+    def get_feature_names_out(self, input_features: Any = None) -> Any:  # noqa: ARG002 -- scikit-learn's signature
+        """Return the names of the columns of ``transform``, such as ``signup_month``."""
+        names = (self._names(name) if name in self.dates_ else [name] for name in self.feature_names_in_)
+        return np.asarray([each for group in names for each in group], dtype=object)
+
+    def _names(self, name: str) -> list[str]:
+        hour = ["hour"] if name in self.hours_ else []
+        return [f"{name}_{part}" for part in ("year", "month", "weekday", *hour, "days")]
+
+
+def _whole_seconds(values: pd.Series) -> Any:
+    """Return the seconds since 1970 (n_rows,) as float64, without fractions; NaN is a missing date."""
+    times = values.dt.tz_convert("UTC").dt.tz_localize(None) if values.dt.tz is not None else values
+    micros = times.to_numpy().astype("datetime64[us]")
+    return np.where(np.isnat(micros), np.nan, np.floor_divide(micros.view(np.int64), 10**6).astype(np.float64))
+
+
+def _drop_nan(values: Any) -> Any:
+    return values[~np.isnan(values)]
+
+
+def _parts(seconds: Any, *, hour: bool) -> Iterator[Any]:
+    """Yield the parts (n_rows,) of whole seconds since 1970, as the compiled model computes them."""
+    missing = np.isnan(seconds)
+    times = np.where(missing, 0, seconds).astype(np.int64).view("datetime64[s]")
+    months = times.astype("datetime64[M]").astype(np.int64)
+    days = np.floor(seconds / DAY)
+    yield np.where(missing, np.nan, np.floor_divide(months, 12) + 1970.0)
+    yield np.where(missing, np.nan, months % 12 + 1.0)
+    weekday = days + 3  # the first of January 1970 was a Thursday
+    yield weekday - np.floor(weekday / 7) * 7
+    if hour:
+        yield np.floor((seconds - days * DAY) / HOUR)
+    yield (seconds - REFERENCE) / DAY

@@ -10,7 +10,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -20,6 +22,7 @@ from orchestrator.reading.header import Header, read_csv_header, read_parquet_he
 from orchestrator.reading.rows import cut_rows, read_rows
 from orchestrator.reading.scan import misgrouped_pattern
 from score.contract.cells import BOOLEANS, TableFormat
+from score.contract.dates import ISO, is_aware, parse_as, write
 from score.contract.schema import Column
 
 if TYPE_CHECKING:
@@ -149,10 +152,10 @@ class CsvSource:
 class ParquetSource:
     """A Parquet file, which has types of its own."""
 
-    def __init__(self, path: Path, text_columns: Sequence[str] = ()) -> None:
+    def __init__(self, path: Path, text_columns: Sequence[str] = (), dates: Mapping[str, str] | None = None) -> None:
         from pyarrow import parquet
 
-        self._path, self._text_columns = path, frozenset(text_columns)
+        self._path, self._text_columns, self._dates = path, frozenset(text_columns), dates or {}
         self.header = read_parquet_header(path)
         with parquet.ParquetFile(path) as file:
             self.schema = file.schema_arrow
@@ -161,6 +164,10 @@ class ParquetSource:
         """Return the cells as in training's table: decimals are numbers, and columns that were read as text are text."""
         if column.name in self._text_columns:
             return [None if cell is None else str(cell) for cell in cells]
+        if column.kind == "datetime":
+            return [_date(cell, self._dates.get(column.name, ISO), aware=is_aware(column.dtype)) for cell in cells]
+        if column.kind in {"category", "string"}:  # of dates that data.dates=off read as text
+            return [str(cell) if isinstance(cell, date) else cell for cell in cells]
         return [float(cell) if isinstance(cell, Decimal) else cell for cell in cells]
 
     def chunks(self, start: int, rows: int) -> Iterator[Chunk]:
@@ -205,11 +212,13 @@ def _chunk_of(start: int, batch: pa.RecordBatch, share: float) -> Chunk:
 
 def source_of(path: Path, form: TableFormat) -> Source:
     """Return a file's table, Parquet or CSV by its contents; a CSV file is read in this format."""
-    return ParquetSource(path, form.text_columns) if is_parquet(path) else CsvSource(path, form)
+    return ParquetSource(path, form.text_columns, form.dates) if is_parquet(path) else CsvSource(path, form)
 
 
 def _reader_of(column: Column, form: TableFormat) -> Callable[[str], Any]:
     """Return the function that reads a column's CSV cells."""
+    if column.kind == "datetime":
+        return partial(_date, form=form.dates.get(column.name, ISO), aware=is_aware(column.dtype))
     kinds = {type(category) for category in column.categories or ()}
     if column.kind == "boolean" or kinds == {bool}:
         return lambda text: BOOLEANS.get(text, text)
@@ -219,6 +228,16 @@ def _reader_of(column: Column, form: TableFormat) -> Callable[[str], Any]:
     if column.kind == "number" or (kinds and kinds <= {int, float}):
         return lambda text: _number(text, form, wrong, float)
     return str
+
+
+def _date(text: Any, form: str, *, aware: bool) -> Any:
+    """Return a date in ISO 8601; the text itself if it is not written in this format, and anything but a text."""
+    if form == ISO or not isinstance(text, str):
+        return text
+    try:
+        return write(parse_as(text, form, aware=aware), aware=aware)
+    except ValueError:
+        return text
 
 
 def _number(text: str, form: TableFormat, wrong: re.Pattern[str] | None, *kinds: Callable[[str], float]) -> float | str:

@@ -14,6 +14,7 @@ _TYPES = {  # of the kinds of a contract, and of a table's reading
     **dict.fromkeys(("integer", "number", "numbers"), "numbers"),
     **dict.fromkeys(("category", "string", "categories", "text"), "text"),
     **dict.fromkeys(("boolean", "booleans"), "booleans"),
+    **dict.fromkeys(("datetime", "dates"), "dates"),
 }
 
 

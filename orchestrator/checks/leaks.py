@@ -14,6 +14,7 @@ from orchestrator.checks.columns import drop
 from orchestrator.checks.traits import Trait
 from orchestrator.findings import LEAK, TableFinding, format_overrides
 from orchestrator.spec.data import DataSpec
+from score.contract.dates import seconds_series
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,6 +74,7 @@ def find_leaks(
 
     if len(y) < FEWEST:
         return
+    X = X.assign(**{name: seconds_series(X[name]) for name in X.columns if X[name].dtype.kind == "M"})
     values = y.to_numpy() if is_class else y.to_numpy(dtype=float)
     compared = values if is_class else _scale(rankdata(values))
     target = SampledTarget(str(y.name), values, compared, is_class)

@@ -77,7 +77,10 @@ def _columns(data: DataSpec, header: Header) -> Iterator[Problem]:
         yield Problem("data.drop", f"'{data.target}' is the target, which cannot be dropped")
     yield from split_checks.column_problems(data, header)
     yield from weight_checks.column_problems(data, header)
-    for at, wanted in (("data.drop", data.drop), ("data.text_columns", data.text_columns)):
+    if data.target in data.date_formats:
+        yield Problem("data.dates", f"'{data.target}' is the target, which cannot be a date")
+    named = (("data.drop", data.drop), ("data.text_columns", data.text_columns), ("data.dates", [*data.date_formats]))
+    for at, wanted in named:
         for name in wanted:
             if header.resolve(name) not in names:
                 yield Problem(at, f"{file} has no column '{name}'{suggest_or_list(name, names)}")

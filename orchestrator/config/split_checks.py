@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import islice
 
 from orchestrator.errors import Problem
+from orchestrator.reading.date_columns import recognise
 from orchestrator.reading.files import UnreadableTableError, open_text
 from orchestrator.reading.frame import left_out
 from orchestrator.reading.header import Header, column_differences
@@ -16,6 +17,7 @@ from orchestrator.reading.rows import read_rows
 from orchestrator.reading.second_table import common_names
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.messages import format_value, suggest_or_list
+from score.contract.dates import ISO
 
 _ROWS = 200  # of a CSV file whose dates are looked at before it is read
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?")
@@ -44,6 +46,7 @@ def _no_date(data: DataSpec, header: Header) -> str:
     """Return the first cell that cannot be a time; "" if there is none in the first rows."""
     place = header.names.index(str(data.split.by))
     missing = set(data.table_format().missing)
+    form, cells = data.split.date_format or data.date_formats.get(str(data.split.by)), list[str]()
     with (
         suppress(Exception),
         open_text(data.files().paths[0], data.encoding) as (text, _),
@@ -51,17 +54,18 @@ def _no_date(data: DataSpec, header: Header) -> str:
         rows = read_rows(text, str(data.separator))
         next(rows, None)
         for _, row in islice(rows, _ROWS):
-            cell = row[place].strip()
-            if cell not in missing and not _may_be_a_time(cell, data.split.date_format):
-                return cell
-    return ""
+            cells.append(row[place].strip())
+    cells = [cell for cell in dict.fromkeys(cells) if cell not in missing]
+    if form is None and data.dates != "off" and recognise(cells).form:
+        return ""
+    return next((cell for cell in cells if not _may_be_a_time(cell, form)), "")
 
 
 def _may_be_a_time(cell: str, date_format: str | None) -> bool:
-    if date_format is None:
+    if date_format in (None, ISO):
         return bool(_NUMBER.fullmatch(cell) or _ISO.fullmatch(cell))
     try:
-        datetime.strptime(cell, date_format)  # noqa: DTZ007 - only whether it can be read
+        datetime.strptime(cell, str(date_format))  # noqa: DTZ007 - only whether it can be read
     except ValueError:
         return False
     return True

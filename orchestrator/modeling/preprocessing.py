@@ -9,6 +9,8 @@ from orchestrator.spec.model import Branch, PreprocessSpec
 from orchestrator.spec.objects import TARGET
 from orchestrator.spec.section import Component
 
+DATES = ["datetime", "datetimetz"]  # pandas' names for dtypes
+
 
 def make_steps(preprocess: PreprocessSpec) -> list[tuple[str, Any]]:
     """Return the named unfitted transformers, in order; the branches are one of them."""
@@ -46,8 +48,10 @@ def _columns(branch: Branch, preprocess: PreprocessSpec) -> Any:
 
     if branch.columns == "numeric":
         return make_column_selector(dtype_include="number")
-    if branch.columns == "categorical" and {*preprocess.kinds} <= {"numeric", "categorical"}:
-        return make_column_selector(dtype_exclude="number")
+    if branch.columns == "datetime":
+        return make_column_selector(dtype_include=DATES)
+    if branch.columns == "categorical" and {*preprocess.kinds} <= {"numeric", "datetime", "categorical"}:
+        return make_column_selector(dtype_exclude=["number", *DATES])
     if isinstance(branch.columns, str):
         return ColumnsOfKind(branch.columns, preprocess.kinds, preprocess.max_levels)
     return list(branch.columns)

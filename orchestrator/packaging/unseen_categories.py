@@ -121,12 +121,13 @@ def _failing_columns(
     """Return the columns in which the pipeline fails on the given value, each with the error, found by bisection."""
     if not unseen:
         return {}
+    from orchestrator.packaging.onnx.comparison_rows import request_values
+
     columns = [
         replace(column, unseen="accept" if column.kind == "category" else "refuse") for column in contract.columns
     ]
     reader = Reader(replace(contract, columns=tuple(columns)))
-    cells = {column.name: frame[column.name].iloc[:1] for column in contract.columns}
-    row = {name: None if cell.isna().iloc[0] else cell.tolist()[0] for name, cell in cells.items()}
+    row = {column.name: request_values(frame[column.name].iloc[:1], column)[0][0] for column in contract.columns}
 
     def first_error_line(names: list[str]) -> str:
         values = {name: [unseen[name] if name in names else value] for name, value in row.items()}

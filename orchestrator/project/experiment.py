@@ -103,7 +103,7 @@ def _head(name: str, survey: Survey, task: Task, model: Model) -> Iterator[str]:
     yield _comment(f"orchestrate experiment={name} dry_run=true")
     yield "defaults:"
     yield f"  - override /data: {survey.data.format}"
-    yield "  - override /preprocess: tabular # each column is encoded by its kind: numbers, categories, many categories, text"
+    yield "  - override /preprocess: tabular # each column is encoded by its kind: numbers, dates, categories, many categories, text"
     yield f"  - override /model: {model.option} {_comment(f'conf/model/{model.option}.yaml: {model.why}')}"
     yield f"  - override /search: grid {_comment(describe_search(task))}; or halving, random"
     yield f"name: {name} # experiment, model and service are called after it"

@@ -12,6 +12,7 @@ from orchestrator.modeling.splitting.holdout import hold_out
 from orchestrator.project.survey import Survey
 from orchestrator.project.task import Task
 from orchestrator.spec.split import SplitSpec
+from score.contract.dates import ISO
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,9 +51,14 @@ def _candidates(survey: Survey) -> Iterator[tuple[dict[str, Any], pd.Series, str
         yield {"rule": "group", "by": name}, values, f"whole groups of '{name}'"
     for name, values in survey.times.items():
         keys = {"rule": "time", "by": name}
-        if form := _date_format(values):
+        if form := _written(name, survey) or _date_format(values):
             keys["date_format"] = form
         yield keys, values, f"the newest rows by '{name}'"
+
+
+def _written(name: str, survey: Survey) -> str:
+    """Return how a column of dates is written, if it was recognised and is not ISO 8601."""
+    return survey.reading.form.dates.get(name, ISO).replace(ISO, "")
 
 
 def _date_format(values: pd.Series) -> str:

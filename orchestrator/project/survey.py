@@ -93,7 +93,7 @@ def survey_table(path: Path, target: str, encoding: str | None = None) -> Survey
         raise DataError(f"--data: {path.name} has no column to learn from besides the target '{target}': {listed}")
     kept = features[list(contract)]
     reading = describe_table(table, contract.values(), kept, frame[target])
-    levels = {column.name: column.levels or 2 for column in reading.columns if column.kind != "numbers"}
+    levels = {column.name: column.levels or 2 for column in reading.columns if column.kind not in {"numbers", "dates"}}
     numeric = [column.name for column in reading.columns if column.kind == "numbers"]
     header = note_on_header([str(name) for name in frame.columns]) if data.format == "csv" else ""
     notes = (*filter(None, [without, header]), *notation.doubts, *reading.notes)
@@ -107,7 +107,7 @@ def _describe_features(
     """Return the columns to learn from in the contract's terms, and the others with the reason."""
     contract, dropped = {}, {}
     for name, trait in traits.items():
-        if trait:
+        if trait and not (trait.kind == "date" and features[name].dtype.kind == "M"):  # of which parts can be learned
             dropped[name] = trait.reason
             continue
         try:

@@ -31,6 +31,7 @@ _NOUNS = {
     "boolean": "booleans",
     "category": "categories",
     "string": "text",
+    "datetime": "dates",
 }
 NOTATIONS = {  # of numbers, by thousands separator and decimal separator
     (grouping, decimal): re.compile(
@@ -125,7 +126,9 @@ def describe_table(table: Table, columns: Iterable[Column], X: pd.DataFrame, tar
     readings = [_describe_column(table, column, X[column.name]) for column in columns]
     notes = [f"column '{name}' is left out ({why})" for name, why in table.left_out.items() if why != "data.drop"]
     named = [*((column.name, X[column.name]) for column in readings), (str(target.name), target)]
-    findings = tuple(finding for name, values in named for finding in _find_mistakes(table, name, values))
+    names = {name for name, _ in named}
+    findings = tuple(finding for finding in table.findings if names.issuperset(finding.columns))
+    findings += tuple(finding for name, values in named for finding in _find_mistakes(table, name, values))
     notes += [finding.text for finding in findings]
     return TableReading(len(X), tuple(readings), dict(table.left_out), tuple(notes), table.form, findings)
 
@@ -177,7 +180,7 @@ def _find_mistakes(table: Table, name: str, values: pd.Series) -> Iterator[Table
             (name,),
             changes,
         )
-    if numeric or values.dtype == bool:
+    if numeric or values.dtype == bool or values.dtype.kind == "M":
         return
     words = [word for word in table.missing(name) if word in MISSING and word]
     if words:

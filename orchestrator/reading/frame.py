@@ -8,14 +8,17 @@ import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.findings import TableFinding
 from orchestrator.locations.copies import TableFile
 from orchestrator.reading.chained import open_chained
+from orchestrator.reading.column_types import known_types
+from orchestrator.reading.date_columns import read_dates
 from orchestrator.reading.files import UnreadableTableError, table_files
 from orchestrator.reading.header import Header, read_csv_header, read_parquet_header
-from orchestrator.reading.parts import as_text, join_headers, read_parquet_files
+from orchestrator.reading.parts import join_headers, read_parquet_files
 from orchestrator.reading.scan import ColumnScan, RowNumbers, scan_csv
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.messages import one_line, suggest_or_list
@@ -23,7 +26,6 @@ from score.contract.cells import TableFormat
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 
 _ROW_NUMBERS = "data.index=auto: it has no name and numbers the rows"
@@ -34,7 +36,7 @@ class Table:
     """A table as read: its ``frame``, and the scans of its columns' text if it is a CSV file.
 
     ``left_out`` maps each column that is not in the frame to the reason; ``as_text`` maps columns that were read as
-    text because of misplaced thousands separators to the first such cell.
+    text because of misplaced thousands separators to the first such cell. ``findings`` are on dates and lost digits.
     """
 
     frame: pd.DataFrame
@@ -42,6 +44,7 @@ class Table:
     scans: Mapping[str, ColumnScan] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     as_text: Mapping[str, str] = field(default_factory=dict)
+    findings: Sequence[TableFinding] = ()
 
     def missing(self, name: str) -> Counter[str]:
         """Return the number of a column's missing cells by the string that they hold."""
@@ -123,7 +126,7 @@ def _read_csv(data: DataSpec, only: Collection[str] | None) -> Table:
     dropped |= {name: "it has no name and is empty" for name in unnamed if scans[name].empty}
     wanted = [name for name in wanted if name not in dropped]
     as_text = {name: each.misgrouped for name, each in scans.items() if each.misgrouped and name in wanted}
-    as_text |= {name: "" for name in data.text_columns if name in wanted}
+    as_text |= {name: "" for name in (*data.text_columns, *data.date_formats) if name in wanted}
     options: dict[str, Any] = {"decimal": form.decimal, "thousands": form.thousands, "low_memory": False}
     with open_chained(paths, data.encoding, form.separator) as text:
         frame = pd.read_csv(
@@ -141,7 +144,9 @@ def _read_csv(data: DataSpec, only: Collection[str] | None) -> Table:
     if len(frame) != rows:
         counts = f"{data.path.name} has {rows} rows as csv counts them and {len(frame)} as pandas does"
         raise UnreadableTableError("path", f"{counts}; look for a quote that is not closed")
-    return Table(_use_nan(frame), form, scans, dropped, {name: cell for name, cell in as_text.items() if cell})
+    frame, dates, findings = read_dates(frame, data)
+    misgrouped = {name: cell for name, cell in as_text.items() if cell}
+    return Table(_use_nan(frame), replace(form, dates=dates), scans, dropped, misgrouped, findings)
 
 
 def _index(data: DataSpec, header: Header) -> list[str]:
@@ -153,11 +158,8 @@ def _check_names(data: DataSpec, header: Header) -> None:
     if duplicates := header.duplicates():
         raise UnreadableTableError("path", f"{data.path.name} has two columns '{duplicates[0]}'; rename one")
     one = (("target", data.target), ("split.by", data.split.by), ("weight", data.weight))
-    wanted = (
-        *((key, [name]) for key, name in one if name is not None),
-        ("drop", data.drop),
-        ("text_columns", data.text_columns),
-    )
+    wanted: list[tuple[str, Sequence[str]]] = [(key, [name]) for key, name in one if name is not None]
+    wanted += [("drop", data.drop), ("text_columns", data.text_columns), ("dates", [*data.date_formats])]
     for key, names in wanted:
         for name in names:
             if header.resolve(name) not in header.names:
@@ -176,20 +178,10 @@ def _read_parquet(data: DataSpec, only: Collection[str] | None) -> Table:
         if name in wanted and RowNumbers().extend(map(str, table[name].to_pylist())):
             dropped[name] = _ROW_NUMBERS
     table = table.drop_columns([name for name in dropped if name in table.schema.names])
-    frame = normalize_types(table, data.text_columns).to_pandas(ignore_metadata=True)
-    return Table(_use_nan(frame), data.table_format(), {}, dropped)
-
-
-def normalize_types(table: pa.Table, text_columns: Sequence[str] = ()) -> pa.Table:
-    """Return the table with decimals and empty columns as float64, and ``text_columns`` as text."""
-    import pyarrow as pa
-
-    table = as_text(table, text_columns)
-    for place, each in enumerate(table.schema):
-        column = table.column(place)
-        if pa.types.is_decimal(each.type) or pa.types.is_null(each.type):
-            table = table.set_column(place, each.name, column.cast(pa.float64()))
-    return table
+    table, findings = known_types(table, data)
+    frame, dates, more = read_dates(table.to_pandas(ignore_metadata=True), data)
+    form = replace(data.table_format(), dates=dates)
+    return Table(_use_nan(frame), form, {}, dropped, findings=[*findings, *more])
 
 
 def _use_nan(frame: pd.DataFrame) -> pd.DataFrame:

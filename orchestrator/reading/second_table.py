@@ -30,6 +30,8 @@ def append_held_out(table: Table, data: DataSpec) -> tuple[Table, int]:
     import pandas as pd
 
     described = data.of_held_out()
+    if data.format == "csv" and data.dates != "off":  # written as in the first table, which may be the clearer one
+        described = described.model_copy(update={"dates": {**data.date_formats, **table.form.dates}})
     try:
         second = read_table(described)
     except UnreadableTableError as error:
@@ -58,15 +60,23 @@ def _joined(first: pd.Series, second: pd.Series, file: str) -> pd.Series:
     kinds = [_kind(values) for values in (first, second)]
     if kinds[0] and kinds[1] and kinds[0] != kinds[1]:
         example = next(value for value in second if not pd.isna(value))
+        hint = "; say how dates are written (data.dates)" if any("dates" in kind for kind in kinds) else ""
+        example = str(example) if "dates" in kinds[1] else example
         raise UnreadableTableError(
-            FILE, f"column '{first.name}' of {file} holds {kinds[1]} such as {format_value(example)}, not {kinds[0]}"
+            FILE,
+            f"column '{first.name}' of {file} holds {kinds[1]} such as {format_value(example)}, not {kinds[0]}{hint}",
         )
     if isinstance(first.dtype, pd.CategoricalDtype) and isinstance(second.dtype, pd.CategoricalDtype):
         known = first.cat.categories
         more = [level for level in second.cat.categories if level not in known]
         dtype = pd.CategoricalDtype([*known, *more], ordered=first.dtype.ordered)
         first, second = first.astype(dtype), second.astype(dtype)
-    if second.isna().all() or first.isna().all():  # an empty column is read as numbers, whatever it would hold
+    if date := next((values.dtype for values in (first, second) if values.dtype.kind == "M"), None):
+        first, second = (
+            values if _kind(values) else pd.Series(pd.NaT, values.index, date, name=values.name)
+            for values in (first, second)
+        )
+    elif second.isna().all() or first.isna().all():  # an empty column is read as numbers, whatever it would hold
         first, second = (values.astype(object) if not _kind(values) else values for values in (first, second))
     return pd.concat([first, second], ignore_index=True)
 
@@ -78,7 +88,7 @@ def _kind(values: pd.Series) -> str:
     if values.dtype.kind in "iuf":
         return "numbers"
     if values.dtype.kind == "M":
-        return "dates"
+        return "dates" if values.dt.tz is None else "dates with a time zone"
     return "booleans" if {*map(type, values.dropna().unique())} <= {bool} or values.dtype == bool else "text"
 
 

@@ -36,6 +36,7 @@ from orchestrator.spec.separators import is_tab_separated
 from orchestrator.spec.split import SplitSpec
 from orchestrator.spec.workers import check_cluster, some_jobs
 from score.contract.cells import MISSING, TableFormat, missing_words
+from score.contract.dates import ISO, is_format
 
 _PLACE = ("path", "storage", "query", "table", "connection_env", "version")  # keys that say where the rows lie
 
@@ -73,6 +74,12 @@ class DataSpec(Section):
     missing_values: tuple[StrictStr, ...] = ()
     keep_default_na: StrictBool = True
     text_columns: tuple[StrictStr, ...] = ()
+    dates: Annotated[
+        Literal["auto", "off"] | Mapping[StrictStr, StrictStr],
+        WithJsonSchema(
+            {"anyOf": [{"enum": ["auto", "off"]}, {"type": "object", "additionalProperties": {"type": "string"}}]}
+        ),
+    ] = "auto"
     index: Literal["auto", "keep", "drop"] = "auto"
     max_one_hot: StrictInt = Field(default=2000, ge=1)
     duplicates: Literal["keep", "drop"] = "keep"
@@ -186,6 +193,25 @@ class DataSpec(Section):
             raise ValueError(f"should be one label of the target, got {format_value(label)}")  # noqa: TRY004 - pydantic's way
         return label
 
+    @property
+    def date_formats(self) -> Mapping[str, str]:
+        """The formats of the columns of dates that the configuration names."""
+        return self.dates if isinstance(self.dates, Mapping) else {}
+
+    @field_validator("dates", mode="before")
+    @classmethod
+    def _dates(cls, dates: Any) -> Any:
+        if dates is False:  # as YAML reads off without quotes
+            return "off"
+        if not isinstance(dates, Mapping) and dates not in ("auto", "off"):
+            raise ValueError(
+                f"should be auto, off, or formats by column such as {{born: '%d/%m/%Y'}}, got {format_value(dates)}"
+            )
+        for name, form in dates.items() if isinstance(dates, Mapping) else ():
+            if form != ISO and not (isinstance(form, str) and is_format(form)):
+                raise ValueError(f"{name}: should be {ISO} or a format such as %d/%m/%Y, got {format_value(form)}")
+        return dates
+
     @field_validator("checks", mode="before")
     @classmethod
     def _level(cls, level: Any) -> Any:
@@ -251,6 +277,7 @@ class BatchSpec(Section):
             thousands=thousands,
             missing=missing_words(default, more),
             text_columns=(trained or form).text_columns,
+            dates=(trained or form).dates,
         )
 
     @property

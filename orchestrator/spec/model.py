@@ -12,7 +12,7 @@ from orchestrator.spec.objects import code_of, orders
 from orchestrator.spec.section import Component, Section, code_fingerprints
 
 Columns = Annotated[
-    Annotated[Literal["numeric", "categorical", "high_cardinality", "ordered", "text"], Tag("[kind]")]
+    Annotated[Literal["numeric", "categorical", "datetime", "high_cardinality", "ordered", "text"], Tag("[kind]")]
     | Annotated[tuple[StrictStr, ...], Tag("[names]")],
     Discriminator(lambda value: "[kind]" if isinstance(value, str) else "[names]"),
 ]

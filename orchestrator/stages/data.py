@@ -15,6 +15,7 @@ from orchestrator.artifacts import Dataset, Search, Split
 from orchestrator.caching.cache import digest, pure
 from orchestrator.errors import DataError, SpecError
 from orchestrator.findings import FEW_ROWS
+from orchestrator.modeling.dates import check_dates
 from orchestrator.modeling.labels import UnknownLabelError, find_label, label_problems, sort_key
 from orchestrator.modeling.one_hot import check_one_hot
 from orchestrator.modeling.scorers import sklearn_names
@@ -186,6 +187,7 @@ def split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Split
         DataError: the rows cannot be split so, a part would be too small for the search or have no weight, a metric does
             not suit the number of classes, or one-hot encoding would create too many columns.
     """
+    check_dates(dataset.X, search.estimator.estimator)
     check_one_hot(dataset.X, search.estimator.estimator, data.max_one_hot)
     with _hint_at_lookalikes(dataset.classes or ()):
         return _split(dataset, data, search, seed)

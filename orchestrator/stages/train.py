@@ -165,6 +165,8 @@ def _with_remedy(message: str) -> str:
     text = (message.strip().splitlines() or ["it gave no reason"])[0]
     advice = {
         "NaN": "preprocess=tabular fills missing values",
+        "Timestamp": "preprocess=tabular turns dates into numbers",
+        "DateTime64": "preprocess=tabular turns dates into numbers",
         "could not convert string": "preprocess=tabular encodes columns of text",
         "min_resources_": "these are too few rows to halve: use search=grid, or fewer folds (search.cv)",
         "'n_samples' parameter of resample": "a larger search.min_resources leaves rows for every fold",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from score.api.openapi import example
+from score.contract import dates
 from score.payload.errors import PROBLEM
 
 if TYPE_CHECKING:
     from score.contract.schema import Column, Contract
 
-_TYPES = {"integer": "integer", "number": "number", "boolean": "boolean", "string": "string"}
+_TYPES = {"integer": "integer", "number": "number", "boolean": "boolean", "string": "string", "datetime": "string"}
 
 
 def document(contract: Contract, *, keyed: bool) -> dict[str, Any]:
@@ -63,6 +64,8 @@ def _definitions(contract: Contract) -> dict[str, Any]:
 
 def _schema(column: Column) -> dict[str, Any]:
     schema = _enumerated(column.categories or ()) if column.kind == "category" else {"type": _TYPES[column.kind]}
+    if column.kind == "datetime":
+        schema["format"] = "date-time" if dates.is_aware(column.dtype) else "date-time-local"
     if column.unseen != "refuse":  # only categories are
         schema.pop("enum")
     return schema | ({"x-nullable": True} if column.missing else {})

@@ -30,7 +30,7 @@ _TYPES: Mapping[str, frozenset[type]] = {
     **dict.fromkeys(("FP16", "FP32", "FP64"), frozenset({int, float})),
 }
 DATATYPES = tuple(_TYPES)
-_KINDS = {"integer": "INT64", "number": "FP64", "boolean": "BOOL", "string": "BYTES"}
+_KINDS = {"integer": "INT64", "number": "FP64", "boolean": "BOOL", "string": "BYTES", "datetime": "BYTES"}
 
 
 def server(contract: Contract) -> dict[str, Any]:

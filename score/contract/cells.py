@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 MISSING = frozenset(
@@ -23,6 +23,7 @@ class TableFormat:
         missing: The strings of a missing value.
         separator: One character, or a pattern of blanks.
         text_columns: Columns that are read as text whatever they hold.
+        dates: How the dates of a column are written: "ISO8601", or a format of ``strptime``.
     """
 
     format: str = "csv"
@@ -32,6 +33,7 @@ class TableFormat:
     thousands: str | None = None
     missing: Sequence[str] = tuple(sorted(MISSING))
     text_columns: Sequence[str] = ()
+    dates: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> TableFormat:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta
 
 from score.contract.category import CategoryValidator
+from score.contract.date_column import DateValidator
 from score.contract.rule import EXACT, Columns, ColumnValidator, Values, is_unicode, listed, shown
 from score.contract.schema import Column
 
@@ -156,6 +157,7 @@ _RULES: dict[str, type[ColumnValidator]] = {
     "boolean": _Boolean,
     "category": CategoryValidator,
     "string": _String,
+    "datetime": DateValidator,
 }
 
 

@@ -1,6 +1,6 @@
 """Distribution of the training values, stored as profile.json: the reference for the drift of requests.
 
-Numbers are binned by the deciles of the training rows, everything else by category. Free text and columns of more than
+Numbers and dates are binned by the deciles of the training rows, everything else by category. Free text and columns of more than
 ``MAX_BINS`` categories have no profile.
 """
 
@@ -12,9 +12,11 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from score.contract import dates
 from score.contract.columns import Values
 
 if TYPE_CHECKING:
@@ -34,14 +36,14 @@ class Profile:
     """One column's bins and the share of training rows in each; bin 0 holds missing values.
 
     Attributes:
-        edges: Of numbers, ascending, the last one just above the maximum. Bin 1 is below training's range, the last
-            one above it.
+        edges: Of numbers or, as ISO 8601, of dates; ascending, the last one just above the maximum. Bin 1 is below
+            training's range, the last one above it.
         values: Of categories, a bin each; after them comes a bin for all others.
     """
 
     column: str
     shares: Sequence[float]
-    edges: Sequence[float] | None = None
+    edges: Sequence[Any] | None = None
     values: Sequence[Any] = ()
 
     @classmethod
@@ -49,12 +51,18 @@ class Profile:
         """Compute the profile of training values (n_rows,); None where there is nothing to compare with."""
         seen = column.dropna()
         name = str(column.name)
-        if kind in ("integer", "number"):
+        if kind == "datetime":
+            seen = dates.seconds_series(seen)
+        if kind in ("integer", "number", "datetime"):
             seen = seen[seen.between(-math.inf, math.inf, inclusive="neither")].astype(float)
             if not len(seen):
                 return None
             cuts = seen.quantile([part / PARTS for part in range(PARTS)], interpolation="lower")
-            edges = [*sorted(set(cuts.tolist())), math.nextafter(float(seen.max()), math.inf)]
+            last = float(seen.max())
+            edges: list[Any] = [*sorted(set(cuts.tolist())), math.nextafter(last, math.inf)]
+            if kind == "datetime":  # of which a microsecond is the least step
+                edges[-1] = max(edges[-1], last + 1e-6)
+                edges = [dates.write(edge, aware=dates.is_aware(str(column.dtype))) for edge in edges]
             empty = cls(name, [0.0] * (len(edges) + 2), edges=edges)
         elif kind in ("category", "boolean") and len(categories or ()) <= MAX_BINS:
             values = list(categories or ()) if kind == "category" else [False, True]
@@ -71,7 +79,8 @@ class Profile:
         if self.edges is None:
             known = (json.dumps(value, ensure_ascii=False) for value in self.values)
             return ["missing", *known, "unseen"][: len(self.shares)]  # a boolean is never unseen
-        inner = [f"{low!r} to {high!r}" for low, high in zip(self.edges, self.edges[1:], strict=False)]
+        texts = [edge if isinstance(edge, str) else repr(edge) for edge in self.edges]
+        inner = [f"{low} to {high}" for low, high in pairwise(texts)]
         return ["missing", "below", *inner, "above"]
 
     @cached_property
@@ -81,15 +90,21 @@ class Profile:
             places = {None: 0} | {value: place for place, value in enumerate(self.values, 1)}
             unseen = len(places)
             return lambda value: places.get(value, unseen)
-        edges = list(self.edges)
+        edges = self._numbers
         return lambda value: 0 if value is None else 1 + bisect_right(edges, value)
+
+    @cached_property
+    def _numbers(self) -> list[float]:
+        """The edges as numbers: seconds of dates."""
+        texts = (edge for edge in self.edges or () if isinstance(edge, str))
+        return [dates.parse(edge, aware=edge.endswith("Z")) for edge in texts] or list(self.edges or ())
 
     def counted(self, values: Values) -> list[int]:
         """Count the values in each bin; an array holds no missing value."""
         if not isinstance(values, list):
             import numpy as np
 
-            places = 1 + np.searchsorted(np.asarray(self.edges), values, side="right")
+            places = 1 + np.searchsorted(np.asarray(self._numbers), values, side="right")
             found: list[int] = np.bincount(places, minlength=len(self.shares)).tolist()
             return found
         counts = [0] * len(self.shares)

@@ -103,6 +103,14 @@ class ColumnValidator:
         """Explain what is wrong with a value of the right type."""
         raise NotImplementedError
 
+    def read_texts(self, texts: list[Any]) -> list[Any] | None:  # noqa: ARG002 -- the default
+        """Return the checked values of texts (n_rows,) of :attr:`json_type`; None where these are the values."""
+        return None
+
+    def to_json(self, value: Any) -> Any:
+        """Return a checked value as a request holds it."""
+        return value
+
     def count_outside(self, values: Values) -> int:
         """Count the checked values outside of training's range, in a column that has one."""
         least, most = self._range

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from score.contract import dates
 from score.contract.cells import TableFormat
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 FILE = "contract.json"
-KINDS = ("integer", "number", "boolean", "category", "string")
+KINDS = ("integer", "number", "boolean", "category", "string", "datetime")
 TASKS = ("classification", "regression")
 EXTRA_COLUMNS = ("forbid", "ignore")
 UNSEEN = ("refuse", "accept", "missing")
@@ -51,7 +52,7 @@ class Column:
     Attributes:
         kind: What a request may hold; ``decided`` says why.
         dtype: What the pipeline was fitted on.
-        minimum, maximum, example: Of the training rows, for information and not enforced.
+        minimum, maximum, example: Of the training rows, for information and not enforced; dates are ISO 8601.
         categories: The levels of all rows; no training row has those that are ``held_out``.
         declared: The levels of pandas' dtype where they are more.
         unseen: Whether other levels are refused, accepted, or scored as missing values, as then the ``held_out`` ones are.
@@ -64,8 +65,8 @@ class Column:
     dtype: str
     missing: bool = False
     missing_as: str | None = None
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: Any = None
+    maximum: Any = None
     categories: Sequence[Any] | None = None
     ordered: bool = False
     example: Any = None
@@ -109,6 +110,8 @@ class Column:
             seen = seen[seen.between(-math.inf, math.inf, inclusive="neither")]  # JSON has no infinity
             if len(seen):
                 known |= {"minimum": json_value(seen.min()), "maximum": json_value(seen.max())}
+        if kind == "datetime":
+            return cls(name, kind, dtype, **_date_range(seen, dtype), **known)
         if dtype == "category":
             known["ordered"] = bool(values.cat.ordered)
         if dtype == "object" and known["missing"]:
@@ -187,6 +190,8 @@ class Contract:
     def to_json(self) -> str:
         """Return the text of contract.json."""
         content = dataclasses.asdict(self)
+        if content["table"] and not content["table"]["dates"]:
+            del content["table"]["dates"]  # as it was before there were any
         return json.dumps({"format": FORMAT, "model": {"name": content.pop("model_name")}} | content, indent=1) + "\n"
 
     def write(self, folder: Path) -> Contract:
@@ -234,6 +239,8 @@ def _kind_of(
         r"(u?int|float)\d+", dtype.lower()
     ):  # lower: pandas' Int64 is the one with missing values
         return ("number" if number[1] == "float" else "integer"), f"dtype {dtype}", None
+    if values.dtype.kind == "M":
+        return "datetime", f"dtype {dtype}", None
     rows = len(seen) + len(seen_out)
     if dtype == "category":
         declared = list(values.cat.categories)
@@ -249,6 +256,15 @@ def _kind_of(
     if types == {int} and any(abs(value) >= 2**63 for value in (*seen, *seen_out)):
         held = "of integers beyond 64 bits"
     raise ValueError(f"column {values.name!r} is {held}: make it numbers, booleans or text, or leave it out")
+
+
+def _date_range(seen: pd.Series, dtype: str) -> dict[str, Any]:
+    """Return the example and the range of dates without missing ones; none for no dates."""
+    if not len(seen):
+        return {}
+    seconds = dates.column_seconds(seen)
+    ends = {"example": seconds[0], "minimum": seconds.min(), "maximum": seconds.max()}
+    return {name: dates.write(float(each), aware=dates.is_aware(dtype)) for name, each in ends.items()}
 
 
 def _plain(values: Iterable[Any]) -> list[Any]:

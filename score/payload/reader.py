@@ -93,6 +93,9 @@ class Reader:
         self._strict = contract.extra_columns == "forbid"
         self._missing = contract.table.words if contract.table else frozenset()  # strings, in columns of text
         self._texts = [name for name, rule in self._rules.items() if str in rule.types] if self._missing else []
+        self._plain = [
+            name for name in self._texts if self._rules[name].read_texts([]) is None
+        ]  # texts when checked, too
         self._typed: TypedReader | None = None
         with suppress(ValueError):
             self._typed = TypedReader(self._rules)
@@ -105,7 +108,7 @@ class Reader:
         """
         if self._typed is not None and not isinstance(body, dict) and (found := self._typed.read(body)) is not None:
             request = Request(*found)
-            if not any(self._holds_missing(request.columns[name]) for name in self._texts):
+            if not any(self._holds_missing(request.columns[name]) for name in self._plain):
                 return request
         parsed = parse_body(body)
         return Request(parsed.form, self.columns(parsed))

@@ -43,7 +43,9 @@ class TypedReader:
         self._body: msgspec.json.Decoder[Any] = msgspec.json.Decoder(body)
         self._rows: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[row])
         fields = dict(zip(types, row.__struct_fields__, strict=True))
+        self._rules = rules
         self._getters = [(name, attrgetter(field), rules[name].array_type) for name, field in fields.items()]
+        self._texts = [name for name, rule in rules.items() if rule.read_texts([]) is not None]
 
     def read(self, body: bytes | str) -> tuple[Form, Columns] | None:
         """Return the form of a body and the values (n_rows,) of each column, in training's order; None for another body.
@@ -57,15 +59,21 @@ class TypedReader:
             if decoded.input is UNSET:
                 return "data", self._columns(decoded.data)
             return "input", self._columns(self._rows.decode(decoded.input))
-        except (msgspec.DecodeError, UnicodeError):
+        except (msgspec.DecodeError, ValueError):  # a text that is no Unicode, or no date
             return None
 
     def _columns(self, rows: list[Any]) -> Columns:
         if len(rows) < LONG:
-            return {name: [get(row) for row in rows] for name, get, _ in self._getters}
+            columns: dict[str, Any] = {name: [get(row) for row in rows] for name, get, _ in self._getters}
+            for name in self._texts:
+                columns[name] = self._rules[name].read_texts(columns[name])
+            return columns
         import numpy as np
 
-        return {
-            name: np.fromiter(map(get, rows), dtype, len(rows)) if dtype else list(map(get, rows))
-            for name, get, dtype in self._getters
-        }
+        found: dict[str, Any] = {}
+        for name, get, dtype in self._getters:
+            values: Any = map(get, rows)
+            if name in self._texts:
+                values = self._rules[name].read_texts(list(values)) or []
+            found[name] = np.fromiter(values, dtype, len(rows)) if dtype else list(values)
+        return found

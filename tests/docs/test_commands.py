@@ -162,6 +162,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             )
         for package in ("acme", "acme/conf"):
             (home / package / "__init__.py").touch()
+        visits = "1990-05-17,03/04/2024,20240415,9.5,yes\n1987-11-30,07/05/2024,20240516,1.25,no\n"
+        (home / "visits.csv").write_text(f"born,signup,day,amount,outcome\n{visits}")
         (home / "penguins.csv").write_text("x,species,body_mass_g\n" + "1,a,3.5\n2,b,4\n3,c,5\n" * 20)
         yield home
 

@@ -89,7 +89,7 @@ TABLES: dict[str, tuple[dict[str, Any], Write, dict[str, Any]]] = {
             "y": labels(0, 1),
         },
         as_csv(),
-        {"data.drop": ["at", "german", "compact"], "data.split.by": "iso", "data.split.rule": "time"},
+        {"data.drop": ["compact"], "data.split.by": "iso", "data.split.rule": "time"},
     ),
     "constants.csv": ({"one": ["x"] * ROWS, "y": labels(0, 1)}, as_csv(), {"data.drop": ["one"]}),
     "codes.csv": (

@@ -87,7 +87,7 @@ def test_rows_of_several_files_are_those_of_the_table(tmp_path: Path, kind: str)
             part.to_parquet(to / "rows.parquet")
         else:
             (to / f"{place}.csv").write_bytes(part.to_csv(index=False).encode("latin-1"))
-    form = {"format": "parquet"} if kind == "parquet" else {"format": "csv", "encoding": "latin-1"}
+    form: dict[str, Any] = {"format": "parquet"} if kind == "parquet" else {"format": "csv", "encoding": "latin-1"}
     data = DataSpec(path=folder, target="y", test_size=0.2, rows=300, **form)
     frame, _ = drawn(data)
     whole = read_table(data.model_copy(update={"rows": None})).frame

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.utils._param_validation import InvalidParameterError
 
-from score.transforms import ToFloat, ZerosToMissing
+from score.transforms import DateParts, ToFloat, ZerosToMissing
 
 MAKERS: list[Callable[[], Any]] = [ToFloat, lambda: ToFloat(["a"]), lambda: ZerosToMissing(["a"])]
 
@@ -80,3 +81,36 @@ def test_a_column_of_no_numbers_is_named(make: Callable[[], Any], frame: pd.Data
 def test_wrong_parameters_are_refused(kind: Callable[[Any], Any], columns: Any, frame: pd.DataFrame) -> None:
     with pytest.raises(InvalidParameterError, match="'columns' parameter"):
         kind(columns).fit(frame)
+
+
+def test_dates_become_parts_in_their_place() -> None:
+    at = pd.Series(np.array(["2024-02-29T13:45", "NaT", "1999-12-31"], "datetime64[us]"))
+    frame = pd.DataFrame({"at": at, "n": [1, 2, 3], "day": at.dt.normalize().dt.tz_localize("UTC")})
+    fitted = DateParts().fit(frame)
+    result = fitted.transform(frame)
+    names = ["at_year", "at_month", "at_weekday", "at_hour", "at_days", "n"]
+    assert [*result.columns] == [*fitted.get_feature_names_out()] == [
+        *names, "day_year", "day_month", "day_weekday", "day_days",
+    ]  # fmt: skip
+    expected = [[2024, 2, 3, 13, 8825 + 13.75 / 24, 1], [np.nan] * 5 + [2], [1999, 12, 4, 0, -1, 3]]
+    np.testing.assert_array_equal(result[names].to_numpy(), expected)
+    np.testing.assert_array_equal(result["day_days"], [8825, np.nan, -1])
+    pd.testing.assert_frame_equal(DateParts(["at", "day"]).fit_transform(frame), result)
+    assert set(make_pipeline(DateParts()).set_output(transform="pandas").fit_transform(frame)) == {*result.columns}
+
+
+def test_parts_are_those_of_pandas_in_every_century() -> None:
+    days = pd.Series(np.arange(-719162, 2932896, 997).astype("datetime64[D]").astype("datetime64[us]"))
+    result = DateParts().fit_transform(days.to_frame("d"))
+    for part, expected in (("year", days.dt.year), ("month", days.dt.month), ("weekday", days.dt.day_of_week)):
+        np.testing.assert_array_equal(result[f"d_{part}"], expected)
+
+
+def test_what_holds_no_dates_is_refused(frame: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="DateParts: column 'a' holds no dates, but int64"):
+        DateParts(["a"]).fit(frame)
+    dates = frame.assign(d=pd.Timestamp("2024-01-01"), d_year=1)
+    with pytest.raises(ValueError, match="two columns 'd_year'; rename"):
+        DateParts().fit(dates)
+    with pytest.raises(NotFittedError):
+        DateParts().transform(dates)

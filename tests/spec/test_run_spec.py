@@ -137,6 +137,9 @@ def test_every_transformer_has_its_place() -> None:
         "preprocess.branches.high_cardinality.steps.encode",
         "preprocess.branches.high_cardinality.steps.scale",
         "preprocess.branches.text.steps.encode",
+        "preprocess.branches.dates.steps.parts",
+        "preprocess.branches.dates.steps.impute",
+        "preprocess.branches.dates.steps.scale",
     ]
 
 

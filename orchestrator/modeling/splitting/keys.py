@@ -65,8 +65,8 @@ def gap_of(times: np.ndarray, split: SplitSpec) -> Any:
     import numpy as np
 
     if isinstance(split.gap, str):
-        return np.timedelta64(round(duration_seconds(split.gap) * 1e9), "ns")
-    return split.gap or times.dtype.type(0) if times.dtype.kind != "M" else np.timedelta64(0, "ns")
+        return np.timedelta64(round(duration_seconds(split.gap) * 1e6), "us")
+    return split.gap or times.dtype.type(0) if times.dtype.kind != "M" else np.timedelta64(0, "us")
 
 
 def _dates(values: pd.Series, split: SplitSpec) -> np.ndarray:
@@ -83,7 +83,7 @@ def _dates(values: pd.Series, split: SplitSpec) -> np.ndarray:
         dates = values
     if dates.dt.tz is not None:
         dates = dates.dt.tz_convert("UTC").dt.tz_localize(None)
-    return dates.to_numpy().astype("datetime64[ns]")
+    return dates.to_numpy().astype("datetime64[us]")  # nanoseconds end in 2262
 
 
 def _unread_date(unread: pd.Series, split: SplitSpec) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.packaging.onnx import category_converters, tree_converters
+from orchestrator.packaging.onnx import category_converters, date_converter, tree_converters
 from orchestrator.packaging.onnx.graph_builder import GraphBuilder
 
 Converter = Callable[[GraphBuilder, Any, str], list[str]]
@@ -31,6 +31,7 @@ def custom_converters() -> tuple[dict[type, Any], dict[type, Any]]:
         transforms.ToFloat: _to_float,
         transforms.BooleansToObjects: _to_float,
         transforms.ZerosToMissing: _zeros_to_missing,
+        transforms.DateParts: date_converter.date_parts,
         impute.SimpleImputer: _imputer,
         preprocessing.StandardScaler: _scaler,
         preprocessing.OneHotEncoder: category_converters.one_hot,

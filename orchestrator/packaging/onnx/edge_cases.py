@@ -15,12 +15,19 @@ from sklearn.pipeline import Pipeline
 from orchestrator.packaging.onnx.comparison_rows import Rows
 from orchestrator.packaging.onnx.nested_parts import members_of
 from orchestrator.packaging.onnx.trees import extract_trees
+from score.contract import dates
 from score.contract.columns import rule_for
+from score.contract.dates import is_aware
 from score.contract.schema import Column, Contract
 from score.payload.reader import Reader
 
 BASES = 3  # rows that each edge value is tried in
 MAX_SPLITS = 20_000  # of larger models a sample of this size is drawn
+_DATES = [  # ends of the range, of days, years and centuries, leap days, and the days from which time is counted
+    *("0001-01-01T00:00:00", "9999-12-31T23:59:59", "1969-12-31T23:59:59.999999", "1970-01-01T00:00:00"),
+    *("1900-02-28T23:59:59", "1900-03-01T00:00:00", "1999-12-31T23:59:59", "2000-01-01T00:00:00"),
+    *("2000-02-29T12:00:00", "2023-12-31T23:59:59.999999", "2024-02-29T00:00:00", "2024-03-01T01:00:00"),
+]
 CELLS = 5_000_000  # of edge rows, and of all rows that are transformed to find those next to thresholds
 STEPS = 30  # of the bisection for a value next to a threshold
 
@@ -62,6 +69,8 @@ def _edges(column: Column) -> Iterator[Any]:
     if column.kind == "integer":
         limits = np.iinfo(column.dtype.lower())
         candidates += [int(limits.min), int(limits.max)]
+    elif column.kind == "datetime":
+        candidates += [f"{text}{'Z' * is_aware(column.dtype)}" for text in _DATES]
     elif column.kind == "number":
         single, double = np.finfo("float32"), np.finfo("float64")
         large = [float(single.max), float(double.max)]
@@ -120,7 +129,7 @@ class _ThresholdSearch:
         self._numbers = {
             place: column
             for place, column in enumerate(contract.columns)
-            if column.kind in ("number", "integer") and column.maximum is not None
+            if column.kind in ("number", "integer", "datetime") and column.maximum is not None
         }
         self._rules = {place: rule_for(column) for place, column in self._numbers.items()}
         self.width = max(len(contract.columns), self._transform(rows.take([0])).shape[1])
@@ -155,11 +164,20 @@ class _ThresholdSearch:
 
     def _points(self, column: Column) -> list[Any]:
         """Return two values of a column, between which the slope of a feature is measured."""
+        if column.kind == "datetime":
+            return self._two_dates(column)
         high, low = float(column.maximum or 0), float(column.minimum or 0)
         points = [high, high - (high - low) / 4] if high > low else [high, high + 1]
         if column.kind == "integer":
             points = [high, min(np.floor(points[1]), high - 1)]
         return [int(point) if column.kind == "integer" else point for point in points]
+
+    @staticmethod
+    def _two_dates(column: Column) -> list[Any]:
+        """Return the seconds of two times in one month, on the same day of the week: only what counts days differs."""
+        rule, aware = rule_for(column), is_aware(column.dtype)
+        first = dates.write(rule.coerce(column.maximum), aware=aware)[:8] + "01T12:00:00" + "Z" * aware
+        return [rule.coerce(first) + days * 86400.0 for days in (21, 0)]
 
     def splits(self, trees: list[Any], dtype: type[Any]) -> Any:
         """Return the distinct thresholds on features with a source (n_splits,), each with a row that passes through."""
@@ -188,6 +206,8 @@ class _ThresholdSearch:
         slope, intercept = np.array([source[1:] for source in sources]).T
         guess = (splits["threshold"] - intercept) / slope
         reach = np.maximum(np.abs(guess), np.abs(intercept / slope)) * (2.0**-22 if dtype is np.float32 else 2.0**-40)
+        is_date = np.array([self._numbers[place].kind == "datetime" for place in places.tolist()], dtype=bool)
+        reach = np.maximum(reach, np.where(is_date, 2.0, 0.0))  # parts of dates change with the second
         low, high = guess - reach, guess + reach
         whole = np.array([self._numbers[place].kind == "integer" for place in places.tolist()], dtype=bool)
         low[whole], high[whole] = np.floor(guess[whole]), np.floor(guess[whole]) + 1
@@ -210,24 +230,36 @@ class _ThresholdSearch:
         changes = [
             (row, place, value)
             for side in (low, high)
-            for changed in self._neighbours(places, side, whole)
+            for changed in self._neighbours(places, side)
             for row, place, value in zip(splits["row"].tolist(), places.tolist(), changed, strict=True)
-            if value is not None and self._rules[place].all_valid([value])
+            if value is not None and self._is_valid(place, value)
         ]
         rows, changed_places, values = zip(*changes, strict=True) if changes else ((), (), ())
         return self._rows.changed(np.array(rows, dtype=np.int64), changed_places, values)
 
-    def _neighbours(self, places: Any, values: Any, whole: Any) -> Iterator[list[Any]]:
+    def _is_valid(self, place: int, value: Any) -> bool:
+        if self._numbers[place].kind == "datetime":
+            return bool(dates.FIRST <= value <= dates.LAST)
+        return self._rules[place].all_valid([value])
+
+    def _neighbours(self, places: Any, values: Any) -> Iterator[list[Any]]:
         """Yield the values, and those one ulp to either side; None for whole numbers, which need no neighbours."""
         narrow = values.astype(np.float32)
         yield self._values(places, values)
         steps = [np.nextafter(values, -np.inf), np.nextafter(values, np.inf)]
         steps += [np.nextafter(narrow, np.float32(side)).astype(np.float64) for side in (-np.inf, np.inf)]
         for step in steps:
-            yield [None if is_whole else value for value, is_whole in zip(step.tolist(), whole, strict=True)]
+            kinds = (self._numbers[place].kind for place in places.tolist())
+            pairs = zip(kinds, step.tolist(), strict=True)
+            yield [None if kind == "integer" else _as_sent(kind, value) for kind, value in pairs]
 
     def _values(self, places: Any, values: Any) -> list[Any]:
-        return [
-            int(value) if self._numbers[place].kind == "integer" else value
-            for place, value in zip(places.tolist(), values.tolist(), strict=True)
-        ]
+        kinds = (self._numbers[place].kind for place in places.tolist())
+        return [_as_sent(kind, value) for kind, value in zip(kinds, values.tolist(), strict=True)]
+
+
+def _as_sent(kind: str, value: float) -> Any:
+    """Return a number as a request may hold it: whole, or for a date in microseconds."""
+    if kind == "datetime":
+        return round(value * 1e6) / 1e6
+    return int(value) if kind == "integer" else value

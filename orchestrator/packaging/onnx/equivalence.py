@@ -27,8 +27,8 @@ BATCHED_CELLS = 60_000  # of these rows, in a wide table
 # differently from several, but not for so few trees.
 FEW_TREES = 128  # with ONNX Runtime 1.32 it differed from 130 trees of 33 classes or more, from 514 of two
 ROWWISE = frozenset(
-    "Abs Add And ArgMax ArrayFeatureExtractor Cast Concat Div Equal Gather Greater Identity IsInf IsNaN Less Mul"  # noqa: SIM905
-    " Neg Not Or ReduceMax ReduceSum Reshape Sub TreeEnsemble Where".split()
+    "Abs Add And ArgMax ArrayFeatureExtractor Cast Concat Div Equal Floor Gather Greater Identity IsInf IsNaN Less"  # noqa: SIM905
+    " Mul Neg Not Or ReduceMax ReduceSum Reshape Sub TreeEnsemble Where".split()
 )
 Row = dict[str, Any]
 Answers = tuple[Any, Any]  # codes or numbers, and probabilities or None
@@ -167,7 +167,7 @@ def _refuse(wrong: Any, what: str, expected: Any, actual: Any, rows: Rows) -> No
     if not wrong.any():
         return
     first = int(np.argmax(wrong))
-    text = json.dumps(rows.take([first]).records()[0], default=str)
+    text = json.dumps(rows.take([first]).records()[0], default=str)  # dates are seconds here
     got, right = (np.asarray(values[first]).tolist() for values in (actual, expected))
     row = f"{text[:300]}..." if len(text) > 300 else text
     raise EquivalenceError(f"{int(wrong.sum())} of {len(rows)} rows differ: {what} {got} instead of {right} for {row}")

@@ -84,4 +84,5 @@ def _column_specs(columns: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, An
     for column in columns:
         dtype = str(column["dtype"]).lower()
         kind = TYPES.get(dtype, "integer" if "int" in dtype else "string")
+        kind = "datetime" if dtype.startswith("datetime64") else kind
         yield {"type": kind, "name": column["name"], "required": not column["missing"]}

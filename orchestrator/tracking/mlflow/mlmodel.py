@@ -7,9 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from score.contract.dates import is_aware
+
 PICKLE = "model.pkl"
 PYTHON_TYPES: dict[type, str] = {bool: "boolean", int: "long", float: "double", str: "string"}
-CONTRACT_TYPES = {"integer": "long", "number": "double", "boolean": "boolean", "string": "string"}
+CONTRACT_TYPES = {
+    "integer": "long",
+    "number": "double",
+    "boolean": "boolean",
+    "string": "string",
+    "datetime": "datetime",
+}
 
 
 def write_mlmodel(folder: Path, name: str, run_id: str, model_id: str | None) -> None:
@@ -60,6 +68,8 @@ def _signature(contract: Mapping[str, Any], *, probable: bool) -> Any:
     def type_of(column: Mapping[str, Any]) -> Any:
         if column["kind"] == "category":
             return _common_type(column["categories"], AnyType())
+        if column["kind"] == "datetime" and is_aware(column["dtype"]):
+            return AnyType()  # MLflow's datetime has no time zone
         if column["missing"]:  # MLflow has no missing values in integer and boolean columns
             return {"integer": "double", "boolean": AnyType()}.get(column["kind"], CONTRACT_TYPES[column["kind"]])
         return CONTRACT_TYPES[column["kind"]]

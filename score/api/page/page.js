@@ -5,7 +5,7 @@
 const ROWS = 500 // of a file, in one request
 const SHOWN = 50 // refused rows that are listed; all are in the file
 const PATIENCE = 8 // times that a busy service is asked again
-const NOUNS = {integer: "a whole number", number: "a number", boolean: "true or false", category: "one of a list", string: "text"}
+const NOUNS = {integer: "a whole number", number: "a number", boolean: "true or false", category: "one of a list", string: "text", datetime: "a date"}
 
 const $ = id => document.getElementById(id)
 const SCORE = new URL("score", document.baseURI).href
@@ -55,9 +55,30 @@ function numeral(text) {
   return plain !== "" && !/[box]/i.test(plain) && Number.isFinite(Number(plain)) ? String(Number(plain)) : JSON.stringify(text)
 }
 
+const isAware = column => column.dtype.includes(",")
+const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+
+/** A date written as in training's table as ISO 8601; other text stays, to be accepted or refused by the service. */
+function isoDate(column, text) {
+  const form = model.table?.dates?.[column.name] ?? "ISO8601"
+  if (form === "ISO8601") return text
+  const names = [], digits = {Y: "(\\d{4})", f: "(\\d{1,6})", p: "([AaPp][Mm])", b: "([A-Za-z]+)", B: "([A-Za-z]+)"}
+  const escaped = form.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
+  const pattern = escaped.replace(/%([A-Za-z])/g, (_, name) => { names.push(name); return digits[name] ?? "(\\d{1,2})" })
+  const found = new RegExp(`^${pattern}$`).exec(text)
+  if (!found || names.some(name => !"YmdbBHIMSfp".includes(name))) return text
+  const part = Object.fromEntries(names.map((name, index) => [name, found[index + 1]]))
+  const month = part.m ?? MONTHS.indexOf((part.b ?? part.B ?? "").slice(0, 3).toLowerCase()) + 1
+  const hour = part.I ? Number(part.I) % 12 + (/p/i.test(part.p) ? 12 : 0) : part.H ?? 0
+  const two = number => String(number).padStart(2, "0")
+  const time = [hour, part.M ?? 0, part.S ?? 0].map(two).join(":") + (part.f ? `.${part.f}` : "")
+  return `${part.Y}-${two(month)}-${two(part.d ?? 1)}T${time}${isAware(column) ? "Z" : ""}`
+}
+
 function piece(column, text) {
   if (column.kind === "integer" || column.kind === "number") return numeral(text)
   if (column.kind === "boolean") return JSON.stringify(booleans.get(text) ?? text)
+  if (column.kind === "datetime") return JSON.stringify(isoDate(column, text))
   if (column.kind !== "category") return JSON.stringify(text)
   const same = value => String(value) === text || (typeof value === "boolean" && booleans.get(text) === value) ||
     (typeof value === "number" && text.trim() !== "" && Number(text) === value)
@@ -72,7 +93,8 @@ function hint(column) {
   if (column.unseen === "accept") return `one of ${column.categories.length} values that training saw, or another`
   if (column.kind === "category" || column.kind === "boolean") return ""
   const {minimum, maximum} = column
-  return NOUNS[column.kind] + (minimum == null ? "" : `, ${minimum} to ${maximum} in training`)
+  const zone = column.kind === "datetime" && isAware(column) ? " in UTC" : ""
+  return NOUNS[column.kind] + zone + (minimum == null ? "" : `, ${minimum} to ${maximum} in training`)
 }
 
 function control(column, id) {
@@ -85,6 +107,7 @@ function control(column, id) {
   }
   const values = column.kind === "boolean" ? [false, true] : column.kind === "category" ? column.categories : null
   if (!values) {
+    if (column.kind === "datetime") return dateField(column, described)
     const mode = {integer: "numeric", number: "decimal"}[column.kind]
     const input = make("input", {...described, type: "text", inputmode: mode, autocomplete: "off", spellcheck: "false"})
     input.defaultValue = column.example ?? ""
@@ -100,6 +123,15 @@ function control(column, id) {
   return select
 }
 
+/** A date field, with a time where training's dates have one. */
+function dateField(column, described) {
+  const dates = [column.example, column.minimum, column.maximum].filter(text => text != null)
+  const input = make("input", {...described, type: dates.some(text => text.includes("T")) ? "datetime-local" : "date", step: "any"})
+  const [day, time] = (column.example ?? "").replace("Z", "").split("T")
+  input.defaultValue = input.type === "date" || !day ? day : `${day}T${time ?? "00:00"}`
+  return input
+}
+
 function field(column, index) {
   const id = `field-${index}`
   const label = make("label", {for: id}, column.name, ...(column.missing ? [make("span", {class: "optional"}, " (may be empty)")] : []))
@@ -113,7 +145,8 @@ function row() {
     const element = $(`field-${index}`)
     if (element.tagName === "SELECT") return [column.name, element.value]
     const empty = element.value === "" && (column.missing || (column.kind !== "string" && !column.categories?.includes("")))
-    return [column.name, empty ? "null" : piece(column, element.value)]
+    const value = element.type === "datetime-local" && isAware(column) ? `${element.value}Z` : element.value
+    return [column.name, empty ? "null" : piece(column, value)]
   })
 }
 

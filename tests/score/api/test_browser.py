@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,11 +23,15 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import make_pipeline
 
 from score.contract import training_info
-from score.contract.cells import BOOLEANS, MISSING
+from score.contract.cells import BOOLEANS, MISSING, TableFormat
+from score.contract.schema import FILE, Contract
 from score.predict.predictor import Predictor
-from tests.score.conftest import Serve
+from score.transforms import DateParts
+from tests.score.conftest import MakePackage, Serve
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver on PATH")
@@ -386,3 +391,29 @@ def test_it_is_readable_by_day_and_by_night_at_any_width(page: Page, diabetes_ur
         "return performance.getEntriesByType('resource').every(entry => new URL(entry.name).origin === location.origin)"
     )
     assert page.complaints() == []
+
+
+@pytest.mark.nightly
+def test_dates_have_date_fields_and_cells_are_read_as_the_table_wrote_them(
+    page: Page, make_package: MakePackage, serve: Serve, tmp_path: Path
+) -> None:
+    days = pd.Series(pd.date_range("2024-01-01", periods=40)).astype("datetime64[us]")
+    times = (days + pd.Timedelta(hours=9, minutes=30)).dt.tz_localize("UTC")
+    X = pd.DataFrame({"day": days, "at": times})
+    model = make_pipeline(DateParts(), RandomForestClassifier(5, random_state=0)).fit(X, days.dt.day > 15)
+    package = make_package(model, X)
+    form = TableFormat(dates={"day": "%d-%b-%Y", "at": "ISO8601"})
+    replace(Contract.from_json((package / FILE).read_bytes()), table=form).write(package)
+    with at(serve, package) as url:
+        page.open(url)
+        assert [page.field(name).get_attribute("type") for name in ("day", "at")] == ["date", "datetime-local"]
+        assert [page.field(name).get_attribute("value") for name in ("day", "at")] == ["2024-01-01", "2024-01-01T09:30"]
+        assert page.prediction() == "0"
+        assert '"day": "2024-01-01", "at": "2024-01-01T09:30Z"' in page.code("curl")
+        page.driver.execute_script("arguments[0].value = '2024-01-20'", page.field("day"))
+        assert page.prediction() == "1"
+        (tmp_path / "cells.csv").write_text("day,at\n20-Jan-2024,2024-01-20 09:30Z\n31-Feb-2024,2024-01-20 09:30Z\n")
+        page.find("#file").send_keys(str(tmp_path / "cells.csv"))
+        page.find("#upload button").click()
+        page.until(lambda: page.text("#scored").startswith("1 rows scored, 1 refused."))
+        assert page.text("#scored td:nth-child(2)") == "day"

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from orchestrator.artifacts import MLFLOW_FILES, Package
-from orchestrator.tracking.mlflow.mlmodel import write_mlmodel
+from orchestrator.tracking.mlflow.mlmodel import _signature, write_mlmodel
 from score.contract import golden
 
 
@@ -48,3 +48,11 @@ def test_only_a_model_with_probabilities_has_their_parameter(written: Path) -> N
     golden.write(written, [golden.Golden(golden.RECORDS, "{}", 200, {"predictions": [1.5]})])
     mlmodel_of(written)
     assert Model.load(written).signature.params is None
+
+
+def test_dates_are_datetimes_and_those_with_a_zone_any() -> None:
+    columns = [{"name": name, "kind": "datetime", "dtype": f"datetime64[us{zone}]", "missing": bool(zone)}
+               for name, zone in (("day", ""), ("at", ", UTC"))]  # fmt: skip
+    day, at = _signature({"columns": columns, "classes": None}, probable=False).inputs
+    assert (day.type.name, day.required, at.required) == ("datetime", True, False)
+    assert str(at.type) == "Any"
