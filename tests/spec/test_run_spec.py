@@ -48,6 +48,7 @@ def test_sections_have_their_path_and_every_leaf_is_text(spec: RunSpec) -> None:
         "search.refit": "roc_auc",
         "search.scorers": "{}",
         "search.on_error": "stop",
+        "search.fit_on": "training",
         **{f"search.{name}": "null" for name in ("n_jobs", "backend", "scheduler")},
     }
     assert not {"search.n_jobs", "search.backend", "search.scheduler"} & spec.search.cache_parts().keys()
