@@ -31,7 +31,7 @@ PACKAGE = Package(Path("/state/packages/abc"), "abcdef", "toy_model")
 VERSION = ModelVersion("toy_model", "3", "run-1", PACKAGE)
 ENDPOINT = Endpoint("http://localhost:1/score", "local", True, PACKAGE, {"Authorization": "Bearer secret"})
 REPORT = Report(
-    {"search.refit": "f1"},
+    {"search.refit": "f1", "search.fit_on": "all"},
     {"positive_label": "good"},
     {"max_depth": None},
     {"holdout_f1": 0.5, "mean_test_f1": float("nan")},
@@ -78,6 +78,7 @@ def test_a_run_is_written_as_the_readme_says(tmp_path: Path) -> None:
         "best_params": {"max_depth": None},
         "positive": "good",
         "refit": "f1",
+        "fit_on": "all",
         "failed": [{"params": {"max_depth": -1}, "error": "ValueError: no"}],
         "metrics": {"holdout_f1": 0.5},
         "package": {"path": "/state/packages/abc", "fingerprint": "abcdef"},

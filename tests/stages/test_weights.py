@@ -80,7 +80,6 @@ def routed(search: Any, parts: Any, kind: Any) -> Any:
         at_night("sklearn.ensemble.RandomForestClassifier", GRID, {**CLASSES, "n_jobs": 2}, {}, GridSearchCV),
         at_night(RIDGE, {"alpha": [1, 10]}, {**NUMBERS, "n_jobs": 2, "_target_": "sklearn.model_selection.GridSearchCV"}, {}, GridSearchCV),
         at_night("sklearn.ensemble.HistGradientBoostingClassifier", {"max_iter": [3, 6]}, CLASSES, {}, GridSearchCV),
-        at_night("sklearn.ensemble.AdaBoostClassifier", {"n_estimators": [2, 5]}, CLASSES, {}, GridSearchCV),
         at_night("sklearn.ensemble.GradientBoostingRegressor", {"n_estimators": [2, 5]}, NUMBERS, {}, GridSearchCV),
     ],
 )  # fmt: skip
