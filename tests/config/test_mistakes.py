@@ -169,7 +169,7 @@ PREPROCESS = [
     ),
     row(
         "preprocess=tabular preprocess.branches.numeric.columns=numbers",
-        "preprocess.branches.numeric.columns: 'numeric' or 'categorical', got 'numbers'",
+        "preprocess.branches.numeric.columns: 'numeric', 'categorical' or 'datetime', got 'numbers'",
     ),
     row(
         "preprocess.steps.impute._target_=sklearn.impute.SimpleImputr",
