@@ -50,7 +50,7 @@ def main() -> None:
 
     from orchestrator import ModelVersion, Package, compose, execute
     from orchestrator.events import Progress
-    from orchestrator.spec.data import BatchSpec
+    from orchestrator.spec.batch import BatchSpec
     from orchestrator.stages.batch import batch
 
     with tempfile.TemporaryDirectory() as name:

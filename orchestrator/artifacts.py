@@ -58,31 +58,6 @@ class Split:
 
 
 @dataclass(frozen=True)
-class TableFindings:
-    """What is likely wrong with a table, from its rows alone: cheap to load, and equal for equal tables.
-
-    ``kinds`` are the columns' kinds; ``searched`` of the ``rows`` rows were searched for leaks.
-    """
-
-    findings: Sequence[TableFinding]
-    kinds: Mapping[str, str]
-    rows: int
-    searched: int
-
-
-@dataclass(frozen=True)
-class CheckedTable:
-    """All findings about a table: its own, and those against the last registered version of the model.
-
-    ``remedy`` are the overrides of all findings together; ``note`` says what was not looked at.
-    """
-
-    findings: Sequence[TableFinding]
-    remedy: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class Search:
     """An unfitted search over ``candidates`` candidates: a scikit-learn search estimator, ready to clone and fit.
 
@@ -105,11 +80,6 @@ class Candidate:
     fit_seconds: float
     resources: int | None = None  # what a halving search spent on it in its last round
     error: str = ""  # why it has no score (search.on_error=skip)
-
-
-def format_params(params: Mapping[str, Any]) -> str:
-    """Format parameters as they are typed: ``max_depth=2, n_estimators=10``."""
-    return ", ".join(f"{name}={value}" for name, value in params.items())
 
 
 @dataclass(frozen=True)
@@ -241,16 +211,12 @@ class TrackedRun:
 
 @dataclass(frozen=True)
 class PackageProvenance:
-    """Where a package comes from; kept outside of it, since equal trainings make equal packages. Empty: not known.
+    """Where a package comes from; kept outside of it, since equal trainings make equal packages. Empty: not known."""
 
-    ``data`` is the table's file name, ``trained`` the time of the training, ``spec_hash`` the spec's digest and
-    ``rebuild`` the command that repeats the run.
-    """
-
-    data: str = ""
-    trained: str = ""
+    data: str = ""  # the name of the table's file
+    trained: str = ""  # the time of the training
     spec_hash: str = ""
-    rebuild: str = ""
+    rebuild: str = ""  # the command that repeats the run
 
 
 @dataclass(frozen=True)

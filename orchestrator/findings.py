@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -170,6 +170,31 @@ class TableFinding:
     def as_json(self) -> dict[str, Any]:
         """Return the finding for result.json."""
         return {"code": self.code, "columns": list(self.columns), "text": self.text, "remedy": self.remedy or None}
+
+
+@dataclass(frozen=True)
+class TableFindings:
+    """What is likely wrong with a table, from its rows alone: cheap to load, and equal for equal tables.
+
+    ``kinds`` are the columns' kinds; ``searched`` of the ``rows`` rows were searched for leaks.
+    """
+
+    findings: Sequence[TableFinding]
+    kinds: Mapping[str, str]
+    rows: int
+    searched: int
+
+
+@dataclass(frozen=True)
+class CheckedTable:
+    """All findings about a table: its own, and those against the last registered version of the model.
+
+    ``remedy`` are the overrides of all findings together; ``note`` says what was not looked at.
+    """
+
+    findings: Sequence[TableFinding]
+    remedy: str = ""
+    note: str = ""
 
 
 def merge_changes(findings: Iterable[TableFinding]) -> dict[str, Any]:

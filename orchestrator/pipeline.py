@@ -43,8 +43,9 @@ from orchestrator.events import (
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.reporting.rebuild_command import rebuild_command
 from orchestrator.spec.azure import AzureSpec
+from orchestrator.spec.batch import BatchSpec
 from orchestrator.spec.components import construct
-from orchestrator.spec.data import BatchSpec, DataSpec
+from orchestrator.spec.data import DataSpec
 from orchestrator.spec.field_types import CheckLevel, FitOn, Seed, StateDir
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode

@@ -16,7 +16,7 @@ from orchestrator.batch.tables import Chunk, Columns, CsvSource, Source
 from orchestrator.errors import DataError, PackageError, one_line
 from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.header import guess_separator
-from orchestrator.spec.data import BatchSpec
+from orchestrator.spec.batch import BatchSpec
 from orchestrator.spec.messages import missing_columns
 from score.contract.cells import TableFormat
 from score.payload.errors import BadRequest, Problem

@@ -21,7 +21,7 @@ from orchestrator.batch.tables import Block
 from orchestrator.caching.cache import digest
 from orchestrator.caching.fingerprints import source_digests
 from orchestrator.errors import OrchestratorError, PackageError
-from orchestrator.spec.data import BatchSpec
+from orchestrator.spec.batch import BatchSpec
 from score.contract.cells import TableFormat
 
 BLOCKS_PER_WORKER = 16  # in memory at once: some idle time at the end of each round, against memory

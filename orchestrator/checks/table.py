@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.artifacts import Dataset, Search, Split, TableFindings
+from orchestrator.artifacts import Dataset, Search, Split
 from orchestrator.checks import columns, leaks, splits
 from orchestrator.checks.traits import judge_column
-from orchestrator.findings import TableFinding
+from orchestrator.findings import TableFinding, TableFindings
 from orchestrator.modeling.one_hot import one_hot_widths
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.model import PreprocessSpec

@@ -24,7 +24,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from orchestrator.artifacts import CheckedTable, Dataset, Split
+from orchestrator.artifacts import Dataset, Split
 from orchestrator.cli.descriptions import describe
 from orchestrator.events import (
     Event,
@@ -37,6 +37,7 @@ from orchestrator.events import (
     StepProgress,
     StepStarted,
 )
+from orchestrator.findings import CheckedTable
 from orchestrator.reading.description import TableReading
 
 NAME = 12  # columns for a step's name

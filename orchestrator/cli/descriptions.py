@@ -10,7 +10,6 @@ from typing import Any
 
 from orchestrator.artifacts import (
     BatchResult,
-    CheckedTable,
     Dataset,
     Endpoint,
     Evaluation,
@@ -21,16 +20,16 @@ from orchestrator.artifacts import (
     Search,
     ServiceStatus,
     Split,
-    TableFindings,
     TrackedRun,
     Trained,
     Verification,
-    format_params,
 )
 from orchestrator.cli.version_table import version_table
+from orchestrator.findings import CheckedTable, TableFindings
 from orchestrator.packaging import holdout_check
 from orchestrator.registry.listing import VersionListing
 from orchestrator.reporting.scores import format_score
+from orchestrator.spec.messages import format_params
 from score.contract import golden, training_info
 from score.models.onnx import Compilation
 

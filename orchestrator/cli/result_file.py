@@ -10,7 +10,6 @@ from typing import Any
 
 from orchestrator.artifacts import (
     BatchResult,
-    CheckedTable,
     Dataset,
     Endpoint,
     ModelVersion,
@@ -24,6 +23,7 @@ from orchestrator.artifacts import (
 from orchestrator.errors import code_of
 from orchestrator.events import Event, RunFinished, StepFailed, StepFinished
 from orchestrator.files import write_atomic
+from orchestrator.findings import CheckedTable
 from orchestrator.registry.listing import VersionListing
 
 FIELDS: Mapping[str, str] = {  # for docs/reference/result.md

@@ -12,7 +12,8 @@ from orchestrator.locations.copies import TableFile
 from orchestrator.reading.files import UnreadableTableError, detect_kind, is_parquet, table_files
 from orchestrator.reading.frame import left_out, read_header
 from orchestrator.reading.header import SEPARATORS, Header, guess_separator, read_csv_header, read_parquet_header
-from orchestrator.spec.data import BatchSpec, DataSpec
+from orchestrator.spec.batch import BatchSpec
+from orchestrator.spec.data import DataSpec
 from orchestrator.spec.messages import missing_columns, suggest, suggest_or_list
 from orchestrator.spec.model import PreprocessSpec
 

@@ -12,11 +12,10 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from orchestrator.artifacts import format_params
 from orchestrator.errors import Problem
 from orchestrator.modeling.labels import BY_LABEL, IN_ORDER, ONE_LABEL
 from orchestrator.modeling.objects import make_estimator, make_grid, make_options
-from orchestrator.spec.messages import one_line
+from orchestrator.spec.messages import format_params, one_line
 from orchestrator.spec.model import ModelSpec
 from orchestrator.spec.objects import code_of, objects_in
 

@@ -9,17 +9,22 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from orchestrator.azure.auth import half_principal
 from orchestrator.caching.cache import Cache, CorruptEntryError, digest
 from orchestrator.caching.fingerprints import source_digests, versions_of
-from orchestrator.config import azure_checks, data_file_checks, estimator_checks, own_code_checks, weight_checks
+from orchestrator.config import (
+    azure_checks,
+    data_file_checks,
+    estimator_checks,
+    own_code_checks,
+    state_folder_checks,
+    weight_checks,
+)
 from orchestrator.config.composed import Composed
 from orchestrator.config.placeholders import ReportedPaths, parse_with_placeholders
 from orchestrator.config.task_choice import choose_task
@@ -28,9 +33,9 @@ from orchestrator.deploy.target import Target
 from orchestrator.errors import Problem, SpecError
 from orchestrator.modeling.splitting import splitters
 from orchestrator.packaging.project_path import make_project_importable
+from orchestrator.spec.batch import BatchSpec
 from orchestrator.spec.by_task import is_by_task, resolve
 from orchestrator.spec.components import component_problems, locate
-from orchestrator.spec.data import BatchSpec
 from orchestrator.spec.messages import suggest
 from orchestrator.spec.run_spec import RunSpec
 from orchestrator.spec.section import Component
@@ -163,7 +168,7 @@ class Validation:
 
     def _environment(self, spec: RunSpec) -> Iterator[Problem]:
         """Yield problems of the state folder, of the tracker, the target and their options, and of the stages."""
-        yield from _state_dir(spec.state_dir)
+        yield from state_folder_checks.problems(spec.state_dir)
         stages = {f"stages.{name}": stage for name, stage in spec.stages.items() if stage is not None}
         self._locate({"tracking": spec.tracking, "deploy": spec.deploy, **stages})
         served = any(place in self._not_located or serves(self.located[place]) for place in stages)
@@ -220,52 +225,6 @@ class Validation:
 def _uses_azure(spec: RunSpec, *, serves: bool) -> bool:
     used = [spec.tracking, *([spec.deploy] if serves else [])]
     return spec.azure.emulator is None and any("connection" in component.options for component in used)
-
-
-# What a state folder holds, as patterns
-_FOLDERS = (
-    "cache",
-    "copies",
-    "logs",
-    "packages",
-    "registered",
-    "services",
-    "services/*",
-    "services/*/logs",
-    "tracking",
-)
-_FILES = (
-    "*.lock",
-    "mlflow.db",
-    "registered/*.json",
-    "services/*.rollout.*",
-    *(f"services/*/{name}" for name in ("record.json", "keys.json", "lock")),
-)
-
-
-def _state_dir(state_dir: Path) -> Iterator[Problem]:
-    if os.pathsep in str(state_dir):
-        yield Problem(
-            "state_dir", f"{state_dir} holds '{os.pathsep}', at which PYTHONPATH is split; name another folder"
-        )
-        return
-    if not str(state_dir).isprintable():
-        yield Problem("state_dir", f"{str(state_dir)!r} holds letters that cannot be printed; name another folder")
-        return
-    there = next(path for path in (state_dir, *state_dir.parents) if path.exists())
-    if not there.is_dir():
-        yield Problem("state_dir", f"{there} is a file; name a folder")
-        return
-    try:
-        tempfile.TemporaryFile(dir=there).close()  # permissions alone do not decide: root may not write everywhere
-    except OSError:
-        yield Problem("state_dir", f"nothing can be written in {there}; name another folder")
-    files = {found for pattern in _FILES for found in state_dir.glob(pattern)}
-    folders = {found for pattern in _FOLDERS for found in state_dir.glob(pattern)} - files
-    for paths, is_right, what in ((folders, Path.is_dir, "folder"), (files, Path.is_file, "file")):
-        for path in sorted(paths):
-            if not is_right(path) and not path.name.startswith("."):
-                yield Problem("state_dir", f"{path} should be a {what} and is none; move it away")
 
 
 def _batch(batch: BatchSpec, stages: Iterable[str]) -> Iterator[Problem]:

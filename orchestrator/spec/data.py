@@ -1,8 +1,7 @@
-"""The tables: DataSpec is learned from, BatchSpec is scored."""
+"""DataSpec: the section ``data``, the table that is learned from."""
 
 from __future__ import annotations
 
-import codecs
 import functools
 import hashlib
 from collections.abc import Mapping
@@ -28,14 +27,13 @@ from orchestrator.locations.copies import TableFiles, fetch, find_local
 from orchestrator.locations.delta import fetch_delta
 from orchestrator.locations.query import Query, fetch_rows
 from orchestrator.locations.urls import Url
-from orchestrator.spec.field_types import Decimal, Separator, Thousands, resolve_input
+from orchestrator.spec.field_types import Decimal, Separator, Thousands
 from orchestrator.spec.messages import format_value, suggest_or_list
 from orchestrator.spec.place import Place, StorageOptions, place_of_rows
 from orchestrator.spec.section import Section
 from orchestrator.spec.separators import is_tab_separated
 from orchestrator.spec.split import SplitSpec
-from orchestrator.spec.workers import check_cluster, some_jobs
-from score.contract.cells import MISSING, TableFormat, missing_words
+from score.contract.cells import TableFormat, missing_words
 from score.contract.dates import ISO, is_format
 
 _PLACE = ("path", "storage", "query", "table", "connection_env", "version")  # keys that say where the rows lie
@@ -242,82 +240,3 @@ def _current_digest(path: Path) -> str:
 @functools.lru_cache(maxsize=1024)
 def _file_digest(path: Path, _size: int, _modified: int) -> str:
     return file_digest(path)
-
-
-class BatchSpec(Section):
-    """A table to be scored, and the one that its rows go to with their predictions."""
-
-    section = "batch"
-
-    input: Path
-    output: Path
-    chunk_rows: StrictInt = Field(default=10_000, ge=1)
-    keep: tuple[StrictStr, ...] | None = None
-    backend: Literal["local", "loky", "dask", "ray"] = "local"  # this process, or workers of joblib's backends
-    n_jobs: StrictInt | None = None
-    scheduler: StrictStr | None = None  # the address of a running cluster
-    separator: Separator | None = None  # null here and below: as training's table was written
-    encoding: StrictStr | None = None
-    decimal: Decimal | None = None
-    thousands: Thousands | None = None
-    missing_values: tuple[StrictStr, ...] | None = None
-    keep_default_na: StrictBool | None = None
-
-    def table_format(self, trained: TableFormat | None) -> TableFormat:
-        """Return the format of the input, if it is a CSV file; ``trained`` is the format of training's table."""
-        form = trained if trained is not None and trained.format == "csv" else TableFormat()
-        more = tuple(set(form.missing) - MISSING) if self.missing_values is None else self.missing_values
-        default = set(form.missing) >= MISSING if self.keep_default_na is None else self.keep_default_na
-        decimal = self.decimal or form.decimal
-        thousands = self.thousands or (form.thousands if form.thousands != decimal else None)
-        return TableFormat(
-            separator=self.separator or ("\t" if is_tab_separated(self.input) else form.separator),
-            encoding=self.encoding or form.encoding,
-            decimal=decimal,
-            thousands=thousands,
-            missing=missing_words(default, more),
-            text_columns=(trained or form).text_columns,
-            dates=(trained or form).dates,
-        )
-
-    @property
-    def rejected(self) -> Path:
-        """The file for the reasons of rows that the package refuses."""
-        return self.output.with_suffix(".rejected.csv")
-
-    @field_validator("input")
-    @classmethod
-    def _readable(cls, path: Path) -> Path:
-        return resolve_input(path)
-
-    @field_validator("output")
-    @classmethod
-    def _writable(cls, path: Path) -> Path:
-        return _table(path, ".csv", ".parquet").expanduser().resolve()
-
-    @field_validator("encoding")
-    @classmethod
-    def _known(cls, encoding: str | None) -> str | None:
-        try:
-            codecs.lookup(encoding or "utf-8")
-        except LookupError:
-            raise ValueError(f"there is no encoding {format_value(encoding)}; try utf-8 or latin-1") from None
-        return encoding
-
-    @field_validator("n_jobs")
-    @classmethod
-    def _some_jobs(cls, n_jobs: int | None) -> int | None:
-        return some_jobs(n_jobs)
-
-    @model_validator(mode="after")
-    def _workers_have_a_backend(self) -> BatchSpec:
-        check_cluster(self.section, self.backend, self.scheduler, self.n_jobs)
-        if self.n_jobs is not None and self.backend == "local":
-            raise ValueError("n_jobs: counts worker processes, and this process has none; write batch.backend=loky")
-        return self
-
-
-def _table(path: Path, *endings: str) -> Path:
-    if not path.name.lower().endswith(endings):
-        raise ValueError(f"should end in {' or '.join(endings)}, got {format_value(path.name)}")
-    return path

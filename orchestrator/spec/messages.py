@@ -102,3 +102,8 @@ def describe_error(error: Mapping[str, Any]) -> str:
     if kind == "literal_error" and isinstance(value, str):
         return f"{text}{format_input(value)}{suggest(value, context['expected'].split(chr(39))[1::2])}"
     return f"{text}{format_input(value)}"
+
+
+def format_params(params: Mapping[str, Any]) -> str:
+    """Format parameters as they are typed: ``max_depth=2, n_estimators=10``."""
+    return ", ".join(f"{name}={value}" for name, value in params.items())

@@ -29,7 +29,8 @@ from pydantic import (
 from orchestrator.errors import Problem, SpecError
 from orchestrator.spec import by_task
 from orchestrator.spec.azure import AzureSpec
-from orchestrator.spec.data import BatchSpec, DataSpec
+from orchestrator.spec.batch import BatchSpec
+from orchestrator.spec.data import DataSpec
 from orchestrator.spec.field_types import DottedPath, Matches, Name
 from orchestrator.spec.messages import describe_error, format_path, suggest_or_list
 from orchestrator.spec.model import Branch, ModelSpec, PreprocessSpec

@@ -14,7 +14,7 @@ from orchestrator.batch.tables import Block, Chunk, source_of
 from orchestrator.batch.workers import Job, code_digest, score_in_workers
 from orchestrator.errors import DataError, PackageError, one_line
 from orchestrator.events import Progress
-from orchestrator.spec.data import BatchSpec
+from orchestrator.spec.batch import BatchSpec
 
 Piece = TypeVar("Piece", Chunk, Block)
 

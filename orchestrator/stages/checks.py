@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from orchestrator.artifacts import Dataset, Search, Split, TableFindings
+from orchestrator.artifacts import Dataset, Search, Split
 from orchestrator.caching.cache import cached
+from orchestrator.findings import TableFindings
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.field_types import CheckLevel
 from orchestrator.spec.model import PreprocessSpec

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import bisect
 import contextlib
 import functools
 import math
-import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator.artifacts import Candidate, Evaluation, Report, Search, Split, TableFindings, Trained, format_params
+from orchestrator.artifacts import Evaluation, Report, Search, Split, Trained
 from orchestrator.caching.cache import CheckpointDir, cached, pure
 from orchestrator.errors import OrchestratorError, TrainError
 from orchestrator.events import Progress
+from orchestrator.findings import TableFindings
 from orchestrator.modeling.halving import ROWS, is_halving
-from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search, translate
-from orchestrator.modeling.objects import as_text, make_estimator, make_grid
+from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search
+from orchestrator.modeling.objects import make_estimator, make_grid
 from orchestrator.modeling.preprocessing import make_steps
 from orchestrator.modeling.scorers import scorer_named, scoring_of
 from orchestrator.modeling.splitting.splitters import fold_count, make_splitter
@@ -28,9 +26,11 @@ from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.components import is_dotted, locate
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.field_types import FitOn, Seed
+from orchestrator.spec.messages import format_params
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.spec.search import SearchSpec
+from orchestrator.stages.search_results import as_written, collect_results, last_error
 
 # scikit-learn's long warnings of failed candidates, which the console lists more briefly
 FAILURES = (
@@ -123,7 +123,7 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
             raise
         except Exception as error:
             raise _fit_error(error, estimator, coding) from error
-    trained = _collect_results(estimator, coding, spec.refit)
+    trained = collect_results(estimator, coding, spec.refit)
     if math.isnan(trained.best.mean.get(spec.refit, 0.0)):
         raise TrainError(f"search.refit: {spec.refit} is not a number for any candidate; choose another metric")
     return trained
@@ -144,20 +144,12 @@ def _fit_error(error: Exception, search: Any, coding: LabelEncoding) -> TrainErr
 
     if (traces := fit_errors(search)) and all(traces):
         return TrainError(
-            f"model: fitting failed for every candidate, first with {_with_remedy(_last_error(traces[0]))}"
+            f"model: fitting failed for every candidate, first with {_with_remedy(last_error(traces[0]))}"
         )
     text = f"model: fitting failed with {type(error).__name__}: {_with_remedy(str(error))}"
-    if params := _as_written(getattr(error, "candidate", {}), coding):
+    if params := as_written(getattr(error, "candidate", {}), coding):
         text += f"; the candidate was {format_params(params)} (search.on_error=skip leaves out candidates that fail)"
     return TrainError(text)
-
-
-def _last_error(trace: str) -> str:
-    """Return the error at the end of a traceback in one line, without its module."""
-    lines = trace.rstrip().splitlines()
-    start = max((at for at, line in enumerate(lines) if line.startswith("  File ")), default=-1) + 1
-    text = [line for line in lines[start:] if not line.startswith("    ")]
-    return re.sub(r"^[\w.]+\.(?=\w+:)", "", " ".join(" ".join(text).split()))
 
 
 def _with_remedy(message: str) -> str:
@@ -172,66 +164,6 @@ def _with_remedy(message: str) -> str:
         "'n_samples' parameter of resample": "a larger search.min_resources leaves rows for every fold",
     }
     return "; ".join([text.rstrip("."), *(remedy for sign, remedy in advice.items() if sign in text)])
-
-
-def _collect_results(search: Any, coding: LabelEncoding, refit: str) -> Trained:
-    from orchestrator.search import fit_errors
-
-    results, errors = search.cv_results_, fit_errors(search)
-    single = search.scoring if isinstance(search.scoring, str) else refit
-    names = {metric: metric for metric in search.scoring} if search.multimetric_ else {single: "score"}
-    ranks: Any = results[f"rank_test_{names.get(search.refit, 'score')}"]
-    rows, resources = [*range(len(results["params"]))], None
-    if "iter" in results:
-        rows, resources = _last_rounds(search), results["n_resources"]
-        ranks = _ranks(rows, [(-results["iter"][index], ranks[index]) for index in rows])
-    candidates = tuple(
-        Candidate(
-            params=_as_written(results["params"][index], coding),
-            mean={metric: float(results[f"mean_test_{name}"][index]) for metric, name in names.items()},
-            std={metric: float(results[f"std_test_{name}"][index]) for metric, name in names.items()},
-            rank=int(ranks[index]),
-            fit_seconds=float(results["mean_fit_time"][index]),
-            resources=None if resources is None else int(resources[index]),
-            error=_failure_reason(errors[index] if index < len(errors) else "", results, names, index),
-        )
-        for index in rows
-    )
-    finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return Trained(search.best_estimator_, rows.index(int(search.best_index_)), candidates, finished)
-
-
-def _failure_reason(trace: str, results: Mapping[str, Any], names: Mapping[str, str], index: int) -> str:
-    """Return why a candidate has no scores; "" if it has."""
-    if trace:
-        return _last_error(trace)
-    missing = [metric for metric, name in names.items() if math.isnan(results[f"mean_test_{name}"][index])]
-    return f"{', '.join(missing)} could not be computed" if missing else ""
-
-
-def _as_written(params: Mapping[str, Any], coding: LabelEncoding) -> dict[str, Any]:
-    """Return a candidate's parameters as in the configuration: without the step's prefix, and with labels for codes.
-
-    Objects become text: what a report holds is plain data.
-    """
-    decoded = {
-        name: translate(coding.decode, name, value) if coding.classes else value for name, value in params.items()
-    }
-    return {name.removeprefix(f"{MODEL}__"): as_text(value) for name, value in decoded.items()}
-
-
-def _last_rounds(search: Any) -> list[int]:
-    """Return the indices in a halving search's results of each candidate's last round."""
-    params = search.cv_results_["params"]
-    # the resource grows from round to round, and may be a parameter
-    own = [{name: value for name, value in one.items() if name != search.resource} for one in params]
-    return sorted({str(one): index for index, one in enumerate(own)}.values())
-
-
-def _ranks(rows: Sequence[int], keys: Sequence[Any]) -> dict[int, int]:
-    """Rank rows by ascending key; equal keys share a rank."""
-    order = sorted(keys)
-    return {index: 1 + bisect.bisect_left(order, key) for index, key in zip(rows, keys, strict=True)}
 
 
 @cached("scikit-learn", "numpy", "pandas", "matplotlib")

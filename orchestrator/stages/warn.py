@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.artifacts import CheckedTable, TableFindings
 from orchestrator.checks.contract import find_changed_types
 from orchestrator.errors import DataError
-from orchestrator.findings import STRICT, TableFinding, format_overrides, merge_changes
+from orchestrator.findings import STRICT, CheckedTable, TableFinding, TableFindings, format_overrides, merge_changes
 from orchestrator.registry.selection import known_versions
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.field_types import CheckLevel, StateDir

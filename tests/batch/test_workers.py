@@ -22,7 +22,7 @@ from orchestrator.batch.tables import Block
 from orchestrator.errors import DataError, PackageError
 from orchestrator.events import Event, Progress, StepNote, StepProgress
 from orchestrator.search.backend import missing_module
-from orchestrator.spec.data import BatchSpec
+from orchestrator.spec.batch import BatchSpec
 from orchestrator.stages.batch import batch
 from tests.nightly import at_night
 from tests.stages.conftest import TABULAR, Kit

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import train_test_split
 
-from orchestrator.artifacts import Dataset, Search, Split, TableFindings
+from orchestrator.artifacts import Dataset, Search, Split
 from orchestrator.checks.table import check_table
-from orchestrator.findings import TableFinding
+from orchestrator.findings import TableFinding, TableFindings
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode

@@ -16,7 +16,6 @@ from rich.console import Console as Terminal
 
 from orchestrator.artifacts import (
     Candidate,
-    CheckedTable,
     Dataset,
     Endpoint,
     Evaluation,
@@ -41,7 +40,7 @@ from orchestrator.events import (
     StepProgress,
     StepStarted,
 )
-from orchestrator.findings import TableFinding
+from orchestrator.findings import CheckedTable, TableFinding
 from orchestrator.reading.description import ColumnReading, TableReading
 from score.contract import golden
 from score.contract.cells import TableFormat

@@ -13,7 +13,8 @@ from orchestrator.batch.tables import source_of
 from orchestrator.config import data_file_checks as check
 from orchestrator.reading.frame import read_table
 from orchestrator.reading.header import Header, parse_header
-from orchestrator.spec.data import BatchSpec, DataSpec
+from orchestrator.spec.batch import BatchSpec
+from orchestrator.spec.data import DataSpec
 from orchestrator.spec.model import PreprocessSpec
 from score.contract.cells import TableFormat
 

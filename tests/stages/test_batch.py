@@ -21,7 +21,7 @@ from sklearn.ensemble import RandomForestClassifier
 from orchestrator.artifacts import BatchResult, ModelVersion, Package
 from orchestrator.errors import DataError, PackageError
 from orchestrator.events import Event, Progress, StepNote, StepProgress
-from orchestrator.spec.data import BatchSpec
+from orchestrator.spec.batch import BatchSpec
 from orchestrator.stages.batch import batch
 from score.models.onnx import Compilation
 from score.predict.predictor import Predictor

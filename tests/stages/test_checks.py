@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from orchestrator.artifacts import CheckedTable, ModelVersion, Package, TableFindings
+from orchestrator.artifacts import ModelVersion, Package
 from orchestrator.errors import DataError
+from orchestrator.findings import CheckedTable, TableFindings
 from orchestrator.registry.versions import RegisteredVersion, add_version
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.field_types import CheckLevel, Seed, StateDir

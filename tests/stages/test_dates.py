@@ -16,7 +16,7 @@ from orchestrator.bundled import CONF
 from orchestrator.checks.table import check_table
 from orchestrator.errors import DataError
 from orchestrator.events import Progress
-from orchestrator.spec.data import BatchSpec
+from orchestrator.spec.batch import BatchSpec
 from orchestrator.spec.model import PreprocessSpec
 from orchestrator.stages.batch import batch
 from score import score

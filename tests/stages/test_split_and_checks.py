@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from orchestrator.artifacts import TableFindings
 from orchestrator.errors import DataError
+from orchestrator.findings import TableFindings
 from orchestrator.spec.field_types import CheckLevel, Seed
 from orchestrator.spec.model import PreprocessSpec
 from orchestrator.stages.checks import check

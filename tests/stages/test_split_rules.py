@@ -20,10 +20,11 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
 )
 
-from orchestrator.artifacts import Split, TableFindings, Trained
+from orchestrator.artifacts import Split, Trained
 from orchestrator.caching.cache import CheckpointDir
 from orchestrator.errors import DataError
 from orchestrator.events import Progress
+from orchestrator.findings import TableFindings
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.search import fit_counts
 from orchestrator.spec.field_types import FitOn, Seed

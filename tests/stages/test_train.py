@@ -14,11 +14,11 @@ from sklearn.base import clone
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV
 
-from orchestrator.artifacts import Search, TableFindings
+from orchestrator.artifacts import Search
 from orchestrator.caching.cache import CheckpointDir
 from orchestrator.errors import TrackingError, TrainError
 from orchestrator.events import Event, Progress, StepProgress
-from orchestrator.findings import TableFinding
+from orchestrator.findings import TableFinding, TableFindings
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.field_types import ROOT, FitOn, Seed
 from orchestrator.spec.model import ModelSpec, PreprocessSpec

@@ -15,11 +15,11 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401  # enabl
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
 
-from orchestrator.artifacts import TableFindings
 from orchestrator.caching.cache import CheckpointDir
 from orchestrator.cli.descriptions import describe
 from orchestrator.errors import DataError
 from orchestrator.events import Progress
+from orchestrator.findings import TableFindings
 from orchestrator.modeling.weights import RowWeights
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.reporting.scores import score_table
