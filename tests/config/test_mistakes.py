@@ -69,7 +69,7 @@ KEYS = [
 ]
 
 GROUPS = [
-    row("model=xgbost", "model: no option 'xgbost' | there are: hist_gradient_boosting, linear, logistic_regression"),
+    row("model=svm", "model: no option 'svm' | there are: catboost, hist_gradient_boosting, lightgbm, linear"),
     row("model=random_florest", "model: no option | did you mean 'random_forest'"),
     row("deploy=locl", "deploy: no option 'locl' | did you mean 'local'"),
     row("stages=ful", "stages: no option | did you mean 'full'"),
