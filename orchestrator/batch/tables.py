@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from orchestrator.reading.files import is_parquet, open_text
 from orchestrator.reading.header import Header, read_csv_header, read_parquet_header
+from orchestrator.reading.parts import code_text
 from orchestrator.reading.rows import cut_rows, read_rows
 from orchestrator.reading.scan import misgrouped_pattern
 from score.contract.cells import BOOLEANS, TableFormat
@@ -163,7 +164,7 @@ class ParquetSource:
     def values(self, column: Column, cells: Sequence[Any]) -> list[Any]:
         """Return the cells as in training's table: decimals are numbers, and columns that were read as text are text."""
         if column.name in self._text_columns:
-            return [None if cell is None else str(cell) for cell in cells]
+            return [None if cell is None else code_text(cell) for cell in cells]
         if column.kind == "datetime":
             return [_date(cell, self._dates.get(column.name, ISO), aware=is_aware(column.dtype)) for cell in cells]
         if column.kind in {"category", "string"}:  # of dates that data.dates=off read as text
@@ -232,6 +233,8 @@ def _reader_of(column: Column, form: TableFormat) -> Callable[[str], Any]:
 
 def _date(text: Any, form: str, *, aware: bool) -> Any:
     """Return a date in ISO 8601; the text itself if it is not written in this format, and anything but a text."""
+    if form != ISO and isinstance(text, int):  # 20240131 in a Parquet file
+        text = str(text)
     if form == ISO or not isinstance(text, str):
         return text
     try:

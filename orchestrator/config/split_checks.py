@@ -79,12 +79,18 @@ def file_problems(data: DataSpec, header: Header, read: Callable[[DataSpec], Hea
         return
     try:
         second = read(described)
+        shared = {each.path.resolve() for each in data.files().files} & {
+            each.path.resolve() for each in described.files().files
+        }
     except UnreadableTableError as error:
         text = str(error)
         if error.key == "format":
             text = f"{described.path.name} should be a {data.format} file as data.path is"
         yield Problem("data.split.file", text)
         return
+    if shared:
+        text = f"{described.path.name} is one of the files of {data.path}, and its rows would be learned from"
+        yield Problem("data.split.file", f"{text}; move it, or name the others by a pattern")
     names = common_names(header, [*left_out(data, header)])
     present = common_names(second, [*left_out(described, second)])
     for problem in column_differences(described.path.name, names, present, data.path.name):

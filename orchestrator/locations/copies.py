@@ -19,7 +19,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from orchestrator.files import ABANDONED_SECONDS, TEMPORARY
-from orchestrator.locations.storage import HIDDEN, Options, StoredFile, copy_file, find_files
+from orchestrator.locations.storage import DELTA_LOG, HIDDEN, Options, StoredFile, copy_file, find_files
 from orchestrator.locations.urls import LocationError, Url
 
 _ENDINGS = {  # of files in a folder that are taken for a part of the table
@@ -58,6 +58,10 @@ def find_local(path: Path, kind: str) -> TableFiles:
         LocationError: the folder has no file of the kind, or the pattern fits none.
     """
     if path.is_dir():
+        if kind == "parquet" and (path / DELTA_LOG).is_dir():
+            raise LocationError(
+                f"{path} is a Delta table, and its folder has files of former versions, too; write data=delta"
+            )
         found = {each.relative_to(path).as_posix(): each for each in path.rglob("*") if each.is_file()}
         names = sorted(name for name in found if not any(part.startswith(HIDDEN) for part in name.split("/")))
         wanted, others = _of_kind(names, kind, path)
@@ -65,7 +69,8 @@ def find_local(path: Path, kind: str) -> TableFiles:
     if path.exists() or not glob.has_magic(str(path)):
         return TableFiles((TableFile(path, path.name),))
     base = Path(*path.parts[: next(place for place, part in enumerate(path.parts) if glob.has_magic(part))])
-    paths = sorted(each for each in map(Path, glob.glob(str(path), recursive=True)) if each.is_file())  # noqa: PTH207 - an absolute pattern
+    found_paths = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207 - an absolute pattern
+    paths = sorted(each for each in found_paths if each.is_file() and not each.name.startswith(HIDDEN))
     if not paths:
         raise LocationError(f"no file fits {path}; look at the folder {base} and the pattern")
     return TableFiles(tuple(TableFile(each, each.relative_to(base).as_posix()) for each in paths))

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, datetime, timezone
+from datetime import time as midnight
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -146,12 +148,21 @@ def _to_array(cells: Sequence[Any]) -> pa.Array:
         return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
     if kinds == {int, float}:
         return pa.array(cells, pa.float64())
+    if datetime in kinds and kinds <= {datetime, date}:
+        cells = [_time(cell) for cell in cells]
     try:
         if UUID not in kinds:
             return pa.array(cells)
     except (pa.ArrowException, OverflowError):  # of several types, or of one that Arrow has not
         pass
     return pa.array([None if cell is None else str(cell) for cell in cells], pa.string())
+
+
+def _time(cell: Any) -> Any:
+    """Return a date as its first moment, and a time with a zone in UTC: a server's offset changes with the season."""
+    if type(cell) is date:
+        return datetime.combine(cell, midnight())
+    return cell.astimezone(timezone.utc) if cell is not None and cell.tzinfo is not None else cell
 
 
 @contextmanager

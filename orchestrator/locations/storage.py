@@ -23,6 +23,7 @@ _NO_OPTIONS: Options = {}
 _VERSIONS = ("generation", "ETag", "etag", "md5Hash", "Content-MD5", "Digest")
 _TIMES = ("LastModified", "last_modified", "Last-Modified", "updated", "mtime", "modified")
 _BLOCK = 2**22  # bytes
+DELTA_LOG = "_delta_log"  # the folder that makes a folder of Parquet files a Delta table
 HIDDEN = (".", "_")  # how files begin that engines write beside a table: _SUCCESS, .part-0.crc
 
 
@@ -211,6 +212,10 @@ def _find(url: Url, options: Options, *, only_one: bool = False) -> list[StoredF
         base = path.rstrip("/")
         found = system.find(path, detail=True)
     stored = [_stored(name, name.removeprefix(base).lstrip("/"), info) for name, info in sorted(found.items())]
+    if not only_one and any(each.name.startswith(f"{DELTA_LOG}/") for each in stored):
+        raise LocationError(
+            f"{url} is a Delta table, and its folder has files of former versions, too; write data=delta"
+        )
     visible = [each for each in stored if not any(part.startswith(HIDDEN) for part in each.name.split("/"))]
     if not visible:
         raise LocationError(f"{url} names no file; look at the folder and the pattern")

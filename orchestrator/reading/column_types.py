@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from orchestrator.findings import PRECISION, TableFinding, format_overrides
+from orchestrator.reading.parts import code_text
 from orchestrator.spec.data import DataSpec
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ def known_types(table: pa.Table, data: DataSpec) -> tuple[pa.Table, list[TableFi
     for place, each in enumerate(table.schema):
         column, kind = table.column(place), each.type
         is_date = pa.types.is_timestamp(kind) or pa.types.is_date(kind)
-        if each.name in data.text_columns or (is_date and data.dates == "off"):
-            cells = [None if cell is None else str(cell) for cell in column.to_pylist()]
+        is_written = each.name in data.date_formats and pa.types.is_integer(kind)  # as 20240131
+        if each.name in data.text_columns or is_written or (is_date and data.dates == "off"):
+            cells = [None if cell is None else code_text(cell) for cell in column.to_pylist()]
             table = table.set_column(place, each.name, pa.array(cells, pa.string()))
             continue
         if is_date:

@@ -106,9 +106,10 @@ def read_dates(frame: pd.DataFrame, data: DataSpec) -> tuple[pd.DataFrame, dict[
     findings: list[TableFinding] = []
     columns: dict[str, Any] = {}
     given = data.date_formats
+    parts = [data.split.by] if data.split.rule == "column" and not data.split.keep else []  # named as they are written
     for name in frame.columns:
         values = frame[name]
-        if name == data.target or name in data.text_columns or values.dtype.kind != "O":
+        if name in {data.target, *data.text_columns, *parts} or values.dtype.kind != "O":
             continue
         present = values.dropna()
         if len(present) and not isinstance(present.iloc[0], str):

@@ -104,9 +104,11 @@ def read_parquet_files(
     tables = [as_text(_read(file, place, columns, values), text_columns) for place, file in enumerate(files)]
     if len(tables) == 1:
         return tables[0]
+    known = tables[0].schema
     for file, table in zip(files[1:], tables[1:], strict=True):
-        for problem in _type_differences(tables[0].schema, table.schema, file.name, files[0].name):
+        for problem in _type_differences(known, table.schema, file.name, files[0].name):
             raise UnreadableTableError("path", problem)
+        known = pa.unify_schemas([known, table.schema], promote_options="permissive")
     return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
 
 
@@ -116,9 +118,14 @@ def as_text(table: pa.Table, columns: Sequence[str]) -> pa.Table:
 
     for place, each in enumerate(table.schema):
         if each.name in columns and each.type != pa.string():
-            cells = [None if cell is None else str(cell) for cell in table.column(place).to_pylist()]
+            cells = [None if cell is None else code_text(cell) for cell in table.column(place).to_pylist()]
             table = table.set_column(place, each.name, pa.array(cells, pa.string()))
     return table
+
+
+def code_text(cell: Any) -> str:
+    """Return a cell as text; a whole number is written alike where other cells of its column make it a decimal."""
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
 
 
 def _read(file: TableFile, place: int, columns: Sequence[str], values: Mapping[str, Sequence[Any]]) -> pa.Table:

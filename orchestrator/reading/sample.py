@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import DataError
 from orchestrator.locations.copies import TableFile, TableFiles
 from orchestrator.reading.files import open_text, table_files
-from orchestrator.reading.frame import read_table
+from orchestrator.reading.frame import read_header, read_table
 from orchestrator.reading.rows import cut_rows, pick_rows
 from orchestrator.spec.data import DataSpec
 
@@ -33,17 +33,24 @@ def draw_sample(data: DataSpec, *, classified: bool) -> Iterator[tuple[DataSpec,
         DataError: a class would have no row.
         UnreadableTableError, OSError: as ``read_table``.
     """
-    target = None if data.rows is None else read_table(data, [data.target]).frame.get(data.target)
-    if data.rows is None or target is None or len(target) <= data.rows:
+    if data.rows is None:
         yield data, ""
         return
+    index = read_header(data).index
+    whole = read_table(data, [data.target, *index])
+    target = whole.frame.get(data.target)
+    if target is None or len(target) <= data.rows:
+        yield data, ""
+        return
+    # whether a column only numbers the rows shows in all of them; the sample of such a column has gaps
+    numbers_rows = data.index == "auto" and any(name in whole.left_out for name in index)
     stratified = data.stratify and classified
     rows = _stratified(target, data) if stratified else _at_random(len(target), data)
     with tempfile.TemporaryDirectory(prefix="sample-") as folder:
         files = _copy_files(data, rows, Path(folder))
         shares = f", with the classes' shares of '{data.target}'" if stratified else ""
         said = f"{len(rows):,} of {len(target):,} rows are used, drawn with seed {data.rows_seed}{shares} (data.rows={data.rows})"
-        yield data.of_files(TableFiles(files), encoding="utf-8"), said
+        yield data.of_files(TableFiles(files), encoding="utf-8", index="drop" if numbers_rows else data.index), said
 
 
 def _copy_files(data: DataSpec, rows: np.ndarray, folder: Path) -> list[TableFile]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from orchestrator.reading.files import open_text, table_files
-from orchestrator.reading.frame import left_out, read_header
+from orchestrator.reading.frame import left_out, read_header, translate_read_errors
 from orchestrator.reading.rows import cut_rows, read_rows
 from orchestrator.spec.data import DataSpec
 from score.contract.cells import TableFormat
@@ -50,7 +50,8 @@ def estimate_size(data: DataSpec) -> TableSize:
     """
     header = read_header(data)
     skipped = {*left_out(data, header), data.target}
-    return _of_csv(data, header.names, skipped) if data.format == "csv" else _of_parquet(data, skipped)
+    with translate_read_errors(data):
+        return _of_csv(data, header.names, skipped) if data.format == "csv" else _of_parquet(data, skipped)
 
 
 def file_bytes(data: DataSpec) -> int:

@@ -91,9 +91,9 @@ class DataSpec(Section):
         """Use the files that another description of the same table has found already."""
         self._found.update(other._found)
 
-    def of_files(self, files: TableFiles, *, encoding: str) -> DataSpec:
-        """Return the same description of other files."""
-        other = self.model_copy(update={"encoding": encoding})
+    def of_files(self, files: TableFiles, **changes: str) -> DataSpec:
+        """Return the same description of other files, with some values changed."""
+        other = self.model_copy(update=changes)
         other._found = {str(self.path): files}  # noqa: SLF001 - of the same class
         return other
 
@@ -148,7 +148,7 @@ class DataSpec(Section):
 
     def of_held_out(self) -> DataSpec:
         """Return the description of the table of the hold-out rows, which is written like the other one."""
-        return self.model_copy(update={"path": self.split.file})
+        return self.model_copy(update={"path": self.split.file, "version": None})  # a version of the other Delta table
 
     @model_validator(mode="before")
     @classmethod
@@ -225,8 +225,8 @@ class DataSpec(Section):
 
 
 def _digest(table: TableFiles) -> str:
-    """Return the digest of a file, or of the names and digests of several."""
-    if len(table.files) == 1:
+    """Return the digest of a file, or of the names and digests of several; folders such as year=2024 are a column."""
+    if len(table.files) == 1 and "=" not in table.files[0].name:
         return _current_digest(table.files[0].path)
     listed = "\n".join(f"{_current_digest(each.path)}  {each.name}" for each in table.files)
     return hashlib.sha256(listed.encode()).hexdigest()

@@ -53,6 +53,8 @@ def load(data: DataSpec, search: Search) -> Dataset:
     try:
         with draw_sample(data, classified=is_classifier(search.estimator.estimator)) as (drawn, sample):
             table, held_out, notes = read_table(drawn), 0, describe_files(data)
+        if sample:
+            table = replace(table, form=replace(table.form, encoding=data.table_format().encoding))
         if data.split.file is not None:
             table, held_out = append_held_out(table, data)
     except UnreadableTableError as error:

@@ -54,7 +54,7 @@ def lines(typed: str, tmp: Path, tmp_path: Path) -> Sequence[str]:
         ),
         ("data.split=time data.split.by=day data.split.gap=1month", ["data.split.gap: should be a number in the column's own unit, or 7d"]),
         ("data.split=time data.split.by=patient", ["data.split.by: 'patient' holds 'a', which is neither a number nor a date"]),
-        ("data.split=time data.split.by=seen", ["data.split.by: 'seen' holds '31.1.2024', which is neither"]),
+        ("data.split=time data.split.by=seen data.dates=off", ["data.split.by: 'seen' holds '31.1.2024', which is neither"]),
         ("data.split=time data.split.by=day data.split.date_format=%d.%m.%Y", ["data.split.date_format: 'day' holds '2024-01-31', which is not"]),
         ("data.split=file", ["data.split.file: is missing; name the table of the hold-out rows, such as data.split.file=test.csv"]),
         ("data.split=file data.split.file={tmp}/mor.csv", ["data.split.file: there is no file"]),

@@ -79,3 +79,11 @@ def test_lost_digits_are_reported(tmp_path: Path, column: Any, why: str) -> None
     assert (finding.code, finding.remedy) == ("data-precision", "'data.text_columns=[x]'")
     assert why in finding.text
     assert not read(tmp_path, {"x": column, "y": [0] * len(column)}, text_columns=("x",)).findings
+
+
+def test_whole_numbers_are_dates_where_a_format_says_so(tmp_path: Path) -> None:
+    pd.DataFrame({"day": [20240415, 20240416], "y": [0, 1]}).to_parquet(path := tmp_path / "t.parquet")
+    data = DataSpec(path=path, format="parquet", target="y", test_size=0.2, dates={"day": "%Y%m%d"})
+    table = read_table(data)
+    assert table.frame["day"].tolist() == [pd.Timestamp("2024-04-15"), pd.Timestamp("2024-04-16")]
+    assert table.form.dates == {"day": "%Y%m%d"}

@@ -150,3 +150,36 @@ def test_a_place_without_a_table_is_named(tmp_path: Path, path: str, said: str) 
     (tmp_path / "a.csv").write_text("x,y\n1,0\n")
     with pytest.raises(UnreadableTableError, match=said):
         checked_header(spec(tmp_path / path, "parquet"))
+
+
+def test_whole_numbers_are_written_alike_where_a_file_has_a_missing_one(tmp_path: Path) -> None:
+    pd.DataFrame({"code": [7, 8], "y": [0, 1]}).to_parquet(tmp_path / "a.parquet")
+    pd.DataFrame({"code": [7, None], "y": [0, 1]}).to_parquet(tmp_path / "b.parquet")
+    data = DataSpec(path=tmp_path, format="parquet", target="y", test_size=0.2, text_columns=("code",))
+    assert read_table(data).frame["code"].tolist()[:3] == ["7", "8", "7"]
+
+
+def test_types_of_a_third_file_that_the_second_does_not_hold(tmp_path: Path) -> None:
+    for name, cells in (("a", [None, None]), ("b", [1, 2]), ("c", ["x", "y"])):
+        pd.DataFrame({"code": cells, "y": [0, 1]}).to_parquet(tmp_path / f"{name}.parquet")
+    data = DataSpec(path=tmp_path, format="parquet", target="y", test_size=0.2)
+    with pytest.raises(UnreadableTableError, match=r"column 'code' of c\.parquet is"):
+        read_table(data)
+
+
+def test_a_delta_tables_folder_is_not_read_as_parquet(tmp_path: Path) -> None:
+    (tmp_path / "_delta_log").mkdir()
+    pd.DataFrame({"x": [1], "y": [0]}).to_parquet(tmp_path / "old.parquet")
+    data = DataSpec(path=tmp_path, format="parquet", target="y", test_size=0.2)
+    with pytest.raises(UnreadableTableError, match=r"is a Delta table, .*; write data=delta"):
+        read_table(data)
+
+
+def test_the_folder_of_a_single_file_is_a_part_of_the_key(tmp_path: Path) -> None:
+    keys = set()
+    for year in ("2024", "2025"):
+        (folder := tmp_path / year / f"year={year}").mkdir(parents=True)
+        pd.DataFrame({"x": [1], "y": [0]}).to_parquet(folder / "a.parquet")
+        data = DataSpec(path=tmp_path / year, format="parquet", target="y", test_size=0.2)
+        keys.add(data.cache_parts()["data file"])
+    assert len(keys) == 2

@@ -93,3 +93,11 @@ def test_rows_of_several_files_are_those_of_the_table(tmp_path: Path, kind: str)
     whole = read_table(data.model_copy(update={"rows": None})).frame
     assert len(frame) == 300
     pd.testing.assert_frame_equal(frame, whole[whole["key"].isin(frame["key"])].reset_index(drop=True))
+
+
+def test_a_column_that_numbers_the_rows_of_each_file_is_left_out_of_a_sample(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        pd.DataFrame({"x": range(300), "y": ["no", "yes"] * 150}).to_csv(tmp_path / name)
+    data = DataSpec(path=tmp_path, format="csv", target="y", test_size=0.2)
+    sampled = data.model_copy(update={"rows": 200})
+    assert list(read_table(data).frame.columns) == list(drawn(sampled)[0].columns) == ["x", "y"]

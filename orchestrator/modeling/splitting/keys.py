@@ -9,6 +9,7 @@ from orchestrator.errors import DataError
 from orchestrator.modeling.labels import UnknownLabelError, find_label
 from orchestrator.spec.messages import format_value
 from orchestrator.spec.split import SplitSpec, duration_seconds
+from score.contract import dates
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,6 +106,9 @@ def parts_of(values: pd.Series, split: SplitSpec) -> np.ndarray:
     """
     by = str(split.by)
     _refuse_missing(values, by)
+    if values.dtype.kind == "M":
+        aware = dates.is_aware(str(values.dtype))
+        values = dates.seconds_series(values).map(lambda seconds: dates.write(seconds, aware=aware))
     labels = values.unique().tolist()
     meaning = _named_parts(labels, split) if split.test is not None else _known_parts(labels, by)
     if split.test is None and split.validation is not None:
