@@ -47,7 +47,7 @@ def check(frame: pd.DataFrame) -> None:
     """Check the rows as a database with all of these types gives them."""
     assert frame["id"].tolist() == [1, 2, 3]
     np.testing.assert_array_equal(frame["price"], [19.99, np.nan, 5.0])
-    assert [str(day) for day in frame["born"].dropna()] == ["2001-02-03", "1999-12-31"]
+    assert frame["born"].dropna().tolist() == [pd.Timestamp("2001-02-03"), pd.Timestamp("1999-12-31")]
     assert frame["seen"].tolist()[::2] == [pd.Timestamp("2024-05-06 07:08:09.5"), pd.Timestamp("2024-05-06 07:08:10")]
     assert frame["active"].tolist()[::2] == [True, False]
     assert frame["plan"].tolist()[::2] == ["a%b", ":x"]
