@@ -38,15 +38,29 @@ def fit_again(pipeline: Any, split: Split, progress: Progress) -> Shipped:
         PackageError: the estimator refuses the rows.
     """
     import pandas as pd
-    from sklearn.base import clone
 
     X, y = pd.concat([split.X_train, split.X_test]), pd.concat([split.y_train, split.y_test])
     progress.note(f"fitting again on all {len(y):,} rows")
     try:
-        fitted = clone(pipeline).fit(X, y, **(split.weights.fit_params(all_rows=True) if split.weights else {}))
+        fitted = _with_columns_of(pipeline).fit(
+            X, y, **(split.weights.fit_params(all_rows=True) if split.weights else {})
+        )
     except Exception as error:  # whatever an estimator raises
         raise PackageError(
             f"search.fit_on: the fit on all {len(y):,} rows failed with {type(error).__name__}: {one_line(error)}; "
             "search.fit_on=training ships the fit on the training rows"
         ) from error
     return Shipped(fitted, X, split.X_test.iloc[:0])
+
+
+def _with_columns_of(pipeline: Any) -> Any:
+    """Return an unfitted copy whose branches take the columns of the fitted ones: more rows may change a column's kind."""
+    from sklearn.base import clone
+    from sklearn.compose import ColumnTransformer
+
+    copy = clone(pipeline)
+    for (_, new), (_, old) in zip(copy.steps, pipeline.steps, strict=True):
+        if isinstance(old, ColumnTransformer):
+            chosen = dict(zip((name for name, *_ in old.transformers), old._columns, strict=True))  # noqa: SLF001 - each branch's, also an empty one's
+            new.transformers = [(name, each, chosen[name]) for name, each, _ in new.transformers]
+    return copy

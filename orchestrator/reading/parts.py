@@ -108,6 +108,8 @@ def read_parquet_files(
     for file, table in zip(files[1:], tables[1:], strict=True):
         for problem in _type_differences(known, table.schema, file.name, files[0].name):
             raise UnreadableTableError("path", problem)
+        for name in _other_orders(tables[0], table):
+            raise UnreadableTableError("path", order_difference(name, file.name, files[0].name))
         known = pa.unify_schemas([known, table.schema], promote_options="permissive")
     return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
 
@@ -121,6 +123,29 @@ def as_text(table: pa.Table, columns: Sequence[str]) -> pa.Table:
             cells = [None if cell is None else code_text(cell) for cell in table.column(place).to_pylist()]
             table = table.set_column(place, each.name, pa.array(cells, pa.string()))
     return table
+
+
+def order_difference(name: str, file: str, first: str) -> str:
+    """Return in words that two tables have other categories in a column that orders them."""
+    return (
+        f"column '{name}' of {file} has ordered categories, and others or in another order than {first}, so that their "
+        f"places differ; write both with the same categories, or read it as text: data.text_columns=[{name}]"
+    )
+
+
+def _other_orders(first: pa.Table, second: pa.Table) -> Iterator[str]:
+    """Yield the columns of ordered categories that two tables do not have alike."""
+    import pyarrow as pa
+
+    for field in second.schema:
+        column = first.column(field.name)
+        if pa.types.is_dictionary(field.type) and (field.type.ordered or getattr(column.type, "ordered", False)):
+            levels = {
+                tuple(chunk.dictionary.to_pylist()) for each in (column, second.column(field.name)) for chunk in each.chunks
+                if pa.types.is_dictionary(chunk.type)
+            }  # fmt: skip
+            if len(levels) > 1:
+                yield field.name
 
 
 def code_text(cell: Any) -> str:

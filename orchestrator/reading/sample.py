@@ -42,7 +42,7 @@ def draw_sample(data: DataSpec, *, classified: bool) -> Iterator[tuple[DataSpec,
     if target is None or len(target) <= data.rows:
         yield data, ""
         return
-    # whether a column only numbers the rows shows in all of them; the sample of such a column has gaps
+    # whether a column only numbers the rows shows in all of them; in a sample numbers are left out
     numbers_rows = data.index == "auto" and any(name in whole.left_out for name in index)
     stratified = data.stratify and classified
     rows = _stratified(target, data) if stratified else _at_random(len(target), data)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.frame import Table, read_table
 from orchestrator.reading.header import Header, column_differences
+from orchestrator.reading.parts import order_difference
 from orchestrator.reading.scan import ColumnScan
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.messages import format_value
@@ -68,6 +69,8 @@ def _joined(first: pd.Series, second: pd.Series, file: str) -> pd.Series:
         )
     if isinstance(first.dtype, pd.CategoricalDtype) and isinstance(second.dtype, pd.CategoricalDtype):
         known = first.cat.categories
+        if first.cat.ordered and known.tolist() != second.cat.categories.tolist():
+            raise UnreadableTableError(FILE, order_difference(str(first.name), file, "the training rows"))
         more = [level for level in second.cat.categories if level not in known]
         dtype = pd.CategoricalDtype([*known, *more], ordered=first.dtype.ordered)
         first, second = first.astype(dtype), second.astype(dtype)

@@ -43,6 +43,8 @@ class PreprocessSpec(Section):
     def ordered(self) -> dict[str, str]:
         """Add the order of the transformers; leave out a number of levels that no branch asks for."""
         order = {"preprocess order": " ".join([*self.steps, *self.branches])}
+        several = {name: branch.steps for name, branch in self.branches.items() if len(branch.steps) > 1}
+        order |= {f"preprocess.branches.{name} order": " ".join(steps) for name, steps in several.items()}
         unused = [] if {"high_cardinality", "text"} & {*self.kinds} else ["max_levels"]
         return {**self.parts(*unused), **order, **_merged(orders(at, found.options) for at, found in self.components())}
 

@@ -49,13 +49,15 @@ def build_search(
     data: DataSpec,
 ) -> Search:
     """Build the unfitted search over a pipeline of the preprocessing and the estimator."""
+    from sklearn.base import is_classifier
     from sklearn.model_selection import ParameterGrid
     from sklearn.pipeline import Pipeline
 
     estimator = make_estimator(model.estimator, model.params, model.param_grid)
     pipeline = Pipeline([*make_steps(preprocess), (MODEL, estimator)])
-    settle_target_encoders(pipeline)
     values = make_grid(estimator, model.param_grid, "model.param_grid")
+    for part in (pipeline, *(value for each in values.values() for value in each)):
+        settle_target_encoders(part, regression=not is_classifier(estimator))
     grid = {f"{MODEL}__{name}": each for name, each in values.items()}
     options = _lists(search.options)
     candidates = search.candidates(len(ParameterGrid(grid)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
+import sqlite3
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -27,10 +29,14 @@ DATA: Mapping[str, str] = {
     "pima": "data=pima",
     "csv": "data=csv data.path={tmp}/people.csv data.target=paid",
     "parquet": "data=parquet data.path={tmp}/people.parquet data.target=paid",
+    "sql": "data=sql data.table=people data.target=paid",
+    "delta": "data=delta data.path={tmp}/people data.target=paid",
 }
 SUITED: Mapping[str, str] = {
     "data/csv": f"{DATA['csv']} preprocess=tabular",
     "data/parquet": f"{DATA['parquet']} preprocess=tabular",
+    "data/sql": f"{DATA['sql']} preprocess=tabular",
+    "data/delta": f"{DATA['delta']} preprocess=tabular",
     **{
         f"data/split/{rule}": f"{DATA['csv']} preprocess=tabular data/split={rule} {keys}"
         for rule, keys in {
@@ -70,6 +76,12 @@ def tmp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     people.to_csv(folder / "spaces.csv", index=False, sep=" ")
     people.to_csv(folder / "bom.csv", index=False, encoding="utf-8-sig")
     people.to_parquet(folder / "people.parquet")
+    with contextlib.closing(sqlite3.connect(folder / "people.db")) as database:
+        people.to_sql("people", database, index=False)
+    with contextlib.suppress(ImportError):
+        from deltalake import write_deltalake
+
+        write_deltalake(folder / "people", people)
     (folder / "outside_steps.py").write_text(
         "from sklearn.base import BaseEstimator, TransformerMixin\n"
         "class AddRatio(TransformerMixin, BaseEstimator):\n"
@@ -90,10 +102,15 @@ def overrides(line: str, tmp: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_an_option_composes_and_raises_no_false_alarm(option: str, tmp: Path, tmp_path: Path) -> None:
+def test_an_option_composes_and_raises_no_false_alarm(
+    option: str, tmp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     library = option.rpartition("/")[2]
     if option.startswith("model/") and library in LIBRARIES:
         pytest.importorskip(library)
+    if option == "data/delta":
+        pytest.importorskip("deltalake")
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp}/people.db")
     assert found(f"state_dir={tmp_path}", *overrides(typed(option), tmp)) == []
 
 

@@ -38,7 +38,7 @@ UNKNOWN = "there is no such flag"
                 "deploy.timeout_seconds=5"
             ),
         ),
-        (["--n-job", "2"], f"--n-job: {UNKNOWN}; did you mean search.n_jobs=...?"),
+        (["--n-job", "2"], f"--n-job: {UNKNOWN}; did you mean search.n_jobs=... or batch.n_jobs=...?"),
         (["--multirum"], f"--multirum: {UNKNOWN}; did you mean --multirun?"),
         (["-x"], f"-x: {UNKNOWN}; orchestrate --help lists what there is to type: key=value"),
         (["--cfg", "jobs"], "--cfg: invalid choice: 'jobs' (choose from "),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
+from sklearn.base import clone, is_regressor
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
@@ -19,7 +19,7 @@ from orchestrator.modeling.target_encoding import settle_target_encoders
 def settled(encoder: TargetEncoder, model: Any) -> Any:
     inner = Pipeline([("encode", encoder)])
     pipeline = Pipeline([("branches", ColumnTransformer([("a", inner, ["city"])])), ("model", model)])
-    settle_target_encoders(pipeline)
+    settle_target_encoders(pipeline, regression=is_regressor(pipeline))
     return pipeline
 
 

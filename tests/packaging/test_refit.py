@@ -12,6 +12,7 @@ import pytest
 from sklearn.base import clone
 
 from orchestrator.cli.descriptions import describe
+from orchestrator.config.compose import compose
 from orchestrator.errors import PackageError
 from orchestrator.spec.search import SearchSpec
 from score.contract import distribution, golden, training_info
@@ -119,3 +120,18 @@ def test_the_search_is_the_same_and_what_is_made_is_not() -> None:
     assert default.cache_parts() == again.cache_parts()
     assert again.ordered().items() - default.ordered().items() == {("search.fit_on", '"all"')}
     assert not again.options
+
+
+def test_more_rows_change_no_columns_kind(kit: Kit) -> None:
+    rng = np.random.default_rng(0)
+    town = [f"town {i % 40}" for i in range(160)] + [f"town {i % 44}" for i in range(160, 200)]  # 40 levels, and 44
+    y = rng.integers(0, 2, 200)
+    frame = pd.DataFrame({"town": town, "a": rng.random(200) + y, "part": ["train"] * 160 + ["test"] * 40, "y": y})
+    split = {"rule": "column", "by": "part"}
+    preset = dict(compose("preprocess=tabular").values)["preprocess"]
+    search = kit.search(params=FOREST, grid={"max_depth": [2]}, preprocess=preset, split=split)
+    parts, trained = kit.train(frame, search, split=split)
+    shipped = joblib.load(kit.package(parts, trained, fit_on="all").path / "model.pkl")
+    honest, again = (each["branches"] for each in (trained.pipeline, shipped))
+    assert {n: list(c) for n, _, c in honest.transformers_} == {n: list(c) for n, _, c in again.transformers_}
+    assert "town" in {name: list(names) for name, _, names in again.transformers_}["categorical"]

@@ -183,3 +183,13 @@ def test_the_folder_of_a_single_file_is_a_part_of_the_key(tmp_path: Path) -> Non
         data = DataSpec(path=tmp_path / year, format="parquet", target="y", test_size=0.2)
         keys.add(data.cache_parts()["data file"])
     assert len(keys) == 2
+
+
+def test_ordered_categories_of_two_files_are_the_same(tmp_path: Path) -> None:
+    for name, levels in (("a", ["low", "high"]), ("b", ["low", "mid", "high"])):
+        size = pd.Categorical(["low", "high"], levels, ordered=True)
+        pd.DataFrame({"size": size, "y": [0, 1]}).to_parquet(tmp_path / f"{name}.parquet")
+    data = DataSpec(path=tmp_path, format="parquet", target="y", test_size=0.2)
+    with pytest.raises(UnreadableTableError, match=r"column 'size' of b\.parquet has ordered categories"):
+        read_table(data)
+    assert read_table(data.model_copy(update={"text_columns": ("size",)})).frame["size"].tolist()[:2] == ["low", "high"]

@@ -122,6 +122,11 @@ def test_the_order_of_steps_counts(spec: RunSpec) -> None:
     turned = PreprocessSpec(steps=dict(reversed([*spec.preprocess.steps.items()])))
     assert turned.flat() == spec.preprocess.flat()
     assert turned.cache_parts() != spec.preprocess.cache_parts()
+    tabular = RunSpec.parse(compose("preprocess=tabular").values).preprocess
+    numeric = tabular.branches["numeric"]
+    inside = numeric.model_copy(update={"steps": dict(reversed([*numeric.steps.items()]))})
+    turned = tabular.model_copy(update={"branches": {**tabular.branches, "numeric": inside}})
+    assert turned.cache_parts() != tabular.cache_parts()
 
 
 def test_every_transformer_has_its_place() -> None:

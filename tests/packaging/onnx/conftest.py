@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from omegaconf import OmegaConf
+from sklearn.base import is_regressor
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 
@@ -55,7 +56,7 @@ def fit() -> Fit:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a linear model that has not converged is good enough
             pipeline = make_pipeline(*steps, estimator)
-            settle_target_encoders(pipeline)
+            settle_target_encoders(pipeline, regression=is_regressor(pipeline))
             pipeline.fit(X[:known], y[:known])
         labels = [int(code) for code in np.unique(y)] if hasattr(pipeline, "classes_") else None
         task = "regression" if labels is None else "classification"

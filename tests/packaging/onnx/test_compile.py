@@ -232,16 +232,6 @@ class Foreign(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
             LogisticRegression(),
             r"no converter for .*test_compile\.Foreign$",
         ),
-        (
-            [OneHotEncoder(min_frequency=3)],
-            LogisticRegression(),
-            "no converter for OneHotEncoder with infrequent categor",
-        ),
-        (
-            [SimpleImputer(add_indicator=True)],
-            LogisticRegression(),
-            "no converter for SimpleImputer with add_indicator",
-        ),
         ([], AdaBoostClassifier(LogisticRegression()), "no converter for AdaBoost of LogisticRegression"),
         (
             [],
@@ -254,7 +244,7 @@ class Foreign(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
             "no converter for gradient boosting that starts from DummyClassifier",
         ),
     ],
-    ids=["foreign", "before branches", "infrequent", "indicator", "of another", "from another", "at random"],
+    ids=["foreign", "before branches", "of another", "from another", "at random"],
 )
 def test_no_converter_is_a_reason(
     steps: list[Any], model: Any, reason: str, fit: Fit, X: pd.DataFrame, targets: dict[str, Any]
