@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,11 @@ def decide_unseen(
             rule for a column that has no levels.
     """
     _check_names(contract, spec)
-    unseen = {column.name: unseen_value(column) for column in contract.columns if column.kind in ("category", "string")}
+    unseen = {
+        column.name: unseen_value(column, () if column.categories else _texts(training, held_out, column.name))
+        for column in contract.columns
+        if column.kind in ("category", "string")
+    }
     unseen = {name: value for name, value in unseen.items() if value is not None}
     contract = replace(contract, columns=tuple(_with_marker(column, spec) for column in contract.columns))
     failing = _failing_columns(pipeline, contract, held_out, unseen)
@@ -101,9 +105,16 @@ def _with_marker(column: Column, spec: PackageSpec) -> Column:
     return replace(column, missing_as="nan") if marked and column.kind in ("category", "string") else column
 
 
-def unseen_value(column: Column) -> Any:
-    """Return a value that is no level of the column, but of the levels' type; None if there is none."""
-    levels = list(column.categories or ())
+def _texts(training: pd.DataFrame, held_out: pd.DataFrame, name: str) -> set[Any]:
+    return {*training[name].dropna().unique(), *held_out[name].dropna().unique()}
+
+
+def unseen_value(column: Column, levels: Collection[Any] = ()) -> Any:
+    """Return a value that is no level of the column, but of the levels' type; None if there is none.
+
+    ``levels`` are those of a column of text, which the contract does not list.
+    """
+    levels = list(column.categories or levels)
     if {type(level) for level in levels} <= {str}:
         value = "unseen"
         while value in levels:
