@@ -514,6 +514,7 @@ print(json.dumps({item.step.name: item.plan.why for item in run.preview() if not
 """
 
 
+@pytest.mark.nightly
 def test_a_changed_source_trains_or_packages_again(tmp_path: Path) -> None:
     """On a copy of the repository: the change is in files that ship."""
     copy = tmp_path / "repository"

@@ -152,6 +152,7 @@ def test_a_state_folder_that_cannot_be_used_is_one_line(tmp_path: Path, state: s
     assert (done.returncode, done.stderr) == (1, f"{WRONG}{message.format(tmp=tmp_path)}\n")
 
 
+@pytest.mark.nightly
 def test_letters_of_an_interpolation_may_be_in_a_path(tmp_path: Path) -> None:
     done = shell('exec "$@"', *command(tmp_path, rf"state_dir={tmp_path}/a\${{x}}%41 b"), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -205,6 +206,7 @@ def test_a_second_signal_still_interrupts(tmp_path: Path) -> None:
     assert "interrupted" in err
 
 
+@pytest.mark.nightly
 def test_a_result_that_cannot_be_written_does_not_hide_why_the_run_failed(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(LIBRARY.format(error="KeyError('the cause')"))
     (tmp_path / "run" / "result.json").mkdir(parents=True)  # as a full disk does

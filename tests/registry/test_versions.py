@@ -152,6 +152,7 @@ def test_a_deleted_version_is_not_deployed(here: Desk) -> None:
         assert (about(here)["version"], champion(here)) == ("1", "1")
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("swept")
 def test_a_service_names_only_versions_in_the_registry(here: Desk) -> None:
     first = here.run(*FAST, "model.params.C=10").well().result["model"]["version"]
@@ -205,6 +206,7 @@ def test_commands_that_deploy_at_once_agree_on_one_version(here: Desk) -> None:
         assert live in {result["model"]["version"] for result in results}
 
 
+@pytest.mark.nightly
 def test_a_port_in_use_is_reported_before_anything_is_read(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         at = Desk(tmp_path, other.getsockname()[1])

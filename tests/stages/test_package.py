@@ -505,6 +505,6 @@ def test_a_lambda_is_refused(kit: Kit, toy: tuple[Split, Trained]) -> None:
 
 def test_a_column_without_json_is_refused(kit: Kit, toy: tuple[Split, Trained]) -> None:
     parts, trained = toy
-    dates, later = (X.assign(when=pd.Timestamp("2026-01-01")) for X in (parts.X_train, parts.X_test))
-    with pytest.raises(PackageError, match=r"data: column 'when' is datetime64.*make it numbers, booleans or text"):
-        kit.package(replace(parts, X_train=dates, X_test=later), trained)
+    spans, later = (X.assign(when=pd.Timedelta("1D")) for X in (parts.X_train, parts.X_test))
+    with pytest.raises(PackageError, match=r"data: column 'when' is timedelta64.*make it numbers, booleans or text"):
+        kit.package(replace(parts, X_train=spans, X_test=later), trained)

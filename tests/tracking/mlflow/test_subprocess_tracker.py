@@ -125,6 +125,7 @@ def test_the_process_is_detached_and_ends_with_the_run(tracker: MakeTracker, rep
     assert tracker_in_subprocess._child is None
 
 
+@pytest.mark.nightly
 def test_a_deleted_store_is_created_again(
     tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished, report: Report
 ) -> None:
