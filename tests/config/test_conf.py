@@ -29,14 +29,12 @@ DATA: Mapping[str, str] = {
     "pima": "data=pima",
     "csv": "data=csv data.path={tmp}/people.csv data.target=paid",
     "parquet": "data=parquet data.path={tmp}/people.parquet data.target=paid",
-    "sql": "data=sql data.table=people data.target=paid",
-    "delta": "data=delta data.path={tmp}/people data.target=paid",
 }
 SUITED: Mapping[str, str] = {
     "data/csv": f"{DATA['csv']} preprocess=tabular",
     "data/parquet": f"{DATA['parquet']} preprocess=tabular",
-    "data/sql": f"{DATA['sql']} preprocess=tabular",
-    "data/delta": f"{DATA['delta']} preprocess=tabular",
+    "data/sql": "data=sql data.table=people data.target=paid preprocess=tabular",
+    "data/delta": "data=delta data.path={tmp}/people data.target=paid preprocess=tabular",
     **{
         f"data/split/{rule}": f"{DATA['csv']} preprocess=tabular data/split={rule} {keys}"
         for rule, keys in {

@@ -46,10 +46,18 @@ def test_missing_cells_of_both_are_counted(tmp_path: Path) -> None:
 
 
 def test_categories_of_both_are_one_type(tmp_path: Path) -> None:
-    first = FIRST.assign(t=pd.Categorical(["a", "b"], categories=["b", "a"], ordered=True))
-    second = FIRST.assign(t=pd.Categorical(["c", "a"], categories=["a", "c"], ordered=True))
+    first = FIRST.assign(t=pd.Categorical(["a", "b"], categories=["b", "a"]))
+    second = FIRST.assign(t=pd.Categorical(["c", "a"], categories=["a", "c"]))
     dtype: Any = joined(tmp_path, second, first, kind="parquet").frame["t"].dtype
-    assert (str(dtype), list(dtype.categories), dtype.ordered) == ("category", ["b", "a", "c"], True)
+    assert (str(dtype), list(dtype.categories), dtype.ordered) == ("category", ["b", "a", "c"], False)
+
+
+def test_ordered_categories_of_both_are_the_same(tmp_path: Path) -> None:
+    first = FIRST.assign(t=pd.Categorical(["a", "b"], categories=["b", "a"], ordered=True))
+    assert joined(tmp_path, first, first, kind="parquet").frame["t"].dtype.ordered  # type: ignore[union-attr]
+    second = FIRST.assign(t=pd.Categorical(["a", "b"], categories=["b", "c", "a"], ordered=True))
+    with pytest.raises(UnreadableTableError, match=r"column 't' of test\.parquet has ordered categories"):
+        joined(tmp_path, second, first, kind="parquet")
 
 
 def test_row_numbers_are_left_out_of_both(tmp_path: Path) -> None:
