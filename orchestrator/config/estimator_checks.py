@@ -118,8 +118,6 @@ def _unfitted(estimator: type, model: ModelSpec) -> Any:
 def _search(search: SearchSpec, made: Any, kind: type | None) -> Iterator[Problem]:
     from sklearn.model_selection._search import BaseSearchCV
 
-    from orchestrator.search.backend import needs
-
     try:
         found = locate(search.target, "search._target_")
     except SpecError as error:
@@ -132,8 +130,6 @@ def _search(search: SearchSpec, made: Any, kind: type | None) -> Iterator[Proble
             yield from _search_options(found, search)
             if is_halving(search.target):
                 yield from _rounds(search, made, kind)
-    if needed := needs(search.backend):
-        yield Problem("search.backend", needed)
     yield from _scoring(search)
 
 

@@ -122,6 +122,8 @@ class Validation:
         if "train" not in spec.stages:
             return
         of_the_file = ("data", "data.path", "data.format", "data.separator", "data.encoding")
+        if "search" not in replaced and spec.search.backend:
+            yield from reported.filter(_backend("search.backend", spec.search.backend))
         remember = not spec.dry_run and not reported.any_of("state_dir", "dry_run")
         cache = Cache(spec.state_dir / "cache")
         if "data" not in replaced and not reported.any_of(*of_the_file):
@@ -239,10 +241,15 @@ def _batch(batch: BatchSpec, stages: Iterable[str]) -> Iterator[Problem]:
     if batch.output.exists():
         yield Problem("batch.output", f"{batch.output} is there already; remove it, or name another")
     if batch.backend != "local":
-        from orchestrator.search.backend import needs  # imports joblib
+        yield from _backend("batch.backend", batch.backend)
 
-        if needed := needs(batch.backend):
-            yield Problem("batch.backend", needed)
+
+def _backend(at: str, backend: str) -> Iterator[Problem]:
+    """Yield what is not installed, which is looked at each time: checks that passed do not remember it."""
+    from orchestrator.search.backend import needs  # imports joblib
+
+    if needed := needs(backend):
+        yield Problem(at, needed)
 
 
 def _estimator(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Problem]:

@@ -19,6 +19,7 @@ from orchestrator.bundled import CONF
 from orchestrator.config.composed import Composed
 from orchestrator.config.validate import validate
 from orchestrator.errors import Problem, SpecError
+from orchestrator.search import backend
 from tests.command import Desk, desk
 from tests.found import found
 from tests.nightly import at_night
@@ -679,3 +680,16 @@ def test_validate_returns_the_spec_or_raises_every_problem(tmp_path: Path) -> No
 def test_stages_that_do_not_train_need_neither_data_nor_estimator(tmp_path: Path) -> None:
     typed = ["stages=status", "data.path=nowhere.csv", "model.estimator=nowhere.Model"]
     assert found(f"state_dir={tmp_path}", *typed) == []
+
+
+def test_a_backend_that_is_not_installed_is_reported_after_checks_that_passed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(backend.EXTRAS, "dask", "no_such_module")
+    for typed in (
+        ["search.backend=dask"],
+        ["model=logistic_regression", "model/param_grid=none", "search.backend=dask"],
+    ):
+        assert found(f"state_dir={tmp_path}", *typed[:-1]) == []
+        (problem,) = found(f"state_dir={tmp_path}", *typed)
+        assert str(problem).startswith("search.backend: dask needs no_such_module; install it with: ")
