@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from orchestrator.findings import PRECISION, TableFinding, format_overrides
-from orchestrator.reading.parts import code_text
+from orchestrator.reading.parts import as_text
 from orchestrator.spec.data import DataSpec
 
 if TYPE_CHECKING:
@@ -25,15 +25,13 @@ def known_types(table: pa.Table, data: DataSpec) -> tuple[pa.Table, list[TableFi
     import pyarrow as pa
 
     findings: list[TableFinding] = []
+    written = [each.name for each in table.schema if pa.types.is_integer(each.type)]  # dates such as 20240131
+    texts = {*data.text_columns, *(name for name in written if name in data.date_formats)}
+    texts |= {each.name for each in table.schema if _is_date(each.type)} if data.dates == "off" else set()
+    table = as_text(table, texts)
     for place, each in enumerate(table.schema):
         column, kind = table.column(place), each.type
-        is_date = pa.types.is_timestamp(kind) or pa.types.is_date(kind)
-        is_written = each.name in data.date_formats and pa.types.is_integer(kind)  # as 20240131
-        if each.name in data.text_columns or is_written or (is_date and data.dates == "off"):
-            cells = [None if cell is None else code_text(cell) for cell in column.to_pylist()]
-            table = table.set_column(place, each.name, pa.array(cells, pa.string()))
-            continue
-        if is_date:
+        if is_date := _is_date(kind):
             wanted = pa.timestamp("us", "UTC" if getattr(kind, "tz", None) else None)
         elif pa.types.is_decimal(kind) or pa.types.is_null(kind):
             wanted = pa.float64()
@@ -43,6 +41,12 @@ def known_types(table: pa.Table, data: DataSpec) -> tuple[pa.Table, list[TableFi
         findings += [_describe(each.name, why, data) for why in _losses(column, converted)]
         table = table.set_column(place, each.name, converted)
     return table, findings
+
+
+def _is_date(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
 def _losses(before: pa.ChunkedArray, after: pa.ChunkedArray) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -114,7 +114,7 @@ def read_parquet_files(
     return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
 
 
-def as_text(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+def as_text(table: pa.Table, columns: Collection[str]) -> pa.Table:
     """Return the table with some columns as text."""
     import pyarrow as pa
 

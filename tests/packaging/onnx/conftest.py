@@ -21,7 +21,7 @@ from orchestrator.modeling.target_encoding import settle_target_encoders
 from orchestrator.packaging.onnx.compile import CompiledPipeline, compile_pipeline
 from orchestrator.spec.model import PreprocessSpec
 from score.contract.schema import Contract
-from score.models.onnx import CompiledModel
+from score.models.onnx import Compilation, CompiledModel
 from score.transforms import ToFloat, ZerosToMissing
 
 ZEROS = ["Glucose", "BloodPressure", "SkinThickness", "Insulin", "BMI"]
@@ -94,3 +94,12 @@ def tabular() -> list[Any]:
     preset = OmegaConf.create({"preprocess": OmegaConf.load(CONF / "preprocess" / "tabular.yaml")})
     values: Any = OmegaConf.to_container(preset, resolve=True)
     return [step for _, step in make_steps(PreprocessSpec(**values["preprocess"]))]
+
+
+def assert_boosting_is_compiled(fitted: Fitted) -> Compilation:
+    """Return the compilation of boosted trees, which has no reason against it and tried both sides of thresholds."""
+    compilation = fitted.compile().compilation
+    assert compilation.reason == ""
+    assert compilation.splits >= 3
+    assert compilation.edges > 4 * compilation.splits
+    return compilation
