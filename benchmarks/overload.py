@@ -28,6 +28,7 @@ ROWS = 100
 MAX_CONNECTIONS = 8000
 TICK_SECONDS = 0.005
 LAST_RESPONSE_SECONDS = 10  # for the last responses
+IDLE_SECONDS = 4  # before the server's 5: as every pool of connections does, use none that it may be closing
 HEALTH = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -54,9 +55,13 @@ class Connection(asyncio.Protocol):
         head, end, body = self._answer.partition(b"\r\n\r\n")
         length = head.lower().partition(b"\r\ncontent-length:")[2]
         if end and len(body) >= int(length.split(None, 1)[0]):
-            self.waiting = False
-            self._overload.answered(bytes(head), bytes(body), time.perf_counter() - self._sent)
+            self.waiting, self._idle_since = False, time.perf_counter()
+            self._overload.answered(bytes(head), bytes(body), self._idle_since - self._sent)
             self._overload.idle.append(self)
+
+    def is_fresh(self) -> bool:
+        """Whether the server surely keeps the connection open."""
+        return time.perf_counter() - self._idle_since < IDLE_SECONDS
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 -- asyncio's signature
         """Count a loss during a request; a server may close an idle connection."""
@@ -98,7 +103,7 @@ class Overload:
             opening = []
             for _ in range(int(passed * rate) - sent):
                 sent += 1
-                if self.idle:
+                if self.idle and self.idle[-1].is_fresh():  # the last one is the freshest
                     self.idle.pop().send()
                 elif len(self._connections) < MAX_CONNECTIONS:
                     self._connections.append(Connection(self))
