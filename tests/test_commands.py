@@ -169,6 +169,7 @@ def test_the_service_reports_the_command_that_makes_its_package_again(here: Desk
     assert json.loads((tmp_path / "result.json").read_text())["package"]["fingerprint"] == info["fingerprint"]
 
 
+@pytest.mark.nightly
 def test_the_time_of_training_stays_through_later_deployments(here: Desk, first: Done) -> None:
     info = meta(here)
     (run,) = here.top_runs()
@@ -272,6 +273,7 @@ def test_a_dry_run_changes_nothing(here: Desk, first: Done) -> None:
     assert listing(*folders) == before
 
 
+@pytest.mark.nightly
 def test_a_service_that_answers_differently_is_rolled_back(here: Desk, first: Done) -> None:
     url, package = first.result["endpoint"]["url"], first.result["package"]["path"]
     before = score(url)
@@ -332,6 +334,7 @@ def test_status_logs_and_probe_report_on_the_service(here: Desk, first: Done) ->
     assert "deploy.auth_enabled" in keys.err
 
 
+@pytest.mark.nightly
 def test_the_stop_line_works_when_pasted_and_twice(here: Desk, first: Done) -> None:
     for _ in range(2):
         here.bash(f"{first.shown('stop it')} hydra.run.dir={here.home}/stop").well()
@@ -380,6 +383,7 @@ def test_ctrl_c_ends_a_search_at_once(elsewhere: Desk) -> None:
     assert "KeyboardInterrupt" in elsewhere.top_runs()[0].data.tags["error"]
 
 
+@pytest.mark.nightly
 def test_a_killed_run_is_failed_and_the_next_one_completes(elsewhere: Desk) -> None:
     process = searching(elsewhere)
     failed = len(statuses(elsewhere, "FAILED"))
@@ -484,6 +488,7 @@ def test_optuna_runs_a_sweep_and_its_best_is_one_command_away(tmp_path: Path) ->
         assert json.loads((tmp_path / "after" / "result.json").read_text())["model"]["version"] == "1"
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "grid",
     [
@@ -491,12 +496,10 @@ def test_optuna_runs_a_sweep_and_its_best_is_one_command_away(tmp_path: Path) ->
         pytest.param(
             ["model.param_grid.max_depth=[2,7]", "+model.param_grid.min_samples_leaf=[1,4]"],
             id="lists",
-            marks=pytest.mark.nightly,
         ),
         pytest.param(
             ["~model.param_grid", "+model.param_grid={max_depth:[2,7],n_estimators:[5,9],min_samples_leaf:[1,4]}"],
             id="another",
-            marks=pytest.mark.nightly,
         ),
     ],
 )
@@ -513,6 +516,7 @@ def test_a_trial_measures_one_candidate_of_a_typed_grid(elsewhere: Desk, grid: l
     assert all(f"'model.param_grid.{name}=[{value}]'" in shown for name, value in best["best_params"].items())
 
 
+@pytest.mark.nightly
 def test_a_trial_that_fails_leaves_the_sweep_alone(elsewhere: Desk) -> None:
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     options = ("model=logistic_regression", "model.param_grid.C=[0.1]", "stages=train", "tracking=none", "seed=1")
@@ -545,6 +549,7 @@ def test_what_optuna_cannot_do_is_reported(elsewhere: Desk, typed: list[str], me
     assert "plan:" not in done.out
 
 
+@pytest.mark.nightly
 def test_a_job_that_fails_leaves_the_others_alone(elsewhere: Desk) -> None:
     options = ("model=logistic_regression", "model/param_grid=none", "stages=train", "seed=9")
     done = elsewhere.run("-m", *options, "search.cv=400,5")

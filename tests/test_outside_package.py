@@ -79,6 +79,7 @@ def hosting(link: Path) -> Iterator[Host]:
         host.server.server_close()
 
 
+@pytest.mark.nightly
 def test_a_model_is_yaml_only(at: Desk) -> None:
     (line,) = re.findall(r"^    python run\.py (.*)$", TEXT, re.MULTILINE)
     done = at.run(*shlex.split(line)).well()

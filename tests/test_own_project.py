@@ -70,6 +70,7 @@ def answer(result: Any) -> Any:
         return json.loads(reply.read())
 
 
+@pytest.mark.nightly
 def test_a_project_trains_serves_and_trains_again_after_a_change(at: Desk) -> None:
     first = at.run(*RUN).well()
     package = Path(first.result["package"]["path"])

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.azure.sdk import missing
 from tests.azure.conftest import SDK_V2, EmulatedDesk, emulated_desk
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.slow, pytest.mark.nightly, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,6 @@ def test_a_package_is_deployed_and_tested_on_the_cluster(emulated: EmulatedDesk)
     assert emulated.champion() == "1"
 
 
-@pytest.mark.nightly
 def test_the_champion_moves_when_the_new_package_has_all_requests(emulated: EmulatedDesk) -> None:
     done = emulated.run("deploy.compute=aks", "deploy.traffic=30", "seed=5").well()
     assert done.result["probe"]["share"] == 30

@@ -8,20 +8,19 @@ from pathlib import Path
 import pytest
 
 from tests.azure.conftest import EmulatedDesk
-from tests.nightly import at_night
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]  # tests/deploy/azure has one of managed and of aks
 
 
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        at_night("crash_loop", "RuntimeError: emulator: the fault crash_loop was asked for; fix it in score/"),
+        ("crash_loop", "RuntimeError: emulator: the fault crash_loop was asked for; fix it in score/"),
         ("image_build_failure", "the package index has no emulator-fault-image-build-failure==1.0"),
-        at_night("time_out", "the service is not ready in time"),
-        at_night("quota", "there is no quota or no room left: container group quota 'StandardCores' exceeded"),
-        at_night("size", "more CPU or memory than one container group may have"),
-        at_night("conflict_409", "the name is taken"),
+        ("time_out", "the service is not ready in time"),
+        ("quota", "there is no quota or no room left: container group quota 'StandardCores' exceeded"),
+        ("size", "more CPU or memory than one container group may have"),
+        ("conflict_409", "the name is taken"),
     ],
 )
 def test_a_fault_is_reported_and_cleaned_up_and_the_next_run_succeeds(
@@ -35,7 +34,6 @@ def test_a_fault_is_reported_and_cleaned_up_and_the_next_run_succeeds(
     registered.run("stages=deploy").well()
 
 
-@pytest.mark.nightly
 def test_a_failure_is_reported_with_proof_and_raw_texts(registered: EmulatedDesk) -> None:
     registered.run("stages=remove").well()
     done = registered.run("stages=deploy", "azure.faults=[crash_loop]")
@@ -49,7 +47,6 @@ def test_a_failure_is_reported_with_proof_and_raw_texts(registered: EmulatedDesk
     assert proof.partition(": RuntimeError")[2] in (folder / "container.log").read_text()
 
 
-@pytest.mark.nightly
 def test_ctrl_c_during_a_deployment_ends_at_once_and_says_what_continues(registered: EmulatedDesk) -> None:
     registered.run("stages=remove").well()
     process = registered.start("stages=deploy", "azure.faults=[time_out]")

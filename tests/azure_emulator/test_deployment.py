@@ -16,7 +16,7 @@ from azure_emulator import Emulator
 from azure_emulator.containers import process
 
 Sdk = Any
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]  # tests/azure/test_flow.py deploys to the emulator, too
 
 
 def _post(uri: str, key: str | None, body: bytes = b'{"data": [[0.0]]}') -> int:
@@ -69,7 +69,6 @@ def test_a_name_in_use_is_refused_before_anything_is_built(sdk: Sdk, service: di
     assert "same name already exists" in sdk("deploy", name="tiny", overwrite=False)["error"]
 
 
-@pytest.mark.nightly
 def test_services_keep_running_while_the_emulator_restarts(
     sdk: Sdk, service: dict[str, Any], emulator: Emulator, images: Path
 ) -> None:
@@ -82,7 +81,6 @@ def test_services_keep_running_while_the_emulator_restarts(
     assert sdk("call", name="tiny", document={"data": [[1.0]]}) == [1]
 
 
-@pytest.mark.nightly
 def test_a_dead_instance_is_restarted(sdk: Sdk, service: dict[str, Any], emulator: Emulator, images: Path) -> None:
     process.stop(emulator.folder / "services" / "tiny")
     assert sdk("state", name="tiny") == "Unhealthy"
@@ -92,7 +90,6 @@ def test_a_dead_instance_is_restarted(sdk: Sdk, service: dict[str, Any], emulato
     assert sdk("call", name="tiny", document={"data": [[1.0]]}) == [1]
 
 
-@pytest.mark.nightly
 def test_exceeding_the_memory_limit_restarts_the_container(sdk: Sdk, service: dict[str, Any]) -> None:
     assert _post(service["uri"], service["keys"][0], b'{"data": [[0.0]], "eat_gb": 2}') == 503
     _wait_for_health(service)
@@ -106,14 +103,12 @@ def test_a_key_is_regenerated(sdk: Sdk, service: dict[str, Any]) -> None:
     assert _post(service["uri"], done["before"][0]) == 401
 
 
-@pytest.mark.nightly
 def test_tags_change_in_place_and_a_new_script_keeps_the_address(sdk: Sdk, service: dict[str, Any]) -> None:
     assert service
     done = sdk("update", name="tiny")
     assert done == {"tags": {"fingerprint": "2"}, "same_uri": True, "answered": [1, "updated"]}
 
 
-@pytest.mark.nightly
 def test_a_second_deployment_replaces_a_running_one(sdk: Sdk, folder: Path) -> None:
     done = sdk("deploy_twice", name="twice")
     assert "Another request took its place" in done["first"]

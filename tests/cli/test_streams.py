@@ -62,6 +62,7 @@ def test_a_run_does_not_need_an_output(tmp_path: Path, line: str, err: str) -> N
     assert json.loads((tmp_path / "run" / "result.json").read_text())["metrics"]
 
 
+@pytest.mark.nightly
 def test_nothing_that_is_printed_lands_in_a_file_of_the_run(tmp_path: Path) -> None:
     done = shell('"$@" >&-', *command(tmp_path), "tracking=local", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -115,6 +116,7 @@ def test_a_run_folder_that_is_a_file_is_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.nightly
 def test_a_link_to_the_command_finds_the_configuration(tmp_path: Path) -> None:
     link = tmp_path / "train"
     link.symlink_to(ROOT / "run.py")

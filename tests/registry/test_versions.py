@@ -139,6 +139,7 @@ def test_a_machine_that_never_trained_rolls_back_and_lists(here: Desk, tmp_path:
         assert 0.5 < listed["1"]["metrics"]["mean_test_roc_auc"] < 1
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("swept")
 def test_a_deleted_version_is_not_deployed(here: Desk) -> None:
     bad = here.run(*FAST, "stages=package", "model.params.C=1e-6").well().result["model"]["version"]

@@ -205,6 +205,7 @@ def test_an_unsuitable_compute_is_refused_before_anything_is_sent(
         make_aks(compute="other").deploy(version(package))
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_sizes_arrive_in_azure_and_another_size_is_another_deployment(

@@ -257,7 +257,7 @@ def ask_patiently(endpoint: Endpoint) -> tuple[int, Any]:
         return 0, None
 
 
-@pytest.mark.parametrize("fault", ["throttled_429:2", at_night("server_5xx:2"), at_night("cut_upload:2")])
+@pytest.mark.parametrize("fault", [at_night("throttled_429:2"), at_night("server_5xx:2"), at_night("cut_upload:2")])
 def test_the_sdk_retries(
     make_managed: Make, make_package: MakePackage, version: Version, azure: AzureSpec, fault: str
 ) -> None:

@@ -16,6 +16,7 @@ from orchestrator.deploy.azure.online_endpoint import DEPLOYMENT
 from orchestrator.deploy.target import RollbackResult, SupportsTrafficShift
 from orchestrator.errors import DeployError
 from score.contract import golden
+from tests.nightly import at_night
 
 # the SDK's own libraries leave sockets open and warn of deprecations
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -24,7 +25,7 @@ MakePackage = Callable[..., Package]
 Version = Callable[..., ModelVersion]
 
 
-@pytest.fixture(params=["managed", "aks"])
+@pytest.fixture(params=["managed", at_night("aks")])
 def make(request: pytest.FixtureRequest) -> Make:
     made: Make = request.getfixturevalue(f"make_{request.param}")
     return made

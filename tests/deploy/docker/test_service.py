@@ -535,6 +535,7 @@ target.deploy(ModelVersion("model", "1", "run", package))
 """
 
 
+@pytest.mark.nightly
 @slow
 @pytest.mark.parametrize(
     ("moment", "serves", "then"),

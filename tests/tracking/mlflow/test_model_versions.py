@@ -203,6 +203,7 @@ def test_the_runs_of_versions_are_described(tracker: MakeTracker, others: list[P
     )
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_machines_share_versions_through_a_server(others: list[Package], tmp_path: Path) -> None:
     with mlflow_server(tmp_path / "server") as uri:

@@ -15,6 +15,7 @@ from orchestrator.artifacts import ModelVersion, Package, Report, Verification
 from orchestrator.errors import TrackingError
 from orchestrator.events import RunFinished, StepFinished
 from orchestrator.tracking.mlflow.tracker import Mlflow
+from tests.nightly import at_night
 from tests.tracking.kit import STARTED, TRAIN, client_of, in_subprocess, notes_of, report_of, whole_run
 from tests.tracking.servers import POSTGRES, dropping, mlflow_server, postgres
 
@@ -60,7 +61,7 @@ def test_lost_answers_create_nothing_twice(
     assert (str(held.version), held.run_id) == (version.version, version.run_id)
 
 
-@pytest.mark.parametrize("begin", range(5))
+@pytest.mark.parametrize("begin", [0, *map(at_night, range(1, 5))])
 def test_any_answer_may_be_lost(
     server: str, tmp_path: Path, package: Package, verification: Verification, begin: int
 ) -> None:
@@ -117,6 +118,7 @@ def test_concurrent_users_have_one_experiment_and_one_version(
     assert Counter(run.info.status for run in runs_in(user(tmp_path, server, "together"))) == {"FINISHED": 6}
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(not (POSTGRES / "postgres").exists(), reason="needs PostgreSQL")
 def test_concurrent_users_of_a_server_with_postgresql(
     tmp_path: Path, package: Package, verification: Verification

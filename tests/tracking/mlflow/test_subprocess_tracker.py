@@ -143,6 +143,7 @@ def test_a_deleted_store_is_created_again(
     assert client_of(made).get_model_version_by_alias("diabetes_model", "champion").run_id == run.info.run_id
 
 
+@pytest.mark.nightly
 def test_parallel_jobs_of_a_sweep_make_one_store_and_one_parent(
     tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished, report: Report
 ) -> None:
@@ -207,6 +208,7 @@ def test_a_connection_check_ignores_the_answer() -> None:
         check_connection("http://nowhere.invalid")
 
 
+@pytest.mark.nightly
 def test_a_failed_run_is_finished_once_its_model_is_deployed_and_tested(
     tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished, report: Report
 ) -> None:
@@ -227,6 +229,7 @@ def server(tmp_path: Path) -> Iterator[str]:
         yield uri
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_a_server_holds_runs_and_versions_too(
     server: str,
