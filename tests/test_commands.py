@@ -371,6 +371,7 @@ def test_a_failing_run_ends_with_one_line_and_its_run_failed(elsewhere: Desk) ->
     assert done.result["run_id"] is None
 
 
+@pytest.mark.nightly
 def test_ctrl_c_ends_a_search_at_once(elsewhere: Desk) -> None:
     kept = listing(elsewhere.state / "cache" / "train")
     process = searching(elsewhere)
@@ -571,6 +572,7 @@ def test_a_job_that_fails_leaves_the_others_alone(elsewhere: Desk) -> None:
 # From Python
 
 
+@pytest.mark.nightly
 def test_the_two_lines_of_the_python_api(elsewhere: Desk) -> None:
     lines = [line.strip() for line in str(wiring.__doc__).splitlines() if line.startswith("    ")]
     assert len(lines) == 2

@@ -126,6 +126,7 @@ def test_a_link_to_the_command_finds_the_configuration(tmp_path: Path) -> None:
     assert "Nothing was run or changed" in done.stdout
 
 
+@pytest.mark.nightly
 def test_an_unquoted_path_is_read(tmp_path: Path) -> None:
     file = tmp_path / "käufer, (1)=.csv"
     shutil.copy(ROOT / "data" / "diabetes.csv", file)

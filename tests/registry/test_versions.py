@@ -15,7 +15,7 @@ import pytest
 from orchestrator import compose, execute
 from tests.command import ROOT, SECONDS, Desk, Done, desk
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]  # tracking/mlflow/test_model_versions.py selects without commands
 
 FAST = ("model=logistic_regression", "model/param_grid=none", "search.cv=2", "package.compile=never", "name=quick")
 SERVICE = "quick-prediction-service"
@@ -72,7 +72,6 @@ def first_line(done: Done) -> str:
     return done.out.splitlines()[1]
 
 
-@pytest.mark.nightly
 def test_after_a_sweep_the_best_is_deployed(here: Desk, swept: Done) -> None:
     results = [json.loads((swept.folder / str(job) / "result.json").read_text()) for job in range(3)]
     scores = [result["metrics"]["mean_test_roc_auc"] for result in results]
@@ -89,7 +88,6 @@ def test_after_a_sweep_the_best_is_deployed(here: Desk, swept: Done) -> None:
     assert about(here)["version"] == champion(here) == best
 
 
-@pytest.mark.nightly
 @pytest.mark.usefixtures("swept")
 def test_batch_scores_with_the_live_version_and_not_the_last_registered(here: Desk) -> None:
     run(here, "stages=deploy").well()
@@ -139,7 +137,6 @@ def test_a_machine_that_never_trained_rolls_back_and_lists(here: Desk, tmp_path:
         assert 0.5 < listed["1"]["metrics"]["mean_test_roc_auc"] < 1
 
 
-@pytest.mark.nightly
 @pytest.mark.usefixtures("swept")
 def test_a_deleted_version_is_not_deployed(here: Desk) -> None:
     bad = here.run(*FAST, "stages=package", "model.params.C=1e-6").well().result["model"]["version"]
@@ -153,7 +150,6 @@ def test_a_deleted_version_is_not_deployed(here: Desk) -> None:
         assert (about(here)["version"], champion(here)) == ("1", "1")
 
 
-@pytest.mark.nightly
 @pytest.mark.usefixtures("swept")
 def test_a_service_names_only_versions_in_the_registry(here: Desk) -> None:
     first = here.run(*FAST, "model.params.C=10").well().result["model"]["version"]
@@ -169,7 +165,6 @@ def test_a_service_names_only_versions_in_the_registry(here: Desk) -> None:
         assert json.load(response)["versions"] == [again]
 
 
-@pytest.mark.nightly
 @pytest.mark.usefixtures("swept")
 def test_a_failed_promotion_is_rolled_back(here: Desk) -> None:
     run(here, "stages=deploy", "package.version=1").well()
@@ -188,7 +183,6 @@ def test_a_failed_promotion_is_rolled_back(here: Desk) -> None:
     assert (about(here)["version"], champion(here)) == ("1", "1")
 
 
-@pytest.mark.nightly
 @pytest.mark.usefixtures("swept")
 def test_commands_that_deploy_at_once_agree_on_one_version(here: Desk) -> None:
     jobs = [(*FAST, f"model.params.C={value}") for value in ("1e-5", "1", "1e-3")]
@@ -207,7 +201,6 @@ def test_commands_that_deploy_at_once_agree_on_one_version(here: Desk) -> None:
         assert live in {result["model"]["version"] for result in results}
 
 
-@pytest.mark.nightly
 def test_a_port_in_use_is_reported_before_anything_is_read(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         at = Desk(tmp_path, other.getsockname()[1])

@@ -48,7 +48,7 @@ def plain() -> Any:
     return GridSearchCV(RandomForestClassifier(random_state=0), GRID, cv=4).fit(X, y)
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading", "dask", "ray"])
+@pytest.mark.parametrize("backend", ["loky", "threading", at_night("dask"), "ray"])
 def test_results_do_not_depend_on_the_backend(backend: str, plain: Any) -> None:
     if missing_module(backend):
         pytest.skip(f"{missing_module(backend)} is not installed")
@@ -160,7 +160,8 @@ def _another_checkout(folder: Path) -> str:
     return rf"orchestrator\.search (?!{shared})source \w+, and this machine has orchestrator\.search {shared}:"
 
 
-@pytest.mark.parametrize("differing", [at_night(_another_scikit_learn), _another_checkout])
+@pytest.mark.nightly
+@pytest.mark.parametrize("differing", [_another_scikit_learn, _another_checkout])
 def test_a_worker_with_other_versions_is_reported(differing: Callable[[Path], str], tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     expected = f"^search: the worker on {re.escape(socket.gethostname())} has {differing(tmp_path)}"

@@ -105,6 +105,7 @@ def register_concurrently(
     return made
 
 
+@pytest.mark.nightly
 def test_concurrent_users_have_one_experiment_and_one_version(
     server: str, tmp_path: Path, package: Package, verification: Verification
 ) -> None:
