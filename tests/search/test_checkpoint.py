@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from orchestrator.search import SharedGridSearchCV, SharedHalvingGridSearchCV, fit_counts
+from tests.nightly import at_night
 from tests.search.conftest import same_scores
 
 X, y = make_classification(n_samples=120, random_state=0)
@@ -36,8 +37,10 @@ def interrupt_after(fits: int) -> Any:
     return interrupt
 
 
-@pytest.mark.parametrize(("estimator", "grid"), [FOREST, LINEAR, ALONE], ids=["shared", "prefix", "alone"])
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("estimator", "grid", "n_jobs"),
+    [(*FOREST, 1), (*LINEAR, 1), (*ALONE, 1), (*FOREST, 2), at_night(*LINEAR, 2), at_night(*ALONE, 2)],
+)
 def test_finished_fits_are_not_repeated(estimator: Any, grid: Any, n_jobs: int, tmp_path: Path) -> None:
     first = SharedGridSearchCV(estimator, grid, n_jobs=n_jobs)
     first.checkpoint_folder, first.on_progress = tmp_path, interrupt_after(4)
