@@ -60,6 +60,14 @@ def features(diabetes: pd.DataFrame) -> pd.DataFrame:
     return diabetes.drop(columns="Outcome")
 
 
+def forget_modules(folder: Path) -> None:
+    """Forget what was imported from a folder: the next test may have a module of the same name elsewhere."""
+    for name, module in [*sys.modules.items()]:
+        if str(getattr(module, "__file__", None)).startswith(str(folder)):
+            del sys.modules[name]
+    forget_locations()
+
+
 class Project:
     """The folder in which a command runs, with modules of its own."""
 
@@ -82,7 +90,4 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     monkeypatch.setattr(sys, "path", [*sys.path])
     make_project_importable()
     yield Project(folder)
-    for name, module in [*sys.modules.items()]:
-        if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
-            del sys.modules[name]
-    forget_locations()
+    forget_modules(tmp_path)

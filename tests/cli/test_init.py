@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from orchestrator.config.validate import validate
 from orchestrator.locations.storage import open_write
 from orchestrator.spec import by_task
 from orchestrator.spec.run_spec import RunSpec
+from tests.conftest import forget_modules
 from tests.project.tables import TABLES, write_table
 
 
@@ -30,6 +31,14 @@ def typed_as(monkeypatch: pytest.MonkeyPatch) -> None:
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return one folder for all tables: an estimator that was checked is not checked again."""
     return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(autouse=True)
+def _forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Forget the features.py of a written project."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield
+    forget_modules(tmp_path)
 
 
 def composed(name: str, state: Path, *overrides: str) -> Any:

@@ -108,6 +108,7 @@ def cluster(workers: int = 2, folder: Path = ROOT) -> Iterator[tuple[str, list[s
 
 
 def test_an_unreachable_cluster_is_reported() -> None:
+    pytest.importorskip("distributed")  # first, since it adds its defaults to the configuration
     soon = pytest.importorskip("dask.config").set({"distributed.comm.timeouts.connect": "1s"})
     with soon, pytest.raises(OSError, match="Timed out"), use_backend("dask", f"tcp://127.0.0.1:{unused_port()}", None):
         pytest.fail("nothing is fitted")

@@ -160,7 +160,7 @@ def test_a_failed_start_reports_the_cause_and_leaves_the_old(
     make_docker().deploy(version(a))
     before = make_docker().status()
     with pytest.raises(DeployError) as raised:
-        make_docker(timeout_seconds=4, memory_gb=0.25).deploy(version(bad))
+        make_docker(timeout_seconds=4 if "sleep" in init else 60, memory_gb=0.25).deploy(version(bad))
     first = str(raised.value).splitlines()[0]
     assert message in first
     assert first.endswith("; the former service goes on serving")
