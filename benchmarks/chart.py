@@ -38,20 +38,24 @@ def draw(results: list[dict[str, Any]]) -> None:
 
 
 def table(results: list[dict[str, Any]]) -> str:
-    """Return the results as Markdown."""
+    """Return the results as Markdown; a value may be a mapping, which gives several columns."""
     parts = []
     for result in results:
         unit = f" ({result['unit']})" if "unit" in result else ""
-        lines = [
-            f"### {result['title']}",
-            "",
-            f"`{result['command']}`, {result['date']}",
-            "",
-            f"| measured | value{unit} |",
-            "|---|---|",
-        ]
-        parts.append("\n".join([*lines, *(f"| {name} | {value:g} |" for name, value in result["values"].items())]))
+        values = {
+            name: each if isinstance(each, dict) else {f"value{unit}": each} for name, each in result["values"].items()
+        }
+        header = [result.get("of", "measured"), *next(iter(values.values()))]
+        lines = [[name, *map(_format, each.values())] for name, each in values.items()]
+        rows = [f"| {' | '.join(cells)} |" for cells in (header, *lines)]
+        head = [f"### {result['title']}", "", f"`{result['command']}`, {result['date']}", ""]
+        note = ["", result["note"]] if "note" in result else []
+        parts.append("\n".join([*head, rows[0], "|" + "---|" * len(header), *rows[1:], *note]))
     return "\n\n".join(parts) + "\n\n"
+
+
+def _format(value: Any) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def main() -> None:

@@ -35,9 +35,10 @@ def _iter_findings(
     yield from leaks.find_leaks(X.iloc[sample], y.iloc[sample], traits, data, is_class=is_class, groups=groups)
     yield from splits.find_order(traits, split, data)
     yield from splits.find_duplicates(split, data)
-    weighed = "text" in preprocess.kinds  # by its words
     yield from columns.find_traits(
-        {name: trait for name, trait in traits.items() if not (weighed and trait.kind == "text")}, widths, data
+        {name: trait for name, trait in traits.items() if not (preprocess.takes_text and trait.kind == "text")},
+        widths,
+        data,
     )
     yield from columns.find_wide_columns(traits, widths, data, preprocess)
     yield from dataset.reading.findings if dataset.reading else ()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Container, Iterator
 
 from orchestrator.errors import Problem
@@ -27,7 +29,13 @@ def problems(spec: RunSpec, reported: Container[str] = ()) -> Iterator[Problem]:
         named |= named_code(component.options, at)
     named |= [*named_code(spec.model.params, "model.params"), *named_code(spec.model.param_grid, "model.param_grid")]
     for at, target in named.items():
-        for fault in () if at in reported else own_code.collect([target])[1]:
+        for fault in () if at in reported or not _is_there(target) else own_code.collect([target])[1]:
             if fault not in seen:
                 seen.add(fault)
                 yield Problem(at, fault.format())
+
+
+def _is_there(target: str) -> bool:
+    """Return whether a class's top-level module is there; one that is not is reported where it is located."""
+    top = target.partition(".")[0]
+    return sys.modules.get(top) is not None or importlib.util.find_spec(top) is not None

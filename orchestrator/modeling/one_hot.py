@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import DataError
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LISTED = 3  # columns in the error
+_INSIDE = ("estimator", "regressor")  # parameters of an estimator that hold another one, which gets the same columns
 
 
 def check_one_hot(X: pd.DataFrame, pipeline: Any, most: int) -> None:
@@ -32,31 +34,49 @@ def check_one_hot(X: pd.DataFrame, pipeline: Any, most: int) -> None:
 
 
 def one_hot_widths(X: pd.DataFrame, pipeline: Any) -> dict[str, int]:
-    """Return how many columns the pipeline's one-hot encoders would make of each column that reaches one."""
-    widths: dict[str, int] = {}
-    for name, encoder in _encoded_columns(pipeline, X):
-        if name in X.columns:
-            widths[name] = widths.get(name, 0) + _one_hot_width(X[name], encoder)
-    return widths
+    """Return how many columns the pipeline's one-hot encoders would make of each column that reaches one.
+
+    Of the members of a stack or a vote the one counts that makes the most.
+    """
+    return dict(_widths(pipeline, X, list(X.columns)))
 
 
-def _encoded_columns(step: Any, X: pd.DataFrame, columns: list[str] | None = None) -> Iterator[tuple[str, Any]]:
-    """Yield each column that reaches a one-hot encoder, with the encoder; earlier steps are assumed to keep names."""
+def _widths(step: Any, X: pd.DataFrame, columns: list[str]) -> Counter[str]:
+    """Return the widths by column; steps before an encoder are assumed to keep names, but for a ColumnTransformer."""
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import FeatureUnion, Pipeline
     from sklearn.preprocessing import OneHotEncoder
 
+    if isinstance(step, OneHotEncoder):
+        return Counter({name: _one_hot_width(X[name], step) for name in columns if name in X.columns})
     if isinstance(step, Pipeline):
         for _, each in step.steps:
-            yield from _encoded_columns(each, X, columns)
-    elif isinstance(step, FeatureUnion):
-        for _, each in step.transformer_list:
-            yield from _encoded_columns(each, X, columns)
-    elif isinstance(step, ColumnTransformer):
-        for _, each, chosen in step.transformers:
-            yield from _encoded_columns(each, X, _names(chosen, X))
-    elif isinstance(step, OneHotEncoder):
-        yield from ((name, step) for name in (X.columns if columns is None else columns))
+            if (found := _widths(each, X, columns)) or isinstance(each, ColumnTransformer):
+                return found
+    if isinstance(step, FeatureUnion):
+        return _sum(_widths(each, X, columns) for _, each in step.transformer_list)
+    if isinstance(step, ColumnTransformer):
+        return _sum(_widths(each, X, _names(chosen, X)) for _, each, chosen in step.transformers)
+    if hasattr(step, "cardinality_threshold"):  # skrub's TableVectorizer
+        texts = [
+            name for name in columns if X[name].dtype.kind == "O" and X[name].nunique() <= step.cardinality_threshold
+        ]
+        return _widths(step.low_cardinality, X, texts)
+    return max((_widths(each, X, columns) for each in _members(step)), key=Counter.total, default=Counter())
+
+
+def _sum(widths: Iterable[Counter[str]]) -> Counter[str]:
+    total = Counter[str]()
+    for each in widths:
+        total.update(each)
+    return total
+
+
+def _members(step: Any) -> list[Any]:
+    """Return the unfitted estimators inside of one that get the columns which it gets."""
+    named = getattr(step, "estimators", None) or ()
+    inside = [*(each for _, each in named), *(getattr(step, name, None) for name in _INSIDE)]
+    return [each for each in inside if hasattr(each, "get_params")]
 
 
 def _names(chosen: Any, X: pd.DataFrame) -> list[str]:

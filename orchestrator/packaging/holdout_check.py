@@ -3,57 +3,83 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.artifacts import Refusals
 from orchestrator.errors import PackageError
-from score.contract.columns import shown
+from score.contract.columns import rule_for, shown
 from score.contract.schema import Column, Contract
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LISTED = 5  # columns in a message; result.json has all
+MANY = 1000  # rows, among which enough are accepted nearly always
 
 
 @dataclass(frozen=True)
 class HoldoutCheck:
-    """A table's ``columns`` as a request holds them, and which rows ``fit`` (n_rows,); refused cells stay unchanged."""
+    """Which rows of a table ``fit`` (n_rows,), and why the others are refused."""
 
-    columns: dict[str, list[Any]]
     fit: Any
     refusals: Refusals
 
     @property
     def rows(self) -> list[int]:
         """The positions of the rows that fit."""
-        return [row for row, fits in enumerate(self.fit) if fits]
+        positions: list[int] = self.fit.nonzero()[0].tolist()
+        return positions
 
 
 def check_rows(frame: pd.DataFrame, columns: Iterable[Column]) -> HoldoutCheck:
     """Check every row (n_rows, n_columns) as an endpoint with these columns would."""
     import numpy as np  # heavy, and the console only describes refusals
 
-    from orchestrator.packaging.onnx.comparison_rows import request_values
+    from orchestrator.packaging.onnx.comparison_rows import refused_cells
 
-    values: dict[str, list[Any]] = {}
     fit = np.ones(len(frame), dtype=bool)
     reasons: dict[str, dict[str, int]] = {}
     examples: dict[str, dict[str, str]] = {}
     for column in columns:
-        values[column.name], refused = request_values(frame[column.name], column)
+        refused = refused_cells(frame[column.name], column)
         fit[list(refused)] = False
         counts = Counter[str]()
-        for row, error in refused.items():
-            value = values[column.name][row]
+        for value, error in refused.values():
             reason = str(error).removeprefix(f"{shown(value)} ")
             examples.setdefault(column.name, {}).setdefault(reason, shown(value))
             counts[reason] += 1
         if counts:
             reasons[column.name] = dict(counts)
-    return HoldoutCheck(values, fit, Refusals(len(frame), int((~fit).sum()), reasons, examples))
+    return HoldoutCheck(fit, Refusals(len(frame), int((~fit).sum()), reasons, examples))
+
+
+def first_accepted(frame: pd.DataFrame, columns: Sequence[Column], count: int) -> list[int]:
+    """Return the positions of the first ``count`` rows that an endpoint accepts; fewer if there are no more.
+
+    Raises:
+        PackageError: there is none.
+    """
+    check = check_rows(frame.head(MANY), columns)
+    if len(check.rows) < count:
+        check = check_rows(frame, columns)
+    if not check.rows:
+        refused = describe_refusals(check.refusals)
+        raise PackageError(f"package.golden_rows: there is no row to test the endpoint with, it refuses {refused}")
+    return check.rows[:count]
+
+
+def as_records(frame: pd.DataFrame, columns: Iterable[Column]) -> list[dict[str, Any]]:
+    """Return rows that an endpoint accepts as a request holds them."""
+    from orchestrator.packaging.onnx.comparison_rows import request_values
+
+    found: list[dict[str, Any]] = [{} for _ in range(len(frame))]
+    for column in columns:
+        rule = rule_for(column)
+        for record, value in zip(found, request_values(frame[column.name], column)[0], strict=True):
+            record[column.name] = rule.to_json(value)
+    return found
 
 
 def unseen_row_columns(contract: Contract) -> list[Column]:

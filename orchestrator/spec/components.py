@@ -23,11 +23,12 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from orchestrator.errors import OrchestratorError, Problem, SpecError
 from orchestrator.spec.messages import describe_error, format_path, format_value, one_line, suggest, suggest_or_list
 
-# what to install for a module of the extra `boosting`; on Linux xgboost brings 700 MB for graphics cards
-BOOSTING = {
-    "lightgbm": "lightgbm",
-    "xgboost": "xgboost-cpu" if sys.platform == "linux" else "xgboost",
-    "catboost": "catboost",
+# what to install for an optional module, and its extra; on Linux xgboost brings 700 MB for graphics cards
+OPTIONAL = {
+    "lightgbm": ("lightgbm", "boosting"),
+    "xgboost": ("xgboost-cpu" if sys.platform == "linux" else "xgboost", "boosting"),
+    "catboost": ("catboost", "boosting"),
+    "skrub": ("skrub", "skrub"),
 }
 NOT_A_PATH = "should be a dotted path such as 'package.module.Name'"
 
@@ -53,9 +54,10 @@ def locate(path: str, at: str) -> Any:
         inside_package = inspect.ismodule(found) and "__path__" in vars(found) and position < len(parts) - 1
         if position == 0 or inside_package:
             module = _imported(name, at)
-            if module is None and name in BOOSTING:
-                text = f"{name} is not installed; install it with: pip install {BOOSTING[name]}"
-                raise SpecError([Problem(at, f"{text} (all three: pip install -e '.[boosting]')")])
+            if module is None and name in OPTIONAL:
+                library, extra = OPTIONAL[name]
+                text = f"{name} is not installed; install it with: pip install {library}"
+                raise SpecError([Problem(at, f"{text} (the extra: pip install -e '.[{extra}]')")])
             if module is None and position == 0:
                 near = suggest(name, {*_project_modules()} - {name})
                 raise SpecError([Problem(at, f"there is no module '{name}'{near or '; is its package installed?'}")])

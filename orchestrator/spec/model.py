@@ -40,6 +40,11 @@ class PreprocessSpec(Section):
         """The kinds of columns that have a branch."""
         return tuple(branch.columns for branch in self.branches.values() if isinstance(branch.columns, str))
 
+    @property
+    def takes_text(self) -> bool:
+        """Whether free text is encoded by its words, or by parts of them."""
+        return "text" in self.kinds or any(found.target == "skrub.TableVectorizer" for _, found in self.components())
+
     def ordered(self) -> dict[str, str]:
         """Add the order of the transformers; leave out a number of levels that no branch asks for."""
         order = {"preprocess order": " ".join([*self.steps, *self.branches])}

@@ -227,11 +227,16 @@ def _check_learned(y_train: pd.Series, classes: tuple[Any, ...], data: DataSpec)
     """Check that every class has training rows: a rule may put all rows of a class into the hold-out part."""
     absent = sorted(set(range(len(classes))) - set(y_train.unique()))
     if absent:
-        others = f" (and {len(absent) - 1} more classes)" if len(absent) > 1 else ""
         raise DataError(
-            f"data.split.rule: with {data.split.rule} none of the {len(y_train)} training rows is of class "
-            f"{classes[absent[0]]!r}{others}; hold fewer rows out, leave the class out, or choose another rule"
+            f"data.split.rule: with {data.split.rule} none of the {len(y_train)} training rows is of "
+            f"{_name_classes(absent, classes)}; hold fewer rows out, leave the class out, or choose another rule"
         )
+
+
+def _name_classes(codes: Sequence[int], classes: tuple[Any, ...]) -> str:
+    """Return the first of some classes and the number of the others: class 'a' (and 3 more classes)."""
+    others = len(codes) - 1
+    return f"class {classes[codes[0]]!r}" + f" (and {others} more class{'es' * (others > 1)})" * (others > 0)
 
 
 def _check_rows(y: pd.Series, classes: tuple[Any, ...], data: DataSpec, search: Search, what: str) -> None:
@@ -242,11 +247,10 @@ def _check_rows(y: pd.Series, classes: tuple[Any, ...], data: DataSpec, search: 
     if few and len(few) > len(classes) / 2 and not isinstance(classes[0], str):
         raise _continuous_error(data, classes)  # nearly every value is unique
     if few:
-        others = f" (and {len(few) - 1} more classes)" if len(few) > 1 else ""
         fewest = min(counts.get(code, 0) for code in few)
         fewer = f"use fewer folds (search.cv={fewest})" if fewest > 1 else "use fewer folds"
         raise DataError(
-            f"data.target: class {classes[few[0]]!r}{others} has {counts.get(few[0], 0)} {what}, fewer than search.cv="
+            f"data.target: {_name_classes(few, classes)} has {counts.get(few[0], 0)} {what}, fewer than search.cv="
             f"{folds} folds; {fewer}, or leave the class out",
             FEW_ROWS,
         )
@@ -258,10 +262,9 @@ def _check_held_out(
     """Check that metrics that need rows of every class find them among the hold-out rows."""
     absent = sorted(set(range(len(classes))) - set(y_test.unique()))
     if absent and (unsuited := _failing_metrics(search, y_train, y_test, finite=True)):
-        others = f" (and {len(absent) - 1} more classes)" if len(absent) > 1 else ""
         remedy = "" if data.stratify else ", data.stratify=true"
         raise DataError(
-            f"data.test_size: none of the {len(y_test)} hold-out rows is of class {classes[absent[0]]!r}{others}, and "
+            f"data.test_size: none of the {len(y_test)} hold-out rows is of {_name_classes(absent, classes)}, and "
             f"{', '.join(unsuited)} cannot be computed without; hold more rows out{remedy}, leave the class out, or "
             "choose other metrics (search.scoring)"
         )

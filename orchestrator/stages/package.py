@@ -28,7 +28,6 @@ from orchestrator.packaging.refit import Shipped, fit_again
 from orchestrator.spec.field_types import FitOn, StateDir
 from orchestrator.spec.package import PackageSpec
 from score.contract import distribution, golden, training_info
-from score.contract.columns import rule_for
 from score.contract.schema import Contract, Levels
 from score.models import base
 from score.models.base import FILE as PICKLE
@@ -185,14 +184,9 @@ def _write_environment(folder: Path, needed: dict[str, str], name: str) -> None:
 
 def _golden(pipeline: Any, split: Split, contract: Contract, rows: int) -> list[golden.Golden]:
     """Return requests in every form with the training process's answers, and two that must be refused."""
-    check = holdout_check.check_rows(split.X_test, contract.columns)
-    chosen = check.rows[:rows]
-    if not chosen:
-        refused = holdout_check.describe_refusals(check.refusals)
-        raise PackageError(f"package.golden_rows: there is no row to test the endpoint with, it refuses {refused}")
-    frame = unseen_categories.as_scored(split.X_test.iloc[chosen], contract)
-    rules = {column.name: rule_for(column) for column in contract.columns}
-    records = [{name: rules[name].to_json(values[row]) for name, values in check.columns.items()} for row in chosen]
+    chosen = split.X_test.iloc[holdout_check.first_accepted(split.X_test, contract.columns, rows)]
+    frame = unseen_categories.as_scored(chosen, contract)
+    records = holdout_check.as_records(chosen, contract.columns)
     columns = list(frame.columns)
     table = {"columns": columns, "data": [[record[name] for name in columns] for record in records]}
     article = {"input": json.dumps(records[:1])}

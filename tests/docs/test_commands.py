@@ -172,8 +172,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.mark.parametrize("typed", RUNS)
 def test_each_run_is_valid(typed: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = shlex.split(typed)
-    if any(word.endswith("backend=ray") for word in words):
-        pytest.importorskip("ray")
+    for word, library in (("backend=ray", "ray"), ("preprocess=skrub", "skrub")):
+        if any(each.endswith(word) for each in words):
+            pytest.importorskip(library)
     if words[:1] == ["init"]:
         shutil.copy("churn.csv", tmp_path)
         monkeypatch.chdir(tmp_path)

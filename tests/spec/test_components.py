@@ -98,15 +98,14 @@ def test_a_module_a_class_and_what_is_in_it_are_found(path: str) -> None:
     assert locate(path, "at").__name__ == path.rpartition(".")[2]
 
 
-@pytest.mark.parametrize("library", ["catboost", "lightgbm"])
-def test_a_boosting_library_that_is_not_there_is_named_with_the_command(
-    library: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("library", "extra"), [("catboost", "boosting"), ("skrub", "skrub")])
+def test_an_optional_library_that_is_not_there_is_named_with_the_command(
+    library: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)  # an import fails as if it were not installed
-    with pytest.raises(
-        SpecError, match=rf"{library} is not installed; install it with: pip install {library} \(all three"
-    ):
-        locate(f"{library}.AnyClassifier", "model.estimator")
+    said = rf"{library} is not installed; install it with: pip install {library} \(the extra: .*\[{extra}\]'\)$"
+    with pytest.raises(SpecError, match=said):
+        locate(f"{library}.AnyClass", "model.estimator")
 
 
 def test_a_module_is_found_behind_a_name_that_hides_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

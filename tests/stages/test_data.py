@@ -407,6 +407,18 @@ def test_one_hot_columns_are_limited(kit: Any, bound: int, encoder: dict[str, An
     assert f"data.drop=[{most}]" in str(caught.value)
 
 
+def test_one_hot_columns_inside_of_a_stack_are_limited_by_the_widest_member(kit: Any) -> None:
+    encoder = {"_target_": "sklearn.preprocessing.OneHotEncoder", "handle_unknown": "ignore"}
+    tree = {"_target_": "sklearn.tree.DecisionTreeClassifier"}
+    member = {"_target_": "sklearn.pipeline.Pipeline", "steps": {"encode": encoder, "tree": tree}}
+    table = pd.DataFrame({"id": [f"c{i}" for i in range(60)], "y": [0, 1] * 30})
+    params = {"estimators": {"one": member, "other": member}}
+    search = kit.search("sklearn.ensemble.StackingClassifier", params=params)
+    assert len(kit.split(table, search, max_one_hot=60).X_train) == 45
+    with pytest.raises(DataError, match="one-hot encoding would make 60 columns of the table"):
+        kit.split(table, search, max_one_hot=59)
+
+
 def test_numbers_and_a_table_without_encoder_are_not_limited(kit: Any) -> None:
     table = pd.DataFrame({"id": range(60), "y": [0, 1] * 30})
     assert len(kit.split(table, kit.search(preprocess=coded()), max_one_hot=1).X_train) == 45

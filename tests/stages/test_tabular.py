@@ -99,6 +99,30 @@ def test_free_text_is_scored_by_the_pickle(kit: Kit) -> None:
     assert answer.payload["predictions"] == [1]
 
 
+def test_skrub_takes_a_messy_table_and_is_scored_by_the_pickle(kit: Kit) -> None:
+    pytest.importorskip("skrub")
+    rng = np.random.default_rng(0)
+    title = rng.choice(["Police Officer", "Fire Fighter", "Bus Operator"], ROWS)
+    grade = rng.integers(1, 20, ROWS)
+    table = people("two").assign(
+        title=[f"{each} {number}" for each, number in zip(title, grade, strict=True)],
+        hired=pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(0, 900, ROWS), "D"),
+        empty=np.nan,
+    )
+    table.loc[::7, ["title", "hired"]] = None
+    spec = settings("preprocess=skrub", "model=linear", "data.task=binary")
+    search = build_search(spec.preprocess, spec.model, spec.search, NamedCode(), spec.data)
+    parts = kit.split(table, search, format="parquet")
+    made = kit.package(parts, train(parts, search, spec.search, Progress(), CheckpointDir()))
+    assert Compilation.read(made.path).reason == "no converter for skrub._table_vectorizer.TableVectorizer"
+    assert "\nskrub==" in (made.path / "requirements.txt").read_text()
+    scorer = Predictor.load(made.path)
+    row = dict.fromkeys(column.name for column in scorer.contract.columns)
+    row |= {"member": True, "town": "another town", "title": "police oficer 3", "hired": "2030-01-31T00:00:00"}
+    assert scorer.answer(json.dumps({"data": [row]})).status == 200
+    assert all(column.unseen != "refuse" for column in scorer.contract.columns if column.kind == "category")
+
+
 def test_the_preset_bounds_what_one_hot_encoding_makes() -> None:
     table = pd.DataFrame({"code": [f"c{i % 41}" for i in range(410)], "y": [0, 1] * 205})
     for typed, width in ((), 1), (("preprocess.max_levels=41",), 41):

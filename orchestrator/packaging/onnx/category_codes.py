@@ -31,7 +31,7 @@ def encode_categories(pipeline: Any) -> tuple[Any, dict[str, int]]:
         if hasattr(step, "statistics_"):
             step.statistics_ = _encode(step.statistics_, codes)
             step.missing_values = float(_encode([step.missing_values], codes)[0])
-        if hasattr(step, "transformers_"):
+        if isinstance(getattr(step, "transformers_", None), list):
             step.transformers_ = [(name, inner, _positions(step, keys)) for name, inner, keys in step.transformers_]
     return result, codes
 
@@ -40,7 +40,8 @@ def iterate_steps(estimator: Any) -> Iterator[Any]:
     """Yield the estimator and every fitted one inside of it."""
     yield estimator
     inner = [step for _, step in getattr(estimator, "steps", ())]
-    inner += [step for _, step, _ in getattr(estimator, "transformers_", ())]
+    transformers = getattr(estimator, "transformers_", ())
+    inner += [step for _, step, _ in transformers] if isinstance(transformers, list) else []  # skrub's are a mapping
     inner += [step for _, step in getattr(estimator, "transformer_list", ())]
     inner += members_of(estimator)
     inner += [estimator.final_estimator_] if hasattr(estimator, "final_estimator_") else []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +22,7 @@ MAX_ROWS = 10_000  # of a slice
 class Rows:
     """The rows ``at`` (n_rows,) of a ``table`` of columns, each with at most one value changed.
 
-    ``places`` (n_rows,) are the positions of the changed columns and ``values`` (n_rows,) the new values; both are None
+    A missing value is None in a column of objects, and NaN in one of floats, which holds no NaN that is a value. ``places`` (n_rows,) are the positions of the changed columns and ``values`` (n_rows,) the new values; both are None
     where no row is changed.
     """
 
@@ -35,7 +34,7 @@ class Rows:
     @classmethod
     def of(cls, columns: Columns, rules: Mapping[str, ColumnValidator] | None = None) -> Rows:
         """Take all rows of columns (n_rows,) in which None is a missing value; ``rules`` give the arrays' dtypes."""
-        dtypes = {name: rule.array_type for name, rule in (rules or {}).items()}
+        dtypes = {name: _dtype(rule) for name, rule in (rules or {}).items()}
         table = {name: _array(values, dtypes.get(name)) for name, values in columns.items()}
         return cls(table, np.arange(len(next(iter(table.values()), ()))))
 
@@ -61,7 +60,7 @@ class Rows:
             places, starts = np.unique(self.places[order], return_index=True)
             for place, rows in zip(places.tolist(), np.split(order, starts[1:]), strict=True):
                 columns[names[place]][rows] = self.values[rows]
-        return {name: values.tolist() if values.dtype == object else values for name, values in columns.items()}
+        return {name: _requested(values) for name, values in columns.items()}
 
     def records(self) -> list[dict[str, Any]]:
         """Return the rows as mappings of a value to each column."""
@@ -77,31 +76,83 @@ class Rows:
 
 def accepted_rows(tables: Sequence[pd.DataFrame], contract: Contract) -> Rows:
     """Return the rows of tables that the contract accepts in a request."""
-    columns: dict[str, list[Any]] = {}
+    table: dict[str, Any] = {}
     fits = np.ones(sum(map(len, tables)), dtype=bool)
     for column in contract.columns:
-        values: list[Any] = []
-        for table in tables:
-            cells, refused = request_values(table[column.name], column)
-            fits[[len(values) + row for row in refused]] = False
-            values += cells
-        columns[column.name] = values
-    fitting = {name: list(compress(values, fits)) for name, values in columns.items()}
-    return Rows.of(fitting, {column.name: rule_for(column) for column in contract.columns})
+        parts: list[Any] = []
+        for frame in tables:
+            values, refused = _stored(frame[column.name], column)
+            fits[[sum(map(len, parts)) + row for row in refused]] = False
+            parts.append(values)
+        table[column.name] = np.concatenate(parts)
+    return Rows(table, np.flatnonzero(fits))
+
+
+def refused_cells(values: pd.Series, column: Column) -> dict[int, tuple[Any, ValueError]]:
+    """Return the cells of a column (n_rows,) that a request cannot hold, by row, each with the error."""
+    if _checked_numbers(values, column) is not None:
+        return {}
+    cells, refused = request_values(values, column)
+    return {row: (cells[row], error) for row, error in refused.items()}
 
 
 def request_values(values: pd.Series, column: Column) -> tuple[list[Any], dict[int, ValueError]]:
     """Return a column (n_rows,) as requests hold it, and the errors of refused rows, whose values stay unchanged."""
-    cells = [None if missing else value for value, missing in zip(values.tolist(), values.isna(), strict=True)]
+    cells, missing = values.tolist(), np.flatnonzero(values.isna())
+    for row in missing.tolist():
+        cells[row] = None
     refused: dict[int, ValueError] = {}
     rule = rule_for(column)
-    if not rule.all_valid(cells):
+    if not rule.all_valid([cell for cell in cells if cell is not None] if column.missing else cells):
         for row, value in enumerate(cells):
             try:
                 cells[row] = rule.coerce(value)
             except ValueError as error:
                 refused[row] = error
     return cells, refused
+
+
+def _stored(values: pd.Series, column: Column) -> tuple[Any, dict[int, ValueError]]:
+    """Return a column (n_rows,) as :class:`Rows` stores it, and the errors of refused rows, whose values are arbitrary."""
+    if (numbers := _checked_numbers(values, column)) is not None:
+        return numbers, {}
+    cells, refused = request_values(values, column)
+    if (dtype := _dtype(rule_for(column))) is not None:
+        for row in refused:
+            cells[row] = 0
+    elif column.kind in ("category", "string"):
+        known: dict[str, str] = {}  # equal texts become one object
+        cells = [known.setdefault(cell, cell) if type(cell) is str else cell for cell in cells]
+    return _array(cells, dtype), refused
+
+
+def _checked_numbers(values: pd.Series, column: Column) -> Any:
+    """Return a column of numbers (n_rows,) without an object for each cell; None where cells must be looked at singly."""
+    rule = rule_for(column)
+    if not (rule.numeric and isinstance(values.dtype, np.dtype) and values.dtype.kind in "iuf"):
+        return None
+    numbers, present = values.to_numpy(), values.notna().to_numpy()
+    if present.all():
+        return rule.coerce_array(numbers)
+    checked = rule.coerce_array(numbers[present]) if column.missing and column.kind == "number" else None
+    if checked is None:
+        return None
+    found = np.full(len(values), np.nan)
+    found[present] = checked
+    return found
+
+
+def _dtype(rule: ColumnValidator) -> Any:
+    """Return the dtype in which a column is stored; None for objects."""
+    return float if rule.column.kind in ("number", "datetime") else rule.array_type
+
+
+def _requested(values: Any) -> Any:
+    """Return stored values (n_rows,) as a model takes them: an array holds no missing value."""
+    if values.dtype == float and (missing := np.isnan(values)).any():
+        values = values.astype(object)
+        values[missing] = None
+    return values.tolist() if values.dtype == object else values
 
 
 def _array(values: Any, dtype: Any) -> Any:

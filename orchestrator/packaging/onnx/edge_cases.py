@@ -115,7 +115,7 @@ def _split_rows(pipeline: Any, contract: Contract, rows: Rows, largest: int) -> 
         splits = splits[np.sort(np.random.default_rng(0).choice(len(splits), most, replace=False))]
     if not len(splits):
         return [], 0
-    return [search.rows_near(splits, each) for each in {dtype, np.float64}], len(splits)
+    return [search.rows_near(splits, narrow=dtype is np.float32)], len(splits)
 
 
 _SPLIT = np.dtype([("row", np.int64), ("feature", np.int64), ("threshold", np.float64)])
@@ -199,13 +199,18 @@ class _ThresholdSearch:
             parts.append(splits)
         return np.unique(np.concatenate(parts))
 
-    def rows_near(self, splits: Any, dtype: type[Any]) -> Rows:
-        """Return rows on both sides of where ``dtype(feature) <= threshold`` flips, found by bisection."""
+    def rows_near(self, splits: Any, *, narrow: bool) -> Rows:
+        """Return rows on both sides of where ``feature <= threshold`` flips, found by bisection.
+
+        The feature is compared in float64, and if ``narrow`` also as float32.
+        """
+        rounded = np.repeat([False, True] if narrow else [False], len(splits))
+        splits = np.tile(splits, 1 + narrow)
         sources = [self._sources[int(feature)] for feature in splits["feature"]]
         places = np.array([place for place, _, _ in sources])
         slope, intercept = np.array([source[1:] for source in sources]).T
         guess = (splits["threshold"] - intercept) / slope
-        reach = np.maximum(np.abs(guess), np.abs(intercept / slope)) * (2.0**-22 if dtype is np.float32 else 2.0**-40)
+        reach = np.maximum(np.abs(guess), np.abs(intercept / slope)) * np.where(rounded, 2.0**-22, 2.0**-40)
         is_date = np.array([self._numbers[place].kind == "datetime" for place in places.tolist()], dtype=bool)
         reach = np.maximum(reach, np.where(is_date, 2.0, 0.0))  # parts of dates change with the second
         low, high = guess - reach, guess + reach
@@ -218,7 +223,8 @@ class _ThresholdSearch:
             for part in rows.parts(self.width):
                 features = self._transform(rows.take(part))
                 compared[part] = features[np.arange(len(features)), splits["feature"][part]]
-            return (compared.astype(dtype).astype(np.float64) <= splits["threshold"]) == (slope > 0)
+            compared[rounded] = compared[rounded].astype(np.float32)
+            return (compared <= splits["threshold"]) == (slope > 0)
 
         while True:
             middle = low + (high - low) / 2

@@ -93,14 +93,20 @@ class Comparison:
 
 
 def _halves(model: Model, rows: Rows) -> Iterator[Any]:
-    """Yield two parts of rows that a model fails on: by overflow or missing features if that divides them, else halves."""
+    """Yield two parts of rows that a model fails on: by overflow or missing features if that divides them, else halves.
+
+    Nothing where the features of every row overflow, which then is the reason.
+    """
     pipeline = getattr(model, "pipeline", None)
     if isinstance(model, PickledModel) and pipeline is not None and len(pipeline) > 1:
         with suppress(Exception):  # where a step before the model fails, there is nothing to see
             table = pipeline[:-1].transform(model.frame(rows.columns()))
             features = np.asarray(table.toarray() if hasattr(table, "toarray") else table, dtype=np.float64)
-            for odd in (np.abs(features) > MAX_FLOAT32, np.isnan(features)):
-                mask: Any = odd.any(axis=1)
+            too_large: Any = (np.abs(features) > MAX_FLOAT32).any(axis=1)
+            if too_large.all():
+                return
+            missing: Any = np.isnan(features).any(axis=1)
+            for mask in (too_large, missing):
                 if 0 < mask.sum() < len(mask):
                     yield from (np.flatnonzero(~mask), np.flatnonzero(mask))
                     return
