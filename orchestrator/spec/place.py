@@ -17,6 +17,12 @@ from orchestrator.redaction import is_secret_name
 from orchestrator.spec.field_types import resolve_input
 from orchestrator.spec.messages import format_value
 
+_AZUREML = (
+    "names a data asset or a datastore of Azure ML, which need azureml-dataprep, and that cannot be installed beside "
+    "the libraries of this project; name the container behind it, which the datastore's page in the studio shows: "
+    "abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH"
+)
+
 
 @dataclass(frozen=True)
 class _PathOrUrl:
@@ -36,6 +42,8 @@ class _PathOrUrl:
     def _read(self, value: Any, as_path: core_schema.ValidatorFunctionWrapHandler) -> Path | Url:
         if isinstance(value, Url):
             return value
+        if isinstance(value, str) and value.lower().startswith("azureml:"):
+            raise ValueError(_AZUREML)
         if isinstance(value, str) and is_url(value):
             if value.lower().startswith("file://"):
                 return Path(unquote(urlsplit(value).path))

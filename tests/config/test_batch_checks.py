@@ -92,6 +92,12 @@ def test_what_is_no_output_is_refused(output: str, said: str) -> None:
     assert "c0ffee" not in caught.value.errors()[0]["msg"]
 
 
+@pytest.mark.parametrize("source", ["azureml:churn:3", "azureml://datastores/lake/paths/churn.csv"])
+def test_assets_of_azure_ml_are_refused_with_what_to_name_instead(source: str) -> None:
+    with pytest.raises(ValidationError, match=r"name the container behind it, .*: abfs://CONTAINER@ACCOUNT\.dfs"):
+        BatchSpec.model_validate({"input": source, "output": "out.csv"})
+
+
 def test_a_delta_table_needs_its_library_and_is_there_once_it_has_a_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
