@@ -113,3 +113,9 @@ def test_secrets_among_the_options_are_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="credentials come from the environment") as caught:
             spec("s3://tables/rows.csv", tmp_path, storage=options)
         assert SECRET not in json.dumps([each["msg"] for each in caught.value.errors()])  # type: ignore[attr-defined]
+
+
+def test_where_credentials_were_found_is_not_logged(bucket: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    assert not exists(f"{bucket}/none.csv")
+    assert [each.name for each in caplog.records if "boto" in each.name] == []
