@@ -238,15 +238,15 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """A scored table of ``rows`` rows; the file ``reasons`` says why ``refused`` rows were refused.
+    """A scored table of ``rows`` rows at a path or a URL; the file ``reasons`` says why ``refused`` rows were refused.
 
     ``out_of_range`` counts values beyond training's range by column, ``unseen`` levels that no training row has.
     """
 
-    path: Path
+    path: Path | str
     rows: int
     refused: int
-    reasons: Path | None
+    reasons: Path | str | None
     out_of_range: Mapping[str, int]
     unseen: Mapping[str, int]
 

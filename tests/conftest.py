@@ -16,6 +16,7 @@ from xdist.scheduler import LoadFileScheduling
 from orchestrator.caching.fingerprints import forget_locations
 from orchestrator.packaging.project_path import make_project_importable
 from tests.installed import venv, wheel  # noqa: F401 -- fixtures
+from tests.s3 import bucket, s3_endpoint  # noqa: F401 -- fixtures
 
 ROOT = Path(__file__).resolve().parents[1]
 

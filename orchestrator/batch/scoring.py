@@ -10,10 +10,13 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from orchestrator.batch.checkpoints import REASONS, Part
+from orchestrator.batch.checkpoints import Part
+from orchestrator.batch.files import FilesSource
 from orchestrator.batch.sinks import CsvSink, ParquetSink, Sink
 from orchestrator.batch.tables import Chunk, Columns, CsvSource, Source
 from orchestrator.errors import DataError, PackageError, one_line
+from orchestrator.locations.delta import unfit_for_delta
+from orchestrator.locations.urls import LocationError
 from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.header import guess_separator
 from orchestrator.spec.batch import BatchSpec
@@ -24,6 +27,8 @@ from score.payload.reader import Flags, Reader
 from score.predict.predictor import InitError, Predictor, ScoringError
 
 PREDICTION = "prediction"
+REASONS = ("row", "column", "problem", "expected")
+FILE = "file"  # before these, where the table is several files
 Lists = Mapping[str, list[Any]]
 
 
@@ -55,9 +60,10 @@ class Scorer:
             problems.sort(key=attrgetter("row"))
             accepted = sorted({*range(len(chunk.numbers))} - {each.row for each in refusals})
             scored, flags = self._predict(table, _select(accepted, kept), _select(accepted, values))
-        reasons = {name: list(map(attrgetter(name), problems)) for name in REASONS.names}
         refused = len({problem.row for problem in problems})
-        content = REASONS.part(reasons) if problems else b""
+        in_file = [replace(each, row=(each.row or 0) - chunk.first) for each in problems]
+        reasons: dict[str, list[Any]] = {name: list(map(attrgetter(name), in_file)) for name in REASONS}
+        content = table.reasons.part({FILE: [chunk.file] * len(problems), **reasons}) if problems else b""
         return Part(chunk.stop, chunk.share, table.sink.part(scored), refused, content, flags)
 
     def _predict(self, table: ScoringTable, kept: Columns, values: Lists) -> tuple[Columns, Flags]:
@@ -87,6 +93,7 @@ class ScoringTable:
 
     source: Source
     sink: Sink
+    reasons: CsvSink
     kept: Sequence[str]
     added: Sequence[str]
 
@@ -114,19 +121,23 @@ class ScoringTable:
             raise DataError(
                 f"batch.input: {spec.input.name} has a column '{clash}' already; leave it out with batch.keep"
             )
-        return cls(source, _sink(spec, source, predictor, kept, added), kept, added)
+        reasons = CsvSink([FILE, *REASONS] if isinstance(source, FilesSource) else REASONS)
+        return cls(source, _sink(spec, source, predictor, kept, added), reasons, kept, added)
 
 
 def _sink(spec: BatchSpec, source: Source, predictor: Predictor, kept: Sequence[str], added: Sequence[str]) -> Sink:
     """Return the writer of the output."""
-    if spec.output.suffix.lower() == ".csv":
+    if spec.writes == "csv":
         return CsvSink([*kept, *added])
     import pyarrow as pa
 
     classes = predictor.contract.classes
     label = pa.float64() if classes is None else pa.array(list(classes)).type
     types = [label, *[pa.float64()] * (len(added) - 1)]
-    return ParquetSink(pa.schema([*map(source.schema.field, kept), *map(pa.field, added, types)]))
+    schema = pa.schema([*map(source.schema.field, kept), *map(pa.field, added, types)])
+    if spec.writes == "delta" and (problem := unfit_for_delta(schema)):
+        raise DataError(f"batch.output: {problem}; leave it out with batch.keep, or write a .parquet file")
+    return ParquetSink(schema)
 
 
 def _select(rows: Sequence[int], columns: Columns) -> Lists:
@@ -138,6 +149,8 @@ def translate_read_errors(spec: BatchSpec, form: TableFormat) -> Iterator[None]:
     """Raise a DataError for whatever cannot be read."""
     try:
         yield
+    except LocationError as error:
+        raise DataError(f"batch.input: {error}") from error
     except UnreadableTableError as error:
         at = "batch.encoding" if error.key == "encoding" else "batch.input"
         raise DataError(f"{at}: {error}") from error

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from orchestrator.batch.tables import Columns
 
@@ -25,7 +25,7 @@ class Sink(Protocol):
         """Return the contents of a part."""
         ...
 
-    def join(self, path: Path, parts: Iterable[Path]) -> None:
+    def join(self, file: IO[bytes], parts: Iterable[Path]) -> None:
         """Join the parts into the whole table."""
         ...
 
@@ -43,18 +43,17 @@ class CsvSink:
         csv.writer(text, lineterminator="\n").writerows(rows)
         return text.getvalue().encode()
 
-    def join(self, path: Path, parts: Iterable[Path]) -> None:
+    def join(self, file: IO[bytes], parts: Iterable[Path]) -> None:
         """Write the header, then the parts unchanged."""
-        with path.open("wb") as whole:
-            whole.write(self.part({name: [name] for name in self.names}))
-            for part in parts:
-                with part.open("rb") as file:
-                    shutil.copyfileobj(file, whole)
+        file.write(self.part({name: [name] for name in self.names}))
+        for path in parts:
+            with path.open("rb") as part:
+                shutil.copyfileobj(part, file, 2**20)
 
 
 @dataclass(frozen=True)
 class ParquetSink:
-    """A Parquet file whose parts are Parquet files."""
+    """A Parquet file, or the rows of a Delta table; its parts are Parquet files."""
 
     schema: pa.Schema
 
@@ -69,18 +68,25 @@ class ParquetSink:
         content: bytes = buffer.getvalue().to_pybytes()
         return content
 
-    def join(self, path: Path, parts: Iterable[Path]) -> None:
+    def join(self, file: IO[bytes], parts: Iterable[Path]) -> None:
         """Write one file with row groups of a usual size."""
+        from pyarrow import parquet
+
+        with parquet.ParquetWriter(file, self.schema) as writer:
+            for table in self.tables(parts):
+                writer.write_table(table)
+
+    def tables(self, parts: Iterable[Path]) -> Iterator[pa.Table]:
+        """Yield the rows of the parts, about as many at a time as a row group has."""
         import pyarrow as pa
         from pyarrow import parquet
 
         waiting: list[pa.Table] = []
-        with parquet.ParquetWriter(path, self.schema) as writer:
-            for part in parts:
-                with parquet.ParquetFile(part) as file:
-                    waiting.append(file.read())
-                if sum(table.num_rows for table in waiting) >= ROW_GROUP:
-                    writer.write_table(pa.concat_tables(waiting))
-                    waiting.clear()
-            if waiting:
-                writer.write_table(pa.concat_tables(waiting))
+        for part in parts:
+            with parquet.ParquetFile(part) as stored:
+                waiting.append(stored.read())
+            if sum(table.num_rows for table in waiting) >= ROW_GROUP:
+                yield pa.concat_tables(waiting)
+                waiting.clear()
+        if waiting:
+            yield pa.concat_tables(waiting)

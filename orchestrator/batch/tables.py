@@ -17,9 +17,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from orchestrator.reading.files import is_parquet, open_text
+from orchestrator.locations.text_cells import code_text
+from orchestrator.reading.files import open_text
 from orchestrator.reading.header import Header, read_csv_header, read_parquet_header
-from orchestrator.reading.parts import code_text
 from orchestrator.reading.rows import cut_rows, read_rows
 from orchestrator.reading.scan import misgrouped_pattern
 from score.contract.cells import BOOLEANS, TableFormat
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Columns: TypeAlias = Mapping[str, Sequence[Any]]
+_COUNTED = 10_000  # rows at once
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Chunk:
         malformed: Rows without columns, by number, with what is wrong with them.
         stop: The number of the next row.
         share: How much of the table (0 to 1) is read with them.
+        file: Which of several files they are of, and the number of its ``first`` row.
     """
 
     numbers: Sequence[int]
@@ -49,6 +51,8 @@ class Chunk:
     malformed: Mapping[int, str]
     stop: int
     share: float
+    file: str = ""
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,18 @@ class Block:
     """Some rows of a table as they are stored: text of a CSV file, or a record batch in Arrow's IPC format.
 
     Attributes:
-        start: The number of the first row.
+        start: The number of the first row in its file.
+        stop: The number of the next row there.
         content: The rows.
-        share: As of a chunk.
+        share, file, first: As of a chunk.
     """
 
     start: int
+    stop: int
     content: str | bytes
     share: float
+    file: str = ""
+    first: int = 0
 
 
 class Source(Protocol):
@@ -86,6 +94,10 @@ class Source(Protocol):
 
     def read(self, block: Block) -> Chunk:
         """Return the chunk in a block."""
+        ...
+
+    def count(self) -> int:
+        """Return the number of rows."""
         ...
 
 
@@ -119,13 +131,18 @@ class CsvSource:
         """Yield the same rows as blocks, which hold the same chunks."""
         with self._rows(start) as (_, text, share):
             for count, content in cut_rows(text, self._form.separator, rows):
-                yield Block(start, content, share())
+                yield Block(start, start + count, content, share())
                 start += count
 
     def read(self, block: Block) -> Chunk:
         """Return the chunk in a block."""
         text = io.StringIO(str(block.content), newline="")
         return self._chunk(block.start, [row for _, row in read_rows(text, self._form.separator)], block.share)
+
+    def count(self) -> int:
+        """Return the number of rows, as they are read."""
+        with self._rows(0) as (_, text, _share):
+            return sum(count for count, _ in cut_rows(text, self._form.separator, _COUNTED))
 
     @contextmanager
     def _rows(self, start: int) -> Iterator[tuple[Iterator[tuple[int, list[str]]], Iterator[str], Callable[[], float]]]:
@@ -168,7 +185,7 @@ class ParquetSource:
         if column.kind == "datetime":
             return [_date(cell, self._dates.get(column.name, ISO), aware=is_aware(column.dtype)) for cell in cells]
         if column.kind in {"category", "string"}:  # of dates that data.dates=off read as text
-            return [str(cell) if isinstance(cell, date) else cell for cell in cells]
+            return [code_text(cell) if isinstance(cell, date) else cell for cell in cells]
         return [float(cell) if isinstance(cell, Decimal) else cell for cell in cells]
 
     def chunks(self, start: int, rows: int) -> Iterator[Chunk]:
@@ -184,7 +201,7 @@ class ParquetSource:
             buffer = pa.BufferOutputStream()
             with pa.ipc.new_stream(buffer, batch.schema) as stream:
                 stream.write_batch(batch)
-            yield Block(begin, buffer.getvalue().to_pybytes(), share)
+            yield Block(begin, begin + batch.num_rows, buffer.getvalue().to_pybytes(), share)
 
     def read(self, block: Block) -> Chunk:
         """Return the chunk in a block."""
@@ -192,6 +209,12 @@ class ParquetSource:
 
         with pa.ipc.open_stream(block.content) as stream:
             return _chunk_of(block.start, stream.read_next_batch(), block.share)
+
+    def count(self) -> int:
+        """Return the number of rows."""
+        from pyarrow import parquet
+
+        return int(parquet.read_metadata(self._path).num_rows)
 
     def _batches(self, start: int, rows: int) -> Iterator[tuple[int, pa.RecordBatch, float]]:
         """Yield the rows from ``start`` on, each batch with the number of its first row and the share that is read."""
@@ -209,11 +232,6 @@ def _chunk_of(start: int, batch: pa.RecordBatch, share: float) -> Chunk:
     stop = start + batch.num_rows
     columns = {name: batch[name].to_pylist() for name in batch.schema.names}
     return Chunk(range(start, stop), columns, {}, stop, share)
-
-
-def source_of(path: Path, form: TableFormat) -> Source:
-    """Return a file's table, Parquet or CSV by its contents; a CSV file is read in this format."""
-    return ParquetSource(path, form.text_columns, form.dates) if is_parquet(path) else CsvSource(path, form)
 
 
 def _reader_of(column: Column, form: TableFormat) -> Callable[[str], Any]:

@@ -9,12 +9,11 @@ from pathlib import Path
 from orchestrator.config import split_checks, weight_checks
 from orchestrator.errors import Problem
 from orchestrator.locations.copies import TableFile
-from orchestrator.reading.files import UnreadableTableError, detect_kind, is_parquet, table_files
+from orchestrator.reading.files import UnreadableTableError, detect_kind, table_files
 from orchestrator.reading.frame import left_out, read_header
-from orchestrator.reading.header import SEPARATORS, Header, guess_separator, read_csv_header, read_parquet_header
-from orchestrator.spec.batch import BatchSpec
+from orchestrator.reading.header import Header, guess_separator
 from orchestrator.spec.data import DataSpec
-from orchestrator.spec.messages import missing_columns, suggest, suggest_or_list
+from orchestrator.spec.messages import suggest, suggest_or_list
 from orchestrator.spec.model import PreprocessSpec
 
 _KEEP_COLUMNS = ("score.", "sklearn.")  # transformers of other libraries may add columns
@@ -52,20 +51,6 @@ def problems(data: DataSpec, preprocess: PreprocessSpec, unseen_columns: Iterabl
                 why = "is left out, since it weighs the rows (data.weight)" if name == data.weight else why
                 why = "is dropped by data.drop" if name in data.drop else why
                 yield Problem(at, f"'{name}' {why}{suggest_or_list(name, features)}")
-
-
-def batch_problems(batch: BatchSpec) -> Iterator[Problem]:
-    """Yield every column to keep that the table to be scored lacks; batch scoring reports what cannot be read."""
-    try:
-        if is_parquet(batch.input):
-            names: Sequence[str] = read_parquet_header(batch.input).names
-        else:
-            separators = list(SEPARATORS) if batch.separator is None else [batch.separator]
-            headers = [read_csv_header(batch.input, each, batch.encoding or "utf-8").names for each in separators]
-            names = max(headers, key=len)  # training's separator is in the package, which is not loaded yet
-    except Exception:  # noqa: BLE001  # whatever pyarrow, csv or a decompressor say of a damaged file
-        return
-    yield from missing_columns("batch.keep", batch.input.name, batch.keep or (), names)
 
 
 def _columns(data: DataSpec, header: Header) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ def problems(arguments: Iterable[str]) -> Iterator[Problem]:
         if key.partition(".")[0] not in {"data", "batch"}:
             continue
         text = value.strip("'\"")
-        if ".storage" in key and any(map(is_secret_name, re.findall(r"\w+(?=\W*[:=])", argument))):
+        if "storage" in key and any(map(is_secret_name, re.findall(r"\w+(?=\W*[:=])", argument))):
             at = ".".join(key.split(".")[:2])
             yield Problem(at, "holds credentials, which the run's files would keep; set them in the environment")
         elif _DATABASE.match(text):

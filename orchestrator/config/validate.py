@@ -19,6 +19,7 @@ from orchestrator.caching.cache import Cache, CorruptEntryError, digest
 from orchestrator.caching.fingerprints import source_digests, versions_of
 from orchestrator.config import (
     azure_checks,
+    batch_checks,
     data_file_checks,
     estimator_checks,
     own_code_checks,
@@ -36,7 +37,6 @@ from orchestrator.packaging.project_path import make_project_importable
 from orchestrator.spec.batch import BatchSpec
 from orchestrator.spec.by_task import is_by_task, resolve
 from orchestrator.spec.components import component_problems, locate
-from orchestrator.spec.messages import suggest
 from orchestrator.spec.run_spec import RunSpec
 from orchestrator.spec.section import Component
 from orchestrator.tracking.tracker import SupportsStoreCheck, Tracker
@@ -230,16 +230,10 @@ def _uses_azure(spec: RunSpec, *, serves: bool) -> bool:
 
 
 def _batch(batch: BatchSpec, stages: Iterable[str]) -> Iterator[Problem]:
-    """Yield an input that does not exist, columns that it lacks, an output that exists, and what is not installed."""
+    """Yield what is wrong with the input and the output, and what is not installed."""
     if "batch" not in stages:
         yield Problem("batch", "none of the stages scores a table; write stages=batch")
-    if not batch.input.is_file():
-        beside = (each.name for each in batch.input.parent.iterdir()) if batch.input.parent.is_dir() else ()
-        yield Problem("batch.input", f"there is no file {batch.input}{suggest(batch.input.name, beside)}")
-    elif batch.keep is not None:
-        yield from data_file_checks.batch_problems(batch)
-    if batch.output.exists():
-        yield Problem("batch.output", f"{batch.output} is there already; remove it, or name another")
+    yield from batch_checks.problems(batch)
     if batch.backend != "local":
         yield from _backend("batch.backend", batch.backend)
 

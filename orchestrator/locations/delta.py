@@ -1,14 +1,18 @@
-"""One version of a Delta table, copied to a Parquet file in batches by way of deltalake."""
+"""One version of a Delta table, copied to a Parquet file in batches by way of deltalake; and a new table, written so."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import one_line
 from orchestrator.locations.copies import TableFile, TableFiles, kept_copies, place_copy
 from orchestrator.locations.storage import Options
 from orchestrator.locations.urls import LocationError, Url, mask
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _LONGEST = 300  # letters of a library's text
 
@@ -31,9 +35,9 @@ def fetch_delta(place: Path | Url, version: int | None, options: Options, folder
         table = DeltaTable(
             address, version=version, storage_options={name: str(each) for name, each in options.items()}
         )
-        number, name = table.version(), f"{place.name}.parquet"
+        key, name = f"{table.metadata().id} {table.version()}", f"{place.name}.parquet"
         with kept_copies(f"delta {mask(address, address)}", options, folder) as home:
-            path = place_copy(home, f"{table.metadata().id} {number}", name, lambda target: _write(table, target))
+            path = place_copy(home, key, name, lambda target: _write(table, target))
     except LocationError:
         raise
     except Exception as error:  # noqa: BLE001 - the library's own, and those of the storage below it
@@ -43,7 +47,7 @@ def fetch_delta(place: Path | Url, version: int | None, options: Options, folder
             "; look at the version (data.version)" if version is not None else "; look at the path and the credentials"
         )
         raise LocationError(f"{place} cannot be read as a Delta table{wanted}: {said}{hint}") from None
-    return TableFiles((TableFile(path, name),))
+    return TableFiles((TableFile(path, name, key),))
 
 
 def _write(table: Any, target: Path) -> None:
@@ -54,3 +58,36 @@ def _write(table: Any, target: Path) -> None:
         for batch in rows.to_batches():
             if batch.num_rows:
                 writer.write_batch(batch)
+
+
+def write_delta(place: Path | Url, schema: pa.Schema, tables: Iterable[pa.Table], options: Options) -> None:
+    """Write a new table, which is there once its first version is committed; files of one that was not are no part.
+
+    Raises:
+        LocationError: there is one already, or it cannot be written.
+    """
+    import pyarrow as pa
+    from deltalake import write_deltalake
+
+    address = place.address if isinstance(place, Url) else str(place)
+    rows = pa.RecordBatchReader.from_batches(schema, (each for table in tables for each in table.to_batches()))
+    try:
+        write_deltalake(
+            address, rows, mode="error", storage_options={name: str(each) for name, each in options.items()}
+        )
+    except Exception as error:  # noqa: BLE001 - the library's own, and those of the storage below it
+        said = mask(one_line(error), address)[:_LONGEST]
+        raise LocationError(f"{place} cannot be written as a Delta table: {said}") from None
+
+
+def unfit_for_delta(schema: pa.Schema) -> str:
+    """Return the column whose type a Delta table cannot have, in words; "" if there is none."""
+    import pyarrow as pa
+    from deltalake import Schema
+
+    for field in schema:
+        try:
+            Schema.from_arrow(pa.schema([field]))
+        except Exception:  # noqa: BLE001 - the library's own
+            return f"a Delta table has no type for the column '{field.name}', which is {field.type}"
+    return ""

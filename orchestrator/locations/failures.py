@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ _SERVICES = {
 _WEB = ("http", "https")
 _NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "ClientAuthenticationError", "GoogleAuthError")
 _LIBRARIES = ("fsspec", "aiohttp", "s3fs", "aiobotocore", "botocore", "adlfs", "azure", "gcsfs", "google", "requests")
+_CHATTY = ("aiobotocore", "botocore", "azure")  # they log where credentials were found, and every request
 _WAITS = (0.5, 1.0, 2.0)  # seconds between tries of what has no tries of its own
 _LONGEST = 300  # letters of a library's text
 
@@ -44,6 +46,9 @@ def explained(url: Url, verb: str, *, opened: bool = False) -> Iterator[None]:
     Raises:
         LocationError: ``url`` cannot be ``verb``: why, and what to do.
     """
+    for name in _CHATTY:
+        if not logging.getLogger(name).level:
+            logging.getLogger(name).setLevel(logging.WARNING)
     try:
         yield
     except LocationError:

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from orchestrator.errors import one_line
 from orchestrator.locations.copies import TableFile, TableFiles, kept_copies
+from orchestrator.locations.text_cells import array_as_text, code_text
 from orchestrator.locations.urls import LocationError, mask
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def fetch_rows(query: Query, folder: Path | None) -> TableFiles:
         for number, table in enumerate(_chunks(query, address)):
             names.append(f"rows-{number:06}.parquet")
             _write(table, target / names[-1])
+    _write_as_text([target / name for name in names])
     return TableFiles(tuple(TableFile(target / name, name) for name in names))
 
 
@@ -87,6 +89,24 @@ def _write(table: pa.Table, path: Path) -> None:
 
     path.touch(mode=0o600)
     parquet.write_table(table, path)
+
+
+def _write_as_text(paths: Sequence[Path]) -> None:
+    """Write the columns as text whose types in two files exclude each other."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    schemas, texts = [parquet.read_schema(path) for path in paths], []
+    for name in schemas[0].names:
+        try:
+            pa.unify_schemas([pa.schema([each.field(name)]) for each in schemas], promote_options="permissive")
+        except pa.ArrowException:
+            texts.append(name)
+    for path in paths if texts else ():
+        table = parquet.read_table(path)
+        for name in texts:
+            table = table.set_column(table.schema.names.index(name), name, array_as_text(table.column(name)))
+        _write(table, path)
 
 
 def _chunks(query: Query, address: str) -> Iterator[pa.Table]:
@@ -155,7 +175,7 @@ def _to_array(cells: Sequence[Any]) -> pa.Array:
             return pa.array(cells)
     except (pa.ArrowException, OverflowError):  # of several types, or of one that Arrow has not
         pass
-    return pa.array([None if cell is None else str(cell) for cell in cells], pa.string())
+    return pa.array([None if cell is None else code_text(cell) for cell in cells], pa.string())
 
 
 def _time(cell: Any) -> Any:

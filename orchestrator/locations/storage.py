@@ -12,7 +12,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeAlias
+from uuid import uuid4
 
+from orchestrator.files import TEMPORARY
 from orchestrator.locations.failures import explained, retried
 from orchestrator.locations.urls import LocationError, Url, is_url
 
@@ -24,6 +26,7 @@ _VERSIONS = ("generation", "ETag", "etag", "md5Hash", "Content-MD5", "Digest")
 _TIMES = ("LastModified", "last_modified", "Last-Modified", "updated", "mtime", "modified")
 _BLOCK = 2**22  # bytes
 DELTA_LOG = "_delta_log"  # the folder that makes a folder of Parquet files a Delta table
+_WHOLE = {"file", "local", "memory", "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}  # show a file once it is closed
 HIDDEN = (".", "_")  # how files begin that engines write beside a table: _SUCCESS, .part-0.crc
 
 
@@ -134,6 +137,7 @@ def open_write(location: Location, options: Options = _NO_OPTIONS) -> Iterator[I
     """Open a file for writing; it is there, whole, once the block ends, and after an error it is not.
 
     Missing folders are made. A file that was there is replaced; with an error it stays where the file system can do so.
+    Where a store shows files that are being written, it is written beside, and moved.
 
     Raises:
         LocationError: it cannot be written, as nothing can on a web server.
@@ -147,16 +151,66 @@ def open_write(location: Location, options: Options = _NO_OPTIONS) -> Iterator[I
             if system.protocol in {"file", "memory"} or "file" in system.protocol:
                 system.makedirs(system._parent(path), exist_ok=True)  # noqa: SLF001 - fsspec's only name for it
         before = system.exists(path)
-        file = system.open(path, "wb", autocommit=False)
+        place = path if url.protocol in _WHOLE else _beside(path)
+        file = system.open(place, "wb", autocommit=False)
     with explained(url, "written", opened=True):
         try:
             yield file
             file.close()
             with suppress(AttributeError):  # most file systems commit when they close
                 file.commit()
+            if place != path:
+                if before:  # not every file system moves a file over another
+                    system.rm_file(path)
+                system.mv(place, path)
         except BaseException:
-            _discard(system, path, file, before=before)
+            _discard(system, place, file, before=before and place == path)
             raise
+
+
+def check_writable(url: Url, options: Options = _NO_OPTIONS) -> None:
+    """Write an empty file beside what is to be written, and remove it, where that is allowed.
+
+    Raises:
+        LocationError: nothing can be written there.
+    """
+    beside = Url(_beside(url.text.rstrip("/")))
+    with explained(url, "written"), open_write(beside, options):
+        pass
+    with suppress(LocationError):  # who may only write leaves a hidden, empty file
+        remove_file(beside, options)
+
+
+def locate(location: Location) -> tuple[type, str]:
+    """Return the class of the file system and the path in it, by which two locations are compared; never print it.
+
+    Raises:
+        LocationError: there is no such file system, or its library is not installed.
+    """
+    if isinstance(location, Path):
+        return Path, location.as_posix()
+    from fsspec import get_filesystem_class
+
+    url = as_url(location)
+    with explained(url, "looked at"):
+        system = get_filesystem_class(url.protocol)
+        return system, str(system._strip_protocol(url.address)).rstrip("/")  # noqa: SLF001 - fsspec's only name for it
+
+
+def is_delta(location: Location, options: Options = _NO_OPTIONS) -> bool:
+    """Return whether there is a Delta table.
+
+    Raises:
+        LocationError: that cannot be found out.
+    """
+    if isinstance(location, Path):
+        return (location / DELTA_LOG).is_dir()
+    url = as_url(location)
+    with explained(url, "looked at"):
+        if url.protocol in {"http", "https"}:
+            return False
+        system, path = _connect(url, options)
+        return bool(system.exists(f"{path.rstrip('/')}/{DELTA_LOG}"))
 
 
 def remove_file(location: Location, options: Options = _NO_OPTIONS) -> None:
@@ -178,6 +232,12 @@ def as_url(location: Location) -> Url:
         return location
     text = str(location)
     return Url(text if is_url(text) else f"file://{Path(text).expanduser().absolute().as_posix()}")  # nothing escaped
+
+
+def _beside(path: str) -> str:
+    """Return a name beside a path, which lists leave out."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}.{name}.{uuid4().hex}{TEMPORARY}"
 
 
 def _connect(url: Url, options: Options) -> tuple[Any, str]:

@@ -12,6 +12,10 @@ from orchestrator.redaction import MASK, is_secret_name, redact
 
 ENVIRONMENT = "env:"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?:::|://)")
+_SIGNING = re.compile(  # parameters of signed URLs: Azure's, then S3's and Google's
+    r"sig|s[vsptrei]|srt|spr|sip|sdd|sk(?:oid|tid|[tesv])|s[au]oid|scid|(?:x-(?:amz|goog)-)?(?:signature|expires|date|"
+    r"algorithm|credential|signedheaders|security-token)|awsaccesskeyid|googleaccessid"
+)
 _SECRET_PARAMETERS = {"sig", "code", "apikey", "auth", "key", "sas", "credential"}
 
 
@@ -86,6 +90,18 @@ def mask(text: str, address: str) -> str:
 def without_query(address: str) -> str:
     """Return a URL without its query, in which storage services have signatures; other file systems have none."""
     return address.partition("?")[0] if address.lower().startswith(("http://", "https://")) else address
+
+
+def without_signature(address: str) -> str:
+    """Return a URL with its credentials masked, and without what changes in its query when a signature is renewed."""
+    place, mark, query = address.partition("?")
+    names = [pair.partition("=")[0].lower() for pair in query.split("&")]
+    if mark and any(name.rpartition("-")[2] in {"sig", "signature"} for name in names):
+        pairs = zip(names, query.split("&"), strict=True)
+        address = "?".join(
+            filter(None, [place, "&".join(pair for name, pair in pairs if not _SIGNING.fullmatch(name))])
+        )
+    return mask(address, address)
 
 
 def secrets(address: str) -> Iterator[str]:

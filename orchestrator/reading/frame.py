@@ -91,7 +91,7 @@ def read_header(data: DataSpec) -> Header:
         OSError: there is no such file.
     """
     files = table_files(data)
-    return join_headers(data, files, [_read_header(data, file) for file in files])
+    return join_headers(data.format, data.path, files, [_read_header(data, file) for file in files])
 
 
 def _read_header(data: DataSpec, file: TableFile) -> Header:

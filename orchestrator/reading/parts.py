@@ -6,10 +6,13 @@ import glob
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from orchestrator.locations.copies import TableFile
+from orchestrator.locations.text_cells import array_as_text
+from orchestrator.locations.urls import Url
 from orchestrator.reading.files import UnreadableTableError, table_files
 from orchestrator.reading.header import Header, column_differences
 from orchestrator.spec.data import DataSpec
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def join_headers(data: DataSpec, files: Sequence[TableFile], headers: Sequence[Header]) -> Header:
-    """Return the header of a table from those of its files.
+def join_headers(kind: str, place: Path | Url, files: Sequence[TableFile], headers: Sequence[Header]) -> Header:
+    """Return the header of the table at a place from those of its files, which are of a kind: csv, or another.
 
     Raises:
         UnreadableTableError: a file has other columns than the first; the text names both.
@@ -32,15 +35,15 @@ def join_headers(data: DataSpec, files: Sequence[TableFile], headers: Sequence[H
     for file, header in zip(files[1:], headers[1:], strict=True):
         for problem in column_differences(file.name, first.names, header.names, files[0].name):
             raise UnreadableTableError("path", problem)
-        if data.format == "csv" and header.names != first.names:
+        if kind == "csv" and header.names != first.names:
             at = next(name for name, other in zip(header.names, first.names, strict=False) if name != other)
             text = f"{file.name} has the columns of {files[0].name} in another order, beginning with '{at}'"
             raise UnreadableTableError("path", f"{text}; write them alike")
     folders = [name for name in folder_values(files) if name not in first.names]
-    if data.format == "csv":
-        if folders and not glob.has_magic(str(data.path)):
-            text = f"the folders of {data.path} give a column '{folders[0]}', which is read for Parquet files only"
-            raise UnreadableTableError("path", f"{text}; a pattern such as {data.path}/**/*.csv leaves it out")
+    if kind == "csv":
+        if folders and not glob.has_magic(str(place)):
+            text = f"the folders of {place} give a column '{folders[0]}', which is read for Parquet files only"
+            raise UnreadableTableError("path", f"{text}; a pattern such as {place}/**/*.csv leaves it out")
         return first
     return replace(first, names=(*first.names, *folders))
 
@@ -106,12 +109,33 @@ def read_parquet_files(
         return tables[0]
     known = tables[0].schema
     for file, table in zip(files[1:], tables[1:], strict=True):
-        for problem in _type_differences(known, table.schema, file.name, files[0].name):
-            raise UnreadableTableError("path", problem)
+        for name, problem in _type_differences(known, table.schema, file.name, files[0].name):
+            raise UnreadableTableError("path", f"{problem}, or read it as text: data.text_columns=[{name}]")
         for name in _other_orders(tables[0], table):
             raise UnreadableTableError("path", order_difference(name, file.name, files[0].name))
         known = pa.unify_schemas([known, table.schema], promote_options="permissive")
     return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
+
+
+def join_schemas(files: Sequence[TableFile], schemas: Sequence[pa.Schema], text_columns: Collection[str]) -> pa.Schema:
+    """Return the types that hold the columns of all Parquet files; text where that is asked for and types differ.
+
+    Raises:
+        UnreadableTableError: a column has types in two files of which neither holds the other.
+    """
+    import pyarrow as pa
+
+    whole = schemas[0].remove_metadata()
+    for file, schema in zip(files[1:], schemas[1:], strict=True):
+        other = pa.schema([schema.field(name) for name in whole.names])
+        for place, field in enumerate(whole):
+            if field.name in text_columns and field.type != other.field(place).type:
+                text = pa.field(field.name, pa.string())
+                whole, other = whole.set(place, text), other.set(place, text)
+        for _, problem in _type_differences(whole, other, file.name, files[0].name):
+            raise UnreadableTableError("path", problem)
+        whole = pa.unify_schemas([whole, other], promote_options="permissive")
+    return whole
 
 
 def as_text(table: pa.Table, columns: Collection[str]) -> pa.Table:
@@ -120,8 +144,7 @@ def as_text(table: pa.Table, columns: Collection[str]) -> pa.Table:
 
     for place, each in enumerate(table.schema):
         if each.name in columns and each.type != pa.string():
-            cells = [None if cell is None else code_text(cell) for cell in table.column(place).to_pylist()]
-            table = table.set_column(place, each.name, pa.array(cells, pa.string()))
+            table = table.set_column(place, each.name, array_as_text(table.column(place)))
     return table
 
 
@@ -148,11 +171,6 @@ def _other_orders(first: pa.Table, second: pa.Table) -> Iterator[str]:
                 yield field.name
 
 
-def code_text(cell: Any) -> str:
-    """Return a cell as text; a whole number is written alike where other cells of its column make it a decimal."""
-    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
-
-
 def _read(file: TableFile, place: int, columns: Sequence[str], values: Mapping[str, Sequence[Any]]) -> pa.Table:
     import pyarrow as pa
     from pyarrow import parquet
@@ -171,7 +189,8 @@ def _read(file: TableFile, place: int, columns: Sequence[str], values: Mapping[s
     return table.select([name for name in columns if name in table.schema.names])
 
 
-def _type_differences(first: pa.Schema, second: pa.Schema, file: str, first_file: str) -> Iterator[str]:
+def _type_differences(first: pa.Schema, second: pa.Schema, file: str, first_file: str) -> Iterator[tuple[str, str]]:
+    """Yield each column with types of which neither holds the other, and that in words."""
     import pyarrow as pa
 
     for field in first:
@@ -179,7 +198,5 @@ def _type_differences(first: pa.Schema, second: pa.Schema, file: str, first_file
         try:
             pa.unify_schemas([pa.schema([field]), pa.schema([other])], promote_options="permissive")
         except pa.ArrowException:
-            yield (
-                f"column '{field.name}' of {file} is {other.type}, and {field.type} in {first_file}; write the files with "
-                f"one type, or read it as text: data.text_columns=[{field.name}]"
-            )
+            types = f"is {other.type}, and {field.type} in {first_file}"
+            yield field.name, f"column '{field.name}' of {file} {types}; write the files with one type"

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
+from pydantic import (
+    Field,
+    PrivateAttr,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from orchestrator.spec.field_types import Decimal, Separator, Thousands, resolve_input
+from orchestrator.locations.urls import Url
+from orchestrator.spec.field_types import Decimal, Separator, Thousands
 from orchestrator.spec.messages import format_value
+from orchestrator.spec.place import OutputPlace, Place, StorageOptions
 from orchestrator.spec.section import Section
 from orchestrator.spec.separators import is_tab_separated
 from orchestrator.spec.workers import check_cluster, some_jobs
@@ -21,8 +32,12 @@ class BatchSpec(Section):
 
     section = "batch"
 
-    input: Path
-    output: Path
+    input: Place
+    storage: StorageOptions = Field(default_factory=dict)  # of the input's file system
+    version: Annotated[StrictInt, Field(ge=0)] | None = None  # of a Delta table; null: the newest
+    output_format: Literal["csv", "parquet", "delta"] | None = None  # null: by the output's ending
+    output: OutputPlace
+    output_storage: StorageOptions = Field(default_factory=dict)
     chunk_rows: StrictInt = Field(default=10_000, ge=1)
     keep: tuple[StrictStr, ...] | None = None
     backend: Literal["local", "loky", "dask", "ray"] = "local"  # this process, or workers of joblib's backends
@@ -35,6 +50,8 @@ class BatchSpec(Section):
     missing_values: tuple[StrictStr, ...] | None = None
     keep_default_na: StrictBool | None = None
 
+    _state: Path | None = PrivateAttr(default=None)
+
     def table_format(self, trained: TableFormat | None) -> TableFormat:
         """Return the format of the input, if it is a CSV file; ``trained`` is the format of training's table."""
         form = trained if trained is not None and trained.format == "csv" else TableFormat()
@@ -43,7 +60,7 @@ class BatchSpec(Section):
         decimal = self.decimal or form.decimal
         thousands = self.thousands or (form.thousands if form.thousands != decimal else None)
         return TableFormat(
-            separator=self.separator or ("\t" if is_tab_separated(self.input) else form.separator),
+            separator=self.separator or ("\t" if is_tab_separated(Path(self.input.name)) else form.separator),
             encoding=self.encoding or form.encoding,
             decimal=decimal,
             thousands=thousands,
@@ -53,19 +70,34 @@ class BatchSpec(Section):
         )
 
     @property
-    def rejected(self) -> Path:
-        """The file for the reasons of rows that the package refuses."""
-        return self.output.with_suffix(".rejected.csv")
+    def rejected(self) -> Path | Url:
+        """The file for the reasons of rows that the package refuses, beside the output."""
+        if isinstance(self.output, Path):
+            return self.output.with_suffix(".rejected.csv")
+        folder, slash, name = self.output.text.rstrip("/").rpartition("/")
+        return Url(f"{folder}{slash}{name.rpartition('.')[0] or name}.rejected.csv")
 
-    @field_validator("input")
-    @classmethod
-    def _readable(cls, path: Path) -> Path:
-        return resolve_input(path)
+    @property
+    def writes(self) -> str:
+        """The format of the output."""
+        return self.output_format or self.output.name.lower().rpartition(".")[2]
+
+    def keep_state(self, folder: Path) -> None:
+        """Keep copies of what lies behind a URL, and the finished parts of an output at one, in a folder."""
+        self._state = folder
+
+    @property
+    def state(self) -> Path | None:
+        """The folder for copies and parts; without one they go when the process ends."""
+        return self._state
 
     @field_validator("output")
     @classmethod
-    def _writable(cls, path: Path) -> Path:
-        return _table(path, ".csv", ".parquet").expanduser().resolve()
+    def _known_format(cls, output: Path | Url, info: ValidationInfo) -> Path | Url:
+        if info.data.get("output_format") is None and not output.name.lower().endswith((".csv", ".parquet")):
+            got = format_value(output.name)
+            raise ValueError(f"should end in .csv or .parquet, or batch.output_format should say what it is, got {got}")
+        return output
 
     @field_validator("encoding")
     @classmethod
@@ -87,9 +119,3 @@ class BatchSpec(Section):
         if self.n_jobs is not None and self.backend == "local":
             raise ValueError("n_jobs: counts worker processes, and this process has none; write batch.backend=loky")
         return self
-
-
-def _table(path: Path, *endings: str) -> Path:
-    if not path.name.lower().endswith(endings):
-        raise ValueError(f"should end in {' or '.join(endings)}, got {format_value(path.name)}")
-    return path

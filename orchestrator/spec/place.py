@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
@@ -16,28 +17,51 @@ from orchestrator.redaction import is_secret_name
 from orchestrator.spec.field_types import resolve_input
 from orchestrator.spec.messages import format_value
 
+_AZUREML = (
+    "names a data asset or a datastore of Azure ML, which need azureml-dataprep, and that cannot be installed beside "
+    "the libraries of this project; name the container behind it, which the datastore's page in the studio shows: "
+    "abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH"
+)
 
+
+@dataclass(frozen=True)
 class _PathOrUrl:
-    """A validator that takes what looks like a URL for one, and anything else for a path."""
+    """A validator that takes what looks like a URL for one, and anything else for a path, which is then resolved."""
+
+    resolve: Callable[[Path], Path]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         as_text = core_schema.plain_serializer_function_ser_schema(str, when_used="json")
-        return core_schema.no_info_wrap_validator_function(_read, handler.generate_schema(Path), serialization=as_text)
+        return core_schema.no_info_wrap_validator_function(
+            self._read, handler.generate_schema(Path), serialization=as_text
+        )
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"type": "string", "format": "path"}
 
+    def _read(self, value: Any, as_path: core_schema.ValidatorFunctionWrapHandler) -> Path | Url:
+        if isinstance(value, Url):
+            return value
+        if isinstance(value, str) and value.lower().startswith("azureml:"):
+            raise ValueError(_AZUREML)
+        if isinstance(value, str) and is_url(value):
+            if value.lower().startswith("file://"):
+                return Path(unquote(urlsplit(value).path))
+            refuse_credentials(value)
+            return Url(value)
+        path: Path = as_path(value)
+        return self.resolve(path)
 
-def _read(value: Any, as_path: core_schema.ValidatorFunctionWrapHandler) -> Path | Url:
-    if isinstance(value, Url):
-        return value
-    if isinstance(value, str) and is_url(value):
-        if value.lower().startswith("file://"):
-            return Path(unquote(urlsplit(value).path))
-        refuse_credentials(value)
-        return Url(value)
-    path = as_path(value)
-    return resolve_input(path)
+
+def _writable(place: Path | Url) -> Path | Url:
+    """Refuse what nothing can be written to, and a variable, beside whose URL no file could be named."""
+    if isinstance(place, Url) and (place.text.startswith((ENVIRONMENT, "http:", "https:")) or "::" in place.text):
+        kind = "a variable" if place.text.startswith(ENVIRONMENT) else f"{place.protocol}://"
+        raise ValueError(
+            f"{kind} cannot be written to; name a file, or one in a bucket such as s3://BUCKET/scored.parquet, whose "
+            "credentials come from the environment"
+        )
+    return place
 
 
 def _without_secrets(options: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -77,5 +101,6 @@ def place_of_rows(values: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**values, "path": Url(f"{ENVIRONMENT}{name}#{table if isinstance(table, str) else 'query'}")}
 
 
-Place = Annotated[Path | Url, _PathOrUrl()]
+Place = Annotated[Path | Url, _PathOrUrl(resolve_input)]
+OutputPlace = Annotated[Path | Url, _PathOrUrl(lambda path: path.expanduser().resolve()), AfterValidator(_writable)]
 StorageOptions = Annotated[Mapping[StrictStr, Any], AfterValidator(_without_secrets)]

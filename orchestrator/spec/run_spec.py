@@ -92,6 +92,8 @@ class RunSpec(Section):
     def _copies(self) -> RunSpec:
         if not self.dry_run:
             self.data.keep_copies(self.state_dir / "copies")
+            if self.batch is not None:
+                self.batch.keep_state(self.state_dir)
         return self
 
     @classmethod

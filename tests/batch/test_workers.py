@@ -65,8 +65,7 @@ def run(tmp_path: Path, version: ModelVersion, table: pd.DataFrame) -> Run:
 
 
 def contents(scored: BatchResult) -> tuple[bytes, bytes]:
-    assert scored.reasons is not None
-    return scored.path.read_bytes(), scored.reasons.read_bytes()
+    return Path(scored.path).read_bytes(), Path(str(scored.reasons)).read_bytes()
 
 
 @pytest.fixture
@@ -153,16 +152,16 @@ def test_workers_that_are_lost_again_and_again_end_the_run(
         parallel_config("threading", n_jobs=2),
         pytest.raises(PackageError, match=r"loky lost 3 .* from 70 on; .*n_jobs"),
     ):
-        list(workers.score_in_workers(job(version), iter([Block(70, "", 0)]), notes.append))
+        list(workers.score_in_workers(job(version), iter([Block(70, 71, "", 0)]), notes.append))
     assert notes == ["a worker was lost; scoring again from row 70 on"] * 2
 
 
 def test_a_worker_on_another_machine_says_what_it_lacks(version: ModelVersion, tmp_path: Path) -> None:
-    other = workers._score_block(job(version, code="other"), Block(0, "", 0))
+    other = workers._score_block(job(version, code="other"), Block(0, 1, "", 0))
     assert "has another version of this project" in str(other)
     workers._load(version.package.path, "", workers.code_digest())
     moved = ModelVersion("", "", None, type(version.package)(tmp_path / "gone", "", ""))
-    assert "put state_dir where all machines see it" in str(workers._score_block(job(moved), Block(0, "", 0)))
+    assert "put state_dir where all machines see it" in str(workers._score_block(job(moved), Block(0, 1, "", 0)))
 
 
 def test_errors_can_be_sent() -> None:

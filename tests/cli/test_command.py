@@ -184,3 +184,17 @@ def test_what_is_printed_names_the_command_that_was_typed(project: Path, monkeyp
     assert project.is_dir()
     run(monkeypatch, "--version")
     assert invocation.called_as() == "orchestrate"
+
+
+@pytest.mark.parametrize("sweep", [(), ("-m", "seed=0,1")])
+def test_credentials_in_a_file_are_copied_into_no_other(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], sweep: Sequence[str]
+) -> None:
+    (project / "conf/experiment").mkdir()
+    mine = project / "conf/experiment/mine.yaml"
+    mine.write_text("# @package _global_\ndata:\n  path: https://host/x.csv?sig=c0ffee\n")
+    shown = printed(monkeypatch, capfd, "data=csv", "data.target=y", "experiment=mine", *TINY, *sweep, code=1)
+    assert "data.path: holds credentials" in shown
+    written = [path for path in project.rglob("*") if path.is_file() and b"c0ffee" in path.read_bytes()]
+    assert (written, "c0ffee" in shown) == ([mine], False)
+    assert list(project.rglob(".hydra")) == []

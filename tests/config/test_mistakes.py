@@ -395,7 +395,7 @@ BATCH = [
     row(
         "stages=batch batch.input={tmp}/people.csv batch.output={tmp}/latin.csv", "batch.output: there already; remove"
     ),
-    row(f"{SCORED} batch.output=x.xlsx", "batch.output: should end in .csv or .parquet, got 'x.xlsx'"),
+    row(f"{SCORED} batch.output=x.xlsx", "batch.output: should end in .csv or .parquet | got 'x.xlsx'"),
     row(f"{SCORED} batch.input=x.json", "batch.input: there is no file"),
     row(f"{SCORED} batch.otput=x.csv", "batch.otput: no such key | did you mean 'output'"),
     row(f"{SCORED} batch.chunk_rows=0", "batch.chunk_rows: should be at least 1, got 0"),

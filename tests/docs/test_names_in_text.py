@@ -16,6 +16,8 @@ from tests.docs.test_commands import ALL, FENCED, INLINE, PAGES, ROOT, arguments
 CONF = ROOT / "conf"
 OPEN = (
     "data.storage.",
+    "batch.storage.",
+    "batch.output_storage.",
     "data.storage.",
     "model.params.",
     "model.param_grid.",

@@ -17,6 +17,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from filelock import FileLock
 
 from orchestrator.locations import copies
 from orchestrator.locations.copies import fetch
@@ -32,7 +33,7 @@ def write(location: str, text: str) -> None:
 
 
 def files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock" != path.name)
 
 
 @pytest.fixture
@@ -57,6 +58,20 @@ def test_a_version_is_copied_once_and_a_new_one_again(
     os.utime(path.parent, (time.time() - 4000,) * 2)
     fetch(Url(f"{root}/rows.csv"), {}, "csv", tmp_path)
     assert files(tmp_path) == [new]
+
+
+def test_copies_that_another_process_uses_stay(root: str, tmp_path: Path) -> None:
+    write(f"{root}/rows.csv", "a\n1\n")
+    (path,) = fetch(Url(f"{root}/rows.csv"), {}, "csv", tmp_path).paths
+    write(f"{root}/rows.csv", "a\n22\n")
+    os.utime(path.parent, (time.time() - 4000,) * 2)
+    other = path.parents[1] / ".other.used.lock"
+    with FileLock(other):
+        fetch(Url(f"{root}/rows.csv"), {}, "csv", tmp_path)
+        assert path.exists()
+    fetch(Url(f"{root}/rows.csv"), {}, "csv", tmp_path)
+    assert [each for each in (path, other) if each.exists()] == []
+    assert len(list(path.parents[1].glob(".*.used.lock"))) == 1  # of this process
 
 
 def test_a_folder_is_copied_without_what_is_no_table(root: str, tmp_path: Path) -> None:
@@ -89,13 +104,13 @@ def test_without_a_folder_copies_go_with_the_process(
     root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    copies._scratch.cache_clear()
+    copies.scratch.cache_clear()
     write(f"{root}/rows.csv", "a\n1\n")
     removed: list[Path] = []
     monkeypatch.setattr(atexit, "register", lambda _call, folder, **_: removed.append(folder))
     (path,) = fetch(Url(f"{root}/rows.csv"), {}, "csv", None).paths
     assert [folder for folder in removed if path.is_relative_to(folder)] == removed
-    copies._scratch.cache_clear()
+    copies.scratch.cache_clear()
 
 
 @pytest.mark.nightly  # trains

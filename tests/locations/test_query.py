@@ -77,7 +77,9 @@ def test_signs_of_a_query_are_no_parameters() -> None:
     assert (data.path.name, str(data.path)) == ("query", "env:DATABASE_URL#query")
 
 
-def test_values_of_several_types_are_text(sqlite: str) -> None:
+@pytest.mark.parametrize("rows", [1, 50])
+def test_values_of_several_types_are_text(sqlite: str, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    monkeypatch.setattr(module, "ROWS", rows)  # of a chunk, which may be all of one type
     with sqlite3.connect(f"{sqlite}/shop.db") as connection:
         connection.execute("UPDATE customers SET id = 'x7' WHERE id = 3")
     connection.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -24,35 +23,9 @@ from orchestrator.locations.storage import (
 from orchestrator.locations.urls import LocationError, Url
 from orchestrator.reading.frame import read_table
 from orchestrator.spec.data import DataSpec
-
-pytest.importorskip("s3fs")
-moto_server = pytest.importorskip("moto.server")
+from tests.s3 import SECRET
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # botocore's
-SECRET = "hunter2hunter2"  # noqa: S105 - of the emulator
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
-    server.stop()
-
-
-@pytest.fixture
-def bucket(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    import s3fs
-
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "someone")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    s3fs.S3FileSystem.clear_instance_cache()
-    s3fs.S3FileSystem(skip_instance_cache=True).mkdirs("tables", exist_ok=True)
-    return "s3://tables"
 
 
 def spec(location: str, folder: Path, kind: str = "parquet", **more: object) -> DataSpec:
@@ -140,3 +113,9 @@ def test_secrets_among_the_options_are_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="credentials come from the environment") as caught:
             spec("s3://tables/rows.csv", tmp_path, storage=options)
         assert SECRET not in json.dumps([each["msg"] for each in caught.value.errors()])  # type: ignore[attr-defined]
+
+
+def test_where_credentials_were_found_is_not_logged(bucket: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    assert not exists(f"{bucket}/none.csv")
+    assert [each.name for each in caplog.records if "boto" in each.name] == []

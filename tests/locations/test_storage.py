@@ -7,13 +7,14 @@ import http.server
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from orchestrator.locations import failures
+from orchestrator.locations import failures, storage
 from orchestrator.locations.storage import exists, find_files, open_read, open_write, remove_file, stat_file
 from orchestrator.locations.urls import LocationError, Url
 
@@ -59,6 +60,25 @@ def test_nothing_is_left_of_a_file_that_was_not_finished(root: str) -> None:
     with pytest.raises(KeyError), open_write(f"{root}/b.csv") as file:
         file.write(rows["none"] if file.write(b"half") else b"")
     assert [each.name for each in find_files(root)] == ["a.csv"]
+
+
+def test_where_unfinished_files_show_a_whole_one_is_moved_into_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    import fsspec
+
+    monkeypatch.setattr(storage, "_WHOLE", {"s3"})
+    root, system = f"memory://{uuid4().hex}", fsspec.filesystem("memory")
+    write(f"{root}/a.csv", "1")
+    for fails in (True, False):
+        with suppress(KeyboardInterrupt), open_write(f"{root}/a.csv") as file:
+            file.write(b"22")
+            file.flush()
+            assert system.cat(f"{root}/a.csv") == b"1"
+            if fails:
+                raise KeyboardInterrupt
+        assert [name.rpartition("/")[2] for name in system.find(root)] == ["a.csv"]
+        assert system.cat(f"{root}/a.csv") == (b"1" if fails else b"22")
+    storage.check_writable(Url(f"{root}/b.csv"))
+    assert [name.rpartition("/")[2] for name in system.find(root)] == ["a.csv"]
 
 
 def test_errors_are_one_line_with_the_remedy(root: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.locations.urls import LocationError, Url, is_url, refuse_credentials
+from orchestrator.locations.urls import LocationError, Url, is_url, refuse_credentials, without_signature
 
 SIGNED = "https://lake.blob.example/c/rows.csv?sv=2024&sp=r&sig=Ab%2Fc0ffee%3D"
 
@@ -60,3 +60,21 @@ def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TABLE_URL", "rows.csv")
     with pytest.raises(LocationError, match="TABLE_URL holds no URL"):
         _ = Url("env:TABLE_URL").address
+
+
+@pytest.mark.parametrize(
+    ("address", "left"),
+    [
+        (SIGNED, "https://lake.blob.example/c/rows.csv"),
+        (
+            f"{SIGNED}&versionid=2024-05-06&se=2030-01-01T00%3A00Z",
+            "https://lake.blob.example/c/rows.csv?versionid=2024-05-06",
+        ),
+        ("https://h/r.csv?X-Amz-Date=1&id=7&X-Amz-Expires=9&X-Amz-Signature=c0ffee", "https://h/r.csv?id=7"),
+        ("https://h/r.csv?sp=7&id=7", "https://h/r.csv?sp=7&id=7"),
+        ("https://me:hunter2@h/r.csv?id=7", "https://me:***@h/r.csv?id=7"),
+        ("s3://b/k?sig.csv", "s3://b/k?sig.csv"),
+    ],
+)
+def test_a_renewed_signature_makes_no_other_source(address: str, left: str) -> None:
+    assert without_signature(address) == left

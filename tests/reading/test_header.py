@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from orchestrator.batch.tables import source_of
+from orchestrator.batch.files import find_input, open_source
+from orchestrator.config import batch_checks
 from orchestrator.config import data_file_checks as check
 from orchestrator.reading.frame import read_table
 from orchestrator.reading.header import Header, parse_header
@@ -74,9 +75,9 @@ def test_check_load_and_batch_agree(tmp_path: Path, how: str, target: str, names
     index, feature = next(name for name in names if name not in "aya01"), next(name for name in names if name in "a0")
     assert list(check.problems(DataSpec(**keys), PreprocessSpec())) == []
     assert list(check.problems(DataSpec(**keys, drop=(index,)), PreprocessSpec())) == []
-    assert source_of(path, TableFormat()).header.names == names
     batch = BatchSpec(input=path, output=tmp_path / "o.csv", keep=(index,))
-    assert list(check.batch_problems(batch)) == []
+    assert open_source(batch, find_input(batch).files, TableFormat()).header.names == names
+    assert list(batch_checks.problems(batch)) == []
     for choice, left in (("auto", False), ("drop", False), ("keep", True)):
         table = read_table(DataSpec(**{**keys, "index": choice}))
         assert set(table.frame.columns) == {feature, target, *([index] if left else [])}

@@ -193,3 +193,11 @@ def test_ordered_categories_of_two_files_are_the_same(tmp_path: Path) -> None:
     with pytest.raises(UnreadableTableError, match=r"column 'size' of b\.parquet has ordered categories"):
         read_table(data)
     assert read_table(data.model_copy(update={"text_columns": ("size",)})).frame["size"].tolist()[:2] == ["low", "high"]
+
+
+def test_days_have_one_text_whatever_type_a_file_gives_them(tmp_path: Path) -> None:
+    days = pd.to_datetime(["2024-01-01", "2024-01-02"])
+    pd.DataFrame({"day": days.date, "y": 0}).to_parquet(tmp_path / "a.parquet")
+    pd.DataFrame({"day": days + pd.to_timedelta([0, 90], unit="min"), "y": 1}).to_parquet(tmp_path / "b.parquet")
+    found = read_table(spec(tmp_path, "parquet", text_columns=("day",))).frame["day"].tolist()
+    assert found == ["2024-01-01", "2024-01-02", "2024-01-01", "2024-01-02 01:30:00"]
