@@ -191,6 +191,23 @@ def test_there_must_be_weight_on_all_sides(kit: Any) -> None:
         kit.load(PLAIN[["w", "y"]], weight="w")
 
 
+@pytest.mark.parametrize("split", [{}, {"rule": "group", "by": "person"}], ids=["random", "group"])
+def test_a_class_without_weight_is_named_before_training(kit: Any, split: dict[str, Any]) -> None:
+    frame = TABLE[["a", "b", "w", *filter(None, [split.get("by")]), "y"]]
+    search = kit.search(split=split, scoring=["roc_auc"], refit="roc_auc")
+    wrong = frame.assign(w=frame["w"].where(frame["y"] == "well", 0))
+    with pytest.raises(
+        DataError, match=r"fold 1 of 2 learns from no row of class 'ill' whose weight \('w'\) is above 0"
+    ):
+        kit.split(wrong, search, split=split, weight="w")
+    held_out = kit.split(frame, search, split=split, weight="w").weights.test.index
+    wrong = frame.assign(w=frame["w"].where((frame["y"] == "well") | ~frame.index.isin(held_out), 0))
+    with pytest.raises(DataError, match=r"data\.test_size: none of the \d+ hold-out rows is of class 'ill'"):
+        kit.split(wrong, search, split=split, weight="w")
+    some = frame.assign(w=frame["w"].where(frame.index % 5 > 0, 0))
+    assert kit.split(some, search, split=split, weight="w").weights.obstacle == ""
+
+
 def described(**estimators: str) -> dict[str, Any]:
     """Return estimators by name as the configuration writes them."""
     return {"estimators": {name: {"_target_": path} for name, path in estimators.items()}}
