@@ -39,6 +39,7 @@ def problems(model: ModelSpec, preprocess: PreprocessSpec, search: SearchSpec, t
     yield from found
     if estimator is not None:
         wrong = list(_model(estimator, model)) or list(_construction_problems(estimator, model))
+        wrong += _early_stopping(estimator, model)
         if not wrong and search.on_error == "stop":
             wrong = list(impossible_candidates(model))
         yield from wrong
@@ -81,6 +82,15 @@ def _model(estimator: type, model: ModelSpec) -> Iterator[Problem]:
             yield from unknown
         for value in values:
             yield from object_checks.value_problems(estimator, name, value, f"model.param_grid.{name}")
+
+
+def _early_stopping(estimator: type, model: ModelSpec) -> list[Problem]:
+    if model.early_stopping.rounds is None:
+        return []
+    from orchestrator.modeling.early_stopping import refusal
+
+    text = refusal(estimator, model.params, model.param_grid)
+    return [Problem("model.early_stopping", text)] if text else []
 
 
 def _is_nested(model: ModelSpec) -> bool:

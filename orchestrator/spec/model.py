@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, StrictInt, StrictStr, Tag
+from pydantic import Discriminator, Field, StrictFloat, StrictInt, StrictStr, Tag
 
 from orchestrator.spec.field_types import DottedPath, Name, StepName, Values
 from orchestrator.spec.objects import code_of, orders
@@ -62,6 +62,13 @@ class PreprocessSpec(Section):
                 yield f"preprocess.branches.{branch_name}.steps.{name}", step
 
 
+class EarlyStoppingSpec(Section):
+    """When boosting stops: after ``rounds`` trees without a better score on a ``share`` of each fit's rows; None: never."""
+
+    rounds: StrictInt | None = Field(default=None, ge=1)
+    share: StrictFloat = Field(default=0.1, gt=0, lt=1)
+
+
 class ModelSpec(Section):
     """An estimator's dotted path, its parameters, and the grid of parameters to search; all names are bare."""
 
@@ -70,10 +77,16 @@ class ModelSpec(Section):
     estimator: DottedPath
     params: Mapping[StrictStr, Any] = {}
     param_grid: Mapping[StrictStr, Values] = {}
+    early_stopping: EarlyStoppingSpec = EarlyStoppingSpec()
 
     def ordered(self) -> dict[str, str]:
-        """Add the order of estimators inside of the estimator."""
-        return {**self.parts(), **orders("model.params", self.params), **orders("model.param_grid", self.param_grid)}
+        """Add the order of estimators inside of the estimator; leave out how it would stop early if it does not."""
+        unused = [] if self.early_stopping.rounds else ["early_stopping"]
+        return {
+            **self.parts(*unused),
+            **orders("model.params", self.params),
+            **orders("model.param_grid", self.param_grid),
+        }
 
     def cache_parts(self) -> Mapping[str, str]:
         """Add the code of the estimator, and of what its parameters name."""

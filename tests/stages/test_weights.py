@@ -24,7 +24,7 @@ from orchestrator.modeling.weights import RowWeights
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.reporting.scores import score_table
 from orchestrator.search import fit_counts
-from orchestrator.search.weighting import row_weights
+from orchestrator.search.weighting import row_params
 from orchestrator.spec.field_types import FitOn, Seed
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.stages import train as stages
@@ -112,7 +112,7 @@ def test_candidates_share_work_with_weights(kit: Any) -> None:
     search = kit.search(grid=GRID, preprocess=SCALED, cv=3, **CLASSES)
     parts = kit.split(PLAIN, search, weight="w")
     estimator = clone(search.estimator)
-    with row_weights(estimator, parts.weights.fit_params(), parts.weights.score_params(training=True)):
+    with row_params(estimator, parts.weights.fit_params(), parts.weights.score_params(training=True)):
         estimator.fit(parts.X_train, parts.y_train)
     assert fit_counts(estimator) == (12, 6)
     assert "_get_routed_params_for_fit" not in vars(estimator)
