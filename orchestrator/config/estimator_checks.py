@@ -30,6 +30,8 @@ DECIDED = {
     "param_distributions": "model.param_grid",
     "error_score": "search.on_error",
 }
+CATEGORIES = "pandas.DataFrame.astype"  # the function of a FunctionTransformer
+_NATIVE = "write preprocess=tabular, or model=hist_gradient_boosting or lightgbm"
 _OF_BOTH_KINDS = "model=random_forest, hist_gradient_boosting and linear suit both"
 
 
@@ -44,6 +46,13 @@ def problems(model: ModelSpec, preprocess: PreprocessSpec, search: SearchSpec, t
             wrong = list(impossible_candidates(model))
         yield from wrong
     for at, component in preprocess.components():
+        if (
+            estimator is not None
+            and component.options.get("func") == CATEGORIES
+            and not _splits_on_categories(estimator)
+        ):
+            text = f"passes categories on as such, and {estimator.__name__} takes their codes for numbers; {_NATIVE}"
+            yield Problem(at, text)
         transformer, found = _class(component.target, f"{at}._target_", "a transformer", "transform")
         yield from found
         if transformer is not None:
@@ -82,6 +91,11 @@ def _model(estimator: type, model: ModelSpec) -> Iterator[Problem]:
             yield from unknown
         for value in values:
             yield from object_checks.value_problems(estimator, name, value, f"model.param_grid.{name}")
+
+
+def _splits_on_categories(estimator: type) -> bool:
+    module = estimator.__module__
+    return module.startswith("lightgbm.") or (module.startswith("sklearn.") and "_hist_gradient_boosting" in module)
 
 
 def _early_stopping(estimator: type, model: ModelSpec) -> list[Problem]:

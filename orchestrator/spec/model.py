@@ -26,7 +26,10 @@ class Branch(Section):
 
 
 class PreprocessSpec(Section):
-    """Transformers of the whole table in order (``steps``), then of groups of columns side by side (``branches``)."""
+    """Transformers of the whole table in order (``steps``), then of groups of columns side by side (``branches``).
+
+    ``output`` is what the branches give: arrays, or a DataFrame of pandas.
+    """
 
     section = "preprocess"
 
@@ -34,6 +37,7 @@ class PreprocessSpec(Section):
     branches: Mapping[Name, Branch] = {}
     remainder: Literal["drop", "passthrough"] = "drop"
     max_levels: StrictInt = Field(default=40, ge=2)
+    output: Literal["default", "pandas"] = "default"
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -41,11 +45,12 @@ class PreprocessSpec(Section):
         return tuple(branch.columns for branch in self.branches.values() if isinstance(branch.columns, str))
 
     def ordered(self) -> dict[str, str]:
-        """Add the order of the transformers; leave out a number of levels that no branch asks for."""
+        """Add the order of the transformers; leave out a number of levels that no branch asks for, and the usual output."""
         order = {"preprocess order": " ".join([*self.steps, *self.branches])}
         several = {name: branch.steps for name, branch in self.branches.items() if len(branch.steps) > 1}
         order |= {f"preprocess.branches.{name} order": " ".join(steps) for name, steps in several.items()}
         unused = [] if {"high_cardinality", "text"} & {*self.kinds} else ["max_levels"]
+        unused += ["output"] if self.output == "default" else []
         return {**self.parts(*unused), **order, **_merged(orders(at, found.options) for at, found in self.components())}
 
     def cache_parts(self) -> Mapping[str, str]:

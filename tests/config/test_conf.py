@@ -44,6 +44,7 @@ SUITED: Mapping[str, str] = {
             "file": "data.split.file={tmp}/bom.csv",
         }.items()
     },
+    "preprocess/native": f"{DATA['csv']} preprocess=native model=hist_gradient_boosting",
     "deploy/aks": "deploy=aks deploy.compute=aks",
     "stages/batch": "stages=batch batch.input={tmp}/people.csv batch.output={tmp}/scored.csv",
     "search/grid_regression": "search=grid_regression model.estimator=sklearn.ensemble.RandomForestRegressor",
