@@ -70,8 +70,10 @@ ALLOWED = (
             "orchestrator/modeling/splitting",
             "orchestrator/spec/split.py",
             "tests/modeling/splitting",
+            "tests/modeling/test_early_stopping.py",
             "tests/stages/test_split_rules.py",
             "docs/how_to/hold_rows_out.md",
+            "docs/how_to/use_a_boosting_library.md",
             "docs/explanation/honest_splits.md",
             "docs/reference/configuration.md",
         )

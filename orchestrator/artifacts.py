@@ -42,7 +42,8 @@ class Dataset:
 class Split:
     """Training and hold-out rows; ``classes``, ``digest`` and ``reading`` are the Dataset's.
 
-    ``folds`` are positions of training rows; None where the search makes them itself.
+    ``folds`` are positions of training rows; None where the search makes them itself. ``keys`` (n_train,) are the groups
+    or times of the training rows where these decide the split.
     """
 
     X_train: pd.DataFrame
@@ -55,6 +56,7 @@ class Split:
     folds: Folds | None = None
     summary: SplitSummary | None = None
     weights: RowWeights | None = None
+    keys: Any = None
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,16 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Trained(TrainedView):
-    """The best pipeline, refitted on all training rows, and every candidate's scores. Parameters have bare names."""
+    """The best pipeline, refitted on all training rows, and every candidate's scores. Parameters have bare names.
+
+    ``trees`` is the number at which the refit stopped early; None if it could not.
+    """
 
     pipeline: BaseEstimator
     best_index: int
     candidates: Sequence[Candidate]
     finished_at: str = ""  # ISO 8601, UTC; the time of the training, also where it comes from the cache
+    trees: int | None = None
 
     @property
     def best(self) -> Candidate:

@@ -30,6 +30,8 @@ DECIDED = {
     "param_distributions": "model.param_grid",
     "error_score": "search.on_error",
 }
+CATEGORIES = "pandas.DataFrame.astype"  # the function of a FunctionTransformer
+_NATIVE = "write preprocess=tabular, or model=hist_gradient_boosting or lightgbm"
 _OF_BOTH_KINDS = "model=random_forest, hist_gradient_boosting and linear suit both"
 
 
@@ -39,10 +41,18 @@ def problems(model: ModelSpec, preprocess: PreprocessSpec, search: SearchSpec, t
     yield from found
     if estimator is not None:
         wrong = list(_model(estimator, model)) or list(_construction_problems(estimator, model))
+        wrong += _early_stopping(estimator, model)
         if not wrong and search.on_error == "stop":
             wrong = list(impossible_candidates(model))
         yield from wrong
     for at, component in preprocess.components():
+        if (
+            estimator is not None
+            and component.options.get("func") == CATEGORIES
+            and not _splits_on_categories(estimator)
+        ):
+            text = f"passes categories on as such, and {estimator.__name__} takes their codes for numbers; {_NATIVE}"
+            yield Problem(at, text)
         transformer, found = _class(component.target, f"{at}._target_", "a transformer", "transform")
         yield from found
         if transformer is not None:
@@ -81,6 +91,20 @@ def _model(estimator: type, model: ModelSpec) -> Iterator[Problem]:
             yield from unknown
         for value in values:
             yield from object_checks.value_problems(estimator, name, value, f"model.param_grid.{name}")
+
+
+def _splits_on_categories(estimator: type) -> bool:
+    module = estimator.__module__
+    return module.startswith("lightgbm.") or (module.startswith("sklearn.") and "_hist_gradient_boosting" in module)
+
+
+def _early_stopping(estimator: type, model: ModelSpec) -> list[Problem]:
+    if model.early_stopping.rounds is None:
+        return []
+    from orchestrator.modeling.early_stopping import refusal
+
+    text = refusal(estimator, model.params, model.param_grid)
+    return [Problem("model.early_stopping", text)] if text else []
 
 
 def _is_nested(model: ModelSpec) -> bool:

@@ -21,7 +21,8 @@ def make_steps(preprocess: PreprocessSpec) -> list[tuple[str, Any]]:
         branches = [
             (name, _branch(branch), _columns(branch, preprocess)) for name, branch in preprocess.branches.items()
         ]
-        steps.append(("branches", ColumnTransformer(branches, remainder=preprocess.remainder)))
+        joined = ColumnTransformer(branches, remainder=preprocess.remainder)
+        steps.append(("branches", joined if preprocess.output == "default" else joined.set_output(transform="pandas")))
     return steps
 
 

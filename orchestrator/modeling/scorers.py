@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import math
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -42,6 +44,25 @@ def sklearn_names(scoring: Any) -> Iterator[str]:
     known = set(get_scorer_names())
     names = [scoring] if isinstance(scoring, str) else [*scoring] if isinstance(scoring, Mapping | list | tuple) else []
     yield from (name for name in names if name in known)
+
+
+def failing_metrics(scoring: Any, y_train: Any, y_test: Any, *, finite: bool = True) -> list[str]:
+    """Return scikit-learn's metrics in ``scoring`` that cannot be computed for a dummy (or, if ``finite``, are not finite)."""
+    from sklearn.dummy import DummyClassifier
+    from sklearn.metrics import get_scorer
+
+    dummy = DummyClassifier().fit([[0]] * len(y_train), y_train)
+    failing = []
+    for name in sklearn_names(scoring):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                score = get_scorer(name)(dummy, [[0]] * len(y_test), y_test)
+        except ValueError:
+            failing.append(name)
+        else:
+            failing += [name] if finite and not math.isfinite(score) else []
+    return failing
 
 
 def metric_kinds(names: Iterable[str]) -> Iterator[tuple[Kind, str]]:

@@ -6,7 +6,7 @@ Only the last step of a pipeline is fitted by weights; preprocessing counts rows
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,29 @@ def weigh(
                 "other weights"
             )
     return found
+
+
+def check_classes(
+    weights: RowWeights, y: pd.Series, classes: Sequence[Any], folds: Folds | int, failing: Callable[..., Sequence[str]]
+) -> None:
+    """Check that rows of weight 0 leave each fold of the training rows ``y`` (n_train,) the classes that it needs.
+
+    A number of ``folds`` is scikit-learn's to make. ``failing`` returns the metrics that cannot be computed for the labels
+    to fit on and to score on.
+
+    Raises:
+        DataError: the text names the fold and the class.
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    from orchestrator.modeling.splitting.folds import check_folds
+
+    counts = weights.train.to_numpy() > 0
+    if counts.all():
+        return
+    made = StratifiedKFold(folds).split(counts, y) if isinstance(folds, int) else folds
+    counted = [(fit if weights.obstacle else fit[counts[fit]], score[counts[score]]) for fit, score in made]
+    check_folds(counted, y, classes, failing, f" whose weight ('{weights.column}') is above 0")
 
 
 def score_params(weights: RowWeights | None) -> Mapping[str, Any]:

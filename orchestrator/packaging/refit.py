@@ -12,7 +12,7 @@ from orchestrator.spec.messages import one_line
 if TYPE_CHECKING:
     import pandas as pd
 
-    from orchestrator.artifacts import Split
+    from orchestrator.artifacts import Split, Trained
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,26 @@ class Shipped:
         return [table for table in (self.fitted, self.others) if len(table)]
 
 
-def fit_again(pipeline: Any, split: Split, progress: Progress) -> Shipped:
-    """Return an unfitted copy of ``pipeline``, fitted on the training rows and then the hold-out rows.
+def fit_again(trained: Trained, split: Split, progress: Progress) -> Shipped:
+    """Return an unfitted copy of the best pipeline, fitted on the training rows and then the hold-out rows.
 
-    Parameters and seeds are those of ``pipeline``, and the last step gets the rows' weights if it takes some.
+    Parameters and seeds are the same, and the last step gets the rows' weights if it takes some. Boosting that stopped early
+    gets as many trees as it had then, and no rows are set aside.
 
     Raises:
         PackageError: the estimator refuses the rows.
     """
     import pandas as pd
 
+    from orchestrator.modeling.early_stopping import set_trees
+
     X, y = pd.concat([split.X_train, split.X_test]), pd.concat([split.y_train, split.y_test])
     progress.note(f"fitting again on all {len(y):,} rows")
     try:
-        fitted = _with_columns_of(pipeline).fit(
-            X, y, **(split.weights.fit_params(all_rows=True) if split.weights else {})
-        )
+        unfitted = _with_columns_of(trained.pipeline)
+        if trained.trees is not None:
+            set_trees(unfitted[-1], trained.pipeline[-1], trained.trees)
+        fitted = unfitted.fit(X, y, **(split.weights.fit_params(all_rows=True) if split.weights else {}))
     except Exception as error:  # whatever an estimator raises
         raise PackageError(
             f"search.fit_on: the fit on all {len(y):,} rows failed with {type(error).__name__}: {one_line(error)}; "

@@ -32,6 +32,7 @@ from orchestrator.schema.lenient import (
     value_by_task,
     value_schema,
 )
+from orchestrator.spec.by_task import is_by_task
 from orchestrator.spec.components import is_dotted, locate, parameters_of
 from orchestrator.spec.run_spec import SECTIONS, RunSpec
 from orchestrator.spec.search import SearchSpec
@@ -169,7 +170,7 @@ def _value(files: Iterable[ConfFile]) -> Schema:
         "description": "A value; a mapping with `_target_`, the dotted path of a class, is an object with these options.",
         "if": {"type": "object"},
         "then": {
-            "properties": {TARGET: value_schema(definition_of_target(known))},
+            "properties": {TARGET: value_by_task(value_schema(definition_of_target(known)))},
             "additionalProperties": reference("value"),
         },
         "else": {"if": {"type": "array"}, "then": {"items": reference("value")}},
@@ -230,8 +231,9 @@ def _names(path: str) -> Schema:
 
 def _targets(values: Any) -> Iterable[str]:
     for name, below in values.items() if isinstance(values, Mapping) else ():
-        if name == TARGET and isinstance(below, str):
-            yield below
+        if name == TARGET:
+            entries = below if is_by_task(below) else [{"": below}]
+            yield from (path for entry in entries for path in entry.values() if isinstance(path, str))
         yield from _targets(below)
 
 

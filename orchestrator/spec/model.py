@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, StrictInt, StrictStr, Tag
+from pydantic import Discriminator, Field, StrictFloat, StrictInt, StrictStr, Tag
 
 from orchestrator.spec.field_types import DottedPath, Name, StepName, Values
 from orchestrator.spec.objects import code_of, orders
@@ -26,7 +26,10 @@ class Branch(Section):
 
 
 class PreprocessSpec(Section):
-    """Transformers of the whole table in order (``steps``), then of groups of columns side by side (``branches``)."""
+    """Transformers of the whole table in order (``steps``), then of groups of columns side by side (``branches``).
+
+    ``output`` is what the branches give: arrays, or a DataFrame of pandas.
+    """
 
     section = "preprocess"
 
@@ -34,6 +37,7 @@ class PreprocessSpec(Section):
     branches: Mapping[Name, Branch] = {}
     remainder: Literal["drop", "passthrough"] = "drop"
     max_levels: StrictInt = Field(default=40, ge=2)
+    output: Literal["default", "pandas"] = "default"
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -46,11 +50,12 @@ class PreprocessSpec(Section):
         return "text" in self.kinds or any(found.target == "skrub.TableVectorizer" for _, found in self.components())
 
     def ordered(self) -> dict[str, str]:
-        """Add the order of the transformers; leave out a number of levels that no branch asks for."""
+        """Add the order of the transformers; leave out a number of levels that no branch asks for, and the usual output."""
         order = {"preprocess order": " ".join([*self.steps, *self.branches])}
         several = {name: branch.steps for name, branch in self.branches.items() if len(branch.steps) > 1}
         order |= {f"preprocess.branches.{name} order": " ".join(steps) for name, steps in several.items()}
         unused = [] if {"high_cardinality", "text"} & {*self.kinds} else ["max_levels"]
+        unused += ["output"] if self.output == "default" else []
         return {**self.parts(*unused), **order, **_merged(orders(at, found.options) for at, found in self.components())}
 
     def cache_parts(self) -> Mapping[str, str]:
@@ -67,6 +72,13 @@ class PreprocessSpec(Section):
                 yield f"preprocess.branches.{branch_name}.steps.{name}", step
 
 
+class EarlyStoppingSpec(Section):
+    """When boosting stops: after ``rounds`` trees without a better score on a ``share`` of each fit's rows; None: never."""
+
+    rounds: StrictInt | None = Field(default=None, ge=1)
+    share: StrictFloat = Field(default=0.1, gt=0, lt=1)
+
+
 class ModelSpec(Section):
     """An estimator's dotted path, its parameters, and the grid of parameters to search; all names are bare."""
 
@@ -75,10 +87,16 @@ class ModelSpec(Section):
     estimator: DottedPath
     params: Mapping[StrictStr, Any] = {}
     param_grid: Mapping[StrictStr, Values] = {}
+    early_stopping: EarlyStoppingSpec = EarlyStoppingSpec()
 
     def ordered(self) -> dict[str, str]:
-        """Add the order of estimators inside of the estimator."""
-        return {**self.parts(), **orders("model.params", self.params), **orders("model.param_grid", self.param_grid)}
+        """Add the order of estimators inside of the estimator; leave out how it would stop early if it does not."""
+        unused = [] if self.early_stopping.rounds else ["early_stopping"]
+        return {
+            **self.parts(*unused),
+            **orders("model.params", self.params),
+            **orders("model.param_grid", self.param_grid),
+        }
 
     def cache_parts(self) -> Mapping[str, str]:
         """Add the code of the estimator, and of what its parameters name."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from numbers import Number
@@ -18,10 +16,10 @@ from orchestrator.findings import FEW_ROWS
 from orchestrator.modeling.dates import check_dates
 from orchestrator.modeling.labels import UnknownLabelError, find_label, label_problems, sort_key
 from orchestrator.modeling.one_hot import check_one_hot
-from orchestrator.modeling.scorers import sklearn_names
+from orchestrator.modeling.scorers import failing_metrics
 from orchestrator.modeling.splitting import folds as splitting
 from orchestrator.modeling.splitting.holdout import hold_out
-from orchestrator.modeling.weights import weigh
+from orchestrator.modeling.weights import check_classes, weigh
 from orchestrator.reading.description import describe_table, find_lookalikes, format_lookalikes
 from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.frame import Table, read_table
@@ -197,6 +195,7 @@ def split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Split
 
 def _split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Split:
     classes, cv = dataset.classes, search.estimator.cv
+    finite = functools.partial(failing_metrics, search.estimator.scoring)
     if classes is not None:
         _check_metrics(classes, search)
         if isinstance(cv, int) and data.split.rule == "random":
@@ -211,16 +210,21 @@ def _split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Spli
         if folds is None:  # scikit-learn makes them
             _check_rows(y_train, classes, data, search, "training rows")
         _check_held_out(y_train, y_test, classes, data, search)
-        splitting.check_folds(folds or (), y_train, classes, functools.partial(_failing_metrics, search, finite=True))
+        splitting.check_folds(folds or (), y_train, classes, finite)
     elif folds is None and len(y_train) < cv:
         raise DataError(f"search.cv: {len(y_train)} training rows are fewer than {cv} folds")
     notes = splitting.leaks(folds or (), held, data.split)
     weights = None
     if dataset.weights is not None:
         weights = weigh(str(data.weight), dataset.weights, held.train, held.test, folds or (), search.estimator)
+        if classes is not None:
+            check_classes(weights, y_train, classes, cv if folds is None else folds, finite)
+            _check_held_out(y_train, y_test[weights.test > 0], classes, data, search)
         notes += weights.notes
     summary = replace(held.summary, folds=said, weight=data.weight, notes=(*held.summary.notes, *notes))
-    return Split(X_train, X_test, y_train, y_test, classes, dataset.digest, dataset.reading, folds, summary, weights)
+    return Split(
+        X_train, X_test, y_train, y_test, classes, dataset.digest, dataset.reading, folds, summary, weights, held.keys
+    )
 
 
 def _check_learned(y_train: pd.Series, classes: tuple[Any, ...], data: DataSpec) -> None:
@@ -261,7 +265,7 @@ def _check_held_out(
 ) -> None:
     """Check that metrics that need rows of every class find them among the hold-out rows."""
     absent = sorted(set(range(len(classes))) - set(y_test.unique()))
-    if absent and (unsuited := _failing_metrics(search, y_train, y_test, finite=True)):
+    if absent and (unsuited := failing_metrics(search.estimator.scoring, y_train, y_test)):
         remedy = "" if data.stratify else ", data.stratify=true"
         raise DataError(
             f"data.test_size: none of the {len(y_test)} hold-out rows is of {_name_classes(absent, classes)}, and "
@@ -270,29 +274,10 @@ def _check_held_out(
         )
 
 
-def _failing_metrics(search: Search, y_train: Any, y_test: Any, *, finite: bool) -> list[str]:
-    """Return the metrics that cannot be computed for a dummy (or, if ``finite``, are not finite)."""
-    from sklearn.dummy import DummyClassifier
-    from sklearn.metrics import get_scorer
-
-    dummy = DummyClassifier().fit([[0]] * len(y_train), y_train)
-    failing = []
-    for name in sklearn_names(search.estimator.scoring):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                score = get_scorer(name)(dummy, [[0]] * len(y_test), y_test)
-        except ValueError:
-            failing.append(name)
-        else:
-            failing += [name] if finite and not math.isfinite(score) else []
-    return failing
-
-
 def _check_metrics(classes: tuple[Any, ...], search: Search) -> None:
     """Check that no metric of two classes is computed for more."""
     y = [0, 1, 2]
-    if len(classes) != 2 and (unsuited := _failing_metrics(search, y, y, finite=False)):
+    if len(classes) != 2 and (unsuited := failing_metrics(search.estimator.scoring, y, y, finite=False)):
         raise DataError(
             f"search.scoring: {', '.join(unsuited)} are metrics of two classes and the target has {len(classes)}; "
             "use e.g. 'search.scoring=[roc_auc_ovr,f1_macro,accuracy]' search.refit=roc_auc_ovr"

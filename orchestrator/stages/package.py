@@ -73,7 +73,7 @@ def package(
     refusals = holdout_check.check_rows(split.X_test, holdout_check.unseen_row_columns(contract)).refusals
     holdout_check.enforce_max_refused(refusals, spec.max_refused)
     if fit_on == "all":
-        shipped = fit_again(trained.pipeline, split, progress)
+        shipped = fit_again(trained, split, progress)
         contract = _contract(shipped, split, spec)
     home = state_dir / "packages"
     home.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from orchestrator.modeling.objects import as_text
 
 def collect_results(search: Any, coding: LabelEncoding, refit: str) -> Trained:
     """Return the best pipeline of a fitted search, and the scores of every candidate; of a halving one its last round."""
+    from orchestrator.modeling.early_stopping import unwrap
     from orchestrator.search import fit_errors
 
     results, errors = search.cv_results_, fit_errors(search)
@@ -39,7 +40,8 @@ def collect_results(search: Any, coding: LabelEncoding, refit: str) -> Trained:
         for index in rows
     )
     finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return Trained(search.best_estimator_, rows.index(int(search.best_index_)), candidates, finished)
+    pipeline, best = search.best_estimator_, rows.index(int(search.best_index_))
+    return Trained(pipeline, best, candidates, finished, unwrap(pipeline))
 
 
 def _failure_reason(trace: str, results: Mapping[str, Any], names: Mapping[str, str], index: int) -> str:

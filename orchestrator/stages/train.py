@@ -54,8 +54,12 @@ def build_search(
     from sklearn.pipeline import Pipeline
 
     estimator = make_estimator(model.estimator, model.params, model.param_grid)
-    pipeline = Pipeline([*make_steps(preprocess), (MODEL, estimator)])
     values = make_grid(estimator, model.param_grid, "model.param_grid")
+    if rounds := model.early_stopping.rounds:
+        from orchestrator.modeling.early_stopping import EarlyStopping, SetAside
+
+        estimator = EarlyStopping(estimator, rounds, SetAside(model.early_stopping.share, data.stratify, data.split))
+    pipeline = Pipeline([*make_steps(preprocess), (MODEL, estimator)])
     for part in (pipeline, *(value for each in values.values() for value in each)):
         settle_target_encoders(part, regression=not is_classifier(estimator))
     grid = {f"{MODEL}__{name}": each for name, each in values.items()}
@@ -97,8 +101,9 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
     """
     from sklearn.base import clone
 
+    from orchestrator.modeling.early_stopping import fit_params
     from orchestrator.search.backend import use_backend
-    from orchestrator.search.weighting import row_weights
+    from orchestrator.search.weighting import row_params
 
     estimator = clone(search.estimator)
     encode_search(estimator, split.classes)
@@ -116,9 +121,12 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
         except Exception as error:
             where = f"search.scheduler: {spec.scheduler}" if spec.scheduler else f"search.backend: {spec.backend}"
             raise TrainError(f"{where} cannot be used ({_with_remedy(str(error))}); is it running?") from error
+        of_fits, of_scores = fit_params(estimator.estimator[-1], split.keys), {}
         if split.weights is not None:
-            weights = split.weights.fit_params(), split.weights.score_params(training=True)
-            stack.enter_context(row_weights(estimator, *weights))
+            of_fits |= split.weights.fit_params()
+            of_scores = split.weights.score_params(training=True)
+        if of_fits or of_scores:
+            stack.enter_context(row_params(estimator, of_fits, of_scores))
         try:
             estimator.fit(split.X_train, split.y_train)
         except OrchestratorError:  # raised by an observer of the progress
@@ -215,6 +223,7 @@ def report(
         **({"data_findings": "; ".join(finding.label for finding in table.findings)} if table.findings else {}),
         **({"data_split": split.summary.line} if split.summary else {}),
         **(again if fit_on == "all" else {}),
+        **({"model_trees": f"{trained.trees}, stopped early"} if trained.trees is not None else {}),
         **({"positive_label": evaluation.notes.positive} if evaluation.notes.positive else {}),
         **provenance.tags,
     }

@@ -257,6 +257,14 @@ MODEL = [
         "model.params.estimator._target_: sklearn.tree has no | did you mean 'DecisionTreeClassifier'",
     ),
     row(
+        "model=hist_gradient_boosting model.early_stopping.rounds=9",
+        "model.early_stopping: is for LightGBM, XGBoost and CatBoost | set model.params.early_stopping",
+    ),
+    row(
+        "preprocess=native",
+        "preprocess.branches.categorical.steps.categories: RandomForestClassifier takes their codes for numbers",
+    ),
+    row(
         "model.estimator=sklearn.ensemble.StackingClassifier model/param_grid=none ~model.params.random_state "
         "'++model.params.estimators=[[a,{_target_:sklearn.svm.SVC,C:-1}],[b,{_target_:subprocess.Popen}]]'",
         "model.params.estimators[0][1].C: got -1",

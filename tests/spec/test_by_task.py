@@ -79,6 +79,7 @@ def test_a_typed_metric_wins_over_those_of_the_task(typed: dict[str, Any], scori
         ("binary", "linear", "LogisticRegression", {"C": 4}),
         ("regression", "linear", "Ridge", {"alpha": 5}),
         ("regression", "hist_gradient_boosting", "HistGradientBoostingRegressor", {"max_iter": 2}),
+        ("regression", "stacking", "StackingRegressor", {"random_forest__max_depth": 2}),
     ],
 )
 def test_each_model_has_a_grid_for_each_task(task: str, model: str, estimator: str, grid: dict[str, int]) -> None:

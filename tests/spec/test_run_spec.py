@@ -242,6 +242,8 @@ def test_a_mapping_that_is_a_value_is_one_json_text() -> None:
         "model.params.class_weight": '{"0": 1, "> 50K": 2}',
         "model.params.C": "1.0",
         "model.param_grid.class_weight": '[{"0": 1}, null]',
+        "model.early_stopping.rounds": "null",
+        "model.early_stopping.share": "0.1",
     }
     step: Any = {"_target_": "a.B", "mapping": {"Age (years)": {"low": 1}}, "text": "x"}
     branch: Any = {"columns": ["a"], "steps": {"one": step}}

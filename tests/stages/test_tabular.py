@@ -52,7 +52,8 @@ def people(target: str) -> pd.DataFrame:
 
 
 def settings(*typed: str) -> RunSpec:
-    return RunSpec.parse(compose("preprocess=tabular", "search=grid", "model/param_grid=none", *typed).values)
+    chosen = () if any(each.startswith("preprocess=") for each in typed) else ("preprocess=tabular",)
+    return RunSpec.parse(compose(*chosen, "search=grid", "model/param_grid=none", *typed).values)
 
 
 def packaged(kit: Kit, table: pd.DataFrame, *typed: str) -> Package:
@@ -86,6 +87,30 @@ def test_every_model_takes_every_kind_of_column_and_is_compiled(kit: Kit, model:
     row = {"age": None, "plan": None, "member": True, "maybe": None, "level": None, "town": "another town"}
     assert scorer.answer(json.dumps({"data": [row]})).status == 200
     assert {column.unseen for column in scorer.contract.columns if column.kind == "category"} == {"accept"}
+
+
+@pytest.mark.parametrize(
+    ("model", "target", "typed"),
+    [
+        ("hist_gradient_boosting", "two", "+model.params.max_iter=10"),
+        at_night("lightgbm", "numbers", "+model.params.n_estimators=10"),
+    ],
+)
+def test_categories_are_passed_on_to_models_that_split_on_them(kit: Kit, model: str, target: str, typed: str) -> None:
+    task = {"two": "binary", "numbers": "regression"}[target]
+    made = packaged(kit, people(target), "preprocess=native", f"model={model}", f"data.task={task}", typed)
+    assert Compilation.read(made.path).reason == ""
+    scorer = Predictor.load(made.path)
+    row = {"age": None, "plan": None, "member": True, "maybe": None, "level": None, "town": "another town"}
+    assert scorer.answer(json.dumps({"data": [row]})).status == 200
+
+
+@pytest.mark.nightly
+def test_a_stack_of_regressors_is_compiled(kit: Kit) -> None:
+    fast = [f"{'+' if name == 'random_forest' else ''}model.params.estimators.{name}.{key}=8" for name, key in
+            (("random_forest", "n_estimators"), ("hist_gradient_boosting", "max_iter"))]  # fmt: skip
+    made = packaged(kit, people("numbers"), "model=stacking", "data.task=regression", *fast)
+    assert Compilation.read(made.path).reason == ""
 
 
 def test_free_text_is_scored_by_the_pickle(kit: Kit) -> None:

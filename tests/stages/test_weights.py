@@ -24,7 +24,7 @@ from orchestrator.modeling.weights import RowWeights
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.reporting.scores import score_table
 from orchestrator.search import fit_counts
-from orchestrator.search.weighting import row_weights
+from orchestrator.search.weighting import row_params
 from orchestrator.spec.field_types import FitOn, Seed
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.stages import train as stages
@@ -112,7 +112,7 @@ def test_candidates_share_work_with_weights(kit: Any) -> None:
     search = kit.search(grid=GRID, preprocess=SCALED, cv=3, **CLASSES)
     parts = kit.split(PLAIN, search, weight="w")
     estimator = clone(search.estimator)
-    with row_weights(estimator, parts.weights.fit_params(), parts.weights.score_params(training=True)):
+    with row_params(estimator, parts.weights.fit_params(), parts.weights.score_params(training=True)):
         estimator.fit(parts.X_train, parts.y_train)
     assert fit_counts(estimator) == (12, 6)
     assert "_get_routed_params_for_fit" not in vars(estimator)
@@ -189,6 +189,23 @@ def test_there_must_be_weight_on_all_sides(kit: Any) -> None:
             kit.split(wrong, kit.search(split=split), split=split, weight="w")
     with pytest.raises(DataError, match=r"data\.weight: there is no column to learn from besides 'w' and the target"):
         kit.load(PLAIN[["w", "y"]], weight="w")
+
+
+@pytest.mark.parametrize("split", [{}, {"rule": "group", "by": "person"}], ids=["random", "group"])
+def test_a_class_without_weight_is_named_before_training(kit: Any, split: dict[str, Any]) -> None:
+    frame = TABLE[["a", "b", "w", *filter(None, [split.get("by")]), "y"]]
+    search = kit.search(split=split, scoring=["roc_auc"], refit="roc_auc")
+    wrong = frame.assign(w=frame["w"].where(frame["y"] == "well", 0))
+    with pytest.raises(
+        DataError, match=r"fold 1 of 2 learns from no row of class 'ill' whose weight \('w'\) is above 0"
+    ):
+        kit.split(wrong, search, split=split, weight="w")
+    held_out = kit.split(frame, search, split=split, weight="w").weights.test.index
+    wrong = frame.assign(w=frame["w"].where((frame["y"] == "well") | ~frame.index.isin(held_out), 0))
+    with pytest.raises(DataError, match=r"data\.test_size: none of the \d+ hold-out rows is of class 'ill'"):
+        kit.split(wrong, search, split=split, weight="w")
+    some = frame.assign(w=frame["w"].where(frame.index % 5 > 0, 0))
+    assert kit.split(some, search, split=split, weight="w").weights.obstacle == ""
 
 
 def described(**estimators: str) -> dict[str, Any]:

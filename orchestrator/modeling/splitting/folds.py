@@ -137,11 +137,12 @@ def leaks(folds: Folds, held: HeldOut, split: SplitSpec) -> list[str]:
 
 
 def check_folds(
-    folds: Folds, y: pd.Series, classes: Sequence[Any], failing: Callable[[Any, Any], Sequence[str]]
+    folds: Folds, y: pd.Series, classes: Sequence[Any], failing: Callable[[Any, Any], Sequence[str]], which: str = ""
 ) -> None:
     """Check that each fold has the classes that fitting and the metrics need.
 
-    ``failing`` returns the metrics that cannot be computed for the labels to fit on and to score on.
+    ``failing`` returns the metrics that cannot be computed for the labels to fit on and to score on; ``which`` says in
+    words which rows the folds are of.
 
     Raises:
         DataError: the text names the fold and the class.
@@ -158,6 +159,6 @@ def check_folds(
             unsuited = failing(codes[fit], codes[score]) if len(set(codes[fit].tolist())) > 1 else ["fitting"]
             if unsuited:
                 raise DataError(
-                    f"search.cv: fold {at} of {len(folds)} {said} no row of class {absent!r}, and {', '.join(unsuited)} needs "
+                    f"search.cv: fold {at} of {len(folds)} {said} no row of class {absent!r}{which}, and {', '.join(unsuited)} needs "
                     "one; use fewer folds, other metrics (search.scoring), or another rule (data.split)"
                 )

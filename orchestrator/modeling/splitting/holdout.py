@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.errors import DataError
 from orchestrator.modeling.splitting import keys
 from orchestrator.modeling.splitting.summary import SplitSummary
-from orchestrator.spec.data import DataSpec
+from orchestrator.spec.split import SplitSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 
 MOST_SHARES = 20  # parts of which whole groups are held out: 0.15 is 3 of 20
 MOST_GROUPS = 2000  # that StratifiedGroupKFold assigns one by one, in 0.3 ms each; more are balanced by their number
+
+
+class Rule(Protocol):
+    """The share of the rows that are held out, whether classes keep their shares, and what decides which rows."""
+
+    @property
+    def test_size(self) -> float: ...  # noqa: D102
+    @property
+    def stratify(self) -> bool: ...  # noqa: D102
+    @property
+    def split(self) -> SplitSpec: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ class HeldOut:
     keys: Any = None
 
 
-def hold_out(y: pd.Series, by: pd.Series | None, data: DataSpec, seed: int, *, classified: bool) -> HeldOut:
+def hold_out(y: pd.Series, by: pd.Series | None, data: Rule, seed: int, *, classified: bool) -> HeldOut:
     """Split the rows of a table with the target ``y`` (n_rows,), by the rule of ``data.split``.
 
     ``by`` (n_rows,) is the column that decides. Classes keep their shares as far as the rule allows, if they are
@@ -54,7 +65,7 @@ def hold_out(y: pd.Series, by: pd.Series | None, data: DataSpec, seed: int, *, c
     return replace(held, summary=replace(held.summary, training=len(held.train), held_out=len(held.test)))
 
 
-def _at_random(y: pd.Series, data: DataSpec, seed: int, *, stratified: bool) -> HeldOut:
+def _at_random(y: pd.Series, data: Rule, seed: int, *, stratified: bool) -> HeldOut:
     import numpy as np
     from sklearn.model_selection import train_test_split
 
@@ -67,7 +78,7 @@ def _at_random(y: pd.Series, data: DataSpec, seed: int, *, stratified: bool) -> 
     return HeldOut(train, test, SplitSummary("random", 0, 0))
 
 
-def _whole_groups(y: pd.Series, by: pd.Series, data: DataSpec, seed: int, *, stratified: bool) -> HeldOut:
+def _whole_groups(y: pd.Series, by: pd.Series, data: Rule, seed: int, *, stratified: bool) -> HeldOut:
     import numpy as np
 
     name = str(data.split.by)
@@ -126,7 +137,7 @@ def class_of_groups(codes: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return frequent
 
 
-def _newest(by: pd.Series, data: DataSpec) -> HeldOut:
+def _newest(by: pd.Series, data: Rule) -> HeldOut:
     """Hold the newest rows out; rows of one time stay together, on the side that is nearer to the wanted share."""
     import numpy as np
 
@@ -156,7 +167,7 @@ def show_time(time: Any) -> str:
     return f"{time:g}" if isinstance(time, float | np.floating) else str(time)
 
 
-def _named_parts(by: pd.Series, data: DataSpec) -> HeldOut:
+def _named_parts(by: pd.Series, data: Rule) -> HeldOut:
     import numpy as np
 
     if data.split.file is not None:

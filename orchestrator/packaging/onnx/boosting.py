@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from orchestrator.packaging.onnx.category_splits import CategorySplits
 from orchestrator.packaging.onnx.trees import Tree
 
 Link = Literal["identity", "exp", "sigmoid", "softmax", "sigmoids"]
@@ -27,6 +28,7 @@ class Boosting:
         sums: The dtype that leaves are added in.
         link: The function of the sums that the model returns.
         scale: The factor of the sums within the link.
+        categories: The sets of splits on categories.
     """
 
     trees: list[Tree]
@@ -36,6 +38,7 @@ class Boosting:
     sums: type[Any]
     link: Link
     scale: float = 1.0
+    categories: CategorySplits | None = None
 
 
 def find_reader(estimator: Any) -> Callable[[Any], Boosting] | None:

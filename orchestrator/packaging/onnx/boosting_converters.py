@@ -16,7 +16,20 @@ from orchestrator.packaging.onnx.trees import ensemble_attributes
 
 def parsers(pipeline: Any) -> dict[type, Any]:
     """Return a parser for each of these libraries' classes in a fitted pipeline, as ``convert_sklearn`` takes them."""
-    return {type(each): _parse for each in fitted_inside(pipeline) if find_reader(each) is not None}
+    kinds = {type(each) for each in fitted_inside(pipeline) if find_reader(each) is not None}
+    for kind in kinds:
+        if kind.__module__.startswith("xgboost.") and _gives_sparse(pipeline):
+            raise NotImplementedError(
+                f"no converter for {kind.__name__} on a sparse table, whose zeros are missing values to it; set the encoder's "
+                "sparse_output=false"
+            )
+    return dict.fromkeys(kinds, _parse)
+
+
+def _gives_sparse(pipeline: Any) -> bool:
+    """Return whether the step before the model gives a sparse matrix."""
+    step = pipeline.steps[-2][1] if len(pipeline.steps) > 1 else None
+    return bool(getattr(step, "sparse_output_", getattr(step, "sparse_output", False)))
 
 
 def _parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> list[Any]:
@@ -44,7 +57,8 @@ def _parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> l
 
 def _sums(graph: GraphBuilder, found: Boosting, table: str) -> str:
     """Return the sums (n_rows, n_outputs), float64; what they start from is in the leaves of the first trees."""
-    rounded = table
+    rounded = table if found.categories is None else found.categories.extend_graph(graph, table)
+    table = rounded
     for dtype in (found.compares, found.sums):
         rounded = rounded if dtype is np.float64 and rounded == table else graph.cast(rounded, dtype)
     weights = [tree.value[:, 0].astype(found.sums) for tree in found.trees]

@@ -57,7 +57,7 @@ def target_means(graph: GraphBuilder, step: Any, table: str) -> list[str]:
     classes = len(step.classes_) if step.target_type_ == "multiclass" else 1
     others = np.asarray(step.target_mean_, dtype=np.float64).reshape(classes)
     parts = [
-        _look_up(
+        look_up(
             graph,
             table,
             place,
@@ -73,13 +73,29 @@ def target_means(graph: GraphBuilder, step: Any, table: str) -> list[str]:
 def ordered_to_numbers(graph: GraphBuilder, step: Any, table: str) -> list[str]:
     """Convert ``score.column_transforms.OrderedToNumbers``."""
     parts = [
-        _look_up(graph, table, place, levels, np.arange(len(levels), dtype=np.float64)[:, None], np.array([np.nan]))
+        look_up(graph, table, place, levels, np.arange(len(levels), dtype=np.float64)[:, None], np.array([np.nan]))
         for place, levels in enumerate(step.categories_)
     ]
     return [graph.node("Concat", *parts, axis=1)]
 
 
-def _look_up(graph: GraphBuilder, table: str, place: int, levels: Any, values: Any, others: Any) -> str:
+def ordinal_codes(graph: GraphBuilder, step: Any, table: str) -> list[str]:
+    """Convert ``OrdinalEncoder``; infrequent categories of a column share its last code."""
+    mappings = (
+        getattr(step, "_default_to_infrequent_mappings", None) if step.min_frequency or step.max_categories else None
+    )
+    parts = []
+    for place, levels in enumerate(step.categories_):
+        known = np.asarray(levels, dtype=np.float64)
+        mapping = mappings[place] if mappings is not None else None
+        codes = np.arange(len(known), dtype=np.float64) if mapping is None else np.asarray(mapping, dtype=np.float64)
+        codes = np.where(np.isnan(known), float(step.encoded_missing_value), codes)
+        other = np.nan if step.unknown_value is None else float(step.unknown_value)
+        parts.append(look_up(graph, table, place, levels, codes[:, None], np.array([other])))
+    return [graph.node("Concat", *parts, axis=1)]
+
+
+def look_up(graph: GraphBuilder, table: str, place: int, levels: Any, values: Any, others: Any) -> str:
     """Return the ``values`` (n_levels, n_columns) of the levels in one column, and ``others`` (n_columns,) elsewhere.
 
     The codes of texts are small whole numbers, so that a level is the position of a row in one array.

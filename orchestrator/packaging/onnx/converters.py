@@ -36,6 +36,8 @@ def custom_converters() -> tuple[dict[type, Any], dict[type, Any]]:
         preprocessing.StandardScaler: _scaler,
         preprocessing.OneHotEncoder: category_converters.one_hot,
         preprocessing.TargetEncoder: category_converters.target_means,
+        preprocessing.OrdinalEncoder: category_converters.ordinal_codes,
+        preprocessing.FunctionTransformer: _function,
         column_transforms.OrderedToNumbers: category_converters.ordered_to_numbers,
     }
     classifiers = {
@@ -94,6 +96,15 @@ def _classifier_shape(operator: Any) -> None:
 
 def _to_float(_graph: GraphBuilder, _step: Any, table: str) -> list[str]:
     return [table]  # the table is float64 from the start
+
+
+def _function(_graph: GraphBuilder, step: Any, table: str) -> list[str]:
+    import pandas as pd
+
+    if step.func is None or (step.func is pd.DataFrame.astype and step.kw_args == {"dtype": "category"}):
+        return [table]  # codes stay codes
+    name = getattr(step.func, "__qualname__", type(step.func).__name__)
+    raise NotImplementedError(f"no converter for FunctionTransformer of {name}")
 
 
 def _zeros_to_missing(graph: GraphBuilder, step: Any, table: str) -> list[str]:

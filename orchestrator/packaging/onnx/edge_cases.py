@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from orchestrator.packaging.onnx.category_splits import CategorySplits
 from orchestrator.packaging.onnx.comparison_rows import Rows
 from orchestrator.packaging.onnx.nested_parts import members_of
-from orchestrator.packaging.onnx.trees import extract_trees
+from orchestrator.packaging.onnx.trees import category_splits, extract_trees
 from score.contract import dates
 from score.contract.columns import rule_for
 from score.contract.dates import is_aware
@@ -108,7 +109,7 @@ def _split_rows(pipeline: Any, contract: Contract, rows: Rows, largest: int) -> 
     trees, dtype = extract_trees(pipeline.steps[-1][1])
     if not trees or not len(rows):
         return [], 0
-    search = _ThresholdSearch(pipeline, contract, rows)
+    search = _ThresholdSearch(pipeline, contract, rows, category_splits(pipeline.steps[-1][1]))
     splits = search.splits(trees, dtype)
     most = min(largest, max(1, CELLS // (STEPS * search.width)))
     if len(splits) > most:
@@ -124,8 +125,9 @@ _SPLIT = np.dtype([("row", np.int64), ("feature", np.int64), ("threshold", np.fl
 class _ThresholdSearch:
     """Maps rows of requests to the features that the trees compare, and thresholds back to values of columns."""
 
-    def __init__(self, pipeline: Any, contract: Contract, rows: Rows) -> None:
+    def __init__(self, pipeline: Any, contract: Contract, rows: Rows, categories: CategorySplits | None) -> None:
         self._before, self._reader, self._rows = pipeline[:-1], Reader(contract), rows
+        self._categories = categories
         self._numbers = {
             place: column
             for place, column in enumerate(contract.columns)
@@ -138,7 +140,8 @@ class _ThresholdSearch:
     def _transform(self, rows: Rows) -> Any:
         frame = self._reader.frame(rows.columns())
         table: Any = self._before.transform(frame) if len(self._before) else frame
-        return np.asarray(table.toarray() if hasattr(table, "toarray") else table, dtype=np.float64)
+        features = np.asarray(table.toarray() if hasattr(table, "toarray") else table, dtype=np.float64)
+        return self._categories.extend(features) if self._categories else features
 
     def _find_sources(self) -> dict[int, tuple[int, float, float]]:
         """Return for each feature that is linear in one column: the column's position, the slope and the intercept.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.packaging.onnx.boosting import Boosting, Link
+from orchestrator.packaging.onnx.category_splits import THRESHOLD, CategorySplits, are_codes
 from orchestrator.packaging.onnx.trees import Tree
 
 ZERO = float(np.float32(1e-35))  # LightGBM takes values of at most this size for zero
@@ -41,15 +42,20 @@ def read_lightgbm(estimator: Any) -> Boosting:
     if name not in LINKS or "sqrt" in options:
         raise NotImplementedError(f"no converter for the objective '{' '.join([name, *options])}' of LightGBM")
     outputs = dump["num_tree_per_iteration"]
-    trees = [_tree(each["tree_structure"]) for each in dump["tree_info"]]
+    if not all(map(are_codes, estimator.booster_.pandas_categorical or ())):
+        raise NotImplementedError(
+            "no converter for LightGBM on categories that are no codes; preprocess=native makes codes"
+        )
+    categories = CategorySplits(dump["max_feature_idx"] + 1)
+    trees = [_tree(each["tree_structure"], categories) for each in dump["tree_info"]]
     slope = next((float(each.partition(":")[2]) for each in options if each.startswith("sigmoid:")), 1.0)
     if dump["average_output"]:  # a random forest
         slope *= outputs / max(1, len(trees))
     targets = [place % outputs for place in range(len(trees))]
-    return Boosting(trees, targets, np.zeros(outputs), np.float64, np.float64, LINKS[name], slope)
+    return Boosting(trees, targets, np.zeros(outputs), np.float64, np.float64, LINKS[name], slope, categories)
 
 
-def _tree(root: Mapping[str, Any]) -> Tree:
+def _tree(root: Mapping[str, Any], categories: CategorySplits) -> Tree:
     nodes = [root]
     left, right = [], []
     for node in nodes:  # which grows
@@ -60,7 +66,7 @@ def _tree(root: Mapping[str, Any]) -> Tree:
             nodes += [node["left_child"], node["right_child"]]
         elif node.get("leaf_coeff"):
             raise NotImplementedError("no converter for linear_tree of LightGBM")
-    splits = [_split(node) if "split_feature" in node else (-1, 0.0, False) for node in nodes]
+    splits = [_split(node, categories) if "split_feature" in node else (-1, 0.0, False) for node in nodes]
     feature, threshold, missing_left = zip(*splits, strict=True)
     return Tree(
         np.array(feature, dtype=np.int64),
@@ -72,10 +78,11 @@ def _tree(root: Mapping[str, Any]) -> Tree:
     )
 
 
-def _split(node: Mapping[str, Any]) -> tuple[int, float, bool]:
+def _split(node: Mapping[str, Any], categories: CategorySplits) -> tuple[int, float, bool]:
     """Return the feature, the threshold, and whether a missing value goes left."""
-    if node["decision_type"] != "<=":
-        raise NotImplementedError("no converter for categorical columns of LightGBM; preprocess=tabular encodes them")
+    if node["decision_type"] == "==":
+        codes = map(int, str(node["threshold"]).split("||"))
+        return categories.feature(node["split_feature"], codes), THRESHOLD, False
     missing, threshold = node["missing_type"], float(node["threshold"])
     zero_left = threshold >= 0
     if missing == "Zero" and bool(node["default_left"]) != zero_left:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.packaging.onnx.graph_builder import GraphBuilder
-from orchestrator.packaging.onnx.trees import Tree, ensemble_attributes, extract_trees
+from orchestrator.packaging.onnx.trees import Tree, ensemble_attributes, extract_trees, histogram_trees
 
 ML = "ai.onnx.ml"
 ML_OPSET = 5  # the first whose trees sum in float64; skl2onnx writes 3, so it is raised afterwards
@@ -91,7 +91,8 @@ def _classify(graph: GraphBuilder, raw: str, classes: Any, *, tie: int) -> list[
 
 def histogram_raw(graph: GraphBuilder, boosting: Any, table: str) -> str:
     """Return the log-odds, or the number before its link (n_rows, n_outputs)."""
-    trees, _ = extract_trees(boosting)
+    trees, categories = histogram_trees(boosting)
+    table = categories.extend_graph(graph, table)
     return _boosted(graph, trees, np.ravel(boosting._baseline_prediction), table)  # noqa: SLF001  # no public name
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from orchestrator.packaging.onnx.category_splits import THRESHOLD, CategorySplits, are_codes
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -37,13 +39,17 @@ class Tree:
         )
 
     @classmethod
-    def of_histogram(cls, predictor: Any) -> Tree:
-        """Convert a ``TreePredictor`` of histogram gradient boosting."""
+    def of_histogram(cls, predictor: Any, columns: Any, categories: CategorySplits) -> Tree:
+        """Convert a ``TreePredictor`` of histogram gradient boosting, whose features are these ``columns`` of the table."""
         nodes = predictor.nodes
         leaf = nodes["is_leaf"] != 0
         left, right = (np.where(leaf, -1, nodes[side].astype(np.int64)) for side in ("left", "right"))
-        feature = nodes["feature_idx"].astype(np.int64)
-        return cls(feature, nodes["num_threshold"], left, right, nodes["missing_go_to_left"], nodes["value"][:, None])
+        feature, threshold = columns[nodes["feature_idx"].astype(np.int64)], nodes["num_threshold"].copy()
+        for node in np.flatnonzero(~leaf & (nodes["is_categorical"] != 0)):
+            bits = predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]].astype("<u4").view(np.uint8)
+            codes = np.flatnonzero(np.unpackbits(bits, bitorder="little")).tolist()
+            feature[node], threshold[node] = categories.feature(int(feature[node]), codes), THRESHOLD
+        return cls(feature, threshold, left, right, nodes["missing_go_to_left"], nodes["value"][:, None])
 
     def rows_by_node(self, table: Any) -> Any:
         """Return for each node a row of ``table`` (n_rows, n_features) that passes through it, or -1 (n_nodes,)."""
@@ -63,24 +69,48 @@ def extract_trees(estimator: Any) -> tuple[list[Tree], type[Any]]:
     """Return the trees of a fitted estimator and the dtype they compare in; no trees for any other estimator.
 
     Raises:
-        NotImplementedError: histogram gradient boosting has categorical columns, whose splits are not thresholds; or a
-            model of another library has parts without a translation.
+        NotImplementedError: the model has parts without a translation.
     """
     from orchestrator.packaging.onnx.boosting import find_reader
 
     if (read := find_reader(estimator)) is not None:
         found = read(estimator)
         return found.trees, found.compares
-    if getattr(estimator, "_preprocessor", None) is not None:
-        raise NotImplementedError("no converter for histogram gradient boosting with categorical columns")
     if hasattr(estimator, "tree_"):
         return [Tree.of_sklearn(estimator.tree_)], np.float32
     if hasattr(estimator, "_predictors"):
-        return [Tree.of_histogram(tree) for stage in estimator._predictors for tree in stage], np.float64  # noqa: SLF001  # no public name
+        return histogram_trees(estimator)[0], np.float64
     members = np.ravel(getattr(estimator, "estimators_", []))
     if len(members) and all(hasattr(member, "tree_") for member in members):
         return [Tree.of_sklearn(member.tree_) for member in members], np.float32
     return [], np.float64
+
+
+def histogram_trees(boosting: Any) -> tuple[list[Tree], CategorySplits]:
+    """Return the trees of histogram gradient boosting, and the sets of their splits on categories.
+
+    Raises:
+        NotImplementedError: categories are no codes.
+    """
+    columns = np.arange(boosting.n_features_in_)
+    if getattr(boosting, "_preprocessor", None) is not None:  # it puts the columns of categories first
+        columns = np.argsort(~boosting.is_categorical_, kind="stable")
+        if not all(map(are_codes, boosting._preprocessor.named_transformers_["encoder"].categories_)):  # noqa: SLF001  # no public name
+            raise NotImplementedError(
+                "no converter for histogram gradient boosting on categories that are no codes; preprocess=native makes codes"
+            )
+    categories = CategorySplits(len(columns))
+    stages = boosting._predictors  # noqa: SLF001
+    return [Tree.of_histogram(tree, columns, categories) for stage in stages for tree in stage], categories
+
+
+def category_splits(estimator: Any) -> CategorySplits | None:
+    """Return the sets of a fitted estimator's splits on categories; None if there are none."""
+    from orchestrator.packaging.onnx.boosting import find_reader
+
+    if (read := find_reader(estimator)) is not None:
+        return read(estimator).categories
+    return histogram_trees(estimator)[1] if hasattr(estimator, "_predictors") else None
 
 
 def ensemble_attributes(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,14 +85,27 @@ def targets(diabetes: pd.DataFrame) -> dict[str, Any]:
     return {"two": diabetes["Outcome"], "three": three, "numbers": diabetes["Age"] * 2.5 + 1e6}
 
 
+def opened(fitted: Fitted) -> Fitted:
+    """Let a contract take levels that no row has, so that they are compared, too."""
+    columns = [
+        replace(column, unseen="accept") if column.kind == "category" else column for column in fitted.contract.columns
+    ]
+    return replace(fitted, contract=replace(fitted.contract, columns=tuple(columns)))
+
+
 def pima() -> list[Any]:
     return [ToFloat(["Pregnancies", "Age"]), ZerosToMissing(ZEROS), SimpleImputer()]
 
 
 def tabular() -> list[Any]:
     """Return the steps of preprocess=tabular."""
-    preset = OmegaConf.create({"preprocess": OmegaConf.load(CONF / "preprocess" / "tabular.yaml")})
-    values: Any = OmegaConf.to_container(preset, resolve=True)
+    return preset("tabular")
+
+
+def preset(name: str) -> list[Any]:
+    """Return the steps of a preprocessing that ships."""
+    loaded = OmegaConf.create({"preprocess": OmegaConf.load(CONF / "preprocess" / f"{name}.yaml")})
+    values: Any = OmegaConf.to_container(loaded, resolve=True)
     return [step for _, step in make_steps(PreprocessSpec(**values["preprocess"]))]
 
 

@@ -9,9 +9,12 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier
+from sklearn.preprocessing import TargetEncoder
 
 from orchestrator.packaging.onnx.boosting import find_reader
+from orchestrator.packaging.onnx.trees import extract_trees
 
 from .conftest import Fit
 
@@ -24,6 +27,17 @@ LIBRARIES: dict[str, tuple[str, dict[str, Any]]] = {
 
 def test_other_libraries_have_no_reader() -> None:
     assert find_reader(RandomForestClassifier()) is None
+
+
+def test_means_and_numbers_that_are_equal_in_float32_before_histograms(fit: Fit) -> None:
+    """The pipeline of sklearn-onnx issue 1192: bins of float64 numbers beside means of a target encoder."""
+    count = np.arange(320)
+    table = pd.DataFrame({"near": 1 + count * 1e-10, "town": np.array(["Oslo", "Rome", "Kyiv"])[count % 3]})
+    step = ColumnTransformer([("means", TargetEncoder(), ["town"])], remainder="passthrough")
+    fitted = fit([step], HistGradientBoostingRegressor(max_iter=9), table, count // 20 % 2 * 4.0 + count % 3)
+    assert len({tree.threshold[0] for tree in extract_trees(fitted.pipeline[-1])[0]}) > 1
+    numbers, _ = fitted.compiled_model().predict({str(name): table[name].tolist() for name in table})
+    np.testing.assert_allclose(numbers, fitted.pipeline.predict(table), rtol=1e-13)
 
 
 @pytest.mark.nightly

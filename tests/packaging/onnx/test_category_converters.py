@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,15 +14,7 @@ from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 
 from score.column_transforms import OrderedToNumbers
 
-from .conftest import Fit, Fitted
-
-
-def opened(fitted: Fitted) -> Fitted:
-    """Let a contract take levels that no row has, so that they are compared, too."""
-    columns = [
-        replace(column, unseen="accept") if column.kind == "category" else column for column in fitted.contract.columns
-    ]
-    return replace(fitted, contract=replace(fitted.contract, columns=columns))
+from .conftest import Fit, opened
 
 
 @pytest.mark.parametrize("unknown", ["ignore", "infrequent_if_exist"])

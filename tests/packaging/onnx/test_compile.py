@@ -255,14 +255,6 @@ def test_no_converter_is_a_reason(
     assert re.match(reason, compiled_model.compilation.reason)
 
 
-def test_categorical_splits_of_boosting_have_no_converter(
-    fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]
-) -> None:
-    table = mixed[["Age", "city"]].astype({"city": "category"})
-    reason = fit([], HistGradientBoostingClassifier(**BOOSTING), table, targets["two"]).compile().compilation.reason
-    assert reason == "no converter for histogram gradient boosting with categorical columns"
-
-
 def test_golden_requests_are_compared_too(fit: Fit, X: pd.DataFrame, targets: dict[str, Any]) -> None:
     fitted = fit([], LogisticRegression(max_iter=200), X, targets["two"])
     body = json.dumps({"data": json.loads(X.head(1).to_json(orient="records"))})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -112,12 +111,3 @@ def test_zero_as_missing_is_named_where_it_matters() -> None:
     assert same.trees
     with pytest.raises(NotImplementedError, match="no converter for zero_as_missing"):
         read_lightgbm(regressor(zero_as_missing=True).fit(values[:, None], (values == 0) | (values == 3)))
-
-
-def test_native_categories_are_named() -> None:
-    table = pd.DataFrame({"a": pd.Categorical(["x", "y", "z"] * 20)})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = regressor(min_data_per_group=1, cat_smooth=0).fit(table, [0.0, 1.0, 0.0] * 20)
-    with pytest.raises(NotImplementedError, match="categorical columns of LightGBM; preprocess=tabular"):
-        read_lightgbm(model)

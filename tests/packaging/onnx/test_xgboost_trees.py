@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from orchestrator.packaging.onnx.xgboost_trees import read_xgboost
 from tests.nightly import at_night
@@ -45,6 +49,21 @@ def test_a_model_is_compiled(model: Any, target: str, fit: Fit, mixed: pd.DataFr
     compilation = assert_boosting_is_compiled(fit(tabular(), model, table, goal))
     assert (compilation.tolerance or 1) <= 1e-6
     assert not compilation.forest  # which would add in float64
+
+
+@pytest.mark.parametrize("sparse", [0.0, 1.0])
+def test_zeros_of_one_hot_columns(sparse: float, fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any]) -> None:
+    """The pipeline of sklearn-onnx issue 1046: of a sparse table XGBoost takes the zeros for missing values."""
+    numbers = make_pipeline(SimpleImputer(), StandardScaler())
+    branches = [
+        ("texts", OneHotEncoder(handle_unknown="ignore"), ["city", "free"]),
+        ("numbers", numbers, ["BMI", "Age"]),
+    ]
+    step = ColumnTransformer(branches, sparse_threshold=sparse)
+    table = mixed[["city", "free", "BMI", "Age"]].assign(free=(np.arange(len(mixed)) % 7).astype(str))
+    compilation = fit([step], classifier(), table[:320], targets["two"][:320]).compile().compilation
+    assert compilation.reason.startswith("no converter for XGBClassifier on a sparse table" if sparse else "")
+    assert compilation.used != bool(sparse)
 
 
 def test_a_regressor_of_a_probability(fit: Fit) -> None:
