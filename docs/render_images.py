@@ -92,7 +92,7 @@ def show_run_in_mlflow(store: str, run_id: str, target: Path) -> None:
     port = free_port()
     server = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, "--port", str(port), "--workers", "1"]
     options = ChromeOptions()
-    for option in ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1300,1150"):
+    for option in ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1300,1100"):
         options.add_argument(option)
     environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
     with subprocess.Popen(server, env=environment, start_new_session=True) as process:
@@ -121,7 +121,7 @@ def wait_for_port(port: int) -> None:
 
 def main() -> None:
     """Run the main job, draw the pictures, remove the service."""
-    port = free_port()
+    port = default_port()
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "run.py", f"state_dir={folder}/state", f"deploy.port={port}"]
         try:

@@ -46,9 +46,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile | Non
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files of most slow tests, so that none of them is left to one process at the end."""
+    """Begin with the files of most slow tests, then real MLflow stores: none is left to one process at the end."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    items.sort(key=lambda item: (-slow[item.path], "tracking" not in item.path.parts))
 
 
 @pytest.fixture(scope="session")

@@ -358,6 +358,7 @@ def test_what_was_registered_is_deployed_again_without_data(here: Desk, first: D
 # Runs that end early
 
 
+@pytest.mark.nightly
 def test_a_failing_run_ends_with_one_line_and_its_run_failed(elsewhere: Desk) -> None:
     table = elsewhere.home / "one.csv"
     table.write_text("a,label\n" + "1,no\n" * 40)

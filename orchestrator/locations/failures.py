@@ -54,7 +54,7 @@ def explained(url: Url, verb: str, *, opened: bool = False) -> Iterator[None]:
     except LocationError:
         raise
     except Exception as error:
-        if opened and not isinstance(error, OSError) and type(error).__module__.partition(".")[0] not in _LIBRARIES:
+        if opened and not isinstance(error, OSError) and not _is_of_library(error):
             raise
         raise LocationError(url.hide(_explain(url, verb, error))) from None  # the cause may quote the credentials
 
@@ -93,7 +93,7 @@ def _explain(url: Url, verb: str, error: Exception) -> str:
             f"{url} cannot be {verb}: there is no file system '{protocol}://'; there are {known}, and others of fsspec"
         )
     status = _status(error)
-    if isinstance(error, PermissionError) or status in {401, 403} or _is_of(error, *_NO_CREDENTIALS):
+    if isinstance(error, PermissionError) or status in {401, 403} or _asks_for_credentials(error):
         asked = service.credentials if service else "a URL with its signature, as env:NAME of a variable"
         public = "; for a public one write storage.anon=true" if service in {_S3, _AZURE} else ""
         answer = f"the server answers {status}" if status else _short(error)
@@ -101,8 +101,12 @@ def _explain(url: Url, verb: str, error: Exception) -> str:
     return _explain_place(url, verb, error, status)
 
 
+def _asks_for_credentials(error: Exception) -> bool:
+    return _is_of(error, *_NO_CREDENTIALS) or "account_name with credentials" in str(error)  # adlfs's, a ValueError
+
+
 def _explain_place(url: Url, verb: str, error: Exception, status: int | None) -> str:
-    if "NoSuchBucket" in str(error) or "bucket does not exist" in str(error):
+    if any(each in str(error) for each in ("NoSuchBucket", "bucket does not exist", "ContainerNotFound")):
         return f"there is no bucket of {url}; look at its name, and whether the endpoint and the region are right"
     if isinstance(error, FileNotFoundError) and status is None and error.__cause__ is None:
         return f"there is no file {url}; look at the bucket and the path"
@@ -125,6 +129,12 @@ def _status(error: BaseException) -> int | None:
         if isinstance(status, int):
             return status
     return None
+
+
+def _is_of_library(error: BaseException) -> bool:
+    """Return whether a file system's library raised an error, or what one of Python's own stands for, as adlfs does."""
+    causes = (error, error.__cause__)
+    return any(type(each).__module__.partition(".")[0] in _LIBRARIES for each in causes)
 
 
 def _is_of(error: BaseException, *names: str) -> bool:

@@ -130,6 +130,25 @@ def test_the_rows_of_a_lost_worker_are_scored_again(backend: str, run: Run) -> N
         assert [note for note in notes if note.startswith("a worker was lost; scoring again from row ")]
 
 
+@pytest.mark.nightly
+@pytest.mark.filterwarnings("ignore")
+def test_a_dask_cluster_at_an_address_scores_the_same_and_may_lose_a_worker(run: Run) -> None:
+    distributed = pytest.importorskip("distributed")
+    lost: list[int] = []
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+
+        def kill(event: Event) -> None:
+            if isinstance(event, StepProgress) and not lost:
+                lost.append(cluster.workers[0].pid)
+                os.kill(lost[0], signal.SIGKILL)
+
+        for ending in ("csv", "parquet"):
+            keys = {"input": f"new.{ending}", "backend": "dask", "scheduler": cluster.scheduler_address}
+            scored = run(kill, output=f"scored.{ending}", chunk_rows=1, **keys)
+            assert contents(scored) == contents(run(input=f"new.{ending}", output=f"whole.{ending}"))
+        assert lost[0] not in {worker.pid for worker in cluster.workers.values()}  # the cluster itself lives on
+
+
 def is_worker(process: psutil.Process) -> bool:
     command = " ".join(process.cmdline())
     return "popen_loky" in command or "multiprocessing.spawn" in command or "ray::" in command

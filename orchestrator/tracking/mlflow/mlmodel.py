@@ -66,19 +66,31 @@ def _signature(contract: Mapping[str, Any], *, probable: bool) -> Any:
     from mlflow.types.schema import AnyType
 
     def type_of(column: Mapping[str, Any]) -> Any:
-        if column["kind"] == "category":
-            return _common_type(column["categories"], AnyType())
-        if column["kind"] == "datetime" and is_aware(column["dtype"]):
+        kind, missing = column["kind"], column["missing"]
+        if kind == "datetime" and (is_aware(column["dtype"]) or not _fits_nanoseconds(column)):
             return AnyType()  # MLflow's datetime has no time zone
-        if column["missing"]:  # MLflow has no missing values in integer and boolean columns
-            return {"integer": "double", "boolean": AnyType()}.get(column["kind"], CONTRACT_TYPES[column["kind"]])
-        return CONTRACT_TYPES[column["kind"]]
+        named = _common_type(column["categories"], AnyType()) if kind == "category" else CONTRACT_TYPES[kind]
+        # MLflow makes no integers of what pandas and Spark have for those with missing values, and no doubles of integers
+        return AnyType() if missing and (named in ("long", "boolean") or _is_whole(column)) else named
 
-    inputs = [ColSpec(type_of(one), one["name"], required=not one["missing"]) for one in contract["columns"]]
+    # all required, as by the endpoint: a column that is absent is a mistake, and no column of missing values
+    inputs = [ColSpec(type_of(one), one["name"]) for one in contract["columns"]]
     return ModelSignature(
         inputs=Schema(inputs),
         outputs=Schema([ColSpec(_common_type(contract["classes"] or [0.0], "string"))]),
         params=ParamSchema([ParamSpec("probabilities", "boolean", False)]) if probable else None,
+    )
+
+
+def _fits_nanoseconds(column: Mapping[str, Any]) -> bool:
+    """Return whether training's dates are in the years of MLflow's datetime, which is ``datetime64[ns]``."""
+    return "1678" <= (column.get("minimum") or "1678") <= (column.get("maximum") or "1678") < "2262"
+
+
+def _is_whole(column: Mapping[str, Any]) -> bool:
+    """Return whether a column of numbers may hold integers in other tables: its least and its largest number are some."""
+    return column["kind"] == "number" and all(
+        float(column.get(end) or 0).is_integer() for end in ("minimum", "maximum")
     )
 
 

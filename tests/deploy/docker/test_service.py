@@ -145,7 +145,7 @@ def test_a_base_image_that_cannot_be_pulled_names_an_available_one(
         at_night(
             "os._exit(3)", "died while starting: the container crashes while starting; it wrote nothing to its log"
         ),
-        ("held = b'x' * 2**30", "OOMKilled, exit code 137); deploy.memory_gb=2"),
+        at_night("held = b'x' * 2**30", "OOMKilled, exit code 137); deploy.memory_gb=2"),
         at_night(
             "print('loading', flush=True); time.sleep(60)",
             "not ready in time (loading); raise deploy.timeout_seconds, such as deploy.timeout_seconds=60",
@@ -169,6 +169,7 @@ def test_a_failed_start_reports_the_cause_and_leaves_the_old(
     assert len(containers_of(engine, make_docker())) == 1
 
 
+@pytest.mark.nightly
 @slow
 def test_a_first_start_that_fails_leaves_its_log_alone(
     engine: DockerClient, make_docker: MakeDocker, make_package: MakePackage, version: Version
@@ -454,6 +455,7 @@ def test_keys_last_over_deployments_and_rollback_to_nothing(
     assert target.keys() != keys
 
 
+@pytest.mark.nightly
 @slow
 def test_rollback_leaves_a_later_deployment_alone(
     make_docker: MakeDocker, make_package: MakePackage, version: Version

@@ -293,6 +293,7 @@ def test_cells_are_read_as_training_read_them(
         assert page.text("#scored td:nth-child(2)") == "member"
 
 
+@pytest.mark.nightly
 def test_it_shows_when_and_from_what_the_model_was_trained(
     page: Page, pima: Path, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -410,7 +411,10 @@ def test_dates_have_date_fields_and_cells_are_read_as_the_table_wrote_them(
         assert [page.field(name).get_attribute("value") for name in ("day", "at")] == ["2024-01-01", "2024-01-01T09:30"]
         assert page.prediction() == "0"
         assert '"day": "2024-01-01", "at": "2024-01-01T09:30Z"' in page.code("curl")
-        page.driver.execute_script("arguments[0].value = '2024-01-20'", page.field("day"))
+        for name, text in (("day", "2024-01-20"), ("at", "2024-01-20T09:30")):
+            typed = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input', {bubbles: true}))"
+            page.driver.execute_script(typed, page.field(name), text)
+        assert '"day": "2024-01-20", "at": "2024-01-20T09:30Z"' in page.code("curl")
         assert page.prediction() == "1"
         (tmp_path / "cells.csv").write_text("day,at\n20-Jan-2024,2024-01-20 09:30Z\n31-Feb-2024,2024-01-20 09:30Z\n")
         page.find("#file").send_keys(str(tmp_path / "cells.csv"))

@@ -50,9 +50,23 @@ def test_only_a_model_with_probabilities_has_their_parameter(written: Path) -> N
     assert Model.load(written).signature.params is None
 
 
-def test_dates_are_datetimes_and_those_with_a_zone_any() -> None:
-    columns = [{"name": name, "kind": "datetime", "dtype": f"datetime64[us{zone}]", "missing": bool(zone)}
-               for name, zone in (("day", ""), ("at", ", UTC"))]  # fmt: skip
-    day, at = _signature({"columns": columns, "classes": None}, probable=False).inputs
-    assert (day.type.name, day.required, at.required) == ("datetime", True, False)
-    assert str(at.type) == "Any"
+def test_columns_have_the_types_whose_values_mlflow_hands_over_unchanged() -> None:
+    day, late = (
+        {"kind": "datetime", "minimum": "1990-01-01", "maximum": last} for last in ("2024-12-31", "9999-12-31")
+    )
+    columns: dict[str, tuple[dict[str, Any], str]] = {
+        "day": (day | {"missing": True}, "datetime"),
+        "ends": (late, "Any"),  # beyond nanoseconds
+        "at": (day | {"dtype": "datetime64[us, UTC]"}, "Any"),
+        "count": ({"kind": "integer"}, "long"),
+        "partial": ({"kind": "integer", "missing": True}, "Any"),  # a batch has integers, floats or pandas' Int64
+        "whole": ({"kind": "number", "minimum": 1.0, "maximum": 9.0, "missing": True}, "Any"),
+        "mass": ({"kind": "number", "minimum": 1.5, "maximum": 9.0, "missing": True}, "double"),
+        "level": ({"kind": "category", "categories": [1, 2], "missing": True}, "Any"),
+        "city": ({"kind": "category", "categories": ["Oslo"], "missing": True}, "string"),
+    }
+    plain = {"dtype": "datetime64[us]", "missing": False}
+    described = [plain | column | {"name": name} for name, (column, _) in columns.items()]
+    inputs = _signature({"columns": described, "classes": None}, probable=False).inputs
+    assert {one.name: repr(one.type) for one in inputs} == {name: kind for name, (_, kind) in columns.items()}
+    assert all(one.required for one in inputs)

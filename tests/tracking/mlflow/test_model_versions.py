@@ -186,6 +186,7 @@ def test_a_damaged_or_deleted_version_is_refused_by_name(
     assert f"tracking: the files of version 1 of '{MODEL}' are not in the store: they were deleted" in refused()
 
 
+@pytest.mark.nightly
 def test_the_runs_of_versions_are_described(tracker: MakeTracker, others: list[Package]) -> None:
     versions = released(tracker(), others[:2])
     client_of(tracker()).delete_run(versions[0].run_id)

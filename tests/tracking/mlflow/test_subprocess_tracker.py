@@ -86,6 +86,7 @@ def test_events_return_immediately_and_all_is_written_at_the_end(
     assert tracker().is_champion(version)
 
 
+@pytest.mark.nightly
 def test_a_failed_run_ends_failed_whatever_its_error_holds(tracker: MakeTracker) -> None:
     class UnpicklableError(ValueError):
         held = open(os.devnull)  # noqa: PTH123, SIM115 -- it cannot be sent
