@@ -105,7 +105,7 @@ def test_an_option_composes_and_raises_no_false_alarm(
     option: str, tmp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library = option.rpartition("/")[2]
-    if option in {"preprocess/skrub", *(f"model/{name}" for name in LIBRARIES)}:
+    if option == "preprocess/skrub" or (option.startswith("model/") and library in LIBRARIES):
         pytest.importorskip(library)
     if option == "data/delta":
         pytest.importorskip("deltalake")
