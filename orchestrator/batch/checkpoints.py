@@ -18,7 +18,7 @@ from typing import IO
 from orchestrator.batch.sinks import CsvSink, ParquetSink, Sink
 from orchestrator.locations.copies import scratch
 from orchestrator.locations.delta import write_delta
-from orchestrator.locations.storage import open_write, remove_file
+from orchestrator.locations.storage import exists, open_write, remove_file
 from orchestrator.locations.urls import Url
 from orchestrator.spec.batch import BatchSpec
 from score.payload.reader import Flags
@@ -110,7 +110,7 @@ class Checkpoints:
             self._place(spec, spec.rejected, lambda file: reasons.join(file, filter(Path.exists, refusals)))
         elif isinstance(spec.rejected, Path):
             spec.rejected.unlink(missing_ok=True)  # of an earlier job
-        else:
+        elif exists(spec.rejected, spec.output_storage):  # who may only write needs no right to remove
             remove_file(spec.rejected, spec.output_storage)
         if spec.writes == "delta" and isinstance(self._sink, ParquetSink):
             write_delta(spec.output, self._sink.schema, self._sink.tables(self._paths), spec.output_storage)

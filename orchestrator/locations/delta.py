@@ -43,9 +43,7 @@ def fetch_delta(place: Path | Url, version: int | None, options: Options, folder
     except Exception as error:  # noqa: BLE001 - the library's own, and those of the storage below it
         wanted = "" if version is None else f" in version {version}"
         said = mask(one_line(error), address)[:_LONGEST]
-        hint = (
-            "; look at the version (data.version)" if version is not None else "; look at the path and the credentials"
-        )
+        hint = "; look at the version" if version is not None else "; look at the path and the credentials"
         raise LocationError(f"{place} cannot be read as a Delta table{wanted}: {said}{hint}") from None
     return TableFiles((TableFile(path, name, key),))
 

@@ -85,7 +85,7 @@ def _explain(url: Url, verb: str, error: Exception) -> str:
     service = _SERVICES.get(protocol)
     if isinstance(error, ImportError):
         name = service.extra if service else ""
-        remedy = f"pip install 'sklearn-orchestrator[{name}]'" if name else f"install it ({_short(error)})"
+        remedy = f"pip install 'sklearn-orchestrator[{name}]'" if name else f"install it ({_short(url, error)})"
         return f"{url} cannot be {verb}: the library for {protocol}:// is not installed; {remedy}"
     if isinstance(error, ValueError) and "Protocol not known" in str(error):
         known = "s3, abfs, gs, https and file"
@@ -96,7 +96,7 @@ def _explain(url: Url, verb: str, error: Exception) -> str:
     if isinstance(error, PermissionError) or status in {401, 403} or _asks_for_credentials(error):
         asked = service.credentials if service else "a URL with its signature, as env:NAME of a variable"
         public = "; for a public one write storage.anon=true" if service in {_S3, _AZURE} else ""
-        answer = f"the server answers {status}" if status else _short(error)
+        answer = f"the server answers {status}" if status else _short(url, error)
         return f"{url} may not be {verb} ({answer}); credentials come from the environment: {asked}{public}"
     return _explain_place(url, verb, error, status)
 
@@ -113,12 +113,12 @@ def _explain_place(url: Url, verb: str, error: Exception, status: int | None) ->
     if status == 404:
         return f"there is no file {url} (the server answers 404)"
     cause = error.__cause__ if isinstance(error, FileNotFoundError) and error.__cause__ else error
-    answer = f"the server answers {status}" if status else _short(cause)
+    answer = f"the server answers {status}" if status else _short(url, cause)
     return f"{url} cannot be {verb}: {answer}; look at the address and the network"
 
 
-def _short(error: BaseException) -> str:
-    text = one_line(error)
+def _short(url: Url, error: BaseException) -> str:
+    text = url.hide(one_line(error))  # before it is cut: half a password is none that could be found
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 

@@ -200,6 +200,20 @@ def test_an_output_elsewhere_is_whole_and_a_run_that_could_not_write_it_goes_on(
     assert [*(tmp_path / "state/batch").iterdir()] == []
 
 
+def test_nothing_is_removed_where_no_reasons_lie(
+    score: Score, tmp_path: Path, rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fsspec
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("may not remove")
+
+    rows[:3].to_csv(tmp_path / "three.csv", index=False)
+    for name in ("rm_file", "_rm"):
+        monkeypatch.setattr(type(fsspec.filesystem("memory")), name, refuse, raising=False)
+    assert score(tmp_path / "three.csv", output=f"memory://{uuid4().hex}/scored.csv").rows == 3
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # botocore's
 def test_a_bucket_is_read_and_written(score: Score, folder: Path, tmp_path: Path, bucket: str) -> None:
     for name in NAMES:

@@ -152,3 +152,14 @@ def test_what_a_web_server_refuses_is_said_without_the_signature(web: str, monke
         pass
     with pytest.raises(LocationError, match="web servers list no folders"):
         find_files(f"{web}/*.csv")
+
+
+def test_a_secret_is_masked_before_a_long_text_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "abcdef0123456789" * 4
+    monkeypatch.setenv("TABLE_URL", f"https://host/x.csv?token={secret}")
+    with (
+        pytest.raises(LocationError) as raised,
+        failures.explained(Url("env:TABLE_URL"), "read"),
+    ):
+        raise OSError(f"{'e' * 265} https://host/x.csv?token={secret}")
+    assert secret[:4] not in str(raised.value)
