@@ -58,6 +58,15 @@ def problems(model: ModelSpec, preprocess: PreprocessSpec, search: SearchSpec, t
         if transformer is not None:
             yield from object_checks.parameter_problems(transformer, component.options, at)
             yield from missing_problems(transformer, component.options, at, "parameter")
+            if (
+                preprocess.output == "pandas"
+                and ".branches." in at
+                and not hasattr(transformer, "get_feature_names_out")
+            ):
+                text = f"{transformer.__name__} gives no names of columns (get_feature_names_out)"
+                yield Problem(at, f"{text}, which preprocess.output=pandas needs; take another one, or output=default")
+    if preprocess.output == "pandas" and not preprocess.branches:
+        yield Problem("preprocess.output", "is what the branches give, and there are none; leave it out")
     made = None if estimator is None else _unfitted(estimator, model)
     yield from _search(search, made, estimator)
     other = list(_other_task(made, task))

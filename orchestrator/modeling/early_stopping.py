@@ -19,7 +19,11 @@ from orchestrator.modeling.labels import MODEL
 from orchestrator.spec.split import SplitSpec
 
 KEYS = "keys"  # the parameter of fit with the rows' groups or times
-_TREES = ("n_estimators", "iterations", "num_boost_round", "num_trees")  # names of the number of trees
+# names of the number of trees; LightGBM takes any of them, and n_estimators only counts where no other one is set
+_TREES = {"n_estimators", "iterations", "max_iter", "n_iter", "nrounds"} | {
+    "num_boost_round", "num_iteration", "num_iterations", "num_round", "num_rounds", "num_tree", "num_trees"
+}  # fmt: skip
+_KINDS = ("boosting_type", "boosting", "boost", "booster")  # names of what is boosted
 
 
 @dataclass(frozen=True)
@@ -149,8 +153,10 @@ def refusal(kind: type, params: Mapping[str, Any], grid: Mapping[str, Sequence[A
         return f"is for LightGBM, XGBoost and CatBoost, and model.estimator is {name}; {remedy}"
     if name.startswith("XGBRF"):
         return f"{name} fits all its trees at once, so there is nothing to stop; leave it out"
-    if any("dart" in (params.get(each), *grid.get(each, ())) for each in ("boosting_type", "boosting", "booster")):
+    if any("dart" in (params.get(each), *grid.get(each, ())) for each in _KINDS):
         return f"{name} of dart weighs earlier trees anew, so there is no best number of them; leave it out, or use gbdt or gbtree"
+    if library_of(kind) == "lightgbm" and "eval_metric" in {*params, *grid}:
+        return f"{name} does not read eval_metric, which would stop it; write model.params.metric"
     return ""
 
 
@@ -172,7 +178,7 @@ def unwrap(pipeline: Any) -> int | None:
 def set_trees(unfitted: Any, stopped: Any, trees: int) -> None:
     """Let an unfitted estimator fit as many trees as one that stopped, each with the same step."""
     known = unfitted.get_params()
-    unfitted.set_params(**{next((name for name in _TREES if name in known), "iterations"): trees})
+    unfitted.set_params(**dict.fromkeys(_TREES & {*known} or {"iterations"}, trees))
     if hasattr(stopped, "get_all_params"):  # CatBoost derives these from the number of trees
         chosen = stopped.get_all_params()
         unfitted.set_params(**{name: chosen[name] for name in ("learning_rate", "leaf_estimation_iterations")})

@@ -59,7 +59,7 @@ def _widths(step: Any, X: pd.DataFrame, columns: list[str]) -> Counter[str]:
         return _sum(_widths(each, X, _names(chosen, X)) for _, each, chosen in step.transformers)
     if hasattr(step, "cardinality_threshold"):  # skrub's TableVectorizer
         texts = [
-            name for name in columns if X[name].dtype.kind == "O" and X[name].nunique() <= step.cardinality_threshold
+            name for name in columns if X[name].dtype.kind == "O" and X[name].nunique() < step.cardinality_threshold
         ]
         return _widths(step.low_cardinality, X, texts)
     return max((_widths(each, X, columns) for each in _members(step)), key=Counter.total, default=Counter())

@@ -265,6 +265,12 @@ MODEL = [
         "preprocess.branches.categorical.steps.categories: RandomForestClassifier takes their codes for numbers",
     ),
     row(
+        "preprocess=tabular preprocess.output=pandas",
+        "preprocess.branches.ordered.steps.encode: OrderedToNumbers gives no names of columns | output=default",
+        "preprocess.branches.text.steps.encode: WordWeights gives no names of columns",
+    ),
+    row("preprocess=none preprocess.output=pandas", "preprocess.output: is what the branches give, and there are none"),
+    row(
         "model.estimator=sklearn.ensemble.StackingClassifier model/param_grid=none ~model.params.random_state "
         "'++model.params.estimators=[[a,{_target_:sklearn.svm.SVC,C:-1}],[b,{_target_:subprocess.Popen}]]'",
         "model.params.estimators[0][1].C: got -1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -174,11 +175,23 @@ def test_it_is_for_libraries_that_add_trees() -> None:
     assert refusal(lightgbm.LGBMClassifier, {"boosting_type": "gbdt"}, {"num_leaves": (3, 4)}) == ""
     dart = refusal(lightgbm.LGBMClassifier, {}, {"boosting_type": ("gbdt", "dart")})
     assert dart.startswith("LGBMClassifier of dart weighs earlier trees anew")
+    assert refusal(lightgbm.LGBMClassifier, {"boost": "dart"}, {}).startswith("LGBMClassifier of dart")
+    assert refusal(lightgbm.LGBMClassifier, {"eval_metric": "auc"}, {}).endswith("write model.params.metric")
     own = refusal(HistGradientBoostingClassifier, {}, {})
     assert own.endswith("is HistGradientBoostingClassifier; set model.params.early_stopping for one of its own")
     assert refusal(RandomForestClassifier, {}, {}).endswith("model.estimator is RandomForestClassifier; leave it out")
     xgboost = pytest.importorskip("xgboost")
     assert refusal(xgboost.XGBRFClassifier, {}, {}).startswith("XGBRFClassifier fits all its trees at once")
+
+
+@pytest.mark.parametrize("name", ["n_estimators", "num_iterations", "max_iter"])
+def test_as_many_trees_are_fitted_again_whatever_their_number_is_called(name: str) -> None:
+    X, y = rows()
+    made = lightgbm.LGBMClassifier(**SMALL, **{name: 50})
+    set_trees(made, made, 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # LightGBM's own, of another name
+        assert made.fit(X, y).booster_.num_trees() == 3
 
 
 def test_a_model_that_does_not_stop_keeps_its_key() -> None:

@@ -13,6 +13,7 @@ from orchestrator import compose
 from orchestrator.artifacts import Package
 from orchestrator.caching.cache import CheckpointDir
 from orchestrator.events import Progress
+from orchestrator.modeling.one_hot import one_hot_widths
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.spec.run_spec import RunSpec
 from orchestrator.stages.train import build_search, train
@@ -146,6 +147,15 @@ def test_skrub_takes_a_messy_table_and_is_scored_by_the_pickle(kit: Kit) -> None
     row |= {"member": True, "town": "another town", "title": "police oficer 3", "hired": "2030-01-31T00:00:00"}
     assert scorer.answer(json.dumps({"data": [row]})).status == 200
     assert all(column.unseen != "refuse" for column in scorer.contract.columns if column.kind == "category")
+
+
+@pytest.mark.parametrize(("levels", "width"), [(39, 39), (40, None)])
+def test_of_skrubs_encoders_the_one_hot_one_counts(levels: int, width: int | None) -> None:
+    table = pd.DataFrame({"code": [f"c{i % levels}" for i in range(400)]})
+    vectorizer = pytest.importorskip("skrub").TableVectorizer(cardinality_threshold=40)
+    assert one_hot_widths(table, vectorizer).get("code") == width
+    if width is None:
+        assert vectorizer.fit_transform(table).shape[1] < levels
 
 
 def test_the_preset_bounds_what_one_hot_encoding_makes() -> None:
