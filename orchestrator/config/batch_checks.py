@@ -11,14 +11,13 @@ from pathlib import Path
 
 from orchestrator.errors import Problem
 from orchestrator.locations.copies import find_local
+from orchestrator.locations.delta import NOT_INSTALLED
 from orchestrator.locations.storage import exists, find_files, is_delta, locate
 from orchestrator.locations.urls import LocationError, Url
 from orchestrator.reading.files import is_parquet
 from orchestrator.reading.header import SEPARATORS, read_csv_header, read_parquet_header
 from orchestrator.spec.batch import BatchSpec
 from orchestrator.spec.messages import missing_columns, suggest
-
-_NO_DELTA = "the library for Delta tables is not installed; pip install 'sklearn-orchestrator[delta]'"
 
 
 def problems(batch: BatchSpec) -> Iterator[Problem]:
@@ -36,7 +35,7 @@ def _input(batch: BatchSpec) -> Iterator[Problem]:
     try:
         if is_delta(place, batch.storage):
             if find_spec("deltalake") is None:
-                yield Problem("batch.input", _NO_DELTA)
+                yield Problem("batch.input", NOT_INSTALLED)
         elif batch.version is not None:
             yield Problem("batch.version", f"{place} is no Delta table, and has no versions")
         elif isinstance(place, Url):
@@ -68,7 +67,7 @@ def _kept(batch: BatchSpec, path: Path) -> Iterator[Problem]:
 
 def _output(batch: BatchSpec, *, compare: bool) -> Iterator[Problem]:
     if batch.writes == "delta" and find_spec("deltalake") is None:
-        yield Problem("batch.output", _NO_DELTA)
+        yield Problem("batch.output", NOT_INSTALLED)
     if compare and (overlap := _overlap(batch)):
         yield Problem("batch.output", overlap)
     elif is_there(batch):

@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from orchestrator.files import ABANDONED_SECONDS, TEMPORARY
-from orchestrator.locations.storage import DELTA_LOG, HIDDEN, Options, StoredFile, copy_file, find_files
+from orchestrator.locations import delta_log
+from orchestrator.locations.storage import HIDDEN, Options, StoredFile, copy_file, find_files, is_delta
 from orchestrator.locations.urls import LocationError, Url, without_signature
 
 if TYPE_CHECKING:
@@ -72,41 +73,31 @@ def find_local(path: Path, kind: str | None) -> TableFiles:
         LocationError: the folder has no file of the kind, or the pattern fits none.
     """
     if path.is_dir():
-        if kind in {"parquet", None} and (path / DELTA_LOG).is_dir():
+        if kind in {"parquet", None} and is_delta(path):
             raise LocationError(
                 f"{path} is a Delta table, and its folder has files of former versions, too; write data=delta"
             )
         found = {each.relative_to(path).as_posix(): each for each in path.rglob("*") if each.is_file()}
         names = sorted(name for name in found if not any(part.startswith(HIDDEN) for part in name.split("/")))
         wanted, others = _of_kind(names, kind, path)
-        _refuse_delta(found[name] for name in wanted)
+        delta_log.refuse_files([found[name] for name in wanted], is_delta)
         return TableFiles(tuple(TableFile(found[name], name) for name in wanted), others)
     if path.exists() or not glob.has_magic(str(path)):
         return TableFiles((TableFile(path, path.name),))
     base = Path(*path.parts[: next(place for place, part in enumerate(path.parts) if glob.has_magic(part))])
     found_paths = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207 - an absolute pattern
     paths = sorted(each for each in found_paths if each.is_file() and not each.name.startswith(HIDDEN))
-    _refuse_delta(paths)
+    delta_log.refuse_files(paths, is_delta)
     if not paths:
         raise LocationError(f"no file fits {path}; look at the folder {base} and the pattern")
     return TableFiles(tuple(TableFile(each, each.relative_to(base).as_posix()) for each in paths))
 
 
-def _refuse_delta(paths: Iterable[Path]) -> None:
-    """Refuse Parquet files of Delta tables, of which some may have rows that were removed or replaced."""
-    folders = {folder for path in paths if path.suffix == ".parquet" for folder in path.parents}
-    if table := next((folder for folder in sorted(folders) if (folder / DELTA_LOG).is_dir()), None):
-        raise LocationError(
-            f"{table} is a Delta table, and its folder has files of former versions, too; name that folder itself, with "
-            "data=delta where it is trained on"
-        )
-
-
 def fetch(url: Url, options: Options, kind: str | None, folder: Path | None) -> TableFiles:
     """Copy the files at a URL into ``folder`` where they are not there yet in this version, and return the copies.
 
-    Without a kind it is the one of all files. Without a folder they are copied into one that is removed when the process ends. One version of each URL is kept; the
-    former one is removed an hour after its last use.
+    Without a kind it is the one of all files. Without a folder they are copied into one that is removed when the process
+    ends. One version of each URL is kept; the former one is removed an hour after its last use.
 
     Raises:
         LocationError: they cannot be listed or copied, or changed meanwhile.

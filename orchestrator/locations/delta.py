@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import one_line
 from orchestrator.locations.copies import TableFile, TableFiles, kept_copies, place_copy
-from orchestrator.locations.storage import Options
+from orchestrator.locations.storage import Options, is_delta
 from orchestrator.locations.urls import LocationError, Url, mask
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+NOT_INSTALLED = "the library for Delta tables is not installed; pip install 'sklearn-orchestrator[delta]'"
 _LONGEST = 300  # letters of a library's text
 
 
@@ -27,9 +28,8 @@ def fetch_delta(place: Path | Url, version: int | None, options: Options, folder
     try:
         from deltalake import DeltaTable
     except ImportError:
-        text = f"{place} cannot be read: the library for Delta tables is not installed"
-        raise LocationError(f"{text}; pip install 'sklearn-orchestrator[delta]'") from None
-    if isinstance(place, Path) and not (place / "_delta_log").is_dir():
+        raise LocationError(f"{place} cannot be read: {NOT_INSTALLED}") from None
+    if isinstance(place, Path) and not is_delta(place):
         raise LocationError(f"{place} is no Delta table: it has no folder _delta_log; name the table's folder")
     try:
         table = DeltaTable(

@@ -93,12 +93,17 @@ def _explain(url: Url, verb: str, error: Exception) -> str:
             f"{url} cannot be {verb}: there is no file system '{protocol}://'; there are {known}, and others of fsspec"
         )
     status = _status(error)
-    if isinstance(error, PermissionError) or status in {401, 403} or _asks_for_credentials(error):
+    if is_forbidden(error) or _asks_for_credentials(error):
         asked = service.credentials if service else "a URL with its signature, as env:NAME of a variable"
         public = "; for a public one write storage.anon=true" if service in {_S3, _AZURE} else ""
         answer = f"the server answers {status}" if status else _short(url, error)
         return f"{url} may not be {verb} ({answer}); credentials come from the environment: {asked}{public}"
     return _explain_place(url, verb, error, status)
+
+
+def is_forbidden(error: BaseException) -> bool:
+    """Return whether a file system refused what it was asked for."""
+    return isinstance(error, PermissionError) or _status(error) in {401, 403}
 
 
 def _asks_for_credentials(error: Exception) -> bool:

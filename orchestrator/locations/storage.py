@@ -15,6 +15,7 @@ from typing import IO, Any, TypeAlias
 from uuid import uuid4
 
 from orchestrator.files import TEMPORARY
+from orchestrator.locations import delta_log
 from orchestrator.locations.failures import explained, retried
 from orchestrator.locations.urls import LocationError, Url, is_url
 
@@ -25,7 +26,6 @@ _NO_OPTIONS: Options = {}
 _VERSIONS = ("generation", "ETag", "etag", "md5Hash", "Content-MD5", "Digest")
 _TIMES = ("LastModified", "last_modified", "Last-Modified", "updated", "mtime", "modified")
 _BLOCK = 2**22  # bytes
-DELTA_LOG = "_delta_log"  # the folder that makes a folder of Parquet files a Delta table
 _WHOLE = {"file", "local", "memory", "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}  # show a file once it is closed
 HIDDEN = (".", "_")  # how files begin that engines write beside a table: _SUCCESS, .part-0.crc
 
@@ -204,13 +204,13 @@ def is_delta(location: Location, options: Options = _NO_OPTIONS) -> bool:
         LocationError: that cannot be found out.
     """
     if isinstance(location, Path):
-        return (location / DELTA_LOG).is_dir()
+        return (location / delta_log.FOLDER).is_dir()
     url = as_url(location)
     with explained(url, "looked at"):
         if url.protocol in {"http", "https"}:
             return False
         system, path = _connect(url, options)
-        return bool(system.exists(f"{path.rstrip('/')}/{DELTA_LOG}"))
+        return bool(system.exists(f"{path.rstrip('/')}/{delta_log.FOLDER}"))
 
 
 def remove_file(location: Location, options: Options = _NO_OPTIONS) -> None:
@@ -272,10 +272,7 @@ def _find(url: Url, options: Options, *, only_one: bool = False) -> list[StoredF
         base = path.rstrip("/")
         found = system.find(path, detail=True)
     stored = [_stored(name, name.removeprefix(base).lstrip("/"), info) for name, info in sorted(found.items())]
-    if not only_one and any(each.name.startswith(f"{DELTA_LOG}/") for each in stored):
-        raise LocationError(
-            f"{url} is a Delta table, and its folder has files of former versions, too; write data=delta"
-        )
+    delta_log.refuse_stored(url, system, stored)
     visible = [each for each in stored if not any(part.startswith(HIDDEN) for part in each.name.split("/"))]
     if not visible:
         raise LocationError(f"{url} names no file; look at the folder and the pattern")

@@ -18,22 +18,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from orchestrator.locations import copies
 from orchestrator.locations.storage import (
-    Options,
-    StoredFile,
-    copy_file,
-    exists,
     find_files,
-    open_read,
     open_write,
-    remove_file,
     stat_file,
 )
-from orchestrator.locations.urls import LocationError, Url
+from orchestrator.locations.urls import LocationError
 from orchestrator.reading.frame import read_table
 from orchestrator.spec.data import DataSpec
 from tests.deploy.conftest import unused_port
+from tests.locations.bucket_checks import check_that_large_files_are_whole, record_copies
 
 pytestmark = [pytest.mark.nightly, pytest.mark.filterwarnings("ignore")]  # of the libraries' sockets and event loops
 ACCOUNT = "devstoreaccount1"
@@ -118,13 +112,7 @@ def test_a_table_of_several_files_is_read(bucket: str, tmp_path: Path) -> None:
 
 
 def test_a_file_is_copied_again_when_it_changed(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copied: list[str] = []
-
-    def copy(url: Url, options: Options, stored: StoredFile, target: Path) -> None:
-        copied.append(stored.version)
-        copy_file(url, options, stored, target)
-
-    monkeypatch.setattr(copies, "copy_file", copy)
+    copied = record_copies(monkeypatch)
     for rows in ("1,0\n2,1\n", "1,0\n3,1\n"):
         with open_write(f"{bucket}/rows.csv") as file:
             file.write(f"x,y\n{rows}".encode())
@@ -135,24 +123,7 @@ def test_a_file_is_copied_again_when_it_changed(bucket: str, tmp_path: Path, mon
 
 
 def test_large_files_are_written_as_a_whole_or_not_at_all(bucket: str) -> None:
-    block = bytes(6 * 2**20)  # more than a part of an upload
-
-    def write(*, fails: bool) -> None:
-        with open_write(f"{bucket}/large.bin") as file:
-            for _ in range(3):
-                file.write(block)
-            assert not fails
-
-    with pytest.raises(AssertionError):
-        write(fails=True)
-    assert not exists(f"{bucket}/large.bin")
-    write(fails=False)
-    assert stat_file(f"{bucket}/large.bin").size == 3 * len(block)
-    with open_read(f"{bucket}/large.bin") as file:
-        assert file.read(5) == bytes(5)
-    remove_file(f"{bucket}/large.bin")
-    remove_file(f"{bucket}/large.bin")
-    assert not exists(f"{bucket}/large.bin")
+    check_that_large_files_are_whole(bucket)
 
 
 def test_errors_name_the_place_and_no_secret(bucket: str) -> None:

@@ -8,21 +8,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from orchestrator.locations import copies
+from orchestrator.locations.copies import fetch
 from orchestrator.locations.storage import (
-    Options,
-    StoredFile,
-    copy_file,
     exists,
     find_files,
-    open_read,
     open_write,
-    remove_file,
     stat_file,
 )
 from orchestrator.locations.urls import LocationError, Url
 from orchestrator.reading.frame import read_table
 from orchestrator.spec.data import DataSpec
+from tests.locations.bucket_checks import check_that_large_files_are_whole, record_copies
 from tests.s3 import SECRET
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # botocore's
@@ -49,13 +45,7 @@ def test_a_table_of_several_files_is_read(bucket: str, tmp_path: Path) -> None:
 def test_a_file_is_copied_again_when_its_etag_changed(
     bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copied: list[str] = []
-
-    def copy(url: Url, options: Options, stored: StoredFile, target: Path) -> None:
-        copied.append(stored.version)
-        copy_file(url, options, stored, target)
-
-    monkeypatch.setattr(copies, "copy_file", copy)
+    copied = record_copies(monkeypatch)
     for rows in ("1,0\n2,1\n", "1,0\n2,1\n", "1,0\n3,1\n"):
         with open_write(f"{bucket}/rows.csv") as file:
             file.write(f"x,y\n{rows}".encode())
@@ -67,23 +57,17 @@ def test_a_file_is_copied_again_when_its_etag_changed(
 
 
 def test_large_files_are_written_as_a_whole_or_not_at_all(bucket: str) -> None:
-    block = bytes(6 * 2**20)  # more than a part of an upload
+    check_that_large_files_are_whole(bucket)
 
-    def write(*, fails: bool) -> None:
-        with open_write(f"{bucket}/large.bin") as file:
-            for _ in range(3):
-                file.write(block)
-            assert not fails
 
-    with pytest.raises(AssertionError):
-        write(fails=True)
-    assert not exists(f"{bucket}/large.bin")
-    write(fails=False)
-    assert stat_file(f"{bucket}/large.bin").size == 3 * len(block)
-    with open_read(f"{bucket}/large.bin") as file:
-        assert file.read(5) == bytes(5)
-    remove_file(f"{bucket}/large.bin")
-    assert not exists(f"{bucket}/large.bin")
+def test_files_of_a_delta_table_are_not_read_by_a_pattern_or_from_above(bucket: str, tmp_path: Path) -> None:
+    for name in ("_delta_log/0.json", "year=2024/removed.parquet"):
+        with open_write(f"{bucket}/lakes/one/{name}") as file:
+            file.write(b"{}")
+    for place in ("lakes/one/year=2024/*.parquet", "lakes/**/*.parquet", "lakes/one/year=2024", "lakes"):
+        with pytest.raises(LocationError, match=r"tables/lakes/one is a Delta table, .* name that folder itself"):
+            fetch(Url(f"{bucket}/{place}"), {}, None, tmp_path)
+    assert find_files(f"{bucket}/lakes/one/year=2024/removed.parquet")  # one that is typed is meant
 
 
 def test_errors_name_the_remedy_and_no_secret(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:

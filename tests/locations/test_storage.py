@@ -163,3 +163,14 @@ def test_a_secret_is_masked_before_a_long_text_is_cut(monkeypatch: pytest.Monkey
     ):
         raise OSError(f"{'e' * 265} https://host/x.csv?token={secret}")
     assert secret[:4] not in str(raised.value)
+
+
+def test_who_may_not_look_above_a_folder_reads_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_write("memory://closed/lake/rows.parquet") as file:
+        file.write(b"1")
+
+    def refuse(*_: object, **__: object) -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.exists", refuse)
+    assert [each.name for each in find_files("memory://closed/lake")] == ["rows.parquet"]
