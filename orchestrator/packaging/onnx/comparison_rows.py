@@ -22,7 +22,8 @@ MAX_ROWS = 10_000  # of a slice
 class Rows:
     """The rows ``at`` (n_rows,) of a ``table`` of columns, each with at most one value changed.
 
-    A missing value is None in a column of objects, and NaN in one of floats, which holds no NaN that is a value. ``places`` (n_rows,) are the positions of the changed columns and ``values`` (n_rows,) the new values; both are None
+    A missing value is None in a column of objects, and NaN in one of floats, which holds no NaN that is a value.
+    ``places`` (n_rows,) are the positions of the changed columns and ``values`` (n_rows,) the new values; both are None
     where no row is changed.
     """
 
