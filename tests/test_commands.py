@@ -24,6 +24,7 @@ import pytest
 
 from orchestrator import pipeline as wiring
 from tests.command import ROOT, SECONDS, Desk, Done, desk, listing
+from tests.nightly import at_night
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
@@ -538,8 +539,8 @@ def test_a_trial_that_fails_leaves_the_sweep_alone(elsewhere: Desk) -> None:
     ("typed", "message"),
     [
         (["search=optuna"], "search: Optuna runs a sweep of jobs: write python run.py -m"),
-        (["-m", "search=optuna", "model/param_grid=none"], "there is nothing to choose"),
-        (["-m", "search=optuna", "model=random_forest,logistic_regression"], "one model"),
+        at_night(["-m", "search=optuna", "model/param_grid=none"], "there is nothing to choose"),
+        at_night(["-m", "search=optuna", "model=random_forest,logistic_regression"], "one model"),
         (["-m", "search=optuna", "search.cv=1"], "search.cv: should be at least 2"),
     ],
 )

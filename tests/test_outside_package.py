@@ -19,6 +19,7 @@ import pytest
 
 from score.predict.predictor import Predictor
 from tests.command import ROOT, SECONDS, Desk, desk
+from tests.nightly import at_night
 
 pytestmark = pytest.mark.slow
 
@@ -178,7 +179,7 @@ def test_a_transformer_of_a_local_folder_is_refused_by_name(at: Desk) -> None:
                 "stages.a: acme.stages has no 'importanc'; did you mean 'importance'?",
             ),
         ),
-        (
+        at_night(
             ("deploy._target_=trouble.Half", "stages=deploy"),
             ("deploy._target_: trouble.Half is no Target: it lacks endpoint()",),
         ),

@@ -35,6 +35,7 @@ def test_a_script_has_its_own_arguments_environment_folder_and_exit_code(tmp_pat
     assert str(tmp_path) not in sys.path
 
 
+@pytest.mark.nightly
 def test_a_script_that_does_not_end_is_killed_and_the_next_one_runs(tmp_path: Path) -> None:
     run(tmp_path, "0", "0")
     with pytest.raises(TimeoutError):

@@ -183,6 +183,7 @@ def test_without_credentials_it_fails_at_once_and_names_the_options(
     assert "az login" in done.err
 
 
+@pytest.mark.nightly
 def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "azureml.py").write_text("__path__ = []\n")  # hides the installed package

@@ -19,6 +19,7 @@ from orchestrator.locations.storage import open_write
 from orchestrator.spec import by_task
 from orchestrator.spec.run_spec import RunSpec
 from tests.conftest import forget_modules
+from tests.nightly import at_night
 from tests.project.tables import TABLES, write_table
 
 
@@ -71,7 +72,7 @@ def test_the_experiment_of_any_table_is_valid(
         assert value_of(by_task.resolve(configuration.values, spec.data.task).values, key) == expected, key
 
 
-@pytest.mark.parametrize(("file", "metric"), [("table.parquet", "roc_auc"), ("prices.csv", "r2")])
+@pytest.mark.parametrize(("file", "metric"), [("table.parquet", "roc_auc"), at_night("prices.csv", "r2")])
 def test_the_written_project_trains(
     file: str, metric: str, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

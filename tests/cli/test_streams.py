@@ -192,6 +192,7 @@ def test_an_error_of_a_library_is_one_line_and_a_kept_traceback(tmp_path: Path, 
     assert "Traceback (most recent call last)" in done.stderr
 
 
+@pytest.mark.nightly
 def test_a_second_signal_still_interrupts(tmp_path: Path) -> None:
     grid = "model.param_grid.n_estimators=[300,301,302,303,304,305]"
     process = subprocess.Popen(

@@ -9,6 +9,7 @@ import pytest
 from orchestrator.config.compose import compose
 from orchestrator.deploy.target import _is_valid, valid_service_name
 from tests.found import found
+from tests.nightly import at_night
 
 NAMES = ("AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP", "AZUREML_WORKSPACE_NAME")
 
@@ -48,7 +49,9 @@ def test_names_that_are_cut_alike_stay_apart() -> None:
     assert one != other
 
 
-@pytest.mark.parametrize("stages", ["full", "train", "package", "deploy", "status", "remove", "logs", "probe"])
+@pytest.mark.parametrize(
+    "stages", ["full", *map(at_night, ("train", "package", "deploy", "status", "remove", "logs", "probe"))]
+)
 @pytest.mark.parametrize("name", ["customer_churn", "fraud-detection", "a" * 60, "x_"])
 def test_any_name_works_for_any_stages(name: str, stages: str, tmp_path: Path) -> None:
     assert found(f"state_dir={tmp_path}", f"name={name}", f"stages={stages}") == []
@@ -80,7 +83,7 @@ def test_a_name_that_was_typed_is_refused_only_where_something_is_served(
 # Azure
 
 
-@pytest.mark.parametrize("given", [NAMES[:1], NAMES[1:2], NAMES[:2]])
+@pytest.mark.parametrize("given", [at_night(NAMES[:1]), at_night(NAMES[1:2]), NAMES[:2]])
 @pytest.mark.parametrize("line", ["", "stages=remove", "dry_run=true", "stages=train deploy=aci", "deploy=docker"])
 def test_a_part_of_a_workspace_in_the_environment_is_no_mistake_of_a_run_without_azure(
     given: tuple[str, ...], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

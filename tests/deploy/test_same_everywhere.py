@@ -44,6 +44,7 @@ def _answer(endpoint: Endpoint, body: str) -> tuple[int, Any]:
         return reply.status, json.loads(reply.read())
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 @pytest.mark.parametrize("where", [AT_NIGHT[0], ELSEWHERE[1], *AT_NIGHT[2:]])  # docker: see docker/test_target.py, too
 def test_every_target_gives_the_same_answers(

@@ -23,11 +23,13 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 
+from orchestrator.bundled import CONF
 from orchestrator.cli import init
 from orchestrator.config.arguments import COMPLETION, split
 from orchestrator.config.compose import compose
 from orchestrator.config.validate import validate
 from orchestrator.errors import SpecError
+from tests.nightly import at_night
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -169,7 +171,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield home
 
 
-@pytest.mark.parametrize("typed", RUNS)
+def first_uses() -> Iterator[Any]:
+    """Yield the commands; at night also those in which each key and each option of a group is in one before."""
+    seen: set[str] = set()
+    for typed in RUNS:
+        words = (word.lstrip("+") for word in shlex.split(typed))
+        used = {word if (CONF / word.partition("=")[0]).is_dir() else word.partition("=")[0] for word in words}
+        yield at_night(typed) if used <= seen else typed
+        seen |= used
+
+
+@pytest.mark.parametrize("typed", [*first_uses()])
 def test_each_run_is_valid(typed: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = shlex.split(typed)
     for word, library in (("backend=ray", "ray"), ("preprocess=skrub", "skrub")):

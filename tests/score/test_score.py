@@ -54,7 +54,7 @@ print(json.dumps([module.run('{"input": "[]"}'), sys.modules["score.contract.sch
 """
 
 
-@pytest.mark.parametrize("name", ["entry_module", "score"])
+@pytest.mark.parametrize("name", ["entry_module", at_night("score")])
 @pytest.mark.parametrize(
     "first_on_path", ["foreign package", *map(at_night, ("nothing", "package", "score folder", "foreign module"))]
 )

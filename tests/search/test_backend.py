@@ -125,6 +125,7 @@ def test_a_cluster_without_workers_is_reported(monkeypatch: pytest.MonkeyPatch) 
         pytest.fail("nothing is fitted")
 
 
+@pytest.mark.nightly
 def test_a_cluster_that_loses_a_worker_gives_the_same_results(plain: Any) -> None:
     distributed = pytest.importorskip("distributed")
     with cluster() as (address, workers):

@@ -116,7 +116,7 @@ def test_a_generator_of_splits_is_consumed_once() -> None:
     assert np.array_equal(found, expected)
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, at_night(2)])
 def test_a_random_search(compare: Same, n_jobs: int) -> None:
     space = {"model__n_estimators": stats.randint(1, 20), "model__max_depth": [2, 3], "scale__with_std": [True, False]}
     found = compare(STEPS, space, X, y, n_iter=12, random_state=0, n_jobs=n_jobs)
@@ -141,7 +141,7 @@ def test_a_halving_search(compare: Same, options: dict[str, Any]) -> None:
     assert fit_counts(found).performed < fit_counts(found).requested
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+@pytest.mark.parametrize("backend", ["loky", "threading", at_night("multiprocessing")])
 def test_any_backend(compare: Same, backend: str) -> None:
     with parallel_config(backend=backend):
         found = compare(STEPS, GRID, pd.DataFrame(X), pd.Series(y), n_jobs=2, return_train_score=True)

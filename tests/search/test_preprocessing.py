@@ -28,6 +28,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from orchestrator.search import fit_counts
+from tests.nightly import at_night
 
 Same = Callable[..., Any]
 
@@ -58,7 +59,7 @@ def pipeline(last: Any, *before: Any) -> Pipeline:
     return Pipeline([*((f"step{at}", step) for at, step in enumerate(steps)), ("model", last)])
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, at_night(2)])
 def test_each_combination_is_fitted_once_a_fold(compare: Same, n_jobs: int) -> None:
     steps = pipeline(LogisticRegression(), StandardScaler(), Counting())
     grid = {"step0__with_mean": [True, False], "step1__power": [1, 2, 3], "model__C": [0.1, 1, 10]}

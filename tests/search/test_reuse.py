@@ -15,6 +15,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from orchestrator.search import fit_counts
+from tests.nightly import at_night
 
 Same = Callable[..., Any]
 
@@ -38,7 +39,9 @@ def forests() -> list[Any]:
         {"max_features": None, "max_depth": 3},
         {"n_jobs": 1},
     ]
-    return [kind(random_state=3, **some) for kind in kinds for some in options]
+    every_day = [options[0], options[2], options[4]]
+    made = [(kind(random_state=3, **some), kind, some) for kind in kinds for some in options]
+    return [each if some in every_day[: 3 if kind is kinds[0] else 1] else at_night(each) for each, kind, some in made]
 
 
 @pytest.mark.parametrize("estimator", forests(), ids=str)
@@ -54,14 +57,14 @@ def test_classification_forests(compare: Same, estimator: Any, data: Any) -> Non
     "estimator",
     [
         ensemble.RandomForestRegressor(random_state=0),
-        ensemble.RandomForestRegressor(random_state=0, criterion="absolute_error", max_samples=20),
+        at_night(ensemble.RandomForestRegressor(random_state=0, criterion="absolute_error", max_samples=20)),
         ensemble.ExtraTreesRegressor(random_state=0, bootstrap=True),
-        ensemble.GradientBoostingRegressor(random_state=0),
+        at_night(ensemble.GradientBoostingRegressor(random_state=0)),
         ensemble.GradientBoostingRegressor(random_state=0, subsample=0.5, loss="huber", max_features=2),
-        ensemble.GradientBoostingRegressor(random_state=0, init="zero", loss="quantile"),
-        ensemble.AdaBoostRegressor(random_state=0),
+        at_night(ensemble.GradientBoostingRegressor(random_state=0, init="zero", loss="quantile")),
+        at_night(ensemble.AdaBoostRegressor(random_state=0)),
         ensemble.AdaBoostRegressor(random_state=0, loss="exponential", learning_rate=0.5),
-        ensemble.BaggingRegressor(random_state=0),
+        at_night(ensemble.BaggingRegressor(random_state=0)),
         ensemble.BaggingRegressor(random_state=0, max_features=0.5, bootstrap_features=True),
     ],
     ids=str,
@@ -76,15 +79,15 @@ def test_regression_ensembles(compare: Same, estimator: Any) -> None:
 @pytest.mark.parametrize(
     "estimator",
     [
-        ensemble.GradientBoostingClassifier(random_state=0),
+        at_night(ensemble.GradientBoostingClassifier(random_state=0)),
         ensemble.GradientBoostingClassifier(random_state=0, subsample=0.7, max_features=0.5),
-        ensemble.GradientBoostingClassifier(random_state=0, init="zero"),
-        ensemble.AdaBoostClassifier(random_state=0),
+        at_night(ensemble.GradientBoostingClassifier(random_state=0, init="zero")),
+        at_night(ensemble.AdaBoostClassifier(random_state=0)),
         ensemble.AdaBoostClassifier(DecisionTreeClassifier(max_depth=4), random_state=0),
         ensemble.AdaBoostClassifier(DecisionTreeClassifier(), random_state=0),  # ends after one round
-        ensemble.BaggingClassifier(random_state=0),
+        at_night(ensemble.BaggingClassifier(random_state=0)),
         ensemble.BaggingClassifier(LogisticRegression(), random_state=0, max_samples=0.6, max_features=0.7),
-        ensemble.BaggingClassifier(SVC(), random_state=0, bootstrap=False, max_samples=0.6),
+        at_night(ensemble.BaggingClassifier(SVC(), random_state=0, bootstrap=False, max_samples=0.6)),
     ],
     ids=str,
 )

@@ -21,6 +21,7 @@ from orchestrator.modeling.labels import encode_search
 from orchestrator.stages.train import evaluate, train
 from score.models.onnx import Compilation
 from score.predict.predictor import Predictor
+from tests.nightly import at_night
 
 from .conftest import TABULAR, Kit
 
@@ -139,7 +140,10 @@ def answers(package: Package, rows: pd.DataFrame) -> tuple[Any, Any]:
     return body["predictions"], body.get("probabilities")
 
 
-@pytest.mark.parametrize("name", CASES)
+DAILY = {"tuned", "calibrated", "stacking", "voting_numbers", "target", "pipeline"}  # one of each kind
+
+
+@pytest.mark.parametrize("name", [name if name in DAILY else at_night(name) for name in CASES])
 def test_it_is_searched_as_by_scikit_learn_and_served_as_it_predicts(kit: Kit, name: str) -> None:
     search, parts, _ = searched(kit, name)
     parts, best = trained(kit, name)

@@ -92,6 +92,7 @@ def test_the_pickle_serves_as_there_is_no_converter(own: Package) -> None:
     assert Compilation.read(own.path).reason == "no converter for transforms.Ratio"
 
 
+@pytest.mark.nightly
 def test_the_dockerfile_copies_them(own: Package, tmp_path: Path) -> None:
     copies = re.findall(r"^COPY (?!--from)(.+) (\S+)$", (own.path / "Dockerfile").read_text(), re.MULTILINE)
     assert {("transforms.py", "transforms.py"), ("own_helpers", "own_helpers")} <= set(copies)
@@ -215,6 +216,7 @@ def test_a_scorer_of_the_project_chooses(
     assert "code own_scorers" in spec.cache_parts()
 
 
+@pytest.mark.nightly
 def test_a_notebook_uses_a_module_beside_it(project: Any) -> None:
     project.write(FILES)
     step = "+preprocess.steps.own._target_=transforms.Ratio"

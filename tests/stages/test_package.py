@@ -117,7 +117,7 @@ def test_pins_are_exactly_what_the_pickle_and_the_entry_script_need(toy_package:
     ("name", "params", "reason"),
     [
         ("lightgbm.LGBMClassifier", {"verbose": -1}, ""),
-        ("xgboost.XGBClassifier", {"booster": "gblinear"}, "no converter for booster=gblinear of XGBoost"),
+        at_night("xgboost.XGBClassifier", {"booster": "gblinear"}, "no converter for booster=gblinear of XGBoost"),
     ],
 )
 def test_an_estimator_of_another_library_is_pinned_verified_and_served(
@@ -259,7 +259,7 @@ def test_an_unseen_level_is_scored_where_the_pipeline_predicts_it(
     assert verify(made).requests == 5
 
 
-@pytest.mark.parametrize("model", ["required", "never"])
+@pytest.mark.parametrize("model", ["required", at_night("never")])
 def test_an_unseen_level_is_scored_as_a_missing_cell_where_that_is_the_rule(
     kit: Kit, mixed: pd.DataFrame, model: str
 ) -> None:
@@ -312,7 +312,7 @@ def test_free_text_with_a_rule_of_its_own_is_a_category(kit: Kit, numbers: pd.Da
         assert Predictor.load(made.path).contract.columns[-1].kind == kind
 
 
-@pytest.mark.parametrize("ids", [80, 99, 100, 101])
+@pytest.mark.parametrize("ids", [at_night(80), at_night(99), 100, 101])
 def test_a_table_of_identifiers_takes_new_ones(kit: Kit, ids: int) -> None:
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, ids)
@@ -368,7 +368,7 @@ def test_text_that_the_pipeline_fails_on_is_a_category_however_many_levels_it_ha
 
 
 @pytest.mark.parametrize("others", [[], at_night(["a"]), ["a", "b", "whole"]])
-@pytest.mark.parametrize("columns", ["categorical", ["flag", "member"]])
+@pytest.mark.parametrize("columns", ["categorical", at_night(["flag", "member"])])
 def test_a_branch_of_booleans_alone_is_imputed_and_encoded(
     kit: Kit, mixed: pd.DataFrame, others: list[str], columns: Any
 ) -> None:
@@ -418,7 +418,7 @@ def test_labels_and_regressions_are_answered_as_in_the_data(kit: Kit, numbers: p
 @pytest.mark.parametrize(
     ("labels", "positive"), [(["low", "high"], "low"), (["né", "yes", "1"], None), at_night(["007", "7", "07"], None)]
 )
-@pytest.mark.parametrize("estimator", [FOREST, "sklearn.linear_model.LogisticRegression"])
+@pytest.mark.parametrize("estimator", [FOREST, at_night("sklearn.linear_model.LogisticRegression")])
 def test_a_compiled_model_answers_text_labels(
     kit: Kit, mixed: pd.DataFrame, estimator: str, labels: list[str], positive: str | None
 ) -> None:

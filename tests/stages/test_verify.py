@@ -19,6 +19,7 @@ from orchestrator.stages.package import verify
 from score.contract import golden
 from score.contract.schema import Contract
 from score.models.onnx import Compilation
+from tests.nightly import at_night
 
 from .conftest import Kit
 
@@ -127,15 +128,18 @@ def noisy(package: Package) -> None:
             r"golden request 'the article's form': reply\.proba\[0\] is 0\.\d+ instead of 0\.\d+|'records'",
         ),
         (truncated_model, r"model\.pkl does not load: .*: install the package's requirements\.txt, or build it again"),
-        (truncated_graph, r"model\.onnx does not load: .*: install the package's requirements\.txt, or build it again"),
+        at_night(
+            truncated_graph,
+            r"model\.onnx does not load: .*: install the package's requirements\.txt, or build it again",
+        ),
         (another_reply, r"golden request 'records': reply\.probabilities\[1\]\[0\] is .* instead of "),
-        (another_label, r"golden request 'records': reply\.predictions\[0\] is [01] instead of [01]"),
-        (no_golden, r"FileNotFoundError: .*golden\.json"),
+        at_night(another_label, r"golden request 'records': reply\.predictions\[0\] is [01] instead of [01]"),
+        at_night(no_golden, r"FileNotFoundError: .*golden\.json"),
         (no_model, r"no model\.pkl"),
         (another_scikit_learn, r"the model was trained with scikit-learn 0\.24\.0 \(here: .*\): install the package's"),
         (local_import, r"the package needs orchestrator, orchestrator\.errors, local code that does not ship"),
         (dies, r"ended with code 7: nothing was printed"),
-        (noisy, r"ended with code 1: not today"),
+        at_night(noisy, r"ended with code 1: not today"),
     ],
 )
 def test_verification_names_the_fault(

@@ -41,6 +41,7 @@ Version = Callable[..., ModelVersion]
 slow = pytest.mark.slow
 
 
+@pytest.mark.nightly
 @slow
 def test_build_arguments_reach_the_build_and_not_the_image(
     engine: DockerClient, make_docker: MakeDocker, make_package: MakePackage, version: Version
@@ -361,6 +362,7 @@ def test_removing_says_what_it_does(make_docker: MakeDocker) -> None:
     assert [event.text for event in heard if isinstance(event, StepNote)] == ["removing the container and its images"]
 
 
+@pytest.mark.nightly
 @slow
 def test_a_foreign_container_of_that_name_is_left_alone(
     engine: DockerClient, make_docker: MakeDocker, make_package: MakePackage, version: Version
@@ -407,6 +409,7 @@ def test_a_server_that_dies_is_started_again_and_one_that_hangs_is_replaced(
     assert only(engine, target).id != container.id
 
 
+@pytest.mark.nightly
 @slow
 def test_an_engine_that_publishes_only_as_it_starts_a_container_serves_too(
     make_docker: MakeDocker, make_package: MakePackage, version: Version, free_port: int,

@@ -422,6 +422,7 @@ def test_another_model_of_the_same_libraries_adds_only_itself(
     assert other.fingerprint != real.fingerprint
 
 
+@pytest.mark.nightly
 @slow
 def test_a_container_names_the_current_version_and_preflight_finds_a_taken_port(
     make_docker: MakeDocker, make_package: Callable[..., Package], version: Version, free_port: int

@@ -273,8 +273,8 @@ def test_a_port_lost_while_the_model_loads_is_named(
             "died while starting: ModuleNotFoundError: No module named 'no_such_module'",
             "deploy-missing-package",
         ),
-        ("os._exit(3)", "died while starting: it wrote nothing to its log", "deploy-crash-loop"),
-        (
+        at_night("os._exit(3)", "died while starting: it wrote nothing to its log", "deploy-crash-loop"),
+        at_night(
             "os.kill(os.getpid(), 9)",
             "died while starting: killed by SIGKILL, out of memory?",
             "deploy-out-of-memory",
@@ -319,7 +319,7 @@ def test_a_first_start_that_fails_leaves_nothing(
     assert "ValueError: no" in target.logs()
 
 
-@pytest.mark.parametrize("damage", ["", "{", '{"pid": 1}', None])
+@pytest.mark.parametrize("damage", [at_night(""), "{", at_night('{"pid": 1}'), None])
 def test_a_damaged_record_is_repaired_without_refusing_a_request(
     make_local: MakeLocal, make_package: MakePackage, version: Version, free_port: int, damage: str | None
 ) -> None:
@@ -381,7 +381,7 @@ def test_a_recycled_process_number_is_never_killed(
     assert not is_running(server)
 
 
-@pytest.mark.parametrize("gone", ["control.sock", "svc", "services", "state"])
+@pytest.mark.parametrize("gone", ["control.sock", "svc", at_night("services"), at_night("state")])
 def test_a_service_whose_folder_is_lost_is_found_and_replaced(
     make_local: MakeLocal, make_package: MakePackage, version: Version, free_port: int, gone: str
 ) -> None:
@@ -500,7 +500,8 @@ target.Local("svc", state_dir, int(port)).deploy(ModelVersion("model", "1", "run
 
 @pytest.mark.parametrize("before", [at_night("nothing"), "a service"])
 @pytest.mark.parametrize(
-    ("moment", "serves"), [("started", "a"), ("ready", "a"), ("recorded", "a"), ("committed", "b"), ("serving", "b")]
+    ("moment", "serves"),
+    [("started", "a"), at_night("ready", "a"), ("recorded", "a"), ("committed", "b"), at_night("serving", "b")],
 )
 def test_a_killed_deployment_leaves_one_service_and_the_next_command_works(
     make_local: MakeLocal,
@@ -659,7 +660,7 @@ def test_preflight_finds_a_foreign_port_and_accepts_the_services_own(
     make_local().preflight()  # its record is lost, and it is still our own
 
 
-@pytest.mark.parametrize("gone", ["2", "1"])
+@pytest.mark.parametrize("gone", ["2", at_night("1")])
 def test_a_service_names_the_current_version(
     make_local: MakeLocal, make_package: MakePackage, version: Version, free_port: int, gone: str
 ) -> None:

@@ -38,6 +38,7 @@ from score.contract.golden import Golden
 from score.models.base import PickledModel
 from score.models.onnx import Compilation
 from score.payload.reader import Reader
+from tests.nightly import at_night
 
 from .conftest import Fit, pima, tabular
 
@@ -113,21 +114,21 @@ GRADIENT: dict[str, Any] = {"n_estimators": 12, "random_state": 0}
 @pytest.mark.parametrize(
     ("model", "target"),
     [
-        (AdaBoostClassifier(**GRADIENT), "two"),
+        at_night(AdaBoostClassifier(**GRADIENT), "two"),
         (AdaBoostClassifier(DecisionTreeClassifier(max_depth=3), **GRADIENT), "three"),
         (AdaBoostClassifier(DecisionTreeClassifier(), **GRADIENT), "two"),  # stops at once
         (AdaBoostRegressor(**GRADIENT), "numbers"),
-        (GradientBoostingClassifier(**GRADIENT), "two"),
+        at_night(GradientBoostingClassifier(**GRADIENT), "two"),
         (GradientBoostingClassifier(**GRADIENT), "three"),
         (GradientBoostingClassifier(loss="exponential", subsample=0.5, **GRADIENT), "two"),
-        (GradientBoostingClassifier(init="zero", n_iter_no_change=3, **GRADIENT), "two"),
-        (GradientBoostingClassifier(init="zero", learning_rate=1.0, **GRADIENT), "three"),
+        at_night(GradientBoostingClassifier(init="zero", n_iter_no_change=3, **GRADIENT), "two"),
+        at_night(GradientBoostingClassifier(init="zero", learning_rate=1.0, **GRADIENT), "three"),
         (GradientBoostingClassifier(init=DummyClassifier(strategy="uniform"), **GRADIENT), "three"),
         (GradientBoostingRegressor(init="zero", **GRADIENT), "numbers"),
-        (GradientBoostingRegressor(loss="huber", **GRADIENT), "numbers"),
+        at_night(GradientBoostingRegressor(loss="huber", **GRADIENT), "numbers"),
         (GradientBoostingRegressor(loss="quantile", alpha=0.8, **GRADIENT), "numbers"),
-        (GradientBoostingRegressor(loss="absolute_error", **GRADIENT), "numbers"),
-        (GradientBoostingRegressor(init=DummyRegressor(strategy="median"), **GRADIENT), "numbers"),
+        at_night(GradientBoostingRegressor(loss="absolute_error", **GRADIENT), "numbers"),
+        at_night(GradientBoostingRegressor(init=DummyRegressor(strategy="median"), **GRADIENT), "numbers"),
     ],
     ids=str,
 )

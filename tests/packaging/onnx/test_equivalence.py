@@ -291,11 +291,11 @@ def test_rows_that_a_batch_changes_are_not_predicted_together() -> None:
     [
         at_night(RandomForestClassifier(3, random_state=0), "two", True),
         at_night(RandomForestClassifier(3, random_state=0), "three", True),
-        (RandomForestClassifier(128, max_depth=2, random_state=0), "three", True),
+        at_night(RandomForestClassifier(128, max_depth=2, random_state=0), "three", True),
         (RandomForestClassifier(129, max_depth=2, random_state=0), "three", False),  # see FEW_TREES
         (RandomForestRegressor(129, max_depth=2, random_state=0), "numbers", True),  # without ReduceSum
         at_night(GradientBoostingRegressor(n_estimators=3, random_state=0), "numbers", True),
-        (GradientBoostingClassifier(n_estimators=3, random_state=0), "two", False),  # Sigmoid
+        at_night(GradientBoostingClassifier(n_estimators=3, random_state=0), "two", False),  # Sigmoid
         (LogisticRegression(max_iter=300), "three", False),  # Softmax
     ],
     ids=str,
@@ -325,7 +325,7 @@ def test_rows_that_the_pickle_fails_on_are_not_compared(fit: Fit, mixed: pd.Data
     assert (comparison.largest, comparison.count) == (0, 32)
 
 
-@pytest.mark.parametrize("width", [100, 300, 1000, 3000])
+@pytest.mark.parametrize("width", [at_night(100), 300, at_night(1000), 3000])
 def test_a_wide_table_has_no_more_cells_to_compare_than_a_narrow_one(
     width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

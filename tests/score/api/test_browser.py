@@ -236,6 +236,7 @@ def test_the_code_samples_send_the_forms_request(page: Page, diabetes_url: str) 
     assert [list(map(str, reply["probabilities"][0])) for reply in replies] == [shown] * 3
 
 
+@pytest.mark.nightly
 def test_a_regression_has_a_number_and_no_bars(page: Page, line: Path, serve: Serve) -> None:
     with at(serve, line) as url:
         page.open(url)

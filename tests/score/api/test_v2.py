@@ -18,6 +18,7 @@ from score.api import v2
 from score.contract.deployment_info import ORIGIN
 from score.payload.typed_reader import LONG
 from score.predict.predictor import Predictor
+from tests.nightly import at_night
 from tests.score.conftest import Serve, infer_v2, port_of
 
 MIXED = {"age": "INT64", "income": "FP64", "member": "BOOL", "city": "BYTES", "grade": "BYTES", "level": "INT64", "note": "BYTES"}  # fmt: skip
@@ -184,7 +185,7 @@ def test_a_client_of_the_protocol_finds_its_way(client: triton.InferenceServerCl
     assert {tensor["name"]: tensor["datatype"] for tensor in client.get_model_metadata("m")["inputs"]} == MIXED
 
 
-@pytest.mark.parametrize("version", ["3", None])
+@pytest.mark.parametrize("version", ["3", at_night(None)])
 def test_a_client_may_ask_for_the_version_that_is_served(
     version: str | None, survey: Path, serve: Serve, mixed: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:

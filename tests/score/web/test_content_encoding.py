@@ -16,6 +16,7 @@ import tritonclient.http as triton
 from starlette.exceptions import HTTPException
 
 from score.web.content_encoding import declared
+from tests.nightly import at_night
 from tests.score.conftest import Serve, port_of
 
 Ask = Callable[..., tuple[int, dict[str, str], bytes]]
@@ -47,7 +48,9 @@ def rows(mixed: pd.DataFrame) -> list[dict[str, Any]]:
     return [{**row, "note": "Zoë"} for row in held]
 
 
-@pytest.mark.parametrize("count", [1, 3, 200, 1200])  # on the event loop, in a thread, and longer than both take
+@pytest.mark.parametrize(
+    "count", [1, at_night(3), 200, 1200]
+)  # on the event loop, in a thread, and longer than both take
 @pytest.mark.parametrize(
     ("coding", "compress"),
     [

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from score.contract import distribution
 from score.contract.schema import Contract
+from tests.nightly import at_night
 from tests.score.conftest import Serve
 
 
@@ -31,7 +32,7 @@ def value(found: Any, name: str, **labels: str) -> float | None:
     return got
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [at_night("1"), "2"])
 def test_what_was_asked_is_counted(pima: Path, X: pd.DataFrame, serve: Serve, workers: str) -> None:
     distribution.write(pima, X, Contract.from_json((pima / "contract.json").read_bytes()))
     rows = X.to_dict("records")

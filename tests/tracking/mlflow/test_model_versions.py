@@ -110,6 +110,7 @@ def test_the_champion_before_is_known_to_every_machine_and_swaps(
     )
 
 
+@pytest.mark.nightly
 def test_a_champion_that_is_deleted_takes_no_history_with_it(
     tracker: MakeTracker, others: list[Package], tmp_path: Path
 ) -> None:
@@ -127,6 +128,7 @@ def test_a_champion_that_is_deleted_takes_no_history_with_it(
     assert fetched(machine, "previous").version == "1"
 
 
+@pytest.mark.nightly
 def test_an_alias_that_was_moved_by_hand_leaves_the_history(
     tracker: MakeTracker, others: list[Package], tmp_path: Path
 ) -> None:
@@ -139,6 +141,7 @@ def test_an_alias_that_was_moved_by_hand_leaves_the_history(
     assert fetched(elsewhere(tracker(), tmp_path / "third"), "previous").version == "2"
 
 
+@pytest.mark.nightly
 def test_the_first_champion_has_none_before_it(tracker: MakeTracker, package: Package, tmp_path: Path) -> None:
     released(tracker(), [package])
     with pytest.raises(PackageError, match="no version of 'diabetes_model' was the champion before version 1; choose"):

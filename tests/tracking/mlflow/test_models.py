@@ -19,6 +19,7 @@ from orchestrator.errors import TrackingError
 from orchestrator.events import RunFinished, StepFinished
 from orchestrator.tracking.mlflow.tracker import Mlflow
 from orchestrator.tracking.registered_model import RegisteredModel
+from tests.nightly import at_night
 from tests.tracking.kit import REPO, client_of, in_subprocess, report_of, top_runs, whole_run
 
 MakeTracker = Callable[..., Mlflow]
@@ -46,7 +47,7 @@ def test_look_up_returns_the_current_registry(
     assert tracker().look_up("diabetes_model") == RegisteredModel({})
 
 
-@pytest.mark.parametrize("what", ["deleted", "renamed", "another package under its number"])
+@pytest.mark.parametrize("what", [at_night("deleted"), at_night("renamed"), "another package under its number"])
 def test_a_missing_version_is_not_promoted(
     tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished, what: str
 ) -> None:
@@ -69,6 +70,7 @@ def test_a_missing_version_is_not_promoted(
     again(RunFinished(1.0))
 
 
+@pytest.mark.nightly
 def test_the_tracker_in_a_subprocess_looks_up_alike(
     tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.errors import TrackingError
 from orchestrator.tracking.mlflow.tracker import Mlflow
+from tests.nightly import at_night
 from tests.tracking.kit import notes_of
 from tests.tracking.servers import Quiet, answering, certificate, free_port, mlflow_server, serving, silent
 
@@ -49,15 +50,15 @@ def api(status: int, body: str = "") -> Callable[[str, str], tuple[int, str]]:
             lambda *_: (404, '{"detail": "Not Found"}'),
             'there is no MLflow server here: something \'{"detail": "Not Found"}\'',
         ),
-        (lambda *_: (200, "Healthy"), "there is no MLflow server here: something 'Healthy'"),
+        at_night(lambda *_: (200, "Healthy"), "there is no MLflow server here: something 'Healthy'"),
         (lambda *_: (404, ""), "there is no MLflow server here: nothing is answered"),
         (lambda *_: (502, "<html>Bad Gateway</html>"), "a gateway answers 502 in place of the MLflow server behind it"),
-        (lambda *_: (503, ""), "a gateway answers 503"),
-        (lambda *_: (504, ""), "a gateway answers 504"),
+        at_night(lambda *_: (503, ""), "a gateway answers 503"),
+        at_night(lambda *_: (504, ""), "a gateway answers 504"),
         (lambda *_: (500, "Oops"), "the server answers 500; look at the log"),
         (lambda *_: (401, "You are not authenticated"), "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
-        (lambda *_: (403, "Forbidden"), "the server refuses this user (403)"),
-        (api(401), "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
+        at_night(lambda *_: (403, "Forbidden"), "the server refuses this user (403)"),
+        at_night(api(401), "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
         (
             api(403, json.dumps({"error_code": "PERMISSION_DENIED", "message": "no"})),
             "the server refuses this user (403)",
@@ -69,7 +70,7 @@ def api(status: int, body: str = "") -> Callable[[str, str], tuple[int, str]]:
             "the quota is used up",
         ),
         (lambda *_: (200, "2.22.1"), "the server is MLflow 2.22.1, which has no logged models; start it with MLflow 3"),
-        (
+        at_night(
             lambda _, path: (200, '{"experiments": []}') if "experiments/search" in path else (404, ""),
             "the server is MLflow 2, which has no logged models",
         ),

@@ -111,6 +111,7 @@ def test_a_killed_pipeline_ends_failed(tracker: MakeTracker) -> None:
     assert runs_of(tracker())[0].data.tags["error"] == "the orchestrator was killed"
 
 
+@pytest.mark.nightly
 def test_the_process_is_detached_and_ends_with_the_run(tracker: MakeTracker, report: Report) -> None:
     import psutil
 

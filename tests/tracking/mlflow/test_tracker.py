@@ -151,6 +151,7 @@ def test_a_deleted_run_is_logged_again(
     assert (second.version, run.info.status, run.data.metrics) == ("2", "FINISHED", report.metrics)
 
 
+@pytest.mark.nightly
 def test_a_champions_run_is_finished(
     tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished, report: Report
 ) -> None:
@@ -169,6 +170,7 @@ def test_a_champions_run_is_finished(
     assert tracker().is_champion(first)
 
 
+@pytest.mark.nightly
 def test_a_run_that_fails_after_its_promotion_is_cleared_later(
     tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished
 ) -> None:
@@ -186,6 +188,7 @@ def test_a_run_that_fails_after_its_promotion_is_cleared_later(
     assert mlflow.is_champion(version)
 
 
+@pytest.mark.nightly
 def test_only_a_complete_run_is_cleared(
     tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished
 ) -> None:
@@ -231,6 +234,7 @@ def test_a_deleted_experiment_is_reported_with_the_remedy(tracker: MakeTracker) 
         tracker()(STARTED)
 
 
+@pytest.mark.nightly
 def test_a_corrupt_snapshot_is_ignored(
     tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished
 ) -> None:
