@@ -15,13 +15,11 @@ if TYPE_CHECKING:
         Dataset,
         Endpoint,
         Evaluation,
-        Keys,
         ModelVersion,
         Package,
         Probe,
         Report,
         Search,
-        ServiceStatus,
         Split,
         TrackedRun,
         Trained,
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.notebook import execute
     from orchestrator.config.compose import compose
     from orchestrator.errors import OrchestratorError, SpecError
+    from orchestrator.services import Keys, ServiceStatus
 
 __all__ = [
     "BatchResult",
@@ -54,7 +53,9 @@ __all__ = [
     "execute",
 ]
 _MODULES = {
+    "Keys": "orchestrator.services",
     "OrchestratorError": "orchestrator.errors",
+    "ServiceStatus": "orchestrator.services",
     "SpecError": "orchestrator.errors",
     "compose": "orchestrator.config.compose",
     "execute": "orchestrator.cli.notebook",

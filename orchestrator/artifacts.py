@@ -278,28 +278,3 @@ class Probe:
     p95_ms: float
     refused_without_key: bool | None
     share: int = 100
-
-
-@dataclass(frozen=True)
-class Keys:
-    """A service's two keys: either is accepted, so that one can be rotated while the other is in use."""
-
-    primary: str = field(repr=False)
-    secondary: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class ServiceStatus:
-    """A service now, and what it reports to serve; ``state`` is healthy, unhealthy or absent.
-
-    ``auth`` says whether requests need a key; None: not known.
-    """
-
-    name: str
-    state: str
-    url: str = ""
-    details: Mapping[str, str] = field(default_factory=dict)
-    model: str = ""
-    version: str = ""
-    fingerprint: str = ""
-    auth: bool | None = None

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = {"orchestrator": "tests", "score": "tests/score", "azure_emulator": "tests/azure_emulator"}
+LONGEST = 300
 MODULES = [
     path.relative_to(ROOT)
     for tree in TESTS
@@ -36,6 +37,11 @@ def test_its_tests_can_be_found(module: Path) -> None:
     assert (mirrored / f"test_{inside.name}").exists() or named, (
         f"write {mirrored.relative_to(ROOT)}/test_{inside.name}, or say in {readme.relative_to(ROOT)} what tests it"
     )
+
+
+def test_no_module_is_longer_than_a_reader_takes_in() -> None:
+    lengths = {str(module): (ROOT / module).read_text().count("\n") for module in MODULES}
+    assert {module: lines for module, lines in lengths.items() if lines > LONGEST} == {}
 
 
 @pytest.mark.parametrize("readme", sorted((ROOT / "tests").rglob("README.md")), ids=lambda path: path.parent.name)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import orchestrator
-from orchestrator import Split, artifacts, compose, errors, execute
+from orchestrator import Split, artifacts, compose, errors, execute, services
 from orchestrator.cli import notebook
 from orchestrator.config import compose as composing
 
@@ -19,6 +19,7 @@ SMALL = ("model=logistic_regression", "model/param_grid=none", "stages=train", "
 def test_every_public_name_is_the_one_of_its_module() -> None:
     assert sorted(orchestrator.__all__) == orchestrator.__all__
     homes = {"compose": composing, "execute": notebook, "OrchestratorError": errors, "SpecError": errors}
+    homes |= {"Keys": services, "ServiceStatus": services}
     for name in orchestrator.__all__:
         assert getattr(orchestrator, name) is getattr(homes.get(name, artifacts), name)
     assert {*orchestrator.__all__} <= {*dir(orchestrator)}

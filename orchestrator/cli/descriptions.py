@@ -13,12 +13,10 @@ from orchestrator.artifacts import (
     Dataset,
     Endpoint,
     Evaluation,
-    Keys,
     ModelVersion,
     Package,
     Probe,
     Search,
-    ServiceStatus,
     Split,
     TrackedRun,
     Trained,
@@ -29,6 +27,7 @@ from orchestrator.findings import CheckedTable, TableFindings
 from orchestrator.packaging import holdout_check
 from orchestrator.registry.listing import VersionListing
 from orchestrator.reporting.scores import format_score
+from orchestrator.services import Keys, ServiceStatus
 from orchestrator.spec.messages import format_params
 from score.contract import golden, training_info
 from score.models.onnx import Compilation

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import attrgetter
 
-from orchestrator.artifacts import Endpoint, Keys, ModelVersion, ServiceStatus
+from orchestrator.artifacts import Endpoint, ModelVersion
 from orchestrator.deploy.rollback import rollback_target
 from orchestrator.deploy.target import Deployment, RollbackResult, needs_no_key, not_running
 from orchestrator.errors import DeployError
+from orchestrator.services import Keys, ServiceStatus
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from orchestrator.artifacts import Endpoint, Keys, ModelVersion
+from orchestrator.artifacts import Endpoint, ModelVersion
 from orchestrator.deploy import ports
 from orchestrator.deploy.served_package import ServedPackage
 from orchestrator.deploy.server_options import ServerOptions, origin
 from orchestrator.deploy.service_dir import ServiceDirectory
 from orchestrator.deploy.target import ServiceName, needs_no_key
 from orchestrator.errors import DeployError
+from orchestrator.services import Keys
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NoReturn
 
-from orchestrator.artifacts import ModelVersion, ServiceStatus
+from orchestrator.artifacts import ModelVersion
 from orchestrator.errors import DeployError
+from orchestrator.services import ServiceStatus
 
 
 @dataclass(frozen=True)

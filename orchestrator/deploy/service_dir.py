@@ -12,10 +12,10 @@ from pathlib import Path
 
 import filelock
 
-from orchestrator.artifacts import Keys
 from orchestrator.errors import DeployError
 from orchestrator.files import write_private
 from orchestrator.processes import exclusive
+from orchestrator.services import Keys
 
 LOCK_SECONDS = 600  # parallel jobs of a sweep may queue for one service
 KEPT_LOGS = 10

@@ -11,8 +11,9 @@ from typing import Annotated, Protocol, runtime_checkable
 
 from pydantic import AfterValidator
 
-from orchestrator.artifacts import Endpoint, Keys, ModelVersion, Package, ServiceStatus
+from orchestrator.artifacts import Endpoint, ModelVersion, Package
 from orchestrator.errors import DeployError
+from orchestrator.services import Keys, ServiceStatus
 
 SHORTEST, LONGEST = 3, 32  # characters of a service's name
 DIGEST = 6  # characters of the digest that ends a name which was cut

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from orchestrator.artifacts import ServiceStatus
 from orchestrator.registry.versions import RegisteredVersion
+from orchestrator.services import ServiceStatus
 from orchestrator.tracking.registered_model import CHAMPION, RegisteredModel, TrainingRecord
 
 PREVIOUS = "previous"  # no alias of the registry: `stages=rollback` goes back to this version

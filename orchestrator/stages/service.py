@@ -6,13 +6,14 @@ from dataclasses import replace
 from functools import partial
 from typing import NewType
 
-from orchestrator.artifacts import Endpoint, Keys, Probe, ServiceStatus
+from orchestrator.artifacts import Endpoint, Probe
 from orchestrator.deploy.probe import probe_endpoint
 from orchestrator.deploy.rollout import Rollout
 from orchestrator.deploy.target import SupportsKeyRotation, SupportsTrafficShift, Target
 from orchestrator.errors import DeployError, ProbeError, TrackingError
 from orchestrator.events import Progress
 from orchestrator.registry.selection import check_registered, find_version, select_version
+from orchestrator.services import Keys, ServiceStatus
 from orchestrator.spec.field_types import StateDir
 from orchestrator.spec.package import PackageSpec
 from orchestrator.tracking.tracker import Tracker

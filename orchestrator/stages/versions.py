@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from orchestrator.artifacts import ServiceStatus
 from orchestrator.deploy.target import Target
 from orchestrator.errors import DeployError
 from orchestrator.registry.listing import VersionListing, list_versions
 from orchestrator.registry.selection import VersionSelector, known_versions
+from orchestrator.services import ServiceStatus
 from orchestrator.spec.field_types import StateDir
 from orchestrator.spec.package import PackageSpec
 from orchestrator.tracking.registered_model import TrainingRecord

@@ -19,12 +19,10 @@ from orchestrator.artifacts import (
     Dataset,
     Endpoint,
     Evaluation,
-    Keys,
     ModelVersion,
     Package,
     Probe,
     Search,
-    ServiceStatus,
     Trained,
     Verification,
 )
@@ -42,6 +40,7 @@ from orchestrator.events import (
 )
 from orchestrator.findings import CheckedTable, TableFinding
 from orchestrator.reading.description import ColumnReading, TableReading
+from orchestrator.services import Keys, ServiceStatus
 from score.contract import golden
 from score.contract.cells import TableFormat
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from orchestrator.artifacts import Candidate, Dataset, Endpoint, Keys, ModelVersion, Package, Probe, Refusals, Report
+from orchestrator.artifacts import Candidate, Dataset, Endpoint, ModelVersion, Package, Probe, Refusals, Report
 from orchestrator.cli.result_file import Result
 from orchestrator.errors import DataError, DeployError, PackageError
 from orchestrator.events import Event, RunFinished, StepFailed, StepFinished, StepPlan
 from orchestrator.findings import CheckedTable, TableFinding
+from orchestrator.services import Keys
 
 PACKAGE = Package(Path("/state/packages/abc"), "abcdef", "toy_model")
 VERSION = ModelVersion("toy_model", "3", "run-1", PACKAGE)

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.artifacts import ModelVersion, Package, ServiceStatus
+from orchestrator.artifacts import ModelVersion, Package
 from orchestrator.cli.version_table import version_table
 from orchestrator.deploy.in_memory import InMemoryTarget
 from orchestrator.errors import DeployError
+from orchestrator.services import ServiceStatus
 from orchestrator.spec.field_types import StateDir
 from orchestrator.spec.package import PackageSpec
 from orchestrator.stages.versions import versions

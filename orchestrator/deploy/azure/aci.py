@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from pydantic import Field
 
-from orchestrator.artifacts import Endpoint, Keys, ModelVersion, Package, ServiceStatus
+from orchestrator.artifacts import Endpoint, ModelVersion, Package
 from orchestrator.azure.sdk import check_installed
 from orchestrator.azure.workspace import forget, workspace
 from orchestrator.deploy.azure import aci_sdk, aci_state, registered_package
@@ -25,6 +25,7 @@ from orchestrator.deploy.failure import failure
 from orchestrator.deploy.rollback import rollback_target
 from orchestrator.deploy.target import Deployment, RollbackResult, needs_no_key, not_running
 from orchestrator.errors import DeployError
+from orchestrator.services import Keys, ServiceStatus
 
 Positive = Annotated[float, Field(gt=0)]
 

@@ -18,10 +18,11 @@ from typing import Any
 
 import yaml
 
-from orchestrator.artifacts import Keys, Package, ServiceStatus
+from orchestrator.artifacts import Package
 from orchestrator.deploy import cors
 from orchestrator.deploy.azure import aci_state, registered_package
 from orchestrator.diagnostics import Evidence
+from orchestrator.services import Keys, ServiceStatus
 from score.privacy import TELEMETRY_OFF
 
 POLL_SECONDS = 5  # as the SDK

@@ -16,7 +16,7 @@ from functools import partial
 from secrets import token_urlsafe
 from typing import Any
 
-from orchestrator.artifacts import Endpoint, Keys, ModelVersion, Package, ServiceStatus
+from orchestrator.artifacts import Endpoint, ModelVersion, Package
 from orchestrator.azure.auth import credential
 from orchestrator.deploy import cors
 from orchestrator.deploy.azure import online_failure, online_sdk, online_state, registered_package
@@ -26,6 +26,7 @@ from orchestrator.deploy.azure.traffic import ALL, Mirror, Share, Traffic, contr
 from orchestrator.deploy.probe import probe_endpoint
 from orchestrator.deploy.target import Deployment, RollbackResult
 from orchestrator.errors import DeployError, ProbeError
+from orchestrator.services import Keys, ServiceStatus
 from score.contract import golden
 
 

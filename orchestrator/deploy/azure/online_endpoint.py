@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from orchestrator.artifacts import Endpoint, Keys, Package
+from orchestrator.artifacts import Endpoint, Package
 from orchestrator.azure.sdk import MANAGED, check_installed
 from orchestrator.azure.workspace import client
 from orchestrator.deploy import cors
@@ -19,6 +19,7 @@ from orchestrator.deploy.azure import online_sdk
 from orchestrator.deploy.azure.azure_target import AzureTarget
 from orchestrator.deploy.azure.online_state import EndpointState, OnlineDeployment, Route
 from orchestrator.errors import DeployError
+from orchestrator.services import Keys
 from score.privacy import TELEMETRY_OFF
 
 DEPLOYMENT = "azureml-model-deployment"  # the header that selects one deployment, whatever the traffic split

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.artifacts import Keys, Package
+from orchestrator.artifacts import Package
 from orchestrator.deploy.azure import online_state, registered_package
 from orchestrator.deploy.azure.online_state import EndpointState, OnlineDeployment, Route
+from orchestrator.services import Keys
 
 Say = Callable[[str], None]
 _MANAGEMENT = "https://management.azure.com"

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from orchestrator.artifacts import ModelVersion, Package, ServiceStatus
+from orchestrator.artifacts import ModelVersion, Package
 from orchestrator.deploy import ports
 from orchestrator.deploy.docker import container as containers
 from orchestrator.deploy.docker import image as images
@@ -34,6 +34,7 @@ from orchestrator.deploy.machine_target import MachineTarget
 from orchestrator.deploy.target import Deployment, RollbackResult, not_running
 from orchestrator.progress import Heartbeat, heartbeat
 from orchestrator.resolving.libraries import Libraries
+from orchestrator.services import ServiceStatus
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import psutil
 
-from orchestrator.artifacts import ModelVersion, ServiceStatus
+from orchestrator.artifacts import ModelVersion
 from orchestrator.deploy import ports
 from orchestrator.deploy.local.process import started
 from orchestrator.deploy.local.state import ServiceState, asks_for_key, find_server_processes, stop, wait_until_exited
@@ -24,6 +24,7 @@ from orchestrator.deploy.probe import is_healthy
 from orchestrator.deploy.target import Deployment, RollbackResult, not_running
 from orchestrator.errors import DeployError
 from orchestrator.files import write_private
+from orchestrator.services import ServiceStatus
 from score.web import log_rotation
 
 LOG_LINES = 5000
