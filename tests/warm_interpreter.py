@@ -6,6 +6,7 @@ and pipes, and imports all modules of this project itself. Tests of what is impo
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -101,6 +102,8 @@ def _serve(connection: socket.socket) -> None:
         for name in LIBRARIES:
             with suppress(ImportError):  # the environment for Azure has others
                 importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # no fork visits, and so copies, what was imported here
     while True:
         message, descriptors, _, _ = socket.recv_fds(connection, MESSAGE, 2)
         if not message:

@@ -85,6 +85,7 @@ def test_the_written_project_trains(
     assert artifacts[Package].path.is_dir()
 
 
+@pytest.mark.nightly
 def test_the_printed_command_is_the_next_one_to_type(tmp_path: Path) -> None:
     write_table(tmp_path, "three.csv")
 

@@ -10,7 +10,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from orchestrator.cli.optuna_callback import choices_of
 from orchestrator.config.compose import compose
 
-sweeper = pytest.importorskip("hydra_plugins.hydra_optuna_sweeper._impl")
+
+@pytest.fixture(scope="module")
+def sweeper() -> Any:
+    return pytest.importorskip("hydra_plugins.hydra_optuna_sweeper._impl")
 
 
 @pytest.mark.parametrize(
@@ -32,7 +35,7 @@ sweeper = pytest.importorskip("hydra_plugins.hydra_optuna_sweeper._impl")
     ],
     ids=repr,
 )
-def test_a_value_of_the_grid_arrives_as_it_was(value: Any) -> None:
+def test_a_value_of_the_grid_arrives_as_it_was(sweeper: Any, value: Any) -> None:
     ((name, choice),) = choices_of({"some": [value, 3]}).items()
     space, fixed = sweeper.create_params_from_overrides([f"{name}={choice}"])
     assert not fixed
@@ -42,7 +45,7 @@ def test_a_value_of_the_grid_arrives_as_it_was(value: Any) -> None:
     assert override.key_or_group == "model.param_grid.some"
 
 
-def test_what_is_typed_goes_before_the_grid() -> None:
+def test_what_is_typed_goes_before_the_grid(sweeper: Any) -> None:
     params = [f"{name}={choice}" for name, choice in choices_of({"a": [1, 2], "b": [3]}).items()]
     space, _ = sweeper.create_params_from_overrides([*params, "++model.param_grid.a=range(5,9)"])
     assert space["++model.param_grid.a"].high == 9

@@ -136,6 +136,7 @@ def test_an_unquoted_path_is_read(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("state", "message"),
     [

@@ -673,6 +673,7 @@ def test_a_mistake_is_reported_before_the_estimator_is_imported(tmp_path: Path) 
     assert "matplotlib" not in lines[-1]
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_passed_checks_need_no_import_the_next_time(tmp_path: Path) -> None:
     first = imports(tmp_path / "state", "sead=1")

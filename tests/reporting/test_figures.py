@@ -90,6 +90,7 @@ def test_the_same_numbers_are_the_same_bytes() -> None:
     assert draw(fitted, split, "m") == draw(fitted, split, "m")
 
 
+@pytest.mark.nightly
 def test_no_window_system_is_needed() -> None:
     # in a process of its own: another test's library may have asked for one
     code = (

@@ -175,6 +175,7 @@ def test_scoring_and_verbosity_options(compare: Same, options: dict[str, Any], c
     assert messages[: len(messages) // 2] == messages[len(messages) // 2 :]
 
 
+@pytest.mark.nightly
 def test_labels_of_other_types(compare: Same) -> None:
     scoring = {"scoring": ["accuracy", "f1_macro", "roc_auc"], "refit": "roc_auc"}
     labels = (
@@ -188,6 +189,7 @@ def test_labels_of_other_types(compare: Same) -> None:
         compare(STEPS, GRID, X, each, **scoring)
 
 
+@pytest.mark.nightly
 @pytest.mark.filterwarnings("ignore")
 def test_every_metric_of_scikit_learn(compare: Same) -> None:
     fitted, names = clone(STEPS).fit(X, y), []

@@ -169,6 +169,7 @@ def test_a_frame_of_pandas(compare: Same) -> None:
     compare(steps, {"model__C": [1, 2], "step1__k": [2, 3]}, FRAME.drop(columns="kind"), pd.Series(y), **SEVERAL)
 
 
+@pytest.mark.nightly
 def test_a_frame_of_polars(compare: Same) -> None:
     pl = pytest.importorskip("polars")
     rows = pl.DataFrame(X, schema=[*"abcdef"])

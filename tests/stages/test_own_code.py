@@ -104,6 +104,7 @@ def test_the_dockerfile_copies_them(own: Package, tmp_path: Path) -> None:
     assert verify(replace(own, path=image)).requests == 5
 
 
+@pytest.mark.nightly
 def test_an_entry_script_beside_a_mounted_model_finds_them(own: Package, tmp_path: Path) -> None:
     """As on a managed endpoint, where score/ is deployed as code, and on sys.path as the folder of its script."""
     app = tmp_path / "app"

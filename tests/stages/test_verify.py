@@ -152,6 +152,7 @@ def test_verification_names_the_fault(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.nightly
 def test_verification_finds_a_package_without_its_transforms(kit: Kit, numbers: pd.DataFrame) -> None:
     steps = {"cast": {"_target_": "score.transforms.ToFloat", "columns": ["a"]}}
     package = kit.package(*kit.train(numbers, kit.search(preprocess={"steps": steps})), compile="never")

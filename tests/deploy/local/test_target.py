@@ -433,6 +433,7 @@ def lose(target: Local, what: str) -> None:
         shutil.rmtree({"svc": folder, "services": folder.parent, "state": target.state_dir}[what])
 
 
+@pytest.mark.nightly
 def test_the_tested_service_comes_back_after_an_untested_one_that_died(
     make_local: MakeLocal, make_package: MakePackage, version: Version, free_port: int
 ) -> None:
@@ -448,6 +449,7 @@ def test_the_tested_service_comes_back_after_an_untested_one_that_died(
     assert ask(free_port)[1]["answer"] == "a"
 
 
+@pytest.mark.nightly
 def test_what_failed_goes_where_the_dead_former_service_cannot_start(
     make_local: MakeLocal, make_package: MakePackage, version: Version
 ) -> None:
@@ -461,6 +463,7 @@ def test_what_failed_goes_where_the_dead_former_service_cannot_start(
     assert make_local().status().state == "absent"
 
 
+@pytest.mark.nightly
 def test_an_acceptance_is_not_given_to_a_later_deployment(
     make_local: MakeLocal, make_package: MakePackage, version: Version
 ) -> None:

@@ -32,6 +32,7 @@ from orchestrator.packaging.onnx.trees import Tree, ensemble_attributes
 from score.models.onnx import FOREST_ROWS, Compilation, CompiledModel, OnnxGraph
 from score.models.quickscorer import BITS, Forest, SplitGraph
 from score.payload.typed_reader import LONG
+from tests.nightly import at_night
 
 from .conftest import Fit, pima
 
@@ -176,7 +177,7 @@ def test_a_package_uses_quickscorer_for_many_rows_only(
         looked_up.clear()
 
 
-@pytest.mark.parametrize("what", ["leaves", "values", "thresholds"])
+@pytest.mark.parametrize("what", ["leaves", at_night("values"), at_night("thresholds")])
 def test_a_wrong_forest_is_caught(
     what: str, fit: Fit, X: pd.DataFrame, targets: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -279,6 +279,7 @@ def test_a_file_is_scored_to_a_file(
     assert page.complaints() == []
 
 
+@pytest.mark.nightly
 def test_cells_are_read_as_training_read_them(
     page: Page, survey: Path, serve: Serve, mixed: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -158,7 +158,7 @@ def address(survey: Path, serve: Serve) -> Iterator[str]:
     ids=["all but V2", "V2"],
 )
 def test_schemathesis_finds_nothing(address: str, chosen: list[str], tmp_path: Path) -> None:
-    bounded = ["--max-examples", "30", "--seed", "1", "--request-timeout", "20", "--generation-database", "none"]
+    bounded = ["--max-examples", "15", "--seed", "1", "--request-timeout", "20", "--generation-database", "none"]
     done = subprocess.run(
         [sys.executable, "-m", "schemathesis.cli", "run", address, *bounded, *chosen],
         cwd=tmp_path, capture_output=True, text=True, check=False,
