@@ -24,6 +24,11 @@ def revision(path: Path) -> str:
 
 
 @pytest.fixture
+def tracker(new_tracker: MakeTracker) -> MakeTracker:
+    return new_tracker
+
+
+@pytest.fixture
 def older(tracker: MakeTracker) -> Path:
     """Create a store as an older MLflow does, with its migrations up to that one."""
     from alembic import command

@@ -26,25 +26,25 @@ MakeTracker = Callable[..., Mlflow]
 
 
 def test_look_up_returns_the_current_registry(
-    tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished
+    new_tracker: MakeTracker, package: Package, verification: Verification, reported: StepFinished
 ) -> None:
-    mlflow = tracker()
+    mlflow = new_tracker()
     assert mlflow.look_up("diabetes_model") == RegisteredModel({})
     assert not (mlflow.state_dir / "mlflow.db").exists(), "a look-up creates no store"
     first = whole_run(mlflow, package, verification, reported)
     held = RegisteredModel({"1": package.fingerprint}, "1")
-    assert (tracker().known_registry("diabetes_model"), tracker().look_up("diabetes_model")) == (held, held)
+    assert (new_tracker().known_registry("diabetes_model"), new_tracker().look_up("diabetes_model")) == (held, held)
     assert held.holds(first)
     assert not held.holds(replace(first, package=replace(package, fingerprint="another")))
 
     client_of(mlflow).delete_model_version("diabetes_model", "1")
-    assert tracker().known_registry("diabetes_model") is None
-    assert tracker().look_up("diabetes_model") == RegisteredModel({})
-    second = whole_run(tracker(), package, verification, reported)
+    assert new_tracker().known_registry("diabetes_model") is None
+    assert new_tracker().look_up("diabetes_model") == RegisteredModel({})
+    second = whole_run(new_tracker(), package, verification, reported)
     assert second.version == "2"
-    assert tracker().look_up("diabetes_model") == RegisteredModel({"2": package.fingerprint}, "2")
+    assert new_tracker().look_up("diabetes_model") == RegisteredModel({"2": package.fingerprint}, "2")
     client_of(mlflow).rename_registered_model("diabetes_model", "renamed")
-    assert tracker().look_up("diabetes_model") == RegisteredModel({})
+    assert new_tracker().look_up("diabetes_model") == RegisteredModel({})
 
 
 @pytest.mark.parametrize("what", [at_night("deleted"), at_night("renamed"), "another package under its number"])

@@ -26,11 +26,11 @@ def warnings_of(mlflow: Mlflow, **params: str) -> list[str]:
     return notes
 
 
-def test_a_missing_store_is_accepted_and_not_created(tracker: MakeTracker) -> None:
-    tracker_in_subprocess = in_subprocess(tracker())
+def test_a_missing_store_is_accepted_and_not_created(new_tracker: MakeTracker) -> None:
+    tracker_in_subprocess = in_subprocess(new_tracker())
     assert warnings_of(tracker_in_subprocess) == []
     assert tracker_in_subprocess._child is None
-    assert not tracker().state_dir.exists()
+    assert not new_tracker().state_dir.exists()
 
 
 @pytest.mark.parametrize("location", ["{0}/file", "{0}/file/below", "file://{0}/file/below", "/proc/nowhere"])
@@ -55,10 +55,10 @@ def test_the_existing_experiments_location_is_checked(tracker: MakeTracker, tmp_
     tracker(artifact_location=f"{tmp_path}/file/artifacts").check_before_run({})
 
 
-def test_a_store_that_is_a_folder(tracker: MakeTracker, tmp_path: Path) -> None:
+def test_a_store_that_is_a_folder(new_tracker: MakeTracker, tmp_path: Path) -> None:
     (tmp_path / "state/mlflow.db").mkdir(parents=True)
     with pytest.raises(TrackingError, match=r"mlflow\.db is a folder; name a file in it"):
-        in_subprocess(tracker()).check_before_run({})
+        in_subprocess(new_tracker()).check_before_run({})
 
 
 @pytest.mark.parametrize(

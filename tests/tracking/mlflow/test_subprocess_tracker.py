@@ -49,6 +49,11 @@ tracker(end)
 """
 
 
+@pytest.fixture
+def tracker(new_tracker: MakeTracker) -> MakeTracker:
+    return new_tracker
+
+
 def job(*sent: object) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", JOB],

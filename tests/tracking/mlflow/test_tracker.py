@@ -19,8 +19,8 @@ from tests.tracking.kit import CACHED, REPO, STARTED, client_of, failed_run, run
 MakeTracker = Callable[..., Mlflow]
 
 
-def test_a_run_holds_the_report(tracker: MakeTracker, reported: StepFinished, report: Report) -> None:
-    mlflow = tracker()
+def test_a_run_holds_the_report(new_tracker: MakeTracker, reported: StepFinished, report: Report) -> None:
+    mlflow = new_tracker()
     mlflow(STARTED)
     assert [run.info.status for run in runs_of(mlflow)] == ["RUNNING"]
     mlflow(reported)
@@ -219,11 +219,11 @@ def test_open_runs_of_a_killed_process_are_ended_by_the_next(tracker: MakeTracke
     assert client.get_logged_model(model.model_id).status == "FAILED"
 
 
-def test_a_file_that_is_no_store_is_reported_at_once(tracker: MakeTracker, tmp_path: Path) -> None:
+def test_a_file_that_is_no_store_is_reported_at_once(new_tracker: MakeTracker, tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     (tmp_path / "state/mlflow.db").write_text("no database" * 100)
     with pytest.raises(TrackingError, match=r"no readable sqlite store .*; move it away"):
-        tracker()(STARTED)
+        new_tracker()(STARTED)
 
 
 def test_a_deleted_experiment_is_reported_with_the_remedy(tracker: MakeTracker) -> None:
