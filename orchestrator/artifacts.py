@@ -140,6 +140,7 @@ class Report:
     table: Mapping[str, Any] | None = None  # how the table was read, for result.json
     findings: Sequence[TableFinding] = ()  # about the table
     split: Mapping[str, Any] | None = None  # how its rows were split
+    folds: int | None = None  # the number of test scores that each mean is of; None where that depends on the rows
 
 
 MLFLOW_FILES = ("MLmodel", "input_example.json", "serving_input_example.json")  # a registered version has these, too

@@ -24,8 +24,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from orchestrator import invocation, privacy
 from orchestrator.bundled import CONF
-from orchestrator.cli import sweep_table
+from orchestrator.cli import best_job, sweep_end, sweep_table
 from orchestrator.cli.streams import keep_running_without_output
+from orchestrator.cli.sweep_end import SWEEP_ID
+from orchestrator.cli.sweep_jobs import read_jobs
 from orchestrator.config import typed_secrets
 from orchestrator.config.arguments import COMPLETION, CONFIG_DIR, CONFIG_NAME, DEFAULT_NAME, RERUN, SWEEP, split
 from orchestrator.config.flags import without_unknown_flags
@@ -36,8 +38,11 @@ from orchestrator.packaging.project_path import make_project_importable
 
 DISTRIBUTION = "sklearn-orchestrator"
 SUBCOMMANDS = {"init": "orchestrator.cli.init"}  # the first word, and the module whose ``main`` gets the others
-SWEEP_ID = "ORCHESTRATOR_SWEEP_ID"
 mistakes: list[Problem] = []  # found before Hydra composes, reported with the others
+
+
+class JobError(OrchestratorError):
+    """A job of a sweep failed, and said why."""
 
 
 @hydra.main(version_base=HYDRA, config_path=str(CONF), config_name=DEFAULT_NAME)
@@ -49,16 +54,20 @@ def job(config: DictConfig) -> float:
     context = HydraConfig.get()
     if context.mode == RunMode.RUN and context.runtime.choices["hydra/sweeper"] != "basic":
         mistakes.append(Problem("search", f"Optuna runs a sweep of jobs: write {invocation.called_as()} -m"))
+    if context.mode == RunMode.RUN and any("sweep.deploy_best=true" in each.lower() for each in context.overrides.task):
+        mistakes.append(Problem("sweep.deploy_best", f"one run has no best job: write {invocation.called_as()} -m"))
     sweep = os.environ.get(SWEEP_ID) if context.mode == RunMode.MULTIRUN else None
     overrides: Any = OmegaConf.to_container(context.overrides)  # as they were typed, interpolations and all
     typed = [override.removeprefix("++") for override in overrides["task"]]
     composed = to_composed(config, mistakes, {"tracking.sweep_id": sweep})
     composed = replace(composed, overrides=[*overrides["hydra"], *typed], sweep=sweep or "")
+    if sweep:
+        composed = replace(composed, values=best_job.only_training(composed.values))
     score = cli.main(composed, Path(context.runtime.output_dir), compared=sweep is not None)
     if score is not None:
         return score
     if sweep:  # an exception and no exit: the other jobs go on
-        raise OrchestratorError(f"job {context.job.num} failed: {' '.join(typed)}")
+        raise JobError(f"job {context.job.num} failed: {' '.join(typed)}")
     sys.exit(1)
 
 
@@ -67,7 +76,7 @@ def main() -> int:
     keep_running_without_output()
     privacy.disable_telemetry()  # first: a check may import a user's class, which may import anything
     invocation.remember()
-    os.environ[SWEEP_ID] = uuid4().hex  # in the environment, so that parallel launchers hand it to their processes
+    os.environ[SWEEP_ID] = uuid4().hex
     try:
         os.getcwd()  # noqa: PTH109 - whether there is one
     except FileNotFoundError:
@@ -131,20 +140,20 @@ def run(typed: Sequence[str], scratch: str) -> int:
         found.append(Problem(RERUN[0], f"there is no file {rerun}; Hydra's PickleJobInfoCallback writes one"))
     mistakes.extend(found)
     sys.argv[1:], undeployed = build_argv(readable, scratch)
+    best_job.undeployed[:] = [undeployed]
     if found and (flags.has(SWEEP) or any(problem.at.startswith("-") for problem in found)):
         from orchestrator.cli import main as cli
 
         cli.report(found)
         return 1
-    if undeployed:
-        sys.stdout.write("A sweep deploys nothing unless you say so (deploy=local).\n")
     try:
         try:
             job()
-        finally:
-            if compared := sweep_table.table():
-                sys.stdout.write(f"\n{compared}\n")
-                sys.stdout.flush()
+        except BaseException as error:
+            if not (isinstance(error, JobError) and sweep_end.deploys()):  # else one of the other jobs may be the best
+                sweep_end.show(read_jobs())
+                raise
+        return sweep_end.conclude()
     except COMPOSITION_ERRORS as error:
         if invocation.wants_traceback():
             raise

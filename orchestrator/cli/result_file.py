@@ -30,6 +30,8 @@ FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "run_id": "the run in the tracking store",
     "model": "name and version in the model registry",
     "best_params": "parameters of the best candidate",
+    "best": "the best candidate's estimator, seconds of one fit, and the number of test scores that its means are of; null where "
+    "that depends on the rows",
     "positive": "the label that counts as positive, of a target with two classes",
     "refit": "the metric that chose the best candidate",
     "fit_on": "the rows that the shipped model was fitted on: `training`, or `all`; metrics are always of the fit on the training "
@@ -94,6 +96,7 @@ class Result:
             "run_id": run and run.run_id,
             "model": version and {"name": version.name, "version": version.version},
             "best_params": report and dict(report.best_params),
+            "best": report and _best(report),
             "positive": report and report.tags.get("positive_label"),
             "refit": report and report.params.get("search.refit"),
             "fit_on": report and report.params.get("search.fit_on"),
@@ -118,6 +121,12 @@ class Result:
 
     def _find(self, kind: Any, artifacts: Any) -> Any:
         return artifacts[kind] if kind in artifacts else self._made.get(kind)
+
+
+def _best(report: Report) -> dict[str, Any]:
+    """Return what the jobs of a sweep are compared by, beside their scores."""
+    seconds = min((one.fit_seconds for one in report.candidates if one.params == report.best_params), default=None)
+    return {"estimator": report.params.get("model.estimator"), "fit_seconds": seconds, "folds": report.folds}
 
 
 def _refusals(refusals: Refusals | None) -> dict[str, Any] | None:

@@ -36,8 +36,10 @@ from orchestrator.spec.messages import format_path, one_line, suggest, suggest_o
 _COMPOSING = threading.RLock()
 
 
-def compose(*overrides: str) -> Composed:
+def compose(*overrides: str, config_name: str = DEFAULT_NAME) -> Composed:
     """Return the configuration of a run, from overrides as they are typed behind ``orchestrate``.
+
+    ``config_name`` is that of the primary config, as ``--config-name``.
 
     Raises:
         SpecError: an option that does not exist or a value that cannot be read, with every other mistake there is.
@@ -45,9 +47,9 @@ def compose(*overrides: str) -> Composed:
     with isolated_hydra():
         readable, problems = parse_leniently(overrides)
         try:
-            composed = _hydra_compose(readable, problems)
+            composed = _hydra_compose(readable, problems, config_name)
         except COMPOSITION_ERRORS as error:
-            composed = compose_without(error, readable, problems)
+            composed = compose_without(error, readable, problems, config_name)
     if composed.problems:
         validate(composed)
     return replace(composed, overrides=overrides)

@@ -38,6 +38,7 @@ from orchestrator.spec.package import PackageSpec
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Component, Section
 from orchestrator.spec.split import SplitSpec
+from orchestrator.spec.sweep import SweepSpec
 
 Stage = Annotated[
     Annotated[DottedPath, Tag("[path]")] | Annotated[Component, Tag("[class]")],
@@ -66,6 +67,7 @@ class RunSpec(Section):
     tracking: Component
     deploy: Component
     stages: Mapping[Name, Stage | None]
+    sweep: SweepSpec = SweepSpec()
 
     @property
     def digest(self) -> str:

@@ -240,4 +240,5 @@ def report(
         table=split.reading.as_json() if split.reading else None,
         findings=table.findings,
         split=split.summary.as_json() if split.summary else None,
+        folds=len(split.folds) if split.folds is not None else fold_count(search, data.split),
     )

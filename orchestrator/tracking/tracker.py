@@ -60,6 +60,15 @@ class SupportsStoreCheck(Protocol):
 
 
 @runtime_checkable
+class RecordsSweeps(Protocol):
+    """A Tracker that nests the jobs of a sweep under one run."""
+
+    def record_sweep(self, sweep_id: str, file: Path) -> None:
+        """Log a file about all jobs on the run that they are nested under, if there is one."""
+        ...
+
+
+@runtime_checkable
 class HoldsPackages(Protocol):
     """A Tracker whose registry holds the packages themselves, so that another machine can use them."""
 

@@ -66,6 +66,7 @@ def test_a_run_is_written_as_the_readme_says(tmp_path: Path) -> None:
         "run_id": "run-1",
         "model": {"name": "toy_model", "version": "3"},
         "best_params": {"max_depth": None},
+        "best": {"estimator": None, "fit_seconds": 0.1, "folds": None},
         "positive": "good",
         "refit": "f1",
         "fit_on": "all",

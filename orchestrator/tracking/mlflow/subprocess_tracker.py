@@ -106,6 +106,11 @@ class SubprocessMlflow(Mlflow):
         """Download the version's files into an existing, empty folder."""
         self._get_child().call("download", version, folder)
 
+    def record_sweep(self, sweep_id: str, file: Path) -> None:
+        """Log a file about all jobs of a sweep on the run that they are nested under, if there is one."""
+        self._get_child().call("record_sweep", sweep_id, file)
+        self._finish_in_child(RunFinished(0.0))
+
     def promote(self, version: ModelVersion) -> None:
         """Point the alias ``champion`` at this version."""
         if self._child is not None or not self.is_champion(version):

@@ -144,6 +144,13 @@ class Mlflow(ProgressMixin):
         with exclusive_write(store.uri, store.lock):
             model_versions.download(store, version, folder)
 
+    def record_sweep(self, sweep_id: str, file: Path) -> None:
+        """Log a file about all jobs of a sweep on the run that they are nested under, if there is one."""
+        store = self._open()
+        with exclusive_write(store.uri, store.lock):
+            runs.log_sweep_file(store, sweep_id, file)
+        self._finish(None)
+
     def promote(self, version: ModelVersion) -> None:
         """Point the alias ``champion`` at this version."""
         if self._store is None and self.is_champion(version):
