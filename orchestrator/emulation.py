@@ -58,11 +58,16 @@ def emulated_azure(spec: AzureSpec, *, ends: bool) -> Iterator[None]:
 @contextmanager
 def emulated_tables(values: Mapping[str, Any]) -> Iterator[None]:
     """Do so while a configuration is validated whose tables lie in the emulator's workspace: their columns are looked at."""
-    data, batch = (dict(values.get(section) or {}) for section in ("data", "batch"))
-    places = [data.get("path"), dict(data.get("split") or {}).get("file"), batch.get("input"), batch.get("output")]
+    data, batch, azure = (_mapping(values.get(section)) for section in ("data", "batch", "azure"))
+    places = [data.get("path"), _mapping(data.get("split")).get("file"), batch.get("input"), batch.get("output")]
     spec = AzureSpec()
     if any(is_in_workspace(Url(place)) for place in places if isinstance(place, str)):
         with suppress(ValidationError):  # what is wrong there is then reported
-            spec = AzureSpec.model_validate({**dict(values.get("azure") or {}), "faults": ()})  # which are the run's
+            spec = AzureSpec.model_validate({**azure, "faults": ()})  # which are the run's
     with emulated_azure(spec, ends=False):
         yield
+
+
+def _mapping(section: object) -> Mapping[str, Any]:
+    """Return a section; nothing for what is none, which validation reports."""
+    return section if isinstance(section, Mapping) else {}

@@ -88,7 +88,7 @@ class WorkspaceData:
             lambda: connection.datastores.get(place.datastore, include_secrets=True),
             lambda: [each.name for each in connection.datastores.list()],
         )
-        kind = str(getattr(store.type, "value", store.type))
+        kind = _value(store.type)
         if kind not in _KINDS:
             text = f"{url}: the datastore {store.name} is of the kind {kind}, and only {' and '.join(_KINDS)} are read"
             raise LocationError(f"{text}; copy the table into one of these, such as workspaceblobstore")
@@ -143,7 +143,7 @@ def _credential(url: Url, store: Any, azure: AzureSpec) -> Any:
     from azure.identity import ClientSecretCredential
 
     known = store.credentials
-    kind = str(getattr(known, "type", None) or "none").lower().replace("_", "")
+    kind = _value(getattr(known, "type", None) or "none").lower().replace("_", "")
     if kind == "sas":
         return AzureSasCredential(known.sas_token.lstrip("?"))
     if kind == "accountkey":
@@ -154,6 +154,11 @@ def _credential(url: Url, store: Any, azure: AzureSpec) -> Any:
         return _AsyncCredential(credential(azure.auth))
     text = f"{url}: the datastore {store.name} has a credential of the kind {kind}, which is not used"
     raise LocationError(f"{text}; name the container: abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH")
+
+
+def _value(kind: Any) -> str:
+    """Return a kind as Azure writes it; the SDK has texts for some and members of enumerations for others."""
+    return str(getattr(kind, "value", kind))
 
 
 class _AsyncCredential:

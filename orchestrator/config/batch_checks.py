@@ -12,7 +12,7 @@ from pathlib import Path
 from orchestrator.errors import Problem
 from orchestrator.locations.connections import locate
 from orchestrator.locations.copies import find_local
-from orchestrator.locations.delta import NOT_INSTALLED
+from orchestrator.locations.delta import NOT_INSTALLED, address_of
 from orchestrator.locations.storage import exists, find_files, is_delta
 from orchestrator.locations.urls import LocationError, Url
 from orchestrator.reading.files import is_parquet
@@ -35,6 +35,7 @@ def _input(batch: BatchSpec) -> Iterator[Problem]:
     place = batch.input
     try:
         if is_delta(place, batch.storage):
+            address_of(place)
             if find_spec("deltalake") is None:
                 yield Problem("batch.input", NOT_INSTALLED)
         elif batch.version is not None:
@@ -67,8 +68,10 @@ def _kept(batch: BatchSpec, path: Path) -> Iterator[Problem]:
 
 
 def _output(batch: BatchSpec, *, compare: bool) -> Iterator[Problem]:
-    if batch.writes == "delta" and find_spec("deltalake") is None:
-        yield Problem("batch.output", NOT_INSTALLED)
+    if batch.writes == "delta":
+        address_of(batch.output)
+        if find_spec("deltalake") is None:
+            yield Problem("batch.output", NOT_INSTALLED)
     if compare and (overlap := _overlap(batch)):
         yield Problem("batch.output", overlap)
     elif is_there(batch):

@@ -26,7 +26,7 @@ def fetch_delta(place: Path | Url, version: int | None, options: Options, folder
     Raises:
         LocationError: there is no such table or version, or it cannot be read.
     """
-    address = _address(place)
+    address = address_of(place)
     try:
         from deltalake import DeltaTable
     except ImportError:
@@ -50,7 +50,12 @@ def fetch_delta(place: Path | Url, version: int | None, options: Options, folder
     return TableFiles((TableFile(path, name, key),))
 
 
-def _address(place: Path | Url) -> str:
+def address_of(place: Path | Url) -> str:
+    """Return the path or the URL for deltalake.
+
+    Raises:
+        LocationError: it cannot read or write there.
+    """
     if is_in_workspace(place):
         remedy = "name the container behind its datastore: abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/TABLE"
         raise LocationError(f"{place}: Delta tables are not read or written through a workspace; {remedy}")
@@ -76,7 +81,7 @@ def write_delta(place: Path | Url, schema: pa.Schema, tables: Iterable[pa.Table]
     import pyarrow as pa
     from deltalake import write_deltalake
 
-    address = _address(place)
+    address = address_of(place)
     rows = pa.RecordBatchReader.from_batches(schema, (each for table in tables for each in table.to_batches()))
     try:
         write_deltalake(

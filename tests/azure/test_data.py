@@ -35,10 +35,14 @@ WRONG = {
 }
 
 
-@pytest.fixture(scope="module")
-def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedDesk]:
+def needs_sdk() -> None:
     if missing(*SDK_V2) or find_spec("adlfs") is None:
         pytest.skip("the managed extra is not installed")
+
+
+@pytest.fixture(scope="module")
+def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedDesk]:
+    needs_sdk()
     with emulated_desk(tmp_path_factory.mktemp("data"), "deploy=none", "preprocess=tabular") as made:
         azure_emulator.start(made.folder)
         (made.folder / "config.json").write_text(json.dumps(azure_emulator.workspace_config()))
@@ -110,33 +114,31 @@ def test_batch_reads_an_asset_and_writes_into_a_datastore(seeded: Any, emulated:
     assert "is there already; remove it, or name another" in run(emulated, *batch).err
 
 
-class Client:
-    """Datastores of SDK v2 as it returns them."""
+def client_of(credentials: str, **values: str) -> Any:
+    """Return a client of SDK v2 with one datastore, as the SDK would return it."""
+    from azure.ai.ml import entities
 
-    def __init__(self, kind: str, **credentials: str) -> None:
-        known = SimpleNamespace(type=kind, **credentials)
-        store = {"name": "lake", "type": "AzureDataLakeGen2", "account_name": "acc", "filesystem": "raw"}
-        self.datastores = SimpleNamespace(
-            get=lambda *_, **__: SimpleNamespace(**store, endpoint="core.windows.net", credentials=known)
-        )
+    known = getattr(entities, f"{credentials}Configuration")(**values)
+    kind = entities.AzureDataLakeGen2Datastore
+    store = kind(name="lake", account_name="acc", filesystem="raw", endpoint="core.windows.net", credentials=known)
+    return SimpleNamespace(datastores=SimpleNamespace(get=lambda *_, **__: store))
 
 
 @pytest.mark.parametrize(
-    ("credentials", "kind"),
+    ("credentials", "values", "kind"),
     [
-        ({"kind": "account_key", "account_key": "a2V5"}, "AzureNamedKeyCredential"),
-        ({"kind": "sas", "sas_token": "?sig=x"}, "AzureSasCredential"),
-        ({"kind": "service_principal", "tenant_id": "t", "client_id": "c", "client_secret": "s"}, "_AsyncCredential"),
-        ({"kind": "none"}, "_AsyncCredential"),
+        ("AccountKey", {"account_key": "a2V5"}, "AzureNamedKeyCredential"),
+        ("SasToken", {"sas_token": "?sig=x"}, "AzureSasCredential"),
+        ("ServicePrincipal", {"tenant_id": "t", "client_id": "c", "client_secret": "s"}, "_AsyncCredential"),
+        ("NoneCredential", {}, "_AsyncCredential"),
     ],
 )
 def test_the_credential_of_a_datastore_wins_over_those_in_variables(
-    credentials: dict[str, str], kind: str, monkeypatch: pytest.MonkeyPatch
+    credentials: str, values: dict[str, str], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("adlfs")
+    needs_sdk()
     known = SimpleNamespace(get_token=lambda *scopes: f"token for {scopes[0]}", close=lambda: None)
-    monkeypatch.setattr("orchestrator.azure.data.missing", lambda *_: False)
-    monkeypatch.setattr("orchestrator.azure.data.client", lambda _: Client(**credentials))
+    monkeypatch.setattr("orchestrator.azure.data.client", lambda _: client_of(credentials, **values))
     monkeypatch.setattr("orchestrator.azure.data.credential", lambda _: known)
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", "DefaultEndpointsProtocol=https;AccountName=other")
     found = WorkspaceData(AzureSpec())(Url("azureml://datastores/lake/paths/a/"), {})
@@ -144,13 +146,12 @@ def test_the_credential_of_a_datastore_wins_over_those_in_variables(
     assert found.system.account_url == "https://acc.blob.core.windows.net"
     assert type(found.system.credential).__name__ == kind
     assert "AZURE_STORAGE_CONNECTION_STRING" in os.environ
-    if credentials == {"kind": "none"}:
+    if credentials == "NoneCredential":
         assert asyncio.run(found.system.credential.get_token("storage")) == "token for storage"
 
 
 def test_a_certificate_is_refused_with_what_to_name_instead(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("adlfs")
-    monkeypatch.setattr("orchestrator.azure.data.missing", lambda *_: False)
-    monkeypatch.setattr("orchestrator.azure.data.client", lambda _: Client("certificate"))
+    needs_sdk()
+    monkeypatch.setattr("orchestrator.azure.data.client", lambda _: client_of("Certificate"))
     with pytest.raises(LocationError, match=r"credential of the kind certificate, .*; name the container: abfs://"):
         WorkspaceData(AzureSpec())(Url("azureml://datastores/lake/paths/a"), {})

@@ -103,6 +103,13 @@ def test_a_database_behind_a_variable_is_refused_with_what_to_do(
     assert "c0ffee" not in wrong
 
 
+def test_a_delta_table_in_a_datastore_is_refused_before_a_row_is_scored(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a\n1\n")
+    output = "azureml://datastores/lake/paths/scored"
+    (wrong,) = found(input=tmp_path / "rows.csv", output=output, output_format="delta")
+    assert wrong.startswith(f"batch.output: {output}: Delta tables are not read or written through a workspace; name")
+
+
 def test_a_version_of_a_data_asset_is_no_output() -> None:
     with pytest.raises(
         ValidationError, match=r"cannot be written to; name a file in a datastore: azureml://datastores"
