@@ -5,12 +5,17 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from pydantic import ValidationError
 
 from orchestrator.azure.sdk import INSTALL, MANAGED, missing, translate_sdk_errors
 from orchestrator.azure.workspace import forget
 from orchestrator.errors import DeployError
+from orchestrator.locations.urls import Url
+from orchestrator.locations.workspace_files import is_in_workspace
 from orchestrator.resolving.pip_settings import original_environment
 from orchestrator.spec.azure import AzureSpec
 
@@ -48,3 +53,21 @@ def emulated_azure(spec: AzureSpec, *, ends: bool) -> Iterator[None]:
         forget()
     if ends:
         azure_emulator.stop(spec.emulator)
+
+
+@contextmanager
+def emulated_tables(values: Mapping[str, Any]) -> Iterator[None]:
+    """Do so while a configuration is validated whose tables lie in the emulator's workspace: their columns are looked at."""
+    data, batch, azure = (_mapping(values.get(section)) for section in ("data", "batch", "azure"))
+    places = [data.get("path"), _mapping(data.get("split")).get("file"), batch.get("input"), batch.get("output")]
+    spec = AzureSpec()
+    if any(is_in_workspace(Url(place)) for place in places if isinstance(place, str)):
+        with suppress(ValidationError):  # what is wrong there is then reported
+            spec = AzureSpec.model_validate({**azure, "faults": ()})  # which are the run's
+    with emulated_azure(spec, ends=False):
+        yield
+
+
+def _mapping(section: object) -> Mapping[str, Any]:
+    """Return a section; nothing for what is none, which validation reports."""
+    return section if isinstance(section, Mapping) else {}

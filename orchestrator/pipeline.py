@@ -19,6 +19,7 @@ import yaml
 from orchestrator import privacy
 from orchestrator.artifacts import PackageProvenance, Report
 from orchestrator.azure import auth
+from orchestrator.azure.data import WorkspaceData
 from orchestrator.bundled import INSTALLED, ROOT
 from orchestrator.caching.cache import Cache, digest
 from orchestrator.config.composed import Composed
@@ -28,7 +29,7 @@ from orchestrator.deploy.image_builder import ImageCheck
 from orchestrator.deploy.none import NoTarget
 from orchestrator.deploy.rollout import Rollout
 from orchestrator.deploy.target import SupportsPreflight, Target, valid_service_name
-from orchestrator.emulation import emulated_azure
+from orchestrator.emulation import emulated_azure, emulated_tables
 from orchestrator.engine import planner, runner
 from orchestrator.errors import DeployError, OrchestratorError
 from orchestrator.events import (
@@ -40,6 +41,7 @@ from orchestrator.events import (
     RunFinished,
     StepNote,
 )
+from orchestrator.locations.workspace_files import found_by
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.reporting.rebuild_command import rebuild_command
 from orchestrator.spec.azure import AzureSpec
@@ -87,6 +89,7 @@ class Run:
                     send(StepNote(note))
                 self._check_requirements(Progress(send))
                 stack.enter_context(emulated_azure(self._azure(), ends="remove" in self.spec.stages))
+                stack.enter_context(found_by(WorkspaceData(self.spec.azure)))
                 if self._records and isinstance(self.tracker, SupportsStoreCheck):
                     self.tracker.check_before_run(known_parameters(self.spec))
             except OrchestratorError as error:
@@ -134,7 +137,7 @@ class Run:
     def _azure(self) -> AzureSpec:
         """Return the workspace, if this run uses one."""
         options = (*self.spec.tracking.options, *self.spec.deploy.options)
-        return self.spec.azure if "connection" in options else AzureSpec()
+        return self.spec.azure if "connection" in options or self.spec.uses_workspace_files else AzureSpec()
 
 
 def bind(config: ValidConfig) -> Run:
@@ -215,4 +218,6 @@ def execute(config: Composed | Mapping[str, Any], observers: Sequence[Observer] 
     privacy.disable_telemetry()  # first: validation may import a user's class, which may import anything
     composed = config if isinstance(config, Composed) else Composed(config)
     with FILTERS.restored():
-        return bind(validate(composed)).start(observers)
+        with emulated_tables(composed.values):
+            valid = validate(composed)
+        return bind(valid).start(observers)

@@ -75,7 +75,7 @@ class Tokens:
 
     def container_query(self, container: str) -> str:
         """Return the query of a container address: the shared access signature that SDK v2 asks for."""
-        return f"sv=2021-08-06&sr=c&sp=racwl&sig={self.container_signature(container)}"
+        return f"sv=2021-08-06&sr=c&sp=racwdl&sig={self.container_signature(container)}"
 
     def container_signature(self, container: str) -> str:
         """Return the signature of a container address."""

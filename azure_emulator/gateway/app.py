@@ -26,7 +26,7 @@ from azure_emulator.gateway.certificates import Certificates
 from azure_emulator.gateway.middleware import AuthAndFaults
 from azure_emulator.gateway.proxy import Proxy
 from azure_emulator.management import computes, identity, resource_manager, workspace
-from azure_emulator.registry import assets_v2, environments, mlflow_models, models
+from azure_emulator.registry import assets_v2, datastores, environments, mlflow_models, models
 from azure_emulator.serving import (
     aci_deployment,
     aci_services,
@@ -43,6 +43,7 @@ _V1_MODULES = (artifacts, run_history, metrics, mlflow, mlflow_models, models, e
 _V2_MODULES = (
     resource_manager,
     assets_v2,
+    datastores,
     online_deployments,
     computes,
     online_endpoints,

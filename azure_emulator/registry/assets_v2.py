@@ -1,10 +1,11 @@
-"""The API of SDK v2 for models, environments, code, and the datastores of their files.
+"""The API of SDK v2 for models, environments, code and data assets.
 
 Models and environments are shared with SDK v1: both find what either registers.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,9 @@ from azure_emulator.common import addresses
 from azure_emulator.common.responses import EmulatorState, get_emulator, get_store, json_response, service_error
 from azure_emulator.common.store import Document, Store
 from azure_emulator.management import resource_manager
+from azure_emulator.registry.datastores import CONTAINERS, DATASTORES
 from azure_emulator.registry.models import last_version, register, reserve_version
 from azure_emulator.storage.blob_containers import ARTIFACTS, contents
-
-_STORES = (
-    f"azureml://subscriptions/{addresses.SUBSCRIPTION}/resourcegroups/{addresses.RESOURCE_GROUP}"
-    f"/workspaces/{addresses.WORKSPACE}/datastores"
-)
-_DATASTORES = {"workspaceblobstore": "azureml-blobstore", "workspaceartifactstore": ARTIFACTS}
 
 
 def model_files(emulator: EmulatorState, model: Document) -> dict[str, Path]:
@@ -50,16 +46,16 @@ def _location(store: Store, model: Document) -> tuple[str, str]:
     """Return the container and the path of a model's files, from either SDK."""
     if uri := model.get("modelUri"):
         datastore, _, path = uri.partition("/datastores/")[2].partition("/paths/")
-        return _DATASTORES[datastore], path.rstrip("/")
+        return CONTAINERS[datastore], path.rstrip("/")
     asset = store.get("asset", model["url"].removeprefix("aml://asset/")) or {"artifacts": [{"prefix": ""}]}
     return ARTIFACTS, asset["artifacts"][0]["prefix"].strip("/")
 
 
 def _model(store: Store, model: Document) -> Document:
     container, path = _location(store, model)
-    datastore = next(name for name, name_of_container in _DATASTORES.items() if name_of_container == container)
+    datastore = next(name for name, name_of_container in CONTAINERS.items() if name_of_container == container)
     properties = {
-        "modelUri": f"{_STORES}/{datastore}/paths/{path}",
+        "modelUri": f"{DATASTORES}/{datastore}/paths/{path}",
         "modelType": model.get("modelType") or "custom_model",
         "tags": model["kvTags"],
         "properties": model["properties"],
@@ -117,6 +113,38 @@ async def _put_environment(request: Request) -> Response:
     return json_response(_environment(get_store(request).put("environment", f"{name}\n{version}", environment)), 201)
 
 
+def _data(data: Document) -> Document:
+    return resource_manager.resource(f"data/{data['name']}/versions/{data['version']}", "data/versions", data)
+
+
+async def _put_data(request: Request) -> Response:
+    """Create a version of a data asset; what it points to cannot change, nor be no place in a storage."""
+    (name, version), store = _name_and_version(request), get_store(request)
+    requested = (await request.json())["properties"]
+    uri = str(requested.get("dataUri")).replace("azureml://datastores/", f"{DATASTORES}/", 1)  # as Azure keeps it
+    requested |= {"dataUri": uri}
+    if not re.match(r"[a-z]+://", uri):
+        return service_error(400, "UserError", f"Invalid dataUri: {uri}")
+    known = store.get("data", f"{name}\n{version}")
+    if known and any(known.get(key) != requested.get(key) for key in ("dataUri", "dataType")):
+        message = f"A data version with this name and version already exists. {name}:{version} is immutable."
+        return service_error(409, "UserError", message)
+    reserve_version(store, f"data {name}", version)
+    data = {"isAnonymous": False, "isArchived": False, **requested, "name": name, "version": version}
+    return json_response(_data(store.put("data", f"{name}\n{version}", data)), 200 if known else 201)
+
+
+async def _list_data(request: Request) -> Response:
+    newest = {data["name"]: data for data in get_store(request).all("data")}
+    value = [
+        resource_manager.resource(
+            f"data/{name}", "data", {"dataType": data["dataType"], "latestVersion": data["version"]}
+        )
+        for name, data in newest.items()
+    ]
+    return json_response({"value": value})
+
+
 def _code(code: Document) -> Document:
     return resource_manager.resource(f"codes/{code['name']}/versions/{code['version']}", "codes/versions", code)
 
@@ -149,40 +177,6 @@ async def _upload(request: Request) -> Response:
     return json_response({"blobReferenceForConsumption": reference, "pendingUploadType": "TemporaryBlobReference"})
 
 
-async def _datastore(request: Request) -> Response:
-    name = request.path_params["name"]
-    return json_response(_render(name)) if name in _DATASTORES else resource_manager.not_found(request)
-
-
-async def _datastores(request: Request) -> Response:
-    names = list(_DATASTORES)[: 1 if request.query_params.get("isDefault", "").lower() == "true" else None]
-    return json_response({"value": [_render(name) for name in names]})
-
-
-def _render(name: str) -> Document:
-    properties = {
-        "datastoreType": "AzureBlob",
-        "accountName": addresses.BLOB_HOST.partition(".")[0],
-        "containerName": _DATASTORES[name],
-        "endpoint": "core.windows.net",
-        "protocol": "https",
-        "credentials": {"credentialsType": "Sas"},
-        "isDefault": name == next(iter(_DATASTORES)),
-        "tags": {},
-        "properties": {},
-    }
-    return resource_manager.resource(f"datastores/{name}", "datastores", properties)
-
-
-async def _secrets(request: Request) -> Response:
-    name = request.path_params["name"]
-    if name not in _DATASTORES:
-        return resource_manager.not_found(request)
-    return json_response(
-        {"secretsType": "Sas", "sasToken": get_emulator(request).tokens.container_query(_DATASTORES[name])}
-    )
-
-
 def _name_and_version(request: Request) -> tuple[str, str]:
     return request.path_params["name"], request.path_params["version"]
 
@@ -205,6 +199,7 @@ def _routes(plural: str, kind: str, separator: str, render: Callable[[Store, Doc
             return resource_manager.not_found(request)
         latest, following = str(assets[-1]["version"]), str(last_version(get_store(request), f"{kind} {name}") + 1)
         properties = {"latestVersion": latest, "nextVersion": following, "isArchived": False, "tags": {}}
+        properties |= {"dataType": assets[-1]["dataType"]} if kind == "data" else {}
         return json_response(resource_manager.resource(f"{plural}/{name}", plural, properties))
 
     base = f"{resource_manager.WORKSPACE}/{plural}/{{name}}"
@@ -213,19 +208,18 @@ def _routes(plural: str, kind: str, separator: str, render: Callable[[Store, Doc
 
 
 _CODES = f"{resource_manager.WORKSPACE}/codes/{{name}}/versions"
-_STORE = f"{resource_manager.WORKSPACE}/datastores"
 routes = [
     Route(f"{resource_manager.WORKSPACE}/models/{{name}}/versions/{{version}}", _put_model, methods=["PUT"]),
     Route(
         f"{resource_manager.WORKSPACE}/environments/{{name}}/versions/{{version}}", _put_environment, methods=["PUT"]
     ),
+    Route(f"{resource_manager.WORKSPACE}/data", _list_data),
+    Route(f"{resource_manager.WORKSPACE}/data/{{name}}/versions/{{version}}", _put_data, methods=["PUT"]),
     Route(f"{_CODES}/{{version}}", _put_code, methods=["PUT"]),
     Route(f"{_CODES}/{{version}}/startPendingUpload", _upload, methods=["POST"]),
     Route(_CODES, _list_codes),
     *_routes("models", "model", ":", _model),
     *_routes("environments", "environment", "\n", lambda _, environment: _environment(environment)),
     *_routes("codes", "code", "\n", lambda _, code: _code(code)),
-    Route(_STORE, _datastores),
-    Route(f"{_STORE}/{{name}}", _datastore),
-    Route(f"{_STORE}/{{name}}/listSecrets", _secrets, methods=["POST"]),
+    *_routes("data", "data", "\n", lambda _, data: _data(data)),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import unquote
@@ -41,22 +41,36 @@ def _is_authorized(request: Request) -> bool:
 async def _container(request: Request) -> Response:
     if not _is_authorized(request):
         return error_response(403, "AuthenticationFailed")
-    if request.query_params.get("comp") != "list":
-        return error_response(400, "UnsupportedHttpVerb")
-    emulator, container = get_emulator(request), request.path_params["container"]
-    prefix = request.query_params.get("prefix", "")
+    query, emulator, container = request.query_params, get_emulator(request), request.path_params["container"]
+    if query.get("comp") != "list":  # a container's own signature is for its blobs
+        return error_response(403, "AuthorizationPermissionMismatch")
+    prefix, marker = query.get("prefix", ""), query.get("marker", "")
+    files = _by_folder(contents(emulator.folder, container, prefix), prefix, query.get("delimiter", ""))
+    names = [name for name in files if name > marker]
+    shown = names[: int(query.get("maxresults", 5000))]
     root = ET.Element("EnumerationResults", ContainerName=container)
     ET.SubElement(root, "Prefix").text = prefix
-    root.append(_listing(contents(emulator.folder, container, prefix)))
-    ET.SubElement(root, "NextMarker")
+    root.append(_listing({name: files[name] for name in shown}))
+    ET.SubElement(root, "NextMarker").text = shown[-1] if len(shown) < len(names) else None
     return Response(ET.tostring(root, encoding="utf-8", xml_declaration=True), media_type="application/xml")
 
 
-def _listing(blobs_by_path: dict[str, Path]) -> ET.Element:
+def _by_folder(files: Mapping[str, Path], prefix: str, delimiter: str) -> dict[str, Path | None]:
+    """Return the names with their files, in order; with a delimiter, what lies deeper is one name without a file."""
+    shown: dict[str, Path | None] = {}
+    for path, file in files.items():
+        folder, found, _ = path.removeprefix(prefix).partition(delimiter) if delimiter else ("", "", "")
+        shown[f"{prefix}{folder}{found}" if found else path] = None if found else file
+    return dict(sorted(shown.items()))
+
+
+def _listing(files: Mapping[str, Path | None]) -> ET.Element:
     blobs = ET.Element("Blobs")
-    for path, file in blobs_by_path.items():
-        blob = ET.SubElement(blobs, "Blob")
+    for path, file in files.items():
+        blob = ET.SubElement(blobs, "BlobPrefix" if file is None else "Blob")
         ET.SubElement(blob, "Name").text = path
+        if file is None:
+            continue
         properties = ET.SubElement(blob, "Properties")
         for name, value in _properties(file).items():
             ET.SubElement(properties, name).text = value
@@ -88,8 +102,17 @@ async def _blob(request: Request) -> Response:
             return _blob_response(request, file, {})
         case "PUT", _:
             return await put_blob(request, file)
+        case "DELETE", _:
+            return _delete(file)
         case _:
             return _blob_response(request, file, emulator.store.get("metadata", f"{container}/{path}") or {})
+
+
+def _delete(file: Path) -> Response:
+    if not file.is_file():
+        return error_response(404, "BlobNotFound")
+    file.unlink()
+    return Response(status_code=202)
 
 
 def _blob_path(home: Path, path: str) -> Path | None:
@@ -116,5 +139,5 @@ def _metadata(request: Request) -> Iterator[tuple[str, str]]:
 
 routes = [
     Route("/{container}", _container, methods=["GET"]),
-    Route("/{container}/{path:path}", _blob, methods=["GET", "HEAD", "PUT"]),
+    Route("/{container}/{path:path}", _blob, methods=["GET", "HEAD", "PUT", "DELETE"]),
 ]

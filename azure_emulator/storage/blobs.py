@@ -80,12 +80,14 @@ def _exists(file: Path) -> bool:
 
 def _join(blocks: Path, listed: bytes, file: Path) -> None:
     partial = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
-    with partial.open("wb") as whole:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with partial.open("wb") as whole:  # an empty file is a list without a block
         for element in ET.fromstring(listed):  # noqa: S314  # from a local caller with a signed address
             with (blocks / _block_name(element.text or "")).open("rb") as block:
                 shutil.copyfileobj(block, whole)
     partial.replace(file)
-    shutil.rmtree(blocks)
+    if blocks.exists():
+        shutil.rmtree(blocks)
 
 
 async def _receive(request: Request, file: Path) -> str:

@@ -14,8 +14,9 @@ from orchestrator.locations.storage import is_delta
 from orchestrator.locations.text_cells import array_as_text
 from orchestrator.locations.urls import LocationError, Url
 from orchestrator.reading.files import UnreadableTableError, is_parquet
-from orchestrator.reading.parts import folder_values, join_headers, join_schemas
+from orchestrator.reading.parts import cast_column, folder_values, join_headers, join_schemas
 from orchestrator.spec.batch import BatchSpec
+from orchestrator.spec.separators import is_tab_separated
 from score.contract.cells import TableFormat
 from score.contract.schema import Column
 
@@ -52,9 +53,11 @@ def open_source(spec: BatchSpec, files: Sequence[TableFile], form: TableFormat) 
         text = f"{files[kinds.index(True)].name} is a Parquet file and {files[kinds.index(False)].name} is none"
         raise UnreadableTableError("path", f"{text}; name those of one kind by a pattern")
     if not kinds[0]:
+        if spec.separator is None and all(is_tab_separated(Path(file.name)) for file in files):
+            form = replace(form, separator="\t")  # the input's own name need not say so
         sources: Sequence[Source] = [CsvSource(file.path, form) for file in files]
     else:
-        sources = [_ParquetPart(file.path, form.text_columns, form.dates) for file in files]
+        sources = [_ParquetPart(file, form.text_columns, form.dates) for file in files]
     if len(files) == 1 and "=" not in files[0].name:
         return sources[0]
     return FilesSource(spec.input, files, sources, form.text_columns)
@@ -126,28 +129,35 @@ def _numbered(chunk: Chunk, first: int) -> Chunk:
 class _ParquetPart(ParquetSource):
     """A Parquet file of several, with the columns of its folders, in the types of the whole table."""
 
-    whole: pa.Schema | None = None
-    constants: Mapping[str, Any] = {}
+    def __init__(self, file: TableFile, text_columns: Sequence[str], dates: Mapping[str, str]) -> None:
+        super().__init__(file.path, text_columns, dates)
+        self._name = file.name
+        self._whole: pa.Schema | None = None
+        self._constants: Mapping[str, Any] = {}
+
+    def fit(self, whole: pa.Schema, constants: Mapping[str, Any]) -> None:
+        """Give all rows the types of the ``whole`` table, and the ``constants`` in columns of their folders."""
+        self._whole, self._constants = whole, constants
 
     def _batches(self, start: int, rows: int) -> Iterator[tuple[int, pa.RecordBatch, float]]:
         import pyarrow as pa
 
         for begin, batch, share in super()._batches(start, rows):
-            if self.whole is None:
+            if self._whole is None:
                 yield begin, batch, share
                 continue
-            arrays = [self._column(batch, field) for field in self.whole]
-            yield begin, pa.RecordBatch.from_arrays(arrays, schema=self.whole), share
+            arrays = [self._column(batch, field) for field in self._whole]
+            yield begin, pa.RecordBatch.from_arrays(arrays, schema=self._whole), share
 
     def _column(self, batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
         import pyarrow as pa
 
         if field.name not in batch.schema.names:
-            return pa.array([self.constants[field.name]] * batch.num_rows, field.type)
+            return pa.array([self._constants[field.name]] * batch.num_rows, field.type)
         column = batch.column(field.name)
         if column.type == field.type:
             return column
-        return array_as_text(column) if field.type == pa.string() else column.cast(field.type)
+        return array_as_text(column) if field.type == pa.string() else cast_column(column, field, self._name)
 
 
 def _fit(files: Sequence[TableFile], sources: Sequence[Any], text_columns: Collection[str]) -> pa.Schema:
@@ -163,5 +173,5 @@ def _fit(files: Sequence[TableFile], sources: Sequence[Any], text_columns: Colle
     for name, kind in types.items():
         whole = whole.append(pa.field(name, kind))
     for place, source in enumerate(sources):
-        source.whole, source.constants = whole, {name: cells[place] for name, cells in folders.items()}
+        source.fit(whole, {name: cells[place] for name, cells in folders.items()})
     return whole

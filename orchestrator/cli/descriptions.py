@@ -23,6 +23,7 @@ from orchestrator.artifacts import (
     Verification,
 )
 from orchestrator.cli.version_table import version_table
+from orchestrator.deploy.none import describe_absence
 from orchestrator.findings import CheckedTable, TableFindings
 from orchestrator.packaging import holdout_check
 from orchestrator.registry.listing import VersionListing
@@ -168,6 +169,8 @@ def _probe(probe: Probe) -> str:
 
 @_describes(ServiceStatus)
 def _status(status: ServiceStatus) -> str:
+    if not status.name:
+        return describe_absence(status)
     details = "".join(f"\n  {name}: {value}" for name, value in status.details.items())
     return f"{status.name} is {status.state}{f' at {status.url}' if status.url else ''}{details}"
 

@@ -19,6 +19,7 @@ from orchestrator.cli.result_file import Result
 from orchestrator.config.composed import Composed
 from orchestrator.config.memory_note import memory_note
 from orchestrator.config.validate import ValidConfig, validate
+from orchestrator.emulation import emulated_tables
 from orchestrator.engine.runner import Artifacts
 from orchestrator.errors import DataError, DeployError, OrchestratorError, Problem, SpecError
 from orchestrator.invocation import wants_traceback
@@ -134,8 +135,12 @@ def report(problems: Iterable[Problem]) -> None:
 def validate_or_report(composed: Composed) -> ValidConfig | None:
     """Validate a configuration; write its mistakes and return None if there are any."""
     try:
-        return validate(composed, ProblemWriter())
+        with emulated_tables(composed.values):
+            return validate(composed, ProblemWriter())
     except SpecError:
+        return None
+    except OrchestratorError as error:  # the emulator does not start
+        sys.stderr.write(f"{_heading(error)}\n")
         return None
 
 

@@ -10,9 +10,10 @@ from itertools import zip_longest
 from pathlib import Path
 
 from orchestrator.errors import Problem
+from orchestrator.locations.connections import locate
 from orchestrator.locations.copies import find_local
-from orchestrator.locations.delta import NOT_INSTALLED
-from orchestrator.locations.storage import exists, find_files, is_delta, locate
+from orchestrator.locations.delta import NOT_INSTALLED, address_of
+from orchestrator.locations.storage import exists, find_files, is_delta
 from orchestrator.locations.urls import LocationError, Url
 from orchestrator.reading.files import is_parquet
 from orchestrator.reading.header import SEPARATORS, read_csv_header, read_parquet_header
@@ -34,6 +35,7 @@ def _input(batch: BatchSpec) -> Iterator[Problem]:
     place = batch.input
     try:
         if is_delta(place, batch.storage):
+            address_of(place)
             if find_spec("deltalake") is None:
                 yield Problem("batch.input", NOT_INSTALLED)
         elif batch.version is not None:
@@ -66,8 +68,10 @@ def _kept(batch: BatchSpec, path: Path) -> Iterator[Problem]:
 
 
 def _output(batch: BatchSpec, *, compare: bool) -> Iterator[Problem]:
-    if batch.writes == "delta" and find_spec("deltalake") is None:
-        yield Problem("batch.output", NOT_INSTALLED)
+    if batch.writes == "delta":
+        address_of(batch.output)
+        if find_spec("deltalake") is None:
+            yield Problem("batch.output", NOT_INSTALLED)
     if compare and (overlap := _overlap(batch)):
         yield Problem("batch.output", overlap)
     elif is_there(batch):
@@ -87,9 +91,9 @@ def is_there(batch: BatchSpec) -> bool:
 
 def _overlap(batch: BatchSpec) -> str:
     """Return in words that the run would write over its input, or that the next run would read what this one wrote."""
-    system, source = locate(batch.input)
+    system, source = locate(batch.input, batch.storage)
     for place in (batch.output, batch.rejected):
-        other, path = locate(place)
+        other, path = locate(place, batch.output_storage)
         if other is not system:
             continue
         what = "is" if place is batch.output else f"would have its refused rows in {place}, which is"

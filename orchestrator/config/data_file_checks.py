@@ -9,12 +9,13 @@ from pathlib import Path
 from orchestrator.config import split_checks, weight_checks
 from orchestrator.errors import Problem
 from orchestrator.locations.copies import TableFile
-from orchestrator.reading.files import UnreadableTableError, detect_kind, table_files
+from orchestrator.reading.files import UnreadableTableError, detect_kind, open_text, table_files
 from orchestrator.reading.frame import left_out, read_header
 from orchestrator.reading.header import Header, guess_separator
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.messages import suggest, suggest_or_list
 from orchestrator.spec.model import PreprocessSpec
+from orchestrator.spec.separators import is_tab_separated
 
 _KEEP_COLUMNS = ("score.", "sklearn.")  # transformers of other libraries may add columns
 
@@ -111,8 +112,16 @@ def _check_kind(data: DataSpec, file: TableFile) -> None:
     kind = detect_kind(file.path)
     if data.format == "csv" and kind == "parquet":
         raise UnreadableTableError("format", f"{file.name} seems to be a Parquet file; use data=parquet")
+    if data.format == "csv" and data.separator == "," and is_tab_separated(Path(file.name)) and _has_tab(data, file):
+        text = f"{file.name} is separated by tabs by its name and its first line, not by ','"
+        raise UnreadableTableError("separator", rf"{text}; write 'data.separator=\t'")
     if data.format == "parquet" and kind == "text" and not file.name.lower().endswith((".parquet", ".pq")):
         raise UnreadableTableError("format", f"{file.name} seems to be a CSV file; use data=csv")
+
+
+def _has_tab(data: DataSpec, file: TableFile) -> bool:
+    with open_text(file.path, data.encoding) as (text, _):
+        return "\t" in next(iter(text), "")
 
 
 def _beside(path: Path) -> list[str]:

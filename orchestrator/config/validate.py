@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Any
 
 from orchestrator.azure.auth import half_principal
+from orchestrator.azure.data import WorkspaceData
 from orchestrator.caching.cache import Cache, CorruptEntryError, digest
 from orchestrator.caching.fingerprints import source_digests, versions_of
 from orchestrator.config import (
@@ -32,6 +33,7 @@ from orchestrator.config.task_choice import choose_task
 from orchestrator.deploy.rollout import serves
 from orchestrator.deploy.target import Target
 from orchestrator.errors import Problem, SpecError
+from orchestrator.locations.workspace_files import found_by
 from orchestrator.modeling.splitting import splitters
 from orchestrator.packaging.project_path import make_project_importable
 from orchestrator.spec.batch import BatchSpec
@@ -116,6 +118,11 @@ class Validation:
         self.spec = spec
         if spec is None:
             return
+        with found_by(WorkspaceData(spec.azure)):
+            yield from self._of_spec(spec, replaced, reported)
+
+    def _of_spec(self, spec: RunSpec, replaced: frozenset[str], reported: ReportedPaths) -> Iterator[Problem]:
+        """Yield what is wrong with values that are of the right form."""
         yield from reported.filter(self._environment(spec))
         if spec.batch is not None and "batch" not in replaced:
             yield from reported.filter(_batch(spec.batch, spec.stages))
@@ -226,7 +233,8 @@ class Validation:
 
 def _uses_azure(spec: RunSpec, *, serves: bool) -> bool:
     used = [spec.tracking, *([spec.deploy] if serves else [])]
-    return spec.azure.emulator is None and any("connection" in component.options for component in used)
+    connects = any("connection" in component.options for component in used) or spec.uses_workspace_files
+    return spec.azure.emulator is None and connects
 
 
 def _batch(batch: BatchSpec, stages: Iterable[str]) -> Iterator[Problem]:

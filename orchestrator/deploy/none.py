@@ -10,6 +10,11 @@ from orchestrator.errors import DeployError
 from orchestrator.services import ServiceStatus
 
 
+def describe_absence(status: ServiceStatus) -> str:
+    """Return what is said of a service that is absent; NoTarget has no name for one."""
+    return f"no service '{status.name}' is running" if status.name else "nothing is served with deploy=none"
+
+
 @dataclass(frozen=True)
 class NoTarget:
     """Serve nothing, and raise where a service is needed. conf/deploy/none.yaml takes out the stages that deploy."""
@@ -27,7 +32,7 @@ class NoTarget:
 
     def status(self) -> ServiceStatus:
         """Return that it is absent."""
-        return ServiceStatus("(deploy=none)", "absent")
+        return ServiceStatus("", "absent")
 
     def logs(self) -> NoReturn:
         """Refuse: there is no service."""

@@ -21,7 +21,8 @@ from uuid import uuid4
 
 from orchestrator.files import ABANDONED_SECONDS, TEMPORARY
 from orchestrator.locations import delta_log
-from orchestrator.locations.storage import HIDDEN, Options, StoredFile, copy_file, find_files, is_delta
+from orchestrator.locations.connections import Options
+from orchestrator.locations.storage import HIDDEN, StoredFile, copy_file, find_files, is_delta
 from orchestrator.locations.urls import LocationError, Url, without_signature
 
 if TYPE_CHECKING:

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import one_line
+from orchestrator.locations.connections import Options
 from orchestrator.locations.copies import TableFile, TableFiles, kept_copies, place_copy
-from orchestrator.locations.storage import Options, is_delta
+from orchestrator.locations.storage import is_delta
 from orchestrator.locations.urls import LocationError, Url, mask
+from orchestrator.locations.workspace_files import is_in_workspace
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,7 +26,7 @@ def fetch_delta(place: Path | Url, version: int | None, options: Options, folder
     Raises:
         LocationError: there is no such table or version, or it cannot be read.
     """
-    address = place.address if isinstance(place, Url) else str(place)
+    address = address_of(place)
     try:
         from deltalake import DeltaTable
     except ImportError:
@@ -48,6 +50,18 @@ def fetch_delta(place: Path | Url, version: int | None, options: Options, folder
     return TableFiles((TableFile(path, name, key),))
 
 
+def address_of(place: Path | Url) -> str:
+    """Return the path or the URL for deltalake.
+
+    Raises:
+        LocationError: it cannot read or write there.
+    """
+    if is_in_workspace(place):
+        remedy = "name the container behind its datastore: abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/TABLE"
+        raise LocationError(f"{place}: Delta tables are not read or written through a workspace; {remedy}")
+    return place.address if isinstance(place, Url) else str(place)
+
+
 def _write(table: Any, target: Path) -> None:
     from pyarrow import parquet
 
@@ -67,7 +81,7 @@ def write_delta(place: Path | Url, schema: pa.Schema, tables: Iterable[pa.Table]
     import pyarrow as pa
     from deltalake import write_deltalake
 
-    address = place.address if isinstance(place, Url) else str(place)
+    address = address_of(place)
     rows = pa.RecordBatchReader.from_batches(schema, (each for table in tables for each in table.to_batches()))
     try:
         write_deltalake(

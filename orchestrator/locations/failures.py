@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
 from orchestrator.errors import one_line
-from orchestrator.locations.urls import LocationError, Url
+from orchestrator.locations.urls import ENVIRONMENT, LocationError, Url
+from orchestrator.locations.workspace_files import PROTOCOL
 
 T = TypeVar("T")
 
@@ -26,11 +27,18 @@ _AZURE = _Service(
 )
 _S3 = _Service("s3", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the machine's role")
 _GCS = _Service("gcs", "GOOGLE_APPLICATION_CREDENTIALS, the file of a service account")
+_WORKSPACE = _Service(
+    "managed",
+    "the datastore's, or where it has none of its own the login of azure.auth, which needs the role Storage Blob Data "
+    "Reader, or Contributor to write",
+)
 _SERVICES = {
+    PROTOCOL: _WORKSPACE,
     **dict.fromkeys(("s3", "s3a"), _S3),
     **dict.fromkeys(("abfs", "abfss", "az", "adl"), _AZURE),
     **dict.fromkeys(("gs", "gcs"), _GCS),
 }
+_DATABASES = {"duckdb", "mariadb", "mssql", "mysql", "oracle", "postgres", "postgresql", "snowflake", "sqlite"}
 _WEB = ("http", "https")
 _NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "ClientAuthenticationError", "GoogleAuthError")
 _LIBRARIES = ("fsspec", "aiohttp", "s3fs", "aiobotocore", "botocore", "adlfs", "azure", "gcsfs", "google", "requests")
@@ -87,6 +95,10 @@ def _explain(url: Url, verb: str, error: Exception) -> str:
         name = service.extra if service else ""
         remedy = f"pip install 'sklearn-orchestrator[{name}]'" if name else f"install it ({_short(url, error)})"
         return f"{url} cannot be {verb}: the library for {protocol}:// is not installed; {remedy}"
+    if protocol.partition("+")[0] in _DATABASES:
+        name = url.text.removeprefix(ENVIRONMENT)
+        remedy = f"write data=sql data.connection_env={name} to learn from one; batch scores files, so export the rows"
+        return f"{url} cannot be {verb}: it names a database ({protocol}); {remedy}"
     if isinstance(error, ValueError) and "Protocol not known" in str(error):
         known = "s3, abfs, gs, https and file"
         return (
@@ -97,7 +109,8 @@ def _explain(url: Url, verb: str, error: Exception) -> str:
         asked = service.credentials if service else "a URL with its signature, as env:NAME of a variable"
         public = "; for a public one write storage.anon=true" if service in {_S3, _AZURE} else ""
         answer = f"the server answers {status}" if status else _short(url, error)
-        return f"{url} may not be {verb} ({answer}); credentials come from the environment: {asked}{public}"
+        origin = "the credential is" if service is _WORKSPACE else "credentials come from the environment:"
+        return f"{url} may not be {verb} ({answer}); {origin} {asked}{public}"
     return _explain_place(url, verb, error, status)
 
 

@@ -9,24 +9,35 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import IO, Any
 from uuid import uuid4
 
 from orchestrator.files import TEMPORARY
 from orchestrator.locations import delta_log
+from orchestrator.locations.connections import Location, Options, as_url, asset_of, connect
 from orchestrator.locations.failures import explained, retried
-from orchestrator.locations.urls import LocationError, Url, is_url
-
-Location: TypeAlias = str | Path | Url
-Options: TypeAlias = Mapping[str, Any]
+from orchestrator.locations.urls import LocationError, Url
+from orchestrator.locations.workspace_files import PROTOCOL
 
 _NO_OPTIONS: Options = {}
 _VERSIONS = ("generation", "ETag", "etag", "md5Hash", "Content-MD5", "Digest")
 _TIMES = ("LastModified", "last_modified", "Last-Modified", "updated", "mtime", "modified")
 _BLOCK = 2**22  # bytes
-_WHOLE = {"file", "local", "memory", "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az"}  # show a file once it is closed
+_WHOLE = {
+    "file",
+    "local",
+    "memory",
+    "s3",
+    "s3a",
+    "gs",
+    "gcs",
+    "abfs",
+    "abfss",
+    "az",
+    PROTOCOL,
+}  # show a file once it is closed
 HIDDEN = (".", "_")  # how files begin that engines write beside a table: _SUCCESS, .part-0.crc
 
 
@@ -35,7 +46,7 @@ class StoredFile:
     """One file: its ``address`` for fsspec, its ``name`` below what was listed, and what differs between its versions.
 
     ``size`` in bytes is None where a server does not say it; ``version`` is the etag, else a checksum, else "";
-    ``modified`` is the time as the file system writes it, else "".
+    ``modified`` is the time as the file system writes it, else ""; ``asset`` is the data asset and its version.
     """
 
     address: str
@@ -43,12 +54,13 @@ class StoredFile:
     size: int | None
     version: str
     modified: str
+    asset: str = ""
 
     @property
     def key(self) -> str:
         """What changes when the file does; "" if the file system says nothing that would."""
         known = self.version or self.modified
-        return f"{self.version} {self.size} {self.modified}" if known else ""
+        return f"{self.asset} {self.version} {self.size} {self.modified}".strip() if known else ""
 
 
 def find_files(location: Location, options: Options = _NO_OPTIONS) -> list[StoredFile]:
@@ -62,7 +74,8 @@ def find_files(location: Location, options: Options = _NO_OPTIONS) -> list[Store
     """
     url = as_url(location)
     with explained(url, "listed"):
-        return retried(url, lambda: _find(url, options))
+        found, asset = retried(url, lambda: _find(url, options)), asset_of(url, options)
+        return [replace(each, asset=asset) for each in found] if asset else found
 
 
 def stat_file(location: Location, options: Options = _NO_OPTIONS) -> StoredFile:
@@ -85,7 +98,7 @@ def exists(location: Location, options: Options = _NO_OPTIONS) -> bool:
     """
     url = as_url(location)
     with explained(url, "looked at"):
-        system, path = _connect(url, options)
+        system, path = connect(url, options)
         try:
             retried(url, lambda: system.info(path))
         except FileNotFoundError as error:
@@ -104,7 +117,7 @@ def open_read(location: Location, options: Options = _NO_OPTIONS) -> Iterator[IO
     """
     url = as_url(location)
     with explained(url, "read"):
-        system, path = _connect(url, options)
+        system, path = connect(url, options)
         opened = retried(url, lambda: _open(url, system, path))
     with explained(url, "read", opened=True), opened as file:
         yield file
@@ -117,7 +130,7 @@ def copy_file(url: Url, options: Options, stored: StoredFile, target: Path) -> N
         LocationError: it cannot be read, or changed since it was found.
     """
     with explained(url, "copied"):
-        system, _ = _connect(url, options)
+        system, _ = connect(url, options)
 
         def copy() -> None:
             with _open(url, system, stored.address) as source, target.open("wb") as file:
@@ -146,7 +159,7 @@ def open_write(location: Location, options: Options = _NO_OPTIONS) -> Iterator[I
     with explained(url, "written"):
         if url.protocol in {"http", "https"}:
             raise LocationError(f"{url} cannot be written: web servers are only read; name a bucket or a file")
-        system, path = _connect(url, options)
+        system, path = connect(url, options)
         with suppress(NotImplementedError, PermissionError):  # a bucket needs no folders, and may not be made
             if system.protocol in {"file", "memory"} or "file" in system.protocol:
                 system.makedirs(system._parent(path), exist_ok=True)  # noqa: SLF001 - fsspec's only name for it
@@ -181,22 +194,6 @@ def check_writable(url: Url, options: Options = _NO_OPTIONS) -> None:
         remove_file(beside, options)
 
 
-def locate(location: Location) -> tuple[type, str]:
-    """Return the class of the file system and the path in it, by which two locations are compared; never print it.
-
-    Raises:
-        LocationError: there is no such file system, or its library is not installed.
-    """
-    if isinstance(location, Path):
-        return Path, location.as_posix()
-    from fsspec import get_filesystem_class
-
-    url = as_url(location)
-    with explained(url, "looked at"):
-        system = get_filesystem_class(url.protocol)
-        return system, str(system._strip_protocol(url.address)).rstrip("/")  # noqa: SLF001 - fsspec's only name for it
-
-
 def is_delta(location: Location, options: Options = _NO_OPTIONS) -> bool:
     """Return whether there is a Delta table.
 
@@ -209,7 +206,7 @@ def is_delta(location: Location, options: Options = _NO_OPTIONS) -> bool:
     with explained(url, "looked at"):
         if url.protocol in {"http", "https"}:
             return False
-        system, path = _connect(url, options)
+        system, path = connect(url, options)
         return bool(system.exists(f"{path.rstrip('/')}/{delta_log.FOLDER}"))
 
 
@@ -221,17 +218,9 @@ def remove_file(location: Location, options: Options = _NO_OPTIONS) -> None:
     """
     url = as_url(location)
     with explained(url, "removed"):
-        system, path = _connect(url, options)
+        system, path = connect(url, options)
         with suppress(FileNotFoundError):
             system.rm_file(path)
-
-
-def as_url(location: Location) -> Url:
-    """Return a location as a URL; a path becomes a ``file://`` one."""
-    if isinstance(location, Url):
-        return location
-    text = str(location)
-    return Url(text if is_url(text) else f"file://{Path(text).expanduser().absolute().as_posix()}")  # nothing escaped
 
 
 def _beside(path: str) -> str:
@@ -240,22 +229,13 @@ def _beside(path: str) -> str:
     return f"{folder}{slash}.{name}.{uuid4().hex}{TEMPORARY}"
 
 
-def _connect(url: Url, options: Options) -> tuple[Any, str]:
-    """Return fsspec's file system and the path in it, with nothing remembered of what lay there before."""
-    from fsspec.core import url_to_fs
-
-    system, path = url_to_fs(url.address, **options)
-    system.invalidate_cache()
-    return system, str(path)
-
-
 def _open(url: Url, system: Any, path: str) -> Any:
     """Open a file; one of a web server is a stream, since not every server gives parts."""
     return system.open(path, "rb", **({"block_size": 0} if url.protocol in {"http", "https"} else {}))
 
 
 def _find(url: Url, options: Options, *, only_one: bool = False) -> list[StoredFile]:
-    system, path = _connect(url, options)
+    system, path = connect(url, options)
     if url.protocol in {"http", "https"}:  # has no folders; and ? and [ are letters of a query
         if "*" in path.partition("?")[0] or path.endswith("/"):
             raise LocationError(f"{url} is no file: web servers list no folders; name one file")

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from orchestrator.redaction import MASK, is_secret_name, redact
 
 ENVIRONMENT = "env:"
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?:::|://)")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(?:::|://)|azureml:", re.IGNORECASE)
 _SIGNING = re.compile(  # parameters of signed URLs: Azure's, then S3's and Google's
     r"sig|s[vsptrei]|srt|spr|sip|sdd|sk(?:oid|tid|[tesv])|s[au]oid|scid|(?:x-(?:amz|goog)-)?(?:signature|expires|date|"
     r"algorithm|credential|signedheaders|security-token)|awsaccesskeyid|googleaccessid"
@@ -24,7 +24,10 @@ class LocationError(ValueError):
 
 
 def is_url(text: str) -> bool:
-    """Return whether a text is a URL, or names the environment variable that holds one (``env:TABLE_URL``)."""
+    """Return whether a text is a URL, or names the environment variable that holds one (``env:TABLE_URL``).
+
+    A data asset of Azure ML (``azureml:churn:3``) counts as one.
+    """
     return text.startswith(ENVIRONMENT) or _URL.match(text) is not None
 
 

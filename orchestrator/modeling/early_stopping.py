@@ -25,6 +25,9 @@ _TREES = {"n_estimators", "iterations", "max_iter", "n_iter", "nrounds"} | {
 }  # fmt: skip
 _KINDS = ("boosting_type", "boosting", "boost", "booster")  # names of what is boosted
 
+_METRICS = ("metric", "metrics", "metric_types")  # LightGBM's names of what it computes, and what it takes for none
+_NO_METRIC = {"none", "null", "custom", "na"}
+
 
 @dataclass(frozen=True)
 class SetAside:
@@ -157,7 +160,23 @@ def refusal(kind: type, params: Mapping[str, Any], grid: Mapping[str, Sequence[A
         return f"{name} of dart weighs earlier trees anew, so there is no best number of them; leave it out, or use gbdt or gbtree"
     if library_of(kind) == "lightgbm" and "eval_metric" in {*params, *grid}:
         return f"{name} does not read eval_metric, which would stop it; write model.params.metric"
+    chosen = {f"model.params.{key}": (params[key],) for key in _METRICS if key in params}
+    chosen |= {f"model.param_grid.{key}": tuple(grid[key]) for key in _METRICS if key in grid}
+    if library_of(kind) == "lightgbm" and (
+        none := [at for at, metrics in chosen.items() if any(map(_is_none, metrics))]
+    ):
+        return (
+            f"{name} would have no score to stop by with {none[0]}=None; leave that out, or write a metric such as auc"
+        )
     return ""
+
+
+def _is_none(metric: object) -> bool:
+    """Return whether LightGBM takes this for no metric at all."""
+    names = metric.split(",") if isinstance(metric, str) else metric
+    return (
+        isinstance(names, Sequence) and bool(names) and all(str(each).strip().lower() in _NO_METRIC for each in names)
+    )
 
 
 def fit_params(model: Any, keys: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from orchestrator.errors import one_line
 from orchestrator.locations.copies import TableFile
 from orchestrator.locations.text_cells import array_as_text
 from orchestrator.locations.urls import Url
@@ -114,7 +115,35 @@ def read_parquet_files(
         for name in _other_orders(tables[0], table):
             raise UnreadableTableError("path", order_difference(name, file.name, files[0].name))
         known = pa.unify_schemas([known, table.schema], promote_options="permissive")
+    tables = [_cast_numbers(table, known, file.name) for table, file in zip(tables, files, strict=True)]
     return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
+
+
+def cast_column(column: Any, field: pa.Field, file: str) -> Any:
+    """Return a column of a file in the type that it has in the whole table.
+
+    Raises:
+        UnreadableTableError: it has whole numbers that a float64 cannot hold.
+    """
+    import pyarrow as pa
+
+    try:
+        return column.cast(field.type)
+    except pa.ArrowInvalid as error:
+        text = f"column '{field.name}' of {file} is {column.type}, and {field.type} in other files, which cannot hold all of its"
+        remedy = f"write the files with one type, or read it as text: data.text_columns=[{field.name}]"
+        raise UnreadableTableError("path", f"{text} values ({one_line(error)}); {remedy}") from None
+
+
+def _cast_numbers(table: pa.Table, whole: pa.Schema, file: str) -> pa.Table:
+    """Return the table with whole numbers as floating-point ones where other files have those."""
+    import pyarrow as pa
+
+    for place, field in enumerate(table.schema):
+        wanted = whole.field(field.name)
+        if pa.types.is_integer(field.type) and pa.types.is_floating(wanted.type):
+            table = table.set_column(place, field.name, cast_column(table.column(place), wanted, file))
+    return table
 
 
 def join_schemas(files: Sequence[TableFile], schemas: Sequence[pa.Schema], text_columns: Collection[str]) -> pa.Schema:

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from orchestrator.artifacts import ModelVersion
+from orchestrator.deploy.none import describe_absence
 from orchestrator.deploy.target import Target
 from orchestrator.errors import DeployError, PackageError
 from orchestrator.registry import versions
@@ -202,7 +203,7 @@ class VersionSelector:
     def _live(self) -> ModelVersion:
         status = self.target.status()
         if status.state == "absent":
-            raise UnavailableError(f"no service '{status.name}' is running")
+            raise UnavailableError(describe_absence(status))
         try:
             package = self.target.endpoint().package
         except DeployError as error:

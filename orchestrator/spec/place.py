@@ -13,15 +13,10 @@ from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler,
 from pydantic_core import CoreSchema, core_schema
 
 from orchestrator.locations.urls import ENVIRONMENT, Url, is_url, refuse_credentials
+from orchestrator.locations.workspace_files import PROTOCOL, DataAsset, is_in_workspace, parse_place
 from orchestrator.redaction import is_secret_name
 from orchestrator.spec.field_types import resolve_input
 from orchestrator.spec.messages import format_value
-
-_AZUREML = (
-    "names a data asset or a datastore of Azure ML, which need azureml-dataprep, and that cannot be installed beside "
-    "the libraries of this project; name the container behind it, which the datastore's page in the studio shows: "
-    "abfs://CONTAINER@ACCOUNT.dfs.core.windows.net/PATH"
-)
 
 
 @dataclass(frozen=True)
@@ -42,9 +37,9 @@ class _PathOrUrl:
     def _read(self, value: Any, as_path: core_schema.ValidatorFunctionWrapHandler) -> Path | Url:
         if isinstance(value, Url):
             return value
-        if isinstance(value, str) and value.lower().startswith("azureml:"):
-            raise ValueError(_AZUREML)
         if isinstance(value, str) and is_url(value):
+            if value.lower().startswith(f"{PROTOCOL}:"):
+                parse_place(value)
             if value.lower().startswith("file://"):
                 return Path(unquote(urlsplit(value).path))
             refuse_credentials(value)
@@ -60,6 +55,11 @@ def _writable(place: Path | Url) -> Path | Url:
         raise ValueError(
             f"{kind} cannot be written to; name a file, or one in a bucket such as s3://BUCKET/scored.parquet, whose "
             "credentials come from the environment"
+        )
+    if is_in_workspace(place) and isinstance(parse_place(str(place)), DataAsset):
+        raise ValueError(
+            "is a version of a data asset, which cannot be written to; name a file in a datastore: "
+            "azureml://datastores/NAME/paths/FOLDER/scored.parquet"
         )
     return place
 

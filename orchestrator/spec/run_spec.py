@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from orchestrator.errors import Problem, SpecError
+from orchestrator.locations.workspace_files import is_in_workspace
 from orchestrator.spec import by_task
 from orchestrator.spec.azure import AzureSpec
 from orchestrator.spec.batch import BatchSpec
@@ -77,6 +78,14 @@ class RunSpec(Section):
         for section in sections:
             parts |= section.ordered()
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def uses_workspace_files(self) -> bool:
+        """Whether the stages read or write files of an Azure ML workspace."""
+        places: list[object] = [self.data.path, self.data.split.file] if {"load", "train"} & self.stages.keys() else []
+        if self.batch is not None and "batch" in self.stages:
+            places += [self.batch.input, self.batch.output]
+        return any(map(is_in_workspace, places))
 
     @field_validator("state_dir", mode="before")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from orchestrator.deploy.none import describe_absence
 from orchestrator.deploy.target import Target
 from orchestrator.errors import DeployError
 from orchestrator.registry.listing import VersionListing, list_versions
@@ -38,6 +39,6 @@ def _service(target: Target) -> tuple[ServiceStatus | None, str]:
     except DeployError as error:
         return None, f"what is live is not known: {error}"
     if status.state == "absent":
-        return status, f"no service '{status.name}' is running"
+        return status, describe_absence(status)
     model = f"{status.model} {status.version}".strip() or status.fingerprint[:16]
     return status, f"service '{status.name}' is {status.state}{f' at {status.url}' if status.url else ''}, with {model}"

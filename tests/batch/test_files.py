@@ -19,6 +19,7 @@ from orchestrator.artifacts import BatchResult, ModelVersion
 from orchestrator.batch.files import find_input, open_source
 from orchestrator.errors import DataError
 from orchestrator.events import Event, Progress, StepNote, StepProgress
+from orchestrator.locations.copies import TableFile
 from orchestrator.locations.storage import exists, find_files, open_read, open_write
 from orchestrator.locations.urls import LocationError
 from orchestrator.reading.files import UnreadableTableError
@@ -94,6 +95,26 @@ def kill_after(steps: int) -> Callable[[Event], None]:
 
 def notes_of(events: list[Event]) -> list[str]:
     return [event.text for event in events if isinstance(event, StepNote)]
+
+
+def test_files_whose_names_say_so_are_separated_by_tabs(tmp_path: Path) -> None:
+    files = [TableFile(tmp_path / f"{name}.tsv", f"{name}.tsv") for name in "ab"]
+    for file in files:
+        file.path.write_text("a\tcity\n1,5\tOslo\n")
+    spec = BatchSpec.model_validate({"input": str(tmp_path), "output": "scored.csv"})
+    source = open_source(spec, files, TableFormat())
+    assert [list(chunk.columns["city"]) for chunk in source.chunks(0, 9)] == [["Oslo"], ["Oslo"]]
+    typed = open_source(spec.model_copy(update={"separator": ","}), files, TableFormat())
+    assert typed.header.names == ("a\tcity",)
+
+
+def test_whole_numbers_that_other_files_types_cannot_hold_are_named(tmp_path: Path) -> None:
+    for name, numbers in (("a", [2**53 + 1]), ("b", [0.5])):
+        pd.DataFrame({"a": numbers}).to_parquet(tmp_path / f"{name}.parquet")
+    spec = BatchSpec.model_validate({"input": str(tmp_path), "output": "scored.csv"})
+    source = open_source(spec, find_input(spec).files, TableFormat())
+    with pytest.raises(UnreadableTableError, match=r"column 'a' of a\.parquet is int64, and double in other files"):
+        list(source.chunks(0, 9))
 
 
 @pytest.mark.filterwarnings("ignore:.*tasks")  # joblib's, of threads that change the filters for all

@@ -28,6 +28,7 @@ from orchestrator.artifacts import (
 )
 from orchestrator.cli.console import Console, TimeLeft
 from orchestrator.cli.descriptions import curl_line
+from orchestrator.deploy.none import NoTarget
 from orchestrator.events import (
     Event,
     RunFinished,
@@ -146,6 +147,7 @@ def test_a_pipe_gets_one_plain_line_a_step() -> None:
         ),
         (Probe(5, 1.26, 2.0, None), "5 golden requests answered as in training; p50 1.3 ms, p95 2.0 ms"),
         (ServiceStatus("svc", "absent"), "svc is absent"),
+        (NoTarget().status(), "nothing is served with deploy=none"),
         (ServiceStatus("svc", "healthy", "http://x", {"pid": "7"}), "svc is healthy at http://x\n  pid: 7"),
         (Keys("one", "two"), "\n  primary: one\n  secondary: two"),
         ("a line\nanother [bold]\n", "\na line\nanother [bold]"),

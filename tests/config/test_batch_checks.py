@@ -92,10 +92,31 @@ def test_what_is_no_output_is_refused(output: str, said: str) -> None:
     assert "c0ffee" not in caught.value.errors()[0]["msg"]
 
 
-@pytest.mark.parametrize("source", ["azureml:churn:3", "azureml://datastores/lake/paths/churn.csv"])
-def test_assets_of_azure_ml_are_refused_with_what_to_name_instead(source: str) -> None:
-    with pytest.raises(ValidationError, match=r"name the container behind it, .*: abfs://CONTAINER@ACCOUNT\.dfs"):
-        BatchSpec.model_validate({"input": source, "output": "out.csv"})
+def test_a_database_behind_a_variable_is_refused_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ROWS", "postgresql+psycopg://me:c0ffee@host/db")
+    (wrong,) = found(input="env:ROWS", output=tmp_path / "out.csv")
+    assert wrong.startswith(
+        "batch.input: env:ROWS cannot be looked at: it names a database (postgresql+psycopg); write"
+    )
+    assert "c0ffee" not in wrong
+
+
+def test_a_delta_table_in_a_datastore_is_refused_before_a_row_is_scored(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a\n1\n")
+    output = "azureml://datastores/lake/paths/scored"
+    (wrong,) = found(input=tmp_path / "rows.csv", output=output, output_format="delta")
+    assert wrong.startswith(f"batch.output: {output}: Delta tables are not read or written through a workspace; name")
+
+
+def test_a_version_of_a_data_asset_is_no_output() -> None:
+    with pytest.raises(
+        ValidationError, match=r"cannot be written to; name a file in a datastore: azureml://datastores"
+    ):
+        BatchSpec.model_validate({"input": "azureml:churn:3", "output": "azureml:scored:1"})
+    spec = BatchSpec.model_validate({"input": "azureml:a:3", "output": "azureml://datastores/lake/paths/scored.csv"})
+    assert str(spec.rejected) == "azureml://datastores/lake/paths/scored.rejected.csv"
 
 
 def test_a_delta_table_needs_its_library_and_is_there_once_it_has_a_log(

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.locations import copies
+from orchestrator.locations.connections import Options
 from orchestrator.locations.storage import (
-    Options,
     StoredFile,
     copy_file,
     exists,

@@ -177,6 +177,11 @@ def test_it_is_for_libraries_that_add_trees() -> None:
     assert dart.startswith("LGBMClassifier of dart weighs earlier trees anew")
     assert refusal(lightgbm.LGBMClassifier, {"boost": "dart"}, {}).startswith("LGBMClassifier of dart")
     assert refusal(lightgbm.LGBMClassifier, {"eval_metric": "auc"}, {}).endswith("write model.params.metric")
+    for chosen in ({"metric": "None"}, {"metrics": ["custom"]}):
+        none = refusal(lightgbm.LGBMClassifier, chosen, {})
+        assert none.startswith("LGBMClassifier would have no score to stop by with model.params.metric")
+    assert "model.param_grid.metric=None" in refusal(lightgbm.LGBMClassifier, {}, {"metric": ("auc", "None")})
+    assert refusal(lightgbm.LGBMClassifier, {"metric": "auc"}, {"metrics": (None, "None,auc")}) == ""
     own = refusal(HistGradientBoostingClassifier, {}, {})
     assert own.endswith("is HistGradientBoostingClassifier; set model.params.early_stopping for one of its own")
     assert refusal(RandomForestClassifier, {}, {}).endswith("model.estimator is RandomForestClassifier; leave it out")

@@ -126,6 +126,22 @@ def test_types_that_do_not_go_together_are_named(tmp_path: Path) -> None:
     assert read_table(spec(tmp_path, "parquet", text_columns=("x",))).frame["x"].tolist() == ["1", "2", "x", "y"]
 
 
+@pytest.mark.parametrize("first", [[2**53 + 1, 1], [0.5, 1.5]])
+def test_whole_numbers_that_a_float_cannot_hold_are_named(tmp_path: Path, first: list[float]) -> None:
+    second = [0.5] if isinstance(first[0], int) else [2**53 + 1]
+    for name, numbers in (("a", first), ("b", second)):
+        pd.DataFrame({"n": numbers, "y": 1}).to_parquet(tmp_path / f"{name}.parquet")
+    with pytest.raises(UnreadableTableError, match=r"'n' of [ab]\.parquet is int64, and double .*text_columns=\[n\]"):
+        read_table(spec(tmp_path, "parquet"))
+
+
+def test_files_that_are_separated_by_tabs_by_their_names_are_not_split_at_commas(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("x,z\ty\n1\t2\n")
+    with pytest.raises(UnreadableTableError, match=r"a\.tsv is separated by tabs .*write 'data\.separator=\\t'"):
+        checked_header(spec(tmp_path))
+    assert checked_header(spec(tmp_path, separator="\t")).names == ("x,z", "y")
+
+
 def test_the_cache_key_covers_all_files(tmp_path: Path) -> None:
     folder = write(tmp_path)
     before = spec(folder).cache_parts()["data file"]

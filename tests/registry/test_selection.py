@@ -132,7 +132,7 @@ def choose(
             "best roc_auc (0.1000) of 2 versions of the last sweep",
         ),
         ([one("2", 0.1), one("3", 0.5, "s")], DEPLOY, "3", "registered last"),  # a sweep of one version
-        (SINGLE, BATCH, "2", "the champion; no service '(deploy=none)' is running"),
+        (SINGLE, BATCH, "2", "the champion; nothing is served with deploy=none"),
     ],
 )
 def test_which_version_is_selected_and_why(
@@ -164,7 +164,7 @@ def test_which_version_is_selected_and_why(
             "2",
             "the last champion; the present one was deleted, or lost its alias",
         ),
-        ([], BATCH, shared(*"12", champion="1"), "1", "the champion; no service '(deploy=none)' is running"),
+        ([], BATCH, shared(*"12", champion="1"), "1", "the champion; nothing is served with deploy=none"),
         (SINGLE, "last", shared(*"1234"), "4", "registered last, on another machine"),
         (SINGLE, "last", shared(*"0123"), "3", "registered last"),
         ([replace(one("1"), at=9.0)], "last", shared(*"12"), "1", "registered last"),  # trained again after version 2
@@ -218,7 +218,7 @@ def test_a_live_version_deleted_from_the_registry_has_a_package_but_no_number() 
             BATCH,
             RegisteredModel(ALL.versions),
             (
-                "package.version: no service '(deploy=none)' is running; 'm' has no champion; "
+                "package.version: nothing is served with deploy=none; 'm' has no champion; "
                 "choose package.version=last or a number (3, 2, 1)"
             ),
         ),
@@ -228,7 +228,7 @@ def test_a_live_version_deleted_from_the_registry_has_a_package_but_no_number() 
             None,
             "without tracking there is no champion; choose package.version=last or a number (3, 2, 1)",
         ),
-        (SINGLE, "live", ALL, "package.version: no service '(deploy=none)' is running; choose package.version=last"),
+        (SINGLE, "live", ALL, "package.version: nothing is served with deploy=none; choose package.version=last"),
         (
             SINGLE,
             "4",
