@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 IMAGE = Path(__file__).resolve().parents[1] / "docs" / "images" / "growth.svg"
 SIZES = ("10000x20", "30000x20", "100000x20", "300000x20", "1000000x20", "5000x30", "5000x100", "5000x300", "5000x1000")
-SEARCHED = 2_000_000  # cells of a table, up to which all candidates are trained; above, the largest one, once
+SEARCHED = 5_000_000  # cells of a table, up to which all candidates are trained; above, one of a middle size, once
 ONE_FIT = (
-    "model.param_grid={n_estimators: [30], max_depth: [10]}",
-    "search.cv={_target_: sklearn.model_selection.ShuffleSplit, n_splits: 1, train_size: 1000, test_size: 1000}",
+    "model.param_grid={n_estimators: [20], max_depth: [7]}",
+    "search.cv={_target_: sklearn.model_selection.ShuffleSplit, n_splits: 1, train_size: 200, test_size: 200}",
 )
 PACKAGING = ("package", "verify")
 STAGES = ("load", "split", "check", "train", *PACKAGING)
@@ -47,13 +47,13 @@ def make_table(rows: int, columns: int) -> pd.DataFrame:
     import pandas as pd
 
     rng = np.random.default_rng(0)
-    levels = np.array([f"level {number}" for number in range(10)])
+    levels = np.array([f"level {number}" for number in range(5)])
     table: dict[str, Any] = {}
     for at in range(columns):
         table[f"c{at}"] = rng.choice(levels, rows) if at % 4 == 3 else rng.normal(size=rows)
         if at % 8 == 0:
             table[f"c{at}"][rng.random(rows) < 0.1] = np.nan
-    score = table["c1"] + (table["c3"] < "level 5") + rng.normal(size=rows)
+    score = table["c1"] + (table["c3"] < "level 2") + rng.normal(size=rows)
     return pd.DataFrame({**table, "y": (score > np.median(score)).astype(int)})
 
 

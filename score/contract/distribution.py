@@ -69,7 +69,13 @@ class Profile:
             empty = cls(name, [0.0] * (1 + len(values) + (kind == "category")), values=values)
         else:
             return None
-        counts = empty.counted([*seen.tolist(), *[None] * int(column.isna().sum())])
+        if empty.edges is None:
+            counts = [0] * len(empty.shares)
+            for value, count in seen.value_counts().items():
+                counts[empty.place(value)] += int(count)
+        else:
+            counts = empty.counted(seen.to_numpy())
+        counts[0] += int(column.isna().sum())
         total = sum(counts) or 1
         return cls(name, [count / total for count in counts], empty.edges, empty.values)
 
