@@ -63,13 +63,11 @@ class Rows:
         }
         return Rows(table, np.arange(count))
 
-    def and_rows(self, others: Rows) -> Rows:
-        """Return these rows and then others of the same columns, neither of them changed."""
-        table = {
-            name: np.concatenate([column[self.at], others.table[name][others.at]])
-            for name, column in self.table.items()
-        }
-        return Rows(table, np.arange(len(self) + len(others)))
+    def and_rows(self, others: Sequence[Rows]) -> Rows:
+        """Return these rows and then others of the same columns, none of them changed."""
+        parts = [self, *others]
+        table = {name: np.concatenate([part.table[name][part.at] for part in parts]) for name in self.table}
+        return Rows(table, np.arange(sum(map(len, parts))))
 
     def __len__(self) -> int:
         return len(self.at)

@@ -163,16 +163,16 @@ def check_equivalence(
         is_batch_invariant,
         is_rowwise,
     )
-    from orchestrator.packaging.onnx.row_sample import sample_rows
+    from orchestrator.packaging.onnx.row_sample import RowSample
     from orchestrator.packaging.onnx.threshold_rows import split_rows
     from score.payload.reader import Reader
     from score.predict.predictor import Predictor
 
     reader = Reader(contract)
     pickle, models = PickledModel(pipeline, reader), candidate.models(contract)
-    compared, others = sample_rows(tables)
-    rows = accepted_rows(compared, contract)
-    near_splits, splits = split_rows(pipeline, contract, rows, others)
+    sample = RowSample.draw(tables)
+    rows = accepted_rows(sample.rows, contract)
+    near_splits, splits = split_rows(pipeline, contract, rows, sample)
     edges = [*edge_rows(contract, rows), *near_splits]
     total = sum(map(len, [rows, *edges]))
     report = progress or Progress()

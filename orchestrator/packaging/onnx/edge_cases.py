@@ -16,7 +16,7 @@ from score.contract.columns import rule_for
 from score.contract.dates import is_aware
 from score.contract.schema import Column, Contract
 
-BASES = 3  # rows that each edge value is tried in
+BASES = 3  # rows that each edge value is tried in; one in a table of more than GROUPS columns
 _DATES = [  # ends of the range, of days, years and centuries, leap days, and the days from which time is counted
     *("0001-01-01T00:00:00", "9999-12-31T23:59:59", "1969-12-31T23:59:59.999999", "1970-01-01T00:00:00"),
     *("1900-02-28T23:59:59", "1900-03-01T00:00:00", "1999-12-31T23:59:59", "2000-01-01T00:00:00"),
@@ -51,7 +51,7 @@ def _changed(bases: Rows, edges: Sequence[Sequence[Any]], most: int) -> Rows:
     groups = min(GROUPS, len(edges))
     tries = [
         (base, group, number)
-        for base in range(min(BASES, len(bases)))
+        for base in range(min(BASES if groups == len(edges) else 1, len(bases)))
         for group in range(groups)
         for number in range(max(map(len, edges[group::groups]), default=0))
     ]

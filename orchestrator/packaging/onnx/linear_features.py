@@ -19,7 +19,7 @@ from score.contract.columns import rule_for
 from score.contract.dates import is_aware
 from score.contract.schema import Column, Contract
 
-POINTS = 15  # that are tried at once: a transformation of a wide table takes as long for a few rows as for one
+POINTS = 7  # that are tried at once: a transformation of a wide table takes as long for a few rows as for one
 Transform = Callable[[Rows], Any]  # rows to their features (n_rows, n_features)
 
 

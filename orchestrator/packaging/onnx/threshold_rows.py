@@ -12,6 +12,7 @@ from orchestrator.packaging.onnx.category_splits import CategorySplits
 from orchestrator.packaging.onnx.comparison_rows import MAX_CELLS, MAX_ROWS, Rows, accepted_rows
 from orchestrator.packaging.onnx.linear_features import LinearFeatures
 from orchestrator.packaging.onnx.nested_parts import members_of
+from orchestrator.packaging.onnx.row_sample import RowSample
 from orchestrator.packaging.onnx.trees import Tree, category_splits, extract_trees
 from score.contract.schema import Contract
 from score.payload.reader import Reader
@@ -21,24 +22,24 @@ if TYPE_CHECKING:
 
 MAX_SPLITS = 20_000  # of larger models a sample of this size is drawn
 PAIR_CELLS = 20_000_000  # of the rows on both sides: of more than 500 columns fewer thresholds are tried
-CELLS = 2_000_000  # of the rows beside them
+CELLS = 1_000_000  # of the rows beside them
 BESIDE = {False: 8, True: 18}  # rows beside them for each threshold: of trees that compare in float64, or as float32
 _SPLIT = np.dtype([("row", np.int64), ("feature", np.int64), ("threshold", np.float64)])
 
 
 def split_rows(
-    pipeline: Any, contract: Contract, rows: Rows, others: Sequence[pd.DataFrame] = ()
+    pipeline: Any, contract: Contract, rows: Rows, sample: RowSample | None = None
 ) -> tuple[list[Rows], int]:
     """Return rows within one ulp of the thresholds of a pipeline's trees, and how many thresholds they surround.
 
     Each is a row that passes through the threshold's node, with one value changed so that the comparison there just
     flips: in the dtype that the trees compare in, and in float64. Trees inside of another estimator count, too. Where none of
-    ``rows`` passes through a node, one of the ``others`` is taken.
+    ``rows``, which are those of the ``sample``, passes through a node, one of the other rows is taken.
     """
     if not len(rows):
         return [], 0
     models = [*_final_models(pipeline)]
-    found = [_split_rows(each, contract, rows, others, MAX_SPLITS // len(models)) for each in models]
+    found = [_split_rows(each, contract, rows, sample, MAX_SPLITS // len(models)) for each in models]
     return [near for part, _ in found for near in part if len(near)], sum(count for _, count in found)
 
 
@@ -56,13 +57,13 @@ def _final_models(pipeline: Any) -> Iterator[Any]:
 
 
 def _split_rows(
-    pipeline: Any, contract: Contract, rows: Rows, others: Sequence[pd.DataFrame], largest: int
+    pipeline: Any, contract: Contract, rows: Rows, sample: RowSample | None, largest: int
 ) -> tuple[list[Rows], int]:
     trees, dtype = extract_trees(pipeline.steps[-1][1])
     if not trees:
         return [], 0
     search = _ThresholdSearch(pipeline, contract, rows, category_splits(pipeline.steps[-1][1]))
-    splits = search.splits(trees, dtype, others, largest)
+    splits = search.splits(trees, dtype, sample, largest)
     most = min(largest, max(1, PAIR_CELLS // (2 * len(contract.columns))))
     if len(splits) > most:
         splits = splits[_sample(len(splits), most)]
@@ -85,7 +86,7 @@ class _ThresholdSearch:
         features = np.asarray(table.toarray() if hasattr(table, "toarray") else table, dtype=np.float64)
         return self._categories.extend(features) if self._categories else features
 
-    def splits(self, trees: Sequence[Tree], dtype: type[Any], others: Sequence[pd.DataFrame], largest: int) -> Any:
+    def splits(self, trees: Sequence[Tree], dtype: type[Any], sample: RowSample | None, largest: int) -> Any:
         """Return the distinct thresholds on features with a source (n_splits,), each with a row that passes through."""
         rows_by_node: list[Any] = [np.full(len(tree.left), -1) for tree in trees]
         for part in self._rows.parts(self._linear.width):
@@ -96,7 +97,8 @@ class _ThresholdSearch:
         inner = [(tree.left != -1) & np.isin(tree.feature, list(self._linear.sources)) for tree in trees]
         if sum(int((nodes & (rows != -1)).sum()) for nodes, rows in zip(inner, rows_by_node, strict=True)) < largest:
             wanted = [nodes & (rows == -1) for nodes, rows in zip(inner, rows_by_node, strict=True)]
-            self._find_others(trees, dtype, wanted, rows_by_node, others)
+            if sample is not None and any(nodes.any() for nodes in wanted):
+                self._find_others(trees, dtype, wanted, rows_by_node, sample)
         parts = [np.empty(0, _SPLIT)]
         for tree, nodes, rows in zip(trees, inner, rows_by_node, strict=True):
             reached = nodes & (rows != -1)
@@ -112,25 +114,25 @@ class _ThresholdSearch:
         dtype: type[Any],
         wanted: Sequence[Any],
         rows_by_node: Sequence[Any],
-        others: Sequence[pd.DataFrame],
+        sample: RowSample,
     ) -> None:
-        """Add a row of other tables for each of the wanted nodes (n_nodes,) of each tree that one passes through."""
+        """Add a row outside of the sample for each of the wanted nodes (n_nodes,) of each tree that one passes through."""
         count = max(1, min(MAX_ROWS, MAX_CELLS // max(1, self._linear.width)))
-        for frame in others:
-            for start in range(0, len(frame), count):
-                if not any(nodes.any() for nodes in wanted):
-                    return
-                part = frame.iloc[start : start + count]
-                table = self._features(part).astype(dtype).astype(np.float64)
-                found = [tree.rows_of_nodes(table, nodes) for tree, nodes in zip(trees, wanted, strict=True)]
-                chosen = np.unique([row for rows in found for row in rows.values()]).astype(np.int64)
-                accepted = accepted_rows([part.iloc[chosen]], self._contract)
-                at = {row: len(self._rows) + number for number, row in enumerate(chosen[accepted.at].tolist())}
-                self._rows = self._rows.and_rows(accepted) if at else self._rows
-                for nodes, by_node, rows in zip(wanted, rows_by_node, found, strict=True):
-                    for node, row in rows.items():
-                        if row in at:
-                            nodes[node], by_node[node] = False, at[row]
+        further, size = list[Rows](), len(self._rows)
+        for part in sample.others(count):
+            table = self._features(part).astype(dtype).astype(np.float64)
+            found = [tree.rows_of_nodes(table, nodes) for tree, nodes in zip(trees, wanted, strict=True)]
+            chosen = np.unique([row for rows in found for row in rows.values()]).astype(np.int64)
+            accepted = accepted_rows([part.iloc[chosen]], self._contract)
+            at = {row: size + number for number, row in enumerate(chosen[accepted.at].tolist())}
+            further, size = [*further, accepted], size + len(at)
+            for nodes, by_node, rows in zip(wanted, rows_by_node, found, strict=True):
+                for node, row in rows.items():
+                    if row in at:
+                        nodes[node], by_node[node] = False, at[row]
+            if not any(nodes.any() for nodes in wanted):
+                break
+        self._rows = self._rows.and_rows(further)
 
     def rows_near(self, splits: Any, *, narrow: bool) -> tuple[list[Rows], int]:
         """Return rows on both sides of where ``feature <= threshold`` flips, then some beside them, and how many flip.
