@@ -1,11 +1,12 @@
 """What a run costs as its table grows: ``python -m benchmarks.growth [--sizes 100000x20 5000x300] [--draw]`` (Linux).
 
-Each table has numbers, some of them missing, and a category in every fourth column. The default model is trained on it with
-``preprocess=tabular``, and packaged in a process of its own. CPU seconds are of each stage and the processes that it waits
+Each table has numbers, some of them missing, and a category in every fourth column. A random forest of the middle size of the
+default grid is fitted to it once with ``preprocess=tabular``, or with ``--search`` the whole grid, and packaged in a process of
+its own. CPU seconds are of each stage and the processes that it waits
 for. Memory is the most that the stage ``package`` takes above what there was when it began, as the kernel counts it.
 
 Prints a table in Markdown, and for each stage the exponent with which it grew from the next smaller table: 1 is linear, 2
-quadratic. ``--draw`` writes docs/images/growth.svg.
+quadratic. ``--draw`` writes docs/images/growth.svg. ``--keep FILE`` has the results so far, whose sizes are not measured again.
 """
 
 from __future__ import annotations
@@ -32,10 +33,9 @@ if TYPE_CHECKING:
 
 IMAGE = Path(__file__).resolve().parents[1] / "docs" / "images" / "growth.svg"
 SIZES = ("10000x20", "30000x20", "100000x20", "300000x20", "1000000x20", "5000x30", "5000x100", "5000x300", "5000x1000")
-SEARCHED = 2_000_000  # cells of a table, up to which all candidates are trained; above, the largest one, once
 ONE_FIT = (
-    "model.param_grid={n_estimators: [30], max_depth: [10]}",
-    "search.cv={_target_: sklearn.model_selection.ShuffleSplit, n_splits: 1, train_size: 1000, test_size: 1000}",
+    "model.param_grid={n_estimators: [20], max_depth: [7]}",
+    "search.cv={_target_: sklearn.model_selection.ShuffleSplit, n_splits: 1, train_size: 200, test_size: 200}",
 )
 PACKAGING = ("package", "verify")
 STAGES = ("load", "split", "check", "train", *PACKAGING)
@@ -47,13 +47,13 @@ def make_table(rows: int, columns: int) -> pd.DataFrame:
     import pandas as pd
 
     rng = np.random.default_rng(0)
-    levels = np.array([f"level {number}" for number in range(10)])
+    levels = np.array([f"level {number}" for number in range(5)])
     table: dict[str, Any] = {}
     for at in range(columns):
         table[f"c{at}"] = rng.choice(levels, rows) if at % 4 == 3 else rng.normal(size=rows)
         if at % 8 == 0:
             table[f"c{at}"][rng.random(rows) < 0.1] = np.nan
-    score = table["c1"] + (table["c3"] < "level 5") + rng.normal(size=rows)
+    score = table["c1"] + (table["c3"] < "level 2") + rng.normal(size=rows)
     return pd.DataFrame({**table, "y": (score > np.median(score)).astype(int)})
 
 
@@ -93,7 +93,7 @@ def run(stages: str, typed: Sequence[str]) -> Mapping[str, float]:
     return times.seconds | ({"memory": memory.bytes} if memory.bytes else {})
 
 
-def measure(size: str) -> dict[str, float]:
+def measure(size: str, *, search: bool = False) -> dict[str, float]:
     """Return the CPU seconds of each stage, the bytes of the table and those of packaging it."""
     rows, columns = map(int, size.split("x"))
     with tempfile.TemporaryDirectory() as folder:
@@ -103,7 +103,7 @@ def measure(size: str) -> dict[str, float]:
         del table
         data = ("data=parquet", f"data.path={path}", "data.target=y", "preprocess=tabular", "name=growth")
         quiet = ("tracking=none", "deploy=none", "search.n_jobs=1", f"state_dir={folder}/state")
-        typed = [*data, *quiet, *(ONE_FIT if rows * columns > SEARCHED else ())]
+        typed = [*data, *quiet, *(() if search else ONE_FIT)]
         for stages in ("train", "package"):
             command = [sys.executable, "-m", "benchmarks.growth", "--run", stages, *typed]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -143,7 +143,9 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", default=SIZES, metavar="ROWSxCOLUMNS", help="ascending in each direction")
+    parser.add_argument("--search", action="store_true", help="train all candidates, and not the middle one once")
     parser.add_argument("--draw", action="store_true")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="JSON of the results so far")
     parser.add_argument("--run", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
@@ -151,9 +153,12 @@ def main() -> None:
         return
     names = [*STAGES, "packaging / training", "memory / table"]
     print(f"| table | {' | '.join(names)} |\n|{'---|' * (len(names) + 1)}", flush=True)
+    kept = json.loads(options.keep.read_text()) if options.keep and options.keep.exists() else {}
     results: dict[str, Mapping[str, float]] = {}
     for size in options.sizes:
-        results[size] = found = measure(size)
+        results[size] = found = kept[size] if size in kept else measure(size, search=options.search)
+        if options.keep:
+            options.keep.write_text(json.dumps({**kept, **results}, indent=1))
         share = sum(found[name] for name in PACKAGING) / found["train"]
         seconds = " | ".join(f"{found[name]:.2f}" for name in STAGES)
         print(f"| {size} | {seconds} | {share:.0%} | {found['memory'] / found['table']:.1f} |", flush=True)

@@ -99,7 +99,7 @@ class Column:
         kind, decided, categories = _kind_of(values, seen, seen_out, levels or Levels())
         known: dict[str, Any] = {"missing": bool(missing.any() or others.isna().any()), "decided": decided}
         if categories is not None:
-            trained, held_out_levels = set(seen), set(seen_out)
+            trained, held_out_levels = _distinct(seen), _distinct(seen_out)
             known["categories"] = _plain(level for level in categories if level in trained or level in held_out_levels)
             known["held_out"] = _plain(
                 level for level in categories if level in held_out_levels and level not in trained
@@ -249,13 +249,18 @@ def _kind_of(
     if dtype in ("bool", "boolean") or types == {bool}:
         return "boolean", f"dtype {dtype}", None
     if dtype in ("object", "str", "string") and types <= {str}:
-        distinct = {*seen, *seen_out}
+        distinct = _distinct(seen) | _distinct(seen_out)
         few, decided = levels.judge(len(distinct), rows)
         return ("category", decided, sorted(distinct)) if few else ("string", decided, None)
     held = f"object with {' and '.join(sorted(kind.__name__ for kind in types))}" if types else dtype
     if types == {int} and any(abs(value) >= 2**63 for value in (*seen, *seen_out)):
         held = "of integers beyond 64 bits"
     raise ValueError(f"column {values.name!r} is {held}: make it numbers, booleans or text, or leave it out")
+
+
+def _distinct(values: pd.Series) -> set[Any]:
+    """Return the distinct values of a column (n_rows,); only objects are looked at one by one."""
+    return set(values if values.dtype == "object" else values.unique())
 
 
 def _date_range(seen: pd.Series, dtype: str) -> dict[str, Any]:

@@ -65,11 +65,23 @@ class PickledModel:
 
     def predict(self, columns: Columns, *, labels: bool = True) -> tuple[Any, Any]:
         """See ``Model``."""
-        frame = self.frame(columns)
-        probabilities = None if self.classes is None else self.pipeline.predict_proba(frame)
+        model, table = self._transformed(self.frame(columns))
+        probabilities = None if self.classes is None else model.predict_proba(table)
         if not labels and probabilities is not None:
             return None, probabilities
-        return predicted(self.pipeline, frame), probabilities
+        return predicted(model, table), probabilities
+
+    def _transformed(self, frame: pd.DataFrame) -> tuple[Any, Any]:
+        """Return the last step and its table, which labels and probabilities share; of other kinds of pipelines, all as is."""
+        from sklearn.pipeline import Pipeline
+
+        if type(self.pipeline) is not Pipeline:
+            return self.pipeline, frame
+        table: Any = frame
+        for _, step in self.pipeline.steps[:-1]:
+            if step is not None and step != "passthrough":
+                table = step.transform(table)
+        return self.pipeline.steps[-1][1], table
 
     def frame(self, columns: Columns) -> pd.DataFrame:
         """Return the rows (n_rows, n_columns) as the pipeline takes them."""

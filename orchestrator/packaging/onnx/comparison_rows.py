@@ -14,7 +14,7 @@ from score.contract.schema import Column, Contract
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_CELLS = 1_000_000  # of a slice of rows, in memory
+MAX_CELLS = 2_000_000  # of a slice of rows, in memory
 MAX_ROWS = 10_000  # of a slice
 
 
@@ -42,6 +42,32 @@ class Rows:
     def changed(self, at: Any, places: Any, values: Sequence[Any]) -> Rows:
         """Return the rows ``at`` (n,), each with one value changed."""
         return Rows(self.table, self.at[at], np.asarray(places, dtype=np.int64), _array(values, None))
+
+    def replaced(self, changes: Mapping[int, Mapping[int, Any]]) -> Rows:
+        """Return a copy of these rows, unchanged so far, with some cells changed: by the column's position, then by row."""
+        table = {}
+        for place, (name, column) in enumerate(self.table.items()):
+            table[name] = column[self.at]
+            for row, value in changes.get(place, {}).items():
+                table[name][row] = value
+        return Rows(table, np.arange(len(self)))
+
+    def with_columns(self, values: Mapping[int, Any], count: int) -> Rows:
+        """Return ``count`` copies of the first row in which the columns at some positions have other values (count,)."""
+        first = self.take(slice(0, 1)).at
+        table = {
+            name: _array(values[place], None if column.dtype == object else column.dtype)
+            if place in values
+            else np.repeat(column[first], count)
+            for place, (name, column) in enumerate(self.table.items())
+        }
+        return Rows(table, np.arange(count))
+
+    def and_rows(self, others: Sequence[Rows]) -> Rows:
+        """Return these rows and then others of the same columns, none of them changed."""
+        parts = [self, *others]
+        table = {name: np.concatenate([part.table[name][part.at] for part in parts]) for name in self.table}
+        return Rows(table, np.arange(sum(map(len, parts))))
 
     def __len__(self) -> int:
         return len(self.at)

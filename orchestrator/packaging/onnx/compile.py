@@ -155,7 +155,7 @@ def check_equivalence(
         EquivalenceError: an answer differs.
     """
     from orchestrator.packaging.onnx.comparison_rows import accepted_rows
-    from orchestrator.packaging.onnx.edge_cases import edge_rows, split_rows
+    from orchestrator.packaging.onnx.edge_cases import edge_rows
     from orchestrator.packaging.onnx.equivalence import (
         MAX_TOLERANCE,
         Comparison,
@@ -163,13 +163,16 @@ def check_equivalence(
         is_batch_invariant,
         is_rowwise,
     )
+    from orchestrator.packaging.onnx.row_sample import RowSample
+    from orchestrator.packaging.onnx.threshold_rows import split_rows
     from score.payload.reader import Reader
     from score.predict.predictor import Predictor
 
     reader = Reader(contract)
     pickle, models = PickledModel(pipeline, reader), candidate.models(contract)
-    rows = accepted_rows(tables, contract)
-    near_splits, splits = split_rows(pipeline, contract, rows)
+    sample = RowSample.draw(tables)
+    rows = accepted_rows(sample.rows, contract)
+    near_splits, splits = split_rows(pipeline, contract, rows, sample)
     edges = [*edge_rows(contract, rows), *near_splits]
     total = sum(map(len, [rows, *edges]))
     report = progress or Progress()

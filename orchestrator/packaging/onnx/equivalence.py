@@ -60,28 +60,28 @@ class Comparison:
         for rows in tables:
             step = max(1, min(SINGLES_STEP, len(rows) // MIN_SINGLES))
             for part in rows.parts():
-                for answerable, answers in self._answerable(rows.take(part)):
-                    self._compare(answerable, answers, step)
+                for answerable, columns, answers in self._answerable(rows.take(part)):
+                    self._compare(answerable, columns, answers, step)
                 self._report(self.count)
 
-    def _answerable(self, rows: Rows) -> Iterator[tuple[Rows, Answers]]:
-        """Yield the rows that the reference can answer, in parts, with its answers.
+    def _answerable(self, rows: Rows) -> Iterator[tuple[Rows, Columns, Answers]]:
+        """Yield the rows that the reference can answer, in parts, with their columns and its answers.
 
         Parts that it fails on are halved; after ``MAX_FAILURES`` failures they are left out as a whole.
         """
+        columns = rows.columns()
         try:
-            answers = self._reference.predict(rows.columns())
+            answers = self._reference.predict(columns)
         except Exception:  # noqa: BLE001  # foreign code on strange values
             self._failures += 1
             if len(rows) > 1 and self._failures <= MAX_FAILURES:
                 for chosen in _halves(self._reference, rows):
                     yield from self._answerable(rows.take(chosen))
         else:
-            yield rows, answers
+            yield rows, columns, answers
 
-    def _compare(self, rows: Rows, answers: Answers, step: int) -> None:
+    def _compare(self, rows: Rows, columns: Columns, answers: Answers, step: int) -> None:
         labels, probabilities = answers
-        columns = rows.columns()
         singles = [(number, rows.take([number])) for number in range(0, len(rows), step)]
         for model in self._models:
             self.largest = max(self.largest, _difference(answers, model.predict(columns), rows))

@@ -64,6 +64,37 @@ class Tree:
             nodes = np.where(goes_left, self.left[nodes], self.right[nodes])
         return row_of_node
 
+    def rows_of_nodes(self, table: Any, wanted: Any) -> dict[int, int]:
+        """Return a row of ``table`` (n_rows, n_features) for each of the ``wanted`` nodes (n_nodes,) that one passes through.
+
+        Only branches with a wanted node are entered.
+        """
+        inner = np.flatnonzero(self.left != -1)
+        parents = np.full(len(self.left), -1)
+        parents[self.left[inner]] = parents[self.right[inner]] = inner
+        above, nodes = np.zeros(len(self.left), dtype=bool), np.flatnonzero(wanted)
+        while len(nodes):
+            above[nodes] = True
+            nodes = parents[nodes]
+            nodes = np.unique(nodes[(nodes != -1)])
+            nodes = nodes[~above[nodes]]
+        found, pending = {}, [(0, np.arange(len(table)))] if above[:1].any() else []
+        while pending:
+            node, rows = pending.pop()
+            if wanted[node]:
+                found[node] = int(rows[0])
+            left, right = int(self.left[node]), int(self.right[node])
+            if left == -1 or not (above[left] or above[right]):
+                continue
+            values = table[rows, self.feature[node]]
+            goes_left = np.where(np.isnan(values), self.missing_left[node] != 0, values <= self.threshold[node])
+            pending += [
+                (child, some)
+                for child, some in ((left, rows[goes_left]), (right, rows[~goes_left]))
+                if above[child] and len(some)
+            ]
+        return found
+
 
 def extract_trees(estimator: Any) -> tuple[list[Tree], type[Any]]:
     """Return the trees of a fitted estimator and the dtype they compare in; no trees for any other estimator.

@@ -21,9 +21,9 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression
 
 from orchestrator.packaging.onnx import compile as module
-from orchestrator.packaging.onnx import edge_cases, trees
+from orchestrator.packaging.onnx import edge_cases, threshold_rows, trees
 from orchestrator.packaging.onnx.comparison_rows import Rows, accepted_rows
-from orchestrator.packaging.onnx.edge_cases import edge_rows, split_rows
+from orchestrator.packaging.onnx.edge_cases import BASES, GROUPS, edge_rows
 from orchestrator.packaging.onnx.equivalence import (
     MAX_FAILURES,
     Comparison,
@@ -31,6 +31,7 @@ from orchestrator.packaging.onnx.equivalence import (
     is_batch_invariant,
     to_columns,
 )
+from orchestrator.packaging.onnx.threshold_rows import split_rows
 from score.contract.schema import Contract
 from score.models.base import PickledModel
 from score.models.onnx import Compilation
@@ -182,7 +183,7 @@ def test_both_sides_of_every_threshold_are_tried(forest: Fitted) -> None:
 
 
 def test_too_many_thresholds_are_sampled(forest: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge_cases, "MAX_SPLITS", 7)
+    monkeypatch.setattr(threshold_rows, "MAX_SPLITS", 7)
     assert forest.compile().compilation.splits == 7
 
 
@@ -325,20 +326,29 @@ def test_rows_that_the_pickle_fails_on_are_not_compared(fit: Fit, mixed: pd.Data
     assert (comparison.largest, comparison.count) == (0, 32)
 
 
-@pytest.mark.parametrize("width", [at_night(100), 300, at_night(1000), 3000])
-def test_a_wide_table_has_no_more_cells_to_compare_than_a_narrow_one(
-    width: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(edge_cases, "CELLS", 200_000)
+def wide_edges(width: int) -> tuple[Contract, list[Rows]]:
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(20, width)), columns=[f"c{i}" for i in range(width)])
     contract = Contract.describe(X, model_name="m", task="regression")
-    made = edge_rows(contract, accepted_rows([X], contract))
-    assert 100_000 < sum(map(len, made)) * width <= 200_000 + 20 * width
-    changed = {int(place) for place in made[0].places}
-    assert len(changed) >= min(width, 200_000 // width - 20)
-    assert [rows.at.tolist() for rows in made] == [
-        rows.at.tolist() for rows in edge_rows(contract, accepted_rows([X], contract))
-    ]
+    return contract, edge_rows(contract, accepted_rows([X], contract))
+
+
+@pytest.mark.parametrize("width", [GROUPS - 1, 2 * GROUPS + 1])
+def test_each_column_has_each_edge_value_in_rows_whose_number_does_not_grow_with_the_columns(width: int) -> None:
+    contract, made = wide_edges(width)
+    common, large, _ = made
+    edges = [*edge_cases._edges(contract.columns[-1])]  # of numbers, which differ in the example only
+    assert len(common) + len(large) == (BASES if width <= GROUPS else 1) * min(GROUPS, width) * len(edges)
+    for name in (contract.columns[0].name, contract.columns[-1].name):
+        found = {value for rows in (common, large) for value in np.asarray(rows.columns()[name], dtype=float).tolist()}
+        assert {float(value) for value in edges if abs(value) in (0, 1) or abs(value) > 1e30} <= found
+
+
+def test_edge_rows_are_sampled_where_they_have_too_many_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge_cases, "CELLS", 20_000)
+    for width in (GROUPS, 300):
+        made = wide_edges(width)[1]
+        assert 10_000 < len(made[0]) * width <= 20_000
+        assert [rows.at.tolist() for rows in made] == [rows.at.tolist() for rows in wide_edges(width)[1]]
 
 
 @pytest.mark.filterwarnings("ignore:.* encountered in:RuntimeWarning")

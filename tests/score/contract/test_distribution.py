@@ -30,6 +30,15 @@ def test_numbers_fall_into_tenths_of_training() -> None:
     assert made.outside(counts) == 2 / 5
 
 
+@pytest.mark.parametrize("rows", [1, 7, 30, 401])
+def test_its_edges_are_the_tenths_that_pandas_finds(rows: int) -> None:
+    values = pd.Series(np.random.default_rng(rows).normal(size=rows))
+    tenths = [values.quantile(part / 10, interpolation="lower") for part in range(10)]
+    made = of(values)
+    assert list(made.edges or ()) == [*sorted({*tenths}), np.nextafter(values.max(), np.inf)]
+    assert made.shares == [count / rows for count in made.counted(values.tolist())]
+
+
 @pytest.mark.parametrize("values", [[1] * 50, [0, 1] * 25, [0] * 48 + [1, 2], [0.5, None] * 25])
 def test_few_values_make_few_bins_and_training_never_drifts_from_itself(values: list[float | None]) -> None:
     made = of(pd.Series(values))
