@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
     from orchestrator.findings import TableFinding
+    from orchestrator.modeling.decision import Decision
     from orchestrator.modeling.splitting.folds import Folds
     from orchestrator.modeling.splitting.summary import SplitSummary
     from orchestrator.modeling.weights import RowWeights
@@ -116,12 +117,16 @@ class ScoreContext:
 
 @dataclass(frozen=True)
 class Evaluation(EvaluationView):
-    """The best pipeline on the hold-out rows: metrics, and figures as PNG bytes by file name."""
+    """The best pipeline on the hold-out rows: metrics, and figures as PNG bytes by file name.
+
+    ``decision`` is the threshold of its labels; None where the estimator's own ``predict`` decides.
+    """
 
     metrics: Mapping[str, float]
     figures: Mapping[str, bytes] = field(repr=False)
     dummy: Mapping[str, float] = field(default_factory=dict)  # metrics of a model that ignores the features
     notes: ScoreContext = ScoreContext()
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,7 @@ class Report:
     table: Mapping[str, Any] | None = None  # how the table was read, for result.json
     findings: Sequence[TableFinding] = ()  # about the table
     split: Mapping[str, Any] | None = None  # how its rows were split
+    decision: Decision | None = None  # the Evaluation's
 
 
 MLFLOW_FILES = ("MLmodel", "input_example.json", "serving_input_example.json")  # a registered version has these, too

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 TRAINING = ["build_search", "load", "split", "check", "warn", "train", "evaluate", "report"]
 STAGES = [*TRAINING, "package", "verify", "register", "deploy", "probe", "promote"]
-KEYS = ["run_id", "model", "best_params", "positive", "refit", "fit_on", "failed", "metrics"]
+KEYS = ["run_id", "model", "best_params", "positive", "threshold", "refit", "fit_on", "failed", "metrics"]
 KEYS += [
     "package",
     "holdout",

@@ -102,7 +102,8 @@ def _evaluation(evaluation: Evaluation) -> str:
     rows, positive = evaluation.notes.rows, evaluation.notes.positive
     scores = ", ".join(f"{name} {format_score(value, rows)}" for name, value in evaluation.metrics.items())
     weight = f" (weighted by '{evaluation.notes.weight}')" if evaluation.notes.weight else ""
-    return f"hold-out {scores}" + (f" (positive label: {positive})" if positive else "") + weight
+    decision = f"; label from a probability of {evaluation.decision.threshold:.3g}" if evaluation.decision else ""
+    return f"hold-out {scores}" + (f" (positive label: {positive})" if positive else "") + weight + decision
 
 
 @_describes(Package)

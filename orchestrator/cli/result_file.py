@@ -31,6 +31,8 @@ FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "model": "name and version in the model registry",
     "best_params": "parameters of the best candidate",
     "positive": "the label that counts as positive, of a target with two classes",
+    "threshold": "from which probability a row gets the positive label, the rule that chose it and what that saw; null where the "
+    "estimator's own `predict` decides",
     "refit": "the metric that chose the best candidate",
     "fit_on": "the rows that the shipped model was fitted on: `training`, or `all`; metrics are always of the fit on the training "
     "rows",
@@ -95,6 +97,7 @@ class Result:
             "model": version and {"name": version.name, "version": version.version},
             "best_params": report and dict(report.best_params),
             "positive": report and report.tags.get("positive_label"),
+            "threshold": report and report.decision and report.decision.as_json(),
             "refit": report and report.params.get("search.refit"),
             "fit_on": report and report.params.get("search.fit_on"),
             "failed": report

@@ -22,6 +22,7 @@ from orchestrator.config import (
     batch_checks,
     data_file_checks,
     estimator_checks,
+    evaluate_checks,
     own_code_checks,
     state_folder_checks,
     weight_checks,
@@ -256,7 +257,9 @@ def _estimator(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Probl
     passed = True
     of_splitter = splitters.problems(spec.search.cv, spec.data.split)
     of_estimator = estimator_checks.problems(spec.model, spec.preprocess, spec.search, spec.data.task)
-    for problem in chain(of_splitter, of_estimator, weight_checks.scorer_problems(spec.search, spec.data.weight)):
+    of_weights = weight_checks.scorer_problems(spec.search, spec.data.weight)
+    of_threshold = evaluate_checks.problems(spec.evaluate, spec.model, spec.data.task)
+    for problem in chain(of_splitter, of_estimator, of_weights, of_threshold):
         passed = False
         yield problem
     if parts and remember and passed:
@@ -267,9 +270,11 @@ def _estimator(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Probl
 def _parts(spec: RunSpec) -> Mapping[str, str]:
     """Return what decides the outcome of the estimator's checks; nothing if that is not known."""
     rules = {
-        k: v for each in (estimator_checks, splitters, weight_checks) for k, v in source_digests(each.__name__).items()
+        k: v
+        for each in (estimator_checks, evaluate_checks, splitters, weight_checks)
+        for k, v in source_digests(each.__name__).items()
     }
-    sections = (spec.model, spec.preprocess, spec.search)
+    sections = (spec.model, spec.preprocess, spec.search, spec.evaluate)
     try:
         taken = [section.cache_parts() for section in sections]
     except Exception:  # noqa: BLE001 - a module of the user's may not even parse; importing it reports that

@@ -104,14 +104,23 @@ def score_table(report: Report) -> Sequence[str]:
         label = f"{metric} of {notes.positive}" if metric in notes.positive_metrics else metric
         rows.append([label, *(_cell(scores, kind, metric, notes.rows) for kind in ("holdout", "mean_test", "dummy"))])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    labels = (
+        [f"Label {report.decision.line}; cross-validated scores are of the estimator's own labels."]
+        if report.decision
+        else []
+    )
     again = ["The shipped model was fitted again on all rows; these are the scores of the fit on the training rows."]
-    return [
-        "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ] + (again if report.params.get("search.fit_on") == "all" else [])
+    return (
+        [
+            "  ".join(
+                cell.rjust(width) if place else cell.ljust(width)
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        ]
+        + labels
+        + (again if report.params.get("search.fit_on") == "all" else [])
+    )
 
 
 def _cell(scores: Mapping[str, float], kind: str, metric: str, rows: int) -> str:

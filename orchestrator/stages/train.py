@@ -7,6 +7,7 @@ import functools
 import math
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.artifacts import Evaluation, Report, Search, Split, Trained
@@ -25,6 +26,7 @@ from orchestrator.modeling.weights import score_params
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.components import is_dotted, locate
 from orchestrator.spec.data import DataSpec
+from orchestrator.spec.evaluate import EvaluateSpec
 from orchestrator.spec.field_types import FitOn, Seed
 from orchestrator.spec.messages import format_params
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
@@ -177,16 +179,26 @@ def _with_remedy(message: str) -> str:
 
 
 @cached("scikit-learn", "numpy", "pandas", "matplotlib")
-def evaluate(split: Split, trained: Trained, search: SearchSpec) -> Evaluation:
-    """Score the best pipeline on the hold-out rows with every metric of the search, and draw the figures."""
+def evaluate(split: Split, trained: Trained, search: SearchSpec, spec: EvaluateSpec) -> Evaluation:
+    """Score the best pipeline on the hold-out rows with every metric of the search, and draw the figures.
+
+    A threshold of labels is chosen first, on training rows alone.
+
+    Raises:
+        DataError: the threshold does not suit the target, or cannot be chosen.
+    """
+    from orchestrator.modeling.threshold import decided, make_decision
     from orchestrator.reporting import figures, scores
 
     with each_warning_once():
+        decision = make_decision(spec, trained, split, search.cv)
+        trained = replace(trained, pipeline=decided(trained.pipeline, decision))
         scorers = {name: scorer_named(name, search.scorers) for name in search.scoring}
         held_out, weighted = (trained.pipeline, split.X_test, split.y_test), score_params(split.weights)
         metrics = {name: float(score(*held_out, **weighted)) for name, score in scorers.items()}
         drawn = figures.draw(trained, split, search.refit)
-        return Evaluation(metrics, drawn, scores.dummy_scores(scorers, split), scores.score_notes(split, scorers))
+        dummy, notes = scores.dummy_scores(scorers, split), scores.score_notes(split, scorers)
+        return Evaluation(metrics, drawn, dummy, notes, decision)
 
 
 @cached()
@@ -214,6 +226,7 @@ def report(
     metrics |= {f"dummy_{metric}": value for metric, value in evaluation.dummy.items()}
     sections: tuple[dict[str, str], ...] = (data.flat(), preprocess.flat(), model.flat(), search.flat())
     params = functools.reduce(lambda left, right: left | right, sections, {"seed": str(seed)})
+    params |= evaluation.decision.params if evaluation.decision else {}
     rows = len(split.y_train) + len(split.y_test)
     again = {"model_fit": f"again on all {rows} rows; metrics are of the fit on {len(split.y_train)} training rows"}
     tags = {
@@ -225,6 +238,7 @@ def report(
         **(again if fit_on == "all" else {}),
         **({"model_trees": f"{trained.trees}, stopped early"} if trained.trees is not None else {}),
         **({"positive_label": evaluation.notes.positive} if evaluation.notes.positive else {}),
+        **({"decision_threshold": evaluation.decision.line} if evaluation.decision else {}),
         **provenance.tags,
     }
     return Report(
@@ -240,4 +254,5 @@ def report(
         table=split.reading.as_json() if split.reading else None,
         findings=table.findings,
         split=split.summary.as_json() if split.summary else None,
+        decision=evaluation.decision,
     )

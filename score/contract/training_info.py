@@ -19,7 +19,7 @@ class About:
 
     ``split`` says how the hold-out rows were chosen: the strategy, the column or file that decides, the number of rows held
     out, and all of it in one line. The metrics are always those of a fit on the training rows; with ``fit_on`` "all" the
-    served model was fitted again on the hold-out rows, too.
+    served model was fitted again on the hold-out rows, too. ``decision`` says how the contract's threshold was chosen.
 
     Nothing of the run, such as a time or a path, as equal trainings give equal packages; see
     :mod:`score.contract.deployment_info` for these.
@@ -34,6 +34,7 @@ class About:
     target: str
     split: Mapping[str, Any] | None = None
     fit_on: str = "training"
+    decision: Mapping[str, Any] | None = None
 
 
 def write(package: Path, about: About, figures: Mapping[str, bytes]) -> None:
