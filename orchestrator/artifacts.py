@@ -89,7 +89,8 @@ class Candidate:
 class Trained(TrainedView):
     """The best pipeline, refitted on all training rows, and every candidate's scores. Parameters have bare names.
 
-    ``trees`` is the number at which the refit stopped early; None if it could not.
+    ``trees`` is the number at which the refit stopped early; None if it could not. ``unfitted`` is the last step as another
+    fit needs it; None if that is a clone of the pipeline's.
     """
 
     pipeline: BaseEstimator
@@ -97,6 +98,7 @@ class Trained(TrainedView):
     candidates: Sequence[Candidate]
     finished_at: str = ""  # ISO 8601, UTC; the time of the training, also where it comes from the cache
     trees: int | None = None
+    unfitted: Any = None
 
     @property
     def best(self) -> Candidate:

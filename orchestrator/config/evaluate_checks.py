@@ -9,7 +9,7 @@ from orchestrator.errors import Problem, SpecError
 from orchestrator.spec.components import locate
 from orchestrator.spec.evaluate import EvaluateSpec
 from orchestrator.spec.messages import format_value
-from orchestrator.spec.model import ModelSpec
+from orchestrator.spec.model import UNCALIBRATED, ModelSpec
 from orchestrator.spec.objects import code_of
 
 AT = "evaluate.threshold"
@@ -34,8 +34,8 @@ def problems(evaluate: EvaluateSpec, model: ModelSpec, task: str) -> Iterator[Pr
     named = {name.rpartition(".")[2] for name in (model.estimator, *code_of(model.params, model.param_grid))}
     if own := sorted(named & OWN):
         yield Problem(AT, f"{own[0]} has a threshold of its own, and a second one would undo it; leave one of them out")
-    elif not hasattr(made, "predict_proba"):
-        remedy = "choose one that does, such as model=logistic_regression, or write 0.5"
+    elif not hasattr(made, "predict_proba") and UNCALIBRATED in model.calibrate:
+        remedy = "write model.calibrate=sigmoid, or 0.5 here"
         yield Problem(
             AT, f"{kind.__name__} gives no probabilities to compare with {format_value(evaluate.threshold)}; {remedy}"
         )

@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from orchestrator.errors import DataError
+from orchestrator.modeling import calibration
 from orchestrator.modeling.decision import Decision, LabelScores
 from orchestrator.spec.evaluate import EvaluateSpec
 from score.predict.decision import SLACK, decide
@@ -89,11 +90,12 @@ def fit_part(trained: Trained, split: Split, rows: Any) -> Any:
     """Return an unfitted copy of the best pipeline, fitted on the training rows at these positions."""
     from orchestrator.modeling.early_stopping import set_trees
 
-    unfitted = clone(trained.pipeline)
+    unfitted = calibration.wrap(clone(trained.pipeline), trained.unfitted)
     if trained.trees is not None:
         set_trees(unfitted[-1], trained.pipeline[-1], trained.trees)
     weights = {} if split.weights is None else split.weights.fit_params()
-    params = {name: values[rows] for name, values in weights.items()}
+    params = {**weights, **calibration.fit_params(unfitted[-1], split.keys)}
+    params = {name: np.asarray(values)[rows] for name, values in params.items()}
     return unfitted.fit(split.X_train.iloc[rows], split.y_train.iloc[rows], **params)
 
 

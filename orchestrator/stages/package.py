@@ -157,10 +157,12 @@ def _compile(
 
 def _write_about(folder: Path, trained: Trained, split: Split, evaluation: Evaluation, fit_on: FitOn) -> None:
     """Write the training information; without times and run ids, so that the same training makes the same package."""
+    from orchestrator.modeling import calibration
+
     training_info.write(
         folder,
         training_info.About(
-            estimator=type(trained.pipeline[-1]).__name__,
+            estimator=calibration.name_of(trained.pipeline[-1], trained.unfitted),
             params={name: str(value) for name, value in trained.best.params.items()},
             metrics={name: float(f"{value:.6g}") for name, value in evaluation.metrics.items() if math.isfinite(value)},
             training_rows=len(split.y_train),

@@ -61,6 +61,11 @@ def build_search(
         from orchestrator.modeling.early_stopping import EarlyStopping, SetAside
 
         estimator = EarlyStopping(estimator, rounds, SetAside(model.early_stopping.share, data.stratify, data.split))
+    if model.calibrates:
+        from orchestrator.modeling.calibration import Calibrated
+
+        estimator = Calibrated(estimator, model.calibrate[0], data.split)
+        values |= {"calibrate": [*model.calibrate]} if len(model.calibrate) > 1 else {}
     pipeline = Pipeline([*make_steps(preprocess), (MODEL, estimator)])
     for part in (pipeline, *(value for each in values.values() for value in each)):
         settle_target_encoders(part, regression=not is_classifier(estimator))
@@ -103,6 +108,7 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
     """
     from sklearn.base import clone
 
+    from orchestrator.modeling import calibration
     from orchestrator.modeling.early_stopping import fit_params
     from orchestrator.search.backend import use_backend
     from orchestrator.search.weighting import row_params
@@ -123,7 +129,8 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
         except Exception as error:
             where = f"search.scheduler: {spec.scheduler}" if spec.scheduler else f"search.backend: {spec.backend}"
             raise TrainError(f"{where} cannot be used ({_with_remedy(str(error))}); is it running?") from error
-        of_fits, of_scores = fit_params(estimator.estimator[-1], split.keys), {}
+        last = estimator.estimator[-1]
+        of_fits, of_scores = fit_params(last, split.keys) | calibration.fit_params(last, split.keys), {}
         if split.weights is not None:
             of_fits |= split.weights.fit_params()
             of_scores = split.weights.score_params(training=True)

@@ -288,6 +288,21 @@ MODEL = [
 ]
 
 EVALUATE = [
+    row("model.calibrate=sigmoids", "model.calibrate[0]: 'sigmoid' | got 'sigmoids'"),
+    row("model.calibrate=[sigmoid,sigmoid]", "model.calibrate: 'sigmoid' stands twice"),
+    row(
+        "model.calibrate=sigmoid model=linear data.target=Age data.task=regression search=grid_regression preprocess=tabular",
+        "model.calibrate: a regression has none",
+    ),
+    row(
+        "model.calibrate=sigmoid data.split=group data.split.by=Age search.fit_on=all preprocess=tabular",
+        "model.calibrate: with data.split=group | 'Age' | search.fit_on=training",
+    ),
+    row(
+        "model.calibrate=sigmoid model.estimator=sklearn.calibration.CalibratedClassifierCV model/param_grid=none "
+        "'~model.params.random_state'",
+        "model.calibrate: has a CalibratedClassifierCV already",
+    ),
     row(
         "evaluate.threshold=max_f2",
         "evaluate.threshold: a number between 0 and 1 | got 'max_f2' | did you mean 'max_f1'",
