@@ -121,7 +121,8 @@ class ScoreContext:
 class Evaluation(EvaluationView):
     """The best pipeline on the hold-out rows: metrics, and figures as PNG bytes by file name.
 
-    ``decision`` is the threshold of its labels; None where the estimator's own ``predict`` decides.
+    ``decision`` is the threshold of its labels; None where the estimator's own ``predict`` decides. ``calibration`` are
+    scores of the probabilities of two classes, of which the lower one is better.
     """
 
     metrics: Mapping[str, float]
@@ -129,6 +130,8 @@ class Evaluation(EvaluationView):
     dummy: Mapping[str, float] = field(default_factory=dict)  # metrics of a model that ignores the features
     notes: ScoreContext = ScoreContext()
     decision: Decision | None = None
+    calibration: Mapping[str, float] = field(default_factory=dict)
+    dummy_calibration: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

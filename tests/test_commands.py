@@ -23,6 +23,7 @@ import psutil
 import pytest
 
 from orchestrator import pipeline as wiring
+from orchestrator.reporting.scores import LOSSES
 from tests.command import ROOT, SECONDS, Desk, Done, desk, listing
 from tests.waiting import wait_for
 
@@ -111,6 +112,7 @@ def test_result_json_has_what_was_promised(here: Desk, first: Done) -> None:
     assert result["model"] == {"name": "diabetes_model", "version": "1"}
     assert set(result["best_params"]) == {"n_estimators", "max_depth"}
     wanted = {f"{kind}_{name}" for kind in ("mean_test", "std_test", "holdout", "dummy") for name in METRICS}
+    wanted |= {f"{kind}_{name}" for kind in ("holdout", "dummy") for name in LOSSES}
     assert set(result["metrics"]) == wanted
     assert result["metrics"]["mean_test_roc_auc"] > 0.78
     assert set(result["package"]) == {"path", "fingerprint"}

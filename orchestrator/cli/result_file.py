@@ -38,7 +38,7 @@ FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "rows",
     "failed": "parameters and error of each candidate that failed (`search.on_error=skip`)",
     "metrics": "of each scorer: `mean_test_*` and `std_test_*` (cross-validated), `holdout_*`, and `dummy_*` of a model that "
-    "ignores the features",
+    "ignores the features; of two classes with probabilities the Brier score and the expected calibration error, too",
     "package": "folder and fingerprint of the package",
     "holdout": "hold-out rows that the endpoint would refuse, by column and reason",
     "endpoint": "scoring URI, kind of target, and whether a key is needed; null after a failure, which rolls it back",

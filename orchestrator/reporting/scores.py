@@ -12,6 +12,7 @@ from orchestrator.modeling.scorers import sklearn_names
 from orchestrator.modeling.weights import score_params
 
 DIGITS = (2, 4)  # decimals, at least and at most
+LOSSES = ("brier_score", "expected_calibration_error")  # of which the lower one is better
 
 
 def score_notes(split: Split, metrics: Iterable[str]) -> ScoreContext:
@@ -102,6 +103,7 @@ def score_table(report: Report) -> Sequence[str]:
     rows = [["", f"hold-out ({notes.rows} rows{weighted})", "cross-validated", f"dummy ({notes.dummy})"]]
     for metric in metrics:
         label = f"{metric} of {notes.positive}" if metric in notes.positive_metrics else metric
+        label += " (lower is better)" if metric in LOSSES else ""
         rows.append([label, *(_cell(scores, kind, metric, notes.rows) for kind in ("holdout", "mean_test", "dummy"))])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     labels = (

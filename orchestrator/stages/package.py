@@ -164,7 +164,11 @@ def _write_about(folder: Path, trained: Trained, split: Split, evaluation: Evalu
         training_info.About(
             estimator=calibration.name_of(trained.pipeline[-1], trained.unfitted),
             params={name: str(value) for name, value in trained.best.params.items()},
-            metrics={name: float(f"{value:.6g}") for name, value in evaluation.metrics.items() if math.isfinite(value)},
+            metrics={
+                name: float(f"{value:.6g}")
+                for name, value in {**evaluation.metrics, **evaluation.calibration}.items()
+                if math.isfinite(value)
+            },
             training_rows=len(split.y_train),
             held_out_rows=len(split.y_test),
             data=split.digest,

@@ -195,7 +195,7 @@ def evaluate(split: Split, trained: Trained, search: SearchSpec, spec: EvaluateS
         DataError: the threshold does not suit the target, or cannot be chosen.
     """
     from orchestrator.modeling.threshold import decided, make_decision
-    from orchestrator.reporting import figures, scores
+    from orchestrator.reporting import figures, reliability, scores
 
     with each_warning_once():
         decision = make_decision(spec, trained, split, search.cv)
@@ -203,9 +203,11 @@ def evaluate(split: Split, trained: Trained, search: SearchSpec, spec: EvaluateS
         scorers = {name: scorer_named(name, search.scorers) for name in search.scoring}
         held_out, weighted = (trained.pipeline, split.X_test, split.y_test), score_params(split.weights)
         metrics = {name: float(score(*held_out, **weighted)) for name, score in scorers.items()}
-        drawn = figures.draw(trained, split, search.refit)
+        judged = reliability.judge(trained.pipeline, split)
+        drawn = figures.draw(trained, split, search.refit) | judged.figures
         dummy, notes = scores.dummy_scores(scorers, split), scores.score_notes(split, scorers)
-        return Evaluation(metrics, drawn, dummy, notes, decision)
+        own, prior = ({k: v for k, v in each.items() if k not in metrics} for each in (judged.scores, judged.dummy))
+        return Evaluation(metrics, drawn, dummy, notes, decision, own, prior)
 
 
 @cached()
@@ -229,8 +231,12 @@ def report(
     best = trained.best
     metrics = {f"mean_test_{metric}": value for metric, value in best.mean.items()}
     metrics |= {f"std_test_{metric}": value for metric, value in best.std.items()}
-    metrics |= {f"holdout_{metric}": value for metric, value in evaluation.metrics.items()}
-    metrics |= {f"dummy_{metric}": value for metric, value in evaluation.dummy.items()}
+    held_out, dummy = (
+        {**evaluation.metrics, **evaluation.calibration},
+        {**evaluation.dummy, **evaluation.dummy_calibration},
+    )
+    metrics |= {f"holdout_{metric}": value for metric, value in held_out.items()}
+    metrics |= {f"dummy_{metric}": value for metric, value in dummy.items()}
     sections: tuple[dict[str, str], ...] = (data.flat(), preprocess.flat(), model.flat(), search.flat())
     params = functools.reduce(lambda left, right: left | right, sections, {"seed": str(seed)})
     params |= evaluation.decision.params if evaluation.decision else {}

@@ -262,6 +262,7 @@ def test_any_compatible_estimator_is_searched(
     evaluation = evaluate(parts, trained, kit.search_spec(scoring=SCORING, refit="roc_auc"), EvaluateSpec())
     assert set(evaluation.figures) == {
         *("search_heatmap.png", "confusion_matrix.png", "roc_curve.png", "precision_recall_curve.png"),
+        *(["reliability.png"] if hasattr(trained.pipeline, "predict_proba") else []),
     }
 
 
@@ -285,6 +286,9 @@ def test_evaluation_scores_the_hold_out_rows(kit: Kit, numbers: pd.DataFrame) ->
     assert evaluation.metrics == {
         name: get_scorer(name)(trained.pipeline, parts.X_test, parts.y_test) for name in SCORING
     }
+    brier = -get_scorer("neg_brier_score")(trained.pipeline, parts.X_test, parts.y_test)
+    assert evaluation.calibration["brier_score"] == pytest.approx(brier)
+    assert 0 <= evaluation.calibration["expected_calibration_error"] < evaluation.dummy_calibration["brier_score"]
 
 
 def _commit() -> str:

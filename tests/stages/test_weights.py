@@ -287,7 +287,7 @@ def test_hold_out_scores_and_the_dummys_count_by_weight_and_say_so(kit: Any, tmp
     unweighted = kit.split(PLAIN.drop(columns="w"), search)
     figures = stages.evaluate(unweighted, made, spec, EvaluateSpec()).figures
     assert {name for name in figures if figures[name] != evaluation.figures[name]} == {
-        *("confusion_matrix.png", "roc_curve.png", "precision_recall_curve.png")
+        *("confusion_matrix.png", "roc_curve.png", "precision_recall_curve.png", "reliability.png")
     }
 
 
