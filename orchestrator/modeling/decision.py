@@ -14,7 +14,7 @@ class LabelScores:
     precision: float
     recall: float
     f1: float
-    cost: float  # a row, by evaluate.cost
+    cost: float | None = None  # a row, where evaluate.cost decides
 
 
 @dataclass(frozen=True)

@@ -126,9 +126,10 @@ def choose(y: Any, scores: Any, spec: EvaluateSpec, positive: str = "1", weights
         value = outcomes["f1"] if spec.threshold == "max_f1" else -outcomes["cost"]
         equal = np.flatnonzero(value >= value.max() - SLACK)
         best = int(equal[np.argmin(np.abs(candidates[equal] - 0.5))])
+    said = [name for name in outcomes if name != "cost" or spec.threshold == "cost"]
     half = _outcomes(y, scores, weights, np.array([0.5]), spec)
     chosen, at_half = (
-        LabelScores(**{name: float(values[place]) for name, values in each.items()})
+        LabelScores(**{name: float(values[place]) for name, values in each.items() if name in said})
         for each, place in ((outcomes, best), (half, 0))
     )
     return Decision(float(candidates[best]), str(spec.threshold), positive, len(y), chosen, at_half, spec.flat())
