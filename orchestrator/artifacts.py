@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
     from orchestrator.findings import TableFinding
+    from orchestrator.modeling.decision import Decision
     from orchestrator.modeling.splitting.folds import Folds
     from orchestrator.modeling.splitting.summary import SplitSummary
     from orchestrator.modeling.weights import RowWeights
@@ -91,7 +92,8 @@ class Candidate:
 class Trained(TrainedView):
     """The best pipeline, refitted on all training rows, and every candidate's scores. Parameters have bare names.
 
-    ``trees`` is the number at which the refit stopped early; None if it could not.
+    ``trees`` is the number at which the refit stopped early; None if it could not. ``unfitted`` is the last step as another
+    fit needs it; None if that is a clone of the pipeline's.
     """
 
     pipeline: BaseEstimator
@@ -99,6 +101,7 @@ class Trained(TrainedView):
     candidates: Sequence[Candidate]
     finished_at: str = ""  # ISO 8601, UTC; the time of the training, also where it comes from the cache
     trees: int | None = None
+    unfitted: Any = None
 
     @property
     def best(self) -> Candidate:
@@ -120,13 +123,20 @@ class ScoreContext:
 
 @dataclass(frozen=True)
 class Evaluation(EvaluationView):
-    """The best pipeline on the hold-out rows: metrics with intervals, and figures as PNG bytes by file name."""
+    """The best pipeline on the hold-out rows: metrics with intervals, and figures as PNG bytes by file name.
+
+    ``decision`` is the threshold of its labels; None where the estimator's own ``predict`` decides. ``calibration`` are
+    scores of the probabilities of two classes, of which the lower one is better.
+    """
 
     metrics: Mapping[str, float]
     figures: Mapping[str, bytes] = field(repr=False)
     dummy: Mapping[str, float] = field(default_factory=dict)  # metrics of a model that ignores the features
     notes: ScoreContext = ScoreContext()
     intervals: Mapping[str, Interval] = field(default_factory=dict)  # of the metrics that have one
+    decision: Decision | None = None
+    calibration: Mapping[str, float] = field(default_factory=dict)
+    dummy_calibration: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -147,6 +157,7 @@ class Report:
     split: Mapping[str, Any] | None = None  # how its rows were split
     folds: int | None = None  # the number of test scores that each mean is of; None where that depends on the rows
     intervals: Mapping[str, Interval] = field(default_factory=dict)  # of the hold-out metrics
+    decision: Decision | None = None  # the Evaluation's
 
 
 MLFLOW_FILES = ("MLmodel", "input_example.json", "serving_input_example.json")  # a registered version has these, too

@@ -39,7 +39,9 @@ class EvaluationView:
         ]
         positive = f"; positive label: {self.notes.positive}" if self.notes.positive else ""
         weight = f"; weighted by '{self.notes.weight}'" if self.notes.weight else ""
-        return html_table(f"{self.notes.rows} hold-out rows{positive}{weight}", ["metric", "hold-out", against], rows)
+        decision = f"; label {self.decision.line}" if self.decision else ""
+        caption = f"{self.notes.rows} hold-out rows{positive}{weight}{decision}"
+        return html_table(caption, ["metric", "hold-out", against], rows)
 
 
 def _score(value: float, interval: Any) -> str:

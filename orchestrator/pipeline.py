@@ -49,6 +49,7 @@ from orchestrator.spec.azure import AzureSpec
 from orchestrator.spec.batch import BatchSpec
 from orchestrator.spec.components import construct
 from orchestrator.spec.data import DataSpec
+from orchestrator.spec.evaluate import EvaluateSpec
 from orchestrator.spec.field_types import CheckLevel, FitOn, Seed, StateDir
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode
@@ -167,6 +168,7 @@ def bind(config: ValidConfig) -> Run:
         PreprocessSpec: spec.preprocess,
         ModelSpec: spec.model,
         SearchSpec: spec.search,
+        EvaluateSpec: spec.evaluate,
         PackageSpec: spec.package,
         NamedCode: NamedCode(spec.package.code or ()),
         FitOn: FitOn(spec.search.fit_on),

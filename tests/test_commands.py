@@ -23,6 +23,7 @@ import psutil
 import pytest
 
 from orchestrator import pipeline as wiring
+from orchestrator.reporting.scores import LOSSES
 from tests.command import ROOT, SECONDS, Desk, Done, desk, listing
 from tests.nightly import at_night
 from tests.waiting import wait_for
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 TRAINING = ["build_search", "load", "split", "check", "warn", "train", "evaluate", "report"]
 STAGES = [*TRAINING, "package", "verify", "register", "deploy", "probe", "promote"]
-KEYS = ["run_id", "model", "best_params", "best", "positive", "refit", "fit_on", "failed", "metrics"]
+KEYS = ["run_id", "model", "best_params", "best", "positive", "threshold", "refit", "fit_on", "failed", "metrics"]
 KEYS += [
     "package",
     "holdout",
@@ -112,6 +113,7 @@ def test_result_json_has_what_was_promised(here: Desk, first: Done) -> None:
     assert result["model"] == {"name": "diabetes_model", "version": "1"}
     assert set(result["best_params"]) == {"n_estimators", "max_depth"}
     wanted = {f"{kind}_{name}" for kind in ("mean_test", "std_test", "holdout", "dummy") for name in METRICS}
+    wanted |= {f"{kind}_{name}" for kind in ("holdout", "dummy") for name in LOSSES}
     assert set(result["metrics"]) == wanted
     assert result["metrics"]["mean_test_roc_auc"] > 0.78
     assert set(result["package"]) == {"path", "fingerprint"}

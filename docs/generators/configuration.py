@@ -28,6 +28,7 @@ GROUPS = (
     "model",
     "model/param_grid",
     "search",
+    "evaluate",
     "package",
     "azure",
     "tracking",

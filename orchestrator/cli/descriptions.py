@@ -103,7 +103,8 @@ def _evaluation(evaluation: Evaluation) -> str:
     metrics, intervals = evaluation.metrics.items(), evaluation.intervals
     scores = ", ".join(f"{name} {format_score(value, rows, intervals.get(name))}" for name, value in metrics)
     weight = f" (weighted by '{evaluation.notes.weight}')" if evaluation.notes.weight else ""
-    return f"hold-out {scores}" + (f" (positive label: {positive})" if positive else "") + weight
+    decision = f"; label from a probability of {evaluation.decision.threshold:.3g}" if evaluation.decision else ""
+    return f"hold-out {scores}" + (f" (positive label: {positive})" if positive else "") + weight + decision
 
 
 @_describes(Package)

@@ -33,12 +33,14 @@ FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "best": "the best candidate's estimator, seconds of one fit, and the number of test scores that its means are of; null where "
     "that depends on the rows",
     "positive": "the label that counts as positive, of a target with two classes",
+    "threshold": "from which probability a row gets the positive label, the rule that chose it and what that saw; null where the "
+    "estimator's own `predict` decides",
     "refit": "the metric that chose the best candidate",
     "fit_on": "the rows that the shipped model was fitted on: `training`, or `all`; metrics are always of the fit on the training "
     "rows",
     "failed": "parameters and error of each candidate that failed (`search.on_error=skip`)",
     "metrics": "of each scorer: `mean_test_*` and `std_test_*` (cross-validated), `holdout_*`, and `dummy_*` of a model that "
-    "ignores the features",
+    "ignores the features; of two classes with probabilities the Brier score and the expected calibration error, too",
     "intervals": "of each hold-out metric that has one: `low`, `high`, the `level` and the `method`",
     "package": "folder and fingerprint of the package",
     "holdout": "hold-out rows that the endpoint would refuse, by column and reason",
@@ -99,6 +101,7 @@ class Result:
             "best_params": report and dict(report.best_params),
             "best": report and _best(report),
             "positive": report and report.tags.get("positive_label"),
+            "threshold": report and report.decision and report.decision.as_json(),
             "refit": report and report.params.get("search.refit"),
             "fit_on": report and report.params.get("search.fit_on"),
             "failed": report

@@ -67,7 +67,7 @@ def problems(model: ModelSpec, preprocess: PreprocessSpec, search: SearchSpec, t
                 yield Problem(at, f"{text}, which preprocess.output=pandas needs; take another one, or output=default")
     if preprocess.output == "pandas" and not preprocess.branches:
         yield Problem("preprocess.output", "is what the branches give, and there are none; leave it out")
-    made = None if estimator is None else _unfitted(estimator, model)
+    made = None if estimator is None else unfitted(estimator, model)
     yield from _search(search, made, estimator)
     other = list(_other_task(made, task))
     yield from other or _scorer_kinds(search, made, model.estimator)
@@ -135,7 +135,7 @@ def _construction_problems(estimator: type, model: ModelSpec) -> Iterator[Proble
         yield from object_checks.grid_problems(made, model.param_grid, "model.param_grid")
 
 
-def _unfitted(estimator: type, model: ModelSpec) -> Any:
+def unfitted(estimator: type, model: ModelSpec) -> Any:
     """Return an unfitted estimator, to read its tags; None where it cannot be made or has none."""
     from sklearn.utils import get_tags
 

@@ -21,8 +21,10 @@ from orchestrator.caching.fingerprints import source_digests, versions_of
 from orchestrator.config import (
     azure_checks,
     batch_checks,
+    calibrate_checks,
     data_file_checks,
     estimator_checks,
+    evaluate_checks,
     own_code_checks,
     state_folder_checks,
     weight_checks,
@@ -267,7 +269,10 @@ def _estimator(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Probl
     passed = True
     of_splitter = splitters.problems(spec.search.cv, spec.data.split)
     of_estimator = estimator_checks.problems(spec.model, spec.preprocess, spec.search, spec.data.task)
-    for problem in chain(of_splitter, of_estimator, weight_checks.scorer_problems(spec.search, spec.data.weight)):
+    of_weights = weight_checks.scorer_problems(spec.search, spec.data.weight)
+    of_threshold = evaluate_checks.problems(spec.evaluate, spec.model, spec.data.task)
+    of_calibration = calibrate_checks.problems(spec.model, spec.data, spec.search)
+    for problem in chain(of_splitter, of_estimator, of_weights, of_threshold, of_calibration):
         passed = False
         yield problem
     if parts and remember and passed:
@@ -278,13 +283,16 @@ def _estimator(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Probl
 def _parts(spec: RunSpec) -> Mapping[str, str]:
     """Return what decides the outcome of the estimator's checks; nothing if that is not known."""
     rules = {
-        k: v for each in (estimator_checks, splitters, weight_checks) for k, v in source_digests(each.__name__).items()
+        k: v
+        for each in (calibrate_checks, estimator_checks, evaluate_checks, splitters, weight_checks)
+        for k, v in source_digests(each.__name__).items()
     }
-    sections = (spec.model, spec.preprocess, spec.search)
+    sections = (spec.model, spec.preprocess, spec.search, spec.evaluate)
     try:
         taken = [section.cache_parts() for section in sections]
     except Exception:  # noqa: BLE001 - a module of the user's may not even parse; importing it reports that
         return {}
     # of some rules of the split a splitter gets groups
+    rules |= {"search.fit_on": spec.search.fit_on} if spec.model.calibrates else {}
     rules |= {"data.split.rule": spec.data.split.rule, "data.task": spec.data.task, "weight": str(spec.data.weight)}
     return {**rules, **versions_of(["scikit-learn"]), **{k: v for parts in taken for k, v in parts.items()}}

@@ -116,7 +116,9 @@ def scorer_takes_weights(scorer: Any) -> bool:
 
 def fit_obstacle(search: Any) -> str:
     """Return which part of what a search fits takes no weights; "" if its last step and all predictors in it do."""
-    model = search.estimator[-1]
+    from orchestrator.modeling.calibration import uncalibrated
+
+    model = uncalibrated(search.estimator[-1])
     name = type(model).__name__
     if not _takes_weights(model):
         return f"{name} takes no weights"

@@ -40,12 +40,13 @@ def fit_again(trained: Trained, split: Split, progress: Progress) -> Shipped:
     """
     import pandas as pd
 
+    from orchestrator.modeling import calibration
     from orchestrator.modeling.early_stopping import set_trees
 
     X, y = pd.concat([split.X_train, split.X_test]), pd.concat([split.y_train, split.y_test])
     progress.note(f"fitting again on all {len(y):,} rows")
     try:
-        unfitted = _with_columns_of(trained.pipeline)
+        unfitted = calibration.wrap(_with_columns_of(trained.pipeline), trained.unfitted)
         if trained.trees is not None:
             set_trees(unfitted[-1], trained.pipeline[-1], trained.trees)
         fitted = unfitted.fit(X, y, **(split.weights.fit_params(all_rows=True) if split.weights else {}))
@@ -54,6 +55,7 @@ def fit_again(trained: Trained, split: Split, progress: Progress) -> Shipped:
             f"search.fit_on: the fit on all {len(y):,} rows failed with {type(error).__name__}: {one_line(error)}; "
             "search.fit_on=training ships the fit on the training rows"
         ) from error
+    calibration.unwrap(fitted)
     return Shipped(fitted, X, split.X_test.iloc[:0])
 
 

@@ -37,7 +37,7 @@ def draw(trained: Trained, split: Split, refit: str) -> dict[str, bytes]:
             ]  # needs hold-out rows of the class and of others
             figures["roc_curve.png"] = _roc(curves, weights) if curves else None
             figures["precision_recall_curve.png"] = _precision_recall(curves, weights) if curves else None
-    return {name: _png(figure) for name, figure in figures.items() if figure is not None}
+    return {name: png(figure) for name, figure in figures.items() if figure is not None}
 
 
 def _scores(pipeline: Any, X: Any, classes: int) -> Any:
@@ -57,7 +57,8 @@ def _axes(title: str, x: str, y: str, width: float = 5.0) -> tuple[Figure, Any]:
     return figure, axes
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """Return a figure as PNG."""
     buffer = io.BytesIO()
     # without matplotlib's version: the same numbers give the same bytes
     figure.savefig(buffer, format="png", metadata={"Software": None})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.artifacts import Report, ScoreContext, Split
@@ -14,6 +15,7 @@ from orchestrator.uncertainty.interval import Interval
 
 DIGITS = (2, 4)  # decimals of a score without an interval, at least and at most
 FEW_GROUPS = 30
+LOSSES = ("brier_score", "expected_calibration_error")  # of which the lower one is better
 
 
 def score_notes(split: Split, metrics: Iterable[str]) -> ScoreContext:
@@ -72,6 +74,15 @@ def score_intervals(
         weights=None if split.weights is None else split.weights.test.to_numpy(),
     )
     return metric_intervals(rows, scorers, values, {*sklearn_names([*scorers])} - {*own})
+
+
+def brier_interval(estimator: Any, split: Split, value: float, seed: int) -> Interval:
+    """Return the interval of a Brier score, which is the loss, and so has the opposite sign of scikit-learn's score."""
+    from sklearn.metrics import get_scorer
+
+    name = "neg_brier_score"
+    found = score_intervals(estimator, split, {name: get_scorer(name)}, {name: -value}, own=(), seed=seed)[name]
+    return replace(found, low=-found.high, high=-found.low)
 
 
 def _asymmetric(metrics: Iterable[str]) -> Iterator[str]:
@@ -151,21 +162,27 @@ def score_table(report: Report) -> Sequence[str]:
     rows = [["", f"hold-out ({notes.rows} rows{weighted})", *bounds, "cross-validated", f"dummy ({notes.dummy})"]]
     for metric in metrics:
         label = f"{metric} of {notes.positive}" if metric in notes.positive_metrics else metric
+        label += " (lower is better)" if metric in LOSSES else ""
         interval = report.intervals.get(metric)
         held_out, *others = (
             _cell(scores, kind, metric, notes.rows, interval) for kind in ("holdout", "mean_test", "dummy")
         )
         rows.append([label, held_out, *([interval.text() if interval else "none"] if bounds else []), *others])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    fitted_again = report.params.get("search.fit_on") == "all"
-    again = ["The shipped model was fitted again on all rows; these are the scores of the fit on the training rows."]
+    below = [notes.caution] if bounds and notes.caution else []
+    if report.decision:
+        below.append(f"Label {report.decision.line}; cross-validated scores are of the estimator's own labels.")
+    if report.params.get("search.fit_on") == "all":
+        below.append(
+            "The shipped model was fitted again on all rows; these are the scores of the fit on the training rows."
+        )
     return [
         "  ".join(
             cell.rjust(width) if place else cell.ljust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
-    ] + [*([notes.caution] if bounds and notes.caution else []), *(again if fitted_again else [])]
+    ] + below
 
 
 def _cell(scores: Mapping[str, float], kind: str, metric: str, rows: int, interval: Interval | None) -> str:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Discriminator, Field, StrictFloat, StrictInt, StrictStr, Tag
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    Tag,
+    WithJsonSchema,
+    field_validator,
+)
 
-from orchestrator.spec.field_types import DottedPath, Name, StepName, Values
+from orchestrator.spec.field_types import DottedPath, Name, StepName, Values, one_is_a_list
 from orchestrator.spec.objects import code_of, orders
 from orchestrator.spec.section import Component, Section, code_fingerprints
 
@@ -15,6 +25,16 @@ Columns = Annotated[
     Annotated[Literal["numeric", "categorical", "datetime", "high_cardinality", "ordered", "text"], Tag("[kind]")]
     | Annotated[tuple[StrictStr, ...], Tag("[names]")],
     Discriminator(lambda value: "[kind]" if isinstance(value, str) else "[names]"),
+]
+
+UNCALIBRATED: Final = "none"
+METHODS = (UNCALIBRATED, "sigmoid", "isotonic", "temperature")
+Methods = Annotated[
+    tuple[Literal["none", "sigmoid", "isotonic", "temperature"], ...],
+    BeforeValidator(one_is_a_list),
+    WithJsonSchema(
+        {"anyOf": [{"enum": list(METHODS)}, {"type": "array", "items": {"enum": list(METHODS)}, "minItems": 1}]}
+    ),
 ]
 
 
@@ -80,7 +100,10 @@ class EarlyStoppingSpec(Section):
 
 
 class ModelSpec(Section):
-    """An estimator's dotted path, its parameters, and the grid of parameters to search; all names are bare."""
+    """An estimator's dotted path, its parameters, and the grid of parameters to search; all names are bare.
+
+    ``calibrate`` is how its probabilities are calibrated; several methods are searched.
+    """
 
     section = "model"
 
@@ -88,10 +111,26 @@ class ModelSpec(Section):
     params: Mapping[StrictStr, Any] = {}
     param_grid: Mapping[StrictStr, Values] = {}
     early_stopping: EarlyStoppingSpec = EarlyStoppingSpec()
+    calibrate: Methods = (UNCALIBRATED,)
+
+    @field_validator("calibrate")
+    @classmethod
+    def _different(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := [method for method in methods if methods.count(method) > 1]:
+            raise ValueError(f"'{twice[0]}' stands twice")
+        if not methods:
+            raise ValueError("should name a method, or none")
+        return methods
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether a candidate's probabilities are calibrated."""
+        return self.calibrate != (UNCALIBRATED,)
 
     def ordered(self) -> dict[str, str]:
-        """Add the order of estimators inside of the estimator; leave out how it would stop early if it does not."""
+        """Add the order of estimators inside of the estimator; leave out how it would stop early, and calibration, without them."""
         unused = [] if self.early_stopping.rounds else ["early_stopping"]
+        unused += [] if self.calibrates else ["calibrate"]
         return {
             **self.parts(*unused),
             **orders("model.params", self.params),

@@ -32,6 +32,7 @@ from orchestrator.spec import by_task
 from orchestrator.spec.azure import AzureSpec
 from orchestrator.spec.batch import BatchSpec
 from orchestrator.spec.data import DataSpec
+from orchestrator.spec.evaluate import EvaluateSpec
 from orchestrator.spec.field_types import DottedPath, Matches, Name
 from orchestrator.spec.messages import describe_error, format_path, suggest_or_list
 from orchestrator.spec.model import Branch, ModelSpec, PreprocessSpec
@@ -62,6 +63,7 @@ class RunSpec(Section):
     preprocess: PreprocessSpec
     model: ModelSpec
     search: SearchSpec
+    evaluate: EvaluateSpec = EvaluateSpec()
     package: PackageSpec
     batch: BatchSpec | None = None
     azure: AzureSpec = AzureSpec()
@@ -73,7 +75,7 @@ class RunSpec(Section):
     @property
     def digest(self) -> str:
         """The digest of what is made: the same on any machine, wherever it is tracked and served."""
-        sections = (self.data, self.preprocess, self.model, self.search, self.package)
+        sections = (self.data, self.preprocess, self.model, self.search, self.evaluate, self.package)
         parts = {"seed": str(self.seed)}
         for section in sections:
             parts |= section.ordered()

@@ -22,6 +22,7 @@ from orchestrator.bundled import ROOT
 from orchestrator.caching.cache import cached
 from orchestrator.errors import PackageError
 from orchestrator.events import Progress
+from orchestrator.modeling.decision import Decision
 from orchestrator.packaging import dockerfile, holdout_check, own_code, pickling, swagger_ui, unseen_categories
 from orchestrator.packaging.onnx.compile import CompiledPipeline, compile_pipeline
 from orchestrator.packaging.refit import Shipped, fit_again
@@ -33,6 +34,7 @@ from score.models import base
 from score.models.base import FILE as PICKLE
 from score.models.onnx import Compilation
 from score.predict import response
+from score.predict.decision import decide
 from score.privacy import TELEMETRY_OFF
 
 if TYPE_CHECKING:
@@ -69,12 +71,12 @@ def package(
             pickle needs code that cannot ship, a column has no JSON form, or compilation is required and fails.
     """
     shipped = Shipped(trained.pipeline, split.X_train, split.X_test)
-    contract = _contract(shipped, split, spec)
+    contract = _contract(shipped, split, spec, evaluation.decision)
     refusals = holdout_check.check_rows(split.X_test, holdout_check.unseen_row_columns(contract)).refusals
     holdout_check.enforce_max_refused(refusals, spec.max_refused)
     if fit_on == "all":
         shipped = fit_again(trained, split, progress)
-        contract = _contract(shipped, split, spec)
+        contract = _contract(shipped, split, spec, evaluation.decision)
     home = state_dir / "packages"
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=home, ignore_cleanup_errors=True) as scratch:
@@ -90,7 +92,7 @@ def package(
     return made
 
 
-def _contract(shipped: Shipped, split: Split, spec: PackageSpec) -> Contract:
+def _contract(shipped: Shipped, split: Split, spec: PackageSpec, decision: Decision | None) -> Contract:
     """Return the contract of all rows of the table, with the ranges of the rows that the pipeline was fitted on."""
     try:
         contract = Contract.describe(
@@ -104,6 +106,7 @@ def _contract(shipped: Shipped, split: Split, spec: PackageSpec) -> Contract:
         )
     except ValueError as error:  # a name, a dtype or a value without a JSON form
         raise PackageError(f"data: {error}") from error
+    contract = replace(contract, threshold=None if decision is None else decision.threshold)
     return unseen_categories.decide_unseen(shipped.pipeline, contract, shipped.fitted, split.X_test, spec)
 
 
@@ -154,12 +157,18 @@ def _compile(
 
 def _write_about(folder: Path, trained: Trained, split: Split, evaluation: Evaluation, fit_on: FitOn) -> None:
     """Write the training information; without times and run ids, so that the same training makes the same package."""
+    from orchestrator.modeling import calibration
+
     training_info.write(
         folder,
         training_info.About(
-            estimator=type(trained.pipeline[-1]).__name__,
+            estimator=calibration.name_of(trained.pipeline[-1], trained.unfitted),
             params={name: str(value) for name, value in trained.best.params.items()},
-            metrics={name: float(f"{value:.6g}") for name, value in evaluation.metrics.items() if math.isfinite(value)},
+            metrics={
+                name: float(f"{value:.6g}")
+                for name, value in {**evaluation.metrics, **evaluation.calibration}.items()
+                if math.isfinite(value)
+            },
             training_rows=len(split.y_train),
             held_out_rows=len(split.y_test),
             data=split.digest,
@@ -170,6 +179,7 @@ def _write_about(folder: Path, trained: Trained, split: Split, evaluation: Evalu
                 name: one.as_json() | {"low": float(f"{one.low:.6g}"), "high": float(f"{one.high:.6g}")}
                 for name, one in evaluation.intervals.items()
             },
+            decision=None if evaluation.decision is None else evaluation.decision.as_json(),
         ),
         evaluation.figures,
     )
@@ -195,8 +205,8 @@ def _golden(pipeline: Any, split: Split, contract: Contract, rows: int) -> list[
     table = {"columns": columns, "data": [[record[name] for name in columns] for record in records]}
     article = {"input": json.dumps(records[:1])}
     incomplete = [{name: value for name, value in records[0].items() if name != columns[0]}]
-    reply = response.plain(*_answers(pipeline, frame, split.classes), split.classes)
-    article_reply = response.article(*_answers(pipeline, frame.head(1), split.classes))
+    reply = response.plain(*_answers(pipeline, frame, split.classes, contract.threshold), split.classes)
+    article_reply = response.article(*_answers(pipeline, frame.head(1), split.classes, contract.threshold))
     return [
         golden.Golden("the article's form", json.dumps(article), 200, article_reply),
         golden.Golden(golden.RECORDS, json.dumps({"data": records}), 200, reply),
@@ -206,13 +216,17 @@ def _golden(pipeline: Any, split: Split, contract: Contract, rows: int) -> list[
     ]
 
 
-def _answers(pipeline: Any, frame: pd.DataFrame, classes: tuple[Any, ...] | None) -> tuple[list[Any], Any]:
+def _answers(
+    pipeline: Any, frame: pd.DataFrame, classes: tuple[Any, ...] | None, threshold: float | None
+) -> tuple[list[Any], Any]:
     """Return the pipeline's labels and probabilities (None without them), which its server must reproduce."""
-    predicted = base.predicted(pipeline, frame).tolist()
+    predicted = base.predicted(pipeline, frame)
     if classes is None:
-        return predicted, None
-    labels = [classes[code] for code in predicted]
-    return labels, pipeline.predict_proba(frame).tolist() if hasattr(pipeline, "predict_proba") else None
+        return predicted.tolist(), None
+    probabilities = pipeline.predict_proba(frame) if hasattr(pipeline, "predict_proba") else None
+    codes = predicted if threshold is None else decide(probabilities, threshold)
+    labels = [classes[code] for code in codes.tolist()]
+    return labels, None if probabilities is None else probabilities.tolist()
 
 
 @cached("scikit-learn", "numpy", "scipy", "pandas", "joblib")

@@ -16,7 +16,7 @@ from orchestrator.modeling.objects import as_text
 
 def collect_results(search: Any, coding: LabelEncoding, refit: str) -> Trained:
     """Return the best pipeline of a fitted search, and the scores of every candidate; of a halving one its last round."""
-    from orchestrator.modeling.early_stopping import unwrap
+    from orchestrator.modeling import calibration, early_stopping
     from orchestrator.search import fit_errors
 
     results, errors = search.cv_results_, fit_errors(search)
@@ -41,7 +41,8 @@ def collect_results(search: Any, coding: LabelEncoding, refit: str) -> Trained:
     )
     finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
     pipeline, best = search.best_estimator_, rows.index(int(search.best_index_))
-    return Trained(pipeline, best, candidates, finished, unwrap(pipeline))
+    trees, unfitted = early_stopping.unwrap(pipeline), calibration.unwrap(pipeline)
+    return Trained(pipeline, best, candidates, finished, trees, unfitted)
 
 
 def _failure_reason(trace: str, results: Mapping[str, Any], names: Mapping[str, str], index: int) -> str:

@@ -7,6 +7,7 @@ import functools
 import math
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.artifacts import Evaluation, Report, Search, Split, Trained
@@ -25,6 +26,7 @@ from orchestrator.modeling.weights import score_params
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.components import is_dotted, locate
 from orchestrator.spec.data import DataSpec
+from orchestrator.spec.evaluate import EvaluateSpec
 from orchestrator.spec.field_types import FitOn, Seed
 from orchestrator.spec.messages import format_params
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
@@ -60,6 +62,11 @@ def build_search(
         from orchestrator.modeling.early_stopping import EarlyStopping, SetAside
 
         estimator = EarlyStopping(estimator, rounds, SetAside(model.early_stopping.share, data.stratify, data.split))
+    if model.calibrates:
+        from orchestrator.modeling.calibration import Calibrated
+
+        estimator = Calibrated(estimator, model.calibrate[0], data.split)
+        values |= {"calibrate": [*model.calibrate]} if len(model.calibrate) > 1 else {}
     pipeline = Pipeline([*make_steps(preprocess), (MODEL, estimator)])
     for part in (pipeline, *(value for each in values.values() for value in each)):
         settle_target_encoders(part, regression=not is_classifier(estimator))
@@ -102,6 +109,7 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
     """
     from sklearn.base import clone
 
+    from orchestrator.modeling import calibration
     from orchestrator.modeling.early_stopping import fit_params
     from orchestrator.search.backend import use_backend
     from orchestrator.search.weighting import row_params
@@ -122,7 +130,8 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
         except Exception as error:
             where = f"search.scheduler: {spec.scheduler}" if spec.scheduler else f"search.backend: {spec.backend}"
             raise TrainError(f"{where} cannot be used ({_with_remedy(str(error))}); is it running?") from error
-        of_fits, of_scores = fit_params(estimator.estimator[-1], split.keys), {}
+        last = estimator.estimator[-1]
+        of_fits, of_scores = fit_params(last, split.keys) | calibration.fit_params(last, split.keys), {}
         if split.weights is not None:
             of_fits |= split.weights.fit_params()
             of_scores = split.weights.score_params(training=True)
@@ -178,18 +187,39 @@ def _with_remedy(message: str) -> str:
 
 
 @cached("scikit-learn", "numpy", "scipy", "pandas", "matplotlib")
-def evaluate(split: Split, trained: Trained, search: SearchSpec, seed: Seed) -> Evaluation:
-    """Score the best pipeline on the hold-out rows with every metric of the search, with intervals and figures."""
-    from orchestrator.reporting import figures, scores
+def evaluate(split: Split, trained: Trained, search: SearchSpec, spec: EvaluateSpec, seed: Seed) -> Evaluation:
+    """Score the best pipeline on the hold-out rows with every metric of the search, with intervals and figures.
+
+    A threshold of labels is chosen first, on training rows alone.
+
+    Raises:
+        DataError: the threshold does not suit the target, or cannot be chosen.
+    """
+    from orchestrator.modeling.threshold import decided, make_decision
+    from orchestrator.reporting import figures, reliability, scores
 
     with each_warning_once():
+        decision = make_decision(spec, trained, split, search.cv)
+        trained = replace(trained, pipeline=decided(trained.pipeline, decision))
         scorers = {name: scorer_named(name, search.scorers) for name in search.scoring}
         held_out, weighted = (trained.pipeline, split.X_test, split.y_test), score_params(split.weights)
         metrics = {name: float(score(*held_out, **weighted)) for name, score in scorers.items()}
-        drawn = figures.draw(trained, split, search.refit)
-        notes = scores.score_notes(split, scorers)
+        judged = reliability.judge(trained.pipeline, split)
+        drawn = figures.draw(trained, split, search.refit) | judged.figures
+        own, prior = ({k: v for k, v in each.items() if k not in metrics} for each in (judged.scores, judged.dummy))
         intervals = scores.score_intervals(trained.pipeline, split, scorers, metrics, own=search.scorers, seed=seed)
-        return Evaluation(metrics, drawn, scores.dummy_scores(scorers, split), notes, intervals)
+        if "brier_score" in own:
+            intervals["brier_score"] = scores.brier_interval(trained.pipeline, split, own["brier_score"], seed)
+        return Evaluation(
+            metrics,
+            drawn,
+            scores.dummy_scores(scorers, split),
+            scores.score_notes(split, scorers),
+            intervals,
+            decision,
+            own,
+            prior,
+        )
 
 
 @cached()
@@ -213,10 +243,15 @@ def report(
     best = trained.best
     metrics = {f"mean_test_{metric}": value for metric, value in best.mean.items()}
     metrics |= {f"std_test_{metric}": value for metric, value in best.std.items()}
-    metrics |= {f"holdout_{metric}": value for metric, value in evaluation.metrics.items()}
-    metrics |= {f"dummy_{metric}": value for metric, value in evaluation.dummy.items()}
+    held_out, dummy = (
+        {**evaluation.metrics, **evaluation.calibration},
+        {**evaluation.dummy, **evaluation.dummy_calibration},
+    )
+    metrics |= {f"holdout_{metric}": value for metric, value in held_out.items()}
+    metrics |= {f"dummy_{metric}": value for metric, value in dummy.items()}
     sections: tuple[dict[str, str], ...] = (data.flat(), preprocess.flat(), model.flat(), search.flat())
     params = functools.reduce(lambda left, right: left | right, sections, {"seed": str(seed)})
+    params |= evaluation.decision.params if evaluation.decision else {}
     rows = len(split.y_train) + len(split.y_test)
     again = {"model_fit": f"again on all {rows} rows; metrics are of the fit on {len(split.y_train)} training rows"}
     tags = {
@@ -229,6 +264,7 @@ def report(
         **({"model_trees": f"{trained.trees}, stopped early"} if trained.trees is not None else {}),
         **({"positive_label": evaluation.notes.positive} if evaluation.notes.positive else {}),
         **({"holdout_intervals": method_line(evaluation.intervals)} if evaluation.intervals else {}),
+        **({"decision_threshold": evaluation.decision.line} if evaluation.decision else {}),
         **provenance.tags,
     }
     return Report(
@@ -246,4 +282,5 @@ def report(
         split=split.summary.as_json() if split.summary else None,
         folds=len(split.folds) if split.folds is not None else fold_count(search, data.split),
         intervals=evaluation.intervals,
+        decision=evaluation.decision,
     )

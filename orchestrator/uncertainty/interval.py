@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 LEVEL = 0.95
+MOST_DECIMALS = 4
 ROUNDING = 0.01  # of the half-width: the most that printing may move a bound
 
 
@@ -23,7 +24,8 @@ class Interval:
     @property
     def decimals(self) -> int:
         """The decimals that are worth printing: rounding moves a bound by at most a hundredth of the half-width."""
-        return max(0, math.ceil(-math.log10((self.high - self.low) * ROUNDING)))
+        width = self.high - self.low
+        return max(0, math.ceil(-math.log10(width * ROUNDING))) if width > 0 else MOST_DECIMALS
 
     def text(self, decimals: int | None = None) -> str:
         """Return the bounds for a reader."""

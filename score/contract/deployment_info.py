@@ -30,6 +30,7 @@ def described(contract: Mapping[str, Any], training: Mapping[str, Any] | None, *
         "answers": "model.onnx" if compiled else "model.pkl",
         "task": contract.get("task"),
         "classes": contract.get("classes"),
+        "threshold": contract.get("threshold"),
         "versions": contract.get("versions", {}),
         "training": training,
     }

@@ -122,7 +122,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Contract:
-    """The contract of a package; its pipeline predicts codes 0..k-1, and ``classes[code]`` is the label in replies."""
+    """The contract of a package; its pipeline predicts codes 0..k-1, and ``classes[code]`` is the label in replies.
+
+    With a ``threshold`` a row is of the second of two classes where that one's probability reaches it; None: the estimator's
+    own ``predict`` decides.
+    """
 
     model_name: str
     task: str
@@ -132,12 +136,15 @@ class Contract:
     versions: Mapping[str, str] = field(default_factory=dict)
     fingerprint: str = ""
     table: TableFormat | None = None  # how training's was written
+    threshold: float | None = None
 
     def __post_init__(self) -> None:
         _one_of("task", self.task, TASKS)
         _one_of("extra_columns", self.extra_columns, EXTRA_COLUMNS)
         if (self.task == "classification") != (self.classes is not None):
             raise ValueError("a classification has classes and a regression has none")
+        if self.threshold is not None and (len(self.classes or ()) != 2 or not 0 <= self.threshold <= 1):
+            raise ValueError(f"a threshold is of two classes and between 0 and 1, got {self.threshold!r}")
 
     @classmethod
     def describe(
@@ -192,6 +199,8 @@ class Contract:
         content = dataclasses.asdict(self)
         if content["table"] and not content["table"]["dates"]:
             del content["table"]["dates"]  # as it was before there were any
+        if self.threshold is None:
+            del content["threshold"]
         return json.dumps({"format": FORMAT, "model": {"name": content.pop("model_name")}} | content, indent=1) + "\n"
 
     def write(self, folder: Path) -> Contract:

@@ -18,7 +18,8 @@ class About:
     """The estimator with its best parameters, its hold-out metrics, its target, and the data's digest.
 
     ``split`` says how the hold-out rows were chosen: the strategy, the column or file that decides, the number of rows held
-    out, and all of it in one line. ``intervals`` are of the metrics: low, high, level and method. The metrics are always those of a fit on the training rows; with ``fit_on`` "all" the
+    out, and all of it in one line. ``intervals`` are of the metrics: low, high, level and method. ``decision`` says how the
+    contract's threshold was chosen. The metrics are always those of a fit on the training rows; with ``fit_on`` "all" the
     served model was fitted again on the hold-out rows, too.
 
     Nothing of the run, such as a time or a path, as equal trainings give equal packages; see
@@ -35,6 +36,7 @@ class About:
     split: Mapping[str, Any] | None = None
     fit_on: str = "training"
     intervals: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    decision: Mapping[str, Any] | None = None
 
 
 def write(package: Path, about: About, figures: Mapping[str, bytes]) -> None:

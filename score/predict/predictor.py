@@ -27,6 +27,7 @@ from score.models.own_code import OwnCodeError
 from score.payload.errors import PROBLEM, BadRequest, problem_document
 from score.payload.reader import Reader, Request
 from score.predict import response
+from score.predict.decision import decide
 from score.predict.response import HttpReply
 
 logger = logging.getLogger(__name__)
@@ -136,10 +137,12 @@ class Predictor:
         labels = labels or not self.probable
         if not len(next(iter(columns.values()), ())):  # scikit-learn refuses to predict no rows
             return Prediction([], self._zeros(0) if self.probable else None)
-        codes, probabilities = self.model.predict(columns, labels=labels)
-        return Prediction(
-            self._decode(codes) if labels else [], self._all_classes(probabilities) if self.probable else None
-        )
+        threshold = self.contract.threshold
+        codes, probabilities = self.model.predict(columns, labels=labels and threshold is None)
+        probabilities = self._all_classes(probabilities) if self.probable else None
+        if labels and threshold is not None:
+            codes = decide(probabilities, threshold)
+        return Prediction(self._decode(codes) if labels else [], probabilities)
 
     @_raise_scoring_errors
     def respond(self, request: Request, prediction: Prediction) -> ScoreResult:

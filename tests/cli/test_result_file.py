@@ -72,6 +72,7 @@ def test_a_run_is_written_as_the_readme_says(tmp_path: Path) -> None:
         "positive": "good",
         "refit": "f1",
         "fit_on": "all",
+        "threshold": None,
         "failed": [{"params": {"max_depth": -1}, "error": "ValueError: no"}],
         "metrics": {"holdout_f1": 0.5},
         "intervals": {"f1": {"low": 0.25, "high": 0.75, "method": "wilson", "level": 0.95}},

@@ -295,6 +295,53 @@ MODEL = [
     ),
 ]
 
+EVALUATE = [
+    row("model.calibrate=sigmoids", "model.calibrate[0]: 'sigmoid' | got 'sigmoids'"),
+    row("model.calibrate=[sigmoid,sigmoid]", "model.calibrate: 'sigmoid' stands twice"),
+    row(
+        "model.calibrate=sigmoid model=linear data.target=Age data.task=regression search=grid_regression preprocess=tabular",
+        "model.calibrate: a regression has none",
+    ),
+    row(
+        "model.calibrate=sigmoid data.split=group data.split.by=Age search.fit_on=all preprocess=tabular",
+        "model.calibrate: with data.split=group | 'Age' | search.fit_on=training",
+    ),
+    row(
+        "model.calibrate=sigmoid model.estimator=sklearn.calibration.CalibratedClassifierCV model/param_grid=none "
+        "'~model.params.random_state'",
+        "model.calibrate: has a CalibratedClassifierCV already",
+    ),
+    row(
+        "evaluate.threshold=max_f2",
+        "evaluate.threshold: a number between 0 and 1 | got 'max_f2' | did you mean 'max_f1'",
+    ),
+    row("evaluate.threshold=1", "evaluate.threshold: a number between 0 and 1 | got 1"),
+    row("evaluate.threshold=true", "evaluate.threshold: a number between 0 and 1 | got true"),
+    row("evaluate.recall=0.8", "evaluate.recall: is read with evaluate.threshold=recall_at alone"),
+    row("evaluate.cost.false_negative=9", "evaluate.cost: is read with evaluate.threshold=cost alone"),
+    row(
+        "evaluate.threshold=cost evaluate.cost.false_negative=0 evaluate.cost.false_positive=0",
+        "evaluate.cost.false_positive: are both 0",
+    ),
+    row(
+        "evaluate.threshold=0.3 model.estimator=sklearn.svm.LinearSVC model/param_grid=none",
+        "evaluate.threshold: LinearSVC gives no probabilities",
+    ),
+    row(
+        "evaluate.threshold=0.3 model=linear data.target=Age data.task=regression search=grid_regression preprocess=tabular",
+        "evaluate.threshold: a regression has no labels",
+    ),
+    row(
+        "evaluate.threshold=max_f1 data.task=multiclass search.scoring=accuracy search.refit=accuracy",
+        "evaluate.threshold: is for two classes",
+    ),
+    row(
+        "evaluate.threshold=max_f1 model.estimator=sklearn.model_selection.TunedThresholdClassifierCV model/param_grid=none "
+        "'+model.params.estimator={_target_: sklearn.linear_model.LogisticRegression}'",
+        "evaluate.threshold: TunedThresholdClassifierCV has a threshold of its own",
+    ),
+]
+
 SEARCH = [
     row("search.cv=1", "search.cv: should be at least 2, got 1"),
     alike("search.cv=five", "search.cv: should be a whole number, got 'five'"),
@@ -516,7 +563,7 @@ HOSTILE = [
 
 TABLE = [
     *(KEYS + GROUPS + TOP_LEVEL + DATA + PREPROCESS),
-    *(MODEL + SEARCH + PATHS + DEPLOY + BATCH + HYDRA + SEVERAL + HOSTILE),
+    *(MODEL + EVALUATE + SEARCH + PATHS + DEPLOY + BATCH + HYDRA + SEVERAL + HOSTILE),
 ]
 
 

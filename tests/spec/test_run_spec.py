@@ -228,6 +228,17 @@ def test_the_digest_is_of_what_is_made_and_not_of_where(config: dict[str, Any], 
     assert len({other.digest for other in [*others, spec]}) == 1 + len(others)
 
 
+def test_a_spec_without_a_threshold_is_what_it_was_before_there_were_any(config: dict[str, Any], spec: RunSpec) -> None:
+    assert spec.evaluate.ordered() == spec.evaluate.flat() == dict(spec.evaluate.cache_parts()) == {}
+    assert RunSpec.parse({**config, "evaluate": {"threshold": 0.5, "recall": 0.9}}).digest == spec.digest
+    assert changed(config, "model", calibrate="none").digest == spec.digest
+    assert changed(config, "model", calibrate=["none", "sigmoid"]).digest != spec.digest
+    chosen = [{"threshold": 0.4}, {"threshold": "max_f1"}, {"threshold": "cost"}, {"threshold": "recall_at"}]
+    chosen += [{"threshold": "cost", "cost": {"false_negative": 9}}, {"threshold": "recall_at", "recall": 0.8}]
+    digests = {RunSpec.parse({**config, "evaluate": each}).digest for each in chosen}
+    assert len({*digests, spec.digest}) == 1 + len(chosen)
+
+
 def test_a_mapping_that_is_a_value_is_one_json_text() -> None:
     params: dict[str, Any] = {
         "monotonic_cst": {"Age (years)": 1, "a.b": -1},
@@ -244,6 +255,7 @@ def test_a_mapping_that_is_a_value_is_one_json_text() -> None:
         "model.param_grid.class_weight": '[{"0": 1}, null]',
         "model.early_stopping.rounds": "null",
         "model.early_stopping.share": "0.1",
+        "model.calibrate": '["none"]',
     }
     step: Any = {"_target_": "a.B", "mapping": {"Age (years)": {"low": 1}}, "text": "x"}
     branch: Any = {"columns": ["a"], "steps": {"one": step}}

@@ -89,6 +89,7 @@ def test_the_package_describes_its_training(toy_package: Package, toy: tuple[Spl
             "line": parts.summary and parts.summary.line,
         },
         "fit_on": "training",
+        "decision": None,
     }
     assert {
         name: path.read_bytes() for name, path in training_info.figures(toy_package.path).items()

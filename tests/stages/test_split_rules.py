@@ -27,6 +27,7 @@ from orchestrator.events import Progress
 from orchestrator.findings import TableFindings
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.search import fit_counts
+from orchestrator.spec.evaluate import EvaluateSpec
 from orchestrator.spec.field_types import FitOn, Seed
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.stages import train as stages
@@ -207,7 +208,7 @@ def test_what_is_recorded_says_how_the_rows_were_split(kit: Any, tmp_path: Path)
     search, data = kit.search(split=GROUPS, cv=cv), kit.data(table("patient"), split=GROUPS)
     parts, made = trained(kit, table("patient"), search, GROUPS)
     spec = kit.search_spec(cv=cv)
-    evaluation = stages.evaluate(parts, made, spec, Seed(0))
+    evaluation = stages.evaluate(parts, made, spec, EvaluateSpec(), Seed(0))
     pipeline = PreprocessSpec(), ModelSpec(estimator=FOREST)
     origin = RunProvenance(tmp_path, "")
     report = stages.report(

@@ -20,6 +20,7 @@ from orchestrator.errors import TrackingError, TrainError
 from orchestrator.events import Event, Progress, StepProgress
 from orchestrator.findings import TableFinding, TableFindings
 from orchestrator.reporting.provenance import RunProvenance
+from orchestrator.spec.evaluate import EvaluateSpec
 from orchestrator.spec.field_types import ROOT, FitOn, Seed
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.stages.train import each_warning_once, evaluate, report, train
@@ -258,9 +259,10 @@ def test_any_compatible_estimator_is_searched(
     search = kit.search(estimator, {name: [1, 2]}, params=params, scoring=SCORING, refit="roc_auc")
     parts, trained = kit.train(pd.concat([numbers] * 3), search)  # boosting wants twenty rows in a leaf
     assert trained.best.mean["roc_auc"] > 0.8
-    evaluation = evaluate(parts, trained, kit.search_spec(scoring=SCORING, refit="roc_auc"), Seed(0))
+    evaluation = evaluate(parts, trained, kit.search_spec(scoring=SCORING, refit="roc_auc"), EvaluateSpec(), Seed(0))
     assert set(evaluation.figures) == {
         *("search_heatmap.png", "confusion_matrix.png", "roc_curve.png", "precision_recall_curve.png"),
+        *(["reliability.png"] if hasattr(trained.pipeline, "predict_proba") else []),
     }
 
 
@@ -273,19 +275,22 @@ def regression(kit: Kit) -> tuple[pd.DataFrame, Search]:
 
 def test_a_regression_is_searched_and_drawn(kit: Kit) -> None:
     parts, trained = kit.train(*regression(kit))
-    evaluation = evaluate(parts, trained, kit.search_spec(scoring=["r2"], refit="r2"), Seed(0))
+    evaluation = evaluate(parts, trained, kit.search_spec(scoring=["r2"], refit="r2"), EvaluateSpec(), Seed(0))
     assert evaluation.metrics["r2"] > 0.9
     assert set(evaluation.figures) == {"search_heatmap.png", "predicted_vs_actual.png"}
 
 
 def test_evaluation_scores_the_hold_out_rows(kit: Kit, numbers: pd.DataFrame) -> None:
     parts, trained = kit.train(numbers, kit.search(scoring=SCORING, refit="roc_auc"))
-    evaluation = evaluate(parts, trained, kit.search_spec(scoring=SCORING, refit="roc_auc"), Seed(0))
+    evaluation = evaluate(parts, trained, kit.search_spec(scoring=SCORING, refit="roc_auc"), EvaluateSpec(), Seed(0))
     assert evaluation.metrics == {
         name: get_scorer(name)(trained.pipeline, parts.X_test, parts.y_test) for name in SCORING
     }
     assert all(evaluation.intervals[name].low <= value for name, value in evaluation.metrics.items())
     assert evaluation.intervals["accuracy"].method == "wilson"
+    brier = -get_scorer("neg_brier_score")(trained.pipeline, parts.X_test, parts.y_test)
+    assert evaluation.calibration["brier_score"] == pytest.approx(brier)
+    assert 0 <= evaluation.calibration["expected_calibration_error"] < evaluation.dummy_calibration["brier_score"]
 
 
 def _commit() -> str:
@@ -298,7 +303,7 @@ def test_the_report_is_plain_and_complete(kit: Kit, numbers: pd.DataFrame) -> No
     search = kit.search(grid=GRID, scoring=SCORING, refit="roc_auc")
     parts, trained = kit.train(numbers, search)
     spec = kit.search_spec(scoring=SCORING, refit="roc_auc")
-    evaluation = evaluate(parts, trained, spec, Seed(0))
+    evaluation = evaluate(parts, trained, spec, EvaluateSpec(), Seed(0))
     model = ModelSpec(estimator="sklearn.dummy.DummyClassifier", params={"strategy": "prior"})
     where = RunProvenance(ROOT, "name: toy\n")
     found = TableFindings(

@@ -1,4 +1,4 @@
-"""The converter of CalibratedClassifierCV: sigmoid and isotonic calibration, averaged over its folds."""
+"""The converter of CalibratedClassifierCV: sigmoid, isotonic and temperature calibration, averaged over its folds."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from orchestrator.packaging.onnx import tree_converters
 from orchestrator.packaging.onnx.graph_builder import GraphBuilder
 from orchestrator.packaging.onnx.nested_parts import Parts, average, class_name, pick_class, take_column
 
+EPSILON = 1e-12  # that scikit-learn adds to a probability before its logarithm
 MAX_THRESHOLDS = 1000  # of isotonic calibration: each row is compared with all of them
 
 
@@ -65,6 +66,8 @@ def _linear(graph: GraphBuilder, model: Any, table: str) -> str:
 
 
 def _calibrate(graph: GraphBuilder, fold: Any, columns: Sequence[str]) -> str:
+    if hasattr(fold.calibrators[0], "beta_"):
+        return _temperature(graph, fold, columns)
     one = graph.constant(np.array([1.0]))
     calibrated = [_calibrator(graph, each, column) for each, column in zip(fold.calibrators, columns, strict=True)]
     if len(fold.classes) == 2:
@@ -77,6 +80,21 @@ def _calibrate(graph: GraphBuilder, fold: Any, columns: Sequence[str]) -> str:
     empty = graph.node("Equal", total, graph.constant(np.array([0.0])))
     divided = graph.node("Div", shares, graph.node("Where", empty, one, total))
     return graph.node("Where", empty, graph.constant(np.full((1, len(calibrated)), 1 / len(calibrated))), divided)
+
+
+def _temperature(graph: GraphBuilder, fold: Any, columns: Sequence[str]) -> str:
+    """Return the softmax of logits times the inverse temperature: logarithms of probabilities, or decision values."""
+    columns = [*columns]
+    if not hasattr(fold.estimator, "decision_function"):
+        epsilon = graph.constant(np.array([EPSILON]))
+        if len(fold.classes) == 2:
+            columns = [graph.node("Sub", graph.constant(np.array([1.0])), columns[0]), columns[0]]
+        columns = [graph.node("Log", graph.node("Add", column, epsilon)) for column in columns]
+    elif len(fold.classes) == 2:
+        columns = [graph.node("Neg", columns[0]), columns[0]]
+    logits = graph.node("Concat", *columns, axis=1)
+    beta = graph.constant(np.array([float(fold.calibrators[0].beta_)]))
+    return graph.node("Softmax", graph.node("Mul", logits, beta), axis=1)
 
 
 def _calibrator(graph: GraphBuilder, calibrator: Any, column: str) -> str:

@@ -176,7 +176,7 @@ def check_equivalence(
     edges = [*edge_rows(contract, rows), *near_splits]
     total = sum(map(len, [rows, *edges]))
     report = progress or Progress()
-    comparison = Comparison(pickle, models, lambda done: report(done, total, "rows compared"))
+    comparison = Comparison(pickle, models, lambda done: report(done, total, "rows compared"), contract.threshold)
     comparison.add([rows])
     table_rows = comparison.count
     comparison.add(edges)

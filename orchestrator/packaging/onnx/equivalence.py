@@ -13,6 +13,7 @@ from orchestrator.packaging.onnx.comparison_rows import Rows
 from score.contract.columns import Columns
 from score.models.base import Model, PickledModel
 from score.predict.batching import MAX_ROWS
+from score.predict.decision import decide
 
 MAX_TOLERANCE = 1e-6  # the largest difference of a probability or a number (relative above 1)
 # at least 50 rows, or one in 200, are also compared alone: a runtime may compute a single row differently
@@ -41,15 +42,20 @@ class EquivalenceError(Exception):
 class Comparison:
     """Compares ``models`` with a ``reference``, row by row.
 
-    ``largest`` is the largest difference of their numbers, and ``count`` the number of rows compared.
+    With a ``threshold`` the labels that it gives are compared, too. ``largest`` is the largest difference of their numbers,
+    ``count`` the number of rows compared, and ``reached`` how many of these reach the threshold.
     """
 
     def __init__(
-        self, reference: Model, models: Sequence[Model], report: Callable[[int], None] = lambda _: None
+        self,
+        reference: Model,
+        models: Sequence[Model],
+        report: Callable[[int], None] = lambda _: None,
+        threshold: float | None = None,
     ) -> None:
-        self._reference, self._models, self._report = reference, models, report
+        self._reference, self._models, self._report, self._threshold = reference, models, report, threshold
         self._failures = 0
-        self.largest, self.count = 0.0, 0
+        self.largest, self.count, self.reached = 0.0, 0, 0
 
     def add(self, tables: Sequence[Rows]) -> None:
         """Compare some more rows.
@@ -84,12 +90,19 @@ class Comparison:
         labels, probabilities = answers
         singles = [(number, rows.take([number])) for number in range(0, len(rows), step)]
         for model in self._models:
-            self.largest = max(self.largest, _difference(answers, model.predict(columns), rows))
+            self._add(answers, model.predict(columns), rows)
             for number, row in singles:
                 one = slice(number, number + 1)
                 alone = labels[one], None if probabilities is None else probabilities[one]
-                self.largest = max(self.largest, _difference(alone, model.predict(row.columns()), row))
+                self._add(alone, model.predict(row.columns()), row)
         self.count += len(rows)
+        self.reached += 0 if self._threshold is None else int(decide(probabilities, self._threshold).sum())
+
+    def _add(self, expected: Answers, actual: Answers, rows: Rows) -> None:
+        self.largest = max(self.largest, _difference(expected, actual, rows))
+        if self._threshold is not None:
+            codes, decided = (decide(numbers, self._threshold) for _, numbers in (expected, actual))
+            _refuse(codes != decided, "label by the threshold", codes, decided, rows)
 
 
 def _halves(model: Model, rows: Rows) -> Iterator[Any]:

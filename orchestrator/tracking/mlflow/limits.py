@@ -18,7 +18,7 @@ ALLOWED_CHARACTERS = "letters, digits, spaces, '_', '-', '.', ':' and '/'"
 
 def known_parameters(spec: RunSpec) -> dict[str, str]:
     """Return the parameters that a run of this spec will have, as far as they are known before it."""
-    sections = (spec.data, spec.preprocess, spec.model, spec.search)
+    sections = (spec.data, spec.preprocess, spec.model, spec.search, spec.evaluate)
     known = {"seed": str(spec.seed)}
     for section in sections:
         known |= section.flat()

@@ -427,6 +427,7 @@ function describe() {
     Model: training && `${training.estimator}${params && ` (${params})`}`,
     "Trained on": training && `${training.training_rows} rows of ${data ?? "data"} (digest ${training.data.slice(0, 16)}); ${training.held_out_rows} held out`,
     Split: training?.split?.line,
+    Labels: training?.decision?.line,
     "Fitted again": training?.fit_on === "all" && `on all ${training.training_rows + training.held_out_rows} rows; the metrics are those of the fit on ${training.training_rows}`,
     Trained: trained && moment(trained),
     Packaged: moment(written),

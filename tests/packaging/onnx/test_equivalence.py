@@ -307,6 +307,18 @@ def test_the_graph_shows_whether_batches_may_change_rows(
     assert fit(tabular(), model, mixed, targets[target]).compile().compilation.batchable == together
 
 
+def test_labels_by_a_threshold_are_compared_on_both_sides_of_it() -> None:
+    reference = Fixed([0, 0, 0], [[0.7, 0.3], [0.6, 0.4], [0.8, 0.2]])
+    near = Fixed([0, 0, 0], [[0.7 + 1e-7, 0.3 - 1e-7], [0.6, 0.4], [0.8, 0.2]])
+    assert largest_difference(reference, [near]) == pytest.approx(1e-7)  # the estimator's own labels are the same
+    with pytest.raises(EquivalenceError, match="1 of 3 rows differ: label by the threshold 0 instead of 1"):
+        Comparison(reference, [near], threshold=0.3).add([ROWS])
+    rounded = Fixed([0, 0, 0], [[0.7, 0.3 - 1e-16], [0.6, 0.4], [0.8, 0.2]])
+    comparison = Comparison(reference, [rounded], threshold=0.3)
+    comparison.add([ROWS])
+    assert (comparison.reached, comparison.count) == (2, 3)
+
+
 def test_rows_are_compared_alone_too() -> None:
     with pytest.raises(EquivalenceError, match="label 1 instead of 0"):
         largest_difference(Fixed([0, 1, 1], None), [Alone([0, 1, 1], None)])
