@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
     from orchestrator.findings import TableFinding
+    from orchestrator.modeling.row_digests import FoldScores
     from orchestrator.modeling.splitting.folds import Folds
     from orchestrator.modeling.splitting.summary import SplitSummary
     from orchestrator.modeling.weights import RowWeights
@@ -43,7 +44,7 @@ class Split:
     """Training and hold-out rows; ``classes``, ``digest`` and ``reading`` are the Dataset's.
 
     ``folds`` are positions of training rows; None where the search makes them itself. ``keys`` (n_train,) are the groups
-    or times of the training rows where these decide the split.
+    or times of the training rows where these decide the split, ``held_out_groups`` (n_test,) the groups of the others.
     """
 
     X_train: pd.DataFrame
@@ -57,6 +58,7 @@ class Split:
     summary: SplitSummary | None = None
     weights: RowWeights | None = None
     keys: Any = None
+    held_out_groups: Any = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class Trained(TrainedView):
     candidates: Sequence[Candidate]
     finished_at: str = ""  # ISO 8601, UTC; the time of the training, also where it comes from the cache
     trees: int | None = None
+    folds: FoldScores | None = None  # the best candidate's; None where folds differ
 
     @property
     def best(self) -> Candidate:
@@ -223,6 +226,7 @@ class PackageProvenance:
     trained: str = ""  # the time of the training
     spec_hash: str = ""
     rebuild: str = ""  # the command that repeats the run
+    gate: str = ""  # why it was deployed
 
 
 @dataclass(frozen=True)

@@ -223,7 +223,18 @@ def _split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Spli
         notes += weights.notes
     summary = replace(held.summary, folds=said, weight=data.weight, notes=(*held.summary.notes, *notes))
     return Split(
-        X_train, X_test, y_train, y_test, classes, dataset.digest, dataset.reading, folds, summary, weights, held.keys
+        X_train,
+        X_test,
+        y_train,
+        y_test,
+        classes,
+        dataset.digest,
+        dataset.reading,
+        folds,
+        summary,
+        weights,
+        held.keys,
+        held.test_groups,
     )
 
 

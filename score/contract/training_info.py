@@ -21,6 +21,9 @@ class About:
     out, and all of it in one line. The metrics are always those of a fit on the training rows; with ``fit_on`` "all" the
     served model was fitted again on the hold-out rows, too.
 
+    ``held_out`` is the digest of the hold-out rows. ``folds`` holds the digest of the search's folds, the ratio of their test
+    rows to their training rows and the model's scores on each: what a later model is compared with.
+
     Nothing of the run, such as a time or a path, as equal trainings give equal packages; see
     :mod:`score.contract.deployment_info` for these.
     """
@@ -34,6 +37,8 @@ class About:
     target: str
     split: Mapping[str, Any] | None = None
     fit_on: str = "training"
+    held_out: str = ""
+    folds: Mapping[str, Any] | None = None
 
 
 def write(package: Path, about: About, figures: Mapping[str, bytes]) -> None:

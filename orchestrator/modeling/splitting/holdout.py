@@ -35,13 +35,15 @@ class Rule(Protocol):
 class HeldOut:
     """Positions (n_rows,) of the rows for training and of those held out.
 
-    ``keys`` belong to the training rows: their groups, their times in ascending order, or their parts.
+    ``keys`` belong to the training rows: their groups, their times in ascending order, or their parts. ``test_groups`` are
+    the hold-out rows' where whole groups are held out.
     """
 
     train: np.ndarray
     test: np.ndarray
     summary: SplitSummary
     keys: Any = None
+    test_groups: Any = None
 
 
 def hold_out(y: pd.Series, by: pd.Series | None, data: Rule, seed: int, *, classified: bool) -> HeldOut:
@@ -92,7 +94,7 @@ def _whole_groups(y: pd.Series, by: pd.Series, data: Rule, seed: int, *, stratif
     if not len(train) or not len(test):
         raise DataError(f"data.split.by: the {count} groups of '{name}' cannot be split so; they are too unequal")
     sizes = (len(np.unique(groups[train])), len(np.unique(groups[test])))
-    return HeldOut(train, test, SplitSummary("group", 0, 0, by=name, groups=sizes), groups[train])
+    return HeldOut(train, test, SplitSummary("group", 0, 0, by=name, groups=sizes), groups[train], groups[test])
 
 
 def assign_groups(codes: np.ndarray, groups: np.ndarray, parts: int, seed: int) -> np.ndarray:
