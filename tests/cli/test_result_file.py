@@ -72,6 +72,7 @@ def test_a_run_is_written_as_the_readme_says(tmp_path: Path) -> None:
         "metrics": {"holdout_f1": 0.5},
         "package": {"path": "/state/packages/abc", "fingerprint": "abcdef"},
         "holdout": None,
+        "gate": None,
         "endpoint": {"url": "http://localhost:1/score", "target": "local", "auth": True},
         "probe": {"requests": 5, "p50_ms": 1.5, "p95_ms": 2.5, "refused_without_key": True},
         "split": None,
