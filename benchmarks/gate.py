@@ -33,6 +33,7 @@ from sklearn.preprocessing import StandardScaler  # noqa: E402
 from orchestrator.gate.ledger import spend  # noqa: E402
 from orchestrator.uncertainty.comparisons import (  # noqa: E402
     PairedComparison,
+    by_rows,
     compare_aucs,
     compare_by_bootstrap,
     compare_folds,
@@ -82,7 +83,7 @@ def by_f1(random: Any, pairs: int, rows: int, gain: float = 0.0) -> Pairs:
             return f1(y[at], labels[0][at]), f1(y[at], labels[1][at])
 
         differing = int((labels[0] != labels[1]).sum())
-        yield compare_by_bootstrap(score, rows, differing=differing, seed=0, strata=y)
+        yield compare_by_bootstrap(by_rows(score), rows, differing=differing, seed=0, strata=y)
 
 
 def table() -> tuple[Any, Any]:

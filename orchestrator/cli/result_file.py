@@ -38,6 +38,7 @@ FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "failed": "parameters and error of each candidate that failed (`search.on_error=skip`)",
     "metrics": "of each scorer: `mean_test_*` and `std_test_*` (cross-validated), `holdout_*`, and `dummy_*` of a model that "
     "ignores the features",
+    "intervals": "of each hold-out metric that has one: `low`, `high`, the `level` and the `method`",
     "package": "folder and fingerprint of the package",
     "holdout": "hold-out rows that the endpoint would refuse, by column and reason",
     "gate": "what the gate decided and why: `decision` (`passed`, `kept`: the champion stays, `refused`, `unchanged`: it is the "
@@ -107,6 +108,7 @@ class Result:
             "failed": report
             and [{"params": dict(one.params), "error": one.error} for one in report.candidates if one.error],
             "metrics": report and {name: value for name, value in report.metrics.items() if math.isfinite(value)},
+            "intervals": report and {name: interval.as_json() for name, interval in report.intervals.items()},
             "package": package and {"path": str(package.path), "fingerprint": package.fingerprint},
             "holdout": _refusals(package.refusals if package else getattr(self._error, "refusals", None)),
             "gate": verdict and verdict.as_json(),

@@ -167,7 +167,7 @@ class Gate:
         from orchestrator.uncertainty.comparisons import compare_by_bootstrap
 
         rows = HoldOutRows.of(self.split())
-        score = rows.scores_of(self._scorer(metric), self._own)
+        score = rows.scores_of(metric, self._scorer(metric), self._own)
         units = len(set(rows.groups)) if rows.groups is not None else len(rows.y)
         found = compare_by_bootstrap(
             score,

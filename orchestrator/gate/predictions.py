@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +15,9 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.utils.metaestimators import available_if
 
 from orchestrator.artifacts import Split
-from orchestrator.uncertainty.comparisons import PairedComparison, Score, compare_aucs, compare_by_bootstrap
+from orchestrator.modeling.scorers import sklearn_names
+from orchestrator.uncertainty.comparisons import PairedComparison, Score, by_rows, compare_aucs, compare_by_bootstrap
+from orchestrator.uncertainty.weighted_metrics import Responses, form_of
 
 AUC = "roc_auc"
 
@@ -112,22 +116,41 @@ class HoldOutRows:
         """Return the hold-out rows of a split, or those at some positions."""
         chosen = np.arange(len(split.y_test)) if rows is None else rows
         weights = None if split.weights is None else split.weights.test.to_numpy()[chosen]
-        groups = None if split.held_out_groups is None else np.asarray(split.held_out_groups)[chosen]
+        groups = (
+            None if split.design is None or split.design.groups is None else np.asarray(split.design.groups)[chosen]
+        )
         X, y = split.X_test.iloc[chosen].reset_index(drop=True), split.y_test.to_numpy()[chosen]
         return cls(X, y, None if split.classes is None else len(split.classes), weights, groups)
 
-    def scores_of(self, scorer: Any, first: Predictions, second: Predictions | None = None) -> Score:
-        """Return a function that scores two models on the rows at some positions; without a second one that is 0."""
-        models = [first] if second is None else [first, second]
-        known = [KnownRegressor(one) if self.classes is None else KnownClassifier(one, self.classes) for one in models]
+    def scores_of(self, metric: str, scorer: Any, first: Predictions, second: Predictions | None = None) -> Score:
+        """Return a function that scores two models on resampled rows; without a second one that is 0."""
+        of_first = self._score_of(metric, scorer, first)
+        of_second = None if second is None else self._score_of(metric, scorer, second)
 
-        def score(rows: Any) -> tuple[float, float]:
-            weighted = {} if self.weights is None else {"sample_weight": self.weights[rows]}
-            X, y = self.X.iloc[rows], self.y[rows]
-            found = [float(scorer(each, X, y, **weighted)) for each in known]
-            return found[0], found[1] if second is not None else 0.0
+        def score(positions: Any, counts: Any) -> tuple[Any, Any]:
+            found = of_first(positions, counts)
+            return found, np.zeros(len(counts)) if of_second is None else of_second(positions, counts)
 
         return score
+
+    def _score_of(self, metric: str, scorer: Any, model: Predictions) -> Callable[[Any, Any], Any]:
+        """Return the scores of a model: all resamples at once where the metric has such a form, else one by one."""
+        weights = np.ones(len(self.y)) if self.weights is None else self.weights
+        known = KnownRegressor(model) if self.classes is None else KnownClassifier(model, self.classes)
+
+        def of_rows(rows: Any) -> tuple[float, float]:
+            weighted = {} if self.weights is None else {"sample_weight": self.weights[rows]}
+            return float(scorer(known, self.X.iloc[rows], self.y[rows], **weighted)), 0.0
+
+        one_by_one = by_rows(of_rows)
+        responses = Responses(self.y, model.predicted, model.probabilities, model.score)
+        form = form_of(metric, responses) if [*sklearn_names([metric])] else None
+        if form is not None:
+            at_once = form
+            exact, same = of_rows(np.arange(len(self.y)))[0], float(at_once(responses, weights[None])[0])
+            if math.isclose(exact, same, rel_tol=1e-9, abs_tol=1e-12):
+                return lambda positions, counts: at_once(responses.take(positions), counts * weights[positions])
+        return lambda positions, counts: one_by_one(positions, counts)[0]
 
 
 def compare(
@@ -146,7 +169,7 @@ def compare(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a class that is never predicted
             return compare_by_bootstrap(
-                rows.scores_of(scorer, first, second),
+                rows.scores_of(metric, scorer, first, second),
                 len(rows.y),
                 differing=_differing(rows, scorer, first, second),
                 seed=seed,

@@ -165,6 +165,10 @@ def _write_about(folder: Path, trained: Trained, split: Split, evaluation: Evalu
             fit_on=fit_on,
             held_out=rows_digest(split.X_test, split.y_test),
             folds=None if trained.folds is None else _folds(trained.folds),
+            intervals={
+                name: one.as_json() | {"low": float(f"{one.low:.6g}"), "high": float(f"{one.high:.6g}")}
+                for name, one in evaluation.intervals.items()
+            },
         ),
         evaluation.figures,
     )

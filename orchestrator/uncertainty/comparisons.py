@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from scipy import stats
 
+from orchestrator.uncertainty.bootstrap import Resampling, subset
 from orchestrator.uncertainty.delong import delong
 
 Rule = Literal["better", "not_worse"]
-RESAMPLES = 200  # the standard error of a bootstrap is then known to 5 %
+RESAMPLES = 400  # the standard error of a bootstrap is then known to 4 %
 COMPUTED = 0.8  # share of the resamples for which a score must exist
 POWER = 0.8
 
@@ -126,7 +127,25 @@ def compare_aucs(y: Any, first: Any, second: Any) -> PairedComparison:
     return PairedComparison("DeLong's test", float(one), float(two), error, math.inf, len(y))
 
 
-Score = Callable[[Any], tuple[float, float]]  # positions of rows -> the scores of both models on them
+Score = Callable[
+    [Any, Any], tuple[Any, Any]
+]  # positions (m,) and how often each counts (b, m) -> both models' scores (b,)
+
+
+def by_rows(score: Callable[[Any], tuple[float, float]]) -> Score:
+    """Return the :data:`Score` that calls a function of positions for each resample; what it cannot compute is NaN."""
+
+    def score_each(positions: Any, counts: Any) -> tuple[Any, Any]:
+        found = []
+        for one in counts:
+            try:
+                found.append(score(np.repeat(positions, one.astype(int))))
+            except ValueError:  # such as a class that no resampled row has
+                found.append((math.nan, math.nan))
+        first, second = np.array(found, dtype=float).T
+        return first, second
+
+    return score_each
 
 
 def compare_by_bootstrap(
@@ -141,47 +160,37 @@ def compare_by_bootstrap(
 ) -> PairedComparison:
     """Compare any score of two models on the same ``rows`` rows by resampling them in pairs.
 
-    ``score`` gets positions and returns both scores. Rows are drawn within ``strata`` (n,), such as classes, or by whole
-    ``groups`` (n,), as rows of one group say the same twice. The standard error is that of the resampled differences, and
-    Student's t has as many degrees of freedom as rows (or groups) on which the models are ``differing``, less one: where
-    labels differ in three rows, these are all the evidence there is, as in McNemar's test. B. Efron and R. Tibshirani
-    (1993), An Introduction to the Bootstrap, chapters 6 and 16.
+    Rows are drawn within ``strata`` (n,), which are class codes, or by whole ``groups`` (n,), as rows of one group say the
+    same twice; of many rows a part is resampled. The standard error is that of the resampled differences, and Student's t has
+    as many degrees of freedom as rows (or groups) on which the models are ``differing``, less one: where labels differ in
+    three rows, these are all the evidence there is, as in McNemar's test. B. Efron and R. Tibshirani (1993), An Introduction
+    to the Bootstrap, chapters 6 and 16.
 
     Raises:
         ValueError: the score does not exist for all rows, or for more than a fifth of the resamples.
     """
-    one, two = score(np.arange(rows))
+    first, second = score(np.arange(rows), np.ones((1, rows)))
+    one, two = float(first[0]), float(second[0])
     if not (math.isfinite(one) and math.isfinite(two)):
         raise ValueError("the score cannot be computed for these rows")
-    method = f"paired bootstrap of {rows} rows" if groups is None else "paired bootstrap of whole groups"
+    method = f"paired bootstrap of {rows:,} rows" if groups is None else "paired bootstrap of whole groups"
     if differing == 0:
         return PairedComparison(method, one, two, 0.0, math.inf, rows)
-    drawn: list[float] = []
-    with warnings.catch_warnings():
+    random = np.random.default_rng(seed)
+    codes = None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    positions = subset(rows, strata, codes, random)
+    part = None if codes is None else np.unique(codes[positions], return_inverse=True)[1]
+    resampling = Resampling(len(positions), None if strata is None else np.asarray(strata)[positions], part)
+    drawn = []
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # of a class that a resample does not predict
-        for positions in _resampled(rows, strata, groups, resamples, np.random.default_rng(seed)):
-            try:
-                a, b = score(positions)
-            except ValueError:  # a class that no resampled row has
-                continue
-            drawn += [a - b] if math.isfinite(a - b) else []
-    if len(drawn) < COMPUTED * resamples:
-        raise ValueError(f"the score cannot be computed for {resamples - len(drawn)} of {resamples} resamples")
-    return PairedComparison(method, one, two, float(np.std(drawn, ddof=1)), max(differing - 1, 1), rows)
-
-
-def _resampled(rows: int, strata: Any, groups: Any, resamples: int, random: Any) -> Iterator[Any]:
-    """Yield positions drawn with replacement: whole groups, or rows within each stratum."""
-    if groups is not None:
-        codes = np.unique(np.asarray(groups), return_inverse=True)[1]
-        order = np.argsort(codes, kind="stable")
-        members = np.split(order, np.cumsum(np.bincount(codes))[:-1])
-        for _ in range(resamples):
-            chosen = random.integers(len(members), size=len(members))
-            yield np.concatenate([members[each] for each in chosen])
-        return
-    parts = [np.arange(rows)]
-    if strata is not None:
-        parts = [np.flatnonzero(np.asarray(strata) == each) for each in np.unique(np.asarray(strata))]
-    for _ in range(resamples):
-        yield np.concatenate([part[random.integers(len(part), size=len(part))] for part in parts])
+        for counts in resampling.counts(resamples, seed):
+            first, second = score(positions, counts)
+            drawn.append(np.asarray(first) - np.asarray(second))
+    differences = np.concatenate(drawn)
+    finite = differences[np.isfinite(differences)]
+    if len(finite) < COMPUTED * resamples:
+        raise ValueError(f"the score cannot be computed for {resamples - len(finite)} of {resamples} resamples")
+    units = rows if codes is None else int(codes.max()) + 1
+    error = float(np.std(finite, ddof=1)) * math.sqrt(resampling.units / units)
+    return PairedComparison(method, one, two, error, max(differing - 1, 1), rows)

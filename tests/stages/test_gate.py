@@ -25,6 +25,7 @@ from orchestrator.spec.package import PackageSpec
 from orchestrator.stages.gate import gate
 from orchestrator.tracking.none import NoTracking
 from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, SPEC_HASH, RegisteredModel
+from orchestrator.uncertainty.design import HoldOutDesign
 from tests.stages.conftest import Kit
 
 LINEAR = "sklearn.linear_model.LogisticRegression"
@@ -269,7 +270,7 @@ def test_areas_are_compared_by_delong_and_groups_as_a_whole(shop: Shop, good: Mo
     assert by_area.comparison is not None
     assert (by_area.decision, by_area.comparison.method) == ("passed", "DeLong's test")
     rows = len(good.parts.y_test)
-    grouped = replace(good, parts=replace(good.parts, held_out_groups=np.arange(rows) // 5))
+    grouped = replace(good, parts=replace(good.parts, design=HoldOutDesign(groups=np.arange(rows) // 5)))
     compared = shop.decide(grouped, Registry({"3": bad.package}), scoring="roc_auc").comparison
     assert compared is not None
     assert compared.method == "paired bootstrap of whole groups"

@@ -14,6 +14,7 @@ from orchestrator.uncertainty.comparisons import (
     Needed,
     PairedComparison,
     Rule,
+    by_rows,
     compare_aucs,
     compare_by_bootstrap,
     compare_folds,
@@ -92,7 +93,7 @@ def test_aucs_are_compared_as_the_bootstrap_compares_them() -> None:
     exact = compare_aucs(y, first, second)
     assert (exact.first, exact.second) == pytest.approx((roc_auc_score(y, first), roc_auc_score(y, second)))
     resampled = compare_by_bootstrap(
-        lambda at: (roc_auc_score(y[at], first[at]), roc_auc_score(y[at], second[at])),
+        by_rows(lambda at: (roc_auc_score(y[at], first[at]), roc_auc_score(y[at], second[at]))),
         200,
         differing=200,
         seed=0,
@@ -106,7 +107,7 @@ def test_aucs_are_compared_as_the_bootstrap_compares_them() -> None:
 def test_equal_orders_are_no_evidence() -> None:
     y, first, _ = scored(60)
     assert compare_aucs(y, first, 3 * first + 1).standard_error == 0
-    same = compare_by_bootstrap(lambda _: (0.7, 0.7), 60, differing=0, seed=0)
+    same = compare_by_bootstrap(by_rows(lambda _: (0.7, 0.7)), 60, differing=0, seed=0)
     assert not is_shown(same, "better", 0.0, 0.5)
 
 
@@ -114,7 +115,7 @@ def test_three_rows_that_differ_are_three_rows_of_evidence() -> None:
     y = np.zeros(154, dtype=int)
     other = np.r_[np.ones(3, dtype=int), np.zeros(151, dtype=int)]
     compared = compare_by_bootstrap(
-        lambda at: (accuracy_score(y[at], y[at]), accuracy_score(y[at], other[at])),
+        by_rows(lambda at: (accuracy_score(y[at], y[at]), accuracy_score(y[at], other[at]))),
         154,
         differing=3,
         seed=0,
@@ -129,7 +130,7 @@ def test_rows_of_a_group_say_the_same_twice() -> None:
     gains = np.repeat(random.normal(0.1, 1, 20), 10)
     free, grouped = (
         compare_by_bootstrap(
-            lambda at: (float(gains[at].mean()), 0.0), 200, differing=20, seed=0, groups=groups, resamples=300
+            by_rows(lambda at: (float(gains[at].mean()), 0.0)), 200, differing=20, seed=0, groups=groups, resamples=300
         )
         for groups in (None, np.repeat(np.arange(20), 10))
     )
@@ -142,7 +143,10 @@ def test_the_same_seed_gives_the_same_comparison() -> None:
 
     def run(seed: int) -> float:
         return compare_by_bootstrap(
-            lambda at: (float((first * y)[at].mean()), float((second * y)[at].mean())), 60, differing=60, seed=seed
+            by_rows(lambda at: (float((first * y)[at].mean()), float((second * y)[at].mean()))),
+            60,
+            differing=60,
+            seed=seed,
         ).standard_error
 
     assert run(3) == run(3) != run(4)
@@ -155,9 +159,9 @@ def test_a_score_that_cannot_be_computed_is_said() -> None:
         return 0.5, 0.4
 
     with pytest.raises(ValueError, match="cannot be computed for 50 of 50 resamples"):
-        compare_by_bootstrap(rarely, 30, differing=30, seed=0, resamples=50)
+        compare_by_bootstrap(by_rows(rarely), 30, differing=30, seed=0, resamples=50)
     with pytest.raises(ValueError, match="cannot be computed for these rows"):
-        compare_by_bootstrap(lambda _: (math.nan, 0.4), 30, differing=30, seed=0)
+        compare_by_bootstrap(by_rows(lambda _: (math.nan, 0.4)), 30, differing=30, seed=0)
 
 
 @pytest.mark.nightly
