@@ -40,6 +40,7 @@ from orchestrator.events import (
     RunFinished,
     StepNote,
 )
+from orchestrator.reporting.plan_notes import SearchTimes, difference_note
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.reporting.rebuild_command import rebuild_command
 from orchestrator.spec.azure import AzureSpec
@@ -94,7 +95,8 @@ class Run:
                 send(RunFinished(0.0, error))
                 raise
             rollout = stack.enter_context(self.given[Rollout])
-            artifacts = runner.run(self.steps, self.given, [*observers, self.tracker], self.cache)
+            times = SearchTimes(self.spec, self._search_notes, send)
+            artifacts = runner.run(self.steps, self.given, [*observers, times, self.tracker], self.cache)
         if later := rollout.superseded():
             send(StepNote(later))
         return artifacts
@@ -110,6 +112,16 @@ class Run:
         if "train" in self.spec.stages and (memory := memory_note(self.spec)):
             yield f"memory: {memory}"
         yield from self.config.composed.notes if self.config.serves else ()
+
+    def _search_notes(self) -> Iterator[str]:
+        """Yield what is said before a search."""
+        for label, text in self.search_notes().items():
+            yield f"{label}: {text}"
+
+    def search_notes(self) -> Mapping[str, str]:
+        """Return what the hold-out rows can show, and how long the search will take, as far as these can be foreseen."""
+        notes = {"shows": difference_note(self.spec, self.config.counts), "takes": SearchTimes(self.spec).note()}
+        return {label: text for label, text in notes.items() if text}
 
     @property
     def _records(self) -> bool:

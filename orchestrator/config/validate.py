@@ -61,13 +61,15 @@ class PassedChecks:
 class ValidConfig:
     """A spec without mistakes, and the ``located`` classes and functions it names, by place (``stages.load``).
 
-    ``task`` is what a training predicts, and why, in one line.
+    ``task`` is what a training predicts, and why, in one line; ``counts`` are the rows of each class, or of the table, if
+    the target was read.
     """
 
     spec: RunSpec
     located: Mapping[str, Any]
     composed: Composed
     task: str = ""
+    counts: tuple[int, ...] = ()
 
     @property
     def serves(self) -> bool:
@@ -94,7 +96,7 @@ def validate(composed: Composed, report: Callable[[Problem], object] = lambda _:
         report(problem)
     if problems or checks.spec is None:
         raise SpecError(problems)
-    return ValidConfig(checks.spec, checks.located, composed, checks.task)
+    return ValidConfig(checks.spec, checks.located, composed, checks.task, checks.counts)
 
 
 class Validation:
@@ -103,6 +105,7 @@ class Validation:
     def __init__(self, composed: Composed) -> None:
         self.spec: RunSpec | None = None
         self.task = ""
+        self.counts: tuple[int, ...] = ()
         self.located: dict[str, Any] = {}
         self._composed = composed
         self._not_located: dict[str, Sequence[Problem]] = {}
@@ -160,7 +163,7 @@ class Validation:
             choice = choose_task(spec.data, values, cache, remember=remember)
         except SpecError as error:
             return spec, replaced, list(error.problems)
-        self.task = choice.line
+        self.task, self.counts = choice.line, choice.counts
         if spec.data.task == choice.task:
             return spec, replaced, []
         data = {**values["data"], "task": choice.task}

@@ -73,6 +73,9 @@ def test_the_dockerfile_takes_all_that_the_server_reads(kit: Kit, numbers: pd.Da
 
 def test_the_package_describes_its_training(toy_package: Package, toy: tuple[Split, Trained]) -> None:
     parts, trained = toy
+    folds = trained.folds
+    assert folds is not None
+    scores = [float(f"{score:.6g}") for score in folds.scores["accuracy"]]
     assert training_info.read(toy_package.path) == {
         "estimator": "RandomForestClassifier",
         "params": {"max_depth": str(trained.best.params["max_depth"])},
@@ -89,6 +92,9 @@ def test_the_package_describes_its_training(toy_package: Package, toy: tuple[Spl
             "line": parts.summary and parts.summary.line,
         },
         "fit_on": "training",
+        "intervals": {},
+        "held_out": rows_digest(parts.X_test, parts.y_test),
+        "folds": {"digest": folds.digest, "test_share": 1.0, "scores": {"accuracy": scores}},
     }
     assert {
         name: path.read_bytes() for name, path in training_info.figures(toy_package.path).items()
