@@ -24,6 +24,7 @@ from sklearn.preprocessing import FunctionTransformer
 from orchestrator.artifacts import Package, Split, Trained
 from orchestrator.caching.cache import cache_policy
 from orchestrator.errors import PackageError
+from orchestrator.modeling.row_digests import rows_digest
 from orchestrator.stages import package as stage
 from orchestrator.stages.package import verify
 from score.api import docs
