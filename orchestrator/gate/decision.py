@@ -55,7 +55,9 @@ class Gate:
             where = "without tracking no champion is known" if registry is None else "there is no champion yet"
             return self._by_limits([where], binding=False)
         if registry.versions.get(registry.champion) == self.version.package.fingerprint:
-            return Verdict("unchanged", [f"this package is champion version {registry.champion} already"])
+            entry = registry.entries.get(registry.champion)
+            said = [f"this package is champion version {registry.champion} already"]
+            return Verdict("unchanged", said, recorded=entry.gate if entry else "")
         return self._against_champion(registry)
 
     def _against_champion(self, registry: RegisteredModel) -> Verdict:
@@ -132,7 +134,7 @@ class Gate:
         failed = [check.line for check in checks if not check.passed and (binding or check.kind != "dummy")]
         warned = [check.line for check in checks if not check.passed and check.line not in failed]
         passed = [check.line for check in checks if check.passed]
-        used = wording.describe_level(level) if level else ""
+        used = wording.describe_level(level, tested=self.spec.by == "bound") if level else ""
         return Verdict(
             "refused" if failed else "passed",
             [*why, *(failed or passed)],

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from orchestrator.tracking.registered_model import GATE, GATE_REASON
+
 if TYPE_CHECKING:
     from orchestrator.uncertainty.comparisons import PairedComparison
 
-TAG, REASON = "gate", "gate_reason"  # of the run and of the version
 Decision = Literal["passed", "kept", "refused", "unchanged", "open"]
 
 
@@ -73,6 +74,7 @@ class Verdict:
     comparison: PairedComparison | None = None
     level: Level | None = None
     needed: str = ""
+    recorded: str = ""  # of a version that was decided about before: that line
 
     @property
     def ends(self) -> str:
@@ -94,7 +96,7 @@ class Verdict:
     @property
     def tags(self) -> Mapping[str, str]:
         """What is recorded at the run and the version."""
-        return {TAG: self.decision, REASON: "; ".join([*self.reasons, *filter(None, [self.needed])])}
+        return {GATE: self.decision, GATE_REASON: "; ".join([*self.reasons, *filter(None, [self.needed])])}
 
     @property
     def metrics(self) -> Mapping[str, float]:

@@ -27,6 +27,8 @@ def describe_comparison(
 
 def describe_needed(needed: Needed, compared: PairedComparison) -> str:
     """Say what would be shown in 8 of 10 cases: a difference on these rows, or the found difference on more rows."""
+    if compared.standard_error == 0:
+        return f"needed: other predictions; to this metric both models say the same of these {compared.rows:,} rows"
     digits = digits_for(compared)
     text = f"needed: a difference of {needed.difference:+.{digits}f} on these {compared.rows:,} rows"
     if needed.rows is not None and needed.rows > compared.rows:
@@ -36,16 +38,15 @@ def describe_needed(needed: Needed, compared: PairedComparison) -> str:
     return f"{text} (either is shown in 8 of 10 cases)"
 
 
-def describe_level(level: Level) -> str:
-    """Say how often the hold-out rows were used, and what that leaves of the level; "" where it is not known."""
+def describe_level(level: Level, *, tested: bool = True) -> str:
+    """Say how often the hold-out rows were used, and what that leaves of the level if something is ``tested``; "" where it is not known."""
     if not level.looks:
         return ""
+    left = f"{format_p(level.spent)} of the level {level.alpha:g}"
     if level.looks == 1:
-        return f"no other model was scored on these hold-out rows; level {format_p(level.spent)} of {level.alpha:g}"
-    return (
-        f"{level.looks} models were scored on these hold-out rows, this one included, so this decision gets "
-        f"{format_p(level.spent)} of the level {level.alpha:g}; fresh rows begin anew"
-    )
+        return "no other model was scored on these hold-out rows" + (f"; this decision gets {left}" if tested else "")
+    used = f"{level.looks} models were scored on these hold-out rows, this one included"
+    return f"{used}, so this decision gets {left}; fresh rows begin anew" if tested else used
 
 
 def digits_for(compared: PairedComparison) -> int:

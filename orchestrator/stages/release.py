@@ -93,8 +93,8 @@ def deploy(
     Raises:
         PackageError: the registry no longer has the version, so it could not be promoted.
     """
-    if verdict is not None and verdict.decision != "unchanged":
-        version = replace(version, origin=replace(version.origin, gate=verdict.line))
+    if verdict is not None:
+        version = replace(version, origin=replace(version.origin, gate=verdict.recorded or verdict.line))
     rollout.begin(version, progress.note)
     check_registered(version, tracker, "choose another package.version, or register it again with stages=package")
     ImageCheck(rollout.target)(version.package)

@@ -32,6 +32,8 @@ def test_what_is_needed_is_rounded() -> None:
         "needed: a difference of +0.043 on these 154 rows, or about 360 hold-out rows if +0.029 is the true one "
         "(either is shown in 8 of 10 cases)"
     )
+    same = PairedComparison("DeLong's test", 0.8, 0.8, 0.0, math.inf, 154)
+    assert describe_needed(Needed(0.0, None), same).startswith("needed: other predictions; to this metric both")
     assert "hold-out rows if" not in describe_needed(Needed(0.0433, None), COMPARED)
 
 
@@ -39,7 +41,10 @@ def test_what_is_needed_is_rounded() -> None:
     ("level", "said"),
     [
         (Level(0.05, 0, 0.025), ""),
-        (Level(0.05, 1, 0.025), "no other model was scored on these hold-out rows; level 0.025 of 0.05"),
+        (
+            Level(0.05, 1, 0.025),
+            "no other model was scored on these hold-out rows; this decision gets 0.025 of the level 0.05",
+        ),
         (
             LEVEL,
             "2 models were scored on these hold-out rows, this one included, so this decision gets 0.025 of the level 0.05",
@@ -50,6 +55,7 @@ def test_what_is_needed_is_rounded() -> None:
 def test_the_use_of_the_rows_is_said(level: Level, said: str) -> None:
     assert said in describe_level(level)
     assert bool(describe_level(level)) is bool(said)
+    assert "level" not in describe_level(level, tested=False)
 
 
 def test_digits_follow_the_standard_error() -> None:

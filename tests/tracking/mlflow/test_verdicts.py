@@ -44,6 +44,8 @@ def test_looks_are_counted_once_a_spec_and_a_verdict_is_recorded(tracker: MakeTr
     assert (run.data.tags["gate"], run.data.metrics["gate_p_value"]) == ("kept", 0.2)
     held = client.get_model_version_by_alias(version.name, "challenger")
     assert (str(held.version), held.tags["gate"]) == (version.version, "kept")
+    assert mlflow.look_up(version.name).entries[version.version].gate.startswith("kept: no evidence; xx")
+    mlflow(RunFinished(1.0))
     again = in_subprocess(mlflow)
     again.record_verdict(version, TAGS, METRICS, "challenger")
     assert again._child is None, "what is recorded is not written again"
