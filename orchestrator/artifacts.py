@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from orchestrator.findings import TableFinding
     from orchestrator.modeling.decision import Decision
+    from orchestrator.modeling.row_digests import FoldScores
     from orchestrator.modeling.splitting.folds import Folds
     from orchestrator.modeling.splitting.summary import SplitSummary
     from orchestrator.modeling.weights import RowWeights
@@ -102,6 +103,7 @@ class Trained(TrainedView):
     finished_at: str = ""  # ISO 8601, UTC; the time of the training, also where it comes from the cache
     trees: int | None = None
     unfitted: Any = None
+    folds: FoldScores | None = None  # the best candidate's; None where folds differ
 
     @property
     def best(self) -> Candidate:
@@ -241,6 +243,7 @@ class PackageProvenance:
     trained: str = ""  # the time of the training
     spec_hash: str = ""
     rebuild: str = ""  # the command that repeats the run
+    gate: str = ""  # why it was deployed
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,8 @@ from orchestrator.spec.batch import BatchSpec
 from orchestrator.spec.components import construct
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.evaluate import EvaluateSpec
-from orchestrator.spec.field_types import CheckLevel, FitOn, Seed, StateDir
+from orchestrator.spec.field_types import CheckLevel, FitOn, Seed, Serves, StateDir
+from orchestrator.spec.gate import GateSpec
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.spec.package import PackageSpec
@@ -170,6 +171,8 @@ def bind(config: ValidConfig) -> Run:
         SearchSpec: spec.search,
         EvaluateSpec: spec.evaluate,
         PackageSpec: spec.package,
+        GateSpec: spec.gate,
+        Serves: Serves(config.serves),
         NamedCode: NamedCode(spec.package.code or ()),
         FitOn: FitOn(spec.search.fit_on),
         Seed: Seed(spec.seed),

@@ -30,6 +30,7 @@ GROUPS = (
     "search",
     "evaluate",
     "package",
+    "gate",
     "azure",
     "tracking",
     "deploy",

@@ -12,6 +12,7 @@ from orchestrator.artifacts import Candidate, Endpoint, ModelVersion, Package, P
 from orchestrator.cli.result_file import FIELDS, Result
 from orchestrator.errors import DeployError
 from orchestrator.events import RunFinished, StepFailed, StepFinished, StepPlan
+from orchestrator.gate.verdict import Verdict
 from orchestrator.uncertainty.interval import Interval
 
 INTRO = """# result.json
@@ -37,6 +38,7 @@ ARTIFACTS: dict[Any, Any] = {
         config="",
     ),
     Probe: Probe(5, 1.9, 2.4, None),
+    Verdict: Verdict("passed", ["there is no champion yet", "roc_auc 0.8204 is better than a dummy's 0.5"]),
 }
 
 

@@ -147,6 +147,7 @@ def verdicts(jobs: Sequence[SweepJob], chosen: SweepJob | None) -> Iterator[str]
 
 def deploy(job: SweepJob, sweep: Sweep, folder: Path) -> int:
     """Run a job again to its end, with its training from the cache; return the exit code."""
-    from orchestrator.cli.main import main
+    from orchestrator.cli.main import KEPT_BACK, main
 
-    return 1 if main(sweep.compose(to_deploy(job.overrides)), folder / FOLDER) is None else 0
+    outcome = main(sweep.compose(to_deploy(job.overrides)), folder / FOLDER)
+    return 1 if outcome.score is None else KEPT_BACK if outcome.kept_back else 0

@@ -63,9 +63,11 @@ def job(config: DictConfig) -> float:
     composed = replace(composed, overrides=[*overrides["hydra"], *typed], sweep=sweep or "")
     if sweep:
         composed = replace(composed, values=best_job.only_training(composed.values))
-    score = cli.main(composed, Path(context.runtime.output_dir), compared=sweep is not None)
-    if score is not None:
-        return score
+    outcome = cli.main(composed, Path(context.runtime.output_dir), compared=sweep is not None)
+    if outcome.kept_back and not sweep:
+        sys.exit(cli.KEPT_BACK)
+    if outcome.score is not None:
+        return outcome.score
     if sweep:  # an exception and no exit: the other jobs go on
         raise JobError(f"job {context.job.num} failed: {' '.join(typed)}")
     sys.exit(1)

@@ -21,17 +21,19 @@ from orchestrator.artifacts import (
     TrackedRun,
 )
 from orchestrator.errors import code_of
-from orchestrator.events import Event, RunFinished, StepFailed, StepFinished
+from orchestrator.events import Event, RunFinished, StepFailed, StepFinished, StepSkipped
 from orchestrator.files import write_atomic
 from orchestrator.findings import CheckedTable
+from orchestrator.gate.verdict import Verdict
 from orchestrator.registry.listing import VersionListing
+from orchestrator.tracking.registered_model import HOLDOUT_DIGEST
 
 FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "run_id": "the run in the tracking store",
     "model": "name and version in the model registry",
     "best_params": "parameters of the best candidate",
-    "best": "the best candidate's estimator, seconds of one fit, and the number of test scores that its means are of; null where "
-    "that depends on the rows",
+    "best": "the best candidate's estimator, seconds of one fit, and the number of test scores that its means are of (null where "
+    "that depends on the rows), and a digest of the hold-out rows",
     "positive": "the label that counts as positive, of a target with two classes",
     "threshold": "from which probability a row gets the positive label, the rule that chose it and what that saw; null where the "
     "estimator's own `predict` decides",
@@ -44,6 +46,9 @@ FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "intervals": "of each hold-out metric that has one: `low`, `high`, the `level` and the `method`",
     "package": "folder and fingerprint of the package",
     "holdout": "hold-out rows that the endpoint would refuse, by column and reason",
+    "gate": "what the gate decided and why: `decision` (`passed`, `kept`: the champion stays, `refused`, `unchanged`: it is the "
+    "champion already, `open`: nothing was decided), reasons, the comparison with the champion, limits, the level, how many "
+    "models were scored on the hold-out rows (`looks`), and what would be needed",
     "endpoint": "scoring URI, kind of target, and whether a key is needed; null after a failure, which rolls it back",
     "probe": "golden requests that the endpoint answered as in training, and their latency in ms; "
     "`share` is the percentage of the requests where it is not all",
@@ -53,7 +58,7 @@ FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "split": "how the rows were split: rule, column, sizes, groups, the first held-out time, folds, and notes",
     "batch": "the scored table: its file, rows, refused rows and values that training did not see",
     "versions": "the registered versions that `stages=versions` lists",
-    "stages": "name and seconds of each stage, and whether it came from the cache",
+    "stages": "name and seconds of each stage, and whether it came from the cache; `skipped` says why one was not run",
     "error": "the error in one line, as it was printed; null after success",
     "error_code": "the [stable code](errors.md) of the error; null after success",
 }
@@ -73,7 +78,9 @@ class Result:
         if isinstance(event, StepFinished | StepFailed):
             seconds = round(event.seconds, 4)
             self._stages.append({"name": event.step.name, "seconds": seconds, "cached": event.step.cached})
-        if isinstance(event, StepFailed):
+        if isinstance(event, StepSkipped):
+            self._stages.append({"name": event.step.name, "seconds": 0.0, "cached": False, "skipped": event.why})
+        elif isinstance(event, StepFailed):
             self.failed = event.step.name
         elif isinstance(event, StepFinished):
             self._made[type(event.artifact)] = event.artifact
@@ -89,6 +96,7 @@ class Result:
         # a failed probe rolls the endpoint back
         endpoint = self._find(Endpoint, artifacts) if self._error is None else None
         probe = self._find(Probe, artifacts)
+        verdict = self._find(Verdict, artifacts)
         scored = self._find(BatchResult, artifacts)
         listing = self._find(VersionListing, artifacts)
         checked = self._made.get(CheckedTable)
@@ -110,6 +118,7 @@ class Result:
             "intervals": report and {name: interval.as_json() for name, interval in report.intervals.items()},
             "package": package and {"path": str(package.path), "fingerprint": package.fingerprint},
             "holdout": _refusals(package.refusals if package else getattr(self._error, "refusals", None)),
+            "gate": verdict and verdict.as_json(),
             "endpoint": endpoint and {"url": endpoint.url, "target": endpoint.target, "auth": endpoint.auth},
             "probe": probe and {name: value for name, value in vars(probe).items() if (name, value) != ("share", 100)},
             "data": report.table if report else dataset.reading.as_json() if dataset and dataset.reading else None,
@@ -131,7 +140,12 @@ class Result:
 def _best(report: Report) -> dict[str, Any]:
     """Return what the jobs of a sweep are compared by, beside their scores."""
     seconds = min((one.fit_seconds for one in report.candidates if one.params == report.best_params), default=None)
-    return {"estimator": report.params.get("model.estimator"), "fit_seconds": seconds, "folds": report.folds}
+    return {
+        "estimator": report.params.get("model.estimator"),
+        "fit_seconds": seconds,
+        "folds": report.folds,
+        "holdout_rows": report.tags.get(HOLDOUT_DIGEST),
+    }
 
 
 def _refusals(refusals: Refusals | None) -> dict[str, Any] | None:

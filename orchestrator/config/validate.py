@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -25,6 +25,7 @@ from orchestrator.config import (
     data_file_checks,
     estimator_checks,
     evaluate_checks,
+    gate_checks,
     own_code_checks,
     state_folder_checks,
     weight_checks,
@@ -151,8 +152,8 @@ class Validation:
             for problem in reported.filter(found):
                 wrong.add(problem.at)
                 yield problem
-            if "package" not in replaced:
-                yield from reported.filter(own_code_checks.problems(spec, wrong))
+            skipped = {*replaced, *([] if known else ["gate"])}
+            yield from reported.filter(_after_training(spec, wrong, skipped))
 
     def _of_any_task(self, spec: RunSpec) -> Iterator[Problem]:
         """Yield the problems that an estimator has for classes and for a number: the table does not show the task."""
@@ -234,6 +235,14 @@ class Validation:
             stages = [name for name, stage in spec.stages.items() if stage is not None]
             problems = (Problem(f"deploy.{key}", text) for key, text in rules(spec.deploy.options, stages))
             yield from (problem for problem in problems if problem.at not in wrong)
+
+
+def _after_training(spec: RunSpec, wrong: Container[str], skipped: Container[str]) -> Iterator[Problem]:
+    """Yield what is wrong with the gate's limits, and code that cannot ship; ``wrong`` places are reported already."""
+    if "gate" not in skipped:
+        yield from gate_checks.problems(spec.gate, spec.search)
+    if "package" not in skipped:
+        yield from own_code_checks.problems(spec, wrong)
 
 
 def _uses_azure(spec: RunSpec, *, serves: bool) -> bool:

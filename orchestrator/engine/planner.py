@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.caching.cache import CheckpointDir, Parts, cache_policy, digest, has_parts, parts_of
 from orchestrator.caching.fingerprints import code_fingerprint, package_digests, versions_of
 from orchestrator.errors import PlanError
 from orchestrator.events import Progress
+from orchestrator.flow import LAZY, PASSED
 
 Stages = Mapping[str, Callable[..., Any]]
 Given = Mapping[Any, Any]
@@ -20,12 +21,30 @@ OF_THE_RUN = (Progress, CheckpointDir)  # the engine itself supplies these to an
 
 @dataclass(frozen=True)
 class Step:
-    """A stage as planned: its parameters and their types, and the type it returns (None: it has only effects)."""
+    """A stage as planned: its parameters and their types, and the type it returns (None: it has only effects).
+
+    ``lazy`` and ``passed`` are the parameters so annotated (see :mod:`orchestrator.flow`), ``absent`` those that are passed
+    and that no stage gives.
+    """
 
     name: str
     stage: Callable[..., Any]
     takes: Mapping[str, Any]
     gives: Any
+    lazy: frozenset[str] = frozenset()
+    passed: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
+
+    @property
+    def needs(self) -> tuple[Any, ...]:
+        """The types that must be made before it runs."""
+        return tuple(kind for name, kind in self.takes.items() if name not in self.lazy)
+
+    def without(self, known: set[Any]) -> Step:
+        """Return the step without passed inputs that are not among the known types."""
+        absent = {name for name in self.passed if self.takes[name] not in known}
+        takes = {name: kind for name, kind in self.takes.items() if name not in absent}
+        return replace(self, takes=takes, passed=self.passed - absent, absent=frozenset(absent))
 
 
 def label(kind: Any) -> str:
@@ -46,6 +65,8 @@ def plan(stages: Stages, given: Given) -> tuple[Step, ...]:
             steps.append(_step(name, stage))
         except PlanError as error:
             problems.append(str(error))
+    known = {*given, *OF_THE_RUN, *(step.gives for step in steps)}
+    steps = [step.without(known) for step in steps]
     if not problems:
         problems = [*_sources(steps, given), *_impure(steps, given)]
     if problems:
@@ -66,20 +87,32 @@ def plan(stages: Stages, given: Given) -> tuple[Step, ...]:
 def _step(name: str, stage: Callable[..., Any]) -> Step:
     call = stage if inspect.isroutine(stage) else type(stage).__call__
     try:
-        hints = typing.get_type_hints(call)
+        hints = typing.get_type_hints(call, include_extras=True)
     except NameError as error:  # imported for type checkers only
         raise PlanError(
             f"stages.{name}: its annotations name '{error.name}', which its module does not import"
         ) from None
-    parameters = [p for p in inspect.signature(stage).parameters.values() if p.default is p.empty]
+    marked = {name for name, hint in hints.items() if _declared(hint)[1] == PASSED}
+    parameters = [p for p in inspect.signature(stage).parameters.values() if p.default is p.empty or p.name in marked]
     for parameter in parameters:
         if parameter.name not in hints or parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
             raise PlanError(f"stages.{name}: should take '{parameter}' by name, with the type of an artifact")
     if "return" not in hints:
         raise PlanError(f"stages.{name}: its return type is not annotated; say what it gives, or None")
     gives = hints["return"]
-    takes = {parameter.name: hints[parameter.name] for parameter in parameters}
-    return Step(name, stage, takes, None if gives is type(None) else gives)
+    declared = {parameter.name: _declared(hints[parameter.name]) for parameter in parameters}
+    lazy, passed = (frozenset(at for at, (_, mark) in declared.items() if mark == each) for each in (LAZY, PASSED))
+    takes = {at: kind for at, (kind, _) in declared.items()}
+    return Step(name, stage, takes, None if gives is type(None) else gives, lazy, passed)
+
+
+def _declared(hint: Any) -> tuple[Any, str]:
+    """Return the type of an input, and how it is marked."""
+    marks = {*getattr(hint, "__metadata__", ())} & {LAZY, PASSED}
+    if not marks:
+        return getattr(hint, "__origin__", hint) if hasattr(hint, "__metadata__") else hint, ""
+    inner = typing.get_args(hint.__origin__)
+    return (inner[-1], LAZY) if LAZY in marks else (inner[0], PASSED)
 
 
 def _sources(steps: Sequence[Step], given: Given) -> list[str]:

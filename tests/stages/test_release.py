@@ -25,9 +25,10 @@ from orchestrator.deploy.image_builder import ImageBuilder, ImageCheck
 from orchestrator.deploy.in_memory import InMemoryTarget, Service
 from orchestrator.deploy.none import NoTarget
 from orchestrator.deploy.rollout import Rollout
-from orchestrator.deploy.target import RollbackResult, Target
+from orchestrator.deploy.target import Deployment, RollbackResult, Target
 from orchestrator.errors import DeployError, PackageError, ProbeError, TrackingError
 from orchestrator.events import Progress
+from orchestrator.gate.verdict import Verdict
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.resolving.libraries import Libraries
 from orchestrator.spec.field_types import StateDir
@@ -116,6 +117,30 @@ def test_a_registered_version_is_loaded(registered: ModelVersion, state_dir: Sta
     assert found == registered
     assert (found.version, found.run_id) == ("7", "run-1")
     assert found.origin == replace(PROVENANCE.origin, trained=REPORT.trained_at)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        (None, ""),
+        (Verdict("passed", ["it is better"]), "passed: it is better"),
+        (Verdict("unchanged", ["the champion"], recorded="passed: it was better"), "passed: it was better"),
+    ],
+)
+def test_a_service_is_given_why_the_gate_let_it_pass(
+    registered: ModelVersion, rollout_of: RolloutOf, verdict: Verdict | None, said: str
+) -> None:
+    deployed: list[ModelVersion] = []
+
+    class Listening(InMemoryTarget):
+        def deploy(self, version: ModelVersion) -> Deployment:
+            deployed.append(version)
+            return super().deploy(version)
+
+    with rollout_of(Listening()) as rollout:
+        deploy(registered, rollout, Tracking(), Progress(), verdict)
+        rollout.passed()
+    assert deployed[0].origin == replace(registered.origin, gate=said)
 
 
 def test_another_registry_is_refused_before_anything_is_deployed(registered: ModelVersion, state_dir: StateDir) -> None:

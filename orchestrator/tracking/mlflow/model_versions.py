@@ -15,6 +15,8 @@ from orchestrator.tracking.mlflow.store import Store
 from orchestrator.tracking.registered_model import (
     CHALLENGER,
     CHAMPION,
+    GATE,
+    GATE_REASON,
     MEMORY,
     REPLACED,
     TURN,
@@ -67,6 +69,7 @@ def entry_of(version: Any) -> RegisteredEntry:
         int(memory) if memory.isdecimal() else 0,
         version.tags.get(REPLACED, ""),
         int(turn) if turn.isdecimal() else 0,
+        ": ".join(version.tags[name] for name in (GATE, GATE_REASON) if name in version.tags),
     )
 
 

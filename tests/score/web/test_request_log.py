@@ -96,10 +96,10 @@ def test_meta_describes_what_is_served(
         reported, page = (
             json.loads(ask("GET", path, Authorization="Bearer two")[2]) for path in ("/meta", "/page/model.json")
         )
-    assert page.items() >= (origin | {"trained": None, "fingerprint": reported["fingerprint"]}).items()
+    assert page.items() >= (origin | {"trained": None, "gate": None, "fingerprint": reported["fingerprint"]}).items()
     contract = json.loads((package / "contract.json").read_text())
     assert reported == {
-        "model": "m", **origin, "trained": None, "fingerprint": contract["fingerprint"],
+        "model": "m", **origin, "trained": None, "gate": None, "fingerprint": contract["fingerprint"],
         "answers": "model.pkl", "task": "classification", "classes": [0, 1], "versions": contract["versions"],
         "training": vars(about),
     }  # fmt: skip
