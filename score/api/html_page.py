@@ -15,6 +15,7 @@ from starlette.routing import Route, Router
 from score.contract import deployment_info, training_info
 from score.contract.cells import BOOLEANS, MISSING
 from score.contract.schema import FILE
+from score.explain.explainer import ExplanationRecord
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -91,6 +92,7 @@ def document(contract: Contract, package: Path) -> dict[str, Any]:
             "written": written.isoformat(timespec="seconds"),
             "training": training_info.read(package),
             "figures": list(training_info.figures(package)),
+            "explanations": dataclasses.asdict(ExplanationRecord.read(package)),
             "cells": {"missing": sorted(words or MISSING), "booleans": BOOLEANS},
         }
     )

@@ -62,10 +62,14 @@ class ParsedRequest(Protocol):
 
 
 class RequestCodec(NamedTuple):
-    """How one HTTP interface parses a request and encodes its reply; both synchronous."""
+    """How one HTTP interface parses a request and encodes its reply; both synchronous.
+
+    With ``in_thread`` neither runs on the event loop, and the request shares no run of the model with others.
+    """
 
     parse: Callable[[bytes], ParsedRequest]
     respond: Callable[[Any, Prediction], HttpReply]
+    in_thread: bool = False
 
 
 class BoundedExecutor:
@@ -184,6 +188,8 @@ class Admission:
         return codec.respond(request, self._predict(request.columns, labels=request.labels))
 
     async def _score_small(self, body: bytes, codec: RequestCodec, context: RequestContext | None) -> HttpReply:
+        if codec.in_thread:
+            return await self.small.run(lambda: self._score(body, codec, context))
         if not self._loop_allowed or len(body) > LOOP_BYTES:
             return await self.small.run(lambda: self._score_in_thread(body, codec, context))
         started = time.perf_counter()
