@@ -35,7 +35,7 @@ HEADERS = {
     "Cache-Control": "no-cache",  # another package may be served here later
     "Vary": "Accept",
 }
-FILES = {"page.css": "text/css", "page.js": "text/javascript"}
+FILES = {"page.css": "text/css", "page.js": "text/javascript", "explanation.js": "text/javascript"}
 
 
 async def home(request: Request) -> Response:
