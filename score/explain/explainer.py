@@ -118,7 +118,8 @@ class Explainer:
         import numpy as np
 
         if not len(next(iter(columns.values()), ())):  # which no model predicts
-            return Explanation(self.base, np.zeros((0, len(self.base), len(columns))), None)
+            none = np.zeros((0, len(self.base), len(columns)))
+            return Explanation(self.base, none, none if self.record.method == "permutation" else None)
         return Explanation(self.base, *self._explain(columns))
 
 
