@@ -13,14 +13,14 @@ import numpy as np
 
 from orchestrator.packaging import explanation_check, holdout_check
 from orchestrator.packaging.explanation_features import feature_columns
-from orchestrator.packaging.explanation_model import describe_model
+from orchestrator.packaging.explanation_model import SINGLE, describe_model
 from orchestrator.packaging.onnx.compile import convert_pipeline
 from orchestrator.packaging.refit import Shipped
 from orchestrator.spec.messages import one_line
 from score.contract.columns import Columns
 from score.contract.schema import Contract
 from score.explain import permutation
-from score.explain.explainer import ARRAYS, Explainer, ExplanationRecord, Preparation, encoder, transform
+from score.explain.explainer import ARRAYS, Explainer, ExplanationRecord, Preparation, encoder, run_steps, transform
 from score.models.base import Model, PickledModel
 from score.models.onnx import Compilation, CompiledModel
 from score.payload.reader import Reader
@@ -108,13 +108,20 @@ def _exact(
     explainer = Explainer.of(record, arrays, model, len(contract.columns), reader)
     base, values, _ = explainer.explain(columns)
     expected = pipeline.predict_proba(frame) if additive.outputs is not None else pipeline.predict(frame).reshape(-1, 1)
-    explanation_check.check_sums(expected, additive.predicted(base + values.sum(axis=2)), additive.tolerance)
+    tolerance = SINGLE if _is_single(run_steps(pipeline, frame)) else additive.tolerance
+    explanation_check.check_sums(expected, additive.predicted(base + values.sum(axis=2)), tolerance)
     checked = f"{len(records)} rows add up to the prediction"
     if additive.method == "trees":
         prepare = Preparation(arrays)
         coalitions = explanation_check.check_coalitions(arrays, prepare.owner, prepare.extend(encoded[:2]))
         checked += f", {coalitions} coalitions of columns give the same values"
     return replace(record, checked=checked), arrays
+
+
+def _is_single(features: Any) -> bool:
+    """Return whether features are float32, so that the estimator computes in it."""
+    dtypes = features.dtypes if hasattr(features, "columns") else [np.asarray(features).dtype]
+    return any(dtype == np.float32 for dtype in dtypes)
 
 
 def _graph(pipeline: Any, width: int, compilation: Compilation) -> bytes:

@@ -44,7 +44,7 @@ def check_encoding(
         for place, (name, values) in enumerate(columns.items())
     }
     expected = np.where(chosen[:, owner], encoded, encoded[others])
-    different = np.flatnonzero(~np.isclose(encode(mixed), expected, rtol=1e-12, atol=0, equal_nan=True).all(axis=0))
+    different = np.flatnonzero(~np.isclose(encode(mixed), expected, rtol=1e-6, atol=1e-9, equal_nan=True).all(axis=0))
     if len(different):
         raise WrongExplanationError(f"the steps make feature {different[0]} from several columns")
     return encoded

@@ -59,6 +59,8 @@ def _rules() -> list[tuple[Any, Any]]:
         (impute.SimpleImputer, _imputed),
         (preprocessing.OneHotEncoder, lambda owners, step: _repeated(owners, step._n_features_outs)),  # noqa: SLF001 - no public name
         (preprocessing.TargetEncoder, lambda owners, step: _repeated(owners, _even(owners, len(step.encodings_)))),
+        (preprocessing.KBinsDiscretizer, _bins),
+        (preprocessing.SplineTransformer, lambda owners, step: _repeated(owners, _even(owners, step.n_features_out_))),
         (transforms.DateParts, _date_parts),
         (column_transforms.WordWeights, _words),
         (feature_selection.SelectorMixin, lambda owners, step: list(compress(owners, step.get_support()))),
@@ -76,6 +78,10 @@ def _union(owners: list[int], step: Any) -> list[int]:
 
 def _even(owners: list[int], outputs: int) -> list[int]:
     return [outputs // len(owners)] * len(owners)
+
+
+def _bins(owners: list[int], step: Any) -> list[int]:
+    return owners if step.encode == "ordinal" else _repeated(owners, step.n_bins_)
 
 
 def _date_parts(owners: list[int], step: Any) -> list[int]:

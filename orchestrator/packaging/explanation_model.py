@@ -21,6 +21,7 @@ SPACES: Mapping[Link, str] = {
     "softmax": "softmax score",
     "sigmoids": "log-odds of each class by itself",
 }
+SINGLE = 1e-4  # relative, of what is computed in float32
 MAX_NODES = 2**21  # of all trees: some 90 MB in memory, 20 MB in the package
 
 
@@ -73,7 +74,7 @@ def describe_model(estimator: Any) -> AdditiveModel:
         values = [found.scale * each.value for each in found.trees]
         start = found.scale * np.asarray(found.base, dtype=np.float64)
         trees = _tree_arrays(found.trees, values, found.targets, start, found.compares, found.categories)
-        tolerance = 1e-9 if found.sums is np.float64 else 1e-4
+        tolerance = 1e-9 if found.sums is np.float64 else SINGLE
         return AdditiveModel("trees", SPACES[found.link], found.link, outputs, trees, tolerance)
     if isinstance(estimator, ensemble.HistGradientBoostingClassifier | ensemble.HistGradientBoostingRegressor):
         parts, categories = histogram_trees(estimator)

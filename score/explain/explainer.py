@@ -169,11 +169,16 @@ def transform(pipeline: Any, frame: Any) -> Any:
     """Return rows of a table (n_rows, n_columns) as the last step of a fitted pipeline gets them, as float64."""
     import numpy as np
 
+    made = run_steps(pipeline, frame)
+    return made.to_numpy(np.float64) if hasattr(made, "to_numpy") else np.asarray(made, dtype=np.float64)
+
+
+def run_steps(pipeline: Any, frame: Any) -> Any:
+    """Return rows of a table (n_rows, n_columns) as the last step of a fitted pipeline gets them, in its types."""
     for _, step in getattr(pipeline, "steps", [])[:-1]:
         if hasattr(step, "transform"):  # not "passthrough", and not what draws rows for a fit
             frame = step.transform(frame)
-    dense = frame.toarray() if hasattr(frame, "toarray") else frame
-    return dense.to_numpy(np.float64) if hasattr(dense, "to_numpy") else np.asarray(dense, dtype=np.float64)
+    return frame.toarray() if hasattr(frame, "toarray") else frame
 
 
 def answers(model: Model, outputs: Sequence[int] | None) -> Callable[[Columns], Any]:

@@ -102,7 +102,7 @@ def application(
     version = deployment_info.deployed()["version"]
     score_codec = RequestCodec(predictor.parse, predictor.respond_http)
     explain_codec = RequestCodec(
-        partial(explaining.parse, predictor), partial(explaining.respond, predictor), in_thread=True
+        partial(explaining.parse, predictor), partial(explaining.respond, predictor), slow=True
     )
 
     async def score(request: Request) -> Response:

@@ -26,6 +26,7 @@ from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import KBinsDiscretizer, SplineTransformer, StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeRegressor
 
@@ -203,6 +204,31 @@ def test_what_is_not_exact_has_a_reason_and_an_error(
     expected = second(fitted.pipeline, frame) if hasattr(model, "predict_proba") else number(fitted.pipeline, frame)
     np.testing.assert_allclose(base + values.sum(axis=2), expected, atol=1e-12)
     assert errors.max() > 0
+
+
+class Single(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
+    """Makes float32 of what it gets, as skrub does."""
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> Single:  # noqa: ARG002
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        return X.astype("float32")
+
+
+@pytest.mark.parametrize(
+    ("step", "tolerance"),
+    [(Single(), 1e-4), (SplineTransformer(3), 1e-9), (KBinsDiscretizer(3, encode="onehot"), 1e-9)],
+    ids=["float32", "splines", "bins"],
+)
+def test_steps_that_make_several_features_of_a_column_are_folded_back(
+    step: Any, tolerance: float, fit: Fit, X: pd.DataFrame, targets: dict[str, Any], tmp_path: Path
+) -> None:
+    fitted = fit([step, StandardScaler(with_mean=False)], LogisticRegression(), X, targets["two"])
+    record, (base, values, _), frame, _ = explained(fitted, tmp_path / "package", compiled=False)
+    assert (record.method, record.reason) == ("linear", "")
+    np.testing.assert_allclose(base + values.sum(axis=2), log_odds(fitted.pipeline, frame), rtol=0, atol=tolerance)
 
 
 def test_columns_of_text_are_explained_by_the_pickle(

@@ -140,12 +140,14 @@ def test_a_damaged_file_is_the_servers_fault_and_plain_requests_are_answered(
     assert (tmp_path / "package" / FILE).exists()
 
 
-def test_explained_requests_stay_off_the_event_loop(package: Path, X: pd.DataFrame) -> None:
+def test_explained_requests_keep_away_from_the_event_loop_and_from_others_threads(
+    package: Path, X: pd.DataFrame
+) -> None:
     predictor = Predictor.load(package)
 
     async def run() -> bool:
         admission: Any = Admission(Limits(), predictor)
-        admission._loop_allowed, admission._batcher = True, None
+        admission._loop_allowed, admission._batcher, admission.small = True, None, None
         app = application(predictor, admission)
         messages = [{"type": "http.request", "body": json.dumps({"data": rows(X, 1)}).encode(), "more_body": False}]
         sent: list[Any] = []
