@@ -119,7 +119,7 @@ def _package(package: Package) -> str:
     rows = about.get("training_rows", 0) + about.get("held_out_rows", 0)
     again = f"; fitted again on all {rows:,} rows (search.fit_on=all)" if about.get("fit_on") == "all" else ""
     explained = ExplanationRecord.read(package.path)
-    way = "not explained" if explained.method == "none" else "explained with an error"
+    way = "not explained" if explained.method == "none" else "explained by estimates"
     why = f"; {way}: {explained.reason}" if explained.reason else ""
     return f"{package.short_id}  {how}{why}{refused}{again}"
 

@@ -114,7 +114,7 @@ def _exact(
     if additive.method == "trees":
         prepare = Preparation(arrays)
         coalitions = explanation_check.check_coalitions(arrays, prepare.owner, prepare.extend(encoded[:2]))
-        checked += f", {coalitions} coalitions of columns give the same values"
+        checked += f", {coalitions} coalitions of groups of columns give the same values"
     return replace(record, checked=checked), arrays
 
 

@@ -22,7 +22,7 @@ SPACES: Mapping[Link, str] = {
     "sigmoids": "log-odds of each class by itself",
 }
 SINGLE = 1e-4  # relative, of what is computed in float32
-MAX_NODES = 2**21  # of all trees: some 90 MB in memory, 20 MB in the package
+MAX_NUMBERS = 2**23  # of all trees, 5 for each node and one for each of its values: some 64 MB in memory
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,9 @@ def _tree_arrays(
     if any(tree.cover is None for tree in trees):
         raise NotImplementedError("the trees of its library do not say how many rows reached their nodes")
     roots = np.cumsum([0, *(len(tree.left) for tree in trees)])
-    if roots[-1] > MAX_NODES:
-        raise NotImplementedError(f"its trees have {roots[-1]:,} nodes, more than {MAX_NODES:,}")
+    width = 5 + max(value.shape[1] for value in values)
+    if roots[-1] * width > MAX_NUMBERS:
+        raise NotImplementedError(f"its trees have {roots[-1]:,} nodes, more than {MAX_NUMBERS // width:,}")
     numbered = {
         side: np.concatenate([np.where(each < 0, -1, each + root) for each, root in zip(sides, roots, strict=False)])
         for side, sides in (("left", [tree.left for tree in trees]), ("right", [tree.right for tree in trees]))

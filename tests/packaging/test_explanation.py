@@ -270,7 +270,7 @@ def test_values_that_are_not_those_of_all_coalitions_are_not_shipped(
 def test_too_many_nodes_are_not_shipped(
     fit: Fit, X: pd.DataFrame, targets: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.packaging.explanation_model.MAX_NODES", 10)
+    monkeypatch.setattr("orchestrator.packaging.explanation_model.MAX_NUMBERS", 60)
     fitted = fit([], RandomForestClassifier(**FOREST), X, targets["two"])
     record = explained(fitted, tmp_path / "package", compiled=False).record
     assert record.method == "permutation"
