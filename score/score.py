@@ -39,6 +39,7 @@ _claim_name()
 
 from score import memory_tuning  # noqa: E402  # only now does the name mean this folder
 from score.payload.errors import PROBLEM, BadRequest  # noqa: E402
+from score.predict import explaining  # noqa: E402
 from score.predict.predictor import InitError, Predictor, ScoringError, log_failure  # noqa: E402
 
 __all__ = ["BadRequest", "InitError", "Predictor", "ScoringError", "init", "loaded", "run"]
@@ -58,14 +59,15 @@ def init() -> None:
 def run(data: str | bytes | dict[str, Any]) -> Any:
     """Return the payload that answers a request, which Azure ML's server then encodes as JSON.
 
-    Under that server a refusal, and a payload with headers, is a response of the server's own type.
+    With ``explain=true`` in that server's query it explains the answers, too. Under that server a refusal, and a payload with headers, is a response of the server's own type.
 
     Raises:
         BadRequest, ScoringError: under any other server.
     """
     azure = _AZURE_SERVER in sys.modules
     try:
-        payload, headers = loaded().score(data)
+        explained = azure and explaining.is_wanted(_query_values(explaining.PARAMETER))
+        payload, headers = explaining.score(loaded(), data) if explained else loaded().score(data)
     except (BadRequest, ScoringError) as error:
         if not azure:
             raise
@@ -80,6 +82,13 @@ def loaded() -> Predictor:
     if _predictor is None:
         raise InitError("no model is loaded: call init() first")
     return _predictor
+
+
+def _query_values(name: str) -> list[str]:
+    """Return the values of a parameter in the query of the request that Azure ML's server, made with Flask, is answering."""
+    flask = sys.modules.get("flask")
+    values: list[str] = flask.request.args.getlist(name) if flask is not None and flask.has_request_context() else []
+    return values
 
 
 def _response(payload: Any, status: int, headers: dict[str, str]) -> Any:

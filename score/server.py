@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import copy
+import dataclasses
 import json
 import logging
 import logging.config
@@ -27,6 +28,7 @@ import uvicorn
 
 from score import memory_tuning
 from score.contract import deployment_info, training_info
+from score.explain.explainer import ExplanationRecord
 from score.web import cors, log_rotation, metrics, workers
 from score.web.admission import Admission, Limits
 from score.web.app import Page, application
@@ -184,6 +186,7 @@ def configure(options: argparse.Namespace, contract: Mapping[str, Any]) -> uvico
     score.init()
     predictor = score.loaded()
     about = deployment_info.described(contract, training_info.read(PACKAGE), compiled=predictor.compiled)
+    about["explanations"] = dataclasses.asdict(ExplanationRecord.read(PACKAGE))
     limits = Limits(
         options.max_bytes, options.max_queued_requests, options.body_timeout_seconds, options.scoring_timeout_seconds
     )

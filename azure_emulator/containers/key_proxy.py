@@ -32,11 +32,10 @@ def key_proxy_app(instance: Instance) -> Starlette:
         headers = {
             name: value for name, value in request.headers.items() if name not in HOP_HEADERS | {"authorization"}
         }
-        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         body = await request.body()
         try:
             status, response_headers, content = await run_in_threadpool(
-                send_request, spec.server_port, request.method, target, headers, body
+                send_request, spec.server_port, request.method, target_of(request), headers, body
             )
         except (OSError, http.client.HTTPException):
             return PlainTextResponse("The container is not ready", 503)
@@ -44,6 +43,11 @@ def key_proxy_app(instance: Instance) -> Starlette:
         return Response(content, status, end_to_end)
 
     return Starlette(routes=[Route("/{path:path}", forward, methods=METHODS)])
+
+
+def target_of(request: Request) -> str:
+    """Return the path of a request with its query, which goes on to the container."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def is_healthy(port: int) -> bool:

@@ -27,7 +27,7 @@ from starlette.routing import Route
 
 from azure_emulator.common.tokens import TokenError, Tokens
 from azure_emulator.containers.instance import Instance
-from azure_emulator.containers.key_proxy import HOP_HEADERS, METHODS, send_request
+from azure_emulator.containers.key_proxy import HOP_HEADERS, METHODS, send_request, target_of
 
 _DEPLOYMENT_HEADER = "azureml-model-deployment"
 
@@ -48,13 +48,13 @@ def traffic_router_app(folder: Path, tokens: Tokens) -> Starlette:
         headers = {key: value for key, value in request.headers.items() if key not in HOP_HEADERS | {"authorization"}}
         body = await request.body()
         if not requested and (mirror := _choose_mirror(route["mirrorTraffic"])) in route["ports"]:
-            arguments = route["ports"][mirror], request.method, request.url.path, headers, body
+            arguments = route["ports"][mirror], request.method, target_of(request), headers, body
             copy = asyncio.create_task(_send_copy(*arguments))
             copies.add(copy)
             copy.add_done_callback(copies.discard)
         try:
             status, response_headers, content = await run_in_threadpool(
-                send_request, route["ports"][name], request.method, request.url.path, headers, body
+                send_request, route["ports"][name], request.method, target_of(request), headers, body
             )
         except OSError:
             return JSONResponse({"error": {"code": "UpstreamError", "message": "The container is not ready"}}, 503)

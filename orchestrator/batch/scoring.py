@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.batch.checkpoints import Part
+from orchestrator.batch.explaining import explanation_columns, explanation_values
 from orchestrator.batch.files import FilesSource
 from orchestrator.batch.sinks import CsvSink, ParquetSink, Sink
 from orchestrator.batch.tables import Chunk, Columns, CsvSource, Source
@@ -70,10 +71,11 @@ class Scorer:
         try:
             columns = self.predictor.reader.checked(values)
             predictions, probabilities = self.predictor.predict(columns)
+            explained = explanation_values(self.predictor, columns, predictions) if table.explain else []
         except ScoringError as error:
             raise PackageError(f"batch: the model failed: {one_line(error.__cause__ or error)}") from error
         by_class = [] if probabilities is None else probabilities.T.tolist()
-        added = dict(zip(table.added, [predictions, *by_class], strict=True))
+        added = dict(zip(table.added, [predictions, *by_class, *explained], strict=True))
         return {**kept, **added}, self.predictor.reader.flags(columns)
 
     def _refusals(self, values: Lists) -> Sequence[Problem]:
@@ -96,6 +98,7 @@ class ScoringTable:
     reasons: CsvSink
     kept: Sequence[str]
     added: Sequence[str]
+    explain: bool = False
 
     @classmethod
     def of(cls, spec: BatchSpec, source: Source, predictor: Predictor) -> ScoringTable:
@@ -117,12 +120,19 @@ class ScoringTable:
                 raise DataError(str(problem))
         classes = predictor.contract.classes or ()
         added = [PREDICTION, *(f"probability_{label}" for label in classes if predictor.probable)]
+        if spec.explain:
+            added += explanation_columns(predictor)
+            if twice := next((name for place, name in enumerate(added) if name in added[:place]), None):
+                text = (
+                    f"two columns of the output would be '{twice}'; rename the one of the package, or leave explain out"
+                )
+                raise DataError(f"batch.explain: {text}")
         if clash := next((name for name in added if name in kept), None):
             raise DataError(
                 f"batch.input: {spec.input.name} has a column '{clash}' already; leave it out with batch.keep"
             )
         reasons = CsvSink([FILE, *REASONS] if isinstance(source, FilesSource) else REASONS)
-        return cls(source, _sink(spec, source, predictor, kept, added), reasons, kept, added)
+        return cls(source, _sink(spec, source, predictor, kept, added), reasons, kept, added, spec.explain)
 
 
 def _sink(spec: BatchSpec, source: Source, predictor: Predictor, kept: Sequence[str], added: Sequence[str]) -> Sink:

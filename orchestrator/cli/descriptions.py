@@ -32,6 +32,7 @@ from orchestrator.reporting.scores import format_score
 from orchestrator.services import Keys, ServiceStatus
 from orchestrator.spec.messages import format_params
 from score.contract import golden, training_info
+from score.explain.explainer import ExplanationRecord
 from score.models.onnx import Compilation
 
 LONGEST_LIST = 5  # failed candidates, and columns with values outside of training's; result.json has all
@@ -120,7 +121,10 @@ def _package(package: Package) -> str:
     about = training_info.read(package.path) or {}
     rows = about.get("training_rows", 0) + about.get("held_out_rows", 0)
     again = f"; fitted again on all {rows:,} rows (search.fit_on=all)" if about.get("fit_on") == "all" else ""
-    return f"{package.short_id}  {how}{refused}{again}"
+    explained = ExplanationRecord.read(package.path)
+    way = "not explained" if explained.method == "none" else "explained by estimates"
+    why = f"; {way}: {explained.reason}" if explained.reason else ""
+    return f"{package.short_id}  {how}{why}{refused}{again}"
 
 
 @_describes(Verification)

@@ -41,7 +41,7 @@ CMD ["python", "-m", "score.server", "--host", "0.0.0.0", "--port", "6789"]
 COPY --from=libraries /opt/venv /opt/venv
 COPY score score
 COPY about about
-${own_code}COPY *.json model.* ./
+${own_code}COPY *.json model.* explanation.* ./
 """)
 
 

@@ -40,6 +40,7 @@ class BatchSpec(Section):
     output_storage: StorageOptions = Field(default_factory=dict)
     chunk_rows: StrictInt = Field(default=10_000, ge=1)
     keep: tuple[StrictStr, ...] | None = None
+    explain: StrictBool = False  # what each column adds to the prediction, in columns of its own
     backend: Literal["local", "loky", "dask", "ray"] = "local"  # this process, or workers of joblib's backends
     n_jobs: StrictInt | None = None
     scheduler: StrictStr | None = None  # the address of a running cluster
@@ -81,6 +82,10 @@ class BatchSpec(Section):
     def writes(self) -> str:
         """The format of the output."""
         return self.output_format or self.output.name.lower().rpartition(".")[2]
+
+    def ordered(self) -> dict[str, str]:
+        """Leave out explanations where none are wanted."""
+        return self.parts(*([] if self.explain else ["explain"]))
 
     def keep_state(self, folder: Path) -> None:
         """Keep copies of what lies behind a URL, and the finished parts of an output at one, in a folder."""

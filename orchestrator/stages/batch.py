@@ -103,7 +103,8 @@ def _read(job: Job, pieces: Iterator[Piece]) -> Iterator[Piece]:
 
 def _identity(spec: BatchSpec, version: ModelVersion, files: Sequence[TableFile]) -> str:
     """Return what the checkpoints depend on: a run with another identity starts anew."""
-    decides = spec.parts("chunk_rows", "backend", "n_jobs", "scheduler", "output_storage")
+    without = ["chunk_rows", "backend", "n_jobs", "scheduler", "output_storage", *([] if spec.explain else ["explain"])]
+    decides = spec.parts(*without)
     contents = digest({str(place): f"{file.name} {_version_of(file)}" for place, file in enumerate(files)})
     return json.dumps({"package": version.package.fingerprint, "files": contents, **decides}, indent=1)
 

@@ -23,6 +23,7 @@ from orchestrator.modeling.decision import Decision
 from orchestrator.modeling.row_digests import FoldScores, rows_digest
 from orchestrator.packaging import dockerfile, holdout_check, own_code, pickling, swagger_ui, unseen_categories
 from orchestrator.packaging.clean_process import run_package
+from orchestrator.packaging.explanation import write_explanation
 from orchestrator.packaging.onnx.compile import CompiledPipeline, compile_pipeline
 from orchestrator.packaging.refit import Shipped, fit_again
 from orchestrator.spec.field_types import FitOn, StateDir
@@ -122,6 +123,7 @@ def _write(
     if compilation.tolerance is not None:
         requests = [replace(request, tolerance=compilation.tolerance) for request in requests]
     golden.write(folder, requests)
+    write_explanation(folder, shipped, contract, compilation)
     ships = pickling.imported_modules(SHIPS) - (set() if compilation.used else {RUNTIME})
     tops = {name.partition(".")[0] for name in [*names, *own.imports]} | ships
     # shipped code needs no pin, also where this project is installed

@@ -15,6 +15,7 @@ from starlette.routing import Route, Router
 from score.contract import deployment_info, training_info
 from score.contract.cells import BOOLEANS, MISSING
 from score.contract.schema import FILE
+from score.explain.explainer import ExplanationRecord
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -34,7 +35,7 @@ HEADERS = {
     "Cache-Control": "no-cache",  # another package may be served here later
     "Vary": "Accept",
 }
-FILES = {"page.css": "text/css", "page.js": "text/javascript"}
+FILES = {"page.css": "text/css", "page.js": "text/javascript", "explanation.js": "text/javascript"}
 
 
 async def home(request: Request) -> Response:
@@ -91,6 +92,7 @@ def document(contract: Contract, package: Path) -> dict[str, Any]:
             "written": written.isoformat(timespec="seconds"),
             "training": training_info.read(package),
             "figures": list(training_info.figures(package)),
+            "explanations": dataclasses.asdict(ExplanationRecord.read(package)),
             "cells": {"missing": sorted(words or MISSING), "booleans": BOOLEANS},
         }
     )

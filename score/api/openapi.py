@@ -8,6 +8,7 @@ from urllib.parse import quote
 from score.api import v2
 from score.contract.columns import rule_for
 from score.payload.errors import MAX_PROBLEMS, PROBLEM
+from score.predict import explaining
 from score.predict.response import FLAGS
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def _score(contract: Contract) -> Schema:
     }
     return {
         "summary": "Score rows.",
+        "parameters": [explain_parameter()],
         "requestBody": {
             "required": True,
             "content": {JSON: {"schema": _ref("Request"), "examples": {k: {"value": v} for k, v in requests.items()}}},
@@ -99,6 +101,28 @@ def _score(contract: Contract) -> Schema:
             "default": _failure("/score", "The service is busy, the request is too long, or the model failed."),
         },
     }
+
+
+def explain_parameter() -> Schema:
+    """Return the parameter of the query that asks for explanations."""
+    description = (
+        f"says what each column adds to the answers, for at most {explaining.MAX_ROWS} rows that are not in 'input'"
+    )
+    values = {"type": "string", "enum": list(explaining.VALUES), "default": "false"}
+    return {"name": explaining.PARAMETER, "in": "query", "description": description, "schema": values}
+
+
+def _explanations(contract: Contract) -> Schema:
+    """Return the schema of a reply's explanations: one of each explained class, or of a regression."""
+    numbers = {column.name: {"type": "number"} for column in contract.columns}
+    by_column = {"type": "array", "items": _object(numbers), "description": "of each row"}
+    explained: Schema = {"space": _text(), "base": {"type": "number"}, "values": by_column}
+    explained |= {} if contract.classes is None else {"class": {"enum": list(contract.classes)}}
+    items = _object(explained)
+    items["properties"] = explained | {
+        "errors": by_column | {"description": "standard errors, where values are estimates"}
+    }
+    return {"type": "array", "items": items}
 
 
 def _infer(contract: Contract) -> Schema:
@@ -139,6 +163,7 @@ def _schemas(contract: Contract, *, probable: bool) -> Schema:
     plain: Schema = {"predictions": {"type": "array", "items": label}}
     plain |= {"probabilities": {"type": "array", "items": probabilities}} if probable else {}
     plain |= {"classes": {"const": list(contract.classes)}} if contract.classes is not None else {}
+    reply = _object(plain) | {"properties": plain | {"explanations": _explanations(contract)}}
     article = _text() | {"contentMediaType": JSON}
     place: Schema = {"row": {"type": ["integer", "null"]}, "column": {"type": ["string", "null"]}}
     problem = _object(place | {"problem": _text(), "expected": _text()})
@@ -156,7 +181,7 @@ def _schemas(contract: Contract, *, probable: bool) -> Schema:
                 _object({"input": rows}) | {"title": "The article's rows, which may be JSON in text, too"},
             ]
         },
-        "Reply": {"oneOf": [_object(plain), article | {"description": "to 'input': JSON in text"}]},
+        "Reply": {"oneOf": [reply, article | {"description": "to 'input': JSON in text"}]},
         "Problem": _object(document) | {"properties": document | listed},
         "Error": _object({"error": _text()}),
         **_tensors(contract),

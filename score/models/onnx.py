@@ -124,7 +124,7 @@ class CompiledModel:
 
     def predict(self, columns: Columns, *, labels: bool = True) -> tuple[Any, Any]:
         """See ``Model``."""
-        outputs = self._run(self._table(columns), 0 if labels or self.classes is None else 1)
+        outputs = self._run(self.table(columns), 0 if labels or self.classes is None else 1)
         if self.classes is None:
             return outputs[0].reshape(-1), None
         return outputs[0] if labels else None, outputs[-1]
@@ -138,7 +138,8 @@ class CompiledModel:
             return self._graph.run(table, first)
         return _concatenate(self._threads.map(partial(self._graph.run, first=first), _chunks(table, GRAPH_ROWS)))
 
-    def _table(self, columns: Columns) -> Any:
+    def table(self, columns: Columns) -> Any:
+        """Return checked columns as the graph takes them: float64 (n_rows, n_columns), texts as codes."""
         import numpy as np
 
         if self._learned:

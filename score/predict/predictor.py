@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 from score import privacy
 from score.contract.columns import Columns
 from score.contract.schema import FILE, Contract
+from score.explain.explainer import Explainer, Explanation, ExplanationRecord
 from score.models.base import FILE as PICKLE
 from score.models.base import Model, PickledModel
 from score.models.onnx import GRAPH, Compilation, CompiledModel
@@ -91,6 +92,7 @@ class Predictor:
     contract: Contract
     model: Model
     reader: Reader
+    folder: Path | None = None  # of the package; without one nothing is explained
 
     @classmethod
     def load(cls, folder: Path) -> Predictor:
@@ -106,7 +108,7 @@ class Predictor:
             raise InitError(f"{folder}: no readable contract: {error}") from error
         _check_versions(contract)
         reader = Reader(contract)
-        return cls(contract, _load_model(folder, contract, reader), reader)
+        return cls(contract, _load_model(folder, contract, reader), reader, folder)
 
     @cached_property
     def probable(self) -> bool:
@@ -117,6 +119,29 @@ class Predictor:
     def compiled(self) -> bool:
         """Whether the compiled model answers, and not the pickle."""
         return isinstance(self.model, CompiledModel)
+
+    @cached_property
+    def explanation(self) -> ExplanationRecord:
+        """How answers are explained."""
+        return ExplanationRecord() if self.folder is None else ExplanationRecord.read(self.folder)
+
+    @cached_property
+    def _explainer(self) -> Explainer:
+        """What explains them, loaded by the first row that is explained."""
+        if self.folder is None:
+            raise ValueError(self.explanation.reason)
+        return Explainer.load(self.folder, self.model, self.contract, self.reader)
+
+    @_raise_scoring_errors
+    def explain(self, columns: Columns) -> Explanation:
+        """Explain the answers to checked columns.
+
+        Raises:
+            ScoringError: the package has no explanations, its file is damaged, or the model failed or gave NaN or infinity.
+        """
+        explained = self._explainer.explain(columns)
+        _check_finite(explained.values)
+        return explained
 
     @_raise_scoring_errors
     def parse(self, body: bytes | str | dict[str, Any]) -> Request:

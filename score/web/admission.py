@@ -62,10 +62,15 @@ class ParsedRequest(Protocol):
 
 
 class RequestCodec(NamedTuple):
-    """How one HTTP interface parses a request and encodes its reply; both synchronous."""
+    """How one HTTP interface parses a request and encodes its reply; both synchronous.
+
+    A ``slow`` one has a queue and a thread of its own, so that no other request waits for it, and shares no run of the
+    model with others.
+    """
 
     parse: Callable[[bytes], ParsedRequest]
     respond: Callable[[Any, Prediction], HttpReply]
+    slow: bool = False
 
 
 class BoundedExecutor:
@@ -136,13 +141,14 @@ class Admission:
         )
         # Parsed, a body takes many times its length: so large ones one after another, and few in memory
         self.large = BoundedExecutor("large", 1, 2 * limits.max_bytes, limits.scoring_timeout_seconds)
+        self.slow = BoundedExecutor("slow", 1, limits.max_queued_requests, limits.scoring_timeout_seconds)
         self._loop_allowed = False  # whether small requests take next to no time
         self._blocked_until = 0.0  # a request that started before is no evidence that they are fast again
 
     @property
     def waiting(self) -> int:
         """The number of requests that wait for a thread."""
-        return self.small.waiting + self.large.waiting
+        return self.small.waiting + self.slow.waiting + self.large.waiting
 
     async def answer(self, incoming: RequestBody, codec: RequestCodec) -> HttpReply:
         """Read the body and score it.
@@ -160,13 +166,14 @@ class Admission:
         if incoming.length <= LARGE_BYTES:
             await self._read(incoming, body, LARGE_BYTES)
             if len(body) <= LARGE_BYTES:
-                await self.small.reserve(1)
+                queue = self.slow if codec.slow else self.small
+                await queue.reserve(1)
                 try:
                     plain = bytes(body) if encoding is None else encoding.read(bytes(body), LARGE_BYTES)
                     if plain is not None:
                         return await self._score_small(plain, codec, context)
                 finally:
-                    self.small.release(1)
+                    queue.release(1)
         compressed = encoding is not None and encoding.coding is not None
         size = (0 if compressed else incoming.length) or self.limits.max_bytes  # unknown: assume the longest
         await self.large.reserve(size)
@@ -184,6 +191,8 @@ class Admission:
         return codec.respond(request, self._predict(request.columns, labels=request.labels))
 
     async def _score_small(self, body: bytes, codec: RequestCodec, context: RequestContext | None) -> HttpReply:
+        if codec.slow:
+            return await self.slow.run(lambda: self._score(body, codec, context))
         if not self._loop_allowed or len(body) > LOOP_BYTES:
             return await self.small.run(lambda: self._score_in_thread(body, codec, context))
         started = time.perf_counter()

@@ -20,6 +20,7 @@ from score.api import docs, html_page, openapi, swagger, v2, v2_binary
 from score.contract import deployment_info
 from score.contract.columns import shown
 from score.payload.errors import PROBLEM, BadRequest, problem_document
+from score.predict import explaining
 from score.predict.predictor import ScoringError, log_failure
 from score.predict.response import encode
 from score.web.admission import Admission, RequestCodec
@@ -100,9 +101,15 @@ def application(
     """
     version = deployment_info.deployed()["version"]
     score_codec = RequestCodec(predictor.parse, predictor.respond_http)
+    explain_codec = RequestCodec(
+        partial(explaining.parse, predictor), partial(explaining.respond, predictor), slow=True
+    )
 
     async def score(request: Request) -> Response:
-        return _response(await admission.answer(RequestBody(request.scope, request.receive), score_codec))
+        codec = score_codec
+        if request.scope["query_string"] and explaining.is_wanted(request.query_params.getlist(explaining.PARAMETER)):
+            codec = explain_codec
+        return _response(await admission.answer(RequestBody(request.scope, request.receive), codec))
 
     async def infer(request: Request) -> Response:
         length = request.headers.get(v2_binary.HEADER)

@@ -23,6 +23,7 @@ from orchestrator.errors import DataError, PackageError
 from orchestrator.events import Event, Progress, StepNote, StepProgress
 from orchestrator.spec.batch import BatchSpec
 from orchestrator.stages.batch import batch
+from score.explain.explainer import ExplanationRecord
 from score.models.onnx import Compilation
 from score.predict.predictor import Predictor
 from score.predict.response import OUT_OF_RANGE, UNSEEN
@@ -248,6 +249,36 @@ def test_a_table_without_the_columns_is_refused(
         score(rows.rename(columns=change), **keys)
     assert str(caught.value).startswith(message)
     assert [path.name for path in tmp_path.glob("scored*")] == []
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_explanations_are_columns_of_the_output(
+    score: Score, rows: pd.DataFrame, version: ModelVersion, ending: str
+) -> None:
+    some = rows.head(20).drop(columns="key")
+    output = score(some, input=f"new.{ending}", output=f"scored.{ending}", explain=True).path
+    answers = pd.read_csv(output) if ending == "csv" else pd.read_parquet(output)
+    plain = score(some, input=f"plain.{ending}", output=f"usual.{ending}").path
+    usual = pd.read_csv(plain) if ending == "csv" else pd.read_parquet(plain)
+    columns = [column.name for column in Predictor.load(version.package.path).contract.columns]
+    names = [f"explain_{name}" for name in columns]
+    assert [*answers] == [*usual, "explain_base", *names]
+    pd.testing.assert_frame_equal(answers[[*usual]], usual)
+    sums = answers["explain_base"] + answers[names].sum(axis=1)
+    np.testing.assert_allclose(sums, answers["probability_yes"], rtol=0, atol=1e-9)
+    empty = score(some.head(0), input=f"empty.{ending}", output=f"empty_scored.{ending}", explain=True)
+    assert empty.rows == 0
+
+
+def test_explanations_need_a_package_with_some_and_names_of_their_own(
+    score: Score, rows: pd.DataFrame, version: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = Predictor.load(version.package.path).contract.columns[0].name
+    with pytest.raises(DataError, match=f"a column 'explain_{name}' already"):
+        score(rows.rename(columns={"key": f"explain_{name}"}), explain=True)
+    monkeypatch.setattr(Predictor, "explanation", ExplanationRecord())
+    with pytest.raises(DataError, match=r"batch\.explain: the package explains no answers \(the package was made"):
+        score(rows, explain=True)
 
 
 def test_a_damaged_file_is_refused(score: Score) -> None:

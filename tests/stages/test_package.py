@@ -52,9 +52,10 @@ def test_the_folder_holds_what_a_server_needs_and_nothing_else(toy_package: Pack
     there = {path.relative_to(toy_package.path).as_posix() for path in toy_package.path.rglob("*") if path.is_file()}
     wanted = {"model.pkl", "conda.yaml", "requirements.txt", "Dockerfile"}
     wanted |= {"contract.json", "golden.json", "profile.json", "compiled.json", "model.onnx"}
+    wanted |= {"explanation.json", "explanation.npz"}
     assert {name for name in there if "/" not in name} == wanted
     ships = {f"score/{path.relative_to(stage.SHIPS).as_posix()}" for path in stage.SHIPS.rglob("*.py")}
-    ships |= {f"score/api/page/page.{kind}" for kind in ("html", "css", "js")}
+    ships |= {f"score/api/page/{name}" for name in ("page.html", "page.css", "page.js", "explanation.js")}
     ships |= {f"score/{docs.FOLDER}/{name}" for name in (*docs.FILES, "LICENSE")}
     assert {name for name in there if "/" in name} == ships | {"about/training.json", "about/roc_curve.png"}
     assert toy_package.path.name == toy_package.fingerprint[:16]

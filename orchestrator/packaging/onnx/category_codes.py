@@ -32,7 +32,9 @@ def encode_categories(pipeline: Any) -> tuple[Any, dict[str, int]]:
             step.statistics_ = _encode(step.statistics_, codes)
             step.missing_values = float(_encode([step.missing_values], codes)[0])
         if isinstance(getattr(step, "transformers_", None), list):
-            step.transformers_ = [(name, inner, _positions(step, keys)) for name, inner, keys in step.transformers_]
+            step.transformers_ = [
+                (name, inner, branch_positions(step, keys)) for name, inner, keys in step.transformers_
+            ]
     return result, codes
 
 
@@ -61,7 +63,7 @@ def _encode(values: Any, codes: dict[str, int]) -> Any:
     return np.array([np.nan if pd.isna(value) else float(value) for value in numbers], dtype=np.float64)
 
 
-def _positions(transformer: Any, keys: Any) -> list[int]:
+def branch_positions(transformer: Any, keys: Any) -> list[int]:
     """Return the positions of one branch's columns, given as names, positions, a slice or a mask."""
     names = getattr(transformer, "feature_names_in_", None)
     if names is None:

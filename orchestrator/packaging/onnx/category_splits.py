@@ -35,6 +35,16 @@ class CategorySplits:
         ]
         return np.column_stack([table, *further])
 
+    def arrays(self) -> dict[str, Any]:
+        """Return the column of each set, and which codes it has (n_sets, n_codes); none without sets."""
+        if not self._sets:
+            return {}
+        size = 1 + max((code for _, left in self._sets for code in left), default=0)
+        members = np.zeros((len(self._sets), size), dtype=bool)
+        for inside, (_, left) in zip(members, self._sets, strict=True):
+            inside[list(left)] = True
+        return {"set_feature": np.array([column for column, _ in self._sets]), "set_members": members}
+
     def extend_graph(self, graph: GraphBuilder, table: str) -> str:
         """The same, in a graph."""
         if not self._sets:

@@ -75,6 +75,7 @@ def _tree(root: Mapping[str, Any], categories: CategorySplits) -> Tree:
         np.array(right, dtype=np.int64),
         np.array(missing_left, dtype=np.int64),
         np.array([[node.get("leaf_value", 0.0)] for node in nodes], dtype=np.float64),
+        np.array([node.get("internal_count", node.get("leaf_count", 0)) for node in nodes], dtype=np.float64),
     )
 
 

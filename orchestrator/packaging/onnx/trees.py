@@ -17,7 +17,10 @@ from orchestrator.packaging.onnx.category_splits import THRESHOLD, CategorySplit
 
 @dataclass(frozen=True)
 class Tree:
-    """Arrays over the nodes; ``left`` is -1 in a leaf. A value that is at most the threshold goes left."""
+    """Arrays over the nodes; ``left`` is -1 in a leaf. A value that is at most the threshold goes left.
+
+    ``cover`` are the training rows that reach each node, or their weight; None where the library does not say.
+    """
 
     feature: Any
     threshold: Any
@@ -25,6 +28,7 @@ class Tree:
     right: Any
     missing_left: Any
     value: Any
+    cover: Any = None
 
     @classmethod
     def of_sklearn(cls, tree: Any) -> Tree:
@@ -36,6 +40,7 @@ class Tree:
             tree.children_right,
             tree.missing_go_to_left,
             tree.value[:, 0, :],
+            tree.weighted_n_node_samples,
         )
 
     @classmethod
@@ -49,7 +54,9 @@ class Tree:
             bits = predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]].astype("<u4").view(np.uint8)
             codes = np.flatnonzero(np.unpackbits(bits, bitorder="little")).tolist()
             feature[node], threshold[node] = categories.feature(int(feature[node]), codes), THRESHOLD
-        return cls(feature, threshold, left, right, nodes["missing_go_to_left"], nodes["value"][:, None])
+        return cls(
+            feature, threshold, left, right, nodes["missing_go_to_left"], nodes["value"][:, None], nodes["count"]
+        )
 
     def rows_by_node(self, table: Any) -> Any:
         """Return for each node a row of ``table`` (n_rows, n_features) that passes through it, or -1 (n_nodes,)."""

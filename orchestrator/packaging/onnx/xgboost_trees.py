@@ -93,4 +93,5 @@ def _tree(dump: Mapping[str, Any]) -> Tree:
         right,
         np.array(dump["default_left"], dtype=np.int64),
         split[:, None],
+        np.array(dump["sum_hessian"], dtype=np.float64),
     )

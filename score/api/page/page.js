@@ -26,9 +26,9 @@ function ask(url, options = {}) {
 }
 
 /** POST to score; a service that is busy is asked again when it says so. */
-async function score(body, signal) {
+async function score(body, signal, url = SCORE) {
   for (let attempt = 0; ; attempt++) {
-    const reply = await ask(SCORE, {method: "POST", body, signal, headers: {"Content-Type": "application/json"}})
+    const reply = await ask(url, {method: "POST", body, signal, headers: {"Content-Type": "application/json"}})
     if (reply.status !== 503 || attempt === PATIENCE) return reply
     const seconds = Number(reply.headers.get("Retry-After")) || 1
     await new Promise(resolve => setTimeout(resolve, Math.min(seconds, 30) * 1000))
@@ -201,9 +201,12 @@ async function submit(event) {
   const button = $("ask").querySelector("button")
   button.disabled = true
   try {
-    const reply = await score(`{"data": [${object(row())}]}`)
+    offerExplanation(null)
+    const body = `{"data": [${object(row())}]}`
+    const reply = await score(body)
     if (!reply.ok) return refuse(await describeRefusal(reply))
     answer(await reply.json())
+    offerExplanation(body)
     for (const name of flagged(reply)) {
       const index = model.columns.findIndex(column => column.name === name)
       if (index >= 0) mark(index, "warn", "Training saw no value like this: trust the answer less.")

@@ -32,6 +32,7 @@ from score.contract.schema import FILE, Contract
 from score.predict.predictor import Predictor
 from score.transforms import DateParts
 from tests.score.conftest import MakePackage, Serve
+from tests.score.predict.test_explaining import with_explanations
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver on PATH")
@@ -142,6 +143,12 @@ def diabetes_url(pima: Path, serve: Serve) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
+def explained_url(pima: Path, X: pd.DataFrame, serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with at(serve, with_explanations(pima, X, tmp_path_factory.mktemp("explained") / "package")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
 def survey_url(survey: Path, serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     keys = tmp_path_factory.mktemp("keys") / "keys.json"
     keys.write_text('{"primary": "one", "secondary": "two"}')
@@ -162,6 +169,46 @@ def test_the_form_gives_the_number_that_the_api_gives(page: Page, diabetes_url: 
     assert [float(number) for number in shown] == reply["probabilities"][0]
     bars = [element.size["width"] for element in page.driver.find_elements(By.CSS_SELECTOR, ".track > div")]
     assert bars[1] / sum(bars) == pytest.approx(reply["probabilities"][0][1], abs=0.02)
+    assert page.complaints() == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_an_answer_is_explained_by_a_bar_for_each_column(page: Page, explained_url: str, dark: bool) -> None:
+    page.open(explained_url, dark=dark, width=390 if dark else 1280)
+    assert not page.find("#explain").is_displayed()
+    page.type("Glucose", "180")
+    page.prediction()
+    page.until(page.find("#explain").is_displayed)
+    page.find("#explain").send_keys(Keys.ENTER)
+    page.until(page.find("#explanation").is_displayed)
+    assert page.text("#explanation h3") == "What each column adds to the probability of 1"
+    assert page.driver.switch_to.active_element == page.find("#explanation")
+    first, *rows, last = page.driver.find_elements(By.CSS_SELECTOR, "#explanation tbody tr")
+    cells = [[cell.text for cell in row.find_elements(By.CSS_SELECTOR, "th, td")] for row in rows]
+    assert [name for name, *_ in cells].count("Glucose") == 1
+    assert len(cells) == 8
+    assert cells[0][:2] == ["Glucose", "180"]
+    amounts = [float(amount.replace("\u2212", "-")) for _, _, amount, _ in cells]
+    assert [abs(amount) for amount in amounts] == sorted(map(abs, amounts), reverse=True)
+    ends = [float(row.find_element(By.CSS_SELECTOR, ".number").text) for row in (first, last)]
+    assert ends[0] + sum(amounts) == pytest.approx(ends[1], abs=0.01)
+    shown = float(page.driver.find_elements(By.CSS_SELECTOR, ".chance code")[1].text)
+    assert ends[1] == pytest.approx(shown, abs=0.0005)
+    bars = [row.find_element(By.CSS_SELECTOR, ".effect div") for row in rows]
+    assert bars[1].size["width"] / bars[0].size["width"] == pytest.approx(abs(amounts[1] / amounts[0]), abs=0.05)
+    assert [bar.get_attribute("class") == "down" for bar in bars] == [amount < 0 for amount in amounts]
+    named = page.find("#explanation table")
+    assert (named.aria_role, named.accessible_name) == ("table", page.text("#explanation h3"))
+    for selector in ("#explanation h3", "#explanation th", "#explanation .number", "#explain"):
+        text, ground = page.colours(selector)
+        assert (max(text, ground) + 0.05) / (min(text, ground) + 0.05) >= 4.5, selector
+    assert page.driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    if shots := os.environ.get("EXPLANATION_SHOTS"):
+        page.find("#explanation").screenshot(f"{shots}/{'dark' if dark else 'light'}.png")
+    page.type("Age", "old")
+    page.find("#ask button").click()
+    page.until(lambda: page.note("Age"))
+    assert not page.find("#explanation").is_displayed()
     assert page.complaints() == []
 
 

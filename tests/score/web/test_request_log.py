@@ -101,8 +101,9 @@ def test_meta_describes_what_is_served(
     assert reported == {
         "model": "m", **origin, "trained": None, "gate": None, "fingerprint": contract["fingerprint"],
         "answers": "model.pkl", "task": "classification", "classes": [0, 1], "versions": contract["versions"],
-        "training": vars(about),
+        "training": vars(about), "explanations": page["explanations"],
     }  # fmt: skip
+    assert (page["explanations"]["method"], page["explanations"]["reason"]) == ("none", "the package was made without")
 
 
 def test_a_log_that_cannot_be_written_stops_no_response_and_keeps_no_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,95 @@
+"""Requests with ``explain=true``: which of them are answered, and how the reply says what each column adds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from score.contract.columns import Columns, shown
+from score.payload.errors import BadRequest, Problem
+from score.predict import response
+from score.predict.response import HttpReply
+
+if TYPE_CHECKING:
+    from score.payload.reader import Request
+    from score.predict.predictor import Prediction, Predictor, ScoreResult
+
+PARAMETER = "explain"  # of the query
+VALUES = {"true": True, "false": False}
+MAX_ROWS = 100  # of a request
+
+
+def is_wanted(values: Sequence[str]) -> bool:
+    """Return whether a query with these values of the parameter asks for explanations.
+
+    Raises:
+        BadRequest: it stands twice, or has another value.
+    """
+    if not values:
+        return False
+    if len(values) > 1 or values[0] not in VALUES:
+        written = " and ".join(map(shown, values))
+        raise _refused(f"the query parameter '{PARAMETER}' is {written}", "true or false")
+    return VALUES[values[0]]
+
+
+def parse(predictor: Predictor, body: bytes | str | dict[str, Any]) -> Request:
+    """Return the checked columns of a body whose rows are to be explained.
+
+    Raises:
+        BadRequest: the body does not keep the contract, or cannot be explained.
+    """
+    request = predictor.parse(body)
+    if predictor.explanation.method == "none":
+        raise _refused(f"this package explains no answers: {predictor.explanation.reason}", f"no '{PARAMETER}'")
+    if request.form == "input":
+        raise _refused(
+            f"a reply to 'input' has no place for what '{PARAMETER}' asks for", 'the rows as {"data": [{...}, ...]}'
+        )
+    rows = len(next(iter(request.columns.values()), ()))
+    if rows > MAX_ROWS:
+        raise _refused(f"{rows} rows are to be explained", f"at most {MAX_ROWS} rows at a time")
+    return request
+
+
+def respond(predictor: Predictor, request: Request, prediction: Prediction) -> HttpReply:
+    """Return the HTTP response of a request that was scored, with its explanations."""
+    explained, headers = _add(predictor, request, predictor.respond(request, prediction))
+    return HttpReply(200, response.encode(explained), {"Content-Type": "application/json"} | headers)
+
+
+def score(predictor: Predictor, body: bytes | str | dict[str, Any]) -> ScoreResult:
+    """Parse, predict, explain and respond.
+
+    Raises:
+        BadRequest: as :func:`parse`.
+        ScoringError: the model failed.
+    """
+    request = parse(predictor, body)
+    return _add(predictor, request, predictor.respond(request, predictor.predict(request.columns)))
+
+
+def _add(predictor: Predictor, request: Request, result: ScoreResult) -> ScoreResult:
+    return result._replace(payload=result.payload | {"explanations": payload(predictor, request.columns)})
+
+
+def payload(predictor: Predictor, columns: Columns) -> list[dict[str, Any]]:
+    """Return an explanation for each explained class, or one of a regression; its values by column for each row."""
+    record, classes = predictor.explanation, predictor.contract.classes
+    names = [column.name for column in predictor.contract.columns]
+    base, values, errors = predictor.explain(columns)
+    explained: list[dict[str, Any]] = []
+    for place, start in enumerate(base.tolist()):
+        each: dict[str, Any] = {"space": record.space, "base": start, "values": _by_column(names, values[:, place])}
+        if classes is not None and record.outputs is not None:
+            each = {"class": classes[record.outputs[place]], **each}
+        explained.append(each if errors is None else {**each, "errors": _by_column(names, errors[:, place])})
+    return explained
+
+
+def _by_column(names: Sequence[str], values: Any) -> list[dict[str, float]]:
+    return [dict(zip(names, row, strict=True)) for row in values.tolist()]
+
+
+def _refused(problem: str, expected: str) -> BadRequest:
+    return BadRequest([Problem(None, None, problem, expected)])
