@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.caching.cache import CheckpointDir, Parts, cache_policy, digest, has_parts, parts_of
@@ -20,12 +20,17 @@ OF_THE_RUN = (Progress, CheckpointDir)  # the engine itself supplies these to an
 
 @dataclass(frozen=True)
 class Step:
-    """A stage as planned: its parameters and their types, and the type it returns (None: it has only effects)."""
+    """A stage as planned: its parameters and their types, and the type it returns (None: it has only effects).
+
+    ``optional`` are parameters such as ``verdict: Verdict | None = None``, which are among those that it ``takes`` where
+    something gives them.
+    """
 
     name: str
     stage: Callable[..., Any]
     takes: Mapping[str, Any]
     gives: Any
+    optional: Mapping[str, Any] = field(default_factory=dict)
 
 
 def label(kind: Any) -> str:
@@ -46,6 +51,8 @@ def plan(stages: Stages, given: Given) -> tuple[Step, ...]:
             steps.append(_step(name, stage))
         except PlanError as error:
             problems.append(str(error))
+    there = {*given, *(step.gives for step in steps)}
+    steps = [_with_optional(step, there) for step in steps]
     if not problems:
         problems = [*_sources(steps, given), *_impure(steps, given)]
     if problems:
@@ -79,7 +86,18 @@ def _step(name: str, stage: Callable[..., Any]) -> Step:
         raise PlanError(f"stages.{name}: its return type is not annotated; say what it gives, or None")
     gives = hints["return"]
     takes = {parameter.name: hints[parameter.name] for parameter in parameters}
-    return Step(name, stage, takes, None if gives is type(None) else gives)
+    return Step(name, stage, takes, None if gives is type(None) else gives, _optional(stage, hints))
+
+
+def _optional(stage: Callable[..., Any], hints: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that are None by default, with the one type that they may have otherwise."""
+    optional = [name for name, parameter in inspect.signature(stage).parameters.items() if parameter.default is None]
+    kinds = {name: [kind for kind in typing.get_args(hints.get(name)) if kind is not type(None)] for name in optional}
+    return {name: kind[0] for name, kind in kinds.items() if len(kind) == 1}
+
+
+def _with_optional(step: Step, there: Collection[Any]) -> Step:
+    return replace(step, takes={**step.takes, **{name: kind for name, kind in step.optional.items() if kind in there}})
 
 
 def _sources(steps: Sequence[Step], given: Given) -> list[str]:
