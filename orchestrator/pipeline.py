@@ -50,6 +50,7 @@ from orchestrator.spec.field_types import CheckLevel, FitOn, Seed, StateDir
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.spec.package import PackageSpec
+from orchestrator.spec.report import ReportSpec
 from orchestrator.spec.run_spec import RunSpec
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Component
@@ -153,6 +154,7 @@ def bind(config: ValidConfig) -> Run:
         ModelSpec: spec.model,
         SearchSpec: spec.search,
         PackageSpec: spec.package,
+        ReportSpec: spec.report,
         NamedCode: NamedCode(spec.package.code or ()),
         FitOn: FitOn(spec.search.fit_on),
         Seed: Seed(spec.seed),

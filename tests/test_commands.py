@@ -28,8 +28,8 @@ from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
-TRAINING = ["build_search", "load", "split", "check", "warn", "train", "evaluate", "report"]
-STAGES = [*TRAINING, "package", "verify", "register", "deploy", "probe", "promote"]
+TRAINING = ["build_search", "load", "split", "check", "warn", "train", "evaluate", "report", "inspect"]
+STAGES = [*TRAINING, "package", "verify", "render", "register", "deploy", "probe", "promote"]
 KEYS = ["run_id", "model", "best_params", "positive", "refit", "fit_on", "failed", "metrics"]
 KEYS += [
     "package",
@@ -38,6 +38,7 @@ KEYS += [
     "probe",
     "data",
     "findings",
+    "report",
     "split",
     "batch",
     "versions",

@@ -39,6 +39,7 @@ from orchestrator.events import (
 )
 from orchestrator.findings import CheckedTable
 from orchestrator.reading.description import TableReading
+from orchestrator.report.inspection import ReportPage
 
 NAME = 12  # columns for a step's name
 REASONS = ("changed", "damaged", "not kept")  # why a step ran; of other reasons nothing is printed
@@ -130,7 +131,7 @@ class Console:
             self._line("·", step.name, None, _state(step), "dim")
             return
         text = " — ".join(filter(None, (describe(event.artifact), _reason(step))))
-        alarming = isinstance(event.artifact, CheckedTable) and event.artifact.findings
+        alarming = isinstance(event.artifact, CheckedTable | ReportPage) and event.artifact.findings
         style = "yellow" if alarming or "damaged" in step.why or "not kept" in step.why else ""
         self._line("✓", step.name, event.seconds, text, style)
         if isinstance(event.artifact, Dataset) and event.artifact.reading is not None:
