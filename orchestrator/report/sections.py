@@ -33,7 +33,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class ShownTable:
     """A table of rows below ``header``; ``more`` rows are not shown."""
 
     header: Sequence[str]
@@ -84,7 +84,7 @@ def main_score(report: Report) -> MainScore | None:
     )
 
 
-def score_table(report: Report, inspection: Inspection) -> Table:
+def score_table(report: Report, inspection: Inspection) -> ShownTable:
     """Return each metric: on the hold-out rows with its interval, cross-validated, on the training rows, and the dummy's."""
     rows, scores = report.notes.rows, report.metrics
     metrics = [name.removeprefix("holdout_") for name in scores if name.startswith("holdout_")]
@@ -103,10 +103,10 @@ def score_table(report: Report, inspection: Inspection) -> Table:
         chart = charts.interval(value, low, high, ends, dummy) if math.isfinite(value) else EMPTY
         found.append(Row(_named(metric, report), cells, chart))
     bounds = ["95 % interval"] if with_bounds else []
-    return Table(["hold-out", *bounds, "cross-validated", "training rows", "dummy"], found)
+    return ShownTable(["hold-out", *bounds, "cross-validated", "training rows", "dummy"], found)
 
 
-def importance_table(importance: Importance) -> Table:
+def importance_table(importance: Importance) -> ShownTable:
     """Return what each column is worth, largest first."""
     shown = importance.effects[:EFFECTS]
     ends = charts.ends_of([0.0, *(bound for one in shown for bound in (one.low, one.high))])
@@ -120,10 +120,10 @@ def importance_table(importance: Importance) -> Table:
         )
         for one in shown
     ]
-    return Table(["loss when shuffled", "± 2 std"], rows, importance.width - len(shown))
+    return ShownTable(["loss when shuffled", "± 2 std"], rows, importance.width - len(shown))
 
 
-def slice_table(slices: Slices, report: Report) -> Table:
+def slice_table(slices: Slices, report: Report) -> ShownTable:
     """Return the scores of the groups of one column, with a chart of the metric that chose the model."""
     refit = report.params.get("search.refit", "")
     overall = report.metrics.get(f"holdout_{refit}")
@@ -141,10 +141,10 @@ def slice_table(slices: Slices, report: Report) -> Table:
         rows.append(Row(group.label, cells, chart, note))
     smallest = min((group.rows for group in slices.groups), default=0)
     caption = f"Hold-out scores by the {slices.by} of {slices.column}; the smallest group has {smallest:,} rows"
-    return Table(["rows", *metrics], rows, slices.left_out, slices.column, caption)
+    return ShownTable(["rows", *metrics], rows, slices.left_out, slices.column, caption)
 
 
-def candidate_table(report: Report) -> Table:
+def candidate_table(report: Report) -> ShownTable:
     """Return the candidates, best first, with the parameters that differ, and their mean and spread over the folds."""
     refit, rows = report.params.get("search.refit", ""), report.notes.rows
     ranked = sorted(report.candidates, key=lambda one: one.rank)
@@ -166,7 +166,7 @@ def candidate_table(report: Report) -> Table:
         note = "best" if is_best else f"failed: {one.error}" if one.error else ""
         found.append(Row(str(one.rank), [*cells, f"{one.fit_seconds:.2f} s"], chart, note))
     header = [*(names if apart else ["parameters"]), refit, *others, "mean fit"]
-    return Table(header, found, len(ranked) - len(shown))
+    return ShownTable(header, found, len(ranked) - len(shown))
 
 
 def interval_of(report: Report, metric: str) -> Any:

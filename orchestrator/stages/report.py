@@ -30,7 +30,7 @@ def inspect(
 
     The cost is bounded: rows above a fixed number are sampled by the seed, and of a wide table some columns are chosen.
     """
-    from orchestrator.report.inspect import inspect_training
+    from orchestrator.report.inspector import inspect_training
 
     return inspect_training(split, trained, evaluation, data, model, search, spec, seed)
 

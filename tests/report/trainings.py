@@ -18,7 +18,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from orchestrator.artifacts import Candidate, Evaluation, Report, ScoreContext, Split, Trained
 from orchestrator.findings import CheckedTable
-from orchestrator.report.inspect import inspect_training
+from orchestrator.report.inspector import inspect_training
 from orchestrator.report.inspection import Inspection
 from orchestrator.report.page import Content, build_page
 from orchestrator.reporting.scores import dummy_scores, score_notes
