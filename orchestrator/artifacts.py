@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from orchestrator.modeling.splitting.summary import SplitSummary
     from orchestrator.modeling.weights import RowWeights
     from orchestrator.reading.description import TableReading
+    from orchestrator.uncertainty.design import HoldOutDesign
+    from orchestrator.uncertainty.interval import Interval
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Split:
     """Training and hold-out rows; ``classes``, ``digest`` and ``reading`` are the Dataset's.
 
     ``folds`` are positions of training rows; None where the search makes them itself. ``keys`` (n_train,) are the groups
-    or times of the training rows where these decide the split.
+    or times of the training rows where these decide the split. ``design`` says how the hold-out rows depend on each other.
     """
 
     X_train: pd.DataFrame
@@ -57,6 +59,7 @@ class Split:
     summary: SplitSummary | None = None
     weights: RowWeights | None = None
     keys: Any = None
+    design: HoldOutDesign | None = None
 
 
 @dataclass(frozen=True)
@@ -112,16 +115,18 @@ class ScoreContext:
     positive_metrics: Sequence[str] = ()  # those that depend on which label is positive
     dummy: str = ""
     weight: str = ""  # the column that the hold-out rows are weighted by
+    caution: str = ""  # what the intervals take for granted, in a sentence
 
 
 @dataclass(frozen=True)
 class Evaluation(EvaluationView):
-    """The best pipeline on the hold-out rows: metrics, and figures as PNG bytes by file name."""
+    """The best pipeline on the hold-out rows: metrics with intervals, and figures as PNG bytes by file name."""
 
     metrics: Mapping[str, float]
     figures: Mapping[str, bytes] = field(repr=False)
     dummy: Mapping[str, float] = field(default_factory=dict)  # metrics of a model that ignores the features
     notes: ScoreContext = ScoreContext()
+    intervals: Mapping[str, Interval] = field(default_factory=dict)  # of the metrics that have one
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,7 @@ class Report:
     table: Mapping[str, Any] | None = None  # how the table was read, for result.json
     findings: Sequence[TableFinding] = ()  # about the table
     split: Mapping[str, Any] | None = None  # how its rows were split
+    intervals: Mapping[str, Interval] = field(default_factory=dict)  # of the hold-out metrics
 
 
 MLFLOW_FILES = ("MLmodel", "input_example.json", "serving_input_example.json")  # a registered version has these, too

@@ -29,17 +29,21 @@ class TrainedView:
 
 
 class EvaluationView:
-    """The metrics on the hold-out rows beside those of the dummy."""
+    """The metrics on the hold-out rows with their intervals, beside those of the dummy."""
 
     def _repr_html_(self: Any) -> str:
         against = f"dummy ({self.notes.dummy})" if self.notes.dummy else "dummy"
         rows = [
-            [name, f"{value:.4g}", f"{self.dummy[name]:.4g}" if name in self.dummy else ""]
+            [name, _score(value, self.intervals.get(name)), f"{self.dummy[name]:.4g}" if name in self.dummy else ""]
             for name, value in self.metrics.items()
         ]
         positive = f"; positive label: {self.notes.positive}" if self.notes.positive else ""
         weight = f"; weighted by '{self.notes.weight}'" if self.notes.weight else ""
         return html_table(f"{self.notes.rows} hold-out rows{positive}{weight}", ["metric", "hold-out", against], rows)
+
+
+def _score(value: float, interval: Any) -> str:
+    return f"{value:.4g}" if interval is None else f"{value:.{interval.decimals}f} ({interval.text()})"
 
 
 class EndpointView:

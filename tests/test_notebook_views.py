@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.artifacts import Candidate, Endpoint, Evaluation, Package, ScoreContext, Trained
+from orchestrator.uncertainty.interval import Interval
 
 
 class Table(HTMLParser):
@@ -44,11 +45,12 @@ def test_the_best_candidates_are_shown_best_first() -> None:
 
 def test_an_evaluation_is_compared_with_the_dummy() -> None:
     context = ScoreContext(154, "<yes>", dummy="always <no>")
-    rows = shown(Evaluation({"f1": 0.61234, "r2": 0.5}, {}, {"f1": 0.0}, context))
+    intervals = {"f1": Interval(0.512, 0.704, "wilson")}
+    rows = shown(Evaluation({"f1": 0.61234, "r2": 0.5}, {}, {"f1": 0.0}, context, intervals))
     assert rows == [
         ["154 hold-out rows; positive label: <yes>"],
         ["metric", "hold-out", "dummy (always <no>)"],
-        ["f1", "0.6123", "0"],
+        ["f1", "0.612 (0.512 to 0.704)", "0"],
         ["r2", "0.5"],
     ]
 

@@ -12,6 +12,7 @@ from orchestrator.artifacts import Candidate, Endpoint, ModelVersion, Package, P
 from orchestrator.cli.result_file import FIELDS, Result
 from orchestrator.errors import DeployError
 from orchestrator.events import RunFinished, StepFailed, StepFinished, StepPlan
+from orchestrator.uncertainty.interval import Interval
 
 INTRO = """# result.json
 
@@ -30,6 +31,7 @@ ARTIFACTS: dict[Any, Any] = {
         tags={"positive_label": "1"},
         best_params={"max_depth": 7, "n_estimators": 30},
         metrics={"mean_test_roc_auc": 0.8291, "std_test_roc_auc": 0.0264, "holdout_roc_auc": 0.8204},
+        intervals={"roc_auc": Interval(0.7443, 0.8776, "delong-logit")},
         candidates=(Candidate({"max_depth": 7, "n_estimators": 30}, {}, {}, 1, 0.1),),
         figures={},
         config="",

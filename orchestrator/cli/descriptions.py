@@ -110,7 +110,8 @@ def _trained(trained: Trained) -> str:
 @_describes(Evaluation)
 def _evaluation(evaluation: Evaluation) -> str:
     rows, positive = evaluation.notes.rows, evaluation.notes.positive
-    scores = ", ".join(f"{name} {format_score(value, rows)}" for name, value in evaluation.metrics.items())
+    metrics, intervals = evaluation.metrics.items(), evaluation.intervals
+    scores = ", ".join(f"{name} {format_score(value, rows, intervals.get(name))}" for name, value in metrics)
     weight = f" (weighted by '{evaluation.notes.weight}')" if evaluation.notes.weight else ""
     return f"hold-out {scores}" + (f" (positive label: {positive})" if positive else "") + weight
 

@@ -39,6 +39,7 @@ FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "failed": "parameters and error of each candidate that failed (`search.on_error=skip`)",
     "metrics": "of each scorer: `mean_test_*` and `std_test_*` (cross-validated), `holdout_*`, and `dummy_*` of a model that "
     "ignores the features",
+    "intervals": "of each hold-out metric that has one: `low`, `high`, the `level` and the `method`",
     "package": "folder and fingerprint of the package",
     "holdout": "hold-out rows that the endpoint would refuse, by column and reason",
     "endpoint": "scoring URI, kind of target, and whether a key is needed; null after a failure, which rolls it back",
@@ -106,6 +107,7 @@ class Result:
             "failed": report
             and [{"params": dict(one.params), "error": one.error} for one in report.candidates if one.error],
             "metrics": report and {name: value for name, value in report.metrics.items() if math.isfinite(value)},
+            "intervals": report and {name: interval.as_json() for name, interval in report.intervals.items()},
             "package": package and {"path": str(package.path), "fingerprint": package.fingerprint},
             "holdout": _refusals(package.refusals if package else getattr(self._error, "refusals", None)),
             "endpoint": endpoint and {"url": endpoint.url, "target": endpoint.target, "auth": endpoint.auth},

@@ -1,17 +1,19 @@
-"""Scores for readers: the positive label, a dummy's score for comparison, and only significant digits."""
+"""Scores for readers: the positive label, intervals, a dummy's score for comparison, and only significant digits."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator.artifacts import Report, ScoreContext, Split
 from orchestrator.modeling.scorers import sklearn_names
 from orchestrator.modeling.weights import score_params
+from orchestrator.uncertainty.interval import Interval
 
-DIGITS = (2, 4)  # decimals, at least and at most
+DIGITS = (2, 4)  # decimals of a score without an interval, at least and at most
+FEW_GROUPS = 30
 
 
 def score_notes(split: Split, metrics: Iterable[str]) -> ScoreContext:
@@ -20,7 +22,7 @@ def score_notes(split: Split, metrics: Iterable[str]) -> ScoreContext:
 
     weight = split.weights.column if split.weights else ""
     if split.classes is None:
-        return ScoreContext(len(split.y_test), dummy="mean", weight=weight)
+        return ScoreContext(len(split.y_test), dummy="mean", weight=weight, caution=_caution(split))
     counts = (
         split.weights.train.groupby(split.y_train).sum() if split.weights else split.y_train.value_counts(sort=False)
     )
@@ -28,7 +30,48 @@ def score_notes(split: Split, metrics: Iterable[str]) -> ScoreContext:
     is_binary = len(split.classes) == 2
     positive = str(split.classes[1]) if is_binary else ""
     of_positive = tuple(_asymmetric(metrics)) if is_binary else ()
-    return ScoreContext(len(split.y_test), positive, of_positive, f"always {most_frequent}", weight)
+    return ScoreContext(len(split.y_test), positive, of_positive, f"always {most_frequent}", weight, _caution(split))
+
+
+def _caution(split: Split) -> str:
+    """Return what the intervals of this hold-out set take for granted; "" if that is only that rows are independent."""
+    if split.design is None:
+        return ""
+    if split.design.ordered:
+        return (
+            "The intervals take the hold-out rows as independent; rows that follow each other in time may not be, and then "
+            "the intervals are too narrow."
+        )
+    if split.design.groups is None:
+        return ""
+    groups, by = len(set(split.design.groups.tolist())), split.summary.by if split.summary else ""
+    few = "; these are few, so take them as rough" if groups < FEW_GROUPS else ""
+    return f"The intervals are of {groups:,} groups of '{by}', not of single rows{few}."
+
+
+def score_intervals(
+    estimator: Any,
+    split: Split,
+    scorers: Mapping[str, Any],
+    values: Mapping[str, float],
+    *,
+    own: Collection[str],
+    seed: int,
+) -> dict[str, Interval]:
+    """Return the intervals of metrics with these values on the hold-out rows; ``own`` are the names of a user's scorers."""
+    from orchestrator.uncertainty.design import HoldOutDesign
+    from orchestrator.uncertainty.intervals import HeldOutRows, metric_intervals
+
+    rows = HeldOutRows(
+        estimator,
+        split.X_test,
+        split.y_test,
+        split.design or HoldOutDesign(),
+        seed,
+        classified=split.classes is not None,
+        weights=None if split.weights is None else split.weights.test.to_numpy(),
+    )
+    return metric_intervals(rows, scorers, values, {*sklearn_names([*scorers])} - {*own})
 
 
 def _asymmetric(metrics: Iterable[str]) -> Iterator[str]:
@@ -80,30 +123,41 @@ def dummy_scores(scorers: Mapping[str, Any], split: Split) -> dict[str, float]:
     return computed
 
 
-def decimals_for(value: float, rows: int) -> int:
-    """Return the number of significant decimals of a score: the last one is about what a single row changes."""
+def decimals_for(value: float, rows: int, interval: Interval | None = None) -> int:
+    """Return the number of significant decimals of a score: what its interval supports.
+
+    Without one, the last decimal is about what a single row changes.
+    """
+    if interval is not None:
+        return interval.decimals
     digits = min(max(len(str(rows)), DIGITS[0]), DIGITS[1]) if rows else 3
     size = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
     return max(0, digits - size) if size > 0 or size < -digits else digits
 
 
-def format_score(value: float, rows: int) -> str:
-    """Format a score with the decimals that are significant for this number of rows."""
-    return f"{value:.{decimals_for(value, rows)}f}"
+def format_score(value: float, rows: int, interval: Interval | None = None) -> str:
+    """Format a score with the decimals that are significant for its interval, or for this number of rows."""
+    return f"{value:.{decimals_for(value, rows, interval)}f}"
 
 
 def score_table(report: Report) -> Sequence[str]:
-    """Return the lines of a table of each metric: on the hold-out rows, cross-validated, and of the dummy."""
+    """Return the lines of a table of each metric: on the hold-out rows with its interval, cross-validated, of the dummy."""
     notes, scores = report.notes, report.metrics
     metrics = [name.removeprefix("holdout_") for name in scores if name.startswith("holdout_")]
     if not notes.rows:
         return []
     weighted = f", weighted by '{notes.weight}'" if notes.weight else ""
-    rows = [["", f"hold-out ({notes.rows} rows{weighted})", "cross-validated", f"dummy ({notes.dummy})"]]
+    bounds = [f"{next(iter(report.intervals.values())).level:.0%} interval"] if report.intervals else []
+    rows = [["", f"hold-out ({notes.rows} rows{weighted})", *bounds, "cross-validated", f"dummy ({notes.dummy})"]]
     for metric in metrics:
         label = f"{metric} of {notes.positive}" if metric in notes.positive_metrics else metric
-        rows.append([label, *(_cell(scores, kind, metric, notes.rows) for kind in ("holdout", "mean_test", "dummy"))])
+        interval = report.intervals.get(metric)
+        held_out, *others = (
+            _cell(scores, kind, metric, notes.rows, interval) for kind in ("holdout", "mean_test", "dummy")
+        )
+        rows.append([label, held_out, *([interval.text() if interval else "none"] if bounds else []), *others])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    fitted_again = report.params.get("search.fit_on") == "all"
     again = ["The shipped model was fitted again on all rows; these are the scores of the fit on the training rows."]
     return [
         "  ".join(
@@ -111,12 +165,14 @@ def score_table(report: Report) -> Sequence[str]:
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
-    ] + (again if report.params.get("search.fit_on") == "all" else [])
+    ] + [*([notes.caution] if bounds and notes.caution else []), *(again if fitted_again else [])]
 
 
-def _cell(scores: Mapping[str, float], kind: str, metric: str, rows: int) -> str:
+def _cell(scores: Mapping[str, float], kind: str, metric: str, rows: int, interval: Interval | None) -> str:
     value, std = scores.get(f"{kind}_{metric}"), scores.get(f"std_test_{metric}")
     if value is None:
         return ""
-    text = format_score(value, rows)
-    return f"{text} ± {std:.{decimals_for(value, rows)}f}" if kind == "mean_test" and std is not None else text
+    text = format_score(value, rows, interval)
+    return (
+        f"{text} ± {std:.{decimals_for(value, rows, interval)}f}" if kind == "mean_test" and std is not None else text
+    )

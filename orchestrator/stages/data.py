@@ -222,9 +222,8 @@ def _split(dataset: Dataset, data: DataSpec, search: Search, seed: Seed) -> Spli
             _check_held_out(y_train, y_test[weights.test > 0], classes, data, search)
         notes += weights.notes
     summary = replace(held.summary, folds=said, weight=data.weight, notes=(*held.summary.notes, *notes))
-    return Split(
-        X_train, X_test, y_train, y_test, classes, dataset.digest, dataset.reading, folds, summary, weights, held.keys
-    )
+    origin = dataset.digest, dataset.reading
+    return Split(X_train, X_test, y_train, y_test, classes, *origin, folds, summary, weights, held.keys, held.design)
 
 
 def _check_learned(y_train: pd.Series, classes: tuple[Any, ...], data: DataSpec) -> None:

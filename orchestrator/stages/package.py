@@ -166,6 +166,10 @@ def _write_about(folder: Path, trained: Trained, split: Split, evaluation: Evalu
             target=str(split.y_train.name),
             split=None if split.summary is None else split.summary.about(),
             fit_on=fit_on,
+            intervals={
+                name: one.as_json() | {"low": float(f"{one.low:.6g}"), "high": float(f"{one.high:.6g}")}
+                for name, one in evaluation.intervals.items()
+            },
         ),
         evaluation.figures,
     )

@@ -31,6 +31,7 @@ from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.spec.search import SearchSpec
 from orchestrator.stages.search_results import as_written, collect_results, last_error
+from orchestrator.uncertainty.interval import method_line
 
 # scikit-learn's long warnings of failed candidates, which the console lists more briefly
 FAILURES = (
@@ -176,9 +177,9 @@ def _with_remedy(message: str) -> str:
     return "; ".join([text.rstrip("."), *(remedy for sign, remedy in advice.items() if sign in text)])
 
 
-@cached("scikit-learn", "numpy", "pandas", "matplotlib")
-def evaluate(split: Split, trained: Trained, search: SearchSpec) -> Evaluation:
-    """Score the best pipeline on the hold-out rows with every metric of the search, and draw the figures."""
+@cached("scikit-learn", "numpy", "scipy", "pandas", "matplotlib")
+def evaluate(split: Split, trained: Trained, search: SearchSpec, seed: Seed) -> Evaluation:
+    """Score the best pipeline on the hold-out rows with every metric of the search, with intervals and figures."""
     from orchestrator.reporting import figures, scores
 
     with each_warning_once():
@@ -186,7 +187,9 @@ def evaluate(split: Split, trained: Trained, search: SearchSpec) -> Evaluation:
         held_out, weighted = (trained.pipeline, split.X_test, split.y_test), score_params(split.weights)
         metrics = {name: float(score(*held_out, **weighted)) for name, score in scorers.items()}
         drawn = figures.draw(trained, split, search.refit)
-        return Evaluation(metrics, drawn, scores.dummy_scores(scorers, split), scores.score_notes(split, scorers))
+        notes = scores.score_notes(split, scorers)
+        intervals = scores.score_intervals(trained.pipeline, split, scorers, metrics, own=search.scorers, seed=seed)
+        return Evaluation(metrics, drawn, scores.dummy_scores(scorers, split), notes, intervals)
 
 
 @cached()
@@ -225,6 +228,7 @@ def report(
         **(again if fit_on == "all" else {}),
         **({"model_trees": f"{trained.trees}, stopped early"} if trained.trees is not None else {}),
         **({"positive_label": evaluation.notes.positive} if evaluation.notes.positive else {}),
+        **({"holdout_intervals": method_line(evaluation.intervals)} if evaluation.intervals else {}),
         **provenance.tags,
     }
     return Report(
@@ -240,4 +244,5 @@ def report(
         table=split.reading.as_json() if split.reading else None,
         findings=table.findings,
         split=split.summary.as_json() if split.summary else None,
+        intervals=evaluation.intervals,
     )

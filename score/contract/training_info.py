@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ class About:
     """The estimator with its best parameters, its hold-out metrics, its target, and the data's digest.
 
     ``split`` says how the hold-out rows were chosen: the strategy, the column or file that decides, the number of rows held
-    out, and all of it in one line. The metrics are always those of a fit on the training rows; with ``fit_on`` "all" the
+    out, and all of it in one line. ``intervals`` are of the metrics: low, high, level and method. The metrics are always those of a fit on the training rows; with ``fit_on`` "all" the
     served model was fitted again on the hold-out rows, too.
 
     Nothing of the run, such as a time or a path, as equal trainings give equal packages; see
@@ -34,6 +34,7 @@ class About:
     target: str
     split: Mapping[str, Any] | None = None
     fit_on: str = "training"
+    intervals: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def write(package: Path, about: About, figures: Mapping[str, bytes]) -> None:

@@ -15,6 +15,7 @@ from orchestrator.cli.result_file import Result
 from orchestrator.errors import DataError, DeployError, PackageError
 from orchestrator.events import Event, RunFinished, StepFailed, StepFinished, StepPlan
 from orchestrator.findings import CheckedTable, TableFinding
+from orchestrator.uncertainty.interval import Interval
 
 PACKAGE = Package(Path("/state/packages/abc"), "abcdef", "toy_model")
 VERSION = ModelVersion("toy_model", "3", "run-1", PACKAGE)
@@ -30,6 +31,7 @@ REPORT = Report(
     ),
     {},
     "",
+    intervals={"f1": Interval(0.25, 0.75, "wilson")},
 )
 ARTIFACTS: dict[Any, Any] = {
     Package: PACKAGE,
@@ -70,6 +72,7 @@ def test_a_run_is_written_as_the_readme_says(tmp_path: Path) -> None:
         "fit_on": "all",
         "failed": [{"params": {"max_depth": -1}, "error": "ValueError: no"}],
         "metrics": {"holdout_f1": 0.5},
+        "intervals": {"f1": {"low": 0.25, "high": 0.75, "method": "wilson", "level": 0.95}},
         "package": {"path": "/state/packages/abc", "fingerprint": "abcdef"},
         "holdout": None,
         "endpoint": {"url": "http://localhost:1/score", "target": "local", "auth": True},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from sklearn.metrics import get_scorer
 
 from orchestrator.artifacts import Report, ScoreContext, Split
 from orchestrator.reporting.scores import dummy_scores, format_score, score_notes, score_table
+from orchestrator.uncertainty.design import HoldOutDesign
+from orchestrator.uncertainty.interval import Interval
 
 
 def split(y: list[Any], classes: tuple[Any, ...] | None, held_out: int = 10) -> Split:
@@ -40,6 +43,11 @@ def test_three_classes_and_numbers_have_no_positive_label() -> None:
     three = score_notes(split([0, 1, 2, 2, 2] * 8, ("a", "b", "c")), ["f1_macro"])
     assert three == ScoreContext(10, "", (), "always c")
     assert score_notes(split([0.5] * 30, None), ["r2"]) == ScoreContext(10, "", (), "mean")
+
+
+def test_a_split_by_time_says_what_its_intervals_take_for_granted() -> None:
+    ordered = replace(split([0.5] * 30, None), design=HoldOutDesign(ordered=True))
+    assert score_notes(ordered, ["r2"]).caution.startswith("The intervals take the hold-out rows as independent;")
 
 
 def test_a_dummy_is_scikit_learns_own() -> None:
@@ -86,6 +94,15 @@ def test_a_table_has_hold_out_cross_validation_and_dummy() -> None:
         "accuracy                      0.75",
     ]
     assert score_table(Report({}, {}, {}, metrics, (), {}, "")) == []
+    uncertain = replace(
+        report, intervals={"recall": Interval(0.8812, 0.9876, "wilson")}, notes=replace(notes, caution="Rows depend.")
+    )
+    assert score_table(uncertain) == [
+        "                hold-out (80 rows)    95% interval  cross-validated  dummy (always good)",
+        "recall of good               0.943  0.881 to 0.988    0.900 ± 0.012                1.000",
+        "accuracy                      0.75            none",
+        "Rows depend.",
+    ]
     again = Report({"search.fit_on": "all"}, {}, {}, metrics, (), {}, "", notes=notes)
     assert [*score_table(report), score_table(again)[-1]] == score_table(again)
     assert score_table(again)[-1].startswith(

@@ -18,6 +18,7 @@ from orchestrator.caching.cache import CheckpointDir
 from orchestrator.errors import SpecError
 from orchestrator.events import Progress
 from orchestrator.modeling.labels import encode_search
+from orchestrator.spec.field_types import Seed
 from orchestrator.stages.train import evaluate, train
 from score.models.onnx import Compilation
 from score.predict.predictor import Predictor
@@ -274,7 +275,7 @@ def test_a_scorer_by_make_scorer_chooses_and_is_measured(kit: Kit) -> None:
     )
     parts = kit.split(table("two"), search)
     best = train(parts, search, kit.search_spec(**keys), Progress(), CheckpointDir())
-    found = evaluate(parts, best, kit.search_spec(**keys))
+    found = evaluate(parts, best, kit.search_spec(**keys), Seed(0))
     predicted = best.pipeline.predict(parts.X_test)
     assert found.metrics["f2"] == fbeta_score(parts.y_test, predicted, beta=2)
     assert set(best.best.mean) == {"f2", "accuracy"}

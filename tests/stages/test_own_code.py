@@ -22,6 +22,7 @@ from orchestrator.artifacts import Package
 from orchestrator.caching.cache import CheckpointDir
 from orchestrator.events import Progress
 from orchestrator.packaging.project_path import make_project_importable
+from orchestrator.spec.field_types import Seed
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.stages.package import verify
 from orchestrator.stages.train import evaluate, train
@@ -210,8 +211,12 @@ def test_a_scorer_of_the_project_chooses(
     spec = kit.search_spec(**names, **options)
     trained = train(parts, search, spec, Progress(), CheckpointDir())
     assert trained.best.mean["own_scorers.hits"] > 500
-    scored = evaluate(parts, trained, spec)
+    scored = evaluate(parts, trained, spec, Seed(0))
     assert scored.metrics["own_scorers.hits"] == pytest.approx(1000 * scored.metrics["accuracy"])
+    assert {name: one.method for name, one in scored.intervals.items()} == {
+        "accuracy": "wilson",
+        "own_scorers.hits": "bootstrap-bca",
+    }
     assert "code own_scorers" in spec.cache_parts()
 
 

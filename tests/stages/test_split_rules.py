@@ -207,7 +207,7 @@ def test_what_is_recorded_says_how_the_rows_were_split(kit: Any, tmp_path: Path)
     search, data = kit.search(split=GROUPS, cv=cv), kit.data(table("patient"), split=GROUPS)
     parts, made = trained(kit, table("patient"), search, GROUPS)
     spec = kit.search_spec(cv=cv)
-    evaluation = stages.evaluate(parts, made, spec)
+    evaluation = stages.evaluate(parts, made, spec, Seed(0))
     pipeline = PreprocessSpec(), ModelSpec(estimator=FOREST)
     origin = RunProvenance(tmp_path, "")
     report = stages.report(
@@ -225,6 +225,10 @@ def test_what_is_recorded_says_how_the_rows_were_split(kit: Any, tmp_path: Path)
     sizes = f"{len(parts.y_train)} training rows, {len(parts.y_test)} held out"
     line = f"{sizes}; whole groups of 'patient', 28 training and 10 held out; folds: 2 of KFold"
     assert report.tags["data_split"] == line
+    assert {one.method for one in report.intervals.values()} <= {"cluster-bootstrap-bca", "cluster-bootstrap-t"}
+    assert report.notes.caution.startswith(
+        "The intervals are of 10 groups of 'patient', not of single rows; these are few"
+    )
     assert report.split is not None
     assert (report.split["rule"], report.split["by"], report.split["groups"]) == ("group", "patient", (28, 10))
     assert report.split["notes"] == (

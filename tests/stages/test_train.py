@@ -258,7 +258,7 @@ def test_any_compatible_estimator_is_searched(
     search = kit.search(estimator, {name: [1, 2]}, params=params, scoring=SCORING, refit="roc_auc")
     parts, trained = kit.train(pd.concat([numbers] * 3), search)  # boosting wants twenty rows in a leaf
     assert trained.best.mean["roc_auc"] > 0.8
-    evaluation = evaluate(parts, trained, kit.search_spec(scoring=SCORING, refit="roc_auc"))
+    evaluation = evaluate(parts, trained, kit.search_spec(scoring=SCORING, refit="roc_auc"), Seed(0))
     assert set(evaluation.figures) == {
         *("search_heatmap.png", "confusion_matrix.png", "roc_curve.png", "precision_recall_curve.png"),
     }
@@ -273,17 +273,19 @@ def regression(kit: Kit) -> tuple[pd.DataFrame, Search]:
 
 def test_a_regression_is_searched_and_drawn(kit: Kit) -> None:
     parts, trained = kit.train(*regression(kit))
-    evaluation = evaluate(parts, trained, kit.search_spec(scoring=["r2"], refit="r2"))
+    evaluation = evaluate(parts, trained, kit.search_spec(scoring=["r2"], refit="r2"), Seed(0))
     assert evaluation.metrics["r2"] > 0.9
     assert set(evaluation.figures) == {"search_heatmap.png", "predicted_vs_actual.png"}
 
 
 def test_evaluation_scores_the_hold_out_rows(kit: Kit, numbers: pd.DataFrame) -> None:
     parts, trained = kit.train(numbers, kit.search(scoring=SCORING, refit="roc_auc"))
-    evaluation = evaluate(parts, trained, kit.search_spec(scoring=SCORING, refit="roc_auc"))
+    evaluation = evaluate(parts, trained, kit.search_spec(scoring=SCORING, refit="roc_auc"), Seed(0))
     assert evaluation.metrics == {
         name: get_scorer(name)(trained.pipeline, parts.X_test, parts.y_test) for name in SCORING
     }
+    assert all(evaluation.intervals[name].low <= value for name, value in evaluation.metrics.items())
+    assert evaluation.intervals["accuracy"].method == "wilson"
 
 
 def _commit() -> str:
@@ -296,7 +298,7 @@ def test_the_report_is_plain_and_complete(kit: Kit, numbers: pd.DataFrame) -> No
     search = kit.search(grid=GRID, scoring=SCORING, refit="roc_auc")
     parts, trained = kit.train(numbers, search)
     spec = kit.search_spec(scoring=SCORING, refit="roc_auc")
-    evaluation = evaluate(parts, trained, spec)
+    evaluation = evaluate(parts, trained, spec, Seed(0))
     model = ModelSpec(estimator="sklearn.dummy.DummyClassifier", params={"strategy": "prior"})
     where = RunProvenance(ROOT, "name: toy\n")
     found = TableFindings(
@@ -315,6 +317,8 @@ def test_the_report_is_plain_and_complete(kit: Kit, numbers: pd.DataFrame) -> No
     assert {"mean_test_roc_auc", "std_test_f1", "holdout_accuracy", "dummy_accuracy"} <= set(result.metrics)
     assert (result.tags["positive_label"], result.notes.positive_metrics) == ("1", ("f1",))
     assert result.metrics["mean_test_f1"] == trained.best.mean["f1"]
+    assert result.intervals == evaluation.intervals
+    assert "wilson 95%: accuracy, f1" in result.tags["holdout_intervals"]
     assert result.config == "name: toy\n"
     assert len(result.candidates) == 4
     assert "model_fit" not in result.tags

@@ -267,7 +267,7 @@ def test_hold_out_scores_and_the_dummys_count_by_weight_and_say_so(kit: Any, tmp
     data = kit.data(PLAIN, weight="w")
     parts = kit.split(PLAIN, search, weight="w")
     made = stages.train(parts, search, spec, Progress(), CheckpointDir())
-    evaluation = stages.evaluate(parts, made, spec)
+    evaluation = stages.evaluate(parts, made, spec, Seed(0))
     dummy = DummyClassifier().fit(parts.X_train, parts.y_train, sample_weight=parts.weights.train)
     for pipeline, scores in ((made.pipeline, evaluation.metrics), (dummy, evaluation.dummy)):
         for name in SCORING:
@@ -284,7 +284,7 @@ def test_hold_out_scores_and_the_dummys_count_by_weight_and_say_so(kit: Any, tmp
     assert report.tags["data_split"] == "90 training rows, 30 held out; weighted by 'w'"
     assert "hold-out (30 rows, weighted by 'w')" in score_table(report)[0]
     unweighted = kit.split(PLAIN.drop(columns="w"), search)
-    figures = stages.evaluate(unweighted, made, spec).figures
+    figures = stages.evaluate(unweighted, made, spec, Seed(0)).figures
     assert {name for name in figures if figures[name] != evaluation.figures[name]} == {
         *("confusion_matrix.png", "roc_curve.png", "precision_recall_curve.png")
     }

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orchestrator.errors import DataError
 from orchestrator.modeling.splitting import keys
 from orchestrator.modeling.splitting.summary import SplitSummary
 from orchestrator.spec.split import SplitSpec
+from orchestrator.uncertainty.design import HoldOutDesign
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,12 +37,14 @@ class HeldOut:
     """Positions (n_rows,) of the rows for training and of those held out.
 
     ``keys`` belong to the training rows: their groups, their times in ascending order, or their parts.
+    ``design`` is of the rows held out.
     """
 
     train: np.ndarray
     test: np.ndarray
     summary: SplitSummary
     keys: Any = None
+    design: HoldOutDesign = field(default_factory=HoldOutDesign)
 
 
 def hold_out(y: pd.Series, by: pd.Series | None, data: Rule, seed: int, *, classified: bool) -> HeldOut:
@@ -75,7 +78,7 @@ def _at_random(y: pd.Series, data: Rule, seed: int, *, stratified: bool) -> Held
         )
     except ValueError as error:
         raise DataError(f"data.test_size: {len(y)} rows cannot be split so: {error}") from error
-    return HeldOut(train, test, SplitSummary("random", 0, 0))
+    return HeldOut(train, test, SplitSummary("random", 0, 0), design=HoldOutDesign(stratified))
 
 
 def _whole_groups(y: pd.Series, by: pd.Series, data: Rule, seed: int, *, stratified: bool) -> HeldOut:
@@ -92,7 +95,8 @@ def _whole_groups(y: pd.Series, by: pd.Series, data: Rule, seed: int, *, stratif
     if not len(train) or not len(test):
         raise DataError(f"data.split.by: the {count} groups of '{name}' cannot be split so; they are too unequal")
     sizes = (len(np.unique(groups[train])), len(np.unique(groups[test])))
-    return HeldOut(train, test, SplitSummary("group", 0, 0, by=name, groups=sizes), groups[train])
+    summary = SplitSummary("group", 0, 0, by=name, groups=sizes)
+    return HeldOut(train, test, summary, groups[train], HoldOutDesign(groups=groups[test]))
 
 
 def assign_groups(codes: np.ndarray, groups: np.ndarray, parts: int, seed: int) -> np.ndarray:
@@ -155,7 +159,7 @@ def _newest(by: pd.Series, data: Rule) -> HeldOut:
             "begin; shorten the gap, or hold fewer rows out (data.test_size)"
         )
     summary = SplitSummary("time", 0, 0, by=data.split.by, border=show_time(border), gap_rows=start - stop)
-    return HeldOut(order[:stop], order[start:], summary, ordered[:stop])
+    return HeldOut(order[:stop], order[start:], summary, ordered[:stop], HoldOutDesign(ordered=True))
 
 
 def show_time(time: Any) -> str:

@@ -40,7 +40,7 @@ def name_problems(spec: RunSpec, *, logged_models: bool = True, most: int | None
         if not name.startswith("best_") and (why := _refusal(name)):  # those are of model.param_grid, too
             yield Problem(name, f"MLflow refuses a parameter of this name: {why}; rename it, or write tracking=none")
     for name in spec.search.scoring:
-        if why := _refusal(f"mean_test_{name}"):
+        if why := _refusal(f"holdout_{name}_high"):
             yield Problem(
                 "search.scoring", f"MLflow refuses a metric called {format_value(name)}: {why}; write tracking=none"
             )

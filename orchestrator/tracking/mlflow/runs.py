@@ -115,7 +115,7 @@ def log_report(store: Store, run_id: str, report: Report) -> None:
     report = to_plain_report(report)
     best = {f"best_{name}": value for name, value in report.best_params.items()}
     tags = {RUN_NAME: run_name(report), **report.tags}
-    _log(store, run_id, params={**report.params, **best}, metrics=report.metrics, tags=tags)
+    _log(store, run_id, params={**report.params, **best}, metrics={**report.metrics, **_bounds(report)}, tags=tags)
     log_dataset(store, run_id, report)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "config.yaml").write_text(report.config)
@@ -167,8 +167,17 @@ def report_digest(report: Report) -> str:
     report = to_plain_report(report)
     content: list[Any] = [report.params, report.tags, report.best_params, report.metrics, report.config]
     content += [[one.params, one.mean, one.std, one.rank, one.fit_seconds, one.resources] for one in report.candidates]
+    content += [[name, value] for name, value in _bounds(report).items()]
     content += [[name, hashlib.sha256(png).hexdigest()] for name, png in sorted(report.figures.items())]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _bounds(report: Report) -> dict[str, float]:
+    """Return the bounds of the hold-out metrics as metrics of their own."""
+    each = report.intervals.items()
+    return {
+        f"holdout_{name}_{end}": float(getattr(interval, end)) for name, interval in each for end in ("low", "high")
+    }
 
 
 def _log_candidate(store: Store, tags: Mapping[str, str], candidate: Candidate) -> None:

@@ -436,9 +436,17 @@ function describe() {
     "Rebuilt by": rebuild && make("code", {}, rebuild),
     Versions: Object.entries(versions).map(pair => pair.join(" ")).join(", "),
   }))
-  const metrics = Object.fromEntries(Object.entries(training?.metrics ?? {}).map(([name, value]) => [name.replaceAll("_", " "), String(value)]))
+  const metrics = Object.fromEntries(Object.entries(training?.metrics ?? {}).map(([name, value]) => [name.replaceAll("_", " "), withInterval(value, training.intervals?.[name])]))
   $("metrics").hidden = !training
   $("metrics").querySelector("dl").replaceChildren(...facts(metrics))
+}
+
+/** A score with its interval; rounding moves a bound by at most a hundredth of the half-width. */
+function withInterval(value, interval) {
+  if (!interval) return String(value)
+  const digits = Math.max(0, Math.ceil(-Math.log10((interval.high - interval.low) / 100)))
+  const [score, low, high] = [value, interval.low, interval.high].map(number => number.toFixed(digits))
+  return `${score} (${Math.round(100 * interval.level)} %: ${low} to ${high})`
 }
 
 async function showFigures() {

@@ -298,7 +298,10 @@ def test_it_shows_when_and_from_what_the_model_was_trained(
     page: Page, pima: Path, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = shutil.copytree(pima, tmp_path / "package")
-    training_info.write(package, training_info.About("Forest", {}, {}, 614, 154, "abc", "Outcome"), {})
+    bounds = {"roc_auc": {"low": 0.772375, "high": 0.898061, "level": 0.95, "method": "delong-logit"}}
+    metrics = {"roc_auc": 0.844815, "f1": 0.645833}
+    about = training_info.About("Forest", {}, metrics, 614, 154, "abc", "Outcome", intervals=bounds)
+    training_info.write(package, about, {})
     origin = {
         "version": "7",
         "data": "diabetes.csv",
@@ -312,6 +315,7 @@ def test_it_shows_when_and_from_what_the_model_was_trained(
         assert re.fullmatch(r"Version 7 · trained .*2026.* · on diabetes\.csv", page.text("#made"))
         assert "614 rows of diabetes.csv" in page.text("#facts")
         assert page.text("#facts code") == origin["rebuild"]
+        assert page.text("#metrics dl").split("\n")[1::2] == ["0.845 (95 %: 0.772 to 0.898)", "0.645833"]
 
 
 def test_a_file_without_the_columns_is_refused_with_their_names(page: Page, diabetes_url: str, tmp_path: Path) -> None:

@@ -86,7 +86,8 @@ def test_meta_describes_what_is_served(
     origin = {"version": "7", "run_id": "run", "spec_hash": "abc", "rebuild": "python run.py", "data": "d.csv"}
     monkeypatch.setenv("SCORE_ORIGIN", json.dumps(origin | {"other": "untold"}))
     split = {"strategy": "time", "by": "date", "held_out_rows": 154, "line": "the newest by 'date'"}
-    about = training_info.About("Ridge", {}, {"r2": 0.8}, 614, 154, "abc", "Outcome", split, "all")
+    bounds = {"r2": {"low": 0.7, "high": 0.87, "level": 0.95, "method": "bootstrap-t"}}
+    about = training_info.About("Ridge", {}, {"r2": 0.8}, 614, 154, "abc", "Outcome", split, "all", bounds)
     training_info.write(package, about, {})
     (package / "keys.json").write_text('{"primary": "one", "secondary": "two"}')
     with serve(package, "--keys", "keys.json") as (ask, _):

@@ -12,8 +12,10 @@ import pytest
 from orchestrator.artifacts import Package, Report, Verification
 from orchestrator.errors import TrackingError
 from orchestrator.events import RunFinished, StepFinished
+from orchestrator.tracking.mlflow.runs import report_digest
 from orchestrator.tracking.mlflow.snapshot import store_stamp
 from orchestrator.tracking.mlflow.tracker import Mlflow
+from orchestrator.uncertainty.interval import Interval
 from tests.tracking.kit import CACHED, REPO, STARTED, client_of, failed_run, runs_of, top_runs, whole_run
 
 MakeTracker = Callable[..., Mlflow]
@@ -37,6 +39,17 @@ def test_a_run_holds_the_report(tracker: MakeTracker, reported: StepFinished, re
     assert {one.path for one in client.list_artifacts(run.info.run_id, "figures")} == {
         f"figures/{name}" for name in report.figures
     }
+
+
+def test_intervals_are_metrics_and_decide_which_run_holds_a_report(tracker: MakeTracker, report: Report) -> None:
+    mlflow, uncertain = tracker(), replace(report, intervals={"roc_auc": Interval(0.72, 0.86, "delong-logit")})
+    mlflow(STARTED)
+    mlflow(StepFinished(STARTED.steps[0], 1.0, uncertain))
+    mlflow(RunFinished(1.0))
+    (run,) = top_runs(mlflow)
+    assert run.data.metrics == {**report.metrics, "holdout_roc_auc_low": 0.72, "holdout_roc_auc_high": 0.86}
+    wider = replace(uncertain, intervals={"roc_auc": Interval(0.7, 0.88, "delong-logit")})
+    assert len({report_digest(one) for one in (report, uncertain, wider)}) == 3
 
 
 def test_every_candidate_is_a_child_run(tracker: MakeTracker, reported: StepFinished) -> None:
