@@ -11,7 +11,7 @@ from sklearn.metrics import auc, average_precision_score, confusion_matrix, prec
 
 from orchestrator.artifacts import Split
 from orchestrator.report.inspection import Confusion, Curve, HoldoutFigures
-from orchestrator.report.predictions import Replay, class_scores
+from orchestrator.report.predictions import class_scores
 
 CLASSES = 10  # of which curves are drawn
 CELLS = 12  # labels of a confusion matrix; of more the most frequent confusions are listed
@@ -20,9 +20,9 @@ POINTS = 160  # of a curve
 DOTS = 600  # of a regression
 
 
-def figures_of(model: Replay, X: Any, y: Any, split: Split, seed: int) -> HoldoutFigures:
+def figures_of(model: Any, split: Split, seed: int) -> HoldoutFigures:
     """Return the numbers of every figure that suits the task; rows count by their weights, if they have some."""
-    weights = None if split.weights is None else np.asarray(split.weights.test)
+    X, y, weights = split.X_test, split.y_test, None if split.weights is None else np.asarray(split.weights.test)
     if split.classes is None:
         rows = np.arange(len(y))
         if len(rows) > DOTS:

@@ -18,8 +18,9 @@ from sklearn.utils import check_random_state
 from orchestrator.artifacts import Split
 from orchestrator.errors import one_line
 from orchestrator.report.inspection import ColumnEffect, Importance
-from orchestrator.report.predictions import Replay, class_scores
+from orchestrator.report.predictions import class_scores
 from orchestrator.search.fast_scoring import speed_up
+from orchestrator.uncertainty.recorded import RecordedEstimator
 
 ROWS, FEWEST = 1000, 150  # of the hold-out rows; of more a sample, of a wide table a smaller one
 COLUMNS = 40  # that are shuffled; of more those that go along with the predictions most
@@ -78,9 +79,9 @@ def loss_of_shuffles(
         for name in {name for name, _ in batch}:
             places = np.concatenate([order if each == name else np.arange(len(X)) for each, order in batch])
             stacked[name] = X[name].take(places).set_axis(stacked.index)
-        model = Replay(pipeline, stacked)
+        model = RecordedEstimator(pipeline, stacked)
         for at, (name, _) in enumerate(batch):
-            part = stacked.iloc[at * len(X) : (at + 1) * len(X)]
+            part = model.take(np.arange(at * len(X), (at + 1) * len(X)))
             losses[name].append(whole - float(fast(model, part, target, **options)))
     return {name: np.array(each) for name, each in losses.items()}
 

@@ -17,12 +17,12 @@ from orchestrator.report.curves import figures_of
 from orchestrator.report.importance import importance_of
 from orchestrator.report.inspection import Inspection
 from orchestrator.report.model_checks import check_model
-from orchestrator.report.predictions import Replay, replay_holdout
 from orchestrator.report.slices import slices_of
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.model import ModelSpec
 from orchestrator.spec.report import ReportSpec
 from orchestrator.spec.search import SearchSpec
+from orchestrator.uncertainty.recorded import RecordedEstimator
 
 TRAINING_ROWS = 20_000  # that the model is scored on again; of more a sample
 VERSIONS = ("scikit-learn", "pandas", "numpy")
@@ -40,14 +40,14 @@ def inspect_training(
 ) -> Inspection:
     """Return what a look at the table and the trained model finds; the same seed samples and shuffles alike."""
     scorers = {name: scorer_named(name, search.scorers) for name in search.scoring}
-    replay, X, y = replay_holdout(trained, split)
-    columns = [name for name in spec.slices if name in X.columns]
+    recorded = RecordedEstimator(trained.pipeline, split.X_test)
+    columns = [name for name in spec.slices if name in split.X_test.columns]
     on_training = _training_scores(trained.pipeline, split, scorers, seed)
     return Inspection(
         table=summarise_table(split, seed),
-        figures=figures_of(replay, X, y, split, seed),
+        figures=figures_of(recorded, split, seed),
         importance=importance_of(trained.pipeline, split, search.refit, scorers[search.refit], seed),
-        slices=slices_of(columns, replay, X, y, split, scorers, lambda _name, _rows: None),
+        slices=slices_of(columns, recorded, split, scorers, search.scorers, seed),
         training_scores=on_training,
         findings=tuple(check_model(split, trained, evaluation, on_training, data, model, search)),
         versions=versions_of(VERSIONS),
@@ -59,15 +59,15 @@ def _training_scores(pipeline: Any, split: Split, scorers: Mapping[str, Any], se
     rows = np.arange(len(split.y_train))
     if len(rows) > TRAINING_ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(len(rows), TRAINING_ROWS, replace=False))
-    X, y = split.X_train.iloc[rows].reset_index(drop=True), split.y_train.iloc[rows].reset_index(drop=True)
+    X, y = split.X_train.iloc[rows], split.y_train.iloc[rows]
     weights = None if split.weights is None else split.weights.train.to_numpy()[rows]
-    replay, options = Replay(pipeline, X), {} if weights is None else {"sample_weight": weights}
+    model, options = RecordedEstimator(pipeline, X), {} if weights is None else {"sample_weight": weights}
     found = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as of a label that is never predicted
         for name, score in scorers.items():
             try:
-                found[name] = float(score(replay, X, y, **options))
+                found[name] = float(score(model, X, y, **options))
             except Exception:  # noqa: BLE001, S112 - a foreign scorer may raise anything
                 continue
     return {name: value for name, value in found.items() if math.isfinite(value)}

@@ -42,14 +42,15 @@ def find_no_better(evaluation: Evaluation, refit: str) -> Iterator[TableFinding]
     score, dummy, rows = evaluation.metrics.get(refit), evaluation.dummy.get(refit), evaluation.notes.rows
     if score is None or dummy is None or not math.isfinite(dummy):
         return
-    interval = interval_of(evaluation, refit)
-    said = f"{refit} on the hold-out rows is {format_score(score, rows)}"
-    against = f"{format_score(dummy, rows)} of a model that ignores the columns ({evaluation.notes.dummy})"
+    interval = evaluation.intervals.get(refit)
+    said = f"{refit} on the hold-out rows is {format_score(score, rows, interval)}"
+    against = f"{format_score(dummy, rows, interval)} of a model that ignores the columns ({evaluation.notes.dummy})"
     if not score > dummy:
         yield TableFinding(NO_BETTER, f"{said}, no better than {against}")
     elif interval is not None and interval.low <= dummy:
-        bounds = f"{format_score(interval.low, rows)} to {format_score(interval.high, rows)}"
-        yield TableFinding(NO_BETTER, f"{said} ({bounds}), which does not show that it is better than {against}")
+        yield TableFinding(
+            NO_BETTER, f"{said} ({interval.text()}), which does not show that it is better than {against}"
+        )
 
 
 def find_overfitting(
@@ -125,11 +126,6 @@ def find_edges(
             f"{format_overrides(changes)}"
         )
         yield TableFinding(EDGE, text, (), changes)
-
-
-def interval_of(evaluation: Evaluation, metric: str) -> Any:
-    """Return the interval of a metric on the hold-out rows; None where there is none."""
-    return dict(getattr(evaluation, "intervals", None) or {}).get(metric)
 
 
 def _is_number(value: Any) -> bool:

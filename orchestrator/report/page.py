@@ -45,6 +45,7 @@ def build_page(content: Content) -> str:
         data_name=sections.data_name(report),
         model_name=sections.model_name(report),
         refit=report.params.get("search.refit", ""),
+        level=sections.level_of(report),
         contents=list(_contents(content)),
         report=report,
         table=inspection.table,

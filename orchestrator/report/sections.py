@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
 
 from markupsafe import Markup
 
@@ -14,6 +13,7 @@ from orchestrator.artifacts import Candidate, Report
 from orchestrator.report import charts
 from orchestrator.report.inspection import TINY, GroupScore, Importance, Inspection, Slices
 from orchestrator.reporting.scores import format_score
+from orchestrator.uncertainty.interval import LEVEL, Interval
 
 EMPTY = Markup("")
 CANDIDATES = 50  # that are shown
@@ -76,11 +76,15 @@ def main_score(report: Report) -> MainScore | None:
     value = report.metrics.get(f"holdout_{metric}")
     if value is None or not math.isfinite(value):
         return None
-    found, dummy = interval_of(report, metric), report.metrics.get(f"dummy_{metric}")
+    found, dummy = report.intervals.get(metric), report.metrics.get(f"dummy_{metric}")
     low, high = (None, None) if found is None else (found.low, found.high)
     chart = charts.interval(value, low, high, _ends([value, low, high, dummy]), dummy)
     return MainScore(
-        _named(metric, report), format_score(value, rows), _bounds(low, high, rows), _text(dummy, rows), chart
+        _named(metric, report),
+        format_score(value, rows, found),
+        found.text() if found else "",
+        _text(dummy, rows, found),
+        chart,
     )
 
 
@@ -88,21 +92,19 @@ def score_table(report: Report, inspection: Inspection) -> ShownTable:
     """Return each metric: on the hold-out rows with its interval, cross-validated, on the training rows, and the dummy's."""
     rows, scores = report.notes.rows, report.metrics
     metrics = [name.removeprefix("holdout_") for name in scores if name.startswith("holdout_")]
-    intervals = {metric: interval_of(report, metric) for metric in metrics}
-    with_bounds = any(intervals.values())
     found = []
     for metric in metrics:
         value, dummy = scores[f"holdout_{metric}"], scores.get(f"dummy_{metric}")
         mean, std = scores.get(f"mean_test_{metric}"), scores.get(f"std_test_{metric}")
-        interval = intervals[metric]
+        interval = report.intervals.get(metric)
         low, high = (None, None) if interval is None else (interval.low, interval.high)
-        cross = "" if mean is None else _text(mean, rows) + (f" ± {_text(std, rows)}" if std is not None else "")
-        cells = [_text(value, rows), *([_bounds(low, high, rows)] if with_bounds else []), cross]
-        cells += [_text(inspection.training_scores.get(metric), rows), _text(dummy, rows)]
+        cross = _text(mean, rows, interval) + (f" ± {_text(std, rows, interval)}" if std is not None else "")
+        cells = [_text(value, rows, interval), *([interval.text() if interval else "none"] if report.intervals else [])]
+        cells += [cross, _text(inspection.training_scores.get(metric), rows, interval), _text(dummy, rows, interval)]
         ends = _ends([value, low, high, dummy])
         chart = charts.interval(value, low, high, ends, dummy) if math.isfinite(value) else EMPTY
         found.append(Row(_named(metric, report), cells, chart))
-    bounds = ["95 % interval"] if with_bounds else []
+    bounds = [level_of(report)] if report.intervals else []
     return ShownTable(["hold-out", *bounds, "cross-validated", "training rows", "dummy"], found)
 
 
@@ -169,9 +171,10 @@ def candidate_table(report: Report) -> ShownTable:
     return ShownTable(header, found, len(ranked) - len(shown))
 
 
-def interval_of(report: Report, metric: str) -> Any:
-    """Return the interval of a metric on the hold-out rows; None where there is none."""
-    return dict(getattr(report, "intervals", None) or {}).get(metric)
+def level_of(report: Report) -> str:
+    """Return the heading of the intervals: ``95 % interval``."""
+    level = next((interval.level for interval in report.intervals.values()), LEVEL)
+    return f"{level:.0%} interval".replace("%", " %")
 
 
 def _named(metric: str, report: Report) -> str:
@@ -184,19 +187,18 @@ def _ends(values: Sequence[float | None]) -> tuple[float, float]:
     return (0.0, 1.0) if found and min(found) >= 0 and max(found) <= 1 else charts.ends_of(found)
 
 
-def _text(value: float | None, rows: int) -> str:
-    return "" if value is None else format_score(value, rows) if math.isfinite(value) else "–"
-
-
-def _bounds(low: float | None, high: float | None, rows: int) -> str:
-    return "" if low is None or high is None else f"{_text(low, rows)} to {_text(high, rows)}"
+def _text(value: float | None, rows: int, interval: Interval | None = None) -> str:
+    return "" if value is None else format_score(value, rows, interval) if math.isfinite(value) else "–"
 
 
 def _scored(score: GroupScore, rows: int) -> str:
     if score.value is None:
         return "–"
-    bounds = _bounds(score.low, score.high, rows)
-    return f"{format_score(score.value, rows)} ({bounds})" if bounds else format_score(score.value, rows)
+    if score.low is None or score.high is None:
+        return format_score(score.value, rows)
+    interval = Interval(score.low, score.high, "")
+    digits = min(interval.decimals, 2 if interval.high - interval.low < 1 else interval.decimals)
+    return f"{score.value:.{digits}f} ({interval.text(digits)})"
 
 
 def _fixed(value: float, digits: int) -> str:

@@ -12,12 +12,11 @@ from sklearn.svm import SVC, LinearSVC
 
 from orchestrator.report.curves import figures_of
 from orchestrator.report.inspection import HoldoutFigures
-from orchestrator.report.predictions import replay_holdout
 from tests.report.trainings import Training, table, train, two_classes
 
 
 def figures(made: Training) -> HoldoutFigures:
-    return figures_of(*replay_holdout(made.trained, made.split), made.split, 0)
+    return figures_of(made.trained.pipeline, made.split, 0)
 
 
 def test_two_classes_have_one_curve_and_a_matrix() -> None:

@@ -14,8 +14,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from orchestrator.artifacts import Candidate
 from orchestrator.findings import KINDS, OF_THE_MODEL, TableFinding
-from orchestrator.report import model_checks
 from orchestrator.spec.model import ModelSpec
+from orchestrator.uncertainty.interval import Interval
 from tests.report.trainings import Training, table, train, two_classes
 
 CODES = {code for code in KINDS if code.startswith(OF_THE_MODEL)}
@@ -54,8 +54,8 @@ def test_sound_models_have_no_findings(seed: int) -> None:
 
 
 def test_a_tree_that_learned_noise_by_heart_is_overfitting() -> None:
-    X = table(600)
-    noise = np.random.default_rng(1).normal(size=600)
+    X = table(2400)
+    noise = np.random.default_rng(1).normal(size=2400)
     y = pd.Series(np.where(X["a"] + 2 * noise > 0, "yes", "no"))
     (finding,) = found(with_cross_validated(train(X, y, estimator=DecisionTreeClassifier(random_state=0)), 0.62))
     assert finding.code == "model-overfitting"
@@ -80,10 +80,10 @@ def test_a_model_of_noise_is_no_better_than_the_dummy() -> None:
     assert "no better than" in finding.text
 
 
-def test_an_interval_that_holds_the_dummys_score_shows_no_gain(monkeypatch: pytest.MonkeyPatch) -> None:
-    interval = type("Interval", (), {"low": 0.45, "high": 0.99})()
-    monkeypatch.setattr(model_checks, "interval_of", lambda *_: interval)
-    (finding,) = found(two_classes(400))
+def test_an_interval_that_holds_the_dummys_score_shows_no_gain() -> None:
+    made = two_classes(400)
+    made.evaluation = dataclasses.replace(made.evaluation, intervals={"roc_auc": Interval(0.45, 0.99, "")})
+    (finding,) = found(made)
     assert finding.code == "model-no-better"
     assert "does not show that it is better than" in finding.text
 

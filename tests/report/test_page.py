@@ -7,15 +7,15 @@ import subprocess
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import pytest
 
-from orchestrator.artifacts import Candidate
+from orchestrator.artifacts import Candidate, ScoreContext
 from orchestrator.findings import TableFinding
-from orchestrator.report import sections
 from orchestrator.report.page import overrides_of
+from orchestrator.reporting.scores import format_score
 from orchestrator.spec.report import CardSpec, ReportSpec
+from orchestrator.uncertainty.interval import Interval
 from tests.report.trainings import HOSTILE, hostile, table, train, two_classes
 
 VOID = {"meta", "rect", "line", "circle", "path"}
@@ -92,7 +92,7 @@ def test_the_page_says_what_was_found_and_the_same_again_for_the_same_run() -> N
         "roc_auc of yes on 50 hold-out rows"
         if made.evaluation.notes.positive_metrics
         else "roc_auc on 50 hold-out rows",
-        f"{score:.2f}",
+        format_score(score, 50, made.evaluation.intervals["roc_auc"]),
         "always",
         "orchestrate data.target=y deploy=none",
         "search.refit=roc_auc",
@@ -101,18 +101,27 @@ def test_the_page_says_what_was_found_and_the_same_again_for_the_same_run() -> N
         "1 best",
     ):
         assert said in read.text, said
-    assert "95 % interval" not in read.text
+    assert f"95 % interval {made.evaluation.intervals['roc_auc'].text()}" in read.text
+    assert "95 % interval" not in made.page(report={"intervals": {}})
     for absent in ('id="verdict"', 'id="card"', 'id="slices"'):
         assert absent not in page
 
 
-def test_intervals_a_verdict_and_a_card_are_shown_where_they_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_intervals_a_verdict_and_a_card_are_shown_where_they_exist() -> None:
     made = two_classes()
-    monkeypatch.setattr(sections, "interval_of", lambda *_: SimpleNamespace(low=0.61, high=0.97))
+    found = {
+        "intervals": {"roc_auc": Interval(0.612, 0.974, "")},
+        "notes": ScoreContext(50, caution="Rows of one day."),
+    }
     card = CardSpec(intended_use="Calls to customers.\n\nBy sales.", limits=None)
-    page = made.page(card=card, verdict=["The champion stays.", "500 more rows would be needed."])
+    page = made.page(report=found, card=card, verdict=["The champion stays.", "500 more rows would be needed."])
     read = Reader(page)
-    for said in ("95 % interval 0.61 to 0.97", "The champion stays.", "Intended use Calls to customers. By sales."):
+    for said in (
+        "95 % interval 0.612 to 0.974",
+        "The champion stays.",
+        "Rows of one day.",
+        "Intended use Calls to customers. By sales.",
+    ):
         assert said in read.text, said
     assert "Limits" not in [text.strip() for text in read.texts]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -11,20 +11,22 @@ import pytest
 from sklearn.metrics import get_scorer
 
 from orchestrator.report.inspection import Slices
-from orchestrator.report.predictions import replay_holdout
 from orchestrator.report.slices import MISSING, slices_of
+from orchestrator.uncertainty.recorded import RecordedEstimator
+from orchestrator.uncertainty.shares import wilson
 from tests.report.trainings import Training, two_classes
 
 SCORERS = {name: get_scorer(name) for name in ("roc_auc", "accuracy")}
 
 
-def sliced(made: Training, *columns: str, interval_of: Any = lambda *_: None) -> list[Slices]:
-    return list(slices_of(columns, *replay_holdout(made.trained, made.split), made.split, SCORERS, interval_of))
+def sliced(made: Training, *columns: str) -> list[Slices]:
+    model = RecordedEstimator(made.trained.pipeline, made.split.X_test)
+    return list(slices_of(columns, model, made.split, SCORERS, (), 0))
 
 
 def test_groups_of_values_have_the_scores_of_their_rows_largest_first() -> None:
     made = two_classes(400)
-    (found,) = sliced(made, "city", interval_of=lambda _, rows: SimpleNamespace(low=0.0, high=len(rows)))
+    (found,) = sliced(made, "city")
     assert {group.label for group in found.groups} == {"Rome", "Oslo", "Lima"}
     sizes = [group.rows for group in found.groups]
     assert sizes == sorted(sizes, reverse=True)
@@ -34,7 +36,8 @@ def test_groups_of_values_have_the_scores_of_their_rows_largest_first() -> None:
         X, y = made.split.X_test[rows], made.split.y_test[rows]
         for name, score in SCORERS.items():
             assert group.scores[name].value == score(made.trained.pipeline, X, y)
-            assert group.scores[name].high == len(y)
+        interval = wilson(round((group.scores["accuracy"].value or 0) * len(y)), len(y))
+        assert (group.scores["accuracy"].low, group.scores["accuracy"].high) == (interval.low, interval.high)
 
 
 def test_numbers_are_cut_at_their_quartiles_and_rows_without_a_value_are_a_group() -> None:
@@ -51,9 +54,9 @@ def test_numbers_are_cut_at_their_quartiles_and_rows_without_a_value_are_a_group
 def test_few_values_are_groups(values: list[Any]) -> None:
     made = two_classes()
     X_train, X_test = made.split.X_train.assign(g=values[:150]), made.split.X_test.assign(g=values[150:])
-    model, _, y = replay_holdout(made.trained, made.split)
-    split = made.split.__class__(X_train, X_test, made.split.y_train, made.split.y_test, made.split.classes, "")
-    (found,) = slices_of(["g"], model, X_test.reset_index(drop=True), y, split, SCORERS, lambda *_: None)
+    model = RecordedEstimator(made.trained.pipeline, X_test)
+    split = dataclasses.replace(made.split, X_train=X_train, X_test=X_test)
+    (found,) = slices_of(["g"], model, split, SCORERS, (), 0)
     assert found.by == "values"
     assert [group.label for group in found.groups] == sorted({str(value) for value in values})
 

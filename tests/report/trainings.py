@@ -18,10 +18,10 @@ from sklearn.preprocessing import OneHotEncoder
 
 from orchestrator.artifacts import Candidate, Evaluation, Report, ScoreContext, Split, Trained
 from orchestrator.findings import CheckedTable
-from orchestrator.report.inspector import inspect_training
 from orchestrator.report.inspection import Inspection
+from orchestrator.report.inspector import inspect_training
 from orchestrator.report.page import Content, build_page
-from orchestrator.reporting.scores import dummy_scores, score_notes
+from orchestrator.reporting.scores import dummy_scores, score_intervals, score_notes
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.model import ModelSpec
 from orchestrator.spec.report import ReportSpec
@@ -64,6 +64,7 @@ class Training:
             "",
             "2026-11-30T08:00:00+00:00",
             scores.notes,
+            intervals=scores.intervals,
         )
         return replace(made, **changes)
 
@@ -106,7 +107,8 @@ def train(
     )
     notes: ScoreContext = score_notes(split, scorers)
     best = min(range(len(made)), key=lambda at: made[at].rank)
-    evaluation = Evaluation(metrics, {}, dummy_scores(scorers, split), notes)
+    intervals = score_intervals(pipeline, split, scorers, metrics, own=(), seed=0)
+    evaluation = Evaluation(metrics, {}, dummy_scores(scorers, split), notes, intervals)
     return Training(split, Trained(pipeline, best, list(made)), evaluation, search)
 
 
