@@ -129,7 +129,8 @@ def slice_table(slices: Slices, report: Report) -> ShownTable:
     """Return the scores of the groups of one column, with a chart of the metric that chose the model."""
     refit = report.params.get("search.refit", "")
     overall = report.metrics.get(f"holdout_{refit}")
-    metrics = list(slices.groups[0].scores) if slices.groups else []
+    named = list(slices.groups[0].scores) if slices.groups else []
+    metrics = sorted(named, key=lambda metric: metric != refit)  # the one that is drawn first
     main = [group.scores[refit] for group in slices.groups if refit in group.scores]
     ends = charts.ends_of([overall, *(bound for one in main for bound in (one.value, one.low, one.high))])
     rows = []
