@@ -5,7 +5,7 @@ with the classes' shares of the table, and asks for each metric's interval. The 
 those on a million rows. Beside that: whole groups of ten rows that share an error, and squared errors with a heavy tail,
 where no interval from few rows can know the tail.
 
-Prints a table in Markdown, which docs/how_to/read_intervals.md shows; a row that is more than two points off ends with "!".
+Prints a table in Markdown, which docs/explanation/intervals.md shows; a row that is more than two points off ends with "!".
 ``--out`` keeps the counts, so that a run may be split: ``--rows 100``, ``--task binary``.
 """
 

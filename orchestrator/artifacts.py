@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
     from orchestrator.findings import TableFinding
+    from orchestrator.modeling.row_digests import FoldScores
     from orchestrator.modeling.splitting.folds import Folds
     from orchestrator.modeling.splitting.summary import SplitSummary
     from orchestrator.modeling.weights import RowWeights
@@ -99,6 +100,7 @@ class Trained(TrainedView):
     candidates: Sequence[Candidate]
     finished_at: str = ""  # ISO 8601, UTC; the time of the training, also where it comes from the cache
     trees: int | None = None
+    folds: FoldScores | None = None  # the best candidate's; None where folds differ
 
     @property
     def best(self) -> Candidate:
@@ -229,6 +231,7 @@ class PackageProvenance:
     trained: str = ""  # the time of the training
     spec_hash: str = ""
     rebuild: str = ""  # the command that repeats the run
+    gate: str = ""  # why it was deployed
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,14 @@ class StepFinished:
 
 
 @dataclass(frozen=True)
+class StepSkipped:
+    """A step was not run, as the run had ended well before it; ``why`` says what ended it."""
+
+    step: StepPlan
+    why: str
+
+
+@dataclass(frozen=True)
 class StepFailed:
     """A step raised; the run ends."""
 
@@ -81,7 +89,9 @@ class RunFinished:
     error: BaseException | None = None
 
 
-Event: TypeAlias = RunStarted | StepStarted | StepProgress | StepNote | StepFinished | StepFailed | RunFinished
+Event: TypeAlias = (
+    RunStarted | StepStarted | StepProgress | StepNote | StepFinished | StepSkipped | StepFailed | RunFinished
+)
 Observer: TypeAlias = Callable[[Event], None]
 
 

@@ -40,13 +40,15 @@ from orchestrator.events import (
     RunFinished,
     StepNote,
 )
+from orchestrator.reporting.plan_notes import SearchTimes, difference_note
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.reporting.rebuild_command import rebuild_command
 from orchestrator.spec.azure import AzureSpec
 from orchestrator.spec.batch import BatchSpec
 from orchestrator.spec.components import construct
 from orchestrator.spec.data import DataSpec
-from orchestrator.spec.field_types import CheckLevel, FitOn, Seed, StateDir
+from orchestrator.spec.field_types import CheckLevel, FitOn, Seed, Serves, StateDir
+from orchestrator.spec.gate import GateSpec
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.spec.package import PackageSpec
@@ -94,7 +96,8 @@ class Run:
                 send(RunFinished(0.0, error))
                 raise
             rollout = stack.enter_context(self.given[Rollout])
-            artifacts = runner.run(self.steps, self.given, [*observers, self.tracker], self.cache)
+            times = SearchTimes(self.spec, self._search_notes, send)
+            artifacts = runner.run(self.steps, self.given, [*observers, times, self.tracker], self.cache)
         if later := rollout.superseded():
             send(StepNote(later))
         return artifacts
@@ -110,6 +113,16 @@ class Run:
         if "train" in self.spec.stages and (memory := memory_note(self.spec)):
             yield f"memory: {memory}"
         yield from self.config.composed.notes if self.config.serves else ()
+
+    def _search_notes(self) -> Iterator[str]:
+        """Yield what is said before a search."""
+        for label, text in self.search_notes().items():
+            yield f"{label}: {text}"
+
+    def search_notes(self) -> Mapping[str, str]:
+        """Return what the hold-out rows can show, and how long the search will take, as far as these can be foreseen."""
+        notes = {"shows": difference_note(self.spec, self.config.counts), "takes": SearchTimes(self.spec).note()}
+        return {label: text for label, text in notes.items() if text}
 
     @property
     def _records(self) -> bool:
@@ -155,6 +168,8 @@ def bind(config: ValidConfig) -> Run:
         SearchSpec: spec.search,
         PackageSpec: spec.package,
         ReportSpec: spec.report,
+        GateSpec: spec.gate,
+        Serves: Serves(config.serves),
         NamedCode: NamedCode(spec.package.code or ()),
         FitOn: FitOn(spec.search.fit_on),
         Seed: Seed(spec.seed),

@@ -42,7 +42,7 @@ class Done:
     @property
     def ran(self) -> list[str]:
         """The stages that were run and not skipped."""
-        return [stage["name"] for stage in self.result["stages"] if not stage["cached"]]
+        return [stage["name"] for stage in self.result["stages"] if not stage["cached"] and "skipped" not in stage]
 
     def shown(self, label: str) -> str:
         """Return the text behind a label in the last lines."""

@@ -29,11 +29,12 @@ from tests.waiting import wait_for
 pytestmark = pytest.mark.slow
 
 TRAINING = ["build_search", "load", "split", "check", "warn", "train", "evaluate", "report", "inspect"]
-STAGES = [*TRAINING, "package", "verify", "render", "register", "deploy", "probe", "promote"]
+STAGES = [*TRAINING, "package", "verify", "register", "gate", "render", "deploy", "probe", "promote"]
 KEYS = ["run_id", "model", "best_params", "positive", "refit", "fit_on", "failed", "metrics"]
 KEYS += [
     "package",
     "holdout",
+    "gate",
     "endpoint",
     "probe",
     "data",
@@ -249,7 +250,7 @@ def test_mlflow_loads_the_model_with_its_signature_and_example(here: Desk, first
 
 def test_the_second_run_trains_nothing(here: Desk, first: Done) -> None:
     second = here.run().well()
-    assert second.ran == ["warn", "register", "deploy", "probe", "promote"]
+    assert second.ran == ["warn", "register", "gate", "deploy", "probe", "promote"]
     assert "cached" in second.out
     for name in ("run_id", "model", "best_params", "metrics", "package", "endpoint", "data"):
         assert first.result[name]
@@ -280,6 +281,7 @@ def test_a_service_that_answers_differently_is_rolled_back(here: Desk, first: Do
     before = score(url)
     done = here.run(
         "seed=1",
+        "gate=none",
         "search.n_jobs=2",
         "model/param_grid=none",
         "deploy._target_=trouble.Mistaken",

@@ -29,6 +29,7 @@ GROUPS = (
     "model/param_grid",
     "search",
     "package",
+    "gate",
     "azure",
     "tracking",
     "deploy",

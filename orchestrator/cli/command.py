@@ -36,6 +36,7 @@ from orchestrator.packaging.project_path import make_project_importable
 
 DISTRIBUTION = "sklearn-orchestrator"
 SUBCOMMANDS = {"init": "orchestrator.cli.init"}  # the first word, and the module whose ``main`` gets the others
+KEPT_BACK = 3  # the exit code of a run that ended well and whose version the gate did not let be deployed
 SWEEP_ID = "ORCHESTRATOR_SWEEP_ID"
 mistakes: list[Problem] = []  # found before Hydra composes, reported with the others
 
@@ -54,9 +55,11 @@ def job(config: DictConfig) -> float:
     typed = [override.removeprefix("++") for override in overrides["task"]]
     composed = to_composed(config, mistakes, {"tracking.sweep_id": sweep})
     composed = replace(composed, overrides=[*overrides["hydra"], *typed], sweep=sweep or "")
-    score = cli.main(composed, Path(context.runtime.output_dir), compared=sweep is not None)
-    if score is not None:
-        return score
+    outcome = cli.main(composed, Path(context.runtime.output_dir), compared=sweep is not None)
+    if outcome.kept_back and not sweep:
+        sys.exit(KEPT_BACK)
+    if outcome.score is not None:
+        return outcome.score
     if sweep:  # an exception and no exit: the other jobs go on
         raise OrchestratorError(f"job {context.job.num} failed: {' '.join(typed)}")
     sys.exit(1)

@@ -35,9 +35,11 @@ from orchestrator.events import (
     StepNote,
     StepPlan,
     StepProgress,
+    StepSkipped,
     StepStarted,
 )
 from orchestrator.findings import CheckedTable
+from orchestrator.gate.verdict import Verdict
 from orchestrator.reading.description import TableReading
 from orchestrator.report.inspection import ReportPage
 
@@ -69,6 +71,8 @@ class Console:
             self._say(f"  {event.text}", "dim")
         elif isinstance(event, StepFinished):
             self._finished(event)
+        elif isinstance(event, StepSkipped):
+            self._line("·", event.step.name, None, f"skipped: {event.why}", "dim")
         elif isinstance(event, StepFailed):
             self._hide()
             self._line("✗", event.step.name, event.seconds, "failed", "red")
@@ -131,7 +135,9 @@ class Console:
             self._line("·", step.name, None, _state(step), "dim")
             return
         text = " — ".join(filter(None, (describe(event.artifact), _reason(step))))
-        alarming = isinstance(event.artifact, CheckedTable | ReportPage) and event.artifact.findings
+        artifact = event.artifact
+        alarming = bool(isinstance(artifact, CheckedTable | ReportPage) and artifact.findings)
+        alarming |= isinstance(artifact, Verdict) and artifact.alarming
         style = "yellow" if alarming or "damaged" in step.why or "not kept" in step.why else ""
         self._line("✓", step.name, event.seconds, text, style)
         if isinstance(event.artifact, Dataset) and event.artifact.reading is not None:

@@ -26,6 +26,7 @@ from orchestrator.artifacts import (
 )
 from orchestrator.cli.version_table import version_table
 from orchestrator.findings import CheckedTable, TableFinding, TableFindings
+from orchestrator.gate.verdict import Verdict
 from orchestrator.packaging import holdout_check
 from orchestrator.registry.listing import VersionListing
 from orchestrator.report.inspection import ReportPage
@@ -148,6 +149,12 @@ def _version(version: ModelVersion) -> str:
 @_describes(TrackedRun)
 def _run(run: TrackedRun) -> str:
     return f"run {run.run_id}" if run.run_id else "not tracked"
+
+
+@_describes(Verdict)
+def _verdict(verdict: Verdict) -> str:
+    more = [*verdict.notes, *([verdict.needed] if verdict.needed else [])]
+    return "\n".join([verdict.line, *(f"  {line}" for line in more)])
 
 
 @_describes(BatchResult)

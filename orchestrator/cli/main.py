@@ -7,6 +7,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from orchestrator.config.memory_note import memory_note
 from orchestrator.config.validate import ValidConfig, validate
 from orchestrator.engine.runner import Artifacts
 from orchestrator.errors import DataError, DeployError, OrchestratorError, Problem, SpecError
+from orchestrator.gate.verdict import Verdict
 from orchestrator.invocation import wants_traceback
 from orchestrator.modeling.halving import is_halving
 from orchestrator.modeling.splitting.splitters import describe_folds, describe_rule, fold_count
@@ -45,15 +47,26 @@ RESULT = "result.json"
 FAULTS = "azure.faults="  # of the emulator: later commands should not repeat them
 
 
-def main(composed: Composed, folder: Path, *, compared: bool = False) -> float | None:
-    """Validate and run a configuration; return the best candidate's score, 0 if nothing is trained, None on failure.
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run ended: the best candidate's ``score``, 0 if nothing was trained, None on failure.
+
+    ``kept_back``: it ended well, and the gate let its version not be deployed.
+    """
+
+    score: float | None
+    kept_back: bool = False
+
+
+def main(composed: Composed, folder: Path, *, compared: bool = False) -> RunOutcome:
+    """Validate and run a configuration.
 
     ``folder`` gets result.json. The scores of jobs that are ``compared`` at the end of a sweep have no table of their
     own.
     """
     valid = validate_or_report(composed)
     if valid is None:
-        return None
+        return RunOutcome(None)
     result = Result()
     run: Run | None = None
     artifacts: Any = {}
@@ -64,7 +77,7 @@ def main(composed: Composed, folder: Path, *, compared: bool = False) -> float |
             steps = tuple(item.plan for item in run.preview())
             trains = any(step.gives == Trained.__name__ and not step.cached for step in steps)
             console.plan(steps, _preview(run, trains=trains))
-            return 0.0
+            return RunOutcome(0.0)
         try:
             artifacts = run.start([console, result])
         except BaseException:
@@ -76,13 +89,15 @@ def main(composed: Composed, folder: Path, *, compared: bool = False) -> float |
         console.where(_where(run.spec, artifacts, folder, composed.overrides or ()))
     except OrchestratorError as error:
         sys.stderr.write(f"{_heading(error)}\n")
-        return None
+        return RunOutcome(None)
     except Exception as error:
         if wants_traceback():
             raise
         sys.stderr.write(f"{result.failed or 'run'} failed: {one_line_of(error)}{_write_traceback(error, folder)}\n")
-        return None
-    return artifacts[Report].metrics[f"mean_test_{run.spec.search.refit}"] if Report in artifacts else 0.0
+        return RunOutcome(None)
+    kept_back = Verdict in artifacts and bool(artifacts[Verdict].ends)
+    score = artifacts[Report].metrics[f"mean_test_{run.spec.search.refit}"] if Report in artifacts else 0.0
+    return RunOutcome(score, kept_back)
 
 
 def _write_anyway(result: Result, file: Path) -> None:
@@ -165,6 +180,7 @@ def _preview(run: Run, *, trains: bool) -> dict[str, str]:
         **({"memory": memory_note(spec, always=True)} if trains else {}),
         **({"scores": f"{', '.join(spec.search.scoring)}; the best by {spec.search.refit}"} if trains else {}),
         "fits": said if trains else "none",
+        **(run.search_notes() if trains else {}),
         "writes": str(spec.state_dir),
         "tracks": run.tracker.registry_name or "nothing",
         "deploys": f"{spec.deploy.target.rpartition('.')[2].lower()} {served}".strip()
@@ -185,6 +201,8 @@ def _where(spec: RunSpec, artifacts: Artifacts, folder: Path, overrides: Sequenc
         if endpoint.auth:
             notes["keys"] = f"{again} stages=keys"
         notes["stop it"] = f"{again} stages=remove"
+    if Verdict in artifacts and artifacts[Verdict].ends and spec.stages.get("deploy"):
+        notes["deploy it anyway"] = f"{again} stages=deploy"
     if Package in artifacts or ModelVersion in artifacts:
         package = artifacts[Package] if Package in artifacts else artifacts[ModelVersion].package
         notes["package"] = str(package.path)

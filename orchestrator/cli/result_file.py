@@ -21,9 +21,10 @@ from orchestrator.artifacts import (
     TrackedRun,
 )
 from orchestrator.errors import code_of
-from orchestrator.events import Event, RunFinished, StepFailed, StepFinished
+from orchestrator.events import Event, RunFinished, StepFailed, StepFinished, StepSkipped
 from orchestrator.files import write_atomic
 from orchestrator.findings import CheckedTable
+from orchestrator.gate.verdict import Verdict
 from orchestrator.registry.listing import VersionListing
 from orchestrator.report.inspection import ReportPage
 
@@ -42,6 +43,9 @@ FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "intervals": "of each hold-out metric that has one: `low`, `high`, the `level` and the `method`",
     "package": "folder and fingerprint of the package",
     "holdout": "hold-out rows that the endpoint would refuse, by column and reason",
+    "gate": "what the gate decided and why: `decision` (`passed`, `kept`: the champion stays, `refused`, `unchanged`: it is the "
+    "champion already, `open`: nothing was decided), reasons, the comparison with the champion, limits, the level, how many "
+    "models were scored on the hold-out rows (`looks`), and what would be needed",
     "endpoint": "scoring URI, kind of target, and whether a key is needed; null after a failure, which rolls it back",
     "probe": "golden requests that the endpoint answered as in training, and their latency in ms; "
     "`share` is the percentage of the requests where it is not all",
@@ -52,7 +56,7 @@ FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "split": "how the rows were split: rule, column, sizes, groups, the first held-out time, folds, and notes",
     "batch": "the scored table: its file, rows, refused rows and values that training did not see",
     "versions": "the registered versions that `stages=versions` lists",
-    "stages": "name and seconds of each stage, and whether it came from the cache",
+    "stages": "name and seconds of each stage, and whether it came from the cache; `skipped` says why one was not run",
     "error": "the error in one line, as it was printed; null after success",
     "error_code": "the [stable code](errors.md) of the error; null after success",
 }
@@ -72,7 +76,9 @@ class Result:
         if isinstance(event, StepFinished | StepFailed):
             seconds = round(event.seconds, 4)
             self._stages.append({"name": event.step.name, "seconds": seconds, "cached": event.step.cached})
-        if isinstance(event, StepFailed):
+        if isinstance(event, StepSkipped):
+            self._stages.append({"name": event.step.name, "seconds": 0.0, "cached": False, "skipped": event.why})
+        elif isinstance(event, StepFailed):
             self.failed = event.step.name
         elif isinstance(event, StepFinished):
             self._made[type(event.artifact)] = event.artifact
@@ -88,6 +94,7 @@ class Result:
         # a failed probe rolls the endpoint back
         endpoint = self._find(Endpoint, artifacts) if self._error is None else None
         probe = self._find(Probe, artifacts)
+        verdict = self._find(Verdict, artifacts)
         scored = self._find(BatchResult, artifacts)
         listing = self._find(VersionListing, artifacts)
         checked = self._made.get(CheckedTable)
@@ -110,6 +117,7 @@ class Result:
             "intervals": report and {name: interval.as_json() for name, interval in report.intervals.items()},
             "package": package and {"path": str(package.path), "fingerprint": package.fingerprint},
             "holdout": _refusals(package.refusals if package else getattr(self._error, "refusals", None)),
+            "gate": verdict and verdict.as_json(),
             "endpoint": endpoint and {"url": endpoint.url, "target": endpoint.target, "auth": endpoint.auth},
             "probe": probe and {name: value for name, value in vars(probe).items() if (name, value) != ("share", 100)},
             "data": report.table if report else dataset.reading.as_json() if dataset and dataset.reading else None,

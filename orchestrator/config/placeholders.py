@@ -30,6 +30,7 @@ _PLACEHOLDERS: Mapping[str, Any] = {
     },
     "package": {"model_name": "x"},
     "report": {},
+    "gate": {},
     "batch": {"input": "x.csv", "output": "y.csv"},
     "azure": {},
     "tracking": {"_target_": "orchestrator.tracking.none.NoTracking"},

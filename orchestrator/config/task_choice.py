@@ -36,10 +36,11 @@ _READING = (  # keys that decide how the target is read
 
 @dataclass(frozen=True)
 class TaskChoice:
-    """A task, and one line that says why."""
+    """A task, and one line that says why; ``counts`` are those of a SeenTask, if its task is this one."""
 
     task: Task
     line: str
+    counts: tuple[int, ...] = ()
 
 
 def choose_task(data: DataSpec, config: Mapping[str, Any], cache: Cache, *, remember: bool) -> TaskChoice:
@@ -155,7 +156,7 @@ def _decide(target: str, seen: SeenTask, typed: _Typed) -> TaskChoice:
     if kind is None and seen.other is not None and _kind_of_metrics(typed.metrics) == _kind(seen.other):
         return TaskChoice(seen.other, f"{seen.other}: {typed.metrics[0]} is its metric (search); {values}")
     hint = f"; data.task={seen.other} if not" if seen.other is not None and kind is None else ""
-    return TaskChoice(seen.task, f"{seen.task}: {values}{hint}")
+    return TaskChoice(seen.task, f"{seen.task}: {values}{hint}", seen.counts)
 
 
 def _kind(task: Task) -> Kind:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -22,6 +22,7 @@ from orchestrator.config import (
     batch_checks,
     data_file_checks,
     estimator_checks,
+    gate_checks,
     own_code_checks,
     state_folder_checks,
     weight_checks,
@@ -60,13 +61,15 @@ class PassedChecks:
 class ValidConfig:
     """A spec without mistakes, and the ``located`` classes and functions it names, by place (``stages.load``).
 
-    ``task`` is what a training predicts, and why, in one line.
+    ``task`` is what a training predicts, and why, in one line; ``counts`` are the rows of each class, or of the table, if
+    the target was read.
     """
 
     spec: RunSpec
     located: Mapping[str, Any]
     composed: Composed
     task: str = ""
+    counts: tuple[int, ...] = ()
 
     @property
     def serves(self) -> bool:
@@ -93,7 +96,7 @@ def validate(composed: Composed, report: Callable[[Problem], object] = lambda _:
         report(problem)
     if problems or checks.spec is None:
         raise SpecError(problems)
-    return ValidConfig(checks.spec, checks.located, composed, checks.task)
+    return ValidConfig(checks.spec, checks.located, composed, checks.task, checks.counts)
 
 
 class Validation:
@@ -102,6 +105,7 @@ class Validation:
     def __init__(self, composed: Composed) -> None:
         self.spec: RunSpec | None = None
         self.task = ""
+        self.counts: tuple[int, ...] = ()
         self.located: dict[str, Any] = {}
         self._composed = composed
         self._not_located: dict[str, Sequence[Problem]] = {}
@@ -140,8 +144,8 @@ class Validation:
             for problem in reported.filter(found):
                 wrong.add(problem.at)
                 yield problem
-            if "package" not in replaced:
-                yield from reported.filter(own_code_checks.problems(spec, wrong))
+            skipped = {*replaced, *([] if known else ["gate"])}
+            yield from reported.filter(_after_training(spec, wrong, skipped))
 
     def _of_any_task(self, spec: RunSpec) -> Iterator[Problem]:
         """Yield the problems that an estimator has for classes and for a number: the table does not show the task."""
@@ -160,7 +164,7 @@ class Validation:
             choice = choose_task(spec.data, values, cache, remember=remember)
         except SpecError as error:
             return spec, replaced, list(error.problems)
-        self.task = choice.line
+        self.task, self.counts = choice.line, choice.counts
         if spec.data.task == choice.task:
             return spec, replaced, []
         data = {**values["data"], "task": choice.task}
@@ -223,6 +227,14 @@ class Validation:
             stages = [name for name, stage in spec.stages.items() if stage is not None]
             problems = (Problem(f"deploy.{key}", text) for key, text in rules(spec.deploy.options, stages))
             yield from (problem for problem in problems if problem.at not in wrong)
+
+
+def _after_training(spec: RunSpec, wrong: Container[str], skipped: Container[str]) -> Iterator[Problem]:
+    """Yield what is wrong with the gate's limits, and code that cannot ship; ``wrong`` places are reported already."""
+    if "gate" not in skipped:
+        yield from gate_checks.problems(spec.gate, spec.search)
+    if "package" not in skipped:
+        yield from own_code_checks.problems(spec, wrong)
 
 
 def _uses_azure(spec: RunSpec, *, serves: bool) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from orchestrator.caching.cache import CheckpointDir, Parts, cache_policy, diges
 from orchestrator.caching.fingerprints import code_fingerprint, package_digests, versions_of
 from orchestrator.errors import PlanError
 from orchestrator.events import Progress
+from orchestrator.flow import LAZY, PASSED
 
 Stages = Mapping[str, Callable[..., Any]]
 Given = Mapping[Any, Any]
@@ -23,7 +24,8 @@ class Step:
     """A stage as planned: its parameters and their types, and the type it returns (None: it has only effects).
 
     ``optional`` are parameters such as ``verdict: Verdict | None = None``, which are among those that it ``takes`` where
-    something gives them.
+    something gives them. ``lazy`` and ``passed`` are the parameters so annotated (see :mod:`orchestrator.flow`), ``absent`` those that are passed
+    and that no stage gives.
     """
 
     name: str
@@ -31,6 +33,21 @@ class Step:
     takes: Mapping[str, Any]
     gives: Any
     optional: Mapping[str, Any] = field(default_factory=dict)
+    lazy: frozenset[str] = frozenset()
+    passed: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
+
+    @property
+    def needs(self) -> tuple[Any, ...]:
+        """The types that must be made before it runs."""
+        return tuple(kind for name, kind in self.takes.items() if name not in self.lazy)
+
+    def among(self, known: set[Any]) -> Step:
+        """Return the step with the optional inputs, and without the passed ones, that are among the known types or not."""
+        absent = {name for name in self.passed if self.takes[name] not in known}
+        takes = {name: kind for name, kind in self.takes.items() if name not in absent}
+        takes |= {name: kind for name, kind in self.optional.items() if kind in known}
+        return replace(self, takes=takes, passed=self.passed - absent, absent=frozenset(absent))
 
 
 def label(kind: Any) -> str:
@@ -51,8 +68,8 @@ def plan(stages: Stages, given: Given) -> tuple[Step, ...]:
             steps.append(_step(name, stage))
         except PlanError as error:
             problems.append(str(error))
-    there = {*given, *(step.gives for step in steps)}
-    steps = [_with_optional(step, there) for step in steps]
+    known = {*given, *OF_THE_RUN, *(step.gives for step in steps)}
+    steps = [step.among(known) for step in steps]
     if not problems:
         problems = [*_sources(steps, given), *_impure(steps, given)]
     if problems:
@@ -73,20 +90,23 @@ def plan(stages: Stages, given: Given) -> tuple[Step, ...]:
 def _step(name: str, stage: Callable[..., Any]) -> Step:
     call = stage if inspect.isroutine(stage) else type(stage).__call__
     try:
-        hints = typing.get_type_hints(call)
+        hints = typing.get_type_hints(call, include_extras=True)
     except NameError as error:  # imported for type checkers only
         raise PlanError(
             f"stages.{name}: its annotations name '{error.name}', which its module does not import"
         ) from None
-    parameters = [p for p in inspect.signature(stage).parameters.values() if p.default is p.empty]
+    marked = {name for name, hint in hints.items() if _declared(hint)[1] == PASSED}
+    parameters = [p for p in inspect.signature(stage).parameters.values() if p.default is p.empty or p.name in marked]
     for parameter in parameters:
         if parameter.name not in hints or parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
             raise PlanError(f"stages.{name}: should take '{parameter}' by name, with the type of an artifact")
     if "return" not in hints:
         raise PlanError(f"stages.{name}: its return type is not annotated; say what it gives, or None")
     gives = hints["return"]
-    takes = {parameter.name: hints[parameter.name] for parameter in parameters}
-    return Step(name, stage, takes, None if gives is type(None) else gives, _optional(stage, hints))
+    declared = {parameter.name: _declared(hints[parameter.name]) for parameter in parameters}
+    lazy, passed = (frozenset(at for at, (_, mark) in declared.items() if mark == each) for each in (LAZY, PASSED))
+    takes = {at: kind for at, (kind, _) in declared.items()}
+    return Step(name, stage, takes, None if gives is type(None) else gives, _optional(stage, hints), lazy, passed)
 
 
 def _optional(stage: Callable[..., Any], hints: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,8 +116,13 @@ def _optional(stage: Callable[..., Any], hints: Mapping[str, Any]) -> dict[str, 
     return {name: kind[0] for name, kind in kinds.items() if len(kind) == 1}
 
 
-def _with_optional(step: Step, there: Collection[Any]) -> Step:
-    return replace(step, takes={**step.takes, **{name: kind for name, kind in step.optional.items() if kind in there}})
+def _declared(hint: Any) -> tuple[Any, str]:
+    """Return the type of an input, and how it is marked."""
+    marks = {*getattr(hint, "__metadata__", ())} & {LAZY, PASSED}
+    if not marks:
+        return getattr(hint, "__origin__", hint) if hasattr(hint, "__metadata__") else hint, ""
+    inner = typing.get_args(hint.__origin__)
+    return (inner[-1], LAZY) if LAZY in marks else (inner[0], PASSED)
 
 
 def _sources(steps: Sequence[Step], given: Given) -> list[str]:

@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ from orchestrator.events import (
     StepFailed,
     StepFinished,
     StepPlan,
+    StepSkipped,
     StepStarted,
 )
+from orchestrator.flow import EndsRun
 
 EVERY_TIME = "every time"
 FIRST_TIME = "not in the cache yet"
@@ -65,7 +68,7 @@ def decide(steps: Sequence[Step], given: Given, cache: Cache | None) -> tuple[St
             why = "; ".join(filter(None, (why if "damaged" in why else "", "nothing that runs takes it")))
         elif entry is None:
             why = why or (f"{taker} takes it" if taker else EVERY_TIME)
-            takers |= dict.fromkeys(step.takes.values(), step.name)
+            takers |= dict.fromkeys(step.needs, step.name)
         takes = tuple(label(kind) for kind in step.takes.values() if kind not in OF_THE_RUN)
         planned = StepPlan(step.name, takes, label(step.gives), cached=entry is not None or idle, why=why)
         decisions.append(StepDecision(step, planned, key, entry, taker is not None))
@@ -94,6 +97,7 @@ class Artifacts:
         self._steps, self._given, self._observers, self._cache = steps, given, observers, cache
         self._values: dict[Any, Any] = dict(given)
         self._sources = {item.step.gives: item for item in self.decisions if item.step.gives is not None}
+        self._skipped: dict[Any, str] = {}  # what a skipped step would have given, and why it was skipped
 
     def __contains__(self, kind: object) -> bool:
         return kind in self._values or kind in self._sources
@@ -109,8 +113,14 @@ class Artifacts:
         return self._values[kind]
 
     def make(self, item: StepDecision) -> None:
-        """Run a step, or load its cached artifact if a step that runs takes it."""
+        """Run a step, or load its cached artifact if a step that runs takes it; skip it if the run has ended before it."""
         started = time.perf_counter()
+        if why := self._end_before(item.step):
+            self._sources.pop(item.step.gives, None)
+            if item.step.gives is not None:
+                self._skipped[item.step.gives] = why
+            self.notify(StepSkipped(item.plan, why))
+            return
         if item.step.gives in self._values:  # another step needed it
             return
         damage = self._load(item) if item.needed else ""
@@ -119,6 +129,12 @@ class Artifacts:
         else:
             self._record_use(item)
             self.notify(StepFinished(item.plan, time.perf_counter() - started))
+
+    def _end_before(self, step: Step) -> str:
+        """Return why a step is skipped: an artifact that it takes as passed ends the run, or a step was that it takes from."""
+        passed = (self[step.takes[name]] for name in sorted(step.passed))
+        ends = [one.ends for one in passed if isinstance(one, EndsRun)]
+        return next(filter(None, [*ends, *(self._skipped.get(kind, "") for kind in step.takes.values())]), "")
 
     def _load(self, item: StepDecision) -> str:
         """Load the cached artifact of a step, if there is one; return the reason if it does not load."""
@@ -133,7 +149,14 @@ class Artifacts:
     def _execute(self, item: StepDecision, why: str) -> None:
         takes = item.step.takes
         own = {Progress: Progress(self.notify), CheckpointDir: CheckpointDir(self._checkpoint_dir(item))}
-        arguments = {name: own[kind] if kind in own else self[kind] for name, kind in takes.items()}
+        arguments = dict.fromkeys(item.step.absent) | {
+            name: partial(self.__getitem__, kind)
+            if name in item.step.lazy
+            else own[kind]
+            if kind in own
+            else self[kind]
+            for name, kind in takes.items()
+        }
         planned = replace(item.plan, cached=False, why=why)
         self.notify(StepStarted(planned))
         started = time.perf_counter()

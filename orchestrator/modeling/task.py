@@ -18,11 +18,15 @@ _LISTED = 8  # labels in a sentence
 
 @dataclass(frozen=True)
 class SeenTask:
-    """The task of a target; ``said`` describes its values, and ``other`` is a task that would suit them, too."""
+    """The task of a target; ``said`` describes its values, and ``other`` is a task that would suit them, too.
+
+    ``counts`` are the rows of each class in the order of the labels, or the number of rows.
+    """
 
     task: Task
     said: str
     other: Task | None = None
+    counts: tuple[int, ...] = ()
 
 
 def see_task(target: pd.Series) -> SeenTask:
@@ -39,14 +43,17 @@ def see_task(target: pd.Series) -> SeenTask:
     if target.dtype.kind in "iuf" and not (whole and are_classes(counts)):
         ends = [_format(end) for end in (target.min(), target.max())]
         text = f"{len(counts):,} different numbers from {ends[0]} to {ends[1]}"
-        return SeenTask("regression", text, "multiclass" if whole and len(counts) <= MOST_NUMBERED else None)
+        return SeenTask(
+            "regression", text, "multiclass" if whole and len(counts) <= MOST_NUMBERED else None, (len(target),)
+        )
     several = len(counts) > 2
     ordered = counts if _mixed(counts) else {label: counts[label] for label in sorted(counts)}
     listed = ", ".join(f"{_format(label)} {count:,}" for label, count in [*ordered.items()][:_LISTED])
     more = f", and {len(counts) - _LISTED} more" if len(counts) > _LISTED else ""
     text = f"{len(counts)} class{'es' if len(counts) != 1 else ''} ({listed}{more})"
     number = several and target.dtype.kind in "iuf"
-    return SeenTask("multiclass" if several else "binary", text, "regression" if number else None)
+    task: Task = "multiclass" if several else "binary"
+    return SeenTask(task, text, "regression" if number else None, tuple(ordered.values()))
 
 
 def are_classes(counts: Mapping[Any, int]) -> bool:

@@ -28,6 +28,7 @@ Seed = NewType("Seed", int)
 StateDir = NewType("StateDir", Path)
 CheckLevel = NewType("CheckLevel", str)  # data.checks
 FitOn = NewType("FitOn", str)  # search.fit_on
+Serves = NewType("Serves", bool)  # whether a stage of the run deals with a service
 
 
 @dataclass(frozen=True)

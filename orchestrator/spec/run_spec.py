@@ -32,6 +32,7 @@ from orchestrator.spec.azure import AzureSpec
 from orchestrator.spec.batch import BatchSpec
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.field_types import DottedPath, Matches, Name
+from orchestrator.spec.gate import GateSpec
 from orchestrator.spec.messages import describe_error, format_path, suggest_or_list
 from orchestrator.spec.model import Branch, ModelSpec, PreprocessSpec
 from orchestrator.spec.package import PackageSpec
@@ -63,6 +64,7 @@ class RunSpec(Section):
     search: SearchSpec
     package: PackageSpec
     report: ReportSpec = ReportSpec()
+    gate: GateSpec = GateSpec()
     batch: BatchSpec | None = None
     azure: AzureSpec = AzureSpec()
     tracking: Component

@@ -5,11 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import platform
 import shutil
-import subprocess
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +19,9 @@ from orchestrator.bundled import ROOT
 from orchestrator.caching.cache import cached
 from orchestrator.errors import PackageError
 from orchestrator.events import Progress
+from orchestrator.modeling.row_digests import FoldScores, rows_digest
 from orchestrator.packaging import dockerfile, holdout_check, own_code, pickling, swagger_ui, unseen_categories
+from orchestrator.packaging.clean_process import run_package
 from orchestrator.packaging.onnx.compile import CompiledPipeline, compile_pipeline
 from orchestrator.packaging.refit import Shipped, fit_again
 from orchestrator.spec.field_types import FitOn, StateDir
@@ -33,14 +32,12 @@ from score.models import base
 from score.models.base import FILE as PICKLE
 from score.models.onnx import Compilation
 from score.predict import response
-from score.privacy import TELEMETRY_OFF
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SHIPS = ROOT / "score"
 RUNTIME = "onnxruntime"  # imported only by a package with a compiled model
-VERIFY_SECONDS = 300  # loading a model takes seconds; this ends a process that hangs
 
 
 @cached(
@@ -166,6 +163,8 @@ def _write_about(folder: Path, trained: Trained, split: Split, evaluation: Evalu
             target=str(split.y_train.name),
             split=None if split.summary is None else split.summary.about(),
             fit_on=fit_on,
+            held_out=rows_digest(split.X_test, split.y_test),
+            folds=None if trained.folds is None else _folds(trained.folds),
             intervals={
                 name: one.as_json() | {"low": float(f"{one.low:.6g}"), "high": float(f"{one.high:.6g}")}
                 for name, one in evaluation.intervals.items()
@@ -173,6 +172,15 @@ def _write_about(folder: Path, trained: Trained, split: Split, evaluation: Evalu
         ),
         evaluation.figures,
     )
+
+
+def _folds(folds: FoldScores) -> dict[str, Any]:
+    scores = {
+        name: [float(f"{value:.6g}") for value in each]
+        for name, each in folds.scores.items()
+        if all(map(math.isfinite, each))
+    }
+    return {"digest": folds.digest, "test_share": float(f"{folds.test_share:.6g}"), "scores": scores}
 
 
 def _write_environment(folder: Path, needed: dict[str, str], name: str) -> None:
@@ -224,32 +232,7 @@ def verify(package: Package) -> Verification:
     Raises:
         PackageError: the text names the global, the file or the value at fault.
     """
-    path = str(package.path)
-    code = f"import sys, runpy; sys.path.insert(0, {path!r}); runpy.run_module('score.verify', run_name='__main__')"
-    with tempfile.TemporaryDirectory() as empty:
-        try:
-            done = subprocess.run(
-                [sys.executable, "-I", "-B", "-c", code],
-                cwd=empty,
-                env=_clean_environment(),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=VERIFY_SECONDS,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise PackageError(f"the package gave no answer within {VERIFY_SECONDS} s in a clean process") from error
-    try:
-        result = json.loads(done.stdout.strip().splitlines()[-1])
-    except (IndexError, ValueError):
-        last = (done.stderr.strip().splitlines() or ["nothing was printed"])[-1]
-        raise PackageError(f"the clean process that loads {path} ended with code {done.returncode}: {last}") from None
+    result = run_package(package.path, "import runpy; runpy.run_module('score.verify', run_name='__main__')")
     if "failure" in result:
         raise PackageError(f"the package fails in a clean process: {result['failure']}")
     return Verification(package.fingerprint, result["requests"], result["memory_bytes"])
-
-
-def _clean_environment() -> dict[str, str]:
-    inherited = "PATH HOME TMPDIR LANG LC_ALL LD_LIBRARY_PATH DYLD_LIBRARY_PATH SYSTEMROOT".split()  # noqa: SIM905
-    return {name: os.environ[name] for name in (*inherited, *TELEMETRY_OFF) if name in os.environ}

@@ -11,6 +11,8 @@ from orchestrator.deploy.rollout import Rollout
 from orchestrator.deploy.target import Target
 from orchestrator.errors import DeployError, PackageError, ProbeError, TrackingError
 from orchestrator.events import Progress
+from orchestrator.flow import Passed
+from orchestrator.gate.verdict import Verdict
 from orchestrator.registry import versions
 from orchestrator.registry.selection import check_registered, select_version
 from orchestrator.registry.versions import RegisteredVersion
@@ -77,12 +79,22 @@ def load_previous(spec: PackageSpec, state_dir: StateDir, tracker: Tracker, targ
     return select_version(spec, state_dir, tracker, target, ("previous",))
 
 
-def deploy(version: ModelVersion, rollout: Rollout, tracker: Tracker, progress: Progress) -> Endpoint:
+def deploy(
+    version: ModelVersion,
+    rollout: Rollout,
+    tracker: Tracker,
+    progress: Progress,
+    verdict: Passed[Verdict] = None,
+) -> Endpoint:
     """Serve the registered package, unless it is already live. Other commands on this service wait.
+
+    A ``verdict`` of the gate is shown at ``GET /meta``.
 
     Raises:
         PackageError: the registry no longer has the version, so it could not be promoted.
     """
+    if verdict is not None and verdict.decision != "unchanged":
+        version = replace(version, origin=replace(version.origin, gate=verdict.line))
     rollout.begin(version, progress.note)
     check_registered(version, tracker, "choose another package.version, or register it again with stages=package")
     ImageCheck(rollout.target)(version.package)

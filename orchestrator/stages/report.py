@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from orchestrator.artifacts import Evaluation, Report, Split, Trained
 from orchestrator.caching.cache import cached
 from orchestrator.findings import CheckedTable, format_overrides, merge_changes
+from orchestrator.gate.verdict import Verdict
 from orchestrator.report.inspection import Inspection, ReportPage
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.data import DataSpec
@@ -43,6 +46,7 @@ def render(
     provenance: RunProvenance,
     tracker: Tracker,
     checked: CheckedTable | None = None,
+    verdict: Verdict | None = None,
 ) -> ReportPage:
     """Write the report as one HTML file, and keep it beside the run where runs are tracked.
 
@@ -52,7 +56,21 @@ def render(
 
     found = [finding for finding in inspection.findings if not finding.is_accepted(data.accept)]
     every = [*(checked.findings if checked else ()), *found]
-    html = build_page(Content(report, inspection, every, checked, spec.card, provenance.origin.rebuild))
+    said = () if verdict is None else _say(verdict)
+    html = build_page(Content(report, inspection, every, checked, spec.card, provenance.origin.rebuild, said))
     if isinstance(tracker, HoldsFiles):
         tracker.attach(report, {FILE: html.encode()})
     return ReportPage(html, tuple(found), format_overrides(merge_changes(found)))
+
+
+def _say(verdict: Verdict) -> Sequence[str]:
+    """Return what the gate decided and why, in sentences."""
+    decided = {
+        "passed": "This version may be deployed.",
+        "kept": f"Champion version {verdict.champion} stays; this version is registered and not deployed.",
+        "refused": "This version is registered and not deployed.",
+        "unchanged": "This version is the champion already.",
+        "open": "Nothing was decided.",
+    }[verdict.decision]
+    reasons = filter(None, [*verdict.reasons, *verdict.notes, verdict.needed])
+    return [decided, *(f"{reason[0].upper()}{reason[1:].rstrip('.')}." for reason in reasons)]

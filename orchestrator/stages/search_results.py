@@ -12,10 +12,14 @@ from typing import Any
 from orchestrator.artifacts import Candidate, Trained
 from orchestrator.modeling.labels import MODEL, LabelEncoding, translate
 from orchestrator.modeling.objects import as_text
+from orchestrator.modeling.row_digests import score_folds
 
 
-def collect_results(search: Any, coding: LabelEncoding, refit: str) -> Trained:
-    """Return the best pipeline of a fitted search, and the scores of every candidate; of a halving one its last round."""
+def collect_results(search: Any, coding: LabelEncoding, refit: str, rows_of: tuple[Any, Any] | None = None) -> Trained:
+    """Return the best pipeline of a fitted search, and the scores of every candidate; of a halving one its last round.
+
+    ``rows_of`` are the training rows and their targets, for what is kept of the folds.
+    """
     from orchestrator.modeling.early_stopping import unwrap
     from orchestrator.search import fit_errors
 
@@ -39,9 +43,10 @@ def collect_results(search: Any, coding: LabelEncoding, refit: str) -> Trained:
         )
         for index in rows
     )
+    folds = None if rows_of is None else score_folds(search, *rows_of, names)
     finished = datetime.now(timezone.utc).isoformat(timespec="seconds")
     pipeline, best = search.best_estimator_, rows.index(int(search.best_index_))
-    return Trained(pipeline, best, candidates, finished, unwrap(pipeline))
+    return Trained(pipeline, best, candidates, finished, unwrap(pipeline), folds)
 
 
 def _failure_reason(trace: str, results: Mapping[str, Any], names: Mapping[str, str], index: int) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestrator.artifacts import Evaluation, Report, Search, Split, Trained
-from orchestrator.caching.cache import CheckpointDir, cached, pure
+from orchestrator.caching.cache import CheckpointDir, cached, digest, pure
 from orchestrator.errors import OrchestratorError, TrainError
 from orchestrator.events import Progress
 from orchestrator.findings import TableFindings
@@ -18,6 +18,7 @@ from orchestrator.modeling.halving import ROWS, is_halving
 from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search
 from orchestrator.modeling.objects import make_estimator, make_grid
 from orchestrator.modeling.preprocessing import make_steps
+from orchestrator.modeling.row_digests import rows_digest
 from orchestrator.modeling.scorers import scorer_named, scoring_of
 from orchestrator.modeling.splitting.splitters import fold_count, make_splitter
 from orchestrator.modeling.target_encoding import settle_target_encoders
@@ -31,6 +32,7 @@ from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.spec.search import SearchSpec
 from orchestrator.stages.search_results import as_written, collect_results, last_error
+from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, SPEC_HASH
 from orchestrator.uncertainty.interval import method_line
 
 # scikit-learn's long warnings of failed candidates, which the console lists more briefly
@@ -134,7 +136,7 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
             raise
         except Exception as error:
             raise _fit_error(error, estimator, coding) from error
-    trained = collect_results(estimator, coding, spec.refit)
+    trained = collect_results(estimator, coding, spec.refit, (split.X_train, split.y_train))
     if math.isnan(trained.best.mean.get(spec.refit, 0.0)):
         raise TrainError(f"search.refit: {spec.refit} is not a number for any candidate; choose another metric")
     return trained
@@ -215,12 +217,15 @@ def report(
     metrics |= {f"std_test_{metric}": value for metric, value in best.std.items()}
     metrics |= {f"holdout_{metric}": value for metric, value in evaluation.metrics.items()}
     metrics |= {f"dummy_{metric}": value for metric, value in evaluation.dummy.items()}
+    ordered = (data, preprocess, model, search)
     sections: tuple[dict[str, str], ...] = (data.flat(), preprocess.flat(), model.flat(), search.flat())
     params = functools.reduce(lambda left, right: left | right, sections, {"seed": str(seed)})
     rows = len(split.y_train) + len(split.y_test)
     again = {"model_fit": f"again on all {rows} rows; metrics are of the fit on {len(split.y_train)} training rows"}
     tags = {
         "data_fingerprint": split.digest,
+        HOLDOUT_DIGEST: rows_digest(split.X_test, split.y_test),
+        SPEC_HASH: digest({"seed": str(seed), **{k: v for one in ordered for k, v in one.ordered().items()}}),
         "data_rows": f"{len(split.y_train)} training, {len(split.y_test)} held out",
         **({"data_columns": split.reading.line} if split.reading else {}),
         **({"data_findings": "; ".join(finding.label for finding in table.findings)} if table.findings else {}),

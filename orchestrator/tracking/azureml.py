@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,7 +28,7 @@ from orchestrator.events import Event, RunFinished, RunStarted, StepFinished
 from orchestrator.processes import exclusive
 from orchestrator.spec.azure import AzureSpec
 from orchestrator.spec.run_spec import RunSpec
-from orchestrator.tracking.mlflow import limits, mlmodel, model_versions, models, runs
+from orchestrator.tracking.mlflow import limits, mlmodel, model_versions, models, runs, verdicts
 from orchestrator.tracking.mlflow.retries import RetryBudget, RetryingClient
 from orchestrator.tracking.mlflow.store import LOCK_SECONDS, Store, experiment_id, repair_runs
 from orchestrator.tracking.mlflow.subprocess_tracker import SETTINGS
@@ -134,6 +134,25 @@ class AzureMl(Mlflow):
                 path.rename(folder / path.name)
             logged.rmdir()
 
+    def looks(self, holdout: str) -> Sequence[str]:
+        """Return the hash of each spec of which a run was scored on the hold-out rows with this digest."""
+        return self._run_with_progress(lambda: verdicts.read_looks(self._open(), holdout))
+
+    def record_verdict(
+        self, version: ModelVersion, tags: Mapping[str, str], metrics: Mapping[str, float], alias: str
+    ) -> None:
+        """Record a decision on the version and its run; it, and no other, is tagged with ``alias``, unless that is ""."""
+
+        def work() -> None:
+            store = self._open()
+            with _exclusive(store.lock):
+                verdicts.record_verdict(store, version, tags, metrics)
+                if alias:
+                    for one in list(store.client.search_model_versions(f"name = '{version.name}'")):
+                        _tag(store, one, alias, is_it=str(one.version) == version.version)
+
+        self._run_with_progress(work)
+
     def promote(self, version: ModelVersion) -> None:
         """Tag this version, and no other, as the champion: Azure ML's server has no aliases."""
         self._run_with_progress(lambda: self._promote(version))
@@ -163,10 +182,9 @@ class AzureMl(Mlflow):
                 store.client.set_model_version_tag(version.name, version.version, name, value)
             for one in versions:
                 is_new = str(one.version) == version.version
-                tags = {CHAMPION: TAGGED[is_new], **({CHALLENGER: TAGGED[False]} if is_new else {})}
-                for name, wanted in tags.items():
-                    if one.tags.get(name, TAGGED[False]) != wanted:
-                        store.client.set_model_version_tag(version.name, one.version, name, wanted)
+                _tag(store, one, CHAMPION, is_it=is_new)
+                if is_new:
+                    _tag(store, one, CHALLENGER, is_it=False)
             if turn:
                 store.client.set_model_version_tag(version.name, version.version, TURN, turn)
 
@@ -202,6 +220,12 @@ class AzureMl(Mlflow):
 
 def _exclusive(lock: FileLock) -> AbstractContextManager[None]:
     return exclusive(lock, TrackingError, "tracking: another process writes to this workspace")
+
+
+def _tag(store: Store, version: Any, name: str, *, is_it: bool) -> None:
+    """Tag one of MLflow's versions, unless it is tagged so."""
+    if version.tags.get(name, TAGGED[False]) != TAGGED[is_it]:
+        store.client.set_model_version_tag(version.name, version.version, name, TAGGED[is_it])
 
 
 def _read_registry(store: Store, model: str) -> RegisteredModel:

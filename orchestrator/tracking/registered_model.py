@@ -13,6 +13,7 @@ REPLACED = "replaced_champion"  # the tag of a version that says which one was t
 # The tag with a version's place in the order of champions, 1 for the first. It is the version's own: deleting the champion,
 # or moving the alias by hand, leaves it at the others, whereas what the deleted one says of its predecessor goes with it.
 TURN = "champion_turn"
+HOLDOUT_DIGEST, SPEC_HASH = "holdout_digest", "spec_hash"  # tags of a run: the rows that it was scored on, what it is
 MEMORY = "package_memory_bytes"  # the tag with what the verification measured
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -56,6 +56,21 @@ class SupportsStoreCheck(Protocol):
 
     def check_before_run(self, params: Mapping[str, str]) -> None:
         """Check that the store can be written to; ``params`` are the parameters that are known before the run."""
+        ...
+
+
+@runtime_checkable
+class RecordsVerdicts(Protocol):
+    """A Tracker that knows how often hold-out rows were used, and records what the gate decides."""
+
+    def looks(self, holdout: str) -> Sequence[str]:
+        """Return the hash of each spec of which a run was scored on the hold-out rows with this digest."""
+        ...
+
+    def record_verdict(
+        self, version: ModelVersion, tags: Mapping[str, str], metrics: Mapping[str, float], alias: str
+    ) -> None:
+        """Record a decision on the version and its run; ``alias`` is pointed at it, unless that is ""."""
         ...
 
 

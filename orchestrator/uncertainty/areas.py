@@ -15,6 +15,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit, ndtri
 
 from orchestrator.uncertainty.delong import delong
+from orchestrator.uncertainty.detectable import hanley_mcneil
 from orchestrator.uncertainty.interval import LEVEL, Interval
 
 DELONG, NEWCOMBE = "delong-logit", "newcombe"
@@ -36,12 +37,6 @@ def auc_interval(y: Any, scores: Any, level: float = LEVEL) -> Interval:
     positives = int(np.asarray(y).astype(bool).sum())
     negatives = len(np.asarray(y)) - positives
     return Interval(*_newcombe(area, positives, negatives, z), NEWCOMBE, level)
-
-
-def hanley_mcneil(area: float, positives: float, negatives: float) -> float:
-    """Return the variance of an AUC by Hanley and McNeil (1982), Radiology 143, in Newcombe's symmetrised form."""
-    both = (positives + negatives) / 2 - 1
-    return area * (1 - area) / (positives * negatives) * (1 + both * (1 - area) / (2 - area) + both * area / (1 + area))
 
 
 def _newcombe(area: float, positives: int, negatives: int, z: float) -> tuple[float, float]:

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 ORIGIN = "SCORE_ORIGIN"
-KNOWN = ("version", "run_id", "spec_hash", "rebuild", "data", "trained")
+KNOWN = ("version", "run_id", "spec_hash", "rebuild", "data", "trained", "gate")
 
 
 def deployed() -> dict[str, str | None]:
     """Return the deployment facts that the target passed in the environment, as JSON; null where it passed none.
 
     The version in the registry, the run and its spec's digest, the command that rebuilds the package, the name of the
-    data, and when the training finished. A package itself holds nothing of its run: equal trainings give equal packages.
+    data, when the training finished, and why the gate let it pass. A package itself holds nothing of its run: equal trainings give equal packages.
     """
     origin = json.loads(os.environ.get(ORIGIN) or "{}")
     return {name: origin.get(name) for name in KNOWN}

@@ -21,6 +21,9 @@ class About:
     out, and all of it in one line. ``intervals`` are of the metrics: low, high, level and method. The metrics are always those of a fit on the training rows; with ``fit_on`` "all" the
     served model was fitted again on the hold-out rows, too.
 
+    ``held_out`` is the digest of the hold-out rows. ``folds`` holds the digest of the search's folds, the ratio of their test
+    rows to their training rows and the model's scores on each: what a later model is compared with.
+
     Nothing of the run, such as a time or a path, as equal trainings give equal packages; see
     :mod:`score.contract.deployment_info` for these.
     """
@@ -35,6 +38,8 @@ class About:
     split: Mapping[str, Any] | None = None
     fit_on: str = "training"
     intervals: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    held_out: str = ""
+    folds: Mapping[str, Any] | None = None
 
 
 def write(package: Path, about: About, figures: Mapping[str, bytes]) -> None:

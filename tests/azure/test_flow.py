@@ -116,7 +116,7 @@ def test_remove_stops_the_service_and_the_emulator(emulated: EmulatedDesk) -> No
 def test_after_deploy_local_nothing_is_trained_and_the_package_is_the_same(emulated: EmulatedDesk) -> None:
     local = emulated.desk.run().well()
     done = emulated.run().well()
-    assert set(done.ran) <= {"warn", "register", "deploy", "probe", "promote"}
+    assert set(done.ran) <= {"warn", "register", "gate", "deploy", "probe", "promote"}
     package = Path(local.result["package"]["path"])
     assert done.result["package"] == local.result["package"]
     container = emulated.folder / "services" / "diabetes-prediction-service" / "app"

@@ -38,9 +38,11 @@ from orchestrator.events import (
     StepFinished,
     StepPlan,
     StepProgress,
+    StepSkipped,
     StepStarted,
 )
 from orchestrator.findings import CheckedTable, TableFinding
+from orchestrator.gate.verdict import Verdict
 from orchestrator.reading.description import ColumnReading, TableReading
 from score.contract import golden
 from score.contract.cells import TableFormat
@@ -290,3 +292,15 @@ def test_a_reader_that_leaves_does_not_end_the_run() -> None:
         ["bash", "-o", "pipefail", "-c", shell], cwd=ROOT, check=False, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "went on")
+
+
+def test_a_verdict_has_its_reasons_and_a_skipped_step_says_why() -> None:
+    kept = Verdict("kept", ["no evidence", "f1 is low"], ["2 models were scored"], champion="1", needed="needed: rows")
+    finished = StepFinished(StepPlan("gate", (), "Verdict"), 1.23, kept)
+    skipped = StepSkipped(StepPlan("deploy", (), "Endpoint"), kept.ends)
+    assert output(finished, skipped).splitlines() == [
+        "✓ gate           1.23 s  kept: no evidence; f1 is low",
+        "  2 models were scored",
+        "  needed: rows",
+        "· deploy                 skipped: the gate keeps champion version 1",
+    ]

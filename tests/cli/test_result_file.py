@@ -75,6 +75,7 @@ def test_a_run_is_written_as_the_readme_says(tmp_path: Path) -> None:
         "intervals": {"f1": {"low": 0.25, "high": 0.75, "method": "wilson", "level": 0.95}},
         "package": {"path": "/state/packages/abc", "fingerprint": "abcdef"},
         "holdout": None,
+        "gate": None,
         "endpoint": {"url": "http://localhost:1/score", "target": "local", "auth": True},
         "probe": {"requests": 5, "p50_ms": 1.5, "p95_ms": 2.5, "refused_without_key": True},
         "split": None,

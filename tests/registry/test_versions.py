@@ -17,7 +17,14 @@ from tests.command import ROOT, SECONDS, Desk, Done, desk
 
 pytestmark = [pytest.mark.slow, pytest.mark.nightly]  # tracking/mlflow/test_model_versions.py selects without commands
 
-FAST = ("model=logistic_regression", "model/param_grid=none", "search.cv=2", "package.compile=never", "name=quick")
+FAST = (
+    "model=logistic_regression",
+    "model/param_grid=none",
+    "search.cv=2",
+    "package.compile=never",
+    "gate=none",
+    "name=quick",
+)
 SERVICE = "quick-prediction-service"
 
 

@@ -24,6 +24,7 @@ from sklearn.preprocessing import FunctionTransformer
 from orchestrator.artifacts import Package, Split, Trained
 from orchestrator.caching.cache import cache_policy
 from orchestrator.errors import PackageError
+from orchestrator.modeling.row_digests import rows_digest
 from orchestrator.stages import package as stage
 from orchestrator.stages.package import verify
 from score.api import docs
@@ -73,6 +74,9 @@ def test_the_dockerfile_takes_all_that_the_server_reads(kit: Kit, numbers: pd.Da
 
 def test_the_package_describes_its_training(toy_package: Package, toy: tuple[Split, Trained]) -> None:
     parts, trained = toy
+    folds = trained.folds
+    assert folds is not None
+    scores = [float(f"{score:.6g}") for score in folds.scores["accuracy"]]
     assert training_info.read(toy_package.path) == {
         "estimator": "RandomForestClassifier",
         "params": {"max_depth": str(trained.best.params["max_depth"])},
@@ -89,6 +93,9 @@ def test_the_package_describes_its_training(toy_package: Package, toy: tuple[Spl
             "line": parts.summary and parts.summary.line,
         },
         "fit_on": "training",
+        "intervals": {},
+        "held_out": rows_digest(parts.X_test, parts.y_test),
+        "folds": {"digest": folds.digest, "test_share": 1.0, "scores": {"accuracy": scores}},
     }
     assert {
         name: path.read_bytes() for name, path in training_info.figures(toy_package.path).items()

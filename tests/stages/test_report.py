@@ -8,6 +8,7 @@ from pathlib import Path
 
 from orchestrator.artifacts import PackageProvenance, Report
 from orchestrator.findings import CheckedTable, TableFinding
+from orchestrator.gate.verdict import Verdict
 from orchestrator.report.inspection import Inspection, ReportPage
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.field_types import Seed
@@ -29,7 +30,14 @@ class Keeping(NoTracking):
 held: dict[str, bytes] = {}
 
 
-def made(training: Training, tracker: NoTracking, *, accept: tuple[str, ...] = (), **report: object) -> ReportPage:
+def made(
+    training: Training,
+    tracker: NoTracking,
+    *,
+    accept: tuple[str, ...] = (),
+    verdict: Verdict | None = None,
+    **report: object,
+) -> ReportPage:
     spec = ReportSpec.model_validate(report)
     seen: Inspection = inspect(
         training.split,
@@ -44,7 +52,8 @@ def made(training: Training, tracker: NoTracking, *, accept: tuple[str, ...] = (
     data = training.data.model_copy(update={"accept": accept})
     provenance = RunProvenance(Path(), "", PackageProvenance(rebuild="orchestrate model=x"))
     seen = dataclasses.replace(seen, findings=(EDGE,))
-    return render(training.report(), seen, data, spec, provenance, tracker, CheckedTable((), note="data.checks=off"))
+    checked = CheckedTable((), note="data.checks=off")
+    return render(training.report(), seen, data, spec, provenance, tracker, checked, verdict)
 
 
 def test_the_page_is_kept_beside_the_run_with_its_card_and_groups() -> None:
@@ -63,3 +72,17 @@ def test_an_accepted_finding_is_left_out_and_without_a_store_nothing_is_kept() -
     page = made(two_classes(), NoTracking(), accept=("model-grid-edge",), card=CardSpec().model_dump())
     assert page.findings == ()
     assert "C=1 is at the edge" not in page.html
+
+
+def test_the_gates_decision_is_said_with_its_reasons() -> None:
+    kept = Verdict(
+        "kept", ["no evidence that it is better"], ["these rows were used 3 times"], champion="7", needed="500 rows"
+    )
+    page = made(two_classes(), NoTracking(), verdict=kept)
+    for said in (
+        "Champion version 7 stays; this version is registered and not deployed.",
+        "No evidence that it is better.",
+        "These rows were used 3 times.",
+        "500 rows.",
+    ):
+        assert said in page.html

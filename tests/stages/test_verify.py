@@ -14,7 +14,7 @@ import pytest
 
 from orchestrator.artifacts import Package
 from orchestrator.errors import PackageError
-from orchestrator.stages import package as stage
+from orchestrator.packaging import clean_process
 from orchestrator.stages.package import verify
 from score.contract import golden
 from score.contract.schema import Contract
@@ -176,6 +176,6 @@ def test_verification_of_a_hanging_package_times_out(
 ) -> None:
     package = copy_of(toy_package)
     (package.path / "score" / "contract" / "golden.py").write_text("import time\ntime.sleep(60)\n")
-    monkeypatch.setattr(stage, "VERIFY_SECONDS", 1)
+    monkeypatch.setattr(clean_process, "SECONDS", 1)
     with pytest.raises(PackageError, match="gave no answer within 1 s in a clean process"):
         verify(package)

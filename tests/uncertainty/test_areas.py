@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from orchestrator.uncertainty.areas import DELONG, NEWCOMBE, auc_interval, hanley_mcneil
+from orchestrator.uncertainty.areas import DELONG, NEWCOMBE, auc_interval
+from orchestrator.uncertainty.detectable import hanley_mcneil
 
 RANDOM = np.random.default_rng(0)
 

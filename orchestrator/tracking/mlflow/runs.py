@@ -115,7 +115,9 @@ def log_report(store: Store, run_id: str, report: Report) -> None:
     report = to_plain_report(report)
     best = {f"best_{name}": value for name, value in report.best_params.items()}
     tags = {RUN_NAME: run_name(report), **report.tags}
-    _log(store, run_id, params={**report.params, **best}, metrics={**report.metrics, **_bounds(report)}, tags=tags)
+    log_values(
+        store, run_id, params={**report.params, **best}, metrics={**report.metrics, **_bounds(report)}, tags=tags
+    )
     log_dataset(store, run_id, report)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "config.yaml").write_text(report.config)
@@ -130,7 +132,7 @@ def log_report(store: Store, run_id: str, report: Report) -> None:
     tags = owner_tags() | {PARENT: run_id, CANDIDATE: "true"}
     for candidate in report.candidates:
         _log_candidate(store, tags, candidate)
-    _log(store, run_id, tags={REPORT: report_digest(report)})
+    log_values(store, run_id, tags={REPORT: report_digest(report)})
 
 
 def attach(store: Store, run_id: str, files: Mapping[str, bytes]) -> None:
@@ -142,7 +144,7 @@ def attach(store: Store, run_id: str, files: Mapping[str, bytes]) -> None:
         for name, content in files.items():
             Path(folder, name).write_bytes(content)
         _upload(store, run_id, folder)
-    _log(store, run_id, tags={FILES: files_digest(files)})
+    log_values(store, run_id, tags={FILES: files_digest(files)})
 
 
 def files_digest(files: Mapping[str, bytes]) -> str:
@@ -192,11 +194,11 @@ def _log_candidate(store: Store, tags: Mapping[str, str], candidate: Candidate) 
     if candidate.resources is not None:
         metrics["n_resources"] = candidate.resources
     measured = {key: value for key, value in metrics.items() if math.isfinite(value)}  # a failed candidate has none
-    _log(store, run_id, params=candidate.params, metrics=measured)
+    log_values(store, run_id, params=candidate.params, metrics=measured)
     store.client.set_terminated(run_id, "FAILED" if candidate.error else "FINISHED")
 
 
-def _log(
+def log_values(
     store: Store,
     run_id: str,
     params: Mapping[str, str] | None = None,

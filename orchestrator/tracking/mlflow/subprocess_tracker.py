@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from multiprocessing.connection import Connection, Pipe
@@ -110,6 +110,15 @@ class SubprocessMlflow(Mlflow):
     def download(self, version: ModelVersion, folder: Path) -> None:
         """Download the version's files into an existing, empty folder."""
         self._get_child().call("download", version, folder)
+
+    def looks(self, holdout: str) -> Sequence[str]:
+        """Return the hash of each spec that was scored on these rows."""
+        return cast("Sequence[str]", self._get_child().call("looks", holdout))
+
+    def record_verdict(self, version: ModelVersion, *decided: Any) -> None:
+        """Record a decision on the version and its run."""
+        if self._child is not None or self.known_verdict(version) != dict(decided[0]):
+            self._get_child().call("record_verdict", version, *decided)
 
     def promote(self, version: ModelVersion) -> None:
         """Point the alias ``champion`` at this version."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from orchestrator.artifacts import ModelVersion, Package, Report, Verification
 from orchestrator.errors import OrchestratorError, Problem
 from orchestrator.events import Event, ProgressMixin, RunFinished, RunStarted, StepFinished
 from orchestrator.spec.run_spec import RunSpec
-from orchestrator.tracking.mlflow import limits, model_versions, models, runs, store_checks
+from orchestrator.tracking.mlflow import limits, model_versions, models, runs, store_checks, verdicts
 from orchestrator.tracking.mlflow.retries import RetryBudget
 from orchestrator.tracking.mlflow.snapshot import StoreSnapshot, store_stamp
 from orchestrator.tracking.mlflow.store import ERROR, Store, end_children, exclusive_write, open_store
@@ -57,6 +57,7 @@ class Mlflow(ProgressMixin):
     _model: str | None = field(default=None, init=False, repr=False, compare=False)
     _recorded: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
     _attached: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _verdicts: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.state_dir = Path(self.state_dir).absolute()
@@ -167,6 +168,30 @@ class Mlflow(ProgressMixin):
             model_versions.promote(store, version)
             runs.clear_failure(store, version.run_id)
 
+    def looks(self, holdout: str) -> Sequence[str]:
+        """Return the hash of each spec of which a run was scored on the hold-out rows with this digest."""
+        store = self._open()
+        with exclusive_write(store.uri, store.lock):
+            return verdicts.read_looks(store, holdout)
+
+    def record_verdict(
+        self, version: ModelVersion, tags: Mapping[str, str], metrics: Mapping[str, float], alias: str
+    ) -> None:
+        """Record a decision on the version and its run; ``alias`` is pointed at it, unless that is ""."""
+        if self._store is None and self.known_verdict(version) == dict(tags):
+            return
+        self._model, store = version.name, self._open()
+        with exclusive_write(store.uri, store.lock):
+            verdicts.record_verdict(store, version, tags, metrics)
+            if alias:
+                store.client.set_registered_model_alias(version.name, alias, version.version)
+        self._verdicts[version.package.fingerprint] = dict(tags)
+
+    def known_verdict(self, version: ModelVersion) -> Mapping[str, str] | None:
+        """Return the tags of the decision on a version, if the snapshot knows them."""
+        known = self._snapshot(version.name).load().get("verdicts", {})
+        return cast("Mapping[str, str] | None", known.get(version.package.fingerprint))
+
     def known_version(self, package: Package) -> ModelVersion | None:
         """Return the version of this package, if the snapshot knows it without importing mlflow."""
         snapshot = self._snapshot(package.model_name).load()
@@ -230,6 +255,7 @@ class Mlflow(ProgressMixin):
 
     def _finish(self, error: BaseException | None) -> None:
         store, run_id, sweep_run, model = self._store, self._run_id, self._sweep_run, self._model
+        decided, self._verdicts = self._verdicts, {}
         self._store = self._run_id = self._sweep_run = self._model = None
         if store is None:
             return
@@ -253,6 +279,7 @@ class Mlflow(ProgressMixin):
                     versions=registered,
                     champion=str(champion.version) if is_settled else None,
                     registry=registry.as_json(),
+                    verdicts=decided,
                 )
             if (self._recorded or self._attached) and error is None:  # else one of these runs may have FAILED just now
                 self._snapshot().save(store_stamp(store.uri), runs=self._recorded, files=self._attached)

@@ -97,7 +97,7 @@ def test_every_accepted_name_is_accepted_by_mlflow(tracker: MakeTracker) -> None
     mlflow(STARTED)
     assert mlflow._store
     assert mlflow._run_id
-    runs._log(mlflow._store, mlflow._run_id, params=limits.known_parameters(spec))
+    runs.log_values(mlflow._store, mlflow._run_id, params=limits.known_parameters(spec))
     assert client_of(mlflow).get_run(mlflow._run_id).data.params == limits.known_parameters(spec)
     mlflow(RunFinished(1.0))
 
@@ -113,7 +113,7 @@ def test_every_refused_name_is_refused_by_mlflow(tracker: MakeTracker, name: str
     mlflow(STARTED)
     assert mlflow._store
     with pytest.raises(MlflowException):
-        runs._log(mlflow._store, str(mlflow._run_id), params={name: "1"})
+        runs.log_values(mlflow._store, str(mlflow._run_id), params={name: "1"})
 
 
 def test_azure_ml_takes_any_model_name_and_200_parameters() -> None:

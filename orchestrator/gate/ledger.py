@@ -1,0 +1,66 @@
+"""The ledger of a hold-out set: how many specs were scored on it, and what is left of the level for the next decision.
+
+Of many models that are compared on the same rows one looks better by chance. So the probability ``alpha`` of a wrong
+decision is shared by all decisions on the same rows (alpha spending): the k-th gets alpha / (k (k + 1)), and these add up to
+alpha however many follow. That holds whatever is tried next because of earlier decisions, as long as only decisions are
+used; it is the Bonferroni inequality for a number of tests that is not known in advance. Fresh rows begin a new ledger.
+
+D. P. Foster and R. A. Stine (2008), Alpha-investing, J. R. Statist. Soc. B 70; A. Blum and M. Hardt (2015), The Ladder,
+ICML; C. Dwork et al. (2015), The reusable holdout, Science 349 (Thresholdout, which adds noise to what is shown: with few
+hundred rows it needs more noise than there is signal). ``benchmarks/gate.py`` compares them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock
+
+from orchestrator.artifacts import Report
+from orchestrator.errors import TrackingError
+from orchestrator.files import write_atomic
+from orchestrator.gate.verdict import Level
+from orchestrator.processes import exclusive
+from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, SPEC_HASH
+from orchestrator.tracking.tracker import RecordsVerdicts, Tracker
+
+LOCK_SECONDS = 60  # a ledger is written in milliseconds
+
+
+def spend(alpha: float, decision: int) -> float:
+    """Return the level of the k-th decision on the same rows; all of them add up to ``alpha``."""
+    return alpha / (decision * (decision + 1))
+
+
+def level_for(alpha: float, looks: int, *, compares: bool) -> Level:
+    """Return the level after so many looks; the first one that is compared with a champion has been preceded by that."""
+    return Level(alpha, looks, spend(alpha, max(1, looks - 1 if compares else looks)))
+
+
+def count_looks(report: Report, tracker: Tracker, state_dir: Path) -> int:
+    """Return how many specs, this one included, were scored on the hold-out rows of a Report; 0 if these are not known.
+
+    The tracking store has them as tags of its runs. Without one they are in a file below ``state_dir``.
+    """
+    holdout, spec = report.tags.get(HOLDOUT_DIGEST, ""), report.tags.get(SPEC_HASH, "")
+    if not holdout or not spec:  # of a stage of the user's
+        return 0
+    seen = tracker.looks(holdout) if isinstance(tracker, RecordsVerdicts) else _in_file(state_dir, holdout, spec)
+    return len({*seen, spec})
+
+
+def _in_file(state_dir: Path, holdout: str, spec: str) -> Sequence[str]:
+    file = state_dir / "holdouts" / f"{holdout}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file.with_suffix(".lock"), timeout=LOCK_SECONDS)
+    with exclusive(lock, TrackingError, f"state_dir: another command writes {file}"):
+        try:
+            seen = [str(each) for each in json.loads(file.read_text())]
+        except (OSError, ValueError, TypeError):
+            seen = []
+        if spec not in seen:
+            seen.append(spec)
+            write_atomic(file, json.dumps(seen, indent=1) + "\n")
+    return seen

@@ -1,0 +1,36 @@
+"""What the gate reads and writes in MLflow: which specs were scored on a hold-out set, and what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from orchestrator.artifacts import ModelVersion
+from orchestrator.tracking.mlflow.limits import TAG_LENGTH, truncate
+from orchestrator.tracking.mlflow.runs import log_values
+from orchestrator.tracking.mlflow.store import Store
+from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, SPEC_HASH
+
+PAGE = 1000  # runs per request
+
+
+def read_looks(store: Store, holdout: str) -> Sequence[str]:
+    """Return the hash of each spec of which a run was scored on these rows, failed and deleted runs included."""
+    from mlflow.entities import ViewType
+
+    hashes: dict[str, None] = {}
+    wanted, token, first = f"tags.`{HOLDOUT_DIGEST}` = '{holdout}'", None, True
+    while first or token:
+        page = store.client.search_runs(
+            [store.experiment_id], wanted, run_view_type=ViewType.ALL, max_results=PAGE, page_token=token
+        )
+        hashes |= dict.fromkeys(run.data.tags.get(SPEC_HASH, "") for run in page)
+        token, first = getattr(page, "token", None), False
+    return [each for each in hashes if each]
+
+
+def record_verdict(store: Store, version: ModelVersion, tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
+    """Write the decision to the run of a version and to the version."""
+    if version.run_id:
+        log_values(store, version.run_id, metrics=metrics, tags=tags)
+    for name, value in tags.items():
+        store.client.set_model_version_tag(version.name, version.version, name, truncate(value, TAG_LENGTH))

@@ -1,0 +1,39 @@
+"""Mistakes in ``gate``, found before data is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from orchestrator.config.gate_checks import problems
+from orchestrator.spec.gate import GateSpec
+from orchestrator.spec.search import SearchSpec
+
+SEARCH = SearchSpec(_target_="x.Y", cv=2, scoring=("roc_auc", "recall"), refit="roc_auc")
+
+
+def test_a_limit_needs_a_metric_that_is_scored() -> None:
+    gate = GateSpec(minimum={"rok_auc": 0.8, "recall": 0.9}, maximum={"f1": 0.9, "recall": 0.5})
+    assert [str(problem) for problem in problems(gate, SEARCH)] == [
+        "gate.minimum.rok_auc: is not one of search.scoring; did you mean 'roc_auc'?",
+        "gate.maximum.f1: is not one of search.scoring; there are: recall, roc_auc",
+        "gate.minimum.recall: 0.9 is above gate.maximum.recall, 0.5",
+    ]
+    assert not [*problems(GateSpec(minimum={"recall": 0.5}), SEARCH)]
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        ({"rule": "not_worse"}, "margin: should be above 0"),
+        ({"kind": "none", "minimum": {"f1": 0.5}}, "kind: none checks no limits"),
+        ({"kind": "threshold", "margin": 0.1}, "kind: threshold compares with no champion"),
+        ({"alpha": 0.0}, "greater than 0"),
+        ({"minimum": {"f1": float("nan")}}, "finite number"),
+    ],
+)
+def test_keys_that_contradict_each_other_are_refused(keys: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValidationError, match=text):
+        GateSpec(**keys)

@@ -1,0 +1,62 @@
+"""Looks at hold-out rows are counted once a spec, and the level that is left adds up to alpha."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from orchestrator.artifacts import Report
+from orchestrator.gate.ledger import count_looks, level_for, spend
+from orchestrator.tracking.none import NoTracking
+from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, SPEC_HASH
+
+
+def report(holdout: str = "rows", spec: str = "spec") -> Report:
+    return Report({}, {HOLDOUT_DIGEST: holdout, SPEC_HASH: spec}, {}, {}, (), {}, "")
+
+
+def test_levels_add_up_to_alpha() -> None:
+    assert [spend(0.05, k) for k in (1, 2, 3)] == pytest.approx([0.025, 0.05 / 6, 0.05 / 12])
+    assert sum(spend(0.05, k) for k in range(1, 10_001)) == pytest.approx(0.05, abs=1e-5)
+    assert sum(spend(0.05, k) for k in range(1, 10_001)) < 0.05
+
+
+def test_the_look_of_the_champion_itself_does_not_count() -> None:
+    assert level_for(0.05, 2, compares=True).spent == spend(0.05, 1)
+    assert level_for(0.05, 5, compares=True).spent == spend(0.05, 4)
+    assert level_for(0.05, 1, compares=True).spent == spend(0.05, 1)
+    assert level_for(0.05, 0, compares=True).spent == spend(0.05, 1)
+    assert level_for(0.05, 2, compares=False).spent == spend(0.05, 2)
+
+
+def test_without_a_store_a_file_remembers_each_spec_once(tmp_path: Path) -> None:
+    looks = [count_looks(report("a", spec), NoTracking(), tmp_path) for spec in ("x", "y", "x", "z")]
+    assert looks == [1, 2, 2, 3]
+    assert count_looks(report("b", "x"), NoTracking(), tmp_path) == 1, "other rows have a ledger of their own"
+    (tmp_path / "holdouts" / "a.json").write_text("damaged")
+    assert count_looks(report("a", "x"), NoTracking(), tmp_path) == 1
+
+
+def test_a_report_of_another_stage_is_not_counted(tmp_path: Path) -> None:
+    assert count_looks(Report({}, {}, {}, {}, (), {}, ""), NoTracking(), tmp_path) == 0
+
+
+@dataclass(frozen=True)
+class Store(NoTracking):
+    seen: Sequence[str] = ()
+
+    def looks(self, holdout: str) -> Sequence[str]:
+        assert holdout == "rows"
+        return self.seen
+
+    def record_verdict(self, *_: object) -> None:
+        raise AssertionError
+
+
+def test_the_store_is_asked_where_there_is_one(tmp_path: Path) -> None:
+    assert count_looks(report(), Store(seen=("a", "b")), tmp_path) == 3
+    assert count_looks(report(), Store(seen=("a", "spec")), tmp_path) == 2
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,52 @@
+"""What the gate reads and writes, in a real store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from orchestrator.artifacts import ModelVersion, Package, Verification
+from orchestrator.events import RunFinished, StepFinished
+from orchestrator.tracking.mlflow.tracker import Mlflow
+from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, SPEC_HASH
+from tests.tracking.kit import STARTED, TRAIN, client_of, in_subprocess, report_of
+
+MakeTracker = Callable[..., Mlflow]
+TAGS, METRICS = {"gate": "kept", "gate_reason": "no evidence; " + "x" * 9000}, {"gate_p_value": 0.2}
+
+
+def registered(tracker: Mlflow, package: Package, spec: str, seed: str) -> ModelVersion:
+    """Do a run of this spec that was scored on the rows "rows"."""
+    made = report_of(1)
+    tags = {**made.tags, HOLDOUT_DIGEST: "rows", SPEC_HASH: spec}
+    report = replace(made, tags=tags, params={**made.params, "seed": seed})
+    tracker(STARTED)
+    tracker(StepFinished(TRAIN, 1.0, report))
+    return tracker.register(package, Verification(package.fingerprint, 5, 1), report)
+
+
+def test_looks_are_counted_once_a_spec_and_a_verdict_is_recorded(tracker: MakeTracker, package: Package) -> None:
+    mlflow = tracker()
+    version = registered(mlflow, package, "first", "0")
+    mlflow(RunFinished(1.0))
+    for spec, seed in (("second", "1"), ("second", "2")):
+        registered(mlflow, package, spec, seed)
+        mlflow(RunFinished(1.0))
+    client = client_of(mlflow)
+    client.delete_run(version.run_id)
+    assert sorted(mlflow.looks("rows")) == ["first", "second"], "a deleted run was a look, too"
+    assert mlflow.looks("other rows") == []
+    client.restore_run(version.run_id)
+
+    mlflow.record_verdict(version, TAGS, METRICS, "challenger")
+    mlflow(RunFinished(1.0))
+    run = client.get_run(version.run_id)
+    assert (run.data.tags["gate"], run.data.metrics["gate_p_value"]) == ("kept", 0.2)
+    held = client.get_model_version_by_alias(version.name, "challenger")
+    assert (str(held.version), held.tags["gate"]) == (version.version, "kept")
+    again = in_subprocess(mlflow)
+    again.record_verdict(version, TAGS, METRICS, "challenger")
+    assert again._child is None, "what is recorded is not written again"
+    mlflow.promote(version)
+    assert mlflow.look_up(version.name).aliases == {}, "a champion is no challenger"
+    mlflow(RunFinished(1.0))
