@@ -1,8 +1,8 @@
 """Render the pictures of a real run: ``python docs/render_images.py`` (needs chromium and chromedriver).
 
 It runs the main job on a free port with a state_dir of its own, draws its output as ``images/console.svg``, takes
-screenshots of the page that answers the example and of MLflow's as ``images/page.png`` and ``mlflow.png``, and removes
-the service.
+screenshots of the page that answers the example, of the report and of MLflow's page as ``images/page.png``, ``report.png``
+and ``mlflow.png``, and removes the service.
 """
 
 from __future__ import annotations
@@ -83,6 +83,16 @@ def take_screenshot(url: str, target: Path) -> None:
         driver.save_screenshot(str(target))
 
 
+def show_report(report: Path, target: Path) -> None:
+    """Save the beginning of a report."""
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1100,1350"):
+        options.add_argument(argument)
+    with webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver"))) as driver:
+        driver.get(report.as_uri())
+        driver.save_screenshot(str(target))
+
+
 def show_run_in_mlflow(store: str, run_id: str, target: Path) -> None:
     """Save what MLflow's UI shows of a run."""
     from selenium.webdriver import Chrome, ChromeOptions
@@ -138,6 +148,7 @@ def main() -> None:
                 output = output.replace(real, shown)
             draw(output, IMAGES / "console.svg")
             take_screenshot(f"http://localhost:{port}/", IMAGES / "page.png")
+            show_report(Path(folder, "first", "report.html"), IMAGES / "report.png")
             run_id = json.loads(Path(folder, "first", "result.json").read_text())["run_id"]
             show_run_in_mlflow(f"sqlite:///{folder}/state/mlflow.db", run_id, IMAGES / "mlflow.png")
         finally:

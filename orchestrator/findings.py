@@ -1,4 +1,4 @@
-"""Findings: what is likely wrong with a table. Each kind has a code that never changes its meaning, and a remedy.
+"""Findings: what is likely wrong with a table, or with the model. Each kind has a code that never changes its meaning, and a remedy.
 
 ``KINDS`` is a part of docs/reference/errors.md.
 """
@@ -31,6 +31,11 @@ DATE_TEXT = "data-date-text"
 PRECISION = "data-precision"
 FEW_ROWS = "data-few-rows"
 STRICT = "data-findings"
+OF_THE_MODEL = "model-"  # what the codes of findings after the training begin with
+OVERFITTING = "model-overfitting"
+NO_BETTER = "model-no-better"
+EDGE = "model-grid-edge"
+FEW_HELD_OUT = "model-few-rows"
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,28 @@ KINDS: Mapping[str, FindingKind] = {  # by code
         "them all.",
         fix="apply the remedies that the text lists; `data.checks=warn` prints the findings and goes on.",
     ),
+    OVERFITTING: FindingKind(
+        meaning="More than half of what the model gains on its training rows, compared to a model that ignores the columns, is "
+        "lost on rows that it has not seen: it has learned the rows by heart rather than what they have in common.",
+        fix="search simpler candidates (`model.param_grid`: fewer levels, larger leaves, more regularisation), leave columns "
+        "out that mean nothing for new rows (`data.drop`), or add rows.",
+    ),
+    NO_BETTER: FindingKind(
+        meaning="On the hold-out rows the model is no better than one that ignores the columns, or these rows do not show that "
+        "it is.",
+        fix="look whether the columns have anything to do with the target, try another model, or hold more rows out "
+        "(`data.test_size`) if the difference is small.",
+    ),
+    EDGE: FindingKind(
+        meaning="The best candidate has the largest or the smallest number of the grid, and the score still rises towards it "
+        "by more than its standard error: a better one may lie beyond.",
+        fix="extend the grid (`model.param_grid`).",
+    ),
+    FEW_HELD_OUT: FindingKind(
+        meaning="Fewer than 50 rows are held out, or fewer than 20 of a class: the scores on them may be far from those on "
+        "other rows.",
+        fix="hold more rows out (`data.test_size`), or go by the cross-validated scores.",
+    ),
 }
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*|_[A-Za-z0-9_]+")
 _KEY, _ESCAPED = re.compile(r"([\\()\[\]{}:=, \t])"), r"\\\1"  # of a mapping, which Hydra takes without quotes
@@ -141,7 +168,7 @@ _WORDS = {"null", "true", "false", "yes", "no", "on", "off", "nan", "inf"}  # th
 
 @dataclass(frozen=True)
 class TableFinding:
-    """What is likely wrong with ``columns``; ``text`` is a sentence.
+    """What is likely wrong with ``columns`` of a table, or with the model; ``text`` is a sentence.
 
     ``changes`` are the configuration keys that would be the remedy, with their whole new values; empty where only the
     table can be corrected.

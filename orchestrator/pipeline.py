@@ -55,6 +55,7 @@ from orchestrator.spec.gate import GateSpec
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.spec.package import PackageSpec
+from orchestrator.spec.report import ReportSpec
 from orchestrator.spec.run_spec import RunSpec
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Component
@@ -171,6 +172,7 @@ def bind(config: ValidConfig) -> Run:
         SearchSpec: spec.search,
         EvaluateSpec: spec.evaluate,
         PackageSpec: spec.package,
+        ReportSpec: spec.report,
         GateSpec: spec.gate,
         Serves: Serves(config.serves),
         NamedCode: NamedCode(spec.package.code or ()),

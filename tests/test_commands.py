@@ -30,8 +30,8 @@ from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
-TRAINING = ["build_search", "load", "split", "check", "warn", "train", "evaluate", "report"]
-STAGES = [*TRAINING, "package", "verify", "register", "gate", "deploy", "probe", "promote"]
+TRAINING = ["build_search", "load", "split", "check", "warn", "train", "evaluate", "report", "inspect"]
+STAGES = [*TRAINING, "package", "verify", "register", "gate", "render", "deploy", "probe", "promote"]
 KEYS = ["run_id", "model", "best_params", "best", "positive", "threshold", "refit", "fit_on", "failed", "metrics"]
 KEYS += [
     "package",
@@ -41,6 +41,7 @@ KEYS += [
     "probe",
     "data",
     "findings",
+    "report",
     "split",
     "batch",
     "versions",

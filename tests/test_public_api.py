@@ -35,7 +35,7 @@ def test_importing_it_loads_no_library(code: str) -> None:
 
 
 def test_a_composed_configuration_and_its_values_both_run(tmp_path: Path) -> None:
-    trains = [f"stages.{name}=null" for name in ("train", "evaluate", "report", "track")]
+    trains = [f"stages.{name}=null" for name in ("train", "evaluate", "report", "inspect", "render", "track")]
     composed = compose(*SMALL, f"state_dir={tmp_path}", *trains)
     first, second = execute(composed)[Split], execute(composed.values)[Split]
     assert first.X_train.equals(second.X_train)

@@ -25,11 +25,12 @@ EXAMPLE = """deploy failed: out of memory: MemoryError; deploy.memory_gb=2 [depl
   raw texts: state/services/diabetes-prediction-service.docker/failures/1
 """
 FINDINGS = """
-## Findings about the table
+## Findings about the table and the model
 
 Before training the table is looked at for what makes scores wrong or a model useless. Each finding is printed with its
 code, and `result.json` lists them under `findings`; [a how-to](../how_to/check_the_table.md) explains the block. `data.checks=strict` ends
-the run for a finding, `data.checks=off` looks for none.
+the run for a finding, `data.checks=off` looks for none. Codes that begin with `model-` are looked for after the training, whatever
+`data.checks` says, and are in [the report](../how_to/read_and_send_the_report.md); they never end a run.
 
 """
 REST = f"""

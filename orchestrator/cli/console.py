@@ -41,6 +41,7 @@ from orchestrator.events import (
 from orchestrator.findings import CheckedTable
 from orchestrator.gate.verdict import Verdict
 from orchestrator.reading.description import TableReading
+from orchestrator.report.inspection import ReportPage
 
 NAME = 12  # columns for a step's name
 REASONS = ("changed", "damaged", "not kept")  # why a step ran; of other reasons nothing is printed
@@ -135,7 +136,7 @@ class Console:
             return
         text = " — ".join(filter(None, (describe(event.artifact), _reason(step))))
         artifact = event.artifact
-        alarming = bool(isinstance(artifact, CheckedTable) and artifact.findings)
+        alarming = bool(isinstance(artifact, CheckedTable | ReportPage) and artifact.findings)
         alarming |= isinstance(artifact, Verdict) and artifact.alarming
         style = "yellow" if alarming or "damaged" in step.why or "not kept" in step.why else ""
         self._line("✓", step.name, event.seconds, text, style)

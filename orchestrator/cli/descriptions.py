@@ -24,10 +24,11 @@ from orchestrator.artifacts import (
 )
 from orchestrator.cli.version_table import version_table
 from orchestrator.deploy.none import describe_absence
-from orchestrator.findings import CheckedTable, TableFindings
+from orchestrator.findings import CheckedTable, TableFinding, TableFindings
 from orchestrator.gate.verdict import Verdict
 from orchestrator.packaging import holdout_check
 from orchestrator.registry.listing import VersionListing
+from orchestrator.report.inspection import ReportPage
 from orchestrator.reporting.scores import format_score
 from orchestrator.services import Keys, ServiceStatus
 from orchestrator.spec.messages import format_params
@@ -74,13 +75,22 @@ def _findings(table: TableFindings) -> str:
 
 @_describes(CheckedTable)
 def _checked(checked: CheckedTable) -> str:
-    count = len(checked.findings)
-    head = f"{count or 'no'} finding{'s' * (count != 1)}{f' ({checked.note})' if checked.note else ''}"
+    return _list_findings(checked.findings, checked.note, checked.remedy)
+
+
+@_describes(ReportPage)
+def _page(page: ReportPage) -> str:
+    return _list_findings(page.findings, "about the model" if page.findings else "", page.remedy)
+
+
+def _list_findings(findings: Sequence[TableFinding], note: str, remedy: str) -> str:
+    count = len(findings)
+    head = f"{count or 'no'} finding{'s' * (count != 1)}{f' ({note})' if note else ''}"
     by_code: dict[str, list[str]] = {}
-    for finding in checked.findings:
+    for finding in findings:
         by_code.setdefault(finding.code, []).append(f"  {finding.code}: {finding.text}")
     lines = [line for same in by_code.values() for line in _shorten(same)]
-    together = [f"  all at once: {checked.remedy}"] if count > 1 and checked.remedy else []
+    together = [f"  all at once: {remedy}"] if count > 1 and remedy else []
     return "\n".join([head, *lines, *together])
 
 

@@ -1,4 +1,4 @@
-"""result.json: the outcome of a run, for scripts, without secrets."""
+"""result.json: the outcome of a run, for scripts, without secrets; and report.html beside it, for people."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ from orchestrator.files import write_atomic
 from orchestrator.findings import CheckedTable
 from orchestrator.gate.verdict import Verdict
 from orchestrator.registry.listing import VersionListing
+from orchestrator.report.inspection import ReportPage
 from orchestrator.tracking.registered_model import HOLDOUT_DIGEST
 
+REPORT = "report.html"
 FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "run_id": "the run in the tracking store",
     "model": "name and version in the model registry",
@@ -53,8 +55,9 @@ FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "probe": "golden requests that the endpoint answered as in training, and their latency in ms; "
     "`share` is the percentage of the requests where it is not all",
     "data": "how the table and each column were read",
-    "findings": "what is likely wrong with the table: [stable code](errors.md#findings-about-the-table), columns, text and the "
-    "overrides that are the remedy; null where it was not checked",
+    "findings": "what is likely wrong with the table and with the model: [stable code](errors.md#findings-about-the-table-and-the-model), columns, text and the "
+    "overrides that are the remedy; null where the table was not checked and nothing was found in the model",
+    "report": "the file report.html, with all of this for people",
     "split": "how the rows were split: rule, column, sizes, groups, the first held-out time, folds, and notes",
     "batch": "the scored table: its file, rows, refused rows and values that training did not see",
     "versions": "the registered versions that `stages=versions` lists",
@@ -88,7 +91,7 @@ class Result:
             self._error = event.error
 
     def write(self, path: Path, artifacts: Any) -> None:
-        """Write the file; ``artifacts`` are the run's by type, and those it did not make are null."""
+        """Write the file, and the report beside it; ``artifacts`` are the run's by type, and those it did not make are null."""
         report = self._find(Report, artifacts)
         version = self._find(ModelVersion, artifacts)
         run = version or self._find(TrackedRun, artifacts)
@@ -101,6 +104,9 @@ class Result:
         listing = self._find(VersionListing, artifacts)
         checked = self._made.get(CheckedTable)
         found = checked.findings if checked else getattr(self._error, "findings", None) or None
+        page = self._find(ReportPage, artifacts)
+        if page is not None and page.findings:
+            found = [*(found or ()), *page.findings]
         parts = self._made.get(Split)
         dataset = self._made.get(Dataset)  # never asked for: in a run that is cached it would read the table again
         result = {
@@ -123,6 +129,7 @@ class Result:
             "probe": probe and {name: value for name, value in vars(probe).items() if (name, value) != ("share", 100)},
             "data": report.table if report else dataset.reading.as_json() if dataset and dataset.reading else None,
             "findings": None if found is None else [finding.as_json() for finding in found],
+            "report": page and str(path.with_name(REPORT)),
             "split": report.split if report else parts.summary.as_json() if parts and parts.summary else None,
             "batch": scored and vars(scored),
             "versions": listing and [vars(one) for one in listing.versions],
@@ -131,6 +138,8 @@ class Result:
             "error_code": None if self._error is None else code_of(self._error),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
+        if page is not None:
+            write_atomic(path.with_name(REPORT), page.html)
         write_atomic(path, json.dumps(result, indent=2, default=str) + "\n")
 
     def _find(self, kind: Any, artifacts: Any) -> Any:

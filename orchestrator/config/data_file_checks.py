@@ -20,10 +20,12 @@ from orchestrator.spec.separators import is_tab_separated
 _KEEP_COLUMNS = ("score.", "sklearn.")  # transformers of other libraries may add columns
 
 
-def problems(data: DataSpec, preprocess: PreprocessSpec, unseen_columns: Iterable[str] = ()) -> Iterator[Problem]:
+def problems(
+    data: DataSpec, preprocess: PreprocessSpec, unseen_columns: Iterable[str] = (), slices: Sequence[str] = ()
+) -> Iterator[Problem]:
     """Yield what is wrong with the file, and every named column that it lacks.
 
-    ``unseen_columns`` are those of which the package has a rule for unseen levels.
+    ``unseen_columns`` are those of which the package has a rule for unseen levels, ``slices`` those of the report.
     """
     try:
         header = checked_header(data)
@@ -43,7 +45,8 @@ def problems(data: DataSpec, preprocess: PreprocessSpec, unseen_columns: Iterabl
     if data.split.file is not None:
         yield from split_checks.file_problems(data, header, checked_header)
     rules = ((f"package.unseen_columns.{name}", [name]) for name in unseen_columns)
-    for at, names in chain(_named_columns(preprocess), rules):
+    sliced = [("report.slices", slices)] if slices else []
+    for at, names in chain(_named_columns(preprocess), rules, sliced):
         for name in names:
             if name not in features:
                 why = "is the target" if name == data.target else f"is no column of {data.path.name}"

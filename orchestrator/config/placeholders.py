@@ -29,6 +29,7 @@ _PLACEHOLDERS: Mapping[str, Any] = {
         "refit": "accuracy",
     },
     "package": {"model_name": "x"},
+    "report": {},
     "gate": {},
     "batch": {"input": "x.csv", "output": "y.csv"},
     "azure": {},

@@ -140,7 +140,8 @@ class Validation:
         remember = not spec.dry_run and not reported.any_of("state_dir", "dry_run")
         cache = Cache(spec.state_dir / "cache")
         if "data" not in replaced and not reported.any_of(*of_the_file):
-            in_file = data_file_checks.problems(spec.data, spec.preprocess, spec.package.unseen_columns)
+            named = (spec.package.unseen_columns, () if "report" in replaced else spec.report.slices)
+            in_file = data_file_checks.problems(spec.data, spec.preprocess, *named)
             yield from (wrong_data := list(reported.filter(in_file)))
             if not (wrong_data or reported.any_of("data.target", "data.task")):
                 spec, replaced, wrong_data = self._with_task(spec, replaced, cache, remember=remember)

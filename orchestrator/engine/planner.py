@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.caching.cache import CheckpointDir, Parts, cache_policy, digest, has_parts, parts_of
@@ -23,7 +23,8 @@ OF_THE_RUN = (Progress, CheckpointDir)  # the engine itself supplies these to an
 class Step:
     """A stage as planned: its parameters and their types, and the type it returns (None: it has only effects).
 
-    ``lazy`` and ``passed`` are the parameters so annotated (see :mod:`orchestrator.flow`), ``absent`` those that are passed
+    ``optional`` are parameters such as ``verdict: Verdict | None = None``, which are among those that it ``takes`` where
+    something gives them. ``lazy`` and ``passed`` are the parameters so annotated (see :mod:`orchestrator.flow`), ``absent`` those that are passed
     and that no stage gives.
     """
 
@@ -31,6 +32,7 @@ class Step:
     stage: Callable[..., Any]
     takes: Mapping[str, Any]
     gives: Any
+    optional: Mapping[str, Any] = field(default_factory=dict)
     lazy: frozenset[str] = frozenset()
     passed: frozenset[str] = frozenset()
     absent: frozenset[str] = frozenset()
@@ -40,10 +42,11 @@ class Step:
         """The types that must be made before it runs."""
         return tuple(kind for name, kind in self.takes.items() if name not in self.lazy)
 
-    def without(self, known: set[Any]) -> Step:
-        """Return the step without passed inputs that are not among the known types."""
+    def among(self, known: set[Any]) -> Step:
+        """Return the step with the optional inputs, and without the passed ones, that are among the known types or not."""
         absent = {name for name in self.passed if self.takes[name] not in known}
         takes = {name: kind for name, kind in self.takes.items() if name not in absent}
+        takes |= {name: kind for name, kind in self.optional.items() if kind in known}
         return replace(self, takes=takes, passed=self.passed - absent, absent=frozenset(absent))
 
 
@@ -66,7 +69,7 @@ def plan(stages: Stages, given: Given) -> tuple[Step, ...]:
         except PlanError as error:
             problems.append(str(error))
     known = {*given, *OF_THE_RUN, *(step.gives for step in steps)}
-    steps = [step.without(known) for step in steps]
+    steps = [step.among(known) for step in steps]
     if not problems:
         problems = [*_sources(steps, given), *_impure(steps, given)]
     if problems:
@@ -103,7 +106,14 @@ def _step(name: str, stage: Callable[..., Any]) -> Step:
     declared = {parameter.name: _declared(hints[parameter.name]) for parameter in parameters}
     lazy, passed = (frozenset(at for at, (_, mark) in declared.items() if mark == each) for each in (LAZY, PASSED))
     takes = {at: kind for at, (kind, _) in declared.items()}
-    return Step(name, stage, takes, None if gives is type(None) else gives, lazy, passed)
+    return Step(name, stage, takes, None if gives is type(None) else gives, _optional(stage, hints), lazy, passed)
+
+
+def _optional(stage: Callable[..., Any], hints: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that are None by default, with the one type that they may have otherwise."""
+    optional = [name for name, parameter in inspect.signature(stage).parameters.items() if parameter.default is None]
+    kinds = {name: [kind for kind in typing.get_args(hints.get(name)) if kind is not type(None)] for name in optional}
+    return {name: kind[0] for name, kind in kinds.items() if len(kind) == 1}
 
 
 def _declared(hint: Any) -> tuple[Any, str]:

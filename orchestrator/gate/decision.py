@@ -190,8 +190,9 @@ class Gate:
     def _own(self) -> Predictions:
         """What the fit on the training rows predicts for the hold-out rows, also where another one ships."""
         from orchestrator.gate.predictions import predict
+        from orchestrator.modeling.threshold import decided
 
-        return predict(self.trained().pipeline, self.split().X_test)
+        return predict(decided(self.trained().pipeline, self.report.decision), self.split().X_test)
 
     def _scorer(self, metric: str) -> object:
         return scorer_named(metric, self.search.scorers)

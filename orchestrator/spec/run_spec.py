@@ -38,6 +38,7 @@ from orchestrator.spec.gate import GateSpec
 from orchestrator.spec.messages import describe_error, format_path, suggest_or_list
 from orchestrator.spec.model import Branch, ModelSpec, PreprocessSpec
 from orchestrator.spec.package import PackageSpec
+from orchestrator.spec.report import CardSpec, ReportSpec
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Component, Section
 from orchestrator.spec.split import SplitSpec
@@ -66,6 +67,7 @@ class RunSpec(Section):
     search: SearchSpec
     evaluate: EvaluateSpec = EvaluateSpec()
     package: PackageSpec
+    report: ReportSpec = ReportSpec()
     gate: GateSpec = GateSpec()
     batch: BatchSpec | None = None
     azure: AzureSpec = AzureSpec()
@@ -156,5 +158,9 @@ def _owner(path: tuple[str | int, ...]) -> type[BaseModel]:
     """Return the section that forbids an unknown key."""
     if len(path) == 1:
         return RunSpec
-    inner: Mapping[Any, type[BaseModel]] = {("preprocess", "branches"): Branch, ("data", "split"): SplitSpec}
+    inner: Mapping[Any, type[BaseModel]] = {
+        ("preprocess", "branches"): Branch,
+        ("data", "split"): SplitSpec,
+        ("report", "card"): CardSpec,
+    }
     return inner[path[:2]] if path[:2] in inner and len(path) > 2 else SECTIONS[str(path[0])]

@@ -98,6 +98,15 @@ class AzureMl(Mlflow):
         """Return the run that holds this Report; a new one if there is none."""
         return self._run_with_progress(partial(super().record, report))
 
+    def attach(self, report: Report, files: Mapping[str, bytes]) -> None:
+        """Keep files beside the run that holds this Report; one that is there stays, as no path is written twice."""
+        self._run_with_progress(partial(super().attach, report, files))
+
+    def _write_files(self, store: Store, run_id: str, files: Mapping[str, bytes]) -> None:
+        there = {one.path for one in store.client.list_artifacts(run_id)}
+        if new := {name: content for name, content in files.items() if name not in there}:
+            runs.attach(store, run_id, new)
+
     def register(self, package: Package, verification: Verification, report: Report) -> ModelVersion:
         """Return the version that holds this package; if there is none, a new one under this Report's run."""
         return self._run_with_progress(lambda: self._register(package, verification, report))

@@ -94,3 +94,12 @@ class HoldsPackages(Protocol):
     def download(self, version: ModelVersion, folder: Path) -> None:
         """Download the version's files into an existing, empty folder; the caller checks that they are the package."""
         ...
+
+
+@runtime_checkable
+class HoldsFiles(Protocol):
+    """A Tracker that keeps files beside a run."""
+
+    def attach(self, report: Report, files: Mapping[str, bytes]) -> None:
+        """Keep files, by name, beside the run that holds this Report, in the place of former ones where the store can."""
+        ...

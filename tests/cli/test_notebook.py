@@ -14,7 +14,7 @@ from orchestrator.cli.notebook import _notebook_console
 
 REPO = Path(__file__).parents[2]
 SMALL = ("model=logistic_regression", "model/param_grid=none", "stages=train", "tracking=none", "deploy=none")
-UNTRAINED = [f"stages.{name}=null" for name in ("train", "evaluate", "report", "track")]
+UNTRAINED = [f"stages.{name}=null" for name in ("train", "evaluate", "report", "inspect", "render", "track")]
 
 
 def test_a_script_shows_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

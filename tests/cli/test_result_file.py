@@ -84,6 +84,7 @@ def test_a_run_is_written_as_the_readme_says(tmp_path: Path) -> None:
         "split": None,
         "data": None,
         "findings": None,
+        "report": None,
         "batch": None,
         "versions": None,
         "stages": [

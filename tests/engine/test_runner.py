@@ -159,6 +159,14 @@ def test_a_parameter_with_a_default_is_no_input() -> None:
     assert go(stages={"stage": stage})[str] == "xxxxxx"
 
 
+def test_a_parameter_that_may_be_none_is_an_input_where_something_gives_it() -> None:
+    def show(flour: Flour, bread: Bread | None = None) -> str:
+        return f"{flour.grams} {bread and bread.grams}"
+
+    assert go(stages={"show": show, "mill": mill})[str] == "3 None"
+    assert go(stages={"show": show, **STAGES})[str] == "3 5"
+
+
 def test_a_stage_may_be_an_object_with_options_or_a_method() -> None:
     artifacts = go(stages={**STAGES, "weigh": Weigh("kg")})
     assert artifacts[str] == "5 kg"

@@ -1,4 +1,4 @@
-"""Log a Report as an MLflow run, with one child run per candidate."""
+"""Log a Report as an MLflow run, with one child run per candidate, and files beside it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from orchestrator.tracking.mlflow.store import CANDIDATE, ERROR, KEY, Store, own
 
 RUN_NAME = "mlflow.runName"
 REPORT, PARENT, SWEEP = "orchestrator.report", "mlflow.parentRunId", "orchestrator.sweep"
+FILES = "orchestrator.files"  # the digest of the files beside a run
 PER_BATCH = 100  # MLflow's own limit
 T = TypeVar("T")
 
@@ -140,12 +141,34 @@ def log_report(store: Store, run_id: str, report: Report) -> None:
             figure = Path(folder, "figures", name)
             figure.parent.mkdir(exist_ok=True)
             figure.write_bytes(png)
-        location = store.client.get_run(run_id).info.artifact_uri
-        store.client.upload(location, Path(folder), lambda: store.client.log_artifacts(run_id, folder))
+        _upload(store, run_id, folder)
     tags = owner_tags() | {PARENT: run_id, CANDIDATE: "true"}
     for candidate in report.candidates:
         _log_candidate(store, tags, candidate)
     log_values(store, run_id, tags={REPORT: report_digest(report)})
+
+
+def attach(store: Store, run_id: str, files: Mapping[str, bytes]) -> None:
+    """Write files beside a run, unless these are there already. Their digest comes last."""
+    held = store.client.get_run(run_id).data.tags.get(FILES)
+    if held == files_digest(files):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            Path(folder, name).write_bytes(content)
+        _upload(store, run_id, folder)
+    log_values(store, run_id, tags={FILES: files_digest(files)})
+
+
+def files_digest(files: Mapping[str, bytes]) -> str:
+    """Return the identity of files with these names and contents."""
+    listed = [[name, hashlib.sha256(content).hexdigest()] for name, content in sorted(files.items())]
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+
+
+def _upload(store: Store, run_id: str, folder: str) -> None:
+    location = store.client.get_run(run_id).info.artifact_uri
+    store.client.upload(location, Path(folder), lambda: store.client.log_artifacts(run_id, folder))
 
 
 def run_name(report: Report) -> str:

@@ -57,7 +57,7 @@ class StoreSnapshot:
 
         For a model ``{"versions": {fingerprint: [version, run_id]}, "champion": version}``, of versions whose run
         exists, and ``{"registry": RegisteredModel.as_json()}``, of all; for runs
-        ``{"runs": {digest of the Report: run_id}}``.
+        ``{"runs": {digest of the Report: run_id}, "files": {digest of the Report: digest of the files beside its run}}``.
         """
         stamp = store_stamp(self.uri)
         if stamp is None:

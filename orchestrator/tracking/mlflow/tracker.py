@@ -56,6 +56,7 @@ class Mlflow(ProgressMixin):
     _sweep_run: str | None = field(default=None, init=False, repr=False, compare=False)
     _model: str | None = field(default=None, init=False, repr=False, compare=False)
     _recorded: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _attached: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
     _verdicts: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -110,6 +111,19 @@ class Mlflow(ProgressMixin):
             run_id = self._run_id or runs.find_run(store, report) or self._log_again(store, report)
         self._recorded[runs.report_digest(report)] = run_id
         return run_id
+
+    def attach(self, report: Report, files: Mapping[str, bytes]) -> None:
+        """Keep files beside the run that holds this Report; a new run if there is none."""
+        if self._store is None and self.has_attached(report, files):
+            return
+        store = self._open()
+        with exclusive_write(store.uri, store.lock):
+            run_id = self._run_id or runs.find_run(store, report) or self._log_again(store, report)
+            self._write_files(store, run_id, files)
+        self._attached[runs.report_digest(report)] = runs.files_digest(files)
+
+    def _write_files(self, store: Store, run_id: str, files: Mapping[str, bytes]) -> None:
+        runs.attach(store, run_id, files)
 
     def register(self, package: Package, verification: Verification, report: Report) -> ModelVersion:
         """Return the version that holds this package; if there is none, a new one under this Report's run."""
@@ -196,6 +210,11 @@ class Mlflow(ProgressMixin):
         run_id: str | None = self._snapshot().load().get("runs", {}).get(runs.report_digest(report))
         return run_id
 
+    def has_attached(self, report: Report, files: Mapping[str, bytes]) -> bool:
+        """Return whether the snapshot knows that the run of this Report has these files."""
+        held = self._snapshot().load().get("files", {}).get(runs.report_digest(report))
+        return bool(held == runs.files_digest(files))
+
     def known_registry(self, model: str) -> RegisteredModel | None:
         """Return the versions of this model, if the snapshot knows them."""
         path = sqlite_path(self.tracking_uri)
@@ -269,6 +288,6 @@ class Mlflow(ProgressMixin):
                     registry=registry.as_json(),
                     verdicts=decided,
                 )
-            if self._recorded and error is None:  # else one of these runs may have FAILED just now
-                self._snapshot().save(store_stamp(store.uri), runs=self._recorded)
-            self._recorded = {}
+            if (self._recorded or self._attached) and error is None:  # else one of these runs may have FAILED just now
+                self._snapshot().save(store_stamp(store.uri), runs=self._recorded, files=self._attached)
+            self._recorded, self._attached = {}, {}

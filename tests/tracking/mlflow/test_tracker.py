@@ -287,3 +287,28 @@ def test_a_report_without_a_model_is_one_run_and_is_known_without_the_store(
     assert again.record(report) == run_id
     again(RunFinished(1.0))
     assert [run.info.run_id for run in top_runs(mlflow)] == [run_id]
+
+
+def test_files_lie_beside_the_run_and_are_written_again_only_where_they_changed(
+    tracker: MakeTracker, reported: StepFinished, report: Report
+) -> None:
+    mlflow = tracker()
+    for event in (STARTED, reported):
+        mlflow(event)
+    mlflow.attach(report, {"report.html": b"one"})
+    mlflow(RunFinished(1.0))
+    (run,) = top_runs(mlflow)
+    held = Path(str(run.info.artifact_uri).removeprefix("file://"), "report.html")
+    assert held.read_bytes() == b"one"
+
+    before = store_stamp(mlflow.tracking_uri)
+    cached = tracker()
+    cached.attach(report, {"report.html": b"one"})
+    cached(RunFinished(1.0))
+    assert (cached._store, store_stamp(mlflow.tracking_uri)) == (None, before)
+
+    cached.attach(report, {"report.html": b"two"})
+    cached(RunFinished(1.0))
+    assert held.read_bytes() == b"two"
+    assert tracker().has_attached(report, {"report.html": b"two"})
+    assert len(top_runs(mlflow)) == 1
