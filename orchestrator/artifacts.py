@@ -127,8 +127,7 @@ class ScoreContext:
 class Evaluation(EvaluationView):
     """The best pipeline on the hold-out rows: metrics with intervals, and figures as PNG bytes by file name.
 
-    ``decision`` is the threshold of its labels; None where the estimator's own ``predict`` decides. ``calibration`` are
-    scores of the probabilities of two classes, of which the lower one is better.
+    ``decision`` is the threshold of labels; None: the estimator's ``predict`` decides. Of ``calibration`` lower is better.
     """
 
     metrics: Mapping[str, float]

@@ -6,29 +6,24 @@ Checks of an estimator that passed are remembered under ``state_dir``: the next 
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 from orchestrator.azure.auth import half_principal
 from orchestrator.azure.data import WorkspaceData
-from orchestrator.caching.cache import Cache, CorruptEntryError, digest
-from orchestrator.caching.fingerprints import source_digests, versions_of
+from orchestrator.caching.cache import Cache
 from orchestrator.config import (
     azure_checks,
     batch_checks,
-    calibrate_checks,
     data_file_checks,
     estimator_checks,
-    evaluate_checks,
     gate_checks,
     own_code_checks,
     state_folder_checks,
-    weight_checks,
+    training_checks,
 )
 from orchestrator.config.composed import Composed
 from orchestrator.config.placeholders import ReportedPaths, parse_with_placeholders
@@ -37,7 +32,6 @@ from orchestrator.deploy.rollout import serves
 from orchestrator.deploy.target import Target
 from orchestrator.errors import Problem, SpecError
 from orchestrator.locations.workspace_files import found_by
-from orchestrator.modeling.splitting import splitters
 from orchestrator.packaging.project_path import make_project_importable
 from orchestrator.spec.batch import BatchSpec
 from orchestrator.spec.by_task import is_by_task, resolve
@@ -52,13 +46,6 @@ class Stage:
 
     def __call__(self) -> None:
         """Run it; its annotations declare what it takes and gives."""
-
-
-@dataclass(frozen=True)
-class PassedChecks:
-    """The cached artifact of checks of an estimator, transformers and scorers that found nothing."""
-
-    key: str
 
 
 @dataclass(frozen=True)
@@ -149,7 +136,7 @@ class Validation:
         if not replaced & {"model", "preprocess", "search"}:
             wrong = set()
             known = self.task or not is_by_task(dict(self._composed.values.get("model", {})).get("estimator"))
-            found = _estimator(spec, cache, remember=remember) if known else self._of_any_task(spec)
+            found = training_checks.problems(spec, cache, remember=remember) if known else self._of_any_task(spec)
             for problem in reported.filter(found):
                 wrong.add(problem.at)
                 yield problem
@@ -267,42 +254,3 @@ def _backend(at: str, backend: str) -> Iterator[Problem]:
 
     if needed := needs(backend):
         yield Problem(at, needed)
-
-
-def _estimator(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Problem]:
-    """Yield what needs the estimator's import, unless the same checks passed before."""
-    parts = _parts(spec)
-    key = digest(parts)
-    with contextlib.suppress(CorruptEntryError):  # a damaged entry is a miss
-        if parts and cache.find("checks", key):
-            return
-    passed = True
-    of_splitter = splitters.problems(spec.search.cv, spec.data.split)
-    of_estimator = estimator_checks.problems(spec.model, spec.preprocess, spec.search, spec.data.task)
-    of_weights = weight_checks.scorer_problems(spec.search, spec.data.weight)
-    of_threshold = evaluate_checks.problems(spec.evaluate, spec.model, spec.data.task)
-    of_calibration = calibrate_checks.problems(spec.model, spec.data, spec.search)
-    for problem in chain(of_splitter, of_estimator, of_weights, of_threshold, of_calibration):
-        passed = False
-        yield problem
-    if parts and remember and passed:
-        with contextlib.suppress(OSError):
-            cache.save("checks", key, parts, PassedChecks(key))
-
-
-def _parts(spec: RunSpec) -> Mapping[str, str]:
-    """Return what decides the outcome of the estimator's checks; nothing if that is not known."""
-    rules = {
-        k: v
-        for each in (calibrate_checks, estimator_checks, evaluate_checks, splitters, weight_checks)
-        for k, v in source_digests(each.__name__).items()
-    }
-    sections = (spec.model, spec.preprocess, spec.search, spec.evaluate)
-    try:
-        taken = [section.cache_parts() for section in sections]
-    except Exception:  # noqa: BLE001 - a module of the user's may not even parse; importing it reports that
-        return {}
-    # of some rules of the split a splitter gets groups
-    rules |= {"search.fit_on": spec.search.fit_on} if spec.model.calibrates else {}
-    rules |= {"data.split.rule": spec.data.split.rule, "data.task": spec.data.task, "weight": str(spec.data.weight)}
-    return {**rules, **versions_of(["scikit-learn"]), **{k: v for parts in taken for k, v in parts.items()}}

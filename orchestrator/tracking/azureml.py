@@ -31,8 +31,8 @@ from orchestrator.spec.run_spec import RunSpec
 from orchestrator.tracking.mlflow import limits, mlmodel, model_versions, models, runs, verdicts
 from orchestrator.tracking.mlflow.retries import RetryBudget, RetryingClient
 from orchestrator.tracking.mlflow.store import LOCK_SECONDS, Store, experiment_id, repair_runs
-from orchestrator.tracking.mlflow.subprocess_tracker import SETTINGS
 from orchestrator.tracking.mlflow.tracker import Mlflow
+from orchestrator.tracking.mlflow.tracker_process import SETTINGS
 from orchestrator.tracking.registered_model import (
     CHALLENGER,
     CHAMPION,
