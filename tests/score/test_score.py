@@ -42,7 +42,6 @@ def test_loaded_by_path_it_answers_the_articles_client(pima: Path, entry_module:
 
 SERVER = """
 import importlib.util, json, sys
-from tests.nightly import at_night
 before = list(sys.path)
 spec = importlib.util.spec_from_file_location(*sys.argv[1:3])
 module = importlib.util.module_from_spec(spec)
