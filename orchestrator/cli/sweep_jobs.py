@@ -106,8 +106,10 @@ def _read(folder: Path) -> SweepJob:
     metric, metrics = found.get("refit") or "", found.get("metrics") or {}
     best, stages = found.get("best") or {}, found.get("stages") or ()
 
-    def score(kind: str, end: str = "") -> float:
-        return float(metrics.get(f"{kind}_{metric}{end}", NOTHING))
+    interval = (found.get("intervals") or {}).get(metric) or {}
+
+    def score(kind: str) -> float:
+        return float(metrics.get(f"{kind}_{metric}", NOTHING))
 
     return SweepJob(
         folder.name,
@@ -116,7 +118,7 @@ def _read(folder: Path) -> SweepJob:
         score("mean_test"),
         score("std_test"),
         score("holdout"),
-        (score("holdout", "_low"), score("holdout", "_high")),
+        (float(interval.get("low", NOTHING)), float(interval.get("high", NOTHING))),
         best.get("folds") or 0,
         best.get("estimator") or "",
         found.get("best_params") or {},

@@ -42,7 +42,8 @@ def test_one_command_tracks_registers_deploys_and_tests(emulated: EmulatedDesk) 
     assert {run["status"] for run in azure["runs"]} == {"FINISHED"}
     assert len(children) == 9
     assert all("mean_test_roc_auc" in run["metrics"] and run["params"] for run in children)
-    assert parent["metrics"] == pytest.approx(result["metrics"])
+    bounds = {f"holdout_{name}_{end}": one[end] for name, one in result["intervals"].items() for end in ("low", "high")}
+    assert parent["metrics"] == pytest.approx({**result["metrics"], **bounds})
     assert {"config.yaml", "figures", "package"} <= set(parent["files"])
     model = azure["models"][0]
     assert (model["name"], model["version"]) == (result["model"]["name"], result["model"]["version"])

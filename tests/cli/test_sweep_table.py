@@ -47,7 +47,7 @@ def test_jobs_are_best_first_with_what_differs(sweep: Path) -> None:
     job(sweep, 0, ["++seed=1", "++name=x"], **scored(0.6))
     stages = [{"name": "load", "seconds": 0.5, "cached": True}, {"name": "train", "seconds": 11.5, "cached": False}]
     found = scored(0.8, 0.75)
-    found["metrics"] |= {"holdout_f1_low": 0.7, "holdout_f1_high": 0.8}
+    found["intervals"] = {"f1": {"low": 0.7, "high": 0.8}}
     job(sweep, 1, ["++seed=2", "++name=x"], **found, stages=stages)
     job(sweep, 2, ["++seed=3", "++name=x"], error="train: burnt")
     job(sweep, 10, ["++seed=4", "++name=x"], **scored(0.7))
