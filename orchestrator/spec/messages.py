@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.errors import Problem
 from orchestrator.errors import one_line as one_line  # noqa: PLC0414 -- exported here, too
 
-LONGEST_LIST = 16  # known names that are listed where none is similar
+LONGEST_LIST = 20  # known names that are listed where none is similar
 
 
 def suggest_or_list(name: str, known: Iterable[str]) -> str:
