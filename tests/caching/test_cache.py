@@ -337,7 +337,7 @@ class Run:
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The state after a run that trained and built a package, without ``verify``, which takes longest and has its own test."""
     state: Path = tmp_path_factory.mktemp("kept") / "state"
-    assert set(Run(state)("stages=package", "stages.verify=null", "stages.register=null")) == KEPT
+    assert set(Run(state)("stages=package", "stages.verify=null", "stages.register=null", "stages.gate=null")) == KEPT
     return state
 
 
@@ -448,7 +448,7 @@ def test_an_artifact_that_is_asked_for_comes_from_the_cache_or_is_made(again: Ru
 
 
 def packaged(run: Run) -> tuple[Package, dict[str, str]]:
-    artifacts, ran = run.artifacts("stages=package", "stages.verify=null", "stages.register=null")
+    artifacts, ran = run.artifacts("stages=package", "stages.verify=null", "stages.register=null", "stages.gate=null")
     return artifacts[Package], ran
 
 
@@ -496,7 +496,14 @@ def in_a_process(code: str, *arguments: str, root: Path = ROOT, **environment: s
 @pytest.mark.nightly
 def test_the_fingerprint_is_the_same_in_every_process(tmp_path: Path, kept: Path) -> None:
     (first,) = (kept / "packages").iterdir()
-    overrides = [*SMALL, "stages=package", "stages.verify=null", "stages.register=null", "search.n_jobs=1"]
+    overrides = [
+        *SMALL,
+        "stages=package",
+        "stages.verify=null",
+        "stages.register=null",
+        "stages.gate=null",
+        "search.n_jobs=1",
+    ]
     prints = [
         in_a_process(FINGERPRINT, *overrides, f"state_dir={tmp_path}/{seed}", PYTHONHASHSEED=seed) for seed in "12"
     ]
@@ -520,7 +527,14 @@ def test_a_changed_source_trains_or_packages_again(tmp_path: Path) -> None:
     copy = tmp_path / "repository"
     for name in ("conf", "data", "orchestrator", "score"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    overrides = [*SMALL, "stages=package", "stages.verify=null", "stages.register=null", f"state_dir={tmp_path}/state"]
+    overrides = [
+        *SMALL,
+        "stages=package",
+        "stages.verify=null",
+        "stages.register=null",
+        "stages.gate=null",
+        f"state_dir={tmp_path}/state",
+    ]
     here = {"root": copy, "PYTHONPATH": str(copy)}
     first = in_a_process(FINGERPRINT, *overrides, **here)  # type: ignore[arg-type]
 
