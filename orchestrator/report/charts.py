@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from orchestrator.report.inspection import Curve
+from orchestrator.report.inspection import Curve, ShareOfBin
 
 SIZE, LEFT, BOTTOM, TOP, RIGHT = 320, 46, 40, 12, 14  # of a chart with axes
 BARS = (132, 26)  # width and height of a histogram in a table
@@ -105,6 +105,30 @@ def curves(lines: Sequence[Curve], x: str, y: str, title: str, chance: Sequence[
     parts += [_line([*zip(one.x, one.y, strict=True)], places, line_class(at)) for at, one in enumerate(lines)]
     areas = ", ".join(f"{one.label}: {one.area:.3f}" for one in lines)
     return svg(SIZE, SIZE, parts, title, f"Area under the curve: {areas}")
+
+
+def calibration(bins: Sequence[ShareOfBin], title: str) -> Markup:
+    """Return the share of positive rows over the mean probability of each bin with its interval, and the line of equal ones."""
+    places = Scale(0, 1, LEFT, SIZE - RIGHT), Scale(0, 1, SIZE - BOTTOM, TOP)
+    ticks = [(share, f"{share:g}") for share in (0, 0.25, 0.5, 0.75, 1)]
+    parts = [*_axes(places, ticks, ticks, "Predicted probability", "Share that is positive")]
+    parts.append(_line([(0, 0), (1, 1)], places, "chance"))
+    for one in bins:
+        x, low, high = places[0](one.predicted), places[1](one.low), places[1](one.high)
+        parts.append(f'<line class="whisker" x1="{x}" x2="{x}" y1="{low}" y2="{high}"/>')
+        parts.append(f'<circle class="fill" cx="{x}" cy="{places[1](one.observed)}" r="4"/>')
+    said = ", ".join(f"{one.predicted:.2f}: {one.observed:.2f}" for one in bins)
+    return svg(SIZE, SIZE, parts, title, f"Share that is positive by predicted probability: {said}")
+
+
+def by_threshold(lines: Sequence[Curve], threshold: float, title: str) -> Markup:
+    """Return scores of labels over the threshold, and where the threshold is."""
+    places = Scale(0, 1, LEFT, SIZE - RIGHT), Scale(0, 1, SIZE - BOTTOM, TOP)
+    ticks = [(share, f"{share:g}") for share in (0, 0.25, 0.5, 0.75, 1)]
+    parts = [*_axes(places, ticks, ticks, "Threshold", "Score")]
+    parts.append(_line([(threshold, 0), (threshold, 1)], places, "chance"))
+    parts += [_line([*zip(one.x, one.y, strict=True)], places, line_class(at)) for at, one in enumerate(lines)]
+    return svg(SIZE, SIZE, parts, title, f"The threshold is {threshold:.3g}")
 
 
 def line_class(place: int) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import auc, average_precision_score, confusion_matrix, precision_recall_curve, roc_curve
 
 from orchestrator.artifacts import Split
-from orchestrator.report.inspection import Confusion, Curve, HoldoutFigures
+from orchestrator.report.inspection import Confusion, Curve, HoldoutFigures, ShareOfBin
 from orchestrator.report.predictions import class_scores
+from orchestrator.reporting.reliability import reliability
 
 CLASSES = 10  # of which curves are drawn
 CELLS = 12  # labels of a confusion matrix; of more the most frequent confusions are listed
@@ -20,8 +22,11 @@ POINTS = 160  # of a curve
 DOTS = 600  # of a regression
 
 
-def figures_of(model: Any, split: Split, seed: int) -> HoldoutFigures:
-    """Return the numbers of every figure that suits the task; rows count by their weights, if they have some."""
+def figures_of(model: Any, split: Split, seed: int, threshold: float = 0.5) -> HoldoutFigures:
+    """Return the numbers of every figure that suits the task; rows count by their weights, if they have some.
+
+    ``threshold`` is the probability of the second of two labels from which a row gets it.
+    """
     X, y, weights = split.X_test, split.y_test, None if split.weights is None else np.asarray(split.weights.test)
     if split.classes is None:
         rows = np.arange(len(y))
@@ -39,9 +44,30 @@ def figures_of(model: Any, split: Split, seed: int) -> HoldoutFigures:
     each = each[1:] if len(labels) == 2 else each
     each = [one for one in each if 0 < one[1].sum() < len(codes)]  # needs hold-out rows of the class and of others
     prevalence = float(np.average(codes == 1, weights=weights)) if len(labels) == 2 else 0.0
-    return HoldoutFigures(
+    figures = HoldoutFigures(
         tuple(_roc(each, weights)), tuple(_precision_recall(each, weights)), prevalence, confusion, sampled=len(codes)
     )
+    if not (len(labels) == 2 and each and hasattr(model, "predict_proba")):
+        return figures
+    _, positive, probability = each[0]
+    bins, lines = _calibration(positive, probability, weights), _by_threshold(positive, probability, weights)
+    return replace(figures, calibration=tuple(bins), by_threshold=tuple(lines), threshold=threshold)
+
+
+def _calibration(positive: Any, probability: Any, weights: Any) -> Iterator[ShareOfBin]:
+    found = reliability(positive, probability, weights)
+    low, high = found.bounds()
+    yield from (ShareOfBin(*map(float, one)) for one in zip(found.predicted, found.observed, low, high, strict=True))
+
+
+def _by_threshold(positive: Any, probability: Any, weights: Any) -> Iterator[Curve]:
+    """Yield precision, recall and F1 of labels from each probability on that occurs."""
+    precision, recall, values = precision_recall_curve(positive, probability, sample_weight=weights)
+    precision, recall = precision[:-1], recall[:-1]  # the last ones are of no row
+    total = precision + recall
+    f1 = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
+    for name, line in (("precision", precision), ("recall", recall), ("F1", f1)):
+        yield Curve(name, *_thin(values, line), 0.0)
 
 
 def _roc(each: Any, weights: Any) -> Iterator[Curve]:

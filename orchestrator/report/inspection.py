@@ -68,8 +68,22 @@ class Confusion:
 
 
 @dataclass(frozen=True)
+class ShareOfBin:
+    """The rows with a probability in one bin: the mean probability, the share that is positive, and its interval."""
+
+    predicted: float
+    observed: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class HoldoutFigures:
-    """The numbers of the figures on the hold-out rows; ``points`` are (actual, predicted) of a regression."""
+    """The numbers of the figures on the hold-out rows; ``points`` are (actual, predicted) of a regression.
+
+    ``calibration`` and ``by_threshold`` (precision, recall and F1 of labels from a probability on) are of two classes;
+    ``threshold`` is the one that decides.
+    """
 
     roc: Sequence[Curve] = ()
     precision_recall: Sequence[Curve] = ()
@@ -77,6 +91,9 @@ class HoldoutFigures:
     confusion: Confusion | None = None
     points: Sequence[tuple[float, float]] = ()
     sampled: int = 0
+    calibration: Sequence[ShareOfBin] = ()
+    by_threshold: Sequence[Curve] = ()
+    threshold: float = 0.5
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def inspect_training(
     on_training = _training_scores(trained.pipeline, split, scorers, seed)
     return Inspection(
         table=summarise_table(split, seed),
-        figures=figures_of(recorded, split, seed),
+        figures=figures_of(recorded, split, seed, evaluation.decision.threshold if evaluation.decision else 0.5),
         importance=importance_of(trained.pipeline, split, search.refit, scorers[search.refit], seed),
         slices=slices_of(columns, recorded, split, scorers, search.scorers, seed),
         training_scores=on_training,

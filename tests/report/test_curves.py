@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 from sklearn.svm import SVC, LinearSVC
 
 from orchestrator.report.curves import figures_of
@@ -30,6 +30,23 @@ def test_two_classes_have_one_curve_and_a_matrix() -> None:
     assert found.confusion is not None
     assert np.sum(found.confusion.counts) == len(y)
     assert found.prevalence == pytest.approx(y.mean())
+
+
+def test_two_classes_have_scores_by_threshold_and_a_reliability_diagram() -> None:
+    made = two_classes()
+    found = figures_of(made.trained.pipeline, made.split, 0, threshold=0.3)
+    y, scores = np.asarray(made.split.y_test), made.trained.pipeline.predict_proba(made.split.X_test)[:, 1]
+    precision, recall, f1 = found.by_threshold
+    for value, *others in zip(precision.x, precision.y, recall.y, f1.y, strict=True):
+        labels = scores >= value - 5e-5  # as rounded for the figure
+        wanted = (score(y, labels, zero_division=0) for score in (precision_score, recall_score, f1_score))
+        assert others == pytest.approx([*wanted], abs=1e-4)
+    assert found.threshold == 0.3
+    assert all(0 <= one.low <= one.observed <= one.high <= 1 for one in found.calibration)
+    assert min(scores) <= found.calibration[0].predicted <= found.calibration[-1].predicted <= max(scores)
+    three = figures(train(table(90), pd.Series(np.arange(90) % 3).map("class {}".format)))
+    assert not three.by_threshold
+    assert not three.calibration
 
 
 @pytest.mark.parametrize(
