@@ -34,6 +34,7 @@ TRAINING = ["build_search", "load", "split", "check", "warn", "train", "evaluate
 STAGES = [*TRAINING, "package", "verify", "register", "gate", "render", "deploy", "probe", "promote"]
 KEYS = ["run_id", "model", "best_params", "best", "positive", "threshold", "refit", "fit_on", "failed", "metrics"]
 KEYS += [
+    "intervals",
     "package",
     "holdout",
     "gate",

@@ -73,4 +73,10 @@ def _say(verdict: Verdict) -> Sequence[str]:
         "open": "Nothing was decided.",
     }[verdict.decision]
     reasons = filter(None, [*verdict.reasons, *verdict.notes, verdict.needed])
-    return [decided, *(f"{reason[0].upper()}{reason[1:].rstrip('.')}." for reason in reasons)]
+    return [decided, *(_sentence(reason) for reason in reasons)]
+
+
+def _sentence(text: str) -> str:
+    """Return a text as a sentence; a name that it begins with, such as ``roc_auc``, stays as it is."""
+    named = "_" in text.partition(" ")[0]
+    return f"{text if named else text[0].upper() + text[1:]}".rstrip(".") + "."

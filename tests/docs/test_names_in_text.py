@@ -27,7 +27,14 @@ OPEN = (
     "stages.",
     "hydra.",
 )
-NO_KEYS = {"model.pkl", "model.onnx", "model.npz", "model.metadata", "search.space"}  # files, and objects of Python
+NO_KEYS = {
+    "model.pkl",
+    "model.onnx",
+    "model.npz",
+    "model.metadata",
+    "search.space",
+    "report.html",
+}  # files, and objects of Python
 OVERRIDE = re.compile(r"[+~]?(?P<name>[a-z_]+(?:[./][a-z_]\w*)*)=(?P<value>.*)")
 DOTTED = re.compile(r"[+~]?(?P<name>[a-z_]+(?:\.[a-z_]\w*)+)")
 REFERENCE = ROOT / "docs" / "reference" / "configuration.md"  # generated
