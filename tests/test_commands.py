@@ -106,7 +106,7 @@ def test_the_main_job_prints_one_line_a_stage_and_no_control_codes(first: Done) 
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", first.out)
     assert re.findall(r"^✓ (\w+)", first.out, re.MULTILINE) == STAGES
     lines = [line for line in first.out.split("\n\n")[0].splitlines() if not re.match(r"  (still |\d+ s: )", line)]
-    assert len(lines) == 2 + len(STAGES), "the task, the plan and the stages; on a busy machine also that it goes on"
+    assert len(lines) == 3 + len(STAGES), "the task, the plan, what the rows can show, and the stages"
 
 
 def test_result_json_has_what_was_promised(here: Desk, first: Done) -> None:
@@ -232,7 +232,7 @@ def test_mlflow_holds_one_finished_run_with_its_candidates_and_the_champion(here
     artifacts = [one.path for one in client.list_artifacts(run.info.run_id)]
     assert "config.yaml" in artifacts
     figures = [Path(one.path) for one in client.list_artifacts(run.info.run_id, "figures")]
-    assert len(figures) == 4
+    assert len(figures) == 5
     assert {figure.suffix for figure in figures} == {".png"}
     version = client.get_model_version_by_alias("diabetes_model", "champion")
     assert (version.version, version.run_id) == (int(result["model"]["version"]), run.info.run_id)
@@ -254,7 +254,7 @@ def test_mlflow_loads_the_model_with_its_signature_and_example(here: Desk, first
 
 def test_the_second_run_trains_nothing(here: Desk, first: Done) -> None:
     second = here.run().well()
-    assert second.ran == ["warn", "register", "gate", "deploy", "probe", "promote"]
+    assert second.ran == ["warn", "register", "gate", "render", "deploy", "probe", "promote"]
     assert "cached" in second.out
     for name in ("run_id", "model", "best_params", "metrics", "package", "endpoint", "data"):
         assert first.result[name]

@@ -18,16 +18,18 @@ JSON = "application/json"
 Schema = dict[str, Any]
 
 
-def document(contract: Contract, *, probable: bool, keyed: bool, version: str | None = None) -> Schema:
+def document(
+    contract: Contract, *, probable: bool, keyed: bool, explains: bool = True, version: str | None = None
+) -> Schema:
     """Return the OpenAPI 3.1 document of a service of this contract; ``keyed`` if it asks for a key.
 
-    ``version`` is the deployed one, None where it is not known.
+    ``explains`` if the package can explain answers. ``version`` is the deployed one, None where it is not known.
     """
     description: Schema = {
         "openapi": "3.1.0",
         "info": {"title": contract.model_name, "version": contract.fingerprint[:16] or "0"},
         "servers": [{"url": "./"}],  # wherever this document was found
-        "paths": _paths(contract, version),
+        "paths": _paths(contract, version, explains=explains),
         "components": {"schemas": _schemas(contract, probable=probable)},
     }
     if keyed:
@@ -47,11 +49,11 @@ def example(contract: Contract) -> dict[str, Any]:
     return {column.name: column.example for column in contract.columns}
 
 
-def _paths(contract: Contract, version: str | None) -> Schema:
+def _paths(contract: Contract, version: str | None, *, explains: bool) -> Schema:
     model = f"/v2/models/{quote(contract.model_name, safe='')}"
     paths = {
         "/": _get("Whether the service is up; for a browser, a page about the model.", _home()),
-        "/score": {"post": _score(contract)},
+        "/score": {"post": _score(contract, explains=explains)},
         "/openapi.json": _get("This document.", _content(JSON, {"type": "object"})),
         "/swagger.json": _get("This document for older tools.", _content(JSON, {"type": "object"})),
         "/docs": _get("This document for people.", _content("text/html", {"type": "string"})),
@@ -81,7 +83,7 @@ def _get(summary: str, content: Schema) -> Schema:
     return {"get": {"summary": summary, "responses": {"200": {"description": summary} | content}}}
 
 
-def _score(contract: Contract) -> Schema:
+def _score(contract: Contract, *, explains: bool) -> Schema:
     row = example(contract)
     requests = {
         "rows": {"data": [row]},
@@ -90,7 +92,7 @@ def _score(contract: Contract) -> Schema:
     }
     return {
         "summary": "Score rows.",
-        "parameters": [explain_parameter()],
+        "parameters": [explain_parameter()] if explains else [],
         "requestBody": {
             "required": True,
             "content": {JSON: {"schema": _ref("Request"), "examples": {k: {"value": v} for k, v in requests.items()}}},

@@ -147,7 +147,9 @@ def application(
 def documents(predictor: Predictor, version: str | None, *, keyed: bool) -> dict[str, Endpoint]:
     """Return the routes that describe the model and the service, whose documents are encoded once."""
     contract = predictor.contract
-    openapi_json = encode(openapi.document(contract, probable=predictor.probable, keyed=keyed, version=version))
+    explains = predictor.explanation.method != "none"
+    described = openapi.document(contract, probable=predictor.probable, keyed=keyed, explains=explains, version=version)
+    openapi_json = encode(described)
     swagger_2 = encode(swagger.document(contract, keyed=keyed))
     versions = {"2": swagger_2, "2.0": swagger_2, "3": openapi_json, "3.1": openapi_json}  # Azure ML's names for them
 

@@ -34,6 +34,7 @@ NO_KEYS = {
     "model.metadata",
     "search.space",
     "report.html",
+    "sweep.csv",
 }  # files, and objects of Python
 OVERRIDE = re.compile(r"[+~]?(?P<name>[a-z_]+(?:[./][a-z_]\w*)*)=(?P<value>.*)")
 DOTTED = re.compile(r"[+~]?(?P<name>[a-z_]+(?:\.[a-z_]\w*)+)")

@@ -219,6 +219,7 @@ def test_a_scorer_of_the_project_chooses(
     assert {name: one.method for name, one in scored.intervals.items()} == {
         "accuracy": "wilson",
         "own_scorers.hits": "bootstrap-bca",
+        "brier_score": "bootstrap-t",
     }
     assert "code own_scorers" in spec.cache_parts()
 

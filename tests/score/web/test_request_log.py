@@ -100,7 +100,7 @@ def test_meta_describes_what_is_served(
     contract = json.loads((package / "contract.json").read_text())
     assert reported == {
         "model": "m", **origin, "trained": None, "gate": None, "fingerprint": contract["fingerprint"],
-        "answers": "model.pkl", "task": "classification", "classes": [0, 1], "versions": contract["versions"],
+        "answers": "model.pkl", "task": "classification", "classes": [0, 1], "threshold": None, "versions": contract["versions"],
         "training": vars(about), "explanations": page["explanations"],
     }  # fmt: skip
     assert (page["explanations"]["method"], page["explanations"]["reason"]) == ("none", "the package was made without")
