@@ -88,6 +88,12 @@ def test_an_interval_that_holds_the_dummys_score_shows_no_gain() -> None:
     assert "does not show that it is better than" in finding.text
 
 
+def test_a_score_that_is_no_number_is_not_compared_with_the_dummys() -> None:
+    made = two_classes(400)
+    made.evaluation = dataclasses.replace(made.evaluation, metrics={"roc_auc": float("nan")}, intervals={})
+    assert not found(made)
+
+
 @pytest.mark.parametrize(
     ("rows", "test_size", "said", "remedy"),
     [
