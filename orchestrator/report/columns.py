@@ -65,6 +65,8 @@ def _summarise(values: pd.Series, rows: Any, kinds: Mapping[str, str]) -> Column
     words = f"{low} to {high}, median {middle}"
     if low == high:  # as they are shown
         words = f"{'always' if finite.min() == finite.max() else 'about'} {low}"
+    if infinite := len(numbers) - len(finite):
+        words += f", {infinite:,} infinite"
     return ColumnSummary(name, kind, missing, int(present.nunique()), words, _histogram(finite))
 
 

@@ -73,4 +73,10 @@ def _say(verdict: Verdict) -> Sequence[str]:
         "open": "Nothing was decided.",
     }[verdict.decision]
     reasons = filter(None, [*verdict.reasons, *verdict.notes, verdict.needed])
-    return [decided, *(f"{reason[0].upper()}{reason[1:].rstrip('.')}." for reason in reasons)]
+    return [decided, *map(_as_sentence, reasons)]
+
+
+def _as_sentence(reason: str) -> str:
+    """Return a reason with a capital letter, unless it begins with the name of a metric, such as roc_auc, and a full stop."""
+    first = reason.partition(" ")[0]
+    return f"{first if '_' in first else first[0].upper() + first[1:]}{reason[len(first) :].rstrip('.')}."

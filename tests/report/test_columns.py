@@ -47,10 +47,11 @@ def test_each_kind_of_column_is_summarised_over_training_and_holdout_rows() -> N
         ([2**60, 2**60 + 256], "about 1.153e+18"),
         ([1000.1, 1000.2], "about 1,000"),
         ([7, 7], "always 7"),
+        ([7, 7, np.inf], "always 7, 1 infinite"),
     ],
 )
 def test_numbers_that_numpy_makes_no_bins_of_have_a_histogram(values: list[float], about: str) -> None:
-    found = columns._summarise(pd.Series(values, name="n"), np.arange(2), {})
+    found = columns._summarise(pd.Series(values, name="n"), np.arange(len(values)), {})
     assert found.about == about
     assert sum(found.counts) == 2
 

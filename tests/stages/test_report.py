@@ -76,12 +76,17 @@ def test_an_accepted_finding_is_left_out_and_without_a_store_nothing_is_kept() -
 
 def test_the_gates_decision_is_said_with_its_reasons() -> None:
     kept = Verdict(
-        "kept", ["no evidence that it is better"], ["these rows were used 3 times"], champion="7", needed="500 rows"
+        "kept",
+        ["no evidence that it is better", "roc_auc is better than a dummy's"],
+        ["these rows were used 3 times"],
+        champion="7",
+        needed="500 rows",
     )
     page = made(two_classes(), NoTracking(), verdict=kept)
     for said in (
         "Champion version 7 stays; this version is registered and not deployed.",
         "No evidence that it is better.",
+        "roc_auc is better than a dummy",
         "These rows were used 3 times.",
         "500 rows.",
     ):
