@@ -12,7 +12,7 @@ from markupsafe import Markup
 from orchestrator.artifacts import Candidate, Report
 from orchestrator.report import charts
 from orchestrator.report.inspection import TINY, GroupScore, Importance, Inspection, Slices
-from orchestrator.reporting.scores import format_score
+from orchestrator.reporting.scores import LOSSES, format_score
 from orchestrator.uncertainty.interval import LEVEL, Interval
 
 EMPTY = Markup("")
@@ -179,7 +179,8 @@ def level_of(report: Report) -> str:
 
 
 def _named(metric: str, report: Report) -> str:
-    return f"{metric} of {report.notes.positive}" if metric in report.notes.positive_metrics else metric
+    name = f"{metric} of {report.notes.positive}" if metric in report.notes.positive_metrics else metric
+    return f"{name} (lower is better)" if metric in LOSSES else name
 
 
 def _ends(values: Sequence[float | None]) -> tuple[float, float]:
