@@ -30,12 +30,13 @@ from orchestrator.report.inspection import ReportPage
 from orchestrator.tracking.registered_model import HOLDOUT_DIGEST
 
 REPORT = "report.html"
+FIXED = "model.params."
 FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "run_id": "the run in the tracking store",
     "model": "name and version in the model registry",
     "best_params": "parameters of the best candidate",
-    "best": "the best candidate's estimator, seconds of one fit, and the number of test scores that its means are of (null where "
-    "that depends on the rows), and a digest of the hold-out rows",
+    "best": "the best candidate's estimator, its parameters outside of the grid (`model.params`), seconds of one fit, the number of "
+    "test scores that its means are of (null where that depends on the rows), and a digest of the hold-out rows",
     "positive": "the label that counts as positive, of a target with two classes",
     "threshold": "from which probability a row gets the positive label, the rule that chose it and what that saw; null where the "
     "estimator's own `predict` decides",
@@ -151,10 +152,21 @@ def _best(report: Report) -> dict[str, Any]:
     seconds = min((one.fit_seconds for one in report.candidates if one.params == report.best_params), default=None)
     return {
         "estimator": report.params.get("model.estimator"),
+        "params": {
+            name.removeprefix(FIXED): _value(text) for name, text in report.params.items() if name.startswith(FIXED)
+        },
         "fit_seconds": seconds,
         "folds": report.folds,
         "holdout_rows": report.tags.get(HOLDOUT_DIGEST),
     }
+
+
+def _value(text: str) -> Any:
+    """Return a value of the spec from its readable text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _refusals(refusals: Refusals | None) -> dict[str, Any] | None:

@@ -43,7 +43,8 @@ def choose(jobs: Sequence[SweepJob], rule: str) -> SweepJob | None:
 
     Of ``one_standard_error`` the candidates are the jobs within one standard error of the highest mean score over the
     folds. The simplest is chosen by :data:`FAMILIES`, then by the :data:`PARAMETERS` of one class, then by the time that
-    one fit takes; where a family is not known only that time counts, as nothing else can be compared.
+    one fit takes; between classes of one family, and where a family is not known, only that time counts, as nothing else
+    can be compared.
     """
     scored = [job for job in jobs if job.scored]
     if not scored:
@@ -52,8 +53,12 @@ def choose(jobs: Sequence[SweepJob], rule: str) -> SweepJob | None:
     if rule == "best":
         return best
     near = within_one_error(scored, best)
-    known = all(_family(job.estimator) is not None for job in near)
-    return min(near, key=lambda job: (_simplicity(job) if known else (), job.fit_seconds, -job.mean))
+    families = [family for job in near if (family := _family(job.estimator)) is not None]
+    if len(families) == len(near):
+        near = [job for job in near if _family(job.estimator) == min(families)]
+        by_class = {job.estimator: [one for one in near if one.estimator == job.estimator] for job in near}
+        near = [min(ones, key=lambda job: (_size_of(job), *_speed(job))) for ones in by_class.values()]
+    return min(near, key=_speed)
 
 
 def within_one_error(jobs: Sequence[SweepJob], best: SweepJob) -> list[SweepJob]:
@@ -69,14 +74,20 @@ def _family(estimator: str) -> int | None:
     return next((place for place, names in enumerate(FAMILIES) if name in names), None)
 
 
-def _simplicity(job: SweepJob) -> tuple[Any, ...]:
-    """Return a key that is lower for a simpler model."""
-    family = _family(job.estimator)
-    return family, job.estimator, *(_size(job.params.get(name, 0), sign) for name, sign in PARAMETERS.items())
+def _speed(job: SweepJob) -> tuple[float, float]:
+    """Return a key that is lower for a faster fit, of equally fast ones for the higher score."""
+    return (math.inf if math.isnan(job.fit_seconds) else job.fit_seconds), -job.mean
+
+
+def _size_of(job: SweepJob) -> tuple[float, ...]:
+    """Return a key that is lower for a simpler model of one class."""
+    return tuple(_size(job.params[name], sign) if name in job.params else 0.0 for name, sign in PARAMETERS.items())
 
 
 def _size(value: Any, sign: int) -> float:
-    """Return a parameter's share in the complexity; None is no limit, so the most complex."""
+    """Return a parameter's share in the complexity; None is no limit, so the most complex, as are LightGBM's -1 and XGBoost's 0."""
     if value is None:
         return math.inf
-    return sign * float(value) if isinstance(value, int | float) else 0.0
+    if not isinstance(value, int | float):
+        return 0.0
+    return math.inf if sign > 0 and value <= 0 else sign * float(value)

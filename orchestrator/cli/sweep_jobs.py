@@ -39,8 +39,8 @@ class SweepFolder(Callback):
 class SweepJob:
     """One job of a sweep. ``mean``, ``std`` and ``held_out`` are its best candidate's ``metric``; NaN: not known.
 
-    ``folds`` is the number of test scores that the mean is of, ``bounds`` the interval of the hold-out score,
-    ``fit_seconds`` what one fit of the best candidate took, ``rows`` the digest of the hold-out rows; ``trained`` is False
+    ``folds`` is the number of test scores that the mean is of, ``bounds`` the interval of the hold-out score, ``params``
+    are the estimator's, fixed ones and those of the grid, ``fit_seconds`` what one fit of the best candidate took, ``rows`` the digest of the hold-out rows; ``trained`` is False
     where the scores came from the cache.
     """
 
@@ -121,7 +121,7 @@ def _read(folder: Path) -> SweepJob:
         (float(interval.get("low", NOTHING)), float(interval.get("high", NOTHING))),
         best.get("folds") or 0,
         best.get("estimator") or "",
-        found.get("best_params") or {},
+        {**(best.get("params") or {}), **(found.get("best_params") or {})},
         float(best.get("fit_seconds") or NOTHING),
         sum(stage["seconds"] for stage in stages),
         best.get("holdout_rows") or "",

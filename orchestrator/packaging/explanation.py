@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 ROWS = 16  # that are compared
 TRIED = 1000  # training rows from which those that requests may hold are taken
-MEAN_ROWS, MEAN_CHUNK = 100_000, 10_000  # training rows that a linear model's means are of
+MEAN_ROWS = 100_000  # training rows that a linear model's means are of
+MEAN_CELLS = 2_000_000  # of the features of the rows that are transformed at once
 
 
 def write_explanation(
@@ -100,7 +101,7 @@ def _exact(
     owner = feature_columns(pipeline, [column.name for column in contract.columns], reference.shape[1])
     arrays = {**additive.arrays, "owner": owner, "graph": np.frombuffer(graph, dtype=np.uint8)}
     if additive.method == "linear":
-        arrays["mean"] = _means(pipeline, shipped.fitted)
+        arrays["mean"] = _means(pipeline, shipped.fitted, reference.shape[1])
     encoded = explanation_check.check_encoding(
         encoder(model, graph), lambda rows: transform(pipeline, pickled.frame(rows)), columns, owner
     )
@@ -138,13 +139,14 @@ def _graph(pipeline: Any, width: int, compilation: Compilation) -> bytes:
     return graph
 
 
-def _means(pipeline: Any, fitted: pd.DataFrame) -> Any:
+def _means(pipeline: Any, fitted: pd.DataFrame, features: int) -> Any:
     """Return the mean of each feature over the training rows (n_features,), or over 100,000 of them."""
     rows = fitted
     if len(rows) > MEAN_ROWS:
         rows = fitted.iloc[np.sort(np.random.default_rng(0).choice(len(fitted), MEAN_ROWS, replace=False))]
-    starts = range(0, len(rows), MEAN_CHUNK)
-    total = sum(transform(pipeline, rows.iloc[start : start + MEAN_CHUNK]).sum(axis=0) for start in starts)
+    at_once = max(1, MEAN_CELLS // features)
+    starts = range(0, len(rows), at_once)
+    total = sum(transform(pipeline, rows.iloc[start : start + at_once]).sum(axis=0) for start in starts)
     return np.asarray(total, dtype=np.float64) / len(rows)
 
 

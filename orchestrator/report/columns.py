@@ -61,10 +61,20 @@ def _summarise(values: pd.Series, rows: Any, kinds: Mapping[str, str]) -> Column
     finite = numbers[np.isfinite(numbers)]
     if not len(finite):
         return ColumnSummary(name, kind, missing, int(present.nunique()), "no finite value")
-    counts, _ = np.histogram(finite, bins=BINS)
     low, middle, high = (_show(present, np.quantile(finite, share, method="lower")) for share in (0, 0.5, 1))
-    words = f"{low} to {high}, median {middle}" if low != high else f"always {low}"
-    return ColumnSummary(name, kind, missing, int(present.nunique()), words, tuple(map(int, counts)))
+    words = f"{low} to {high}, median {middle}"
+    if low == high:  # as they are shown
+        words = f"{'always' if finite.min() == finite.max() else 'about'} {low}"
+    if infinite := len(numbers) - len(finite):
+        words += f", {infinite:,} infinite"
+    return ColumnSummary(name, kind, missing, int(present.nunique()), words, _histogram(finite))
+
+
+def _histogram(numbers: Any) -> tuple[int, ...]:
+    """Return the counts of bins of equal width; the numbers may differ by an ulp, or by more than a float holds."""
+    low, span = numbers.min() / 2, numbers.max() / 2 - numbers.min() / 2
+    shares = (numbers / 2 - low) / span if span else np.full(len(numbers), 0.5)
+    return tuple(map(int, np.histogram(shares, BINS, (0, 1))[0]))
 
 
 def _kind(values: pd.Series) -> str:

@@ -52,6 +52,8 @@ def importance_of(pipeline: Any, split: Split, metric: str, scorer: Any, seed: i
     except Exception as error:  # noqa: BLE001 - a foreign scorer may raise anything; the report says so
         return Importance(metric, len(rows), repeats, width, note=f"not computed: {one_line(error)}")
     effects = [_effect(str(name), each) for name, each in losses.items() if np.isfinite(each).all()]
+    if not effects:
+        return Importance(metric, len(rows), repeats, width, note=f"not computed: {metric} of these rows is no number")
     effects.sort(key=lambda effect: -effect.mean)
     return Importance(metric, len(rows), repeats, width, effects)
 

@@ -41,18 +41,22 @@ def inspect_training(
     seed: int,
 ) -> Inspection:
     """Return what a look at the table and the trained model finds; the same seed samples and shuffles alike."""
-    trained = replace(trained, pipeline=decided(trained.pipeline, evaluation.decision))
+    own = trained.pipeline
+    trained = replace(trained, pipeline=decided(own, evaluation.decision))
     scorers = {name: scorer_named(name, search.scorers) for name in search.scoring}
     recorded = RecordedEstimator(trained.pipeline, split.X_test)
     columns = [name for name in spec.slices if name in split.X_test.columns]
     on_training = _training_scores(trained.pipeline, split, scorers, seed)
+    as_in_folds = on_training  # a threshold decides no labels in the folds
+    if evaluation.decision is not None:
+        as_in_folds = _training_scores(own, split, {search.refit: scorers[search.refit]}, seed)
     return Inspection(
         table=summarise_table(split, seed),
         figures=figures_of(recorded, split, seed, evaluation.decision.threshold if evaluation.decision else 0.5),
         importance=importance_of(trained.pipeline, split, search.refit, scorers[search.refit], seed),
         slices=slices_of(columns, recorded, split, scorers, search.scorers, seed),
         training_scores=on_training,
-        findings=tuple(check_model(split, trained, evaluation, on_training, data, model, search)),
+        findings=tuple(check_model(split, trained, evaluation, as_in_folds, data, model, search)),
         versions=versions_of(VERSIONS),
     )
 

@@ -40,7 +40,7 @@ def check_model(
 def find_no_better(evaluation: Evaluation, refit: str) -> Iterator[TableFinding]:
     """Yield that the model is no better than the dummy on the hold-out rows, or not shown to be."""
     score, dummy, rows = evaluation.metrics.get(refit), evaluation.dummy.get(refit), evaluation.notes.rows
-    if score is None or dummy is None or not math.isfinite(dummy):
+    if score is None or dummy is None or not (math.isfinite(score) and math.isfinite(dummy)):
         return
     interval = evaluation.intervals.get(refit)
     said = f"{refit} on the hold-out rows is {format_score(score, rows, interval)}"

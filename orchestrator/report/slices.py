@@ -50,7 +50,7 @@ def _slices(
         sizes = sorted(groups, key=lambda label: -len(groups[label]))
         groups = {label: groups[label] for label in sizes}
     shown = [*groups.items()][:GROUPS]
-    found = [Group(label, len(rows), _scores(model, split, rows, scorers, own, seed)) for label, rows in shown]
+    found = [Group(shorten(label), len(rows), _scores(model, split, rows, scorers, own, seed)) for label, rows in shown]
     return Slices(str(values.name), by, found, len(groups) - len(shown))
 
 
@@ -64,10 +64,15 @@ def _groups(values: pd.Series, training: pd.Series) -> tuple[dict[str, Any], str
         order, by = _ranges(edges), "quartiles"
         names = pd.cut(values, edges, include_lowest=True, labels=order).astype(str).to_numpy()
     else:
-        names, by = values.astype(str).map(shorten).to_numpy(), "values"
+        names, by = values.astype(str).to_numpy(), "values"
         order = sorted(set(names[~missing]))
-    groups = {label: np.flatnonzero((names == label) & ~missing) for label in order}
-    groups[MISSING] = np.flatnonzero(missing)
+    present = np.flatnonzero(~missing)
+    found = pd.Series(present).groupby(names[present]).indices
+    groups = {label: present[found[label]] for label in order if label in found}
+    without = MISSING
+    while without in groups:  # a value may be written so
+        without = f"({without})"
+    groups[without] = np.flatnonzero(missing)
     return {label: rows for label, rows in groups.items() if len(rows)}, by
 
 

@@ -22,7 +22,13 @@ PACKAGE = Package(Path("/state/packages/abc"), "abcdef", "toy_model")
 VERSION = ModelVersion("toy_model", "3", "run-1", PACKAGE)
 ENDPOINT = Endpoint("http://localhost:1/score", "local", True, PACKAGE, {"Authorization": "Bearer secret"})
 REPORT = Report(
-    {"search.refit": "f1", "search.fit_on": "all"},
+    {
+        "search.refit": "f1",
+        "search.fit_on": "all",
+        "model.params.max_features": "sqrt",
+        "model.params.max_depth": "4",
+        "model.params.C": "null",
+    },
     {"positive_label": "good"},
     {"max_depth": None},
     {"holdout_f1": 0.5, "mean_test_f1": float("nan")},
@@ -68,7 +74,13 @@ def test_a_run_is_written_as_the_readme_says(tmp_path: Path) -> None:
         "run_id": "run-1",
         "model": {"name": "toy_model", "version": "3"},
         "best_params": {"max_depth": None},
-        "best": {"estimator": None, "fit_seconds": 0.1, "folds": None, "holdout_rows": None},
+        "best": {
+            "estimator": None,
+            "params": {"max_features": "sqrt", "max_depth": 4, "C": None},
+            "fit_seconds": 0.1,
+            "folds": None,
+            "holdout_rows": None,
+        },
         "positive": "good",
         "refit": "f1",
         "fit_on": "all",

@@ -39,6 +39,15 @@ FOREST, LINEAR = "RandomForestClassifier", "LogisticRegression"
             id="no limit is the most complex",
         ),
         pytest.param(
+            [
+                job("a", 0.80, "LGBMClassifier", params={"max_depth": -1}),
+                job("b", 0.795, "LGBMClassifier", params={"max_depth": 4}),
+            ],
+            "b",
+            "a",
+            id="LightGBM has no limit below 1",
+        ),
+        pytest.param(
             [job("a", 0.80, LINEAR, params={"C": 10}), job("b", 0.80, LINEAR, params={"C": 0.1})],
             "b",
             "a",
@@ -50,6 +59,17 @@ FOREST, LINEAR = "RandomForestClassifier", "LogisticRegression"
             "a",
             id="a family that is not known: the faster",
         ),
+        pytest.param(
+            [
+                job("a", 0.80, "ExtraTreesClassifier", fit_seconds=3.0),
+                job("b", 0.795, FOREST, fit_seconds=2.0, params={"max_depth": 4}),
+                job("c", 0.795, FOREST, fit_seconds=1.0, params={"max_depth": 9}),
+            ],
+            "b",
+            "a",
+            id="classes of one family: the faster of their simplest",
+        ),
+        pytest.param([job("a", 0.80, fit_seconds=math.nan), job("b", 0.8)], "b", "a", id="a time that is not known"),
         pytest.param([job("a", 0.80, folds=0), job("b", 0.7999, LINEAR)], "a", "a", id="folds are not known"),
         pytest.param([job("a", math.nan), job("b", 0.6)], "b", "b", id="no score"),
         pytest.param([job("a", 0.9, error="train: burnt"), job("b", 0.6)], "b", "b", id="failed"),

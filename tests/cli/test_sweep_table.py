@@ -63,6 +63,11 @@ def test_jobs_are_best_first_with_what_differs(sweep: Path) -> None:
     ]
 
 
+def test_parameters_outside_of_the_grid_count_too(sweep: Path) -> None:
+    job(sweep, 0, [], **scored(0.6), best={"params": {"max_depth": 9, "n_estimators": 5}}, best_params={"max_depth": 2})
+    assert read_jobs()[0].params == {"max_depth": 2, "n_estimators": 5}
+
+
 def test_what_all_jobs_have_is_left_out(sweep: Path) -> None:
     for number in range(40):
         job(sweep, number, [f"++seed={number}", "++name=x"], **scored(number / 100))

@@ -281,8 +281,8 @@ def test_means_of_many_rows_are_taken_in_parts(
     fit: Fit, X: pd.DataFrame, targets: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted = fit([], Ridge(), X, targets["numbers"])
-    monkeypatch.setattr(explanation, "MEAN_CHUNK", 100)
-    np.testing.assert_allclose(explanation._means(fitted.pipeline, X), X.to_numpy().mean(axis=0))
+    monkeypatch.setattr(explanation, "MEAN_CELLS", 100 * X.shape[1])
+    np.testing.assert_allclose(explanation._means(fitted.pipeline, X, X.shape[1]), X.to_numpy().mean(axis=0))
 
 
 def test_a_pipeline_that_fails_on_mixed_rows_is_not_explained(

@@ -39,6 +39,23 @@ def test_each_kind_of_column_is_summarised_over_training_and_holdout_rows() -> N
     assert (by_name["none"].about, by_name["infinite"].about) == ("no value", "no finite value")
 
 
+@pytest.mark.parametrize(
+    ("values", "about"),
+    [
+        ([0.3, 0.3 + 5.6e-17], "about 0.3"),
+        ([-1.7e308, 1.7e308], "-1.700e+308 to 1.700e+308, median -1.700e+308"),
+        ([2**60, 2**60 + 256], "about 1.153e+18"),
+        ([1000.1, 1000.2], "about 1,000"),
+        ([7, 7], "always 7"),
+        ([7, 7, np.inf], "always 7, 1 infinite"),
+    ],
+)
+def test_numbers_that_numpy_makes_no_bins_of_have_a_histogram(values: list[float], about: str) -> None:
+    found = columns._summarise(pd.Series(values, name="n"), np.arange(len(values)), {})
+    assert found.about == about
+    assert sum(found.counts) == 2
+
+
 def test_repeated_rows_are_counted_and_lists_do_not_end_it() -> None:
     X = pd.DataFrame({"a": [1.0, 1.0, 2.0, 1.0] * 5, "b": ["x", "x", "x", "y"] * 5})
     split = train(X, pd.Series(["p", "p", "q", "q"] * 5)).split

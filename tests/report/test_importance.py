@@ -52,3 +52,9 @@ def test_a_scorer_that_fails_is_said() -> None:
 
     found = importance_of(made.trained.pipeline, made.split, "mine", failing, 0)
     assert (found.effects, found.note) == ((), "not computed: no such thing")
+
+
+def test_a_score_that_is_no_number_is_said() -> None:
+    made = two_classes()
+    found = importance_of(made.trained.pipeline, made.split, "auc", lambda *_: float("nan"), 0)
+    assert (found.effects, found.note) == ((), "not computed: auc of these rows is no number")

@@ -14,7 +14,9 @@ from sklearn.tree import DecisionTreeClassifier
 
 from orchestrator.artifacts import Candidate
 from orchestrator.findings import KINDS, OF_THE_MODEL, TableFinding
+from orchestrator.modeling.decision import Decision
 from orchestrator.spec.model import ModelSpec
+from orchestrator.spec.search import SearchSpec
 from orchestrator.uncertainty.interval import Interval
 from tests.report.trainings import Training, table, train, two_classes
 
@@ -73,6 +75,21 @@ def test_a_forest_whose_training_score_is_perfect_is_not_alarming_by_that_alone(
     assert found(made) == ()
 
 
+def test_labels_by_a_threshold_are_not_compared_with_those_of_the_folds() -> None:
+    X = table(400)
+    y = pd.Series(np.where(X["a"] + 0.9 * np.random.default_rng(1).normal(size=400) > 0.8, "yes", "no"))
+    made = train(X, y, candidates=[Candidate({"C": 1.0}, {"recall": 0.45}, {"recall": 0.02}, 1, 0.1)])
+    made.search = SearchSpec.model_validate(
+        {"_target_": "sklearn.model_selection.GridSearchCV", "cv": 4, "scoring": ["recall"], "refit": "recall"}
+    )
+    decision = Decision(0.001, "fixed", "yes")  # by which every row is "yes"
+    made.evaluation = dataclasses.replace(
+        made.evaluation, metrics={"recall": 1.0}, dummy={"recall": 0.0}, intervals={}, decision=decision
+    )
+    assert made.inspect().training_scores["recall"] == 1
+    assert "model-overfitting" not in {each.code for each in found(made)}
+
+
 def test_a_model_of_noise_is_no_better_than_the_dummy() -> None:
     X, rng = table(400), np.random.default_rng(5)
     (finding,) = found(with_cross_validated(train(X, pd.Series(rng.normal(size=400))), 0.0))
@@ -86,6 +103,12 @@ def test_an_interval_that_holds_the_dummys_score_shows_no_gain() -> None:
     (finding,) = found(made)
     assert finding.code == "model-no-better"
     assert "does not show that it is better than" in finding.text
+
+
+def test_a_score_that_is_no_number_is_not_compared_with_the_dummys() -> None:
+    made = two_classes(400)
+    made.evaluation = dataclasses.replace(made.evaluation, metrics={"roc_auc": float("nan")}, intervals={})
+    assert not found(made)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.artifacts import Candidate, ScoreContext
 from orchestrator.findings import TableFinding
+from orchestrator.modeling.decision import Decision
 from orchestrator.report.page import overrides_of
 from orchestrator.reporting.scores import format_score
 from orchestrator.spec.report import CardSpec, ReportSpec
@@ -112,14 +113,22 @@ def test_intervals_a_verdict_and_a_card_are_shown_where_they_exist() -> None:
     found = {
         "intervals": {"roc_auc": Interval(0.612, 0.974, "")},
         "notes": ScoreContext(50, caution="Rows of one day."),
+        "decision": Decision(0.25, "fixed", "yes"),
     }
     card = CardSpec(intended_use="Calls to customers.\n\nBy sales.", limits=None)
-    page = made.page(report=found, card=card, verdict=["The champion stays.", "500 more rows would be needed."])
+    metrics = {**made.report().metrics, "holdout_brier_score": 0.1}
+    page = made.page(
+        report={**found, "metrics": metrics},
+        card=card,
+        verdict=["The champion stays.", "500 more rows would be needed."],
+    )
     read = Reader(page)
     for said in (
         "95 % interval 0.612 to 0.974",
         "The champion stays.",
         "Rows of one day.",
+        "cross-validated scores are of the estimator's own labels.",
+        "brier_score (lower is better)",
         "Intended use Calls to customers. By sales.",
     ):
         assert said in read.text, said

@@ -61,6 +61,14 @@ def test_few_values_are_groups(values: list[Any]) -> None:
     assert [group.label for group in found.groups] == sorted({str(value) for value in values})
 
 
+def test_values_that_are_shown_alike_are_groups_of_their_own() -> None:
+    made = two_classes(400)
+    made.split.X_test["city"] = [None] * 10 + [MISSING] * 20 + ["x" * 80 + "a"] * 30 + ["x" * 80 + "b"] * 40
+    (found,) = sliced(made, "city")
+    assert [group.rows for group in found.groups] == [40, 30, 20, 10]
+    assert [group.label for group in found.groups[2:]] == [MISSING, f"({MISSING})"]
+
+
 def test_a_group_of_one_class_has_no_auc_and_the_smallest_groups_are_counted() -> None:
     made = two_classes(400)
     made.split.X_test["city"] = np.where(made.split.y_test == 1, "only yes", pd.Series(range(100)).astype(str))

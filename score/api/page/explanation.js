@@ -31,10 +31,10 @@ function total(name, amount) {
 function showExplanation({predictions: [prediction], explanations}, values) {
   const {class: label, space, base, values: [amounts], errors} = explanations.find(each => each.class === prediction) ?? explanations[0]
   const sorted = Object.entries(amounts).sort(([, left], [, right]) => Math.abs(right) - Math.abs(left))
-  const widest = Math.abs(sorted[0]?.[1] ?? 0)
-  const rows = sorted.slice(0, LISTED).map(([name, amount]) => effect(name, String(values[name] ?? "(missing)"), amount, errors?.[0][name], widest))
   const rest = sorted.slice(LISTED)
   const sum = pairs => pairs.reduce((all, [, amount]) => all + amount, 0)
+  const widest = Math.max(Math.abs(sorted[0]?.[1] ?? 0), Math.abs(sum(rest))) // many small ones may be the longest bar
+  const rows = sorted.slice(0, LISTED).map(([name, amount]) => effect(name, String(values[name] ?? "(missing)"), amount, errors?.[0][name], widest))
   if (rest.length) rows.push(effect(`${rest.length} other columns`, "", sum(rest), undefined, widest))
   const what = label === undefined ? `the ${space}` : `the ${space} of ${label}`
   const heads = ["Column", "Value", "Adds"].map(name => make("th", {scope: "col"}, name))
