@@ -211,7 +211,8 @@ def evaluate(split: Split, trained: Trained, search: SearchSpec, spec: EvaluateS
         own, prior = ({k: v for k, v in each.items() if k not in metrics} for each in (judged.scores, judged.dummy))
         intervals = scores.score_intervals(trained.pipeline, split, scorers, metrics, own=search.scorers, seed=seed)
         if "brier_score" in own:
-            intervals["brier_score"] = scores.brier_interval(trained.pipeline, split, own["brier_score"], seed)
+            of_brier = scores.brier_interval(trained.pipeline, split, own["brier_score"], seed)
+            intervals |= {} if of_brier is None else {"brier_score": of_brier}
         return Evaluation(
             metrics,
             drawn,
