@@ -27,6 +27,10 @@ def describe_comparison(
 
 def describe_needed(needed: Needed, compared: PairedComparison) -> str:
     """Say what would be shown in 8 of 10 cases: a difference on these rows, or the found difference on more rows."""
+    if compared.standard_error == 0 and compared.difference:
+        return (
+            f"needed: more hold-out rows; on these {compared.rows:,} rows the difference is the same in every resample"
+        )
     if compared.standard_error == 0:
         return f"needed: other predictions; to this metric both models say the same of these {compared.rows:,} rows"
     digits = digits_for(compared)
