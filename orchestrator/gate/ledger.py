@@ -34,9 +34,9 @@ def spend(alpha: float, decision: int) -> float:
     return alpha / (decision * (decision + 1))
 
 
-def level_for(alpha: float, looks: int, *, compares: bool) -> Level:
-    """Return the level after so many looks; the first one that is compared with a champion has been preceded by that."""
-    return Level(alpha, looks, spend(alpha, max(1, looks - 1 if compares else looks)))
+def level_for(alpha: float, looks: int, *, undecided: int = 0) -> Level:
+    """Return the level after so many looks, of which ``undecided`` ones led to no decision: that of a first champion."""
+    return Level(alpha, looks, spend(alpha, max(1, looks - undecided)))
 
 
 def count_looks(report: Report, tracker: Tracker, state_dir: Path) -> int:

@@ -24,12 +24,12 @@ def test_levels_add_up_to_alpha() -> None:
     assert sum(spend(0.05, k) for k in range(1, 10_001)) < 0.05
 
 
-def test_the_look_of_the_champion_itself_does_not_count() -> None:
-    assert level_for(0.05, 2, compares=True).spent == spend(0.05, 1)
-    assert level_for(0.05, 5, compares=True).spent == spend(0.05, 4)
-    assert level_for(0.05, 1, compares=True).spent == spend(0.05, 1)
-    assert level_for(0.05, 0, compares=True).spent == spend(0.05, 1)
-    assert level_for(0.05, 2, compares=False).spent == spend(0.05, 2)
+def test_a_look_without_a_decision_does_not_count() -> None:
+    assert level_for(0.05, 2, undecided=1).spent == spend(0.05, 1)
+    assert level_for(0.05, 5, undecided=1).spent == spend(0.05, 4)
+    assert level_for(0.05, 1, undecided=1).spent == spend(0.05, 1)
+    assert level_for(0.05, 0).spent == spend(0.05, 1)
+    assert level_for(0.05, 2).spent == spend(0.05, 2)
 
 
 def test_without_a_store_a_file_remembers_each_spec_once(tmp_path: Path) -> None:
