@@ -113,6 +113,15 @@ def test_a_run_ends_well_and_skips_what_takes_from_a_skipped_stage() -> None:
     assert calls[-1] == "praise", "asking for what was skipped makes nothing"
 
 
+def test_a_skipped_artifact_that_is_passed_on_skips_what_takes_it() -> None:
+    def check(bottles: Passed[Bottles]) -> None:
+        calls.append(f"check {bottles}")
+
+    go(taste=taste, check=check)
+    assert calls == ["pick", "press", "taste"]
+    assert [event.step.name for event in events if isinstance(event, StepSkipped)] == ["fill", "sell", "check"]
+
+
 def test_a_lazy_input_is_made_only_where_it_is_asked_for(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     go(cache, like=like)

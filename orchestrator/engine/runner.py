@@ -132,9 +132,10 @@ class Artifacts:
 
     def _end_before(self, step: Step) -> str:
         """Return why a step is skipped: an artifact that it takes as passed ends the run, or a step was that it takes from."""
+        if skipped := [self._skipped[kind] for kind in step.takes.values() if kind in self._skipped]:
+            return skipped[0]
         passed = (self[step.takes[name]] for name in sorted(step.passed))
-        ends = [one.ends for one in passed if isinstance(one, EndsRun)]
-        return next(filter(None, [*ends, *(self._skipped.get(kind, "") for kind in step.takes.values())]), "")
+        return next(filter(None, (one.ends for one in passed if isinstance(one, EndsRun))), "")
 
     def _load(self, item: StepDecision) -> str:
         """Load the cached artifact of a step, if there is one; return the reason if it does not load."""

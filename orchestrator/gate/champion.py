@@ -116,8 +116,9 @@ def overlap_note(champion: Champion, split: Split, holdout: str) -> str:
         known = about.get("training_rows", 0), about.get("held_out_rows", 0)
         share = 1.0 if about.get("fit_on") == "all" else known[0] / (sum(known) or 1)
         return (
-            f"the {said} was trained on another split of this table: about {share:.0%} of these hold-out rows were among its "
-            "training rows, so it looks better than it is; with its seed and data.split both are scored on rows that are new"
+            f"the {said} was trained on another split of this table, or on other columns of the same split: with another one "
+            f"about {share:.0%} of these hold-out rows were among its training rows, so it looks better than it is; with its "
+            "seed and data.split both are scored on rows that are new"
         )
     return (
         f"the {said} was trained on another table: it is not known whether some of these hold-out rows were among its "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,7 +69,13 @@ class Gate:
             compared, notes = self._compare(champion)
         except NotComparableError as reason:
             return self._by_limits([f"champion version {number} cannot be compared with: {reason}"], binding=True)
-        return self._judge(champion, compared, notes)
+        return self._judge(champion, compared, notes, 1 if self._was_first(champion, registry) else 0)
+
+    def _was_first(self, champion: Champion, registry: RegisteredModel) -> bool:
+        """Return whether the champion was scored on these hold-out rows and was compared with nothing."""
+        entry = registry.entries.get(champion.version.version or "")
+        compared = entry is not None and bool(entry.replaced)
+        return not compared and champion.about.get("held_out") == self.report.tags.get(HOLDOUT_DIGEST)
 
     def _compare(self, champion: Champion) -> tuple[PairedComparison, list[str]]:
         """Compare by the metric that chooses: on the hold-out rows, or on the folds where the champion has seen these.
@@ -96,11 +103,11 @@ class Gate:
         except ValueError as error:
             raise NotComparableError(str(error)) from error
 
-    def _judge(self, champion: Champion, compared: PairedComparison, notes: list[str]) -> Verdict:
+    def _judge(self, champion: Champion, compared: PairedComparison, notes: list[str], undecided: int) -> Verdict:
         from orchestrator.gate import wording
         from orchestrator.uncertainty.comparisons import is_shown, needed_for
 
-        spec, level = self.spec, self._level(compares=True)
+        spec, level = self.spec, self._level(undecided)
         shown = is_shown(compared, spec.rule, spec.margin, level.spent)
         said = wording.describe_comparison(compared, self.search.refit, spec.rule, spec.margin, level, shown=shown)
         needed = (
@@ -129,7 +136,7 @@ class Gate:
         from orchestrator.gate import wording
 
         counted = binding or (self.spec.kind != "none" and self.spec.by == "bound")
-        level = self._level(compares=False) if counted else None
+        level = self._level() if counted else None
         checks = [*self._checks(level)]
         failed = [check.line for check in checks if not check.passed and (binding or check.kind != "dummy")]
         warned = [check.line for check in checks if not check.passed and check.line not in failed]
@@ -157,34 +164,41 @@ class Gate:
 
             split = self.split()
             rows, scorer, dummy = HoldOutRows.of(split), self._scorer(metric), predict_dummy(split)
-            compared = compare(rows, metric, scorer, self._own, dummy, self.seed)
+            try:
+                compared = compare(rows, metric, scorer, self._own, dummy, self.seed)
+            except ValueError:  # too few rows of a class: nothing is known
+                return math.nan, False
             return compared.lower_bound(spent), compared.p_value() <= spent
 
         yield from check_limits(self.spec, self.report.metrics, bound if by_bound else None)
         yield from check_dummy(self.search.refit, self.report.metrics, beats if by_bound else None)
 
     def _bounds(self, metric: str, alpha: float) -> tuple[float, float]:
-        """Return the one-sided bounds of a score at level 1 - ``alpha``, as those of its difference from 0."""
-        from orchestrator.gate.predictions import HoldOutRows
+        """Return the one-sided bounds of a score at level 1 - ``alpha``; NaN where it cannot be computed.
+
+        They are those of its interval where that follows from counts or ranks, else of its difference from 0.
+        """
+        from orchestrator.gate.predictions import HoldOutRows, interval_of
         from orchestrator.uncertainty.comparisons import compare_by_bootstrap
 
         rows = HoldOutRows.of(self.split())
-        score = rows.scores_of(metric, self._scorer(metric), self._own)
-        units = len(set(rows.groups)) if rows.groups is not None else len(rows.y)
-        found = compare_by_bootstrap(
-            score,
-            len(rows.y),
-            differing=units,
-            seed=self.seed,
-            strata=None if rows.classes is None else rows.y,
-            groups=rows.groups,
-        )
+        try:
+            exact = None if metric in self.search.scorers else interval_of(rows, metric, self._own, 1 - 2 * alpha)
+            if exact is not None:
+                return exact.low, exact.high
+            score = rows.scores_of(metric, self._scorer(metric), self._own)
+            units = len(set(rows.groups)) if rows.groups is not None else len(rows.y)
+            found = compare_by_bootstrap(
+                score, len(rows.y), differing=units, seed=self.seed, strata=rows.strata, groups=rows.groups
+            )
+        except ValueError:
+            return math.nan, math.nan
         low = found.lower_bound(alpha)
         return low, 2 * found.difference - low
 
-    def _level(self, *, compares: bool) -> Level:
+    def _level(self, undecided: int = 0) -> Level:
         looks = ledger.count_looks(self.report, self.tracker, self.state_dir)
-        return ledger.level_for(self.spec.alpha, looks, compares=compares)
+        return ledger.level_for(self.spec.alpha, looks, undecided=undecided)
 
     @cached_property
     def _own(self) -> Predictions:

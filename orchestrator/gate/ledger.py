@@ -23,7 +23,7 @@ from orchestrator.errors import TrackingError
 from orchestrator.files import write_atomic
 from orchestrator.gate.verdict import Level
 from orchestrator.processes import exclusive
-from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, SPEC_HASH
+from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, HOLDOUT_PLACES, SPEC_HASH
 from orchestrator.tracking.tracker import RecordsVerdicts, Tracker
 
 LOCK_SECONDS = 60  # a ledger is written in milliseconds
@@ -34,21 +34,23 @@ def spend(alpha: float, decision: int) -> float:
     return alpha / (decision * (decision + 1))
 
 
-def level_for(alpha: float, looks: int, *, compares: bool) -> Level:
-    """Return the level after so many looks; the first one that is compared with a champion has been preceded by that."""
-    return Level(alpha, looks, spend(alpha, max(1, looks - 1 if compares else looks)))
+def level_for(alpha: float, looks: int, *, undecided: int = 0) -> Level:
+    """Return the level after so many looks, of which ``undecided`` ones led to no decision: that of a first champion."""
+    return Level(alpha, looks, spend(alpha, max(1, looks - undecided)))
 
 
 def count_looks(report: Report, tracker: Tracker, state_dir: Path) -> int:
     """Return how many specs, this one included, were scored on the hold-out rows of a Report; 0 if these are not known.
 
-    The tracking store has them as tags of its runs. Without one they are in a file below ``state_dir``.
+    Rows are the same by their cells, wherever they are read from, or by their places in one table, whatever their columns.
+    The tracking store has them as tags of its runs. Without one they are in files below ``state_dir``.
     """
-    holdout, spec = report.tags.get(HOLDOUT_DIGEST, ""), report.tags.get(SPEC_HASH, "")
-    if not holdout or not spec:  # of a stage of the user's
-        return 0
-    seen = tracker.looks(holdout) if isinstance(tracker, RecordsVerdicts) else _in_file(state_dir, holdout, spec)
-    return len({*seen, spec})
+    spec, seen = report.tags.get(SPEC_HASH, ""), set()
+    for holdout in filter(None, (report.tags.get(tag, "") for tag in (HOLDOUT_DIGEST, HOLDOUT_PLACES))):
+        if spec:  # else of a stage of the user's
+            known = tracker.looks(holdout) if isinstance(tracker, RecordsVerdicts) else None
+            seen |= {spec, *(_in_file(state_dir, holdout, spec) if known is None else known)}
+    return len(seen)
 
 
 def _in_file(state_dir: Path, holdout: str, spec: str) -> Sequence[str]:

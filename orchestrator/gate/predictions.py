@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,11 @@ from sklearn.utils.metaestimators import available_if
 
 from orchestrator.artifacts import Split
 from orchestrator.modeling.scorers import sklearn_names
+from orchestrator.uncertainty.areas import auc_interval
 from orchestrator.uncertainty.comparisons import PairedComparison, Score, by_rows, compare_aucs, compare_by_bootstrap
+from orchestrator.uncertainty.design import HoldOutDesign
+from orchestrator.uncertainty.interval import Interval
+from orchestrator.uncertainty.shares import label_interval
 from orchestrator.uncertainty.weighted_metrics import Responses, form_of
 
 AUC = "roc_auc"
@@ -103,13 +107,22 @@ class KnownClassifier(ClassifierMixin, _Known):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class HoldOutRows:
-    """Rows that models are compared on: ``X`` (n, n_columns) with a new index, targets, weights and groups (n,) or None."""
+    """Rows that models are compared on: ``X`` (n, n_columns) with a new index, targets, weights and groups (n,) or None.
+
+    ``design`` says how they were held out, and so how they are drawn again.
+    """
 
     X: pd.DataFrame
     y: Any
     classes: int | None
     weights: Any = None
     groups: Any = None
+    design: HoldOutDesign = field(default_factory=HoldOutDesign)
+
+    @property
+    def strata(self) -> Any:
+        """The classes (n,) that rows are drawn within; None where they are not."""
+        return None if self.classes is None else self.design.strata(self.y)
 
     @classmethod
     def of(cls, split: Split, rows: Any = None) -> HoldOutRows:
@@ -120,7 +133,8 @@ class HoldOutRows:
             None if split.design is None or split.design.groups is None else np.asarray(split.design.groups)[chosen]
         )
         X, y = split.X_test.iloc[chosen].reset_index(drop=True), split.y_test.to_numpy()[chosen]
-        return cls(X, y, None if split.classes is None else len(split.classes), weights, groups)
+        design = HoldOutDesign() if split.design is None else replace(split.design, groups=groups)
+        return cls(X, y, None if split.classes is None else len(split.classes), weights, groups, design)
 
     def scores_of(self, metric: str, scorer: Any, first: Predictions, second: Predictions | None = None) -> Score:
         """Return a function that scores two models on resampled rows; without a second one that is 0."""
@@ -173,11 +187,24 @@ def compare(
                 len(rows.y),
                 differing=_differing(rows, scorer, first, second),
                 seed=seed,
-                strata=None if rows.classes is None else rows.y,
+                strata=rows.strata,
                 groups=rows.groups,
             )
     except (AttributeError, TypeError) as error:  # probabilities that a scorer needs and a model does not give
         raise ValueError(f"{metric} cannot be computed: {error}") from error
+
+
+def interval_of(rows: HoldOutRows, metric: str, model: Predictions, level: float) -> Interval | None:
+    """Return the interval of scikit-learn's ``metric`` that follows from counts or ranks; None if there is none.
+
+    Raises:
+        ValueError: a class has less than two rows, by which no area can be judged.
+    """
+    if rows.classes is None or rows.weights is not None or rows.groups is not None:
+        return None
+    if metric != AUC:
+        return label_interval(metric, rows.y, model.predicted, level)
+    return auc_interval(rows.y, model.score, level) if rows.classes == 2 and model.score is not None else None
 
 
 def _differing(rows: HoldOutRows, scorer: Any, first: Predictions, second: Predictions) -> int:

@@ -144,7 +144,10 @@ class Verdict:
             "needed": self.needed or None,
             "champion": self.champion or None,
             "comparison": compared,
-            "checks": [vars(check) for check in self.checks],
+            "checks": [
+                {name: None if value != value else value for name, value in vars(check).items()}  # noqa: PLR0124 - NaN
+                for check in self.checks
+            ],
             "alpha": self.level and self.level.alpha,
             "level": self.level and self.level.spent,
             "looks": self.level and self.level.looks,

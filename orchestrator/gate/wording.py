@@ -27,15 +27,21 @@ def describe_comparison(
 
 def describe_needed(needed: Needed, compared: PairedComparison) -> str:
     """Say what would be shown in 8 of 10 cases: a difference on these rows, or the found difference on more rows."""
+    if compared.standard_error == 0 and compared.difference:
+        return (
+            f"needed: more hold-out rows; on these {compared.rows:,} rows the difference is the same in every resample"
+        )
     if compared.standard_error == 0:
         return f"needed: other predictions; to this metric both models say the same of these {compared.rows:,} rows"
     digits = digits_for(compared)
+    shown = "shown in 8 of 10 cases"
     text = f"needed: a difference of {needed.difference:+.{digits}f} on these {compared.rows:,} rows"
     if needed.rows is not None and needed.rows > compared.rows:
+        shown = f"either is {shown}"
         text += (
             f", or about {_rounded(needed.rows):,} hold-out rows if {compared.difference:+.{digits}f} is the true one"
         )
-    return f"{text} (either is shown in 8 of 10 cases)"
+    return f"{text} ({shown})"
 
 
 def describe_level(level: Level, *, tested: bool = True) -> str:

@@ -35,6 +35,15 @@ def rows_digest(X: pd.DataFrame, y: pd.Series) -> str:
     return hashlib.sha256(np.sort(_row_hashes(X, y)).tobytes()).hexdigest()[:LENGTH]
 
 
+def places_digest(table: str, y: pd.Series) -> str:
+    """Return the digest of the rows at these places, the index of ``y``, of a table with this digest, whatever their columns."""
+    import numpy as np
+    from pandas.util import hash_pandas_object
+
+    places = np.sort(hash_pandas_object(y.index).to_numpy())
+    return hashlib.sha256(table.encode() + b"|" + places.tobytes()).hexdigest()[:LENGTH]
+
+
 def folds_digest(X: pd.DataFrame, y: pd.Series, folds: Folds) -> str:
     """Return the digest of folds, which are positions among these rows."""
     import numpy as np

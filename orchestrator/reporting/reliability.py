@@ -16,6 +16,7 @@ from orchestrator.artifacts import Split
 from orchestrator.reporting.figures import png
 
 BINS = 10  # of equal width, from 0 to 1
+DECIMALS = 12  # of the calibration error; what is below is rounding, and would be shown with 18 decimals
 NORMAL = 1.959963984540054  # the quantile of a level of 95 %
 
 
@@ -34,7 +35,7 @@ class Reliability(NamedTuple):
     @property
     def error(self) -> float:
         """The expected calibration error."""
-        return float((self.weight * np.abs(self.predicted - self.observed)).sum())
+        return round(float((self.weight * np.abs(self.predicted - self.observed)).sum()), DECIMALS)
 
     def bounds(self) -> tuple[Any, Any]:
         """Return the bounds of the observed shares (n_bins,)."""

@@ -76,13 +76,16 @@ def score_intervals(
     return metric_intervals(rows, scorers, values, {*sklearn_names([*scorers])} - {*own})
 
 
-def brier_interval(estimator: Any, split: Split, value: float, seed: int) -> Interval:
-    """Return the interval of a Brier score, which is the loss, and so has the opposite sign of scikit-learn's score."""
+def brier_interval(estimator: Any, split: Split, value: float, seed: int) -> Interval | None:
+    """Return the interval of a Brier score, which is the loss, and so has the opposite sign of scikit-learn's score.
+
+    None where there is none, such as of a perfect model.
+    """
     from sklearn.metrics import get_scorer
 
     name = "neg_brier_score"
-    found = score_intervals(estimator, split, {name: get_scorer(name)}, {name: -value}, own=(), seed=seed)[name]
-    return replace(found, low=-found.high, high=-found.low)
+    found = score_intervals(estimator, split, {name: get_scorer(name)}, {name: -value}, own=(), seed=seed).get(name)
+    return None if found is None else replace(found, low=-found.high, high=-found.low)
 
 
 def _asymmetric(metrics: Iterable[str]) -> Iterator[str]:

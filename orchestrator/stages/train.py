@@ -19,7 +19,7 @@ from orchestrator.modeling.halving import ROWS, is_halving
 from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search
 from orchestrator.modeling.objects import make_estimator, make_grid
 from orchestrator.modeling.preprocessing import make_steps
-from orchestrator.modeling.row_digests import rows_digest
+from orchestrator.modeling.row_digests import places_digest, rows_digest
 from orchestrator.modeling.scorers import scorer_named, scoring_of
 from orchestrator.modeling.splitting.splitters import fold_count, make_splitter
 from orchestrator.modeling.target_encoding import settle_target_encoders
@@ -34,7 +34,7 @@ from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.spec.search import SearchSpec
 from orchestrator.stages.search_results import as_written, collect_results, last_error
-from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, SPEC_HASH
+from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, HOLDOUT_PLACES, SPEC_HASH
 from orchestrator.uncertainty.interval import method_line
 
 # scikit-learn's long warnings of failed candidates, which the console lists more briefly
@@ -211,7 +211,8 @@ def evaluate(split: Split, trained: Trained, search: SearchSpec, spec: EvaluateS
         own, prior = ({k: v for k, v in each.items() if k not in metrics} for each in (judged.scores, judged.dummy))
         intervals = scores.score_intervals(trained.pipeline, split, scorers, metrics, own=search.scorers, seed=seed)
         if "brier_score" in own:
-            intervals["brier_score"] = scores.brier_interval(trained.pipeline, split, own["brier_score"], seed)
+            of_brier = scores.brier_interval(trained.pipeline, split, own["brier_score"], seed)
+            intervals |= {} if of_brier is None else {"brier_score": of_brier}
         return Evaluation(
             metrics,
             drawn,
@@ -261,6 +262,7 @@ def report(
     tags = {
         "data_fingerprint": split.digest,
         HOLDOUT_DIGEST: rows_digest(split.X_test, split.y_test),
+        HOLDOUT_PLACES: places_digest(split.digest, split.y_test),
         SPEC_HASH: digest(
             {"seed": str(seed), **{k: v for one in ordered for k, v in one.ordered().items()}, **decided}
         ),

@@ -13,7 +13,8 @@ REPLACED = "replaced_champion"  # the tag of a version that says which one was t
 # The tag with a version's place in the order of champions, 1 for the first. It is the version's own: deleting the champion,
 # or moving the alias by hand, leaves it at the others, whereas what the deleted one says of its predecessor goes with it.
 TURN = "champion_turn"
-HOLDOUT_DIGEST, SPEC_HASH = "holdout_digest", "spec_hash"  # tags of a run: the rows that it was scored on, what it is
+# Tags of a run: the rows that it was scored on, by their cells and by their places in the table, and what it is
+HOLDOUT_DIGEST, HOLDOUT_PLACES, SPEC_HASH = "holdout_digest", "holdout_places", "spec_hash"
 GATE, GATE_REASON = "gate", "gate_reason"  # tags of a run and of a version
 MEMORY = "package_memory_bytes"  # the tag with what the verification measured
 

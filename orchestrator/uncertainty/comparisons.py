@@ -22,13 +22,15 @@ Rule = Literal["better", "not_worse"]
 RESAMPLES = 400  # the standard error of a bootstrap is then known to 4 %
 COMPUTED = 0.8  # share of the resamples for which a score must exist
 POWER = 0.8
+ROUNDING = 1e-6  # of a difference: a standard error below it is no spread, but rounding
 
 
 @dataclass(frozen=True)
 class PairedComparison:
     """A ``difference`` of two models' scores, the first less the second, and its ``standard_error`` on ``rows`` rows.
 
-    It follows Student's t with ``degrees`` of freedom (infinite: a normal distribution) around the true difference.
+    It follows Student's t with ``degrees`` of freedom (infinite: a normal distribution) around the true difference. Where
+    nothing spreads, as with a perfect model, n pairs can say no more than the sign test: 1 / 2**n, with n - 1 degrees.
     """
 
     method: str
@@ -51,11 +53,13 @@ class PairedComparison:
     def p_value(self, margin: float = 0.0) -> float:
         """Return the one-sided p-value of the hypothesis that the true difference is at most ``margin``."""
         if self.standard_error == 0:
-            return 0.0 if self.difference > margin else 1.0
+            return 0.5 ** (self.degrees + 1) if self.difference > margin else 1.0
         return float(stats.t.sf((self.difference - margin) / self.standard_error, self.degrees))
 
     def lower_bound(self, alpha: float) -> float:
         """Return the one-sided lower confidence bound of the difference at level 1 - ``alpha``."""
+        if self.standard_error == 0 and self.p_value() > alpha:  # nothing spreads on too few rows
+            return min(self.difference, 0.0)
         return self.difference - self._quantile(1 - alpha) * self.standard_error
 
     def _quantile(self, share: float) -> float:
@@ -121,10 +125,12 @@ def compare_aucs(y: Any, first: Any, second: Any) -> PairedComparison:
     """
     found = delong(y, np.stack([np.asarray(first, dtype=float), np.asarray(second, dtype=float)]))
     (one, two), ((a, c), (_, b)) = found.aucs, found.covariance
-    error = math.sqrt(max(float(a + b - 2 * c), 0.0))
+    error, degrees = math.sqrt(max(float(a + b - 2 * c), 0.0)), math.inf
     if np.array_equal(stats.rankdata(first), stats.rankdata(second)):
         error = 0.0  # the same order: what is left of the variance is rounding
-    return PairedComparison("DeLong's test", float(one), float(two), error, math.inf, len(y))
+    elif error <= ROUNDING * abs(float(one - two)):  # one separates the classes perfectly, the other knows nothing
+        error, degrees = 0.0, int(min(np.sum(y == 1), np.sum(y == 0))) - 1
+    return PairedComparison("DeLong's test", float(one), float(two), error, degrees, len(y))
 
 
 Score = Callable[
@@ -193,4 +199,5 @@ def compare_by_bootstrap(
         raise ValueError(f"the score cannot be computed for {resamples - len(finite)} of {resamples} resamples")
     units = rows if codes is None else int(codes.max()) + 1
     error = float(np.std(finite, ddof=1)) * math.sqrt(resampling.units / units)
+    error = error if error > ROUNDING * abs(one - two) else 0.0
     return PairedComparison(method, one, two, error, max(differing - 1, 1), rows)

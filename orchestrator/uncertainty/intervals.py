@@ -17,7 +17,7 @@ import numpy as np
 
 from orchestrator.uncertainty.areas import auc_interval
 from orchestrator.uncertainty.bootstrap import Resampling, bootstrap_interval, subset
-from orchestrator.uncertainty.design import HoldOutDesign
+from orchestrator.uncertainty.design import HoldOutDesign, is_rare
 from orchestrator.uncertainty.interval import Interval
 from orchestrator.uncertainty.recorded import OtherRowsError, RecordedEstimator
 from orchestrator.uncertainty.shares import label_interval
@@ -28,7 +28,6 @@ LOOP_RESAMPLES = 200  # where each costs a call of the scorer, of 2 ms
 LOOP_BLOCKS = 50
 EXTREMES = {"max_error", "neg_max_error"}  # no bootstrap can know how far the largest error of other rows goes
 FREE = {"average_precision"}  # within classes its spread is too small: it hangs on how many rows are positive
-RARE = 5  # rows of a class, below which a free resample may have none of it
 SAME = 1e-9  # relative: the vectorised form computes what the scorer does
 
 
@@ -53,8 +52,8 @@ class HeldOutRows:
         self._recorded, self._y, self._weights = RecordedEstimator(estimator, X), y, weights
         self._seed, self._classified, self._alike = seed, classified, weights is None and design.groups is None
         codes = np.asarray(y) if classified else None
-        rare = codes is not None and np.unique(codes, return_counts=True)[1].min() < RARE
-        strata = codes if (design.stratified or rare) and design.groups is None else None
+        rare = codes is not None and is_rare(codes)
+        strata = None if codes is None else design.strata(codes)
         self._rows = subset(len(y), strata, design.groups, np.random.default_rng(seed))
         groups = design.groups
         if groups is not None:

@@ -47,7 +47,7 @@ def label_interval(name: str, y: Any, predicted: Any, level: float = LEVEL) -> I
     form = _FORMS.get(name)
     try:
         return form(y, predicted, level) if form else None
-    except ValueError:  # no row is predicted, or none is of the class
+    except ValueError:  # no row is predicted, or none is of a class
         return None
 
 
@@ -80,6 +80,13 @@ def _balanced_accuracy(y: Any, predicted: Any, level: float) -> Interval:
     )
 
 
+def _macro_recall(y: Any, predicted: Any, level: float) -> Interval:
+    """A class that is predicted and has no rows counts as a recall of 0, and no share of rows says how sure that is."""
+    if not np.isin(predicted, y).all():
+        raise ValueError("a class without rows is predicted")
+    return _balanced_accuracy(y, predicted, level)
+
+
 _FORMS: Mapping[str, Callable[[Any, Any, float], Interval]] = {
     **dict.fromkeys(("accuracy", "precision_micro", "recall_micro", "f1_micro", "recall_weighted"), _accuracy),
     "recall": _recall,
@@ -87,5 +94,5 @@ _FORMS: Mapping[str, Callable[[Any, Any, float], Interval]] = {
     "jaccard": _jaccard,
     "f1": _f1,
     "balanced_accuracy": _balanced_accuracy,
-    "recall_macro": _balanced_accuracy,
+    "recall_macro": _macro_recall,
 }

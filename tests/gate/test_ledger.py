@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from orchestrator.artifacts import Report
 from orchestrator.gate.ledger import count_looks, level_for, spend
 from orchestrator.tracking.none import NoTracking
-from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, SPEC_HASH
+from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, HOLDOUT_PLACES, SPEC_HASH
 
 
 def report(holdout: str = "rows", spec: str = "spec") -> Report:
@@ -24,12 +24,12 @@ def test_levels_add_up_to_alpha() -> None:
     assert sum(spend(0.05, k) for k in range(1, 10_001)) < 0.05
 
 
-def test_the_look_of_the_champion_itself_does_not_count() -> None:
-    assert level_for(0.05, 2, compares=True).spent == spend(0.05, 1)
-    assert level_for(0.05, 5, compares=True).spent == spend(0.05, 4)
-    assert level_for(0.05, 1, compares=True).spent == spend(0.05, 1)
-    assert level_for(0.05, 0, compares=True).spent == spend(0.05, 1)
-    assert level_for(0.05, 2, compares=False).spent == spend(0.05, 2)
+def test_a_look_without_a_decision_does_not_count() -> None:
+    assert level_for(0.05, 2, undecided=1).spent == spend(0.05, 1)
+    assert level_for(0.05, 5, undecided=1).spent == spend(0.05, 4)
+    assert level_for(0.05, 1, undecided=1).spent == spend(0.05, 1)
+    assert level_for(0.05, 0).spent == spend(0.05, 1)
+    assert level_for(0.05, 2).spent == spend(0.05, 2)
 
 
 def test_without_a_store_a_file_remembers_each_spec_once(tmp_path: Path) -> None:
@@ -38,6 +38,15 @@ def test_without_a_store_a_file_remembers_each_spec_once(tmp_path: Path) -> None
     assert count_looks(report("b", "x"), NoTracking(), tmp_path) == 1, "other rows have a ledger of their own"
     (tmp_path / "holdouts" / "a.json").write_text("damaged")
     assert count_looks(report("a", "x"), NoTracking(), tmp_path) == 1
+
+
+def test_the_same_places_of_a_table_are_the_same_rows_with_other_columns(tmp_path: Path) -> None:
+    def look(holdout: str, spec: str, places: str = "places") -> int:
+        made = report(holdout, spec)
+        return count_looks(replace(made, tags={**made.tags, HOLDOUT_PLACES: places}), NoTracking(), tmp_path)
+
+    assert [look("all columns", "x"), look("two columns", "y"), look("all columns", "z")] == [1, 2, 3]
+    assert look("all columns", "x", "of a copy of the file") == 2, "x and z, by their cells"
 
 
 def test_a_report_of_another_stage_is_not_counted(tmp_path: Path) -> None:

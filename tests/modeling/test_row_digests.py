@@ -8,7 +8,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold
 
-from orchestrator.modeling.row_digests import folds_digest, rows_digest, score_folds
+from orchestrator.modeling.row_digests import folds_digest, places_digest, rows_digest, score_folds
 
 X = pd.DataFrame({"a": np.arange(20.0), "city": pd.Categorical(["Oslo", "Rome"] * 10), "flag": [True, False] * 10})
 Y = pd.Series([0, 1] * 10, name="y")
@@ -20,6 +20,12 @@ def test_rows_are_known_in_any_order() -> None:
     assert rows_digest(X.iloc[:19], Y.iloc[:19]) != rows_digest(X, Y)
     assert rows_digest(X, pd.Series([1, 0] * 10, name="y")) != rows_digest(X, Y)
     assert rows_digest(X.assign(a=X["a"] + 1), Y) != rows_digest(X, Y)
+
+
+def test_rows_of_one_table_are_known_by_their_places_whatever_their_columns() -> None:
+    assert places_digest("table", Y[::-1]) == places_digest("table", 1 - Y)
+    assert places_digest("table", Y[1:]) != places_digest("table", Y[:-1])
+    assert places_digest("other", Y) != places_digest("table", Y)
 
 
 def test_a_row_that_is_there_twice_counts_twice() -> None:

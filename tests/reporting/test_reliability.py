@@ -48,3 +48,8 @@ def test_the_diagram_is_the_same_for_the_same_numbers() -> None:
     ]
     assert figures[0] == figures[1]
     assert figures[0].startswith(b"\x89PNG")
+
+
+def test_the_share_as_every_rows_probability_has_no_calibration_error() -> None:
+    y = np.repeat([0, 1], [11, 13])
+    assert reliability.scores(y, np.full(24, 13 / 24) + 1e-16)["expected_calibration_error"] == 0

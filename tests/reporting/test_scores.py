@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import get_scorer
+from sklearn.tree import DecisionTreeClassifier
 
 from orchestrator.artifacts import Report, ScoreContext, Split
-from orchestrator.reporting.scores import dummy_scores, format_score, score_notes, score_table
+from orchestrator.reporting.scores import brier_interval, dummy_scores, format_score, score_notes, score_table
 from orchestrator.uncertainty.design import HoldOutDesign
 from orchestrator.uncertainty.interval import Interval
 
@@ -108,3 +109,12 @@ def test_a_table_has_hold_out_cross_validation_and_dummy() -> None:
     assert score_table(again)[-1].startswith(
         "The shipped model was fitted again on all rows; these are the scores of the"
     )
+
+
+def test_the_brier_score_of_a_perfect_model_has_no_interval() -> None:
+    parts = split(CODES, ("bad", "good"))
+    X = pd.DataFrame({"code": CODES})
+    parts = replace(parts, X_train=X[:-10], X_test=X[-10:])
+    perfect = DecisionTreeClassifier().fit(X, CODES)
+    assert brier_interval(perfect, parts, 0.0, seed=0) is None
+    assert brier_interval(DummyClassifier().fit(X, CODES), parts, 0.35, seed=0) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ import pytest
 from orchestrator.artifacts import ModelVersion, Package, Report, Split, Trained
 from orchestrator.events import Progress
 from orchestrator.gate.champion import MOST_REFUSED
+from orchestrator.gate.ledger import spend
 from orchestrator.gate.verdict import Verdict
 from orchestrator.modeling.row_digests import rows_digest
 from orchestrator.registry.versions import RegisteredVersion, add_version
@@ -26,6 +28,7 @@ from orchestrator.stages.gate import gate
 from orchestrator.tracking.none import NoTracking
 from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, SPEC_HASH, RegisteredModel
 from orchestrator.uncertainty.design import HoldOutDesign
+from orchestrator.uncertainty.shares import wilson
 from tests.stages.conftest import Kit
 
 LINEAR = "sklearn.linear_model.LogisticRegression"
@@ -148,12 +151,14 @@ def test_what_is_better_passes(shop: Shop, good: Model, bad: Model) -> None:
     assert verdict.comparison.second == pytest.approx(bad.score), "the package answers as the pipeline did"
     assert (verdict.level, verdict.champion) == (replace(verdict.level, looks=3), "3")  # type: ignore[type-var]
     assert any("trained on another table" in note for note in verdict.notes)
+    assert verdict.level is not None
+    assert verdict.level.spent == spend(0.05, 3), "the champion's look is not among the three: it saw other rows"
     ((version, tags, metrics, alias),) = tracker.recorded
     assert (version.version, tags["gate"], metrics["gate_looks"], alias) == ("7", "passed", 3, "")
 
 
 def test_what_is_worse_keeps_the_champion_and_says_what_is_needed(shop: Shop, good: Model, table: pd.DataFrame) -> None:
-    tracker = Registry({"3": good.package})
+    tracker = Registry({"3": good.package}, seen=("a", "b"))
     worse = shop.model(table, C=1e-9)
     verdict = shop.decide(worse, tracker)
     assert verdict.decision == "kept"
@@ -164,6 +169,8 @@ def test_what_is_worse_keeps_the_champion_and_says_what_is_needed(shop: Shop, go
         "both are scored on rows that are new to them"
     )
     assert tracker.recorded[0][3] == "challenger"
+    assert verdict.level is not None
+    assert verdict.level.spent == spend(0.05, 2), "nothing was decided by the champion's look"
 
 
 def test_the_champion_itself_is_not_compared(shop: Shop, good: Model) -> None:
@@ -193,6 +200,22 @@ def test_limits_refuse_by_the_score_or_by_its_bound(shop: Shop, good: Model) -> 
     assert 0.6 < minimum.value < minimum.limit
     assert dummy.passed, "both are compared on the same rows"
     assert shop.decide(good, Registry({}), GateSpec(maximum={"accuracy": 0.5})).decision == "refused"
+
+
+def test_a_bound_is_not_1_because_a_few_rows_are_right(shop: Shop, good: Model) -> None:
+    def decide(positives: int, scoring: str) -> Verdict:
+        X, y = good.parts.X_test, good.parts.y_test
+        right = good.trained.pipeline.predict(X) == y.to_numpy()
+        at = [*np.flatnonzero(right & (y == 0))[:6], *np.flatnonzero(right & (y == 1))[:positives]]
+        few = replace(good, parts=replace(good.parts, X_test=X.iloc[at], y_test=y.iloc[at]), score=1.0)
+        limited = GateSpec(kind="threshold", minimum={scoring: 0.9}, by="bound")
+        return shop.decide(few, NoTracking(), limited, scoring=scoring)
+
+    minimum, dummy = decide(4, "accuracy").checks
+    assert minimum.value == pytest.approx(wilson(10, 10, 0.95).low)
+    assert not dummy.passed, "four rows that a dummy has wrong are no evidence at 0.025"
+    one = decide(1, "roc_auc")
+    assert (one.decision, json.loads(json.dumps(one.as_json()))["checks"][0]["value"]) == ("refused", None)
 
 
 def test_a_sweep_that_deploys_nothing_decides_nothing(shop: Shop, good: Model, bad: Model) -> None:

@@ -138,6 +138,23 @@ def test_rows_of_a_group_say_the_same_twice() -> None:
     assert grouped.method == "paired bootstrap of whole groups"
 
 
+def test_a_perfect_model_on_few_rows_is_no_evidence() -> None:
+    def few(each: int) -> tuple[PairedComparison, PairedComparison]:
+        y = np.repeat([0, 1], each)
+        right = by_rows(lambda at: (accuracy_score(y[at], y[at]), accuracy_score(y[at], np.zeros(len(at)))))
+        return compare_aucs(y, y, np.zeros(2 * each)), compare_by_bootstrap(
+            right, 2 * each, differing=each, seed=0, strata=y, resamples=50
+        )
+
+    for compared in few(3):
+        assert compared.standard_error == 0
+        assert compared.p_value() == pytest.approx(1 / 8), "nothing spreads, so it is the sign test"
+        assert compared.lower_bound(0.025) == 0
+    for compared in few(30):
+        assert is_shown(compared, "better", 0.0, 0.001)
+        assert compared.lower_bound(0.025) == compared.difference
+
+
 def test_the_same_seed_gives_the_same_comparison() -> None:
     y, first, second = scored(60)
 

@@ -48,3 +48,9 @@ def test_a_metric_that_is_no_share_or_one_of_no_rows_has_none() -> None:
     y = np.array([0, 0, 1])
     assert label_interval("precision", y, np.zeros(3)) is None
     assert label_interval("f1_macro", y, y) is None
+
+
+def test_a_predicted_class_without_rows_leaves_macro_recall_to_the_bootstrap() -> None:
+    y, predicted = np.array([0, 0, 1, 1, 0, 1]), np.array([0, 2, 1, 1, 0, 1])
+    assert label_interval("recall_macro", y, predicted) is None
+    assert label_interval("balanced_accuracy", y, predicted) is not None

@@ -8,7 +8,7 @@ from orchestrator.artifacts import ModelVersion
 from orchestrator.tracking.mlflow.limits import TAG_LENGTH, truncate
 from orchestrator.tracking.mlflow.runs import log_values
 from orchestrator.tracking.mlflow.store import Store
-from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, SPEC_HASH
+from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, HOLDOUT_PLACES, SPEC_HASH
 
 PAGE = 1000  # runs per request
 
@@ -18,13 +18,14 @@ def read_looks(store: Store, holdout: str) -> Sequence[str]:
     from mlflow.entities import ViewType
 
     hashes: dict[str, None] = {}
-    wanted, token, first = f"tags.`{HOLDOUT_DIGEST}` = '{holdout}'", None, True
-    while first or token:
-        page = store.client.search_runs(
-            [store.experiment_id], wanted, run_view_type=ViewType.ALL, max_results=PAGE, page_token=token
-        )
-        hashes |= dict.fromkeys(run.data.tags.get(SPEC_HASH, "") for run in page)
-        token, first = getattr(page, "token", None), False
+    for tag in (HOLDOUT_DIGEST, HOLDOUT_PLACES):
+        wanted, token, first = f"tags.`{tag}` = '{holdout}'", None, True
+        while first or token:
+            page = store.client.search_runs(
+                [store.experiment_id], wanted, run_view_type=ViewType.ALL, max_results=PAGE, page_token=token
+            )
+            hashes |= dict.fromkeys(run.data.tags.get(SPEC_HASH, "") for run in page)
+            token, first = getattr(page, "token", None), False
     return [each for each in hashes if each]
 
 

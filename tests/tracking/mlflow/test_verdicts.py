@@ -8,7 +8,7 @@ from dataclasses import replace
 from orchestrator.artifacts import ModelVersion, Package, Verification
 from orchestrator.events import RunFinished, StepFinished
 from orchestrator.tracking.mlflow.tracker import Mlflow
-from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, SPEC_HASH
+from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, HOLDOUT_PLACES, SPEC_HASH
 from tests.tracking.kit import STARTED, TRAIN, client_of, in_subprocess, report_of
 
 MakeTracker = Callable[..., Mlflow]
@@ -18,7 +18,7 @@ TAGS, METRICS = {"gate": "kept", "gate_reason": "no evidence; " + "x" * 9000}, {
 def registered(tracker: Mlflow, package: Package, spec: str, seed: str) -> ModelVersion:
     """Do a run of this spec that was scored on the rows "rows"."""
     made = report_of(1)
-    tags = {**made.tags, HOLDOUT_DIGEST: "rows", SPEC_HASH: spec}
+    tags = {**made.tags, HOLDOUT_DIGEST: "rows", HOLDOUT_PLACES: f"places of {seed}", SPEC_HASH: spec}
     report = replace(made, tags=tags, params={**made.params, "seed": seed})
     tracker(STARTED)
     tracker(StepFinished(TRAIN, 1.0, report))
@@ -35,6 +35,7 @@ def test_looks_are_counted_once_a_spec_and_a_verdict_is_recorded(tracker: MakeTr
     client = client_of(mlflow)
     client.delete_run(version.run_id)
     assert sorted(mlflow.looks("rows")) == ["first", "second"], "a deleted run was a look, too"
+    assert mlflow.looks("places of 2") == ["second"]
     assert mlflow.looks("other rows") == []
     client.restore_run(version.run_id)
 
