@@ -453,7 +453,7 @@ def statuses(at: Desk, status: str) -> list[str]:
 @pytest.mark.parametrize(
     "launcher",
     [
-        pytest.param((), id="basic"),
+        pytest.param((), id="basic", marks=pytest.mark.nightly),
         pytest.param(("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"), id="joblib", marks=pytest.mark.nightly),
     ],
 )

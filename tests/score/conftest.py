@@ -62,6 +62,7 @@ def loaded():
 class Stub:
     contract = Contract("stub", "regression", ())
     probable = compiled = False
+    explanation = SimpleNamespace(method="none")
     model = SimpleNamespace(batchable=False)
 
     def parse(self, body):

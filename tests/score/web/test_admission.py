@@ -45,6 +45,7 @@ def loaded():
 class Slow:
     contract = Contract("slow", "regression", ())
     probable = compiled = False
+    explanation = SimpleNamespace(method="none")
     model = SimpleNamespace(batchable=True)
 
     def parse(self, body):

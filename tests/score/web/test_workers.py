@@ -32,6 +32,7 @@ def loaded():
 class Who:
     contract = Contract("who", "regression", ())
     probable = compiled = False
+    explanation = SimpleNamespace(method="none")
     model = SimpleNamespace(batchable=False)
 
     def parse(self, body):
