@@ -15,6 +15,7 @@ import pandas as pd
 import psutil
 import pytest
 from joblib import parallel_config
+from joblib.externals.loky import get_reusable_executor
 
 from orchestrator.artifacts import BatchResult, ModelVersion
 from orchestrator.batch import workers
@@ -113,6 +114,7 @@ def test_the_rows_of_a_lost_worker_are_scored_again(backend: str, run: Run) -> N
     if missing_module(backend):
         pytest.skip(f"{missing_module(backend)} is not installed")
     notes, killed = list[str](), list[psutil.Process]()
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)  # another test's workers would be taken over
     before = {child.pid for child in psutil.Process().children(recursive=True)}
 
     def kill(event: Event) -> None:
