@@ -16,7 +16,7 @@ from orchestrator.artifacts import Endpoint, ModelVersion, Package, Report, Trai
 from orchestrator.bundled import is_example
 from orchestrator.cli.console import Console
 from orchestrator.cli.descriptions import curl_line
-from orchestrator.cli.result_file import REPORT, Result
+from orchestrator.cli.result_file import Result
 from orchestrator.config.composed import Composed
 from orchestrator.config.memory_note import memory_note
 from orchestrator.config.validate import ValidConfig, validate
@@ -28,6 +28,7 @@ from orchestrator.invocation import wants_traceback
 from orchestrator.modeling.halving import is_halving
 from orchestrator.modeling.splitting.splitters import describe_folds, describe_rule, fold_count
 from orchestrator.pipeline import Run, bind
+from orchestrator.report.inspection import FILE as REPORT
 from orchestrator.report.inspection import ReportPage
 from orchestrator.reporting.scores import score_table
 from orchestrator.spec.messages import one_line

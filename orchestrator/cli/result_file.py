@@ -26,10 +26,10 @@ from orchestrator.files import write_atomic
 from orchestrator.findings import CheckedTable
 from orchestrator.gate.verdict import Verdict
 from orchestrator.registry.listing import VersionListing
+from orchestrator.report.inspection import FILE as REPORT
 from orchestrator.report.inspection import ReportPage
 from orchestrator.tracking.registered_model import HOLDOUT_DIGEST
 
-REPORT = "report.html"
 FIXED = "model.params."
 FIELDS: Mapping[str, str] = {  # for docs/reference/result.md
     "run_id": "the run in the tracking store",

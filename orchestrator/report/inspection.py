@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.findings import TableFinding
 
+FILE = "report.html"
 TINY = 30  # rows of a group, below which its scores say little
 
 

@@ -15,7 +15,6 @@ from orchestrator.report import charts, sections
 from orchestrator.report.inspection import Inspection
 from orchestrator.spec.report import CardSpec
 
-FILE = "report.html"
 FOLDER = Path(__file__).parent / "templates"
 
 

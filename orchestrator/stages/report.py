@@ -8,7 +8,7 @@ from orchestrator.artifacts import Evaluation, Report, Split, Trained
 from orchestrator.caching.cache import cached
 from orchestrator.findings import CheckedTable, format_overrides, merge_changes
 from orchestrator.gate.verdict import Verdict
-from orchestrator.report.inspection import Inspection, ReportPage
+from orchestrator.report.inspection import FILE, Inspection, ReportPage
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.field_types import Seed
@@ -52,7 +52,7 @@ def render(
 
     It is no part of the package: equal trainings make equal packages, and the report is of one run.
     """
-    from orchestrator.report.page import FILE, Content, build_page
+    from orchestrator.report.page import Content, build_page
 
     found = [finding for finding in inspection.findings if not finding.is_accepted(data.accept)]
     every = [*(checked.findings if checked else ()), *found]
