@@ -1,6 +1,8 @@
 """The interval of one AUC: DeLong's variance on the logit scale, which keeps the bounds between 0 and 1.
 
-Where the sample separates the classes perfectly, that variance is 0, and Hanley and McNeil's formula takes its place by
+Near 1 that variance hangs on the few rows that are ranked wrongly, so it is known badly itself, and Student's t takes the place
+of the normal distribution. Its degrees of freedom are Welch and Satterthwaite's for the variances of both classes, of each by
+its kurtosis: B. O'Neill (2014), Some useful moment results in sampling problems, The American Statistician 68. Where the sample separates the classes perfectly, that variance is 0, and Hanley and McNeil's formula takes its place by
 R. G. Newcombe (2006), Confidence intervals for an effect size measure based on the Mann-Whitney statistic, Part 2,
 Statistics in Medicine 25, method 5. On the logit scale: M. S. Pepe (2003), The statistical evaluation of medical tests.
 """
@@ -8,11 +10,13 @@ Statistics in Medicine 25, method 5. On the logit scale: M. S. Pepe (2003), The 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import expit, logit, ndtri
+from scipy.special import expit, logit, ndtri, stdtrit
+from scipy.stats import kurtosis
 
 from orchestrator.uncertainty.delong import delong
 from orchestrator.uncertainty.detectable import hanley_mcneil
@@ -29,14 +33,22 @@ def auc_interval(y: Any, scores: Any, level: float = LEVEL) -> Interval:
     """
     found = delong(y, scores)
     area, variance = float(found.aucs[0]), float(found.covariance[0, 0])
-    z = float(ndtri((1 + level) / 2))
     if variance > 0 and 0 < area < 1:
-        half = z * math.sqrt(variance) / (area * (1 - area))
+        quantile = float(stdtrit(_degrees([each[0] for each in found.placements]), (1 + level) / 2))
+        half = quantile * math.sqrt(variance) / (area * (1 - area))
         low, high = expit([logit(area) - half, logit(area) + half])
         return Interval(float(low), float(high), DELONG, level)
     positives = int(np.asarray(y).astype(bool).sum())
     negatives = len(np.asarray(y)) - positives
-    return Interval(*_newcombe(area, positives, negatives, z), NEWCOMBE, level)
+    return Interval(*_newcombe(area, positives, negatives, float(ndtri((1 + level) / 2))), NEWCOMBE, level)
+
+
+def _degrees(samples: Sequence[Any]) -> float:
+    """Return the degrees of freedom of the summed variances of the means of samples (n,), of which one has a variance."""
+    varying = [sample for sample in samples if sample.var() > 0]
+    variances = np.array([sample.var(ddof=1) / len(sample) for sample in varying])
+    each = [2 * len(one) / (kurtosis(one, fisher=False) - (len(one) - 3) / (len(one) - 1)) for one in varying]
+    return float(variances.sum() ** 2 / (variances**2 / each).sum())
 
 
 def _newcombe(area: float, positives: int, negatives: int, z: float) -> tuple[float, float]:

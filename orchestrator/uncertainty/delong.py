@@ -17,10 +17,15 @@ from scipy.stats import rankdata
 
 @dataclass(frozen=True)
 class CorrelatedAUCs:
-    """Areas ``aucs`` (k,) of k score vectors on the same rows, and their estimated ``covariance`` (k, k)."""
+    """Areas ``aucs`` (k,) of k score vectors on the same rows, and their estimated ``covariance`` (k, k).
+
+    ``placements`` are of the positive rows (k, m) and of the negative ones (k, n): the share of the other class that each is
+    ranked rightly against.
+    """
 
     aucs: Any
     covariance: Any
+    placements: tuple[Any, Any]
 
 
 def delong(y: Any, scores: Any, sample_weight: Any = None) -> CorrelatedAUCs:
@@ -57,4 +62,4 @@ def delong(y: Any, scores: Any, sample_weight: Any = None) -> CorrelatedAUCs:
         1 - (ranks[:, ~is_positive] - among_negatives) / positives
     )  # of the positives above each negative row
     covariance = np.atleast_2d(np.cov(of_positives)) / positives + np.atleast_2d(np.cov(of_negatives)) / negatives
-    return CorrelatedAUCs(of_positives.mean(axis=1), covariance)
+    return CorrelatedAUCs(of_positives.mean(axis=1), covariance, (of_positives, of_negatives))

@@ -2,7 +2,7 @@
 
 Shares of rows by Wilson, an AUC by DeLong, mean losses by a studentised bootstrap, everything else by a BCa bootstrap:
 scikit-learn's common metrics for all resamples at once, others, such as a user's, one resample after the other. Rows with
-weights or in groups are always resampled, groups as a whole.
+weights are always resampled; groups are left out, or resampled, as a whole.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from orchestrator.uncertainty.areas import auc_interval
 from orchestrator.uncertainty.bootstrap import Resampling, bootstrap_interval, subset
 from orchestrator.uncertainty.design import HoldOutDesign, is_rare
 from orchestrator.uncertainty.interval import Interval
+from orchestrator.uncertainty.jackknife import jackknife_interval
 from orchestrator.uncertainty.recorded import OtherRowsError, RecordedEstimator
 from orchestrator.uncertainty.shares import label_interval
 from orchestrator.uncertainty.studentised import ratio_of, studentised_interval
@@ -27,6 +28,7 @@ from orchestrator.uncertainty.weighted_metrics import Responses, form_of
 LOOP_RESAMPLES = 200  # where each costs a call of the scorer, of 2 ms
 LOOP_BLOCKS = 50
 EXTREMES = {"max_error", "neg_max_error"}  # no bootstrap can know how far the largest error of other rows goes
+NO_JACKKNIFE = {"matthews_corrcoef", "explained_variance", "average_precision"}  # beyond 0 and 1, or biased
 FREE = {"average_precision"}  # within classes its spread is too small: it hangs on how many rows are positive
 SAME = 1e-9  # relative: the vectorised form computes what the scorer does
 
@@ -101,8 +103,10 @@ class HeldOutRows:
         if form is not None:
             at = float(form(part, weights[None])[0])
             if not every or _same(at, value):
-                how = self._free if name in FREE else self._resampling
-                found = bootstrap_interval(lambda counts: form(part, counts * weights), how, self._seed)
+                how, found = self._free if name in FREE else self._resampling, None
+                if how.groups is not None and name not in NO_JACKKNIFE:
+                    found = jackknife_interval(lambda counts: form(part, counts * weights), how, self._seed)
+                found = found or bootstrap_interval(lambda counts: form(part, counts * weights), how, self._seed)
                 return self._of_all_rows(found, at, value)
         return self._by_calls(scorer, value)
 

@@ -61,12 +61,13 @@ def test_each_metric_has_its_method(kind: str, name: str, method: str) -> None:
     assert interval(kind, name).method == method
 
 
-def test_weights_and_groups_are_resampled_and_groups_as_a_whole() -> None:
+def test_weights_are_resampled_and_groups_are_left_out_or_resampled_as_a_whole() -> None:
     weights = RANDOM.integers(1, 4, N).astype(float)
     assert interval("two", "accuracy", weights=weights).method == "bootstrap-bca"
     assert interval("numbers", "neg_mean_absolute_error", weights=weights).method == "bootstrap-t"
     groups = np.arange(N) // 7
-    assert interval("two", "roc_auc", groups=groups).method == "cluster-bootstrap-bca"
+    assert interval("two", "roc_auc", groups=groups).method == "cluster-jackknife"
+    assert interval("two", "average_precision", groups=groups).method == "cluster-bootstrap-bca"
     assert interval("numbers", "r2", groups=groups).method == "cluster-bootstrap-t"
     assert interval("two", "accuracy", groups=np.zeros(N, dtype=int)) is None  # one group
 
