@@ -160,10 +160,11 @@ class Gate:
             return low if side == "low" else high
 
         def beats(metric: str) -> tuple[float, bool]:
-            from orchestrator.gate.predictions import HoldOutRows, compare, predict_dummy
+            from orchestrator.gate.predictions import HoldOutRows, compare, predict
+            from orchestrator.modeling.dummy import fit_dummy
 
             split = self.split()
-            rows, scorer, dummy = HoldOutRows.of(split), self._scorer(metric), predict_dummy(split)
+            rows, scorer, dummy = HoldOutRows.of(split), self._scorer(metric), predict(fit_dummy(split), split.X_test)
             try:
                 compared = compare(rows, metric, scorer, self._own, dummy, self.seed)
             except ValueError:  # too few rows of a class: nothing is known

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.utils.metaestimators import available_if
 
 from orchestrator.artifacts import Split
@@ -55,13 +54,6 @@ def predict(pipeline: Any, X: pd.DataFrame) -> Predictions:
     probabilities = pipeline.predict_proba(X) if hasattr(pipeline, "predict_proba") else None
     ranking = np.asarray(pipeline.decision_function(X)) if hasattr(pipeline, "decision_function") else np.empty((0, 0))
     return Predictions(np.asarray(pipeline.predict(X)), probabilities, ranking if ranking.ndim == 1 else None)
-
-
-def predict_dummy(split: Split) -> Predictions:
-    """Return what a dummy predicts that knows only the class frequencies, or the mean, of the training rows."""
-    dummy = DummyRegressor() if split.classes is None else DummyClassifier(strategy="prior")
-    weighted = {} if split.weights is None else split.weights.score_params(training=True)
-    return predict(dummy.fit(split.X_train, split.y_train, **weighted), split.X_test)
 
 
 class _Known(BaseEstimator):  # type: ignore[misc]

@@ -14,10 +14,10 @@ from sklearn.metrics import brier_score_loss
 
 from orchestrator.artifacts import Split
 from orchestrator.reporting.figures import png
+from orchestrator.uncertainty.shares import wilson_bounds
 
 BINS = 10  # of equal width, from 0 to 1
 DECIMALS = 12  # of the calibration error; what is below is rounding, and would be shown with 18 decimals
-NORMAL = 1.959963984540054  # the quantile of a level of 95 %
 
 
 class Reliability(NamedTuple):
@@ -39,7 +39,7 @@ class Reliability(NamedTuple):
 
     def bounds(self) -> tuple[Any, Any]:
         """Return the bounds of the observed shares (n_bins,)."""
-        return wilson(self.observed, self.size)
+        return wilson_bounds(self.observed, self.size)
 
 
 def reliability(y: Any, positive: Any, weights: Any = None) -> Reliability:
@@ -53,14 +53,6 @@ def reliability(y: Any, positive: Any, weights: Any = None) -> Reliability:
     used = total > 0
     total, squares, chances, hits = (each[used] for each in (total, squares, chances, hits))
     return Reliability(chances / total, hits / total, total**2 / squares, total / total.sum())
-
-
-def wilson(share: Any, size: Any) -> tuple[Any, Any]:
-    """Return the bounds of Wilson's interval of shares of ``size`` rows, which need be no whole number, at 95 %."""
-    square = NORMAL**2 / size
-    middle = (share + square / 2) / (1 + square)
-    half = NORMAL / (1 + square) * np.sqrt(share * (1 - share) / size + square / (4 * size))
-    return middle - half, middle + half
 
 
 def scores(y: Any, positive: Any, weights: Any = None) -> dict[str, float]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.artifacts import Report, ScoreContext, Split
+from orchestrator.modeling.dummy import fit_dummy
 from orchestrator.modeling.scorers import sklearn_names
 from orchestrator.modeling.weights import score_params
 from orchestrator.uncertainty.interval import Interval
@@ -115,18 +116,8 @@ def _asymmetric(metrics: Iterable[str]) -> Iterator[str]:
 
 
 def dummy_scores(scorers: Mapping[str, Any], split: Split) -> dict[str, float]:
-    """Score on the hold-out rows a dummy that knows only the class frequencies, or the mean, of the training rows.
-
-    Both the dummy and its scores count rows by their weights, if they have some.
-
-    Metrics that cannot be computed for it are left out.
-    """
-    from sklearn.dummy import DummyClassifier, DummyRegressor
-
-    dummy = DummyRegressor() if split.classes is None else DummyClassifier(strategy="prior")
-    weighted = {} if split.weights is None else split.weights.score_params(training=True)
-    dummy.fit(split.X_train, split.y_train, **weighted)
-    computed = {}
+    """Score a dummy on the hold-out rows, by their weights; metrics that cannot be computed for it are left out."""
+    dummy, computed = fit_dummy(split), dict[str, float]()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # precision of a label that is never predicted
         for name, score in scorers.items():

@@ -12,11 +12,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.special import ndtri
 
 from orchestrator.uncertainty.interval import LEVEL, Interval
 
 WILSON, MOVER = "wilson", "wilson-mover"
+
+
+def wilson_bounds(share: Any, size: Any, level: float = LEVEL) -> tuple[Any, Any]:
+    """Return the bounds of Wilson's intervals of shares (n,) of ``size`` (n,) rows, which need be no whole numbers."""
+    z = ndtri((1 + level) / 2)
+    square = z**2 / size
+    middle = (share + square / 2) / (1 + square)
+    half = z / (1 + square) * np.sqrt(share * (1 - share) / size + square / (4 * size))
+    return np.where(share > 0, middle - half, 0.0), np.where(share < 1, middle + half, 1.0)
 
 
 def wilson(successes: int, total: int, level: float = LEVEL) -> Interval:
@@ -25,8 +34,10 @@ def wilson(successes: int, total: int, level: float = LEVEL) -> Interval:
     Raises:
         ValueError: the total is 0, so there is no share.
     """
-    bounds = binomtest(successes, total).proportion_ci(level, "wilson")
-    return Interval(float(bounds.low), float(bounds.high), WILSON, level)
+    if not total:
+        raise ValueError("no rows, no share")
+    low, high = wilson_bounds(successes / total, total, level)
+    return Interval(float(low), float(high), WILSON, level)
 
 
 def mean_of_shares(counts: Sequence[tuple[int, int]], level: float = LEVEL) -> Interval:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
 from orchestrator.reporting import reliability
 from orchestrator.reporting.figures import png
@@ -31,13 +30,6 @@ def test_a_row_of_weight_two_counts_as_two_rows() -> None:
     assert reliability.scores(y, positive, weights) == pytest.approx(reliability.scores(y[twice], positive[twice]))
     bins = reliability.reliability(y, positive, np.full(60, 7.0))
     assert bins.size == pytest.approx(reliability.reliability(y, positive).size)  # of equal weights each row is one
-
-
-def test_bars_are_wilsons_intervals() -> None:
-    for hits, rows in ((0, 5), (3, 7), (40, 40)):
-        bounds = binomtest(hits, rows).proportion_ci(0.95, "wilson")
-        low, high = reliability.wilson(np.array([hits / rows]), np.array([rows]))
-        assert (low[0], high[0]) == pytest.approx((bounds.low, bounds.high), abs=1e-12)
 
 
 def test_the_diagram_is_the_same_for_the_same_numbers() -> None:

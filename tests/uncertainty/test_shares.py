@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn import metrics
 
-from orchestrator.uncertainty.shares import label_interval, mean_of_shares, wilson
+from orchestrator.uncertainty.shares import label_interval, mean_of_shares, wilson, wilson_bounds
 
 
 def test_a_share_has_wilsons_interval_which_stays_in_0_to_1() -> None:
@@ -15,6 +16,9 @@ def test_a_share_has_wilsons_interval_which_stays_in_0_to_1() -> None:
     assert wilson(20, 20).low == pytest.approx(20 / (20 + 1.959964**2))
     with pytest.raises(ValueError):
         wilson(0, 0)
+    hits, rows = np.array([0, 3, 40]), np.array([5, 7, 40])
+    judged = [binomtest(*each).proportion_ci(0.95, "wilson") for each in zip(hits, rows, strict=True)]
+    assert np.column_stack(wilson_bounds(hits / rows, rows)) == pytest.approx(np.array(judged))
 
 
 def test_a_mean_of_shares_is_wider_than_a_share_of_all_rows_and_exact_for_one() -> None:
