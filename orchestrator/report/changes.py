@@ -72,7 +72,9 @@ def compare_data(before: TrainingData, split: Split, *, fit_on_all: bool) -> Dat
             found += [change] if change.what else []
         else:
             unprofiled += 1
-    found += [ColumnChange(name, "not there any more", known[name].kind, "") for name in known if name not in X.columns]
+    found += [
+        ColumnChange(name, "not there any more", TYPES[known[name].kind], "") for name in known if name not in X.columns
+    ]
     target = _compare_target(before.about.get("target_profile"), split)
     return DataChanges(
         champion=before.model,
@@ -116,10 +118,10 @@ def _compare(column: pd.Series, profile: Profile, kind: str, rows_before: int) -
         if ends[0] != ends[1] or not changed:
             before_text, now_text = ends
             if max(profile.shares[0], now[0]) > 0:
-                before_text += f", {_percent(profile.shares[0])} missing"
-                now_text += f", {_percent(now[0])} missing"
+                before_text += f"; missing: {_percent(profile.shares[0])}"
+                now_text += f"; missing: {_percent(now[0])}"
         if beyond := profile.outside(counts):
-            now_text += f", {_percent(beyond)} beyond the former range"
+            now_text += f"; beyond the former range: {_percent(beyond)}"
     what = ("changed" if index > CHANGED else "changed somewhat") if changed else ""
     return ColumnChange(profile.column, what, before_text, now_text, index)
 
@@ -143,7 +145,7 @@ def _shares(profile: Profile, now: Sequence[float]) -> tuple[str, str]:
     order = sorted(range(len(now)), key=lambda at: (-round(abs(profile.shares[at] - now[at]), 9), -at))[:PARTS]
     used = [at for at in order if max(profile.shares[at], now[at]) > 0]
     before_text, now_text = (
-        ", ".join(f"{names[at]} {_percent(shares[at])}" for at in used) for shares in (profile.shares, now)
+        "; ".join(f"{names[at]}: {_percent(shares[at])}" for at in used) for shares in (profile.shares, now)
     )
     return before_text, now_text
 
