@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from orchestrator.artifacts import Evaluation, Report, Split, Trained
+from orchestrator.artifacts import Evaluation, ModelVersion, Report, Split, Trained
 from orchestrator.caching.cache import cached
 from orchestrator.findings import CheckedTable, format_overrides, merge_changes
 from orchestrator.flow import Lazy
@@ -55,10 +55,12 @@ def render(
     state_dir: StateDir,
     checked: CheckedTable | None = None,
     verdict: Verdict | None = None,
+    version: ModelVersion | None = None,
 ) -> ReportPage:
-    """Write the report as one HTML file, and keep it beside the run where runs are tracked.
+    """Write the report as one HTML file, and keep it beside the run and the version where these are tracked.
 
-    It is no part of the package: equal trainings make equal packages, and the report is of one run. The rows are asked for
+    It is no part of what the package's fingerprint covers, and of no image: equal trainings make equal packages, and the
+    report is of one run. The rows are asked for
     only where the champion was trained on others.
 
     Raises:
@@ -72,7 +74,7 @@ def render(
     changes = _compare(package, state_dir, tracker, report, inspection, split)
     html = build_page(Content(report, inspection, every, checked, spec.card, provenance.origin.rebuild, said, changes))
     if isinstance(tracker, HoldsFiles):
-        tracker.attach(report, {FILE: html.encode()})
+        tracker.attach(report, {FILE: html.encode()}, version)
     return ReportPage(html, tuple(found), format_overrides(merge_changes(found)))
 
 

@@ -31,7 +31,7 @@ EDGE = TableFinding("model-grid-edge", "C=1 is at the edge", (), {"model.param_g
 class Keeping(NoTracking):
     """A tracker that keeps files, in memory."""
 
-    def attach(self, report: Report, files: Mapping[str, bytes]) -> None:  # noqa: ARG002 - the boundary's signature
+    def attach(self, report: Report, files: Mapping[str, bytes], version: ModelVersion | None = None) -> None:  # noqa: ARG002
         held.update(files)
 
 
