@@ -161,7 +161,7 @@ class Report:
     decision: Decision | None = None  # the Evaluation's
 
 
-MLFLOW_FILES = ("MLmodel", "input_example.json", "serving_input_example.json")  # a registered version has these, too
+BESIDE_PACKAGE = ("MLmodel", "input_example.json", "serving_input_example.json", "report.html")  # of a version
 
 
 @dataclass(frozen=True)

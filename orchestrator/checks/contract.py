@@ -10,7 +10,7 @@ from orchestrator.findings import TYPE_CHANGED, TableFinding, format_overrides
 from orchestrator.spec.data import DataSpec
 from score.contract.schema import Column
 
-_TYPES = {  # of the kinds of a contract, and of a table's reading
+TYPES = {  # of the kinds of a contract, of a table's reading and of a column in the report
     **dict.fromkeys(("integer", "number", "numbers"), "numbers"),
     **dict.fromkeys(("category", "string", "categories", "text"), "text"),
     **dict.fromkeys(("boolean", "booleans"), "booleans"),
@@ -28,7 +28,7 @@ def find_changed_types(
     for column in registered:
         if column.name not in kinds:
             continue
-        before, now = (_TYPES.get(kind) for kind in (column.kind, kinds[column.name]))
+        before, now = (TYPES.get(kind) for kind in (column.kind, kinds[column.name]))
         if before and now and before != now:
             changes: dict[str, Any] = drop(data, column.name)
             if before == "text":

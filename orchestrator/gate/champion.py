@@ -58,16 +58,22 @@ class Champion:
         return f"champion version {self.version.version}"
 
 
-def load_champion(spec: PackageSpec, state_dir: StateDir, tracker: Tracker) -> Champion:
-    """Return the champion of the registry; one that another machine registered is downloaded.
+def load_champion(spec: PackageSpec, state_dir: StateDir, tracker: Tracker, *, fetch: bool = True) -> Champion:
+    """Return the champion of the registry.
+
+    One that another machine registered is downloaded, unless only what is here is to be looked at (``fetch`` is False).
 
     Raises:
-        NotComparableError: its package is gone, or of a format that is not read any more.
+        NotComparableError: its package is gone, not here, or of a format that is not read any more.
         TrackingError: the registry does not answer.
     """
     wanted = spec.model_copy(update={"version": "champion"})
     try:
-        version = ensure_package(find_version(wanted, state_dir, tracker, NoTarget(), ()), state_dir, tracker)
+        version = find_version(wanted, state_dir, tracker, NoTarget(), ())
+        if fetch:
+            version = ensure_package(version, state_dir, tracker)
+        if not version.package.path.is_dir():
+            raise NotComparableError("its package is not on this machine")
         contract = Contract.from_json((version.package.path / FILE).read_bytes())
         return Champion(version, contract, training_info.read(version.package.path) or {})
     except (PackageError, OSError, ValueError) as error:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from orchestrator.artifacts import MLFLOW_FILES, ModelVersion, Package
+from orchestrator.artifacts import BESIDE_PACKAGE, ModelVersion, Package
 from orchestrator.errors import PackageError, one_line
 from orchestrator.processes import exclusive
 from orchestrator.tracking.tracker import HoldsPackages, Tracker
 
 LOCK_SECONDS = 600  # a package has some 10 MB, and a large forest may have a hundred times that
-ADDED = (*MLFLOW_FILES, "registered_model_meta")  # MLflow writes the last one where it loads a model from a folder
+ADDED = (*BESIDE_PACKAGE, "registered_model_meta")  # MLflow writes the last one where it loads a model from a folder
 
 
 def ensure_package(version: ModelVersion, state_dir: Path, tracker: Tracker) -> ModelVersion:

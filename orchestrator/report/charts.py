@@ -15,7 +15,7 @@ from orchestrator.report.inspection import Curve, ShareOfBin
 
 SIZE, LEFT, BOTTOM, TOP, RIGHT = 320, 46, 40, 12, 14  # of a chart with axes
 BARS = (132, 26)  # width and height of a histogram in a table
-INTERVAL = (180, 18)
+INTERVAL = (160, 18)
 LINES = 6  # colours of lines; further ones are dashed
 
 

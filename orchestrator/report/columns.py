@@ -52,7 +52,7 @@ def _count_repeated(table: pd.DataFrame) -> int:
 def _summarise(values: pd.Series, rows: Any, kinds: Mapping[str, str]) -> ColumnSummary:
     name, missing = str(values.name), int(values.isna().sum())
     present = values.iloc[rows].dropna()
-    kind = kinds.get(str(values.name)) or _kind(values)
+    kind = kinds.get(str(values.name)) or kind_of(values)
     if present.empty:
         return ColumnSummary(name, kind, missing, 0, "no value")
     if pd.api.types.is_bool_dtype(present) or not _is_ordered(present):
@@ -77,7 +77,8 @@ def _histogram(numbers: Any) -> tuple[int, ...]:
     return tuple(map(int, np.histogram(shares, BINS, (0, 1))[0]))
 
 
-def _kind(values: pd.Series) -> str:
+def kind_of(values: pd.Series) -> str:
+    """Return the kind of a column by its dtype."""
     if pd.api.types.is_bool_dtype(values):
         return "boolean"
     if pd.api.types.is_numeric_dtype(values):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -148,6 +149,39 @@ class Slices:
     by: str
     groups: Sequence[Group]
     left_out: int = 0
+
+
+@dataclass(frozen=True)
+class ColumnChange:
+    """A column against another table: ``what`` happened (empty: it has not changed), its values ``before`` and ``now``.
+
+    ``index`` is its population stability index.
+    """
+
+    name: str
+    what: str
+    before: str
+    now: str
+    index: float = math.inf  # of another type, new or gone
+
+
+@dataclass(frozen=True)
+class DataChanges:
+    """What changed in the rows that a model is fitted on: the ``columns`` that did, and the target in any case.
+
+    ``champion`` names the model that was fitted on the former ones. Of ``width`` columns all but ``unprofiled`` were compared by
+    their values, in ``sampled`` of the ``rows``; ``largest`` is the one with the largest population stability index.
+    """
+
+    champion: str
+    rows_before: int
+    rows: int
+    target: ColumnChange | None
+    columns: Sequence[ColumnChange]
+    unprofiled: int
+    width: int
+    largest: tuple[str, float]
+    sampled: int
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from orchestrator.artifacts import Report
 from orchestrator.findings import KINDS, OF_THE_MODEL, CheckedTable, TableFinding
 from orchestrator.redaction import MASK, is_secret_name, redact
 from orchestrator.report import charts, sections
-from orchestrator.report.inspection import Inspection
+from orchestrator.report.inspection import DataChanges, Inspection
 from orchestrator.spec.report import CardSpec
 
 FOLDER = Path(__file__).parent / "templates"
@@ -23,7 +23,7 @@ class Content:
     """All that the page shows.
 
     ``checked`` is None where the table was not checked. ``verdict`` are sentences on whether the model may replace the
-    champion; empty without a gate.
+    champion; empty without a gate. ``changes`` are those against the champion's training data, or why they are not known.
     """
 
     report: Report
@@ -33,6 +33,7 @@ class Content:
     card: CardSpec = field(default_factory=CardSpec)
     rebuild: str = ""
     verdict: Sequence[str] = ()
+    changes: DataChanges | str = ""
 
 
 def build_page(content: Content) -> str:
@@ -56,6 +57,7 @@ def build_page(content: Content) -> str:
         checked=content.checked,
         findings=content.findings,
         kinds=KINDS,
+        others={code: kind for code, kind in KINDS.items() if code not in found},
         passed=[code for code in KINDS if code.startswith(OF_THE_MODEL) and code not in found],
         main=sections.main_score(report),
         scores=sections.score_table(report, inspection),
@@ -68,6 +70,8 @@ def build_page(content: Content) -> str:
         ),
         slice_tables=[sections.slice_table(each, report) for each in inspection.slices],
         candidates=sections.candidate_table(report),
+        changes=sections.describe_changes(content.changes),
+        changed=content.changes.columns[: sections.CHANGES] if isinstance(content.changes, DataChanges) else (),
         spec=overrides_of(report.params),
         rebuild=content.rebuild,
         charts=charts,

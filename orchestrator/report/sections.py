@@ -11,13 +11,14 @@ from markupsafe import Markup
 
 from orchestrator.artifacts import Candidate, Report
 from orchestrator.report import charts
-from orchestrator.report.inspection import TINY, GroupScore, Importance, Inspection, Slices
+from orchestrator.report.inspection import TINY, DataChanges, GroupScore, Importance, Inspection, Slices
 from orchestrator.reporting.scores import LOSSES, format_score
 from orchestrator.uncertainty.interval import LEVEL, Interval
 
 EMPTY = Markup("")
 CANDIDATES = 50  # that are shown
 EFFECTS = 20
+CHANGES = 30
 OTHERS = 4  # metrics beside the one that chose
 PARAMETERS = 5  # columns of a table of candidates; more are written into one
 
@@ -170,6 +171,25 @@ def candidate_table(report: Report) -> ShownTable:
         found.append(Row(str(one.rank), [*cells, f"{one.fit_seconds:.2f} s"], chart, note))
     header = [*(names if apart else ["parameters"]), refit, *others, "mean fit"]
     return ShownTable(header, found, len(ranked) - len(shown))
+
+
+def describe_changes(changes: DataChanges | str) -> str:
+    """Return what changed against the champion's training data in sentences; a text says why that is not known."""
+    if isinstance(changes, str):
+        return changes
+    said = f"Against the training data of {changes.champion}: {changes.rows_before:,} rows then, {changes.rows:,} now."
+    if changes.target is not None:
+        said += f" Target {changes.target.name} then: {changes.target.before}. Now: {changes.target.now}."
+    found, (name, index) = len(changes.columns), changes.largest
+    if found:
+        said += f" Of {changes.width:,} columns {found:,} changed{' or are gone' if found > 1 else ''}."
+    else:
+        said += f" No column changed{f': the largest population stability index is {index:.2f}, of {name}' if name else ''}."
+    if changes.unprofiled:
+        said += f" Of {changes.unprofiled:,} columns (free text, many columns) only the type was compared."
+    return said + (
+        f" Values are of {changes.sampled:,} rows, drawn at random." if changes.sampled < changes.rows else ""
+    )
 
 
 def level_of(report: Report) -> str:

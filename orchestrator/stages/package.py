@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import math
 import platform
@@ -29,7 +30,7 @@ from orchestrator.packaging.refit import Shipped, fit_again
 from orchestrator.spec.field_types import FitOn, StateDir
 from orchestrator.spec.package import PackageSpec
 from score.contract import distribution, golden, training_info
-from score.contract.schema import Contract, Levels
+from score.contract.schema import Contract, Levels, json_value
 from score.models import base
 from score.models.base import FILE as PICKLE
 from score.models.onnx import Compilation
@@ -181,9 +182,20 @@ def _write_about(folder: Path, trained: Trained, split: Split, evaluation: Evalu
                 for name, one in evaluation.intervals.items()
             },
             decision=None if evaluation.decision is None else evaluation.decision.as_json(),
+            target_profile=_target_profile(split),
         ),
         evaluation.figures,
     )
+
+
+def _target_profile(split: Split) -> dict[str, Any] | None:
+    """Return the shares of the target's values among the training rows; None for more classes than a profile has."""
+    if split.classes is None:
+        made = distribution.Profile.describe(split.y_train, "number", None)
+    else:
+        labels = [json_value(label) for label in split.classes]
+        made = distribution.Profile.describe(split.y_train.map(dict(enumerate(labels))), "category", labels)
+    return None if made is None else dataclasses.asdict(made)
 
 
 def _folds(folds: FoldScores) -> dict[str, Any]:

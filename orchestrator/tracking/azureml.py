@@ -98,9 +98,9 @@ class AzureMl(Mlflow):
         """Return the run that holds this Report; a new one if there is none."""
         return self._run_with_progress(partial(super().record, report))
 
-    def attach(self, report: Report, files: Mapping[str, bytes]) -> None:
+    def attach(self, report: Report, files: Mapping[str, bytes], version: ModelVersion | None = None) -> None:
         """Keep files beside the run that holds this Report; one that is there stays, as no path is written twice."""
-        self._run_with_progress(partial(super().attach, report, files))
+        self._run_with_progress(partial(super().attach, report, files, version))
 
     def _write_files(self, store: Store, run_id: str, files: Mapping[str, bytes]) -> None:
         there = {one.path for one in store.client.list_artifacts(run_id)}

@@ -16,6 +16,7 @@ TURN = "champion_turn"
 # Tags of a run: the rows that it was scored on, by their cells and by their places in the table, and what it is
 HOLDOUT_DIGEST, HOLDOUT_PLACES, SPEC_HASH = "holdout_digest", "holdout_places", "spec_hash"
 GATE, GATE_REASON = "gate", "gate_reason"  # tags of a run and of a version
+REPORT = "report"  # the tag of a version with the address of its report
 MEMORY = "package_memory_bytes"  # the tag with what the verification measured
 
 

@@ -100,6 +100,9 @@ class HoldsPackages(Protocol):
 class HoldsFiles(Protocol):
     """A Tracker that keeps files beside a run."""
 
-    def attach(self, report: Report, files: Mapping[str, bytes]) -> None:
-        """Keep files, by name, beside the run that holds this Report, in the place of former ones where the store can."""
+    def attach(self, report: Report, files: Mapping[str, bytes], version: ModelVersion | None = None) -> None:
+        """Keep files, by name, beside the run that holds this Report, in the place of former ones where the store can.
+
+        The version, if there is one, says which run that is, and has them beside its package where the store can.
+        """
         ...

@@ -28,6 +28,7 @@ FILE = "profile.json"
 PARTS = 10
 MAX_BINS = 100  # of categories: each is a line of the metrics
 MAX_COLUMNS = 200  # the first ones: each costs every request a little, and a dozen lines of the metrics
+CHANGED = 0.2  # an index above it means another distribution
 FLOOR = 1e-4  # the lowest share in the index, as an empty bin would make it infinite
 
 
@@ -49,12 +50,9 @@ class Profile:
     @classmethod
     def describe(cls, column: pd.Series, kind: str, categories: Sequence[Any] | None) -> Profile | None:
         """Compute the profile of training values (n_rows,); None where there is nothing to compare with."""
-        seen = column.dropna()
         name = str(column.name)
-        if kind == "datetime":
-            seen = dates.seconds_series(seen)
         if kind in ("integer", "number", "datetime"):
-            seen = seen[seen.between(-math.inf, math.inf, inclusive="neither")].astype(float)
+            seen = _finite(column, kind)
             if not len(seen):
                 return None
             import numpy as np
@@ -74,13 +72,11 @@ class Profile:
         else:
             return None
         if empty.edges is None:
-            counts = [0] * len(empty.shares)
-            for value, count in seen.value_counts().items():
-                counts[empty.place(value)] += int(count)
+            counts = empty.count(column, kind)
         else:
             below = np.searchsorted(ordered, np.asarray(empty._numbers)).tolist()
-            counts = [0, *(high - low for low, high in pairwise([0, *below, len(ordered)]))]
-        counts[0] += int(column.isna().sum())
+            missing = int(column.isna().sum())
+            counts = [missing, *(high - low for low, high in pairwise([0, *below, len(ordered)]))]
         total = sum(counts) or 1
         return cls(name, [count / total for count in counts], empty.edges, empty.values)
 
@@ -123,12 +119,23 @@ class Profile:
             counts[place] += 1
         return counts
 
+    def count(self, column: pd.Series, kind: str) -> list[int]:
+        """Count the values of a table's column (n_rows,) of this kind in each bin; infinite ones are in none."""
+        if self.edges is None:
+            counts = [0] * len(self.shares)
+            for value, count in column.dropna().value_counts().items():
+                counts[self.place(value)] += int(count)
+        else:
+            counts = self.counted(_finite(column, kind).to_numpy())
+        counts[0] += int(column.isna().sum())
+        return counts
+
     def outside(self, counts: Sequence[float]) -> float:
         """Return the share of values outside of training's range."""
         return (counts[1] + counts[-1]) / (sum(counts) or 1) if self.edges is not None else 0.0
 
     def psi(self, counts: Sequence[float]) -> float:
-        """Return the population stability index of these counts: 0 for training's distribution, above 0.2 for another one."""
+        """Return the population stability index of these counts: 0 for training's distribution, above :data:`CHANGED` for another one."""
         expected, actual = self._folded(self.shares), self._folded(counts)
         total = sum(actual)
         pairs = [(max(a, FLOOR), max(b / total, FLOOR)) for a, b in zip(expected, actual, strict=True)]
@@ -140,6 +147,14 @@ class Profile:
             return list(counts)
         missing, below, first, *rest, above = counts
         return [missing, below + first, *rest[:-1], rest[-1] + above] if rest else [missing, below + first + above]
+
+
+def _finite(column: pd.Series, kind: str) -> pd.Series:
+    """Return the finite numbers of a column, seconds of dates."""
+    seen = column.dropna()
+    if kind == "datetime":
+        seen = dates.seconds_series(seen)
+    return seen[seen.between(-math.inf, math.inf, inclusive="neither")].astype(float)
 
 
 def write(folder: Path, X: pd.DataFrame, contract: Contract) -> None:

@@ -23,7 +23,8 @@ class About:
     served model was fitted again on the hold-out rows, too.
 
     ``held_out`` is the digest of the hold-out rows. ``folds`` holds the digest of the search's folds, the ratio of their test
-    rows to their training rows and the model's scores on each: what a later model is compared with.
+    rows to their training rows and the model's scores on each: what a later model is compared with. ``target_profile`` are
+    the shares of the target's values among the training rows, as :class:`score.contract.distribution.Profile` has them.
 
     Nothing of the run, such as a time or a path, as equal trainings give equal packages; see
     :mod:`score.contract.deployment_info` for these.
@@ -42,6 +43,7 @@ class About:
     decision: Mapping[str, Any] | None = None
     held_out: str = ""
     folds: Mapping[str, Any] | None = None
+    target_profile: Mapping[str, Any] | None = None
 
 
 def write(package: Path, about: About, figures: Mapping[str, bytes]) -> None:

@@ -156,7 +156,7 @@ class _Scrape:
         )
         psi = GaugeMetricFamily(
             "score_column_psi", "Population stability index against training since the service started, "
-            f"after {MIN_VALUES} values; above 0.2 the column has changed.", labels=("column",),
+            f"after {MIN_VALUES} values; above {distribution.CHANGED} the column has changed.", labels=("column",),
         )  # fmt: skip
         for name, each in self._profiles.items():
             counts = [counted.get((name, bin_name), 0.0) for bin_name in each.bins]

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from orchestrator.artifacts import MLFLOW_FILES, ModelVersion, Package
+from orchestrator.artifacts import BESIDE_PACKAGE, ModelVersion, Package
 from orchestrator.errors import PackageError
 from orchestrator.registry import download
 from orchestrator.registry.download import ensure_package
@@ -40,12 +40,12 @@ class Sharing(NoTracking):
 
 @pytest.fixture
 def shared(tmp_path: Path) -> tuple[Sharing, ModelVersion]:
-    """A version in a registry, with what MLflow adds to its package."""
+    """A version in a registry, with what MLflow and runs add to its package."""
     folder = tmp_path / "shared"
     folder.mkdir()
     (folder / "model.pkl").write_bytes(b"a model")
     contract = Contract.describe(pd.DataFrame({"a": [1, 2]}), model_name="m", task="regression").write(folder)
-    for name in (*MLFLOW_FILES, "registered_model_meta"):
+    for name in (*BESIDE_PACKAGE, "registered_model_meta"):
         (folder / name).write_text("of MLflow")
     package = Package.stored(tmp_path / "state", contract.fingerprint, "m")
     return Sharing(folder), ModelVersion("m", "3", "run", package)
@@ -59,7 +59,7 @@ def test_a_package_is_downloaded_once(shared: tuple[Sharing, ModelVersion], tmp_
     tracker, version = shared
     assert ensure_package(version, tmp_path / "state", tracker) == version
     assert version.package.is_intact()
-    assert not (version.package.path / "MLmodel").exists()
+    assert {path.name for path in version.package.path.iterdir()} == {"model.pkl", "contract.json"}
     ensure_package(version, tmp_path / "state", tracker)
     assert tracker.downloads == ["3"]
     assert left_over(version) == [version.package.short_id]

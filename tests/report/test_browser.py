@@ -13,14 +13,19 @@ import pytest
 from selenium import webdriver
 
 from orchestrator.findings import TableFinding
+from orchestrator.modeling.decision import Decision
+from orchestrator.report.inspection import ColumnChange, DataChanges
 from orchestrator.spec.report import CardSpec
-from tests.report.trainings import HOSTILE, hostile, table, train
+from tests.report.trainings import HOSTILE, hostile, table, train, two_classes
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
     pytest.mark.nightly,
     pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver on PATH"),
 ]
+GONE = ColumnChange(HOSTILE[5], "not there any more", "text", "")
+MOVED = ColumnChange(HOSTILE[1], "changed", '"Rome": 50 %; other values: 0 %', '"Rome": 10 %; other values: 20 %', 0.4)
+CHANGES = DataChanges("champion version 3", 400, 300, MOVED, (GONE, MOVED), 2, 7, (HOSTILE[1], 0.4), 300)
 AXE = "const done = arguments[0]; axe.run().then(found => done(found.violations), error => done(String(error)))"
 
 
@@ -39,7 +44,7 @@ def browser() -> Iterator[webdriver.Chrome]:
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
-    classes, X = hostile(), table(400)
+    classes, labels, X = hostile(), two_classes(400), table(400)
     numbers = train(X, X["a"] + X["b"])
     texts = {
         "classes": classes.page(
@@ -48,6 +53,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             card=CardSpec(intended_use="Calls.", limits="None known."),
             verdict=["The champion stays."],
             rebuild="orchestrate",
+            changes=CHANGES,
+        ),
+        "labels": labels.page(  # with a reliability diagram and the scores by threshold
+            inspection=labels.inspect(slices=["city", "a"]),
+            report={"decision": Decision(0.25, "fixed", "yes")},
+            changes="There is no champion whose training data could be compared.",
         ),
         "numbers": numbers.page(inspection=numbers.inspect(slices=["city"])),
     }
@@ -68,6 +79,7 @@ def test_the_page_is_accessible_in_both_themes_and_charts_follow_them(
             browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
             browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
             browser.get(path.as_uri())
+            browser.execute_script("document.querySelectorAll('details').forEach(each => each.open = true)")
             browser.execute_script(axe)
             violations: list[dict[str, Any]] = browser.execute_async_script(AXE)
             assert [(each["id"], each["nodes"][0]["html"]) for each in violations] == []

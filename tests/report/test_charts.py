@@ -20,8 +20,8 @@ def test_a_histogram_has_a_bar_for_each_count_but_0() -> None:
 
 def test_an_interval_lies_where_its_scale_puts_it() -> None:
     drawn = charts.interval(0.5, 0.25, 0.75, (0.0, 1.0), 0.0)
-    assert re.findall(r'class="whisker" x1="([\d.]+)" x2="([\d.]+)"', drawn) == [("48.0", "132.0")]
-    assert 'cx="90.0"' in drawn
+    assert re.findall(r'class="whisker" x1="([\d.]+)" x2="([\d.]+)"', drawn) == [("43.0", "117.0")]
+    assert 'cx="80.0"' in drawn
     assert 'class="whisker"' not in charts.interval(0.5, None, None, (0.0, 1.0))
 
 

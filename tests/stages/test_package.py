@@ -98,6 +98,12 @@ def test_the_package_describes_its_training(toy_package: Package, toy: tuple[Spl
         "intervals": {},
         "held_out": rows_digest(parts.X_test, parts.y_test),
         "folds": {"digest": folds.digest, "test_share": 1.0, "scores": {"accuracy": scores}},
+        "target_profile": {
+            "column": "y",
+            "shares": [0.0, *(float((parts.y_train == code).mean()) for code in (0, 1)), 0.0],
+            "edges": None,
+            "values": [0, 1],
+        },
     }
     assert {
         name: path.read_bytes() for name, path in training_info.figures(toy_package.path).items()

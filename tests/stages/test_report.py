@@ -6,15 +6,23 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-from orchestrator.artifacts import PackageProvenance, Report
+import pytest
+
+from orchestrator.artifacts import ModelVersion, Package, PackageProvenance, Report, Split
 from orchestrator.findings import CheckedTable, TableFinding
 from orchestrator.gate.verdict import Verdict
+from orchestrator.modeling.row_digests import rows_digest
+from orchestrator.registry.versions import RegisteredVersion, add_version
 from orchestrator.report.inspection import Inspection, ReportPage
 from orchestrator.reporting.provenance import RunProvenance
-from orchestrator.spec.field_types import Seed
+from orchestrator.spec.field_types import Seed, StateDir
+from orchestrator.spec.package import PackageSpec
 from orchestrator.spec.report import CardSpec, ReportSpec
 from orchestrator.stages.report import inspect, render
 from orchestrator.tracking.none import NoTracking
+from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, RegisteredModel
+from score.contract import distribution, training_info
+from score.contract.schema import Contract
 from tests.report.trainings import Training, two_classes
 
 EDGE = TableFinding("model-grid-edge", "C=1 is at the edge", (), {"model.param_grid.C": [1, 2]})
@@ -23,7 +31,7 @@ EDGE = TableFinding("model-grid-edge", "C=1 is at the edge", (), {"model.param_g
 class Keeping(NoTracking):
     """A tracker that keeps files, in memory."""
 
-    def attach(self, report: Report, files: Mapping[str, bytes]) -> None:  # noqa: ARG002 - the boundary's signature
+    def attach(self, report: Report, files: Mapping[str, bytes], version: ModelVersion | None = None) -> None:  # noqa: ARG002
         held.update(files)
 
 
@@ -36,6 +44,8 @@ def made(
     *,
     accept: tuple[str, ...] = (),
     verdict: Verdict | None = None,
+    state: Path = Path(),
+    loads: bool = False,
     **report: object,
 ) -> ReportPage:
     spec = ReportSpec.model_validate(report)
@@ -53,7 +63,15 @@ def made(
     provenance = RunProvenance(Path(), "", PackageProvenance(rebuild="orchestrate model=x"))
     seen = dataclasses.replace(seen, findings=(EDGE,))
     checked = CheckedTable((), note="data.checks=off")
-    return render(training.report(), seen, data, spec, provenance, tracker, checked, verdict)
+
+    def split() -> Split:
+        assert loads
+        return training.split
+
+    parts = training.split
+    tags = {"data_fingerprint": parts.digest, HOLDOUT_DIGEST: rows_digest(parts.X_test, parts.y_test)}
+    given = (provenance, PackageSpec(model_name="m"), split, tracker, StateDir(state), checked, verdict)
+    return render(training.report(tags=tags), seen, data, spec, *given)
 
 
 def test_the_page_is_kept_beside_the_run_with_its_card_and_groups() -> None:
@@ -91,3 +109,49 @@ def test_the_gates_decision_is_said_with_its_reasons() -> None:
         "roc_auc 0.8 is better.",
     ):
         assert said in page.html
+
+
+def champion_of(parts: Split, folder: Path) -> NoTracking:
+    """Write what a package says of its training, and return a registry whose champion it is."""
+    (folder / "package").mkdir()
+    contract = Contract.describe(parts.X_train, model_name="m", task="classification", classes=parts.classes)
+    distribution.write(folder / "package", parts.X_train, contract)
+    held_out = rows_digest(parts.X_test, parts.y_test)
+    rows = (len(parts.y_train), len(parts.y_test))
+    about = training_info.About("x", {}, {}, *rows, parts.digest, "y", held_out=held_out)
+    training_info.write(folder / "package", about, {})
+    package = Package(folder / "package", contract.write(folder / "package").fingerprint, "m")
+    add_version(StateDir(folder), RegisteredVersion(ModelVersion("m", "3", None, package), "memory"))
+
+    class Registry(NoTracking):
+        registry_name = "memory"
+
+        def look_up(self, model: str) -> RegisteredModel:  # type: ignore[override]  # noqa: ARG002
+            return RegisteredModel({"3": package.fingerprint}, "3")
+
+    return Registry()
+
+
+def test_the_data_is_compared_with_the_champions_whatever_the_gate_is(tmp_path: Path) -> None:
+    today = two_classes()
+    assert "no champion whose training data" in made(today, NoTracking()).html
+    tracker = champion_of(today.split, tmp_path)
+    page = made(today, tracker, state=tmp_path).html  # without the rows: a cached run needs not load them
+    assert "the champion version 3 was trained on the same rows of the same table" in page
+    other = two_classes(400, seed=1)
+    other.split = dataclasses.replace(other.split, digest="1" * 64)
+    other.split.X_train["a"] += 9
+    page = made(other, tracker, state=tmp_path, loads=True).html
+    assert "Against the training data of champion version 3: 150 rows then, 300 now." in page
+    assert "Of 3 columns 1 changed." in page
+    (tmp_path / "package").rename(tmp_path / "gone")
+    assert "its package is not on this machine" in made(other, tracker, state=tmp_path).html
+
+
+@pytest.mark.parametrize("file", ["profile.json", "contract.json"])
+def test_a_damaged_package_of_the_champion_is_no_error(tmp_path: Path, file: str) -> None:
+    tracker = champion_of(two_classes(seed=3).split, tmp_path)
+    (tmp_path / "package" / file).write_text("{")
+    assert (
+        "The data was not compared with that of champion version 3" in made(two_classes(), tracker, state=tmp_path).html
+    )

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from orchestrator.artifacts import MLFLOW_FILES, Package
+from orchestrator.artifacts import BESIDE_PACKAGE, Package
 from orchestrator.deploy import cors
 
 ENTRY = "score/score.py"
@@ -101,7 +101,7 @@ def store(package: Package, download: Callable[[str], Path]) -> None:
     package.path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=package.path.parent) as scratch:
         there = download(scratch)
-        for name in MLFLOW_FILES:
+        for name in BESIDE_PACKAGE:
             (there / name).unlink(missing_ok=True)
         if not Package(there, package.fingerprint, package.model_name).is_intact():
             raise OSError(f"'{package.model_name}' in the workspace is not the package {package.short_id}")

@@ -1,9 +1,11 @@
-"""Versions that are in MLflow's model registry: look them up, move the champion, download a package."""
+"""Versions that are in MLflow's model registry: look them up, move the champion, download a package, add files."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from orchestrator.tracking.registered_model import (
     GATE_REASON,
     MEMORY,
     REPLACED,
+    REPORT,
     TURN,
     RegisteredEntry,
     RegisteredModel,
@@ -169,6 +172,21 @@ def download(store: Store, version: ModelVersion, folder: Path) -> None:
             f"{location or 'the store'}: they were deleted, or this machine cannot reach them; register it again with "
             "stages=package where it was trained, or choose another package.version"
         )
+
+
+def attach(store: Store, version: ModelVersion, run_id: str, files: Mapping[str, bytes]) -> None:
+    """Write files beside the package of a version, where it is a logged model, and tag it with the first one of its run."""
+    registered = get_version(store, version.name, version.version)
+    if registered is None:  # deleted meanwhile
+        return
+    source, location = str(registered.source), _location(store, registered)
+    if location and location != source:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                Path(folder, name).write_bytes(content)
+            whole = partial(store.client.log_model_artifacts, source.removeprefix(LOGGED_MODEL), folder)
+            store.client.upload(location, Path(folder), whole)
+    store.client.set_model_version_tag(version.name, version.version, REPORT, f"runs:/{run_id}/{next(iter(files))}")
 
 
 def _location(store: Store, version: Any) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from orchestrator.artifacts import Candidate, Report
+from orchestrator.artifacts import Candidate, ModelVersion, Report
 from orchestrator.tracking.mlflow.datasets import log_dataset
 from orchestrator.tracking.mlflow.limits import NAME_LENGTH, TAG_LENGTH, to_texts, truncate
 from orchestrator.tracking.mlflow.store import CANDIDATE, ERROR, KEY, Store, owner_tags
@@ -160,9 +160,10 @@ def attach(store: Store, run_id: str, files: Mapping[str, bytes]) -> None:
     log_values(store, run_id, tags={FILES: files_digest(files)})
 
 
-def files_digest(files: Mapping[str, bytes]) -> str:
-    """Return the identity of files with these names and contents."""
+def files_digest(files: Mapping[str, bytes], version: ModelVersion | None = None) -> str:
+    """Return the identity of files with these names and contents, and of the version that has them, too."""
     listed = [[name, hashlib.sha256(content).hexdigest()] for name, content in sorted(files.items())]
+    listed += [] if version is None else [[version.name, version.version]]
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
 

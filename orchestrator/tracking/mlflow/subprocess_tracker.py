@@ -65,10 +65,10 @@ class SubprocessMlflow(Mlflow):
         known = self.known_run(report) if self._child is None else None
         return known or cast("str", self._get_child().call("record", to_plain_report(report)))
 
-    def attach(self, report: Report, files: Mapping[str, bytes]) -> None:
+    def attach(self, report: Report, files: Mapping[str, bytes], version: ModelVersion | None = None) -> None:
         """Keep files beside the run that holds this Report, without waiting for it."""
-        if self._child is not None or not self.has_attached(report, files):
-            self._get_child().send("attach", to_plain_report(report), files)
+        if self._child is not None or not self.has_attached(report, files, version):
+            self._get_child().send("attach", to_plain_report(report), files, version)
 
     def register(self, package: Package, verification: Verification, report: Report) -> ModelVersion:
         """Return the version that holds this package, existing or new."""

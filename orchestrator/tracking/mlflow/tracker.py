@@ -112,15 +112,17 @@ class Mlflow(ProgressMixin):
         self._recorded[runs.report_digest(report)] = run_id
         return run_id
 
-    def attach(self, report: Report, files: Mapping[str, bytes]) -> None:
-        """Keep files beside the run that holds this Report; a new run if there is none."""
-        if self._store is None and self.has_attached(report, files):
+    def attach(self, report: Report, files: Mapping[str, bytes], version: ModelVersion | None = None) -> None:
+        """Keep files beside the run that holds this Report, a new run if there is none, and beside the version's package."""
+        if self._store is None and self.has_attached(report, files, version):
             return
         store = self._open()
         with exclusive_write(store.uri, store.lock):
             run_id = self._run_id or runs.find_run(store, report) or self._log_again(store, report)
             self._write_files(store, run_id, files)
-        self._attached[runs.report_digest(report)] = runs.files_digest(files)
+            if version is not None and version.version:
+                model_versions.attach(store, version, run_id, files)
+        self._attached[runs.report_digest(report)] = runs.files_digest(files, version)
 
     def _write_files(self, store: Store, run_id: str, files: Mapping[str, bytes]) -> None:
         runs.attach(store, run_id, files)
@@ -210,10 +212,10 @@ class Mlflow(ProgressMixin):
         run_id: str | None = self._snapshot().load().get("runs", {}).get(runs.report_digest(report))
         return run_id
 
-    def has_attached(self, report: Report, files: Mapping[str, bytes]) -> bool:
-        """Return whether the snapshot knows that the run of this Report has these files."""
+    def has_attached(self, report: Report, files: Mapping[str, bytes], version: ModelVersion | None = None) -> bool:
+        """Return whether the snapshot knows that the run of this Report, and the version, have these files."""
         held = self._snapshot().load().get("files", {}).get(runs.report_digest(report))
-        return bool(held == runs.files_digest(files))
+        return bool(held == runs.files_digest(files, version))
 
     def known_registry(self, model: str) -> RegisteredModel | None:
         """Return the versions of this model, if the snapshot knows them."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.artifacts import MLFLOW_FILES, Package
+from orchestrator.artifacts import BESIDE_PACKAGE, Package
 from orchestrator.tracking.mlflow.mlmodel import _signature, write_mlmodel
 from score.contract import golden
 
@@ -36,7 +36,8 @@ def test_both_flavors_share_the_packages_pickle(written: Path, package: Package)
     }
     assert f"scikit-learn=={flavors['sklearn']['sklearn_version']}" in (written / "requirements.txt").read_text()
     assert content["metadata"] == {"contract": package.fingerprint, "classes": ["no", "yes"]}
-    assert {path.name for path in written.iterdir()} - {path.name for path in package.path.iterdir()} == {*MLFLOW_FILES}
+    added = {path.name for path in written.iterdir()} - {path.name for path in package.path.iterdir()}
+    assert added == {*BESIDE_PACKAGE} - {"report.html"}
 
 
 def test_only_a_model_with_probabilities_has_their_parameter(written: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.artifacts import Package, Report, Verification
+from orchestrator.artifacts import BESIDE_PACKAGE, Package, Report, Verification
 from orchestrator.errors import TrackingError
 from orchestrator.events import RunFinished, StepFinished
 from orchestrator.tracking.mlflow.runs import report_digest
@@ -312,3 +312,29 @@ def test_files_lie_beside_the_run_and_are_written_again_only_where_they_changed(
     assert held.read_bytes() == b"two"
     assert tracker().has_attached(report, {"report.html": b"two"})
     assert len(top_runs(mlflow)) == 1
+
+
+def test_a_version_has_the_file_beside_its_package_and_says_which_run_it_is_of(
+    tracker: MakeTracker,
+    package: Package,
+    verification: Verification,
+    reported: StepFinished,
+    report: Report,
+    tmp_path: Path,
+) -> None:
+    mlflow, page = tracker(), {"report.html": b"one"}
+    version = whole_run(mlflow, package, verification, reported)
+    mlflow.attach(report, page, version)
+    mlflow(RunFinished(1.0))
+    registered = client_of(mlflow).get_model_version(version.name, version.version)
+    assert registered.tags["report"] == f"runs:/{version.run_id}/report.html"
+    fetched = tmp_path / "fetched"
+    fetched.mkdir()
+    mlflow.download(version, fetched)
+    assert (fetched / "report.html").read_bytes() == b"one"
+    for name in BESIDE_PACKAGE:  # no fingerprint covers these
+        (fetched / name).unlink()
+    assert replace(package, path=fetched).is_intact()
+    mlflow(RunFinished(1.0))
+    assert tracker().has_attached(report, page, version)
+    assert not tracker().has_attached(report, page, replace(version, version="2"))
