@@ -49,8 +49,11 @@ class Gate:
         Raises:
             TrackingError: the registry does not answer.
         """
-        if self.spec.kind != "champion":
-            return self._by_limits([], binding=self.spec.kind == "threshold")
+        if self.spec.kind == "none":
+            return self._by_limits(["gate=none lets every version pass"], binding=False)
+        if self.spec.kind == "threshold":
+            unlimited = not (self.spec.minimum or self.spec.maximum)
+            return self._by_limits(["there are no limits (gate.minimum, gate.maximum)"] * unlimited, binding=True)
         registry = self.tracker.look_up(self.named.model_name)
         if registry is None or registry.champion is None:
             where = "without tracking no champion is known" if registry is None else "there is no champion yet"

@@ -32,7 +32,8 @@ def describe_needed(needed: Needed, compared: PairedComparison) -> str:
             f"needed: more hold-out rows; on these {compared.rows:,} rows the difference is the same in every resample"
         )
     if compared.standard_error == 0:
-        return f"needed: other predictions; to this metric both models say the same of these {compared.rows:,} rows"
+        same = f"to this metric both models say the same of these {compared.rows:,} rows"
+        return f"needed: other predictions; {same} (gate.rule=not_worse lets an equally good one pass)"
     digits = digits_for(compared)
     shown = "shown in 8 of 10 cases"
     text = f"needed: a difference of {needed.difference:+.{digits}f} on these {compared.rows:,} rows"

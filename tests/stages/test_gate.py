@@ -186,9 +186,10 @@ def test_without_a_champion_a_dummy_that_is_as_good_is_a_warning(tracker: NoTrac
     assert verdict.decision == "passed"
     assert verdict.notes == ["accuracy 0.5 is no better than a dummy's 0.5"]
     assert verdict.alarming
-    assert shop.decide(useless, tracker, GateSpec(kind="none")).decision == "passed"
+    assert shop.decide(useless, tracker, GateSpec(kind="none")).line == "passed: gate=none lets every version pass"
     refused = shop.decide(useless, tracker, GateSpec(kind="threshold"))
-    assert (refused.decision, refused.reasons) == ("refused", ["accuracy 0.5 is no better than a dummy's 0.5"])
+    unlimited = "there are no limits (gate.minimum, gate.maximum)"
+    assert refused.line == f"refused: {unlimited}; accuracy 0.5 is no better than a dummy's 0.5"
 
 
 def test_limits_refuse_by_the_score_or_by_its_bound(shop: Shop, good: Model) -> None:
