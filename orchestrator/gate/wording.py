@@ -16,7 +16,7 @@ def describe_comparison(
     digits = digits_for(compared)
     p = compared.p_value(margin if rule == "better" else -margin)
     by = f" by more than {margin:g}" if margin and rule == "better" else ""
-    claim = f"better{by}" if rule == "better" else f"worse by less than {margin:g}"
+    claim = f"better{by}" if rule == "better" else f"less than {margin:g} worse"
     return (
         f"{'' if shown else 'no evidence that it is '}{claim}: {metric} {compared.first:.{digits}f} against "
         f"{compared.second:.{digits}f} on {compared.rows:,} rows, difference {compared.difference:+.{digits}f} "

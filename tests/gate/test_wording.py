@@ -22,7 +22,7 @@ def test_a_comparison_is_said_in_one_sentence() -> None:
         "+0.059); p 0.033 is above 0.025 (DeLong's test)"
     )
     said = describe_comparison(COMPARED, "roc_auc", "not_worse", 0.02, LEVEL, shown=True)
-    assert said.startswith("worse by less than 0.02: roc_auc 0.873")
+    assert said.startswith("less than 0.02 worse: roc_auc 0.873")
     assert "is at most 0.025" in said
     assert "better by more than 0.01:" in describe_comparison(COMPARED, "f1", "better", 0.01, LEVEL, shown=False)
 
