@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Literal
 from orchestrator.artifacts import ModelVersion, Report, Split, Trained
 from orchestrator.events import Progress
 from orchestrator.gate import ledger
-from orchestrator.gate.champion import Champion, NotComparableError, ask_champion, load_champion, overlap_note
+from orchestrator.gate.champion import (
+    Champion,
+    NotComparableError,
+    ask_champion,
+    load_champion,
+    overlap_note,
+    target_note,
+)
 from orchestrator.gate.limits import check_dummy, check_limits
 from orchestrator.gate.verdict import Level, LimitCheck, Verdict
 from orchestrator.modeling.scorers import scorer_named
@@ -98,8 +105,9 @@ class Gate:
             )
             return compare_folds(folds.scores[metric], its["scores"][metric], folds.test_share, folds.rows), [note]
         answers = ask_champion(champion, split)
+        target = target_note(champion, self.report.params.get("data.target", ""))
         overlap = overlap_note(champion, split, self.report.tags.get(HOLDOUT_DIGEST, ""))
-        notes = [*([overlap] if overlap else []), *answers.notes]
+        notes = [*filter(None, [target, overlap]), *answers.notes]
         try:
             rows, own = HoldOutRows.of(split, answers.rows), self._own.take(answers.rows)
             return compare(rows, metric, self._scorer(metric), own, answers.predictions, self.seed), notes
