@@ -24,8 +24,9 @@ from orchestrator.errors import OrchestratorError, SpecError
 
 NOWHERE = "deploy=none"
 FOLDER = "best"  # in the sweep's folder, beside those of the jobs
-# Keys that decide which rows are held out or which folds a score is of: jobs that differ in them cannot be compared.
-ROWS = ("seed", "data", "search.cv", "search.refit", "search.scoring")
+# Keys that decide which rows are held out or which folds a score is of: jobs that differ in them cannot be compared. Of jobs
+# that differ in `evaluate` the cross-validated scores are the same.
+ROWS = ("seed", "data", "search.cv", "search.refit", "search.scoring", "evaluate")
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ def prepare(config: DictConfig) -> Sweep:
     swept = [override.key_or_group for override in typed if override.is_sweep_override()]
     if wrong := sorted(key for key in swept if key in ROWS or key.startswith(tuple(f"{name}." for name in ROWS))):
         raise SystemExit(
-            f"sweep.deploy_best: the jobs differ in {', '.join(wrong)}, so their scores are of other rows, folds or metrics and "
-            "cannot be compared; sweep the model, the preprocessing or their parameters"
+            f"sweep.deploy_best: the jobs differ in {', '.join(wrong)}, so their scores are of other rows, folds or metrics, or "
+            "do not show the difference, and cannot be compared; sweep the model, the preprocessing or their parameters"
         )
     if NOWHERE in config.hydra.overrides.task and not any(undeployed):
         raise SystemExit("sweep.deploy_best: deploy=none deploys nothing; name a target, such as deploy=local")

@@ -111,6 +111,16 @@ def ask_champion(champion: Champion, split: Split) -> Answers:
     )
 
 
+def target_note(champion: Champion, target: str) -> str:
+    """Say that the champion predicts a column of another name, which may be another question."""
+    its = champion.about.get("target")
+    return (
+        ""
+        if not (its and target) or its == target
+        else f"the {champion.said} predicts '{its}', and this version '{target}'"
+    )
+
+
 def overlap_note(champion: Champion, split: Split, holdout: str) -> str:
     """Say whether today's hold-out rows may be among the champion's training rows, which makes it look better."""
     about, said = champion.about, champion.said

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Literal
 from orchestrator.artifacts import ModelVersion, Report, Split, Trained
 from orchestrator.events import Progress
 from orchestrator.gate import ledger
-from orchestrator.gate.champion import Champion, NotComparableError, ask_champion, load_champion, overlap_note
+from orchestrator.gate.champion import (
+    Champion,
+    NotComparableError,
+    ask_champion,
+    load_champion,
+    overlap_note,
+    target_note,
+)
 from orchestrator.gate.limits import check_dummy, check_limits
 from orchestrator.gate.verdict import Level, LimitCheck, Verdict
 from orchestrator.modeling.scorers import scorer_named
@@ -49,8 +56,11 @@ class Gate:
         Raises:
             TrackingError: the registry does not answer.
         """
-        if self.spec.kind != "champion":
-            return self._by_limits([], binding=self.spec.kind == "threshold")
+        if self.spec.kind == "none":
+            return self._by_limits(["gate=none lets every version pass"], binding=False)
+        if self.spec.kind == "threshold":
+            unlimited = not (self.spec.minimum or self.spec.maximum)
+            return self._by_limits(["there are no limits (gate.minimum, gate.maximum)"] * unlimited, binding=True)
         registry = self.tracker.look_up(self.named.model_name)
         if registry is None or registry.champion is None:
             where = "without tracking no champion is known" if registry is None else "there is no champion yet"
@@ -95,8 +105,9 @@ class Gate:
             )
             return compare_folds(folds.scores[metric], its["scores"][metric], folds.test_share, folds.rows), [note]
         answers = ask_champion(champion, split)
+        target = target_note(champion, self.report.params.get("data.target", ""))
         overlap = overlap_note(champion, split, self.report.tags.get(HOLDOUT_DIGEST, ""))
-        notes = [*([overlap] if overlap else []), *answers.notes]
+        notes = [*filter(None, [target, overlap]), *answers.notes]
         try:
             rows, own = HoldOutRows.of(split, answers.rows), self._own.take(answers.rows)
             return compare(rows, metric, self._scorer(metric), own, answers.predictions, self.seed), notes

@@ -43,26 +43,36 @@ def count_looks(report: Report, tracker: Tracker, state_dir: Path) -> int:
     """Return how many specs, this one included, were scored on the hold-out rows of a Report; 0 if these are not known.
 
     Rows are the same by their cells, wherever they are read from, or by their places in one table, whatever their columns.
-    The tracking store has them as tags of its runs. Without one they are in files below ``state_dir``.
+    The tracking store has them as tags of its runs; trainings that are not tracked are in files below ``state_dir``.
     """
     spec, seen = report.tags.get(SPEC_HASH, ""), set()
     for holdout in filter(None, (report.tags.get(tag, "") for tag in (HOLDOUT_DIGEST, HOLDOUT_PLACES))):
         if spec:  # else of a stage of the user's
-            known = tracker.looks(holdout) if isinstance(tracker, RecordsVerdicts) else None
-            seen |= {spec, *(_in_file(state_dir, holdout, spec) if known is None else known)}
+            file = state_dir / "holdouts" / f"{holdout}.json"
+            tracked = [*_read(file), *tracker.looks(holdout)] if isinstance(tracker, RecordsVerdicts) else None
+            seen |= {spec, *(_add(file, spec) if tracked is None else tracked)}
     return len(seen)
 
 
-def _in_file(state_dir: Path, holdout: str, spec: str) -> Sequence[str]:
-    file = state_dir / "holdouts" / f"{holdout}.json"
+def note_look(report: Report, tracker: Tracker, state_dir: Path) -> None:
+    """Write down a training that no store tracks: its scores are looked at, whether or not something is decided."""
+    if not isinstance(tracker, RecordsVerdicts):
+        count_looks(report, tracker, state_dir)
+
+
+def _add(file: Path, spec: str) -> Sequence[str]:
     file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(file.with_suffix(".lock"), timeout=LOCK_SECONDS)
     with exclusive(lock, TrackingError, f"state_dir: another command writes {file}"):
-        try:
-            seen = [str(each) for each in json.loads(file.read_text())]
-        except (OSError, ValueError, TypeError):
-            seen = []
+        seen = _read(file)
         if spec not in seen:
-            seen.append(spec)
+            seen = [*seen, spec]
             write_atomic(file, json.dumps(seen, indent=1) + "\n")
     return seen
+
+
+def _read(file: Path) -> Sequence[str]:
+    try:
+        return [str(each) for each in json.loads(file.read_text())]
+    except (OSError, ValueError, TypeError):
+        return []

@@ -16,7 +16,7 @@ def describe_comparison(
     digits = digits_for(compared)
     p = compared.p_value(margin if rule == "better" else -margin)
     by = f" by more than {margin:g}" if margin and rule == "better" else ""
-    claim = f"better{by}" if rule == "better" else f"worse by less than {margin:g}"
+    claim = f"better{by}" if rule == "better" else f"less than {margin:g} worse"
     return (
         f"{'' if shown else 'no evidence that it is '}{claim}: {metric} {compared.first:.{digits}f} against "
         f"{compared.second:.{digits}f} on {compared.rows:,} rows, difference {compared.difference:+.{digits}f} "
@@ -27,20 +27,18 @@ def describe_comparison(
 
 def describe_needed(needed: Needed, compared: PairedComparison) -> str:
     """Say what would be shown in 8 of 10 cases: a difference on these rows, or the found difference on more rows."""
+    kind = "rows" if "folds" in compared.method else "hold-out rows"
     if compared.standard_error == 0 and compared.difference:
-        return (
-            f"needed: more hold-out rows; on these {compared.rows:,} rows the difference is the same in every resample"
-        )
+        return f"needed: more {kind}; on these {compared.rows:,} rows the difference is the same in every resample"
     if compared.standard_error == 0:
-        return f"needed: other predictions; to this metric both models say the same of these {compared.rows:,} rows"
+        same = f"to this metric both models say the same of these {compared.rows:,} rows"
+        return f"needed: other predictions; {same} (gate.rule=not_worse lets an equally good one pass)"
     digits = digits_for(compared)
     shown = "shown in 8 of 10 cases"
     text = f"needed: a difference of {needed.difference:+.{digits}f} on these {compared.rows:,} rows"
     if needed.rows is not None and needed.rows > compared.rows:
         shown = f"either is {shown}"
-        text += (
-            f", or about {_rounded(needed.rows):,} hold-out rows if {compared.difference:+.{digits}f} is the true one"
-        )
+        text += f", or about {_rounded(needed.rows):,} {kind} if {compared.difference:+.{digits}f} is the true one"
     return f"{text} ({shown})"
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+THRESHOLD = "evaluate.threshold"  # the key of the rule; the others are what it is given
+
 
 @dataclass(frozen=True)
 class LabelScores:
@@ -43,7 +45,9 @@ class Decision:
         name = {"max_f1": "f1", "cost": "cost", "recall_at": "recall"}[self.rule]
         new, old = (getattr(each, name) for each in (self.chosen, self.at_half))
         what = "cost a row" if name == "cost" else name
-        return f"{said} ({self.rule} on {self.rows:,} out-of-fold predictions: {what} {new:.3g}, at 0.5 {old:.3g})"
+        given = [f"{key.rpartition('.')[2]}={float(text):g}" for key, text in self.params.items() if key != THRESHOLD]
+        rule = " with ".join(filter(None, [self.rule, ", ".join(given)]))
+        return f"{said} ({rule} on {self.rows:,} out-of-fold predictions: {what} {new:.3g}, at 0.5 {old:.3g})"
 
     def as_json(self) -> Mapping[str, Any]:
         """Return everything as plain data."""

@@ -144,7 +144,8 @@ def slice_table(slices: Slices, report: Report) -> ShownTable:
         cells = [f"{group.rows:,}", *(_scored(group.scores[metric], group.rows) for metric in metrics)]
         rows.append(Row(group.label, cells, chart, note))
     smallest = min((group.rows for group in slices.groups), default=0)
-    caption = f"Hold-out scores by the {slices.by} of {slices.column}; the smallest group has {smallest:,} rows"
+    which = "group shown" if slices.left_out else "group"
+    caption = f"Hold-out scores by the {slices.by} of {slices.column}; the smallest {which} has {smallest:,} rows"
     return ShownTable(["rows", *metrics], rows, slices.left_out, slices.column, caption)
 
 

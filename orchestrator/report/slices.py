@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.exceptions import UndefinedMetricWarning
 
 from orchestrator.artifacts import Split
 from orchestrator.modeling.weights import score_params
@@ -95,6 +96,10 @@ def _scores(
     values = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as of a label that is never predicted
+        if split.classes is not None and len(split.classes) == 2:
+            warnings.simplefilter(
+                "error", UndefinedMetricWarning
+            )  # as of a recall without positive rows, which it calls 0
         for name, score in scorers.items():
             try:
                 values[name] = float(score(model, X, part.y_test, **score_params(part.weights)))

@@ -23,16 +23,10 @@ def _threshold(value: Any) -> Any:
 
 
 class CostSpec(Section):
-    """What the two kinds of wrong labels cost, in any unit."""
+    """What the two kinds of wrong labels cost, in any unit; one that costs nothing would be given to every row."""
 
-    false_positive: StrictFloat = Field(default=1.0, ge=0)
-    false_negative: StrictFloat = Field(default=5.0, ge=0)
-
-    @model_validator(mode="after")
-    def _not_free(self) -> CostSpec:
-        if not self.false_positive and not self.false_negative:
-            raise ValueError("false_positive: and false_negative are both 0, so that every threshold costs the same")
-        return self
+    false_positive: StrictFloat = Field(default=1.0, gt=0, allow_inf_nan=False)
+    false_negative: StrictFloat = Field(default=5.0, gt=0, allow_inf_nan=False)
 
 
 class EvaluateSpec(Section):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -36,12 +36,11 @@ from orchestrator.spec.evaluate import EvaluateSpec
 from orchestrator.spec.field_types import DottedPath, Matches, Name
 from orchestrator.spec.gate import GateSpec
 from orchestrator.spec.messages import describe_error, format_path, suggest_or_list
-from orchestrator.spec.model import Branch, ModelSpec, PreprocessSpec
+from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.package import PackageSpec
-from orchestrator.spec.report import CardSpec, ReportSpec
+from orchestrator.spec.report import ReportSpec
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Component, Section
-from orchestrator.spec.split import SplitSpec
 from orchestrator.spec.sweep import SweepSpec
 
 Stage = Annotated[
@@ -133,11 +132,15 @@ class RunSpec(Section):
         return spec
 
 
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the sections that a field holds: itself, or as the values of a mapping."""
+    for kind in (annotation, *get_args(annotation)):
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield kind
+
+
 SECTIONS: Mapping[str, type[BaseModel]] = {
-    name: kind
-    for name, field in RunSpec.model_fields.items()
-    for kind in (field.annotation, *get_args(field.annotation))
-    if isinstance(kind, type) and issubclass(kind, BaseModel)
+    name: kind for name, field in RunSpec.model_fields.items() for kind in _sections(field.annotation)
 }
 
 
@@ -156,11 +159,9 @@ def _problem(found: Mapping[str, Any]) -> Problem:
 
 def _owner(path: tuple[str | int, ...]) -> type[BaseModel]:
     """Return the section that forbids an unknown key."""
-    if len(path) == 1:
-        return RunSpec
-    inner: Mapping[Any, type[BaseModel]] = {
-        ("preprocess", "branches"): Branch,
-        ("data", "split"): SplitSpec,
-        ("report", "card"): CardSpec,
-    }
-    return inner[path[:2]] if path[:2] in inner and len(path) > 2 else SECTIONS[str(path[0])]
+    owner: type[BaseModel] = RunSpec
+    for part in path[:-1]:
+        fields = {field.alias or name: field for name, field in owner.model_fields.items()}
+        if (found := fields.get(str(part))) is not None:  # else a name in a mapping of sections
+            owner = next(_sections(found.annotation), owner)
+    return owner

@@ -12,6 +12,7 @@ from orchestrator.deploy.target import Target
 from orchestrator.errors import DeployError, PackageError, ProbeError, TrackingError
 from orchestrator.events import Progress
 from orchestrator.flow import Passed
+from orchestrator.gate.ledger import note_look
 from orchestrator.gate.verdict import Verdict
 from orchestrator.registry import versions
 from orchestrator.registry.selection import check_registered, select_version
@@ -22,8 +23,9 @@ from orchestrator.spec.package import PackageSpec
 from orchestrator.tracking.tracker import Tracker
 
 
-def track(report: Report, tracker: Tracker) -> TrackedRun:
+def track(report: Report, tracker: Tracker, state_dir: StateDir) -> TrackedRun:
     """Track this training without registering a model, and return the run."""
+    note_look(report, tracker, state_dir)
     return TrackedRun(tracker.record(report))
 
 
@@ -41,6 +43,7 @@ def register(
     Raises:
         DeployError: the target builds an image, in which the package's libraries cannot be installed.
     """
+    note_look(report, tracker, state_dir)
     check_image(package)
     if verification.fingerprint != package.fingerprint:
         raise PackageError("the verification in the cache is of another package; remove state_dir/cache and run again")

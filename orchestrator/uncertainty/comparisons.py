@@ -95,9 +95,10 @@ def needed_for(comparison: PairedComparison, rule: Rule, margin: float, alpha: f
     threshold = threshold_of(rule, margin)
     if comparison.standard_error == 0:
         return Needed(threshold, None)
-    reach = float(stats.norm.ppf(1 - alpha) + stats.norm.ppf(POWER)) * comparison.standard_error
-    beyond = comparison.difference - threshold
-    rows = math.ceil(comparison.rows * (reach / beyond) ** 2) if beyond > 0 else None
+    beyond, error, degrees = comparison.difference - threshold, comparison.standard_error, comparison.degrees
+    reach = float(stats.t.ppf(1 - alpha, degrees) + stats.t.ppf(POWER, degrees)) * error
+    of_many = float(stats.norm.ppf(1 - alpha) + stats.norm.ppf(POWER)) * error  # with more rows there are more degrees
+    rows = math.ceil(comparison.rows * (of_many / beyond) ** 2) if beyond > 0 else None
     return Needed(threshold + reach, rows)
 
 

@@ -40,6 +40,7 @@ def _nothing_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     ("typed", "text"),
     [
         (["seed=1,2"], "the jobs differ in seed, so their scores are of other rows"),
+        (["evaluate.threshold=0.3,max_f1"], "the jobs differ in evaluate.threshold, so their scores"),
         (["data.test_size=0.1,0.2"], "differ in data.test_size"),
         (["data=pima,csv"], "differ in data, "),
         (["search.cv=3,5"], "differ in search.cv"),

@@ -138,13 +138,18 @@ def test_ci_files_are_yaml_and_name_the_commands(tmp_path: Path) -> None:
     jobs = yaml.safe_load(text)["jobs"]
     typed = {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
     assert typed["check"][-1] == "orchestrate experiment=two-ints $OPTIONS dry_run=true"
-    assert typed["train"][-2:] == [
-        "orchestrate experiment=two-ints $OPTIONS",
-        "orchestrate experiment=two-ints $OPTIONS stages=probe",
-    ]
+    train, probe = typed["train"][-2:]
+    assert train.startswith("orchestrate experiment=two-ints $OPTIONS ||")
+    assert probe == "orchestrate experiment=two-ints $OPTIONS stages=probe"
+    for code, ends in ((0, 0), (1, 1), (3, 0)):  # 3: the gate keeps the champion
+        assert (
+            subprocess.run(["bash", "-ec", f"orchestrate() {{ return {code}; }}; {train}"], check=False).returncode
+            == ends
+        )
     assert typed["rollback"][-1] == "orchestrate experiment=two-ints $OPTIONS stages=rollback"
     assert "%%" not in text
     pipeline = (tmp_path / "azure-pipelines.yml").read_text()
+    assert "$ORCHESTRATE_OPTIONS || [ $? -eq 3 ]; } &&" in pipeline
     assert {"trigger", "pr", "schedules", "parameters", "steps"} <= set(yaml.safe_load(pipeline))
     assert len((tmp_path / "README.md").read_text().splitlines()) == 10
 

@@ -24,6 +24,20 @@ def test_a_limit_needs_a_metric_that_is_scored() -> None:
     assert not [*problems(GateSpec(minimum={"recall": 0.5}), SEARCH)]
 
 
+def test_a_limit_that_decides_nothing_is_refused() -> None:
+    scored = SEARCH.model_copy(update={"scoring": ("roc_auc", "neg_log_loss")})
+    wrong = GateSpec(minimum={"roc_auc": 80.0, "neg_log_loss": 0.5}, maximum={"neg_log_loss": 0.5}, margin=2.0)
+    negated = "as neg_log_loss is at most 0; a loss of at most 0.5 is gate.minimum.neg_log_loss=-0.5"
+    assert [str(problem) for problem in problems(wrong, scored)] == [
+        "gate.minimum.roc_auc: 80 decides nothing: no model reaches it, as roc_auc is at most 1",
+        f"gate.minimum.neg_log_loss: 0.5 decides nothing: no model reaches it, {negated}",
+        f"gate.maximum.neg_log_loss: 0.5 decides nothing: every model keeps it, {negated}",
+        "gate.margin: 2 is in units of roc_auc, which is between 0 and 1, as in 0.02",
+    ]
+    right = GateSpec(minimum={"roc_auc": 0.9, "neg_log_loss": -0.5}, maximum={"roc_auc": 0.99}, margin=0.02)
+    assert not [*problems(right, scored)]
+
+
 @pytest.mark.parametrize(
     ("keys", "text"),
     [

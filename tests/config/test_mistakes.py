@@ -320,8 +320,9 @@ EVALUATE = [
     row("evaluate.recall=0.8", "evaluate.recall: is read with evaluate.threshold=recall_at alone"),
     row("evaluate.cost.false_negative=9", "evaluate.cost: is read with evaluate.threshold=cost alone"),
     row(
-        "evaluate.threshold=cost evaluate.cost.false_negative=0 evaluate.cost.false_positive=0",
-        "evaluate.cost.false_positive: are both 0",
+        "evaluate.threshold=cost evaluate.cost.false_negative=0 'evaluate.cost={fp: 1}'",
+        "evaluate.cost.false_negative: should be above 0",
+        "evaluate.cost.fp: no such key | there are: false_negative, false_positive",
     ),
     row(
         "evaluate.threshold=0.3 model.estimator=sklearn.svm.LinearSVC model/param_grid=none",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.artifacts import Report
-from orchestrator.gate.ledger import count_looks, level_for, spend
+from orchestrator.gate.ledger import count_looks, level_for, note_look, spend
 from orchestrator.tracking.none import NoTracking
 from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, HOLDOUT_PLACES, SPEC_HASH
 
@@ -69,3 +69,10 @@ def test_the_store_is_asked_where_there_is_one(tmp_path: Path) -> None:
     assert count_looks(report(), Store(seen=("a", "b")), tmp_path) == 3
     assert count_looks(report(), Store(seen=("a", "spec")), tmp_path) == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_trainings_that_were_not_tracked_count_in_a_tracked_one(tmp_path: Path) -> None:
+    note_look(report(spec="x"), Store(), tmp_path)
+    assert not list(tmp_path.iterdir()), "the store has it"
+    note_look(report(spec="x"), NoTracking(), tmp_path)
+    assert count_looks(report(), Store(seen=("a",)), tmp_path) == 3

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.gate.verdict import Level, LimitCheck, Verdict
 from orchestrator.gate.wording import describe_comparison, describe_level, describe_needed, digits_for
-from orchestrator.uncertainty.comparisons import Needed, PairedComparison, needed_for
+from orchestrator.uncertainty.comparisons import Needed, PairedComparison, compare_folds, needed_for
 
 COMPARED = PairedComparison("DeLong's test", 0.873333, 0.844815, 0.0155, math.inf, 154)
 LEVEL = Level(0.05, 2, 0.025)
@@ -22,7 +22,7 @@ def test_a_comparison_is_said_in_one_sentence() -> None:
         "+0.059); p 0.033 is above 0.025 (DeLong's test)"
     )
     said = describe_comparison(COMPARED, "roc_auc", "not_worse", 0.02, LEVEL, shown=True)
-    assert said.startswith("worse by less than 0.02: roc_auc 0.873")
+    assert said.startswith("less than 0.02 worse: roc_auc 0.873")
     assert "is at most 0.025" in said
     assert "better by more than 0.01:" in describe_comparison(COMPARED, "f1", "better", 0.01, LEVEL, shown=False)
 
@@ -37,6 +37,11 @@ def test_what_is_needed_is_rounded() -> None:
     assert describe_needed(Needed(0.0433, None), COMPARED) == (
         "needed: a difference of +0.043 on these 154 rows (shown in 8 of 10 cases)"
     )
+    folds = compare_folds([0.8, 0.82, 0.81], [0.79, 0.8, 0.81], 0.5, 600)
+    needed = needed_for(folds, "better", 0.0, 0.025)
+    assert "rows" in describe_needed(needed, folds)
+    assert "hold-out" not in describe_needed(needed, folds)
+    assert needed.difference > 4.5 * folds.standard_error, "Student's t with two degrees of freedom"
     perfect = PairedComparison("DeLong's test", 1.0, 0.5, 0.0, 2, 6)
     assert describe_needed(needed_for(perfect, "better", 0.0, 0.025), perfect).startswith("needed: more hold-out rows")
 

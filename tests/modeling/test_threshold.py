@@ -59,12 +59,19 @@ def test_recall_at_is_the_highest_threshold_with_the_recall(rows: tuple[Any, Any
 def test_edges_of_the_rules() -> None:
     everything = choose([0, 1, 1], [0.5, 0.0, 0.9], spec("recall_at", recall=1.0))
     assert everything.threshold == 0
-    free = choose([0, 1, 0, 1], [0.2, 0.4, 0.6, 0.8], spec("cost", cost={"false_positive": 1, "false_negative": 0}))
-    assert free.threshold == pytest.approx(0.7)  # of two without any cost the one that is nearer to 0.5
+    tied = choose([0, 1, 0, 1], [0.1, 0.4, 0.6, 0.8], spec("cost", cost={"false_positive": 2, "false_negative": 2}))
+    assert tied.threshold == pytest.approx(0.7)  # of 0.25 and 0.7, which cost the same, the one that is nearer to 0.5
     with pytest.raises(DataError, match="all of one class"):
         choose([1, 1], [0.1, 0.2], spec("max_f1"))
     with pytest.raises(DataError, match="all of one class"):
         choose([1, 0], [0.1, 0.2], spec("max_f1"), weights=[1, 0])
+
+
+def test_the_line_says_what_a_rule_was_given() -> None:
+    y, scores = [0, 1, 0, 1], [0.2, 0.4, 0.6, 0.8]
+    assert "(cost with false_positive=1, false_negative=5 on 4 " in choose(y, scores, spec("cost")).line
+    assert "(recall_at with recall=0.9 on 4 " in choose(y, scores, spec("recall_at")).line
+    assert "(max_f1 on 4 " in choose(y, scores, spec("max_f1")).line
 
 
 def test_a_probability_that_only_rounding_keeps_below_reaches_the_threshold() -> None:

@@ -78,3 +78,14 @@ def test_a_group_of_one_class_has_no_auc_and_the_smallest_groups_are_counted() -
     assert found.groups[0].scores["accuracy"].value is not None
     assert len(found.groups) == 12
     assert found.left_out == int((made.split.y_test == 0).sum()) - 11
+
+
+def test_a_recall_without_positive_rows_is_no_zero() -> None:
+    made = two_classes(400)
+    made.split.X_test["city"] = np.where(made.split.y_test == 1, "with", "without")
+    model = RecordedEstimator(made.trained.pipeline, made.split.X_test)
+    (found,) = slices_of(["city"], model, made.split, {"recall": get_scorer("recall")}, (), 0)
+    assert {group.label: group.scores["recall"].value is None for group in found.groups} == {
+        "with": False,
+        "without": True,
+    }

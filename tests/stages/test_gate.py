@@ -15,7 +15,7 @@ import pytest
 
 from orchestrator.artifacts import ModelVersion, Package, Report, Split, Trained
 from orchestrator.events import Progress
-from orchestrator.gate.champion import MOST_REFUSED
+from orchestrator.gate.champion import MOST_REFUSED, Champion, target_note
 from orchestrator.gate.ledger import spend
 from orchestrator.gate.verdict import Verdict
 from orchestrator.modeling.row_digests import rows_digest
@@ -29,6 +29,7 @@ from orchestrator.tracking.none import NoTracking
 from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, SPEC_HASH, RegisteredModel
 from orchestrator.uncertainty.design import HoldOutDesign
 from orchestrator.uncertainty.shares import wilson
+from score.contract.schema import FILE, Contract
 from tests.stages.conftest import Kit
 
 LINEAR = "sklearn.linear_model.LogisticRegression"
@@ -186,9 +187,10 @@ def test_without_a_champion_a_dummy_that_is_as_good_is_a_warning(tracker: NoTrac
     assert verdict.decision == "passed"
     assert verdict.notes == ["accuracy 0.5 is no better than a dummy's 0.5"]
     assert verdict.alarming
-    assert shop.decide(useless, tracker, GateSpec(kind="none")).decision == "passed"
+    assert shop.decide(useless, tracker, GateSpec(kind="none")).line == "passed: gate=none lets every version pass"
     refused = shop.decide(useless, tracker, GateSpec(kind="threshold"))
-    assert (refused.decision, refused.reasons) == ("refused", ["accuracy 0.5 is no better than a dummy's 0.5"])
+    unlimited = "there are no limits (gate.minimum, gate.maximum)"
+    assert refused.line == f"refused: {unlimited}; accuracy 0.5 is no better than a dummy's 0.5"
 
 
 def test_limits_refuse_by_the_score_or_by_its_bound(shop: Shop, good: Model) -> None:
@@ -216,6 +218,13 @@ def test_a_bound_is_not_1_because_a_few_rows_are_right(shop: Shop, good: Model) 
     assert not dummy.passed, "four rows that a dummy has wrong are no evidence at 0.025"
     one = decide(1, "roc_auc")
     assert (one.decision, json.loads(json.dumps(one.as_json()))["checks"][0]["value"]) == ("refused", None)
+
+
+def test_a_champion_of_another_target_is_named(good: Model) -> None:
+    contract = Contract.from_json((good.package.path / FILE).read_bytes())
+    champion = Champion(ModelVersion("toy_model", "3", None, good.package), contract, {"target": "left"})
+    assert target_note(champion, "moved") == "the champion version 3 predicts 'left', and this version 'moved'"
+    assert target_note(champion, "left") == target_note(champion, "") == ""
 
 
 def test_a_sweep_that_deploys_nothing_decides_nothing(shop: Shop, good: Model, bad: Model) -> None:

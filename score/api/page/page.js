@@ -418,7 +418,7 @@ function facts(pairs) {
 const moment = time => new Date(time).toLocaleString([], {dateStyle: "medium", timeStyle: "short"})
 
 function describe() {
-  const {training, classes, version, run_id: run, data, trained, written, fingerprint, spec_hash: spec, rebuild, versions} = model
+  const {training, classes, version, run_id: run, data, trained, written, fingerprint, spec_hash: spec, rebuild, gate, versions} = model
   const params = Object.entries(training?.params ?? {}).map(([name, value]) => `${name}=${value}`).join(", ")
   document.title = $("name").textContent = model.model_name
   const what = training?.target ? `${training.target}: ` : ""
@@ -434,6 +434,7 @@ function describe() {
     "Fitted again": training?.fit_on === "all" && `on all ${training.training_rows + training.held_out_rows} rows; the metrics are those of the fit on ${training.training_rows}`,
     Trained: trained && moment(trained),
     Packaged: moment(written),
+    Decision: gate,
     Version: version && (run ? `${version}, of run ${run}` : version),
     Fingerprint: fingerprint,
     "Spec hash": spec,

@@ -356,6 +356,7 @@ def test_it_shows_when_and_from_what_the_model_was_trained(
         "data": "diabetes.csv",
         "trained": "2026-11-22T12:00:00+00:00",
         "rebuild": "python run.py 'a=<b>'",
+        "gate": "passed: there is no champion yet",
     }
     monkeypatch.setenv("SCORE_ORIGIN", json.dumps(origin))
     with at(serve, package) as url:
@@ -364,6 +365,7 @@ def test_it_shows_when_and_from_what_the_model_was_trained(
         assert re.fullmatch(r"Version 7 · trained .*2026.* · on diabetes\.csv", page.text("#made"))
         assert "614 rows of diabetes.csv" in page.text("#facts")
         assert page.text("#facts code") == origin["rebuild"]
+        assert f"Decision\n{origin['gate']}\n" in page.text("#facts")
         assert page.text("#metrics dl").split("\n")[1::2] == ["0.845 (95 %: 0.772 to 0.898)", "0.645833"]
 
 
