@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import re
 
 import pytest
 
-from tests.azure.conftest import EmulatedDesk
+from tests.azure.conftest import EmulatedDesk, check_explained
 from tests.gate_scenario import run_worse_equal_and_better
 
 pytestmark = [pytest.mark.slow, pytest.mark.nightly]
@@ -14,6 +15,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 def test_the_articles_run_then_a_worse_an_equal_and_a_better_model(emulated: EmulatedDesk) -> None:
     better = run_worse_equal_and_better(functools.partial(emulated.run, "tracking=azureml"), emulated.desk.cwd)
+    key = re.findall(r"primary: (\S+)", emulated.run("stages=keys").well().out)[0]
+    check_explained(better.result["endpoint"]["url"], key, emulated.desk.cwd / "measured.csv")
     azure = emulated.read()
     tags = {str(model["version"]): model["tags"] for model in azure["models"]}
     assert {number: each.get("champion") for number, each in tags.items() if each.get("champion") == "true"} == {
