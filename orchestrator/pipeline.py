@@ -218,7 +218,8 @@ def _provenance(config: ValidConfig) -> RunProvenance:
     spec, composed = config.spec, config.composed
     rebuild = "" if composed.overrides is None else rebuild_command(composed.overrides)
     origin = PackageProvenance(data=spec.data.path.name, spec_hash=spec.digest, rebuild=rebuild)
-    return RunProvenance(_checkout(), composed.text or yaml.safe_dump(dict(composed.values)), origin, composed.sweep)
+    text = composed.text or yaml.safe_dump(dict(composed.values))
+    return RunProvenance(_checkout(), text, origin, composed.sweep, spec.sweep.deploy_best)
 
 
 def _checkout() -> Path:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from score.predict import explaining
 from score.predict.predictor import Predictor
 
 if TYPE_CHECKING:
@@ -23,19 +24,34 @@ class PackageModel:
         """Predict a label for each row (n_rows,), or a number in a regression.
 
         With ``params={"probabilities": True}`` return a frame (n_rows, n_classes) of probabilities, with the labels as
-        its columns; the signature has this parameter where the model gives them.
+        its columns; the signature has this parameter where the model gives them. With ``params={"explain": True}``
+        return a frame of what each column adds, as batch scoring writes it: ``explain_base``, and ``explain_<column>``
+        for each column. Of both, the one beside the other.
+
+        Raises:
+            BadRequest: the frame does not keep the contract, or the package explains no answers.
         """
         import numpy as np
 
+        wanted = params or {}
+        if wanted.get("explain"):
+            explaining.check_explains(self._predictor)
         named = frame.reindex(columns=[column.name for column in self._predictor.contract.columns])
         records = named.astype(object).where(named.notna(), None).to_dict("records")
         rows = [{name: _plain(value) for name, value in record.items()} for record in records]
-        payload = self._predictor.score({"data": rows}).payload
-        if not (params or {}).get("probabilities"):
+        request = self._predictor.parse({"data": rows})
+        payload = self._predictor.respond(request, self._predictor.predict(request.columns)).payload
+        if not (wanted.get("probabilities") or wanted.get("explain")):
             return np.asarray(payload["predictions"])
         import pandas as pd
 
-        return pd.DataFrame(payload["probabilities"], columns=payload["classes"])
+        parts = []
+        if wanted.get("probabilities"):
+            parts.append(pd.DataFrame(payload["probabilities"], columns=payload["classes"]))
+        if wanted.get("explain"):
+            values = explaining.table_values(self._predictor, request.columns, payload["predictions"])
+            parts.append(pd.DataFrame(dict(zip(explaining.table_columns(self._predictor), values, strict=True))))
+        return pd.concat(parts, axis=1)
 
 
 def _plain(value: Any) -> Any:

@@ -13,7 +13,8 @@ from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 FAILS = "model.params.C=1,-1,0.5"  # the second is no value of C
-SWEEP = ("-m", "model=logistic_regression", "model/param_grid=none", FAILS, "sweep.deploy_best=true")
+JOBS = ("-m", "model=logistic_regression", "model/param_grid=none", FAILS, "sweep.deploy_best=true")
+SWEEP = (*JOBS, "hydra.sweeper.max_batch_size=1")  # the failed one is in a batch before the last
 
 
 def versions(at: Desk) -> list[str]:
@@ -52,3 +53,27 @@ def test_a_killed_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
         first = json.loads((done.folder / "0" / "result.json").read_text())
         assert [stage["cached"] for stage in first["stages"] if stage["name"] == "train"] == [True]
         assert versions(at) == ["1"]
+
+
+@pytest.mark.nightly
+def test_a_failed_job_is_skipped_by_optuna_and_a_champion_meets_the_best_job_once(tmp_path: Path) -> None:
+    with desk(tmp_path) as at:
+        port = f"deploy.port={at.port}"
+        at.run("model=logistic_regression", "model/param_grid=none", "model.params.C=1e-4").well()
+        optuna = (
+            "hydra/sweeper=optuna",
+            "hydra.sweeper.n_trials=4",
+            "hydra.sweeper.n_jobs=2",
+            "+hydra.sweeper.sampler.seed=1",
+        )
+        done = at.run(*JOBS, *optuna, port)
+        assert done.code in {0, 3}, done.out + done.err
+        with (done.folder / "sweep.csv").open() as file:
+            jobs = [*csv.DictReader(file)]
+        assert len(jobs) == 4, "a failed one does not end the sweep"
+        assert any(job["verdict"].startswith("failed: ") for job in jobs)
+        gate = json.loads((done.folder / "best" / "result.json").read_text())["gate"]
+        assert gate["looks"] == 2, "the champion's and that of the best job"
+        assert "beside the jobs of this sweep" in " ".join(gate["notes"])
+        later = at.run("model=logistic_regression", "model/param_grid=none", "model.params.C=0.3")
+        assert later.result["gate"]["looks"] == 2 + len({job["overrides"] for job in jobs if job["mean_test"]})

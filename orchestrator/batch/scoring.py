@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.batch.checkpoints import Part
-from orchestrator.batch.explaining import explanation_columns, explanation_values
 from orchestrator.batch.files import FilesSource
 from orchestrator.batch.sinks import CsvSink, ParquetSink, Sink
 from orchestrator.batch.tables import Chunk, Columns, CsvSource, Source
@@ -25,6 +24,7 @@ from orchestrator.spec.messages import missing_columns
 from score.contract.cells import TableFormat
 from score.payload.errors import BadRequest, Problem
 from score.payload.reader import Flags, Reader
+from score.predict import explaining
 from score.predict.predictor import InitError, Predictor, ScoringError
 
 PREDICTION = "prediction"
@@ -71,7 +71,7 @@ class Scorer:
         try:
             columns = self.predictor.reader.checked(values)
             predictions, probabilities = self.predictor.predict(columns)
-            explained = explanation_values(self.predictor, columns, predictions) if table.explain else []
+            explained = explaining.table_values(self.predictor, columns, predictions) if table.explain else []
         except ScoringError as error:
             raise PackageError(f"batch: the model failed: {one_line(error.__cause__ or error)}") from error
         by_class = [] if probabilities is None else probabilities.T.tolist()
@@ -121,7 +121,9 @@ class ScoringTable:
         classes = predictor.contract.classes or ()
         added = [PREDICTION, *(f"probability_{label}" for label in classes if predictor.probable)]
         if spec.explain:
-            added += explanation_columns(predictor)
+            if (record := predictor.explanation).method == "none":
+                raise DataError(f"batch.explain: the package explains no answers ({record.reason}); build it again")
+            added += explaining.table_columns(predictor)
             if twice := next((name for place, name in enumerate(added) if name in added[:place]), None):
                 text = (
                     f"two columns of the output would be '{twice}'; rename the one of the package, or leave explain out"

@@ -63,7 +63,7 @@ def prepare(config: DictConfig) -> Sweep:
     dirs = [source.path for source in config.hydra.runtime.config_sources if source.provider == "command-line"]
     searched = [each for each in config.hydra.overrides.hydra if each.startswith("hydra.searchpath=")]
     sweep = Sweep(searched or [f"hydra.searchpath=[file://{path}]" for path in dirs], str(config.hydra.job.config_name))
-    if (config.get("sweep") or {}).get("deploy_best") is not True:
+    if not is_wanted(config):
         if any(undeployed):
             sys.stdout.write("A sweep deploys nothing unless you say so (deploy=local, or sweep.deploy_best=true).\n")
         return sweep
@@ -100,12 +100,17 @@ def to_deploy(overrides: Sequence[str]) -> list[str]:
     return [each for each in overrides if each not in {NOWHERE, "search=optuna"}]
 
 
+def is_wanted(values: Mapping[str, Any]) -> bool:
+    """Return whether the best job of a sweep of this configuration is to be deployed."""
+    return (values.get("sweep") or {}).get("deploy_best") is True
+
+
 def only_training(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the configuration of a job: with the stages of stages=train, replaced where they were replaced.
 
     Without ``sweep.deploy_best`` it is returned as it is.
     """
-    if (values.get("sweep") or {}).get("deploy_best") is not True:
+    if not is_wanted(values):
         return values
     known, typed = yaml.safe_load((CONF / "stages" / "train.yaml").read_text()), values.get("stages") or {}
     return {**values, "stages": {name: typed.get(name, stage) for name, stage in known.items()}}
@@ -146,9 +151,9 @@ def verdicts(jobs: Sequence[SweepJob], chosen: SweepJob | None) -> Iterator[str]
             yield ""
 
 
-def deploy(job: SweepJob, sweep: Sweep, folder: Path) -> int:
+def deploy(job: SweepJob, sweep: Sweep, folder: Path, sweep_id: str) -> int:
     """Run a job again to its end, with its training from the cache; return the exit code."""
     from orchestrator.cli.main import KEPT_BACK, main
 
-    outcome = main(sweep.compose(to_deploy(job.overrides)), folder / FOLDER)
+    outcome = main(replace(sweep.compose(to_deploy(job.overrides)), sweep=sweep_id), folder / FOLDER)
     return 1 if outcome.score is None else KEPT_BACK if outcome.kept_back else 0

@@ -46,8 +46,12 @@ class JobError(OrchestratorError):
 
 
 @hydra.main(version_base=HYDRA, config_path=str(CONF), config_name=DEFAULT_NAME)
-def job(config: DictConfig) -> float:
-    """Execute one run, or one job of a sweep; return the score that a sweeper optimises."""
+def job(config: DictConfig) -> float | str:
+    """Execute one run, or one job of a sweep; return the score that a sweeper optimises.
+
+    Of a failed job, where the best one is to be deployed, return what is wrong: an exception would end a sweep of several
+    batches, of which a later one may have the best job. Optuna takes what is no number for a failed trial.
+    """
     from orchestrator.cli import main as cli
     from orchestrator.config.compose import to_composed
 
@@ -68,8 +72,11 @@ def job(config: DictConfig) -> float:
         sys.exit(cli.KEPT_BACK)
     if outcome.score is not None:
         return outcome.score
-    if sweep:  # an exception and no exit: the other jobs go on
-        raise JobError(f"job {context.job.num} failed: {' '.join(typed)}")
+    if sweep:
+        failure = f"job {context.job.num} failed: {' '.join(typed)}"
+        if best_job.is_wanted(composed.values):
+            return failure
+        raise JobError(failure)  # an exception and no exit: the other jobs of its batch go on
     sys.exit(1)
 
 
@@ -151,10 +158,9 @@ def run(typed: Sequence[str], scratch: str) -> int:
     try:
         try:
             job()
-        except BaseException as error:
-            if not (isinstance(error, JobError) and sweep_end.deploys()):  # else one of the other jobs may be the best
-                sweep_end.show(read_jobs())
-                raise
+        except BaseException:
+            sweep_end.show(read_jobs())
+            raise
         return sweep_end.conclude()
     except COMPOSITION_ERRORS as error:
         if invocation.wants_traceback():

@@ -52,7 +52,7 @@ def conclude() -> int:
     (verdict,) = (text for job, text in zip(jobs, best_job.verdicts(jobs, chosen), strict=True) if job is chosen)
     sys.stdout.write(f"\ndeploying job {chosen.number}: {verdict}\n")
     sys.stdout.flush()
-    return best_job.deploy(chosen, sweep, folder)
+    return best_job.deploy(chosen, sweep, folder, os.environ[SWEEP_ID])
 
 
 def _record(jobs: Sequence[SweepJob], file: Path) -> None:

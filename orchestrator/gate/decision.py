@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Gate:
-    """Decides about ``version``; the hold-out rows and the fitted pipeline are asked for only where they are needed."""
+    """Decides about ``version``; the hold-out rows and the fitted pipeline are asked for only where they are needed.
+
+    ``chosen_from`` names the sweep whose best job it is.
+    """
 
     spec: GateSpec
     search: SearchSpec
@@ -49,6 +52,7 @@ class Gate:
     tracker: Tracker
     state_dir: StateDir
     progress: Progress
+    chosen_from: str = ""
 
     def decide(self) -> Verdict:
         """Return the verdict.
@@ -209,8 +213,8 @@ class Gate:
         return low, 2 * found.difference - low
 
     def _level(self, undecided: int = 0) -> Level:
-        looks = ledger.count_looks(self.report, self.tracker, self.state_dir)
-        return ledger.level_for(self.spec.alpha, looks, undecided=undecided)
+        looks = ledger.count_looks(self.report, self.tracker, self.state_dir, self.chosen_from)
+        return ledger.level_for(self.spec.alpha, looks, undecided=undecided, swept=bool(self.chosen_from))
 
     @cached_property
     def _own(self) -> Predictions:

@@ -5,6 +5,11 @@ decision is shared by all decisions on the same rows (alpha spending): the k-th 
 alpha however many follow. That holds whatever is tried next because of earlier decisions, as long as only decisions are
 used; it is the Bonferroni inequality for a number of tests that is not known in advance. Fresh rows begin a new ledger.
 
+The jobs of a sweep are looks, as their scores on the rows are shown. Where the best job is deployed, they count from the next
+decision on: that job was chosen by cross-validated scores alone, so its own is the (m + 1)-th after m earlier looks. The
+levels still add up to alpha, whichever of the n jobs is tried afterwards: n - 1 tests at alpha / ((m + n) (m + n + 1)) or less
+take no more than the n - 1 levels that follow that of the chosen job.
+
 D. P. Foster and R. A. Stine (2008), Alpha-investing, J. R. Statist. Soc. B 70; A. Blum and M. Hardt (2015), The Ladder,
 ICML; C. Dwork et al. (2015), The reusable holdout, Science 349 (Thresholdout, which adds noise to what is shown: with few
 hundred rows it needs more noise than there is signal). ``benchmarks/gate.py`` compares them.
@@ -34,13 +39,15 @@ def spend(alpha: float, decision: int) -> float:
     return alpha / (decision * (decision + 1))
 
 
-def level_for(alpha: float, looks: int, *, undecided: int = 0) -> Level:
+def level_for(alpha: float, looks: int, *, undecided: int = 0, swept: bool = False) -> Level:
     """Return the level after so many looks, of which ``undecided`` ones led to no decision: that of a first champion."""
-    return Level(alpha, looks, spend(alpha, max(1, looks - undecided)))
+    return Level(alpha, looks, spend(alpha, max(1, looks - undecided)), swept)
 
 
-def count_looks(report: Report, tracker: Tracker, state_dir: Path) -> int:
+def count_looks(report: Report, tracker: Tracker, state_dir: Path, sweep: str = "") -> int:
     """Return how many specs, this one included, were scored on the hold-out rows of a Report; 0 if these are not known.
+
+    The jobs of ``sweep`` do not count: the Report is that of its best job, chosen by cross-validated scores.
 
     Rows are the same by their cells, wherever they are read from, or by their places in one table, whatever their columns.
     The tracking store has them as tags of its runs; trainings that are not tracked are in files below ``state_dir``.
@@ -49,7 +56,7 @@ def count_looks(report: Report, tracker: Tracker, state_dir: Path) -> int:
     for holdout in filter(None, (report.tags.get(tag, "") for tag in (HOLDOUT_DIGEST, HOLDOUT_PLACES))):
         if spec:  # else of a stage of the user's
             file = state_dir / "holdouts" / f"{holdout}.json"
-            tracked = [*_read(file), *tracker.looks(holdout)] if isinstance(tracker, RecordsVerdicts) else None
+            tracked = [*_read(file), *tracker.looks(holdout, sweep)] if isinstance(tracker, RecordsVerdicts) else None
             seen |= {spec, *(_add(file, spec) if tracked is None else tracked)}
     return len(seen)
 

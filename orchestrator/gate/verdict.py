@@ -47,12 +47,14 @@ class LimitCheck:
 class Level:
     """How much of ``alpha`` a decision gets: ``spent``, after so many ``looks`` at the same hold-out rows.
 
-    A look is a spec of which a run was scored on these rows, this one included; 0 where they were not counted.
+    A look is a spec of which a run was scored on these rows, this one included; 0 where they were not counted. ``swept``:
+    it is about the best job of a sweep, whose other jobs are not among the looks.
     """
 
     alpha: float
     looks: int
     spent: float
+    swept: bool = False
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,12 @@ def describe_level(level: Level, *, tested: bool = True) -> str:
     if not level.looks:
         return ""
     left = f"{format_p(level.spent)} of the level {level.alpha:g}"
+    by = ", beside the jobs of this sweep, which were compared by cross-validation" if level.swept else ""
     if level.looks == 1:
-        return "no other model was scored on these hold-out rows" + (f"; this decision gets {left}" if tested else "")
-    used = f"{level.looks} models were scored on these hold-out rows, this one included"
+        return f"no other model was scored on these hold-out rows{by}" + (
+            f"; this decision gets {left}" if tested else ""
+        )
+    used = f"{level.looks} models were scored on these hold-out rows, this one included{by}"
     return f"{used}, so this decision gets {left}; fresh rows begin anew" if tested else used
 
 

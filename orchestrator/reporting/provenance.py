@@ -14,13 +14,20 @@ from orchestrator.artifacts import PackageProvenance
 class RunProvenance:
     """The checkout, the composed configuration as YAML, and the package's provenance, recorded with a run.
 
-    They do not affect results, so no cached artifact depends on them. ``sweep`` names the sweep that the run belongs to.
+    They do not affect results, so no cached artifact depends on them. ``sweep`` names the sweep that the run belongs to;
+    with ``deploys_best`` the run deploys the sweep's best job.
     """
 
     checkout: Path
     config: str
     origin: PackageProvenance = field(default_factory=PackageProvenance)
     sweep: str = ""
+    deploys_best: bool = False
+
+    @property
+    def chosen_from(self) -> str:
+        """The sweep whose best job this run deploys; "" if it is none."""
+        return self.sweep if self.deploys_best else ""
 
     @property
     def tags(self) -> dict[str, str]:

@@ -11,8 +11,11 @@ from typing import Any
 
 from joblib import parallel_config
 
+from orchestrator.errors import one_line
+
 EXTRAS = {"dask": "distributed", "ray": "ray"}  # backend -> the module it needs besides joblib
 FIRST_WORKER_TIMEOUT_SECONDS = 60
+RAY_AUTH_MODE = "RAY_AUTH_MODE"  # of the environment
 
 
 def missing_module(backend: str | None) -> str:
@@ -83,7 +86,15 @@ def _connect_ray(stack: ExitStack, scheduler: str | None, n_jobs: int | None) ->
         supports_return_generator = True
 
     size = {} if scheduler else {"num_cpus": _process_count(n_jobs), "include_dashboard": False}
-    ray.init(address=scheduler or "local", log_to_driver=False, logging_level=logging.ERROR, **size)
+    try:
+        ray.init(address=scheduler or "local", log_to_driver=False, logging_level=logging.ERROR, **size)
+    except Exception as error:
+        if not scheduler or os.environ.get(RAY_AUTH_MODE) == "token":
+            raise
+        # Ray does not say that a token is missing; `ray start` asks for one where ~/.ray/auth_token exists
+        raise ConnectionError(
+            f"{one_line(error)}; a cluster that asks for a token needs {RAY_AUTH_MODE}=token"
+        ) from error
     stack.callback(ray.shutdown)
     return Backend()
 

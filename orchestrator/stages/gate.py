@@ -38,7 +38,8 @@ def gate(
     """
     if provenance.sweep and not serves:
         return Verdict("open", ["nothing is deployed in this job of a sweep: the gate decides about the job that is"])
-    verdict = Gate(spec, search, named, seed, report, version, split, trained, tracker, state_dir, progress).decide()
+    given = (spec, search, named, seed, report, version, split, trained, tracker, state_dir, progress)
+    verdict = Gate(*given, provenance.chosen_from).decide()
     if version.version and verdict.decision != "unchanged" and isinstance(tracker, RecordsVerdicts):
         tracker.record_verdict(version, verdict.tags, verdict.metrics, CHALLENGER if verdict.ends else "")
     return verdict

@@ -134,9 +134,9 @@ class AzureMl(Mlflow):
                 path.rename(folder / path.name)
             logged.rmdir()
 
-    def looks(self, holdout: str) -> Sequence[str]:
-        """Return the hash of each spec of which a run was scored on the hold-out rows with this digest."""
-        return self._run_with_progress(lambda: verdicts.read_looks(self._open(), holdout))
+    def looks(self, holdout: str, sweep: str = "") -> Sequence[str]:
+        """Return the hash of each spec of which a run outside of ``sweep`` was scored on the hold-out rows with this digest."""
+        return self._run_with_progress(lambda: verdicts.read_looks(self._open(), holdout, sweep))
 
     def record_verdict(
         self, version: ModelVersion, tags: Mapping[str, str], metrics: Mapping[str, float], alias: str

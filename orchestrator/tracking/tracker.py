@@ -72,8 +72,8 @@ class RecordsSweeps(Protocol):
 class RecordsVerdicts(Protocol):
     """A Tracker that knows how often hold-out rows were used, and records what the gate decides."""
 
-    def looks(self, holdout: str) -> Sequence[str]:
-        """Return the hash of each spec of which a run was scored on the hold-out rows with this digest."""
+    def looks(self, holdout: str, sweep: str = "") -> Sequence[str]:
+        """Return the hash of each spec of which a run outside of ``sweep`` was scored on the hold-out rows with this digest."""
         ...
 
     def record_verdict(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from score.api.openapi import example
+from score.api.openapi import example, explain_parameter
 from score.contract import dates
 from score.payload.errors import PROBLEM
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 _TYPES = {"integer": "integer", "number": "number", "boolean": "boolean", "string": "string", "datetime": "string"}
 
 
-def document(contract: Contract, *, keyed: bool) -> dict[str, Any]:
-    """Return the Swagger 2.0 document: health and scoring."""
+def document(contract: Contract, *, keyed: bool, explains: bool = True) -> dict[str, Any]:
+    """Return the Swagger 2.0 document: health and scoring, explained if the package can."""
     score: dict[str, Any] = {
         "operationId": "RunMLService",
         "description": "Run web service's model and get the prediction output",
@@ -25,6 +25,10 @@ def document(contract: Contract, *, keyed: bool) -> dict[str, Any]:
             "default": {"description": "Why there is no answer.", "schema": _ref("ErrorResponse")},
         },
     }
+    if explains:
+        parameter = explain_parameter()
+        schema = parameter.pop("schema")  # whose fields Swagger 2 has one level up
+        score["parameters"].append(parameter | schema)
     health = {
         "operationId": "ServiceHealthCheck",
         "description": "Simple health check endpoint to ensure the service is up at any given point.",
@@ -52,7 +56,8 @@ def _definitions(contract: Contract) -> dict[str, Any]:
     rows = {"type": "object", "properties": {"data": {"type": "array", "items": row}}, "required": ["data"]}
     label = {"type": "number"} if contract.classes is None else _enumerated(contract.classes)
     probabilities = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
-    outputs: dict[str, Any] = {"predictions": {"type": "array", "items": label}}
+    explanations = {"type": "array", "items": {"type": "object"}, "description": "where the query has explain=true"}
+    outputs: dict[str, Any] = {"predictions": {"type": "array", "items": label}, "explanations": explanations}
     if contract.classes is not None:
         outputs |= {"probabilities": probabilities, "classes": {"type": "array", "items": label}}
     return {

@@ -1,4 +1,4 @@
-"""Requests with ``explain=true``: which of them are answered, and how the reply says what each column adds."""
+"""Explained answers: which requests get them, and what each column adds, in a reply or as columns of a table."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PARAMETER = "explain"  # of the query
 VALUES = {"true": True, "false": False}
+BASE = "explain_base"  # of a table's columns
 MAX_ROWS = 100  # of a request
 
 
@@ -33,6 +34,18 @@ def is_wanted(values: Sequence[str]) -> bool:
     return VALUES[values[0]]
 
 
+def refuse_if_wanted(values: Sequence[str]) -> None:
+    """Check a query of a path whose replies have no place for explanations.
+
+    Raises:
+        BadRequest: it asks for them.
+    """
+    if is_wanted(values):
+        raise _refused(
+            f"replies of this path have no place for what '{PARAMETER}' asks for", "POST /score?explain=true"
+        )
+
+
 def parse(predictor: Predictor, body: bytes | str | dict[str, Any]) -> Request:
     """Return the checked columns of a body whose rows are to be explained.
 
@@ -40,8 +53,7 @@ def parse(predictor: Predictor, body: bytes | str | dict[str, Any]) -> Request:
         BadRequest: the body does not keep the contract, or cannot be explained.
     """
     request = predictor.parse(body)
-    if predictor.explanation.method == "none":
-        raise _refused(f"this package explains no answers: {predictor.explanation.reason}", f"no '{PARAMETER}'")
+    check_explains(predictor)
     if request.form == "input":
         raise _refused(
             f"a reply to 'input' has no place for what '{PARAMETER}' asks for", 'the rows as {"data": [{...}, ...]}'
@@ -85,6 +97,47 @@ def payload(predictor: Predictor, columns: Columns) -> list[dict[str, Any]]:
             each = {"class": classes[record.outputs[place]], **each}
         explained.append(each if errors is None else {**each, "errors": _by_column(names, errors[:, place])})
     return explained
+
+
+def table_columns(predictor: Predictor) -> list[str]:
+    """Return the names of a table's columns: the base, what each column adds to it, and of estimates the standard errors."""
+    names = [f"explain_{column.name}" for column in predictor.contract.columns]
+    return [
+        BASE,
+        *names,
+        *([f"{name}_error" for name in names] if predictor.explanation.method == "permutation" else []),
+    ]
+
+
+def table_values(predictor: Predictor, columns: Columns, predictions: Sequence[Any]) -> list[list[float]]:
+    """Return their values (n_rows,): of several classes those of the predicted one, of two of the second one.
+
+    Raises:
+        ScoringError: the model failed.
+    """
+    import numpy as np
+
+    base, values, errors = predictor.explain(columns)
+    outputs, classes = predictor.explanation.outputs, predictor.contract.classes
+    if outputs is not None and classes is not None and len(outputs) > 1:
+        place_of = {classes[code]: place for place, code in enumerate(outputs)}
+        chosen = np.array([place_of[label] for label in predictions], dtype=np.intp)
+    else:
+        chosen = np.zeros(len(predictions), dtype=np.intp)
+    rows = np.arange(len(chosen))
+    parts = [base[chosen][:, None], values[rows, chosen], *([] if errors is None else [errors[rows, chosen]])]
+    found: list[list[float]] = np.hstack(parts).T.tolist()
+    return found
+
+
+def check_explains(predictor: Predictor) -> None:
+    """Check that the package explains its answers.
+
+    Raises:
+        BadRequest: it does not.
+    """
+    if predictor.explanation.method == "none":
+        raise _refused(f"this package explains no answers: {predictor.explanation.reason}", f"no '{PARAMETER}'")
 
 
 def _by_column(names: Sequence[str], values: Any) -> list[dict[str, float]]:

@@ -112,6 +112,8 @@ def application(
         return _response(await admission.answer(RequestBody(request.scope, request.receive), codec))
 
     async def infer(request: Request) -> Response:
+        if request.scope["query_string"]:
+            explaining.refuse_if_wanted(request.query_params.getlist(explaining.PARAMETER))
         length = request.headers.get(v2_binary.HEADER)
         codec = RequestCodec(
             partial(v2.parse, predictor, length=length), partial(v2.respond, predictor, version=version)
@@ -150,7 +152,7 @@ def documents(predictor: Predictor, version: str | None, *, keyed: bool) -> dict
     explains = predictor.explanation.method != "none"
     described = openapi.document(contract, probable=predictor.probable, keyed=keyed, explains=explains, version=version)
     openapi_json = encode(described)
-    swagger_2 = encode(swagger.document(contract, keyed=keyed))
+    swagger_2 = encode(swagger.document(contract, keyed=keyed, explains=explains))
     versions = {"2": swagger_2, "2.0": swagger_2, "3": openapi_json, "3.1": openapi_json}  # Azure ML's names for them
 
     def static(document: bytes) -> Endpoint:

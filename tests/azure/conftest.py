@@ -6,17 +6,20 @@ import json
 import os
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import azure_emulator
 from orchestrator.azure.sdk import missing
-from tests.command import Desk, Done, desk
+from tests.command import ROOT, Desk, Done, desk
 
 READ_BACK = Path(__file__).with_name("read_back.py")
 SDK_V2 = ("azure", "azure.ai", "azure.ai.ml", "azure.identity")
@@ -67,6 +70,33 @@ def emulated_desk(home: Path, *overrides: str) -> Iterator[EmulatedDesk]:
                 for running in list((emulated.folder / kind).rglob("process.json")):
                     azure_emulator.containers.process.stop(running.parent)
             azure_emulator.stop(emulated.folder)
+
+
+def score(url: str, document: Any, key: str) -> tuple[int, str, Any]:
+    """POST to a service; return the status, the media type and the document of its answer."""
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(document).encode(), headers)
+    try:
+        with urllib.request.urlopen(request) as reply:
+            return reply.status, reply.headers.get_content_type(), json.loads(reply.read())
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, refused.headers.get_content_type(), json.loads(refused.read())
+
+
+def check_explained(url: str, key: str, table: Path = ROOT / "data" / "diabetes.csv") -> None:
+    """Check that a service answers a query for explanations, and refuses what it cannot explain."""
+    row = json.loads(pd.read_csv(table, nrows=1).drop(columns="Outcome").to_json(orient="records"))[0]
+    plain = score(url, {"data": [row]}, key)[2]
+    status, _, explained = score(f"{url}?explain=true", {"data": [row]}, key)
+    assert status == 200
+    (one,) = explained.pop("explanations")
+    assert explained == plain
+    assert one["base"] + sum(one["values"][0].values()) == pytest.approx(plain["probabilities"][0][1], abs=1e-9)
+    for query, body in (("explain=yes", {"data": [row]}), ("explain=true", {"input": [row]})):
+        status, kind, problem = score(f"{url}?{query}", body, key)
+        assert (status, kind) == (400, "application/problem+json")
+        assert "'explain'" in problem["detail"]
 
 
 @pytest.fixture(scope="module")

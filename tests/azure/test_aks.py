@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from orchestrator.azure.sdk import missing
-from tests.azure.conftest import SDK_V2, EmulatedDesk, emulated_desk
+from tests.azure.conftest import SDK_V2, EmulatedDesk, check_explained, emulated_desk
 
 pytestmark = [pytest.mark.slow, pytest.mark.nightly, pytest.mark.filterwarnings("ignore")]
 
@@ -53,6 +53,8 @@ def test_keys_and_logs_are_shown_and_remove_ends_all(emulated: EmulatedDesk) -> 
     before = re.findall(r"(?:primary|secondary): (\S+)", emulated.run("stages=keys").well().out)
     after = re.findall(r"(?:primary|secondary): (\S+)", emulated.run("stages=rotate_keys").well().out)
     assert after[1] == before[0]
+    url = emulated.run("stages=deploy", "deploy.compute=aks").well().result["endpoint"]["url"]
+    check_explained(url, after[0])
     single = emulated.run("stages=shift", "deploy.traffic=50")
     assert "deploy.traffic: endpoint 'diabetes-prediction-service' has no second deployment" in single.err
     emulated.run("stages=remove").well()

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import azure_emulator
 from orchestrator.azure.sdk import missing
-from tests.azure.conftest import SDK_V2, EmulatedDesk, emulated_desk
+from tests.azure.conftest import SDK_V2, EmulatedDesk, check_explained, emulated_desk, score
 from tests.command import desk
 
 pytestmark = pytest.mark.slow
@@ -27,17 +23,6 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatedDesk]
     tracked = [] if missing() else ["tracking=azureml"]  # with SDK v1
     with emulated_desk(tmp_path_factory.mktemp("managed"), "deploy=managed", *tracked) as made:
         yield made
-
-
-def ask(url: str, document: Any, key: str) -> tuple[int, str, Any]:
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    request = urllib.request.Request(url, json.dumps(document).encode(), headers)
-    try:
-        with urllib.request.urlopen(request) as reply:
-            return reply.status, reply.headers.get_content_type(), json.loads(reply.read())
-    except urllib.error.HTTPError as refused:
-        with refused:
-            return refused.code, refused.headers.get_content_type(), json.loads(refused.read())
 
 
 def test_one_command_deploys_and_tests_and_no_dot_is_printed(emulated: EmulatedDesk) -> None:
@@ -55,10 +40,11 @@ def test_one_command_deploys_and_tests_and_no_dot_is_printed(emulated: EmulatedD
 def test_invalid_rows_and_wrong_keys_are_refused(emulated: EmulatedDesk) -> None:
     url = emulated.run("stages=status").well().out.split(" is healthy at ")[1].split()[0]
     key = re.findall(r"primary: (\S+)", emulated.run("stages=keys").well().out)[0]
-    status, kind, problem = ask(url, {"data": [{"Pregnancies": 2}]}, key)
+    status, kind, problem = score(url, {"data": [{"Pregnancies": 2}]}, key)
     assert (status, kind) == (400, "application/problem+json")
     assert "Glucose" in problem["detail"]
-    assert ask(url, {"data": []}, "wrong")[0] == 401
+    assert score(url, {"data": []}, "wrong")[0] == 401
+    check_explained(url, key)
 
 
 @pytest.mark.nightly

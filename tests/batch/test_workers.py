@@ -25,6 +25,7 @@ from orchestrator.events import Event, Progress, StepNote, StepProgress
 from orchestrator.search.backend import missing_module
 from orchestrator.spec.batch import BatchSpec
 from orchestrator.stages.batch import batch
+from tests.command import free_port
 from tests.nightly import at_night
 from tests.stages.conftest import TABULAR, Kit
 
@@ -149,6 +150,33 @@ def test_a_dask_cluster_at_an_address_scores_the_same_and_may_lose_a_worker(run:
             scored = run(kill, output=f"scored.{ending}", chunk_rows=1, **keys)
             assert contents(scored) == contents(run(input=f"new.{ending}", output=f"whole.{ending}"))
         assert lost[0] not in {worker.pid for worker in cluster.workers.values()}  # the cluster itself lives on
+
+
+@pytest.mark.nightly
+@pytest.mark.filterwarnings("ignore")
+def test_a_ray_cluster_at_an_address_scores_the_same_and_may_lose_a_worker(run: Run) -> None:
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    client, lost = free_port(), list[int]()
+    head = {"num_cpus": 2, "include_dashboard": False, "ray_client_server_port": client}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+
+    def kill(event: Event) -> None:
+        if isinstance(event, StepProgress) and not lost:
+            mine = psutil.Process().children(recursive=True)
+            lost.extend([each.pid for each in mine if "ray::PoolActor" in " ".join(each.cmdline())][:1])
+            os.kill(lost[0], signal.SIGKILL)
+
+    try:
+        for address in (cluster.address, f"ray://127.0.0.1:{client}"):
+            for ending in ("csv", "parquet"):
+                keys = {"input": f"new.{ending}", "backend": "ray", "scheduler": address}
+                scored = run(kill, output=f"scored.{ending}", chunk_rows=1, **keys)
+                assert contents(scored) == contents(run(input=f"new.{ending}", output=f"whole.{ending}"))
+            assert lost.pop()  # and the cluster itself lives on
+    finally:
+        cluster.shutdown()
 
 
 def is_worker(process: psutil.Process) -> bool:

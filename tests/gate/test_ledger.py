@@ -24,6 +24,13 @@ def test_levels_add_up_to_alpha() -> None:
     assert sum(spend(0.05, k) for k in range(1, 10_001)) < 0.05
 
 
+def test_levels_add_up_to_less_than_alpha_whichever_job_of_a_sweep_is_tried_after_the_chosen_one() -> None:
+    for before in range(30):
+        for jobs in range(1, 30):
+            spent = spend(1.0, before + 1) + (jobs - 1) * spend(1.0, before + jobs)
+            assert spent <= sum(spend(1.0, before + k) for k in range(1, jobs + 1)) + 1e-12
+
+
 def test_a_look_without_a_decision_does_not_count() -> None:
     assert level_for(0.05, 2, undecided=1).spent == spend(0.05, 1)
     assert level_for(0.05, 5, undecided=1).spent == spend(0.05, 4)
@@ -57,9 +64,9 @@ def test_a_report_of_another_stage_is_not_counted(tmp_path: Path) -> None:
 class Store(NoTracking):
     seen: Sequence[str] = ()
 
-    def looks(self, holdout: str) -> Sequence[str]:
+    def looks(self, holdout: str, sweep: str = "") -> Sequence[str]:
         assert holdout == "rows"
-        return self.seen
+        return [] if sweep == "all of it" else self.seen
 
     def record_verdict(self, *_: object) -> None:
         raise AssertionError
@@ -68,6 +75,7 @@ class Store(NoTracking):
 def test_the_store_is_asked_where_there_is_one(tmp_path: Path) -> None:
     assert count_looks(report(), Store(seen=("a", "b")), tmp_path) == 3
     assert count_looks(report(), Store(seen=("a", "spec")), tmp_path) == 2
+    assert count_looks(report(), Store(seen=("a", "spec")), tmp_path, "all of it") == 1
     assert not list(tmp_path.iterdir())
 
 

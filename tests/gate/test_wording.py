@@ -58,6 +58,10 @@ def test_what_is_needed_is_rounded() -> None:
             LEVEL,
             "2 models were scored on these hold-out rows, this one included, so this decision gets 0.025 of the level 0.05",
         ),
+        (
+            Level(0.05, 1, 0.025, swept=True),
+            "rows, beside the jobs of this sweep, which were compared by cross-validation; this decision gets 0.025 of",
+        ),
         (Level(0.05, 900, 6e-8), "gets below 0.0001 of"),
     ],
 )

@@ -53,8 +53,8 @@ class Registry(NoTracking):
             {number: one.fingerprint for number, one in self.held.items()}, next(iter(self.held), None)
         )
 
-    def looks(self, holdout: str) -> Sequence[str]:  # noqa: ARG002
-        return self.seen
+    def looks(self, holdout: str, sweep: str = "") -> Sequence[str]:  # noqa: ARG002
+        return [] if sweep else self.seen
 
     def record_verdict(self, version: ModelVersion, tags: Any, metrics: Any, alias: str) -> None:
         self.recorded.append((version, tags, metrics, alias))

@@ -60,7 +60,10 @@ def _gives_probabilities(folder: Path) -> bool:
 
 
 def _signature(contract: Mapping[str, Any], *, probable: bool) -> Any:
-    """Convert the contract to an MLflow signature; a model with probabilities has a parameter to ask for them."""
+    """Convert the contract to an MLflow signature, with parameters that ask for explanations and, if any, probabilities.
+
+    MLflow ignores a parameter that is not in the signature: a package that explains nothing refuses its own.
+    """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
     from mlflow.types.schema import AnyType
@@ -78,7 +81,13 @@ def _signature(contract: Mapping[str, Any], *, probable: bool) -> Any:
     return ModelSignature(
         inputs=Schema(inputs),
         outputs=Schema([ColSpec(_common_type(contract["classes"] or [0.0], "string"))]),
-        params=ParamSchema([ParamSpec("probabilities", "boolean", False)]) if probable else None,
+        params=ParamSchema(
+            [
+                ParamSpec(name, "boolean", False)
+                for name in ("probabilities", "explain")
+                if probable or name == "explain"
+            ]
+        ),
     )
 
 

@@ -67,21 +67,22 @@ def get_sweep_run(store: Store, sweep_id: str, name: str | None) -> str:
 
     No job knows that it is the last, so this run is never left open.
     """
-    if (found := _find_sweep_run(store, sweep_id)) is not None:
+    if (found := find_sweep_run(store, sweep_id)) is not None:
         return found
     run_id = _create(store, owner_tags() | {SWEEP: sweep_id}, name)
     store.client.set_terminated(run_id)
     return run_id
 
 
-def _find_sweep_run(store: Store, sweep_id: str) -> str | None:
+def find_sweep_run(store: Store, sweep_id: str) -> str | None:
+    """Return the parent run of the jobs of a sweep, if there is one."""
     found = store.client.search_runs([store.experiment_id], f"tags.`{SWEEP}` = '{sweep_id}'", max_results=1)
     return str(found[0].info.run_id) if found else None
 
 
 def log_sweep_file(store: Store, sweep_id: str, file: Path) -> None:
     """Log a file on the parent run of the jobs of a sweep, if there is one."""
-    if (run_id := _find_sweep_run(store, sweep_id)) is not None:
+    if (run_id := find_sweep_run(store, sweep_id)) is not None:
         location = store.client.get_run(run_id).info.artifact_uri
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, file.name).write_bytes(file.read_bytes())

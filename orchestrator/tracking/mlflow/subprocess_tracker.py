@@ -95,9 +95,9 @@ class SubprocessMlflow(Mlflow):
         self._get_child().call("record_sweep", sweep_id, file)
         self._finish_in_child(RunFinished(0.0))
 
-    def looks(self, holdout: str) -> Sequence[str]:
-        """Return the hash of each spec that was scored on these rows."""
-        return cast("Sequence[str]", self._get_child().call("looks", holdout))
+    def looks(self, holdout: str, sweep: str = "") -> Sequence[str]:
+        """Return the hash of each spec that was scored on these rows outside of ``sweep``."""
+        return cast("Sequence[str]", self._get_child().call("looks", holdout, sweep))
 
     def record_verdict(self, version: ModelVersion, *decided: Any) -> None:
         """Record a decision on the version and its run."""

@@ -177,11 +177,11 @@ class Mlflow(ProgressMixin):
             model_versions.promote(store, version)
             runs.clear_failure(store, version.run_id)
 
-    def looks(self, holdout: str) -> Sequence[str]:
-        """Return the hash of each spec of which a run was scored on the hold-out rows with this digest."""
+    def looks(self, holdout: str, sweep: str = "") -> Sequence[str]:
+        """Return the hash of each spec of which a run outside of ``sweep`` was scored on the hold-out rows with this digest."""
         store = self._open()
         with exclusive_write(store.uri, store.lock):
-            return verdicts.read_looks(store, holdout)
+            return verdicts.read_looks(store, holdout, sweep)
 
     def record_verdict(
         self, version: ModelVersion, tags: Mapping[str, str], metrics: Mapping[str, float], alias: str

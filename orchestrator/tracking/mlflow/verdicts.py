@@ -6,25 +6,30 @@ from collections.abc import Mapping, Sequence
 
 from orchestrator.artifacts import ModelVersion
 from orchestrator.tracking.mlflow.limits import TAG_LENGTH, truncate
-from orchestrator.tracking.mlflow.runs import log_values
+from orchestrator.tracking.mlflow.runs import PARENT, find_sweep_run, log_values
 from orchestrator.tracking.mlflow.store import Store
 from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, HOLDOUT_PLACES, SPEC_HASH
 
 PAGE = 1000  # runs per request
 
 
-def read_looks(store: Store, holdout: str) -> Sequence[str]:
-    """Return the hash of each spec of which a run was scored on these rows, failed and deleted runs included."""
+def read_looks(store: Store, holdout: str, sweep: str = "") -> Sequence[str]:
+    """Return the hash of each spec of which a run was scored on these rows, failed and deleted runs included.
+
+    Runs that are nested under that of ``sweep`` are left out.
+    """
     from mlflow.entities import ViewType
 
     hashes: dict[str, None] = {}
+    parent = find_sweep_run(store, sweep) if sweep else None
     for tag in (HOLDOUT_DIGEST, HOLDOUT_PLACES):
         wanted, token, first = f"tags.`{tag}` = '{holdout}'", None, True
         while first or token:
             page = store.client.search_runs(
                 [store.experiment_id], wanted, run_view_type=ViewType.ALL, max_results=PAGE, page_token=token
             )
-            hashes |= dict.fromkeys(run.data.tags.get(SPEC_HASH, "") for run in page)
+            others = [run.data.tags for run in page if parent is None or run.data.tags.get(PARENT) != parent]
+            hashes |= dict.fromkeys(tags.get(SPEC_HASH, "") for tags in others)
             token, first = getattr(page, "token", None), False
     return [each for each in hashes if each]
 

@@ -20,10 +20,12 @@ from orchestrator.packaging.refit import Shipped
 from score import score as entry
 from score.contract.schema import Contract
 from score.explain import permutation
-from score.explain.explainer import ARRAYS, FILE
+from score.explain.explainer import ARRAYS, FILE, Explanation, ExplanationRecord
 from score.models.onnx import Compilation
+from score.payload.errors import BadRequest
 from score.predict import explaining
 from score.predict.predictor import Predictor, ScoringError
+from score.pyfunc import _load_pyfunc
 from score.web.admission import Admission, Limits
 from score.web.app import application
 
@@ -42,8 +44,8 @@ def package(pima: Path, X: pd.DataFrame, tmp_path_factory: pytest.TempPathFactor
     return with_explanations(pima, X, tmp_path_factory.mktemp("explained") / "package")
 
 
-def ask(predictor: Predictor, body: Any, **query: Any) -> tuple[int, Any]:
-    """POST to score, in this process; return the status and the document of the reply."""
+def ask(predictor: Predictor, body: Any, path: str = "/score", **query: Any) -> tuple[int, Any]:
+    """POST, to score, in this process; return the status and the document of the reply."""
 
     async def run() -> tuple[int, Any]:
         app = application(predictor, Admission(Limits(), predictor))
@@ -56,7 +58,7 @@ def ask(predictor: Predictor, body: Any, **query: Any) -> tuple[int, Any]:
             sent.append(message)
 
         asked = urlencode(query, doseq=True).encode()
-        scope = {"type": "http", "method": "POST", "path": "/score", "headers": [], "query_string": asked}
+        scope = {"type": "http", "method": "POST", "path": path, "headers": [], "query_string": asked}
         await app(scope, receive, send)
         return sent[0]["status"], json.loads(sent[1]["body"])
 
@@ -125,6 +127,8 @@ def test_what_cannot_be_explained_is_refused_with_a_remedy(package: Path, pima: 
         assert text in reply["detail"]
     status, reply = ask(Predictor.load(pima), {"data": rows(X, 1)}, explain="true")
     assert (status, "the package was made without" in reply["detail"]) == (400, True)
+    status, reply = ask(predictor, {}, f"/v2/models/{predictor.contract.model_name}/infer", explain="true")
+    assert (status, "expected POST /score?explain=true" in reply["error"]) == (400, True)
 
 
 def test_a_damaged_file_is_the_servers_fault_and_plain_requests_are_answered(
@@ -182,3 +186,55 @@ def test_azure_mls_server_passes_the_query_on(package: Path, X: pd.DataFrame, mo
     assert explained == usual
     asked.clear()
     assert entry.run(body) == usual
+
+
+# Explanations as columns of a table
+
+COLUMNS = [SimpleNamespace(name="a"), SimpleNamespace(name="b")]
+
+
+def stub(method: Any, outputs: list[int] | None, classes: tuple[str, ...] | None) -> Any:
+    """A predictor that explains three rows: the number of the output, then those of row and column."""
+    count = len(outputs or [0])
+    values = np.array(
+        [[[100 * out + 10 * row + column for column in (1, 2)] for out in range(count)] for row in range(3)]
+    )
+    explanation = Explanation(np.arange(count) + 0.5, values, values / 1000 if method == "permutation" else None)
+    record = ExplanationRecord(method, "", "probability", outputs)
+    contract = SimpleNamespace(columns=COLUMNS, classes=classes)
+    return SimpleNamespace(explanation=record, contract=contract, explain=lambda _: explanation)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "classes", "predicted", "base", "a"),
+    [
+        ([0, 1, 2], ("x", "y", "z"), ["z", "x", "y"], [2.5, 0.5, 1.5], [201, 11, 121]),
+        ([0, 2], ("x", "y", "z"), ["z", "x", "x"], [1.5, 0.5, 0.5], [101, 11, 21]),  # no training row is of y
+        ([1], ("no", "yes"), ["no", "yes", "no"], [0.5] * 3, [1, 11, 21]),
+        (None, None, [7.0, 8.0, 9.0], [0.5] * 3, [1, 11, 21]),
+    ],
+)
+def test_of_several_classes_the_predicted_one_is_explained(
+    outputs: Any, classes: Any, predicted: list[Any], base: list[float], a: list[float]
+) -> None:
+    predictor = stub("trees", outputs, classes)
+    found = explaining.table_values(predictor, {}, predicted)
+    assert found == [base, a, [each + 1 for each in a]]
+    assert explaining.table_columns(predictor) == ["explain_base", "explain_a", "explain_b"]
+
+
+def test_estimates_have_columns_of_errors() -> None:
+    predictor = stub("permutation", [1], ("no", "yes"))
+    assert explaining.table_columns(predictor)[3:] == ["explain_a_error", "explain_b_error"]
+    assert explaining.table_values(predictor, {}, ["no"] * 3)[3:] == [[0.001, 0.011, 0.021], [0.002, 0.012, 0.022]]
+
+
+def test_mlflows_loader_gives_them_beside_probabilities(package: Path, pima: Path, X: pd.DataFrame) -> None:
+    model, table = _load_pyfunc(str(package)), X.head(3)
+    explained = model.predict(table, {"explain": True})
+    assert [*explained] == ["explain_base", *(f"explain_{name}" for name in X)]
+    both = model.predict(table, {"explain": True, "probabilities": True})
+    assert [*both] == [0, 1, *explained]
+    np.testing.assert_allclose(explained.sum(axis=1), both[1], rtol=0, atol=1e-9)
+    with pytest.raises(BadRequest, match="this package explains no answers: the package was made without"):
+        _load_pyfunc(str(pima)).predict(table, {"explain": True})

@@ -44,11 +44,12 @@ def test_only_a_model_with_probabilities_has_their_parameter(written: Path) -> N
     from mlflow.models import Model
 
     mlmodel_of(written)
-    (param,) = Model.load(written).signature.params
-    assert (param.name, param.dtype.name, param.default) == ("probabilities", "boolean", False)
+    first, second = Model.load(written).signature.params
+    assert (first.name, first.dtype.name, first.default) == ("probabilities", "boolean", False)
+    assert (second.name, second.dtype.name, second.default) == ("explain", "boolean", False)
     golden.write(written, [golden.Golden(golden.RECORDS, "{}", 200, {"predictions": [1.5]})])
     mlmodel_of(written)
-    assert Model.load(written).signature.params is None
+    assert [param.name for param in Model.load(written).signature.params] == ["explain"]
 
 
 def test_columns_have_the_types_whose_values_mlflow_hands_over_unchanged() -> None:

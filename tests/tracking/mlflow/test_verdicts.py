@@ -37,6 +37,12 @@ def test_looks_are_counted_once_a_spec_and_a_verdict_is_recorded(tracker: MakeTr
     assert sorted(mlflow.looks("rows")) == ["first", "second"], "a deleted run was a look, too"
     assert mlflow.looks("places of 2") == ["second"]
     assert mlflow.looks("other rows") == []
+    job = tracker(sweep_id="a sweep")
+    registered(job, package, "third", "3")
+    job(RunFinished(1.0))
+    assert len(job.looks("rows")) == 3
+    assert sorted(job.looks("rows", "a sweep")) == ["first", "second"], "its jobs do not count for its best one"
+    assert len(job.looks("rows", "another sweep")) == 3
     client.restore_run(version.run_id)
 
     mlflow.record_verdict(version, TAGS, METRICS, "challenger")
