@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,6 +93,35 @@ class OrderedToNumbers(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
         for place, (name, levels) in enumerate(zip(self.feature_names_in_, self.categories_, strict=True)):
             places[:, place] = pd.Index(levels, dtype=object).get_indexer(pd.Index(X[name], dtype=object))
         return np.where(places < 0, np.nan, places)
+
+
+class CodesToCategories(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
+    """Make columns of pandas' dtype of categories from codes 0, 1, 2 ... of categories; what is no code is missing.
+
+    The dtype has all codes of the training rows, whichever a request holds: some libraries take the place of a category in
+    its dtype for the category.
+    """
+
+    def fit(self, X: Any, y: Any = None) -> CodesToCategories:  # noqa: ARG002  # scikit-learn's signature
+        """Count the codes of each column of ``X`` (n_rows, n_columns)."""
+        table = np.asarray(X, dtype=np.float64)
+        self.n_features_in_ = table.shape[1]
+        self.counts_ = [int(most) + 1 for most in np.nan_to_num(table, nan=-1).max(axis=0, initial=-1)]
+        if hasattr(X, "columns"):
+            self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        return self
+
+    def transform(self, X: Any) -> pd.DataFrame:
+        """Return the columns (n_rows, n_columns) as categories."""
+        import pandas as pd
+
+        table = np.asarray(X, dtype=np.float64)
+        made = {}
+        for name, count, codes in zip(self.get_feature_names_out(), self.counts_, table.T, strict=True):
+            known = np.isin(codes, np.arange(count))
+            places = np.where(known, codes, -1).astype(np.int64)
+            made[name] = pd.Categorical.from_codes(places, categories=pd.RangeIndex(count))
+        return pd.DataFrame(made, index=getattr(X, "index", None))
 
 
 class WordWeights(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases

@@ -14,7 +14,7 @@ from orchestrator.config import object_checks
 from orchestrator.config.object_checks import scorer_problems
 from orchestrator.config.trial_fit import NO_OBJECT, impossible_candidates
 from orchestrator.errors import Problem, SpecError
-from orchestrator.modeling import scorers
+from orchestrator.modeling import native_categories, scorers
 from orchestrator.modeling.halving import ROWS, is_halving
 from orchestrator.modeling.objects import make_estimator, make_options
 from orchestrator.spec.components import is_dotted, locate, missing_problems, parameters_of
@@ -30,8 +30,6 @@ DECIDED = {
     "param_distributions": "model.param_grid",
     "error_score": "search.on_error",
 }
-CATEGORIES = "pandas.DataFrame.astype"  # the function of a FunctionTransformer
-_NATIVE = "write preprocess=tabular, or model=hist_gradient_boosting or lightgbm"
 _OF_BOTH_KINDS = "model=random_forest, hist_gradient_boosting and linear suit both"
 
 
@@ -46,12 +44,7 @@ def problems(model: ModelSpec, preprocess: PreprocessSpec, search: SearchSpec, t
             wrong = list(impossible_candidates(model))
         yield from wrong
     for at, component in preprocess.components():
-        if (
-            estimator is not None
-            and component.options.get("func") == CATEGORIES
-            and not _splits_on_categories(estimator)
-        ):
-            text = f"passes categories on as such, and {estimator.__name__} takes their codes for numbers; {_NATIVE}"
+        if estimator is not None and (text := native_categories.refusal(component, preprocess, estimator, model)):
             yield Problem(at, text)
         transformer, found = _class(component.target, f"{at}._target_", "a transformer", "transform")
         yield from found
@@ -100,11 +93,6 @@ def _model(estimator: type, model: ModelSpec) -> Iterator[Problem]:
             yield from unknown
         for value in values:
             yield from object_checks.value_problems(estimator, name, value, f"model.param_grid.{name}")
-
-
-def _splits_on_categories(estimator: type) -> bool:
-    module = estimator.__module__
-    return module.startswith("lightgbm.") or (module.startswith("sklearn.") and "_hist_gradient_boosting" in module)
 
 
 def _early_stopping(estimator: type, model: ModelSpec) -> list[Problem]:

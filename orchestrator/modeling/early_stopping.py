@@ -233,7 +233,9 @@ def _fit_xgboost(model: Any, rounds: int, fit: Side, aside: Side) -> int:
 def _fit_catboost(model: Any, rounds: int, fit: Side, aside: Side) -> int:
     from catboost import Pool
 
-    pool = Pool(aside[0], aside[1], weight=aside[2])
+    named = model.get_params().get("cat_features")
+    native = hasattr(model, "make_pool")
+    pool = model.make_pool(*aside) if native else Pool(*aside[:2], weight=aside[2], cat_features=named)
     model.fit(fit[0], fit[1], sample_weight=fit[2], eval_set=pool, early_stopping_rounds=rounds, verbose=False)
     return int(model.tree_count_)
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 SHIPS = ROOT / "score"
 RUNTIME = "onnxruntime"  # imported only by a package with a compiled model
+NATIVE = "score.native_catboost."  # imported only by a package whose pickle needs it
 
 
 @cached(
@@ -126,6 +127,7 @@ def _write(
     golden.write(folder, requests)
     write_explanation(folder, shipped, contract, compilation)
     ships = pickling.imported_modules(SHIPS) - (set() if compilation.used else {RUNTIME})
+    ships -= set() if any(name.startswith(NATIVE) for name in names) else {"catboost"}
     tops = {name.partition(".")[0] for name in [*names, *own.imports]} | ships
     # shipped code needs no pin, also where this project is installed
     needed = pickling.pin_versions(tops - {SHIPS.name, *(name.partition(".")[0] for name in own.modules)})

@@ -15,6 +15,7 @@ from orchestrator.caching.cache import CheckpointDir, cached, digest, pure
 from orchestrator.errors import OrchestratorError, TrainError
 from orchestrator.events import Progress
 from orchestrator.findings import TableFindings
+from orchestrator.modeling import native_categories
 from orchestrator.modeling.halving import ROWS, is_halving
 from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search
 from orchestrator.modeling.objects import make_estimator, make_grid
@@ -60,6 +61,7 @@ def build_search(
 
     estimator = make_estimator(model.estimator, model.params, model.param_grid)
     values = make_grid(estimator, model.param_grid, "model.param_grid")
+    estimator = native_categories.take_categories(estimator, preprocess)
     if rounds := model.early_stopping.rounds:
         from orchestrator.modeling.early_stopping import EarlyStopping, SetAside
 

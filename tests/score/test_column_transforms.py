@@ -11,7 +11,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from score.column_transforms import WORD, ColumnsOfKind, OrderedToNumbers, WordWeights
+from score.column_transforms import WORD, CodesToCategories, ColumnsOfKind, OrderedToNumbers, WordWeights
 
 ROWS = 100
 SIZES = pd.CategoricalDtype(["S", "M", "L"], ordered=True)
@@ -73,6 +73,16 @@ def test_the_order_of_the_dtype_decides(table: pd.DataFrame) -> None:
         OrderedToNumbers().fit(table[["city"]])
     numbers = pd.DataFrame({"x": pd.Categorical([5, 1, None], [5, 1], ordered=True)})
     np.testing.assert_array_equal(OrderedToNumbers().fit_transform(numbers), [[0], [1], [np.nan]])
+
+
+def test_codes_are_categories_of_the_training_rows() -> None:
+    known = pd.DataFrame({"a": [0.0, 2.0, np.nan], "b": [np.nan] * 3}, index=[7, 8, 9])
+    step = clone(CodesToCategories()).fit(known)
+    made = step.transform(pd.DataFrame({"a": [2.0, 3.0, 0.5, -1.0, np.nan], "b": 0.0}))
+    assert [made[name].cat.categories.tolist() for name in made] == [[0, 1, 2], []]
+    assert made["a"].tolist()[0] == 2
+    assert made.isna().sum().tolist() == [4, 5]
+    assert step.transform(known).index.tolist() == [7, 8, 9]
 
 
 @pytest.mark.parametrize("missing", [None, np.nan])

@@ -95,12 +95,17 @@ def test_every_model_takes_every_kind_of_column_and_is_compiled(kit: Kit, model:
     [
         ("hist_gradient_boosting", "two", "+model.params.max_iter=10"),
         at_night("lightgbm", "numbers", "+model.params.n_estimators=10"),
+        at_night("xgboost", "three", "+model.params.n_estimators=10"),
+        at_night("catboost", "two", "+model.params.iterations=10"),
     ],
 )
 def test_categories_are_passed_on_to_models_that_split_on_them(kit: Kit, model: str, target: str, typed: str) -> None:
-    task = {"two": "binary", "numbers": "regression"}[target]
+    if model == "catboost":
+        pytest.importorskip(model)
+    task = {"two": "binary", "three": "multiclass", "numbers": "regression"}[target]
     made = packaged(kit, people(target), "preprocess=native", f"model={model}", f"data.task={task}", typed)
     assert Compilation.read(made.path).reason == ""
+    assert ("catboost==" in (made.path / "requirements.txt").read_text()) == (model == "catboost")
     scorer = Predictor.load(made.path)
     row = {"age": None, "plan": None, "member": True, "maybe": None, "level": None, "town": "another town"}
     assert scorer.answer(json.dumps({"data": [row]})).status == 200

@@ -46,16 +46,16 @@ def find_reader(estimator: Any) -> Callable[[Any], Boosting] | None:
 
     The returned function raises NotImplementedError for a model with parts that have no translation.
     """
-    library = type(estimator).__module__.partition(".")[0]
-    if library == "lightgbm":
+    libraries = {kind.__module__.partition(".")[0] for kind in type(estimator).__mro__}
+    if "lightgbm" in libraries:
         from orchestrator.packaging.onnx.lightgbm_trees import read_lightgbm
 
         return read_lightgbm
-    if library == "xgboost":
+    if "xgboost" in libraries:
         from orchestrator.packaging.onnx.xgboost_trees import read_xgboost
 
         return read_xgboost
-    if library == "catboost":
+    if "catboost" in libraries:
         from orchestrator.packaging.onnx.catboost_trees import read_catboost
 
         return read_catboost

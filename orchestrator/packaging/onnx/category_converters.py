@@ -79,6 +79,15 @@ def ordered_to_numbers(graph: GraphBuilder, step: Any, table: str) -> list[str]:
     return [graph.node("Concat", *parts, axis=1)]
 
 
+def known_codes(graph: GraphBuilder, step: Any, table: str) -> list[str]:
+    """Convert ``score.column_transforms.CodesToCategories``: codes stay numbers, and what is none of them is missing."""
+    counts = graph.constant(np.array([step.counts_], dtype=np.float64))
+    below = graph.node("Less", table, graph.constant(np.array([0.0])))
+    inside = graph.node("And", graph.node("Not", below), graph.node("Less", table, counts))
+    known = graph.node("And", inside, graph.node("Equal", table, graph.node("Floor", table)))
+    return [graph.node("Where", known, table, graph.constant(np.array([np.nan])))]
+
+
 def ordinal_codes(graph: GraphBuilder, step: Any, table: str) -> list[str]:
     """Convert ``OrdinalEncoder``; infrequent categories of a column share its last code."""
     mappings = (

@@ -39,6 +39,7 @@ def custom_converters() -> tuple[dict[type, Any], dict[type, Any]]:
         preprocessing.OrdinalEncoder: category_converters.ordinal_codes,
         preprocessing.FunctionTransformer: _function,
         column_transforms.OrderedToNumbers: category_converters.ordered_to_numbers,
+        column_transforms.CodesToCategories: category_converters.known_codes,
     }
     classifiers = {
         tree.DecisionTreeClassifier: tree_converters.forest_classifier,

@@ -1,7 +1,7 @@
 """Read the trees of XGBoost from its JSON.
 
 XGBoost rounds a row to float32, compares it with float32 thresholds by ``<``, and adds leaves in float32, one tree
-after the other.
+after the other. A split on categories, of one or of several, sends those that it lists to the right.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.packaging.onnx.boosting import Boosting, Link
+from orchestrator.packaging.onnx.category_splits import THRESHOLD, CategorySplits, are_codes
 from orchestrator.packaging.onnx.trees import Tree
 
 LINKS: Mapping[str, Link] = {
@@ -47,9 +48,15 @@ def read_xgboost(estimator: Any) -> Boosting:
     model, shape = booster["model"], learner["learner_model_param"]
     outputs = max(int(shape["num_class"]), int(shape.get("num_target", 1)), 1)
     count = _tree_count(estimator, model, outputs)
-    trees = [_tree(each) for each in model["trees"][:count]]
+    # versions before 3.1 do not write them
+    if not all(not each.get("offsets") and are_codes(each["values"]) for each in model.get("cats", {}).get("enc", ())):
+        raise NotImplementedError(
+            "no converter for XGBoost on categories that are no codes; preprocess=native makes codes"
+        )
+    categories = CategorySplits(int(shape["num_feature"]))
+    trees = [_tree(each, categories) for each in model["trees"][:count]]
     base = _base(shape["base_score"], LINKS[name], outputs)
-    return Boosting(trees, model["tree_info"][:count], base, np.float32, np.float32, LINKS[name])
+    return Boosting(trees, model["tree_info"][:count], base, np.float32, np.float32, LINKS[name], categories=categories)
 
 
 def _tree_count(estimator: Any, model: Mapping[str, Any], outputs: int) -> int:
@@ -78,20 +85,19 @@ def _base(written: str, link: Link, outputs: int) -> Any:
     return score
 
 
-def _tree(dump: Mapping[str, Any]) -> Tree:
+def _tree(dump: Mapping[str, Any], categories: CategorySplits) -> Tree:
     if int(dump["tree_param"].get("size_leaf_vector", 1)) > 1:
         raise NotImplementedError("no converter for trees of XGBoost with several outputs")
-    if any(dump.get("split_type", ())):
-        raise NotImplementedError("no converter for categorical columns of XGBoost; preprocess=tabular encodes them")
     left, right = (np.array(dump[f"{side}_children"], dtype=np.int64) for side in ("left", "right"))
     split = np.array(dump["split_conditions"], dtype=np.float32)  # in a leaf its value
-    return Tree(
-        np.where(left == -1, -1, np.array(dump["split_indices"], dtype=np.int64)),
-        # below a float32 is at most the one before it
-        np.where(left == -1, 0, np.nextafter(split, np.float32(-np.inf))).astype(np.float64),
-        left,
-        right,
-        np.array(dump["default_left"], dtype=np.int64),
-        split[:, None],
-        np.array(dump["sum_hessian"], dtype=np.float64),
-    )
+    feature = np.where(left == -1, -1, np.array(dump["split_indices"], dtype=np.int64))
+    # below a float32 is at most the one before it
+    threshold = np.where(left == -1, 0, np.nextafter(split, np.float32(-np.inf))).astype(np.float64)
+    missing_left = np.array(dump["default_left"], dtype=np.int64)
+    parts = (dump.get(f"categories{part}", ()) for part in ("_nodes", "_segments", "_sizes"))
+    for node, start, size in zip(*parts, strict=True):  # the categories on the right, so both sides change places
+        listed = dump["categories"][start : start + size]
+        feature[node], threshold[node] = categories.feature(int(feature[node]), listed), THRESHOLD
+        left[node], right[node], missing_left[node] = right[node], left[node], not missing_left[node]
+    cover = np.array(dump["sum_hessian"], dtype=np.float64)
+    return Tree(feature, threshold, left, right, missing_left, split[:, None], cover)

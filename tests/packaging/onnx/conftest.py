@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from omegaconf import OmegaConf
-from sklearn.base import is_regressor
+from sklearn.base import is_classifier, is_regressor
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 
@@ -58,7 +58,7 @@ def fit() -> Fit:
             pipeline = make_pipeline(*steps, estimator)
             settle_target_encoders(pipeline, regression=is_regressor(pipeline))
             pipeline.fit(X[:known], y[:known])
-        labels = [int(code) for code in np.unique(y)] if hasattr(pipeline, "classes_") else None
+        labels = [int(code) for code in np.unique(y)] if is_classifier(pipeline) else None
         task = "regression" if labels is None else "classification"
         contract = Contract.describe(X[:known], model_name="m", task=task, classes=labels)
         return Fitted(pipeline, contract, (X[:known], X[known:]))

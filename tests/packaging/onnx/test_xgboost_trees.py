@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from orchestrator.packaging.onnx.xgboost_trees import read_xgboost
+from score.column_transforms import CodesToCategories
 from tests.nightly import at_night
 
 from .conftest import Fit, assert_boosting_is_compiled, tabular
@@ -124,8 +125,16 @@ def test_what_has_no_translation_is_named(
     assert fitted.compile().compilation.reason.startswith(f"no converter for {reason}")
 
 
-def test_native_categories_are_named() -> None:
-    table = pd.DataFrame({"a": pd.Categorical(["x", "y", "z"] * 20)})
-    model = regressor(enable_categorical=True, tree_method="hist").fit(table, [0.0, 1.0, 0.0] * 20)
-    with pytest.raises(NotImplementedError, match="categorical columns of XGBoost; preprocess=tabular"):
-        read_xgboost(model)
+@pytest.mark.parametrize("most", [1, 20], ids=["sets", "one category a split"])
+def test_categories_with_and_without_missing_values(most: int, fit: Fit) -> None:
+    """Each category by itself, and a missing one, also where training saw none."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"full": rng.integers(0, 9, 400), "gaps": rng.integers(0, 9, 400).astype(float)})
+    table.loc[::7, "gaps"] = np.nan
+    target = (table["full"].isin([1, 4, 7]) ^ (table["gaps"] > 4)).astype(int)
+    model = classifier(n_estimators=12, max_cat_to_onehot=most, enable_categorical=True)
+    fitted = fit([CodesToCategories().set_output(transform="pandas")], model, table, target)
+    asked = pd.DataFrame([(one, two) for one in (*range(9), np.nan) for two in (*range(9), np.nan)], columns=[*table])
+    labels, shares = fitted.compiled_model().predict({str(name): asked[name].tolist() for name in asked})
+    np.testing.assert_allclose(shares, fitted.pipeline.predict_proba(asked), atol=1e-7)
+    assert np.array_equal(labels, fitted.pipeline.predict(asked))
