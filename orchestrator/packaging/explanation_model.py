@@ -66,7 +66,9 @@ def describe_model(estimator: Any) -> AdditiveModel:
     """
     from sklearn import ensemble, linear_model, tree
 
-    classes = [int(code) for code in estimator.classes_] if hasattr(estimator, "classes_") else None
+    classes = [
+        int(code) for code in getattr(estimator, "classes_", ())
+    ] or None  # CatBoost's regressors have none of them
     outputs = classes[1:] if classes and len(classes) == 2 else classes
     bagged = ensemble.BaseEnsemble, tree.BaseDecisionTree
     if (read := find_reader(estimator)) is not None:
@@ -155,16 +157,18 @@ def _tree_arrays(
         for name in ("feature", "threshold", "missing_left", "cover")
     }
     inner = numbered["left"] >= 0
-    below = np.concatenate([numbered["left"][inner], numbered["right"][inner]])
-    if not (joined["cover"][below] > 0).all():
-        raise NotImplementedError("some nodes of its trees have no training rows, or only such of weight 0")
+    below = np.column_stack([numbered["left"][inner], numbered["right"][inner]])
+    cover = joined["cover"].astype(np.float64)
+    if not (cover[below] >= 0).all():
+        raise NotImplementedError("some nodes of its trees have training rows of negative weight")
+    cover[below[cover[below].sum(axis=1) == 0]] = 1  # below a node that no row reached both sides count the same
     arrays = TreeArrays(
         feature=np.where(inner, joined["feature"], 0).astype(np.int32),
         threshold=joined["threshold"].astype(np.float64),
         missing_left=joined["missing_left"].astype(bool),
         left=numbered["left"].astype(np.int32),
         right=numbered["right"].astype(np.int32),
-        cover=joined["cover"].astype(np.float64),
+        cover=cover,
         value=np.concatenate(values).astype(np.float64),
         roots=roots[:-1],
         target=np.asarray(targets, dtype=np.int64),

@@ -33,7 +33,7 @@ class TreeArrays:
     Attributes:
         feature, threshold, missing_left: Of each node's split (n_nodes,).
         left, right: Numbers of the nodes below (n_nodes,); -1 in a leaf.
-        cover: The training rows of each node, or their weight (n_nodes,), positive.
+        cover: The training rows of each node, or their weight (n_nodes,); that of two sides is not 0 for both.
         value: What a leaf adds (n_nodes, n_values).
         roots: The first node of each tree (n_trees,), ascending.
         target: The first of the outputs that each tree adds to (n_trees,).

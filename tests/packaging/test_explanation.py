@@ -157,18 +157,24 @@ def test_trees_and_linear_models_are_explained_exactly(
     np.testing.assert_allclose(compiled.explanation.values, pickled.explanation.values, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("library", ["lightgbm", at_night("xgboost")])
+@pytest.mark.parametrize("library", ["lightgbm", at_night("xgboost"), "catboost"])
 def test_boosting_libraries_are_explained_exactly(
     library: str, fit: Fit, mixed: pd.DataFrame, targets: dict[str, Any], tmp_path: Path
 ) -> None:
     module = pytest.importorskip(library)
     if library == "lightgbm":
         fitted = fit(preset("native"), module.LGBMClassifier(n_estimators=5, verbose=-1), mixed, targets["two"])
+    elif library == "xgboost":
+        model = module.XGBClassifier(n_estimators=5, max_depth=3, enable_categorical=True)
+        fitted = fit(preset("native"), model, mixed, targets["two"])
     else:
-        fitted = fit(tabular(), module.XGBClassifier(n_estimators=5, max_depth=3), mixed, targets["two"])
+        from score.native_catboost import CatBoostClassifier
+
+        model = CatBoostClassifier(8, max_ctr_complexity=1, thread_count=1, verbose=False, allow_writing_files=False)
+        fitted = fit(preset("native"), model, mixed, targets["two"])
     record, (base, values, _), frame, _ = explained(fitted, tmp_path / "package", compiled=True)
     assert (record.method, record.reason, record.space) == ("trees", "", "log-odds")
-    tolerance = 1e-9 if library == "lightgbm" else 1e-5  # XGBoost adds in float32
+    tolerance = 1e-5 if library == "xgboost" else 1e-9  # XGBoost adds in float32
     np.testing.assert_allclose(base + values.sum(axis=2), log_odds(fitted.pipeline, frame), rtol=0, atol=tolerance)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from functools import partial
 from typing import Any
 
@@ -18,7 +20,7 @@ from score.explain.trees import TreeArrays, TreeExplainer
 
 
 def random_trees(rng: np.random.Generator, features: int, depth: int, count: int, values: int) -> TreeArrays:
-    """Grow trees of random splits, in which a feature may stand several times on a path."""
+    """Grow trees of random splits, in which a feature may stand several times on a path, and some sides saw no row."""
     nodes: list[tuple[int, float, bool, int, int, float]] = []
     roots = []
 
@@ -26,8 +28,9 @@ def random_trees(rng: np.random.Generator, features: int, depth: int, count: int
         place = len(nodes)
         nodes.append((0, 0.0, False, -1, -1, cover))
         if level and rng.random() < 0.85:
-            share = rng.uniform(0.05, 0.95)
-            left, right = grow(level - 1, cover * share), grow(level - 1, cover * (1 - share))
+            share = rng.uniform(0.05, 0.95) if rng.random() < 0.85 else 0.0
+            below = cover or 1.0
+            left, right = grow(level - 1, below * share), grow(level - 1, below * (1 - share))
             split = int(rng.integers(features)), float(rng.normal()), bool(rng.random() < 0.5)
             nodes[place] = (*split, left, right, cover)
         return place
@@ -89,11 +92,16 @@ def test_shap_gives_the_same(X: Any, diabetes: Any) -> None:
 
     table, target = X.to_numpy(), diabetes["Outcome"]
     holes = np.where(np.random.default_rng(0).random(table.shape) < 0.1, np.nan, table)
+    further = []
+    if importlib.util.find_spec("catboost"):
+        catboost = importlib.import_module("catboost")
+        further = [(catboost.CatBoostClassifier(20, verbose=False, allow_writing_files=False), holes)]
     for model, rows in (
         (RandomForestClassifier(20, max_depth=7, random_state=0), table),
         (RandomForestClassifier(3, random_state=0), table),
         (GradientBoostingClassifier(n_estimators=20, random_state=0), table),
         (HistGradientBoostingClassifier(max_iter=20, random_state=0), holes),
+        *further,
     ):
         model.fit(rows, target)
         arrays = describe_model(model).arrays
@@ -102,3 +110,26 @@ def test_shap_gives_the_same(X: Any, diabetes: Any) -> None:
         expected = judged[..., 1] if np.ndim(judged) == 3 else judged
         narrow = rows[:50].astype(np.float32).astype(np.float64) if arrays["narrow"] else rows[:50]
         np.testing.assert_allclose(explainer.explain(narrow)[:, 0], expected, rtol=0, atol=1e-6)  # shap's own precision
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_catboost_gives_the_same_of_trees_with_empty_leaves(outputs: int, X: Any, diabetes: Any) -> None:
+    catboost = pytest.importorskip("catboost")
+    target = diabetes["Outcome"] if outputs == 1 else np.digitize(diabetes["Glucose"], [100, 140])
+    rows = X.mask(np.random.default_rng(0).random(X.shape) < 0.1)
+    model = catboost.CatBoostClassifier(20, depth=6, thread_count=1, verbose=False, allow_writing_files=False)
+    model.fit(rows, target)
+    arrays = describe_model(model).arrays
+    assert (arrays["cover"] == 0).any()
+    explainer = TreeExplainer(TreeArrays.of(arrays), np.arange(8), 8, arrays["start"])
+    asked = rows[:40]
+    found = explainer.explain(asked.to_numpy().astype(np.float32).astype(np.float64))
+    judged = model.get_feature_importance(catboost.Pool(asked), type="ShapValues").reshape(40, outputs, 9)
+    np.testing.assert_allclose(found, judged[..., :-1], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(explainer.base, judged[0, :, -1], rtol=0, atol=1e-12)
+    assert (
+        describe_model(
+            catboost.CatBoostRegressor(2, verbose=False, allow_writing_files=False).fit(rows, target)
+        ).outputs
+        is None
+    )
