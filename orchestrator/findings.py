@@ -116,7 +116,7 @@ KINDS: Mapping[str, FindingKind] = {  # by code
     ),
     DATE_ORDER: FindingKind(
         meaning="The column is read as text: it holds dates whose day and month may change places, as 03/04/2024 may be "
-        "in March or in April, and no cell shows which.",
+        "in March or in April, and no cell shows which, or years of two digits.",
         fix="say how they are written (`data.dates`).",
     ),
     DATE_TEXT: FindingKind(

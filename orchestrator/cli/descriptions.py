@@ -104,7 +104,7 @@ def _trained(trained: Trained) -> str:
     failed = [f"\n  {format_params(one.params)}: {one.error}" for one in trained.candidates if one.error]
     more = f"\n  and {len(failed) - LONGEST_LIST} more" if len(failed) > LONGEST_LIST else ""
     left_out = f"; {len(failed)} of {len(trained.candidates)} candidates failed and were left out:" if failed else ""
-    trees = "" if trained.trees is None else f"; stopped early with {trained.trees:,} trees"
+    trees = "" if trained.trees is None else f"; {trained.trees:,} trees by early stopping"
     best = format_params(trained.best.params) or "(no grid)"
     return "".join(["best ", best, trees, left_out, *failed[:LONGEST_LIST], more])
 

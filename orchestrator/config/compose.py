@@ -204,7 +204,15 @@ def _without_missing(value: Any) -> Any:
 
 def hydra_problem(error: Exception, known: Iterable[str] = ()) -> Problem:
     """Translate an error of Hydra's into a problem; ``known`` keys are suggested for an unknown one."""
-    return explain(error) or _problem_of_override(error, known)
+    return explain(error) or _several_values(str(error)) or _problem_of_override(error, known)
+
+
+def _several_values(text: str) -> Problem | None:
+    """Explain a comma outside of quotes, which Hydra takes for a sweep."""
+    if typed := re.search(r"Ambiguous value for argument '\+*(.+?)=", text):
+        how = f"quote text ('{typed[1]}=\"...\"') or write a list ('{typed[1]}=[a,b]'); with -m it is a sweep"
+        return Problem(typed[1], f"has a comma, so that it may be several values: {how}")
+    return None
 
 
 def _problem_of_override(error: Exception, known: Iterable[str]) -> Problem:

@@ -126,6 +126,9 @@ def _chunks(query: Query, address: str) -> Iterator[pa.Table]:
             if not result.returns_rows:
                 raise LocationError("data.query returns no rows; write a SELECT")
             names, some = list(result.keys()), False
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                text = f"data.query returns two columns '{twice}'; name each of them, such as SELECT t.{twice} AS other"
+                raise LocationError(text)
             for rows in result.partitions(ROWS):
                 some = True
                 yield _to_arrow(names, list(zip(*rows, strict=True)))
@@ -147,6 +150,8 @@ def _connect(engine: sa.Engine) -> Iterator[sa.Connection]:
             time.sleep(wait)
         else:
             with connection:
+                if connection.dialect.name == "sqlite":  # whose driver begins none for DROP TABLE and the like
+                    connection.exec_driver_sql("BEGIN")
                 yield connection
             return
 

@@ -28,6 +28,14 @@ _DAYS = (  # the formats that are tried, besides ISO 8601
     *("%d.%m.%Y", "%m.%d.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y"),
     *("%d-%b-%Y", "%d %b %Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y"),
 )
+_SHORT = (
+    "%d.%m.%y",
+    "%m.%d.%y",
+    "%d/%m/%y",
+    "%m/%d/%y",
+    "%d-%m-%y",
+    "%m-%d-%y",
+)  # reported, since the century is not known
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 _LIKE_A_DATE = re.compile(
     r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{4}|[A-Za-z]{3,9} \d{1,2}, \d{4})"
@@ -58,7 +66,7 @@ def recognise(texts: Iterable[str]) -> DateReading:
     sample = list(islice(cells, _SAMPLE))
     alike = sum(bool(_LIKE_A_DATE.fullmatch(cell)) for cell in sample)
     if not sample or alike < _MOSTLY * len(sample):
-        return DateReading()
+        return DateReading(forms=[form for form in _SHORT if sample and _fits(cells, form)])
     for aware in (False, True):
         if _fits(sample, ISO, aware=aware) and _fits(cells, ISO, aware=aware):
             return DateReading(ISO, aware)
@@ -84,6 +92,10 @@ def _fits(texts: Iterable[str], form: str, *, aware: bool = False) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_a_date(cell: str) -> bool:
+    return bool(_LIKE_A_DATE.fullmatch(cell)) and any(_fits([cell], form) for form in (ISO, *_candidates([cell])))
 
 
 def _odd(cells: Sequence[str]) -> str:
@@ -154,15 +166,15 @@ def _describe(name: str, reading: DateReading, given: Mapping[str, str]) -> list
     if reading.forms:
         first, *others = ({"data.dates": {**given, name: form}} for form in reading.forms)
         more = " or ".join(format_overrides(each) for each in others)
-        text = (
-            f"column '{name}' is read as text: in each of its dates day and month may change places; write "
-            f"{format_overrides(first)} or {more}"
-        )
-        return [TableFinding(DATE_ORDER, text, (name,))]
+        unclear = "in each of its dates day and month may change places"
+        why = "the years of its dates have two digits" if reading.forms[0] in _SHORT else unclear
+        remedy = " or ".join(filter(None, [format_overrides(first), more]))
+        return [TableFinding(DATE_ORDER, f"column '{name}' is read as text: {why}; write {remedy}", (name,))]
     if reading.odd:
-        text = (
-            f"column '{name}' is read as text and looks like dates: all but cells like {reading.odd!r}; if that means "
-            f"missing, write {format_overrides({'data.missing_values': [reading.odd]})}, else correct it"
+        missing = (
+            f"if that means missing, write {format_overrides({'data.missing_values': [reading.odd]})}, else correct it"
         )
+        remedy = "write them all in one way" if _is_a_date(reading.odd) else missing
+        text = f"column '{name}' is read as text and looks like dates: all but cells like {reading.odd!r}; {remedy}"
         return [TableFinding(DATE_TEXT, text, (name,))]
     return []

@@ -65,7 +65,8 @@ def table_files(data: DataSpec) -> Sequence[TableFile]:
     try:
         return data.files().files
     except LocationError as error:
-        raise UnreadableTableError("path", str(error)) from None
+        key = next((key for key in ("query", "table") if getattr(data, key) is not None), "path")
+        raise UnreadableTableError(key, str(error)) from None
 
 
 def detect_kind(path: Path) -> Kind:

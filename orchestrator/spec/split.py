@@ -86,6 +86,8 @@ class SplitSpec(Section):
             raise ValueError(f"by: is missing; data.split={self.rule} needs a column, such as data.split.by={example}")
         if self.file is None and self.rule == "file":
             raise ValueError("file: is missing; name the table of the hold-out rows, such as data.split.file=test.csv")
+        if both := [value for value in self.validation or () if value in (self.test or ())]:
+            raise ValueError(f"validation: {format_value(both[0])} is held out by data.split.test; name other rows")
         return self
 
     def without_place(self) -> dict[str, str]:

@@ -250,11 +250,11 @@ def _check_rows(y: pd.Series, classes: tuple[Any, ...], data: DataSpec, search: 
     if few and len(few) > len(classes) / 2 and not isinstance(classes[0], str):
         raise _continuous_error(data, classes)  # nearly every value is unique
     if few:
-        fewest = min(counts.get(code, 0) for code in few)
-        fewer = f"use fewer folds (search.cv={fewest})" if fewest > 1 else "use fewer folds"
+        fewest, rows = min(counts.get(code, 0) for code in few), counts.get(few[0], 0)
+        fewer = f"use fewer folds (search.cv={fewest}), or " if fewest > 1 else ""  # a search needs two
         raise DataError(
-            f"data.target: {_name_classes(few, classes)} has {counts.get(few[0], 0)} {what}, fewer than search.cv="
-            f"{folds} folds; {fewer}, or leave the class out",
+            f"data.target: {_name_classes(few, classes)} has {rows} {what[:-1] if rows == 1 else what}, fewer than "
+            f"search.cv={folds} folds; {fewer}leave the class out of the table",
             FEW_ROWS,
         )
 

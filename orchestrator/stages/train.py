@@ -180,7 +180,8 @@ def _with_remedy(message: str) -> str:
     """Return the first line of an estimator's message, with the remedy if it is known."""
     text = (message.strip().splitlines() or ["it gave no reason"])[0]
     advice = {
-        "NaN": "preprocess=tabular fills missing values",
+        "X contains NaN": "preprocess=tabular fills missing values",
+        "Input contains NaN": "missing values are filled by preprocess=tabular, and a function of the target needs a value for each row",
         "Timestamp": "preprocess=tabular turns dates into numbers",
         "DateTime64": "preprocess=tabular turns dates into numbers",
         "could not convert string": "preprocess=tabular encodes columns of text",
@@ -273,7 +274,7 @@ def report(
         **({"data_findings": "; ".join(finding.label for finding in table.findings)} if table.findings else {}),
         **({"data_split": split.summary.line} if split.summary else {}),
         **(again if fit_on == "all" else {}),
-        **({"model_trees": f"{trained.trees}, stopped early"} if trained.trees is not None else {}),
+        **({"model_trees": f"{trained.trees}, by early stopping"} if trained.trees is not None else {}),
         **({"positive_label": evaluation.notes.positive} if evaluation.notes.positive else {}),
         **({"holdout_intervals": method_line(evaluation.intervals)} if evaluation.intervals else {}),
         **({"decision_threshold": evaluation.decision.line} if evaluation.decision else {}),

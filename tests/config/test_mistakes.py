@@ -496,6 +496,7 @@ HYDRA = [
     alike("'data.path=/nowhere/it's.csv'".replace("'s", "'\"'\"'s"), "data.path: there is no file /nowhere/it's.csv"),
     row("seed", ": 'seed' changes nothing; write key=value"),
     row("~nothing", "nothing: cannot be removed: there is no such key"),
+    row("'name=a, b'", "name: has a comma, so that it may be several values: quote text ('name=\"...\"')"),
     alike("~deploy.prot", "deploy.prot: cannot be removed | did you mean 'deploy.port'"),
     row("hydra.job.chdr=1", "hydra.job.chdr: Hydra has no such key"),
     row("hydra.searchpath=[pkg://nowhere.conf]", "hydra.searchpath: pkg://nowhere.conf: there is no such package"),

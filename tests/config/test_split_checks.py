@@ -53,6 +53,7 @@ def lines(typed: str, tmp: Path, tmp_path: Path) -> Sequence[str]:
             ["preprocess.branches.numeric.columns: 'age' is left out, since rows are split by it; data.split.keep=true keeps"],
         ),
         ("data.split=time data.split.by=day data.split.gap=1month", ["data.split.gap: should be a number in the column's own unit, or 7d"]),
+        ("data.split=column data.split.by=seen data.split.test=[a,b] data.split.validation=b", ["data.split.validation: 'b' is held out by data.split.test; name other rows"]),
         ("data.split=time data.split.by=patient", ["data.split.by: 'patient' holds 'a', which is neither a number nor a date"]),
         ("data.split=time data.split.by=seen data.dates=off", ["data.split.by: 'seen' holds '31.1.2024', which is neither"]),
         ("data.split=time data.split.by=day data.split.date_format=%d.%m.%Y", ["data.split.date_format: 'day' holds '2024-01-31', which is not"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +107,7 @@ def test_the_cache_key_is_that_of_the_rows(sqlite: str, tmp_path: Path) -> None:
         ({"table": "none"}, "the database of DATABASE_URL has no table none; look at its schema"),
         ({"query": "SELECT nowhere FROM customers"}, "refuses the query: no such column: nowhere"),
         ({"query": "DELETE FROM customers"}, "returns no rows; write a SELECT"),
+        ({"query": "SELECT * FROM customers a, customers b"}, "returns two columns '\\w+'; name each of them"),
         ({"table": "customers", "connection_env": "OTHER_URL"}, "the environment variable OTHER_URL is not set"),
     ],
 )
@@ -114,6 +116,7 @@ def test_what_the_database_refuses_is_one_line(keys: dict[str, str], said: str) 
     with pytest.raises(UnreadableTableError, match=said) as caught:
         read_table(spec(**keys))
     assert "\n" not in str(caught.value)
+    assert caught.value.key in keys
 
 
 @pytest.mark.parametrize(
@@ -133,9 +136,12 @@ def test_the_password_is_in_no_error(url: str, said: str, monkeypatch: pytest.Mo
     assert "hunter2" not in repr(spec(table="customers").flat())
 
 
-def test_nothing_is_written_by_a_query(sqlite: str) -> None:
-    with pytest.raises(UnreadableTableError):
-        read_table(spec(query="DELETE FROM customers"))
+@pytest.mark.parametrize(
+    "query", ["DELETE FROM customers", "DROP TABLE customers", "UPDATE customers SET y = 1 RETURNING y"]
+)
+def test_nothing_is_written_by_a_query(query: str, sqlite: str) -> None:
+    with contextlib.suppress(UnreadableTableError):
+        read_table(spec(query=query))
     with sqlite3.connect(f"{sqlite}/shop.db") as connection:
         assert connection.execute("SELECT COUNT(*) FROM customers").fetchone() == (3,)
     connection.close()

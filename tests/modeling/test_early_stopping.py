@@ -158,7 +158,7 @@ def test_a_search_sets_rows_aside_of_each_fit_and_ships_the_librarys_estimator(
             scores.append(get_scorer("neg_log_loss")(pipeline, *of_fold, sample_weight=weights[score]))
         assert candidate.mean["neg_log_loss"] == pytest.approx(np.mean(scores), abs=1e-15)
     assert trained.trees
-    assert f"; stopped early with {trained.trees} trees" in describe(trained)
+    assert f"; {trained.trees} trees by early stopping" in describe(trained)
     assert {name.partition(".")[0] for name in round_trip(trained.pipeline)[1]} & {"orchestrator", "score"} == set()
     made = kit.package(parts, trained, compile="required")
     shipped = joblib.load(made.path / "model.pkl")

@@ -60,7 +60,8 @@ def test_one_format_is_recognised(texts: list[str], form: str, aware: bool) -> N
         (["2024-01-31", "2024-01-31T00:00:00Z"], [], "2024-01-31T00:00:00Z"),
         (["2009-10", "2010-11"], [], ""),  # a season, and no month
         (["1.2.3", "10.0.0.1", "555-12-3456", "a 2024-01-01"], [], ""),
-        (["31.12.24", "01.01.25"], [], ""),  # of which century
+        (["31.12.24", "01.01.25"], ["%d.%m.%y"], ""),  # of which century
+        (["1/2/24"], ["%d/%m/%y", "%m/%d/%y"], ""),
         ([], [], ""),
     ],
 )
@@ -85,6 +86,19 @@ def test_a_table_s_columns_become_dates(tmp_path: Path, form: str) -> None:
     assert table.frame["day"].dt.day.tolist() == [13, 1, 28]
     off = table_of(tmp_path, columns, format=form, dates="off")
     assert ([values.dtype.kind for _, values in off.frame.items()], off.form.dates) == (["O"] * 4, {})
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["31.12.24", "01.01.25"], """the years of its dates have two digits; write 'data.dates={day: "%d.%m.%y"}'"""),
+        (["2024-12-31", "31.12.2024"], "all but cells like '31.12.2024'; write them all in one way"),
+        (["2024-12-31", "0000-00-00"], "if that means missing, write 'data.missing_values=["),
+    ],
+)
+def test_what_is_read_as_text_has_its_remedy(tmp_path: Path, cells: list[str], said: str) -> None:
+    (finding,) = table_of(tmp_path, {"day": cells, "y": [0, 1]}).findings
+    assert said in finding.text
 
 
 def test_what_may_be_two_days_is_reported_with_both_overrides(tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def test_labels_that_differ_in_blanks_or_case_are_reported(kit: Any) -> None:
         kit.load(text, positive="Yes")
     with pytest.raises(DataError, match=r"data\.target: 'No' and 'No ' differ .* search\.scoring: roc_auc are"):
         kit.split(text, kit.search(scoring=["roc_auc"], refit="roc_auc"))
-    with pytest.raises(DataError, match=r"data\.target: 'No' and 'No ' differ .* class 'No ' .*has 1 rows"):
+    with pytest.raises(DataError, match=r"data\.target: 'No' and 'No ' differ .* class 'No ' .*has 1 row,"):
         kit.split(text.replace("No \n", "No\n") + "9,No \n")
 
 
