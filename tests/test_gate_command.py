@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.cli.main import main
 from orchestrator.config.compose import compose
-from tests.command import desk
+from tests.command import desk, free_port
 from tests.gate_scenario import run_worse_equal_and_better
 
 FAST = ("model=logistic_regression", "model/param_grid=none", "search.cv=2", "package.compile=never")
@@ -19,7 +19,7 @@ def test_a_run_that_is_kept_back_ends_well_and_deploys_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     limits = ("gate=threshold", "gate.minimum.roc_auc=0.99", "tracking=none", f"state_dir={tmp_path}/state")
-    outcome = main(compose(*FAST, *limits), tmp_path)
+    outcome = main(compose(*FAST, *limits, f"deploy.port={free_port()}"), tmp_path)
     assert outcome.kept_back
     assert outcome.score == pytest.approx(0.83, abs=0.02)
     result = json.loads((tmp_path / "result.json").read_text())

@@ -112,6 +112,9 @@ def test_spark_gives_what_the_endpoint_answers(target: str, spark: Any, tmp_path
             spark, str(folder), result_type="array<double>", params={"probabilities": True}
         )
         scored = scored.withColumn("shares", shares(struct("*")))
+    else:
+        adds = mlflow.pyfunc.spark_udf(spark, str(folder), result_type="array<double>", params={"explain": True})
+        scored = scored.withColumn("adds", adds(struct("*")))
     answers = [row.asDict() for row in scored.collect()]
 
     names = rows.column_names[:-1]
@@ -129,6 +132,8 @@ def test_spark_gives_what_the_endpoint_answers(target: str, spark: Any, tmp_path
     assert [row["label"] for row in answers] == [row["by_name"] for row in answers] == reply["predictions"]
     if target != "number":
         np.testing.assert_allclose([row["shares"] for row in answers], reply["probabilities"], rtol=1e-12)
+    else:
+        np.testing.assert_allclose([sum(row["adds"][: 1 + len(names)]) for row in answers], reply["predictions"])
     assert len(answers) == 120
 
 
