@@ -199,12 +199,25 @@ def _find_mistakes(table: Table, name: str, values: pd.Series) -> Iterator[Table
         yield TableFinding(NUMBER_TEXT, f"column '{name}' is read as text: {why}", (name,))
     elif name not in table.form.text_columns and (found := _looks_numeric(texts, table.form)):
         why, changes = found
+        if changes and not table.scans:  # no CSV file, whose notation keys can describe
+            why, changes = f"{why.partition(';')[0]}; write numbers into the table", {}
+        elif "data.decimal" in changes and (other := _with_decimals(table.frame)):  # which would become text
+            why, changes = (
+                f"{why.partition(';')[0]}, and '{other}' has decimals of the other sign; write both alike",
+                {},
+            )
         yield TableFinding(
             NUMBER_TEXT, f"column '{name}' is read as text and looks like numbers: {why}", (name,), changes
         )
         return
     if alike := format_lookalikes(find_lookalikes(texts)):
         yield TableFinding(SPELLING, f"column '{name}': {alike}", (name,))
+
+
+def _with_decimals(frame: pd.DataFrame) -> str | None:
+    """Return the first column of numbers that are not all whole."""
+    columns = ((str(name), values.dropna()) for name, values in frame.items() if values.dtype.kind == "f")
+    return next((name for name, values in columns if (values % 1 != 0).any()), None)
 
 
 def _looks_numeric(texts: Mapping[str, int], form: TableFormat) -> tuple[str, dict[str, Any]] | None:

@@ -20,7 +20,7 @@ from orchestrator.modeling.scorers import failing_metrics
 from orchestrator.modeling.splitting import folds as splitting
 from orchestrator.modeling.splitting.holdout import hold_out
 from orchestrator.modeling.weights import check_classes, weigh
-from orchestrator.reading.description import describe_table, find_lookalikes, format_lookalikes
+from orchestrator.reading.description import NOTATIONS, describe_table, find_lookalikes, format_lookalikes
 from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.frame import Table, read_table
 from orchestrator.reading.missing_target import rows_with_target
@@ -247,8 +247,15 @@ def _check_rows(y: pd.Series, classes: tuple[Any, ...], data: DataSpec, search: 
     folds = search.estimator.cv
     counts = y.value_counts().to_dict()
     few = [code for code in range(len(classes)) if counts.get(code, 0) < folds]
-    if few and len(few) > len(classes) / 2 and not isinstance(classes[0], str):
-        raise _continuous_error(data, classes)  # nearly every value is unique
+    if few and len(few) > len(classes) / 2:  # nearly every value is unique
+        if not isinstance(classes[0], str):
+            raise _continuous_error(data, classes)
+        numbers = (any(form.fullmatch(label) for form in NOTATIONS.values()) for label in classes)
+        if data.target not in data.text_columns and all(numbers):
+            raise DataError(
+                f"data.target: '{data.target}' holds text such as {classes[0]!r}, which looks like a number; say how numbers "
+                "are written (data.decimal, data.thousands)"
+            )
     if few:
         fewest, rows = min(counts.get(code, 0) for code in few), counts.get(few[0], 0)
         fewer = f"use fewer folds (search.cv={fewest}), or " if fewest > 1 else ""  # a search needs two

@@ -182,6 +182,7 @@ def _with_remedy(message: str) -> str:
     advice = {
         "X contains NaN": "preprocess=tabular fills missing values",
         "Input contains NaN": "missing values are filled by preprocess=tabular, and a function of the target needs a value for each row",
+        "contains infinity": "correct these cells, or call them missing, such as 'data.missing_values=[\"inf\"]'",
         "Timestamp": "preprocess=tabular turns dates into numbers",
         "DateTime64": "preprocess=tabular turns dates into numbers",
         "could not convert string": "preprocess=tabular encodes columns of text",

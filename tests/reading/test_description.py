@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from orchestrator.findings import KINDS
@@ -25,6 +26,18 @@ def read(folder: Path, *columns: list[str], **keys: Any) -> TableReading:
     X = table.frame.drop(columns="y")
     columns_of = Contract.describe(X, model_name="", task="regression").columns
     return describe_table(table, columns_of, X, table.frame["y"])
+
+
+def test_the_other_decimal_sign_is_no_remedy_where_a_column_has_this_one(tmp_path: Path) -> None:
+    (finding,) = read(tmp_path, ["0,98", "1,25", "3"], ["1.5", "2", "3"]).findings
+    assert (finding.columns, finding.changes) == (("x",), {})
+    assert "'0,98', and 'x1' has decimals of the other sign; write both alike" in finding.text
+
+
+def test_keys_of_csv_files_are_no_remedy_for_parquet(tmp_path: Path) -> None:
+    pd.DataFrame({"x": ["0,98", "1,25", "3"], "y": [1, 2, 3]}).to_parquet(tmp_path / "t.parquet")
+    (finding,) = read(tmp_path, format="parquet", path=tmp_path / "t.parquet", separator=None).findings
+    assert (finding.changes, finding.text.partition("numbers: ")[2]) == ({}, "'0,98'; write numbers into the table")
 
 
 def test_one_line_describes_how_columns_were_read(tmp_path: Path) -> None:

@@ -316,6 +316,11 @@ def rare(count: int) -> pd.DataFrame:
         ),
         (rare(3), {}, r"data\.target: class 'b' has 2 training rows, fewer than search\.cv=3 folds"),
         (labels(["a", "b", "c", "d"], 2), {}, r"class 'a' \(and 3 more classes\) has 2 rows, fewer than"),
+        (
+            labels(["-0,65", "1,5", "2", "3,25"], 2),
+            {},
+            r"'y' holds text such as '-0,65', .* \(data\.decimal, data\.thousands\)",
+        ),
         (labels(list(range(50)), 2), {}, r"holds 50 different numbers such as 0 .* choose a regressor"),
         (rare(10), {"test_size": 0.01, "stratify": True}, r"data\.test_size: 30 rows cannot be split so: "),
     ],
