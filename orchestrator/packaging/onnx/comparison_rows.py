@@ -158,7 +158,8 @@ def _checked_numbers(values: pd.Series, column: Column) -> Any:
     rule = rule_for(column)
     if not (rule.numeric and isinstance(values.dtype, np.dtype) and values.dtype.kind in "iuf"):
         return None
-    numbers, present = values.to_numpy(), values.notna().to_numpy()
+    numbers = values.to_numpy()
+    present = ~np.isnan(numbers)
     if present.all():
         return rule.coerce_array(numbers)
     checked = rule.coerce_array(numbers[present]) if column.missing and column.kind == "number" else None
