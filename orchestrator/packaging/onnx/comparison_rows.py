@@ -14,7 +14,7 @@ from score.contract.schema import Column, Contract
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_CELLS = 2_000_000  # of a slice of rows, in memory
+MAX_CELLS = 1_500_000  # of a slice of rows, in memory
 MAX_ROWS = 10_000  # of a slice
 
 
