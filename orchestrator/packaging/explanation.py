@@ -20,7 +20,16 @@ from orchestrator.spec.messages import one_line
 from score.contract.columns import Columns
 from score.contract.schema import Contract
 from score.explain import permutation
-from score.explain.explainer import ARRAYS, Explainer, ExplanationRecord, Preparation, encoder, run_steps, transform
+from score.explain.explainer import (
+    ARRAYS,
+    Explainer,
+    ExplanationRecord,
+    Preparation,
+    as_numbers,
+    encoder,
+    run_steps,
+    transform,
+)
 from score.models.base import Model, PickledModel
 from score.models.onnx import Compilation, CompiledModel
 from score.payload.reader import Reader
@@ -96,20 +105,20 @@ def _exact(
     columns = _read(reader, records)
     graph = _graph(pipeline, len(contract.columns), compilation) if compilation.used else b""
     pickled = PickledModel(pipeline, reader)
-    frame = pickled.frame(columns)
-    reference = transform(pipeline, frame)
+    last, table = pickled.transformed(pickled.frame(columns))
+    made = run_steps(pipeline, table) if last is pipeline else table
+    reference = as_numbers(made)
     owner = feature_columns(pipeline, [column.name for column in contract.columns], reference.shape[1])
     arrays = {**additive.arrays, "owner": owner, "graph": np.frombuffer(graph, dtype=np.uint8)}
     if additive.method == "linear":
         arrays["mean"] = _means(pipeline, shipped.fitted, reference.shape[1])
-    encoded = explanation_check.check_encoding(
-        encoder(model, graph), lambda rows: transform(pipeline, pickled.frame(rows)), columns, owner
-    )
+    encoded = explanation_check.check_encoding(encoder(model, graph), reference, columns, owner)
     record = ExplanationRecord(additive.method, "", additive.space, additive.outputs)
     explainer = Explainer.of(record, arrays, model, len(contract.columns), reader)
     base, values, _ = explainer.explain(columns)
-    expected = pipeline.predict_proba(frame) if additive.outputs is not None else pipeline.predict(frame).reshape(-1, 1)
-    tolerance = SINGLE if _is_single(run_steps(pipeline, frame)) else additive.tolerance
+    predicted, probabilities = pickled.answers(last, table)
+    expected = predicted.reshape(-1, 1) if additive.outputs is None else probabilities
+    tolerance = SINGLE if _is_single(made) else additive.tolerance
     explanation_check.check_sums(expected, additive.predicted(base + values.sum(axis=2)), tolerance)
     checked = f"{len(records)} rows add up to the prediction"
     if additive.method == "trees":
@@ -121,7 +130,7 @@ def _exact(
 
 def _is_single(features: Any) -> bool:
     """Return whether features are float32, so that the estimator computes in it."""
-    dtypes = features.dtypes if hasattr(features, "columns") else [np.asarray(features).dtype]
+    dtypes = features.dtypes if hasattr(features, "columns") else [features.dtype]
     return any(dtype == np.float32 for dtype in dtypes)
 
 

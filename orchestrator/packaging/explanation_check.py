@@ -22,10 +22,8 @@ class WrongExplanationError(Exception):
     """A comparison fails; its text says which."""
 
 
-def check_encoding(
-    encode: Callable[[Columns], Any], reference: Callable[[Columns], Any], columns: Columns, owner: Any
-) -> Any:
-    """Return the encoded rows, after comparing them with the pipeline's and mixing pairs of rows.
+def check_encoding(encode: Callable[[Columns], Any], reference: Any, columns: Columns, owner: Any) -> Any:
+    """Return the encoded rows, after comparing them with the pipeline's (n_rows, n_features) and mixing pairs of rows.
 
     Where some columns are of one row and the others of another, a feature must be that of the row its column is of.
 
@@ -33,7 +31,7 @@ def check_encoding(
         WrongExplanationError: one differs.
     """
     encoded = encode(columns)
-    if not _close(encoded, reference(columns)):
+    if not _close(encoded, reference):
         raise WrongExplanationError("the features of the compiled model differ from those of the pipeline")
     rng = np.random.default_rng(0)
     others, chosen = np.roll(np.arange(len(encoded)), 1), rng.random((len(encoded), len(columns))) < 0.5

@@ -31,9 +31,10 @@ from orchestrator.spec.field_types import FitOn, StateDir
 from orchestrator.spec.package import PackageSpec
 from score.contract import distribution, golden, training_info
 from score.contract.schema import Contract, Levels, json_value
-from score.models import base
 from score.models.base import FILE as PICKLE
+from score.models.base import PickledModel
 from score.models.onnx import Compilation
+from score.payload.reader import Reader
 from score.predict import response
 from score.predict.decision import decide
 
@@ -229,8 +230,8 @@ def _golden(pipeline: Any, split: Split, contract: Contract, rows: int) -> list[
     table = {"columns": columns, "data": [[record[name] for name in columns] for record in records]}
     article = {"input": json.dumps(records[:1])}
     incomplete = [{name: value for name, value in records[0].items() if name != columns[0]}]
-    reply = response.plain(*_answers(pipeline, frame, split.classes, contract.threshold), split.classes)
-    article_reply = response.article(*_answers(pipeline, frame.head(1), split.classes, contract.threshold))
+    reply = response.plain(*_answers(pipeline, frame, split.classes, contract), split.classes)
+    article_reply = response.article(*_answers(pipeline, frame.head(1), split.classes, contract))
     return [
         golden.Golden("the article's form", json.dumps(article), 200, article_reply),
         golden.Golden(golden.RECORDS, json.dumps({"data": records}), 200, reply),
@@ -241,14 +242,14 @@ def _golden(pipeline: Any, split: Split, contract: Contract, rows: int) -> list[
 
 
 def _answers(
-    pipeline: Any, frame: pd.DataFrame, classes: tuple[Any, ...] | None, threshold: float | None
+    pipeline: Any, frame: pd.DataFrame, classes: tuple[Any, ...] | None, contract: Contract
 ) -> tuple[list[Any], Any]:
     """Return the pipeline's labels and probabilities (None without them), which its server must reproduce."""
-    predicted = base.predicted(pipeline, frame)
+    pickle = PickledModel(pipeline, Reader(contract))
+    predicted, probabilities = pickle.answers(*pickle.transformed(frame))
     if classes is None:
         return predicted.tolist(), None
-    probabilities = pipeline.predict_proba(frame) if hasattr(pipeline, "predict_proba") else None
-    codes = predicted if threshold is None else decide(probabilities, threshold)
+    codes = predicted if contract.threshold is None else decide(probabilities, contract.threshold)
     labels = [classes[code] for code in codes.tolist()]
     return labels, None if probabilities is None else probabilities.tolist()
 

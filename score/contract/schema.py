@@ -95,7 +95,7 @@ class Column:
         name, dtype = str(values.name), str(values.dtype)
         others = values.iloc[:0] if held_out is None else held_out
         missing = values.isna()
-        seen, seen_out = values[~missing], others.dropna()
+        seen, seen_out = values[~missing] if missing.any() else values, others.dropna()
         kind, decided, categories = _kind_of(values, seen, seen_out, levels or Levels())
         known: dict[str, Any] = {"missing": bool(missing.any() or others.isna().any()), "decided": decided}
         if categories is not None:
@@ -107,9 +107,12 @@ class Column:
             if len(known["categories"]) < len(categories):
                 known["declared"] = _plain(categories)
         if kind in ("integer", "number"):
-            seen = seen[seen.between(-math.inf, math.inf, inclusive="neither")]  # JSON has no infinity
+            least, most = seen.min(), seen.max()
+            if len(seen) and not -math.inf < least <= most < math.inf:  # JSON has no infinity
+                seen = seen[seen.between(-math.inf, math.inf, inclusive="neither")]
+                least, most = seen.min(), seen.max()
             if len(seen):
-                known |= {"minimum": json_value(seen.min()), "maximum": json_value(seen.max())}
+                known |= {"minimum": json_value(least), "maximum": json_value(most)}
         if kind == "datetime":
             return cls(name, kind, dtype, **_date_range(seen, dtype), **known)
         if dtype == "category":

@@ -167,9 +167,15 @@ def encoder(model: Model, graph: bytes) -> Callable[[Columns], Any]:
 
 def transform(pipeline: Any, frame: Any) -> Any:
     """Return rows of a table (n_rows, n_columns) as the last step of a fitted pipeline gets them, as float64."""
+    return as_numbers(run_steps(pipeline, frame))
+
+
+def as_numbers(made: Any) -> Any:
+    """Return features in whatever a step made of them (n_rows, n_features), as float64."""
     import numpy as np
 
-    made = run_steps(pipeline, frame)
+    if hasattr(made, "toarray"):
+        made = made.toarray()
     return made.to_numpy(np.float64) if hasattr(made, "to_numpy") else np.asarray(made, dtype=np.float64)
 
 
@@ -178,7 +184,7 @@ def run_steps(pipeline: Any, frame: Any) -> Any:
     for _, step in getattr(pipeline, "steps", [])[:-1]:
         if hasattr(step, "transform"):  # not "passthrough", and not what draws rows for a fit
             frame = step.transform(frame)
-    return frame.toarray() if hasattr(frame, "toarray") else frame
+    return frame
 
 
 def answers(model: Model, outputs: Sequence[int] | None) -> Callable[[Columns], Any]:

@@ -65,13 +65,16 @@ class PickledModel:
 
     def predict(self, columns: Columns, *, labels: bool = True) -> tuple[Any, Any]:
         """See ``Model``."""
-        model, table = self._transformed(self.frame(columns))
+        return self.answers(*self.transformed(self.frame(columns)), labels=labels)
+
+    def answers(self, model: Any, table: Any, *, labels: bool = True) -> tuple[Any, Any]:
+        """Predict as ``predict`` does from what ``transformed`` returned, or from some of its rows."""
         probabilities = None if self.classes is None else model.predict_proba(table)
         if not labels and probabilities is not None:
             return None, probabilities
         return predicted(model, table), probabilities
 
-    def _transformed(self, frame: pd.DataFrame) -> tuple[Any, Any]:
+    def transformed(self, frame: pd.DataFrame) -> tuple[Any, Any]:
         """Return the last step and its table, which labels and probabilities share; of other kinds of pipelines, all as is."""
         from sklearn.pipeline import Pipeline
 

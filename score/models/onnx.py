@@ -25,6 +25,7 @@ FILE = "compiled.json"
 GRAPH = "model.onnx"
 PARTS = "model.npz"  # the split graph of a forest, for requests of many rows
 GRAPH_ROWS, FOREST_ROWS = 1000, 2500  # rows of one run, so that intermediate arrays stay in the processor's cache
+GRAPH_CELLS = 100_000  # of these rows, in a table of more than 100 columns
 MAX_THREADS = 4
 UNKNOWN = -1.0  # the code of a text without a category
 
@@ -134,9 +135,10 @@ class CompiledModel:
         if self._forest is not None and len(table) >= self._long:
             # sequentially: the steps are short, and threads would mostly wait for each other
             return _concatenate(map(partial(self._forest.run, first=first), _chunks(table, self._forest.rows)))
-        if len(table) <= GRAPH_ROWS:
+        rows = max(1, min(GRAPH_ROWS, GRAPH_CELLS // table.shape[1]))
+        if len(table) <= rows:
             return self._graph.run(table, first)
-        return _concatenate(self._threads.map(partial(self._graph.run, first=first), _chunks(table, GRAPH_ROWS)))
+        return _concatenate(self._threads.map(partial(self._graph.run, first=first), _chunks(table, rows)))
 
     def table(self, columns: Columns) -> Any:
         """Return checked columns as the graph takes them: float64 (n_rows, n_columns), texts as codes."""

@@ -14,7 +14,7 @@ from score.contract.schema import Column, Contract
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_CELLS = 2_000_000  # of a slice of rows, in memory
+MAX_CELLS = 1_500_000  # of a slice of rows, in memory
 MAX_ROWS = 10_000  # of a slice
 
 
@@ -158,7 +158,8 @@ def _checked_numbers(values: pd.Series, column: Column) -> Any:
     rule = rule_for(column)
     if not (rule.numeric and isinstance(values.dtype, np.dtype) and values.dtype.kind in "iuf"):
         return None
-    numbers, present = values.to_numpy(), values.notna().to_numpy()
+    numbers = values.to_numpy()
+    present = ~np.isnan(numbers)
     if present.all():
         return rule.coerce_array(numbers)
     checked = rule.coerce_array(numbers[present]) if column.missing and column.kind == "number" else None

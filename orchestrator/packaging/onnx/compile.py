@@ -164,7 +164,7 @@ def check_equivalence(
         is_rowwise,
     )
     from orchestrator.packaging.onnx.row_sample import RowSample
-    from orchestrator.packaging.onnx.threshold_rows import split_rows
+    from orchestrator.packaging.onnx.threshold_rows import ThresholdSearch
     from score.payload.reader import Reader
     from score.predict.predictor import Predictor
 
@@ -172,13 +172,18 @@ def check_equivalence(
     pickle, models = PickledModel(pipeline, reader), candidate.models(contract)
     sample = RowSample.draw(tables)
     rows = accepted_rows(sample.rows, contract)
-    near_splits, splits = split_rows(pipeline, contract, rows, sample)
-    edges = [*edge_rows(contract, rows), *near_splits]
-    total = sum(map(len, [rows, *edges]))
+    thresholds = ThresholdSearch(pipeline, contract, rows)
+    edges = edge_rows(contract, rows)
     report = progress or Progress()
-    comparison = Comparison(pickle, models, lambda done: report(done, total, "rows compared"), contract.threshold)
-    comparison.add([rows])
+
+    def report_count(done: int) -> None:
+        report(done, sum(map(len, [rows, *edges])), "rows compared")
+
+    comparison = Comparison(pickle, models, report_count, contract.threshold, thresholds.width)
+    comparison.add([rows], thresholds.see)
     table_rows = comparison.count
+    near, splits = thresholds.near(sample)
+    edges += near
     comparison.add(edges)
     tolerance = min(max(TOLERANCE, 10 * comparison.largest), MAX_TOLERANCE)
     for model, request in product(models, requests):

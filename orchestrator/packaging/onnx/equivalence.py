@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
+from sklearn.utils import _safe_indexing
 
 from orchestrator.packaging.onnx.comparison_rows import Rows
 from score.contract.columns import Columns
@@ -31,8 +32,8 @@ ROWWISE = frozenset(
     "Abs Add And ArgMax ArrayFeatureExtractor Cast Concat Div Equal Floor Gather Greater Identity IsInf IsNaN Less"  # noqa: SIM905
     " Mul Neg Not Or ReduceMax ReduceSum Reshape Sub TreeEnsemble Where".split()
 )
-Row = dict[str, Any]
 Answers = tuple[Any, Any]  # codes or numbers, and probabilities or None
+See = Callable[[Rows, Any], None]  # rows, and what the steps before the model make of them
 
 
 class EquivalenceError(Exception):
@@ -42,59 +43,75 @@ class EquivalenceError(Exception):
 class Comparison:
     """Compares ``models`` with a ``reference``, row by row.
 
-    With a ``threshold`` the labels that it gives are compared, too. ``largest`` is the largest difference of their numbers,
+    With a ``threshold`` the labels that it gives are compared, too. Rows have ``width`` features, if that is more than they
+    have columns: as many are transformed at once as fit into memory. ``largest`` is the largest difference of their numbers,
     ``count`` the number of rows compared, and ``reached`` how many of these reach the threshold.
     """
 
     def __init__(
         self,
-        reference: Model,
+        reference: PickledModel,
         models: Sequence[Model],
         report: Callable[[int], None] = lambda _: None,
         threshold: float | None = None,
+        width: int = 0,
     ) -> None:
         self._reference, self._models, self._report, self._threshold = reference, models, report, threshold
+        self._width = width
         self._failures = 0
         self.largest, self.count, self.reached = 0.0, 0, 0
 
-    def add(self, tables: Sequence[Rows]) -> None:
-        """Compare some more rows.
+    def add(self, tables: Sequence[Rows], see: See = lambda _rows, _table: None) -> None:
+        """Compare some more rows, and show those that the reference answers with their features.
 
         Raises:
             EquivalenceError: a label differs, or a number by more than ``MAX_TOLERANCE``.
         """
         for rows in tables:
             step = max(1, min(SINGLES_STEP, len(rows) // MIN_SINGLES))
-            for part in rows.parts():
-                for answerable, columns, answers in self._answerable(rows.take(part)):
-                    self._compare(answerable, columns, answers, step)
+            for part in rows.parts(self._width):
+                for answerable, answers in self._answered(rows.take(part), see):
+                    self._compare(answerable, answers, step)
                 self._report(self.count)
 
-    def _answerable(self, rows: Rows) -> Iterator[tuple[Rows, Columns, Answers]]:
-        """Yield the rows that the reference can answer, in parts, with their columns and its answers.
+    def _answered(self, rows: Rows, see: See) -> list[tuple[Rows, Answers]]:
+        """Return the rows that the reference can answer, in parts, with its answers.
 
         Parts that it fails on are halved; after ``MAX_FAILURES`` failures they are left out as a whole.
         """
-        columns = rows.columns()
         try:
-            answers = self._reference.predict(columns)
+            model, table = self._reference.transformed(self._reference.frame(rows.columns()))
         except Exception:  # noqa: BLE001  # foreign code on strange values
-            self._failures += 1
-            if len(rows) > 1 and self._failures <= MAX_FAILURES:
-                for chosen in _halves(self._reference, rows):
-                    yield from self._answerable(rows.take(chosen))
-        else:
-            yield rows, columns, answers
+            halves = self._parts_of_failed(rows, None)
+            return [found for half in halves for found in self._answered(rows.take(half), see)]
+        return self._answered_by(model, table, rows, see)
 
-    def _compare(self, rows: Rows, columns: Columns, answers: Answers, step: int) -> None:
+    def _answered_by(self, model: Any, table: Any, rows: Rows, see: See) -> list[tuple[Rows, Answers]]:
+        """Return as ``_answered`` does, for rows that the steps before the model made a table of."""
+        try:
+            answers = self._reference.answers(model, table)
+        except Exception:  # noqa: BLE001
+            return [
+                found
+                for part in self._parts_of_failed(rows, table)
+                for found in self._answered_by(model, _safe_indexing(table, part), rows.take(part), see)
+            ]
+        see(rows, table)
+        return [(rows, answers)]
+
+    def _parts_of_failed(self, rows: Rows, table: Any) -> Sequence[Any]:
+        self._failures += 1
+        return _divide(len(rows), table) if len(rows) > 1 and self._failures <= MAX_FAILURES else []
+
+    def _compare(self, rows: Rows, answers: Answers, step: int) -> None:
         labels, probabilities = answers
-        singles = [(number, rows.take([number])) for number in range(0, len(rows), step)]
+        columns = rows.columns()
         for model in self._models:
             self._add(answers, model.predict(columns), rows)
-            for number, row in singles:
+            for number in range(0, len(rows), step):
                 one = slice(number, number + 1)
                 alone = labels[one], None if probabilities is None else probabilities[one]
-                self._add(alone, model.predict(row.columns()), row)
+                self._add(alone, model.predict(_sliced(columns, one)), rows.take(one))
         self.count += len(rows)
         self.reached += 0 if self._threshold is None else int(decide(probabilities, self._threshold).sum())
 
@@ -105,25 +122,21 @@ class Comparison:
             _refuse(codes != decided, "label by the threshold", codes, decided, rows)
 
 
-def _halves(model: Model, rows: Rows) -> Iterator[Any]:
-    """Yield two parts of rows that a model fails on: by overflow or missing features if that divides them, else halves.
+def _divide(count: int, table: Any) -> Sequence[Any]:
+    """Return the positions of two parts of rows (n_rows,): divided by overflow or missing features, if they are, else halves.
 
     Nothing where the features of every row overflow, which then is the reason.
     """
-    pipeline = getattr(model, "pipeline", None)
-    if isinstance(model, PickledModel) and pipeline is not None and len(pipeline) > 1:
-        with suppress(Exception):  # where a step before the model fails, there is nothing to see
-            table = pipeline[:-1].transform(model.frame(rows.columns()))
-            features = np.asarray(table.toarray() if hasattr(table, "toarray") else table, dtype=np.float64)
-            too_large: Any = (np.abs(features) > MAX_FLOAT32).any(axis=1)
-            if too_large.all():
-                return
-            missing: Any = np.isnan(features).any(axis=1)
-            for mask in (too_large, missing):
-                if 0 < mask.sum() < len(mask):
-                    yield from (np.flatnonzero(~mask), np.flatnonzero(mask))
-                    return
-    yield from (slice(0, len(rows) // 2), slice(len(rows) // 2, len(rows)))
+    with suppress(Exception):  # without features, or where they are no numbers, there is nothing to see
+        features = np.asarray(table.toarray() if hasattr(table, "toarray") else table, dtype=np.float64)
+        too_large: Any = (np.abs(features) > MAX_FLOAT32).any(axis=1)
+        if too_large.all():
+            return []
+        missing: Any = np.isnan(features).any(axis=1)
+        for mask in (too_large, missing):
+            if 0 < mask.sum() < len(mask):
+                return np.flatnonzero(~mask), np.flatnonzero(mask)
+    return np.arange(count // 2), np.arange(count // 2, count)
 
 
 def is_rowwise(graph: bytes) -> bool:
@@ -144,25 +157,27 @@ def is_batch_invariant(model: Model, rows: Sequence[Rows]) -> bool:
     total, width = sum(map(len, rows)), max((len(each.table) for each in rows), default=1)
     step = max(1, -(-total // max(MAX_ROWS, min(BATCHED_ROWS, BATCHED_CELLS // width))))
     try:
-        sample = [row for each in rows for row in each.take(slice(None, None, step)).records()]
-        alone = [_bits(model, [row]) for row in sample]
+        parts = [each.take(slice(None, None, step)).columns() for each in rows]
+        sample = {name: [value for part in parts for value in part[name]] for name in parts[0]} if parts else {}
+        size = len(next(iter(sample.values()), ()))
+        alone = [_bits(model, _sliced(sample, slice(number, number + 1))) for number in range(size)]
         for count in range(2, MAX_ROWS + 1):
-            for start in range(0, len(sample), count):
-                expected = [b"".join(bits) for bits in zip(*alone[start : start + count], strict=True)]
-                if _bits(model, sample[start : start + count]) != expected:
+            for start in range(0, size, count):
+                together = slice(start, start + count)
+                expected = [b"".join(bits) for bits in zip(*alone[together], strict=True)]
+                if _bits(model, _sliced(sample, together)) != expected:
                     return False
     except Exception:  # noqa: BLE001  # foreign code on strange values
         return False
-    return bool(sample)
+    return size > 0
 
 
-def _bits(model: Model, rows: Sequence[Row]) -> list[bytes]:
-    return [b"" if answer is None else answer.tobytes() for answer in model.predict(to_columns(rows))]
+def _bits(model: Model, columns: Columns) -> list[bytes]:
+    return [b"" if answer is None else answer.tobytes() for answer in model.predict(columns)]
 
 
-def to_columns(rows: Sequence[Row]) -> Columns:
-    """Return rows as a model takes them: by column."""
-    return {name: [row[name] for row in rows] for name in rows[0]}
+def _sliced(columns: Columns, rows: slice) -> Columns:
+    return {name: values[rows] for name, values in columns.items()}
 
 
 def _difference(expected: Answers, actual: Answers, rows: Rows) -> float:

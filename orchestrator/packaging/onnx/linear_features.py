@@ -19,7 +19,7 @@ from score.contract.columns import rule_for
 from score.contract.dates import is_aware
 from score.contract.schema import Column, Contract
 
-POINTS = 7  # that are tried at once: a transformation of a wide table takes as long for a few rows as for one
+POINTS = 15  # that are tried at once: a transformation of a wide table takes as long for some rows as for one
 Transform = Callable[[Rows], Any]  # rows to their features (n_rows, n_features)
 
 
@@ -89,28 +89,26 @@ class LinearFeatures:
         """Return the positions of the features' columns (n,)."""
         return np.array([self.sources[feature][0] for feature in features.tolist()], dtype=np.int64)
 
-    def flips(self, features: Any, thresholds: Any, *, narrow: bool) -> tuple[Any, Any, Any]:
+    def flips(self, features: Any, thresholds: Any, narrow: Any) -> tuple[Any, Any, Any]:
         """Return two neighbouring values of each feature's column (n,), and whether ``feature <= threshold`` flips between.
 
-        The feature is compared in float64, or if ``narrow`` as float32.
+        The feature is compared in float64, or where ``narrow`` (n,) as float32.
         """
         places = self.places(features)
         slope, intercept = np.array([self.sources[feature][1:] for feature in features.tolist()]).T
         scale = np.maximum(np.abs((thresholds - intercept) / slope), np.abs(intercept / slope))
         scale = np.maximum(scale, [self.extents[place] for place in places.tolist()])
-        turning = _turning_point(thresholds) if narrow else thresholds
+        guess = (np.where(narrow, _turning_point(thresholds), thresholds) - intercept) / slope
         low, high, found = np.empty(len(places)), np.empty(len(places)), np.zeros(len(places), dtype=bool)
         for part in (2.0**-49, 2.0**-22):  # the line is exact but for rounding; where it is not, further away
             left = np.flatnonzero(~found)
             if len(left):
-                guess = (turning[left] - intercept[left]) / slope[left]
-                chosen = features[left], thresholds[left], slope[left] > 0
-                ends = self._between(*chosen, guess, scale[left] * part, narrow=narrow)
-                low[left], high[left], found[left] = ends
+                chosen = features[left], thresholds[left], slope[left] > 0, narrow[left]
+                low[left], high[left], found[left] = self._between(*chosen, guess[left], scale[left] * part)
         return low, high, found
 
     def _between(
-        self, features: Any, thresholds: Any, rising: Any, guess: Any, reach: Any, *, narrow: bool
+        self, features: Any, thresholds: Any, rising: Any, narrow: Any, guess: Any, reach: Any
     ) -> tuple[Any, Any, Any]:
         """Return as ``flips``, searched within ``reach`` of a guess (n,) in steps that divide it by ``POINTS`` + 1."""
         places = self.places(features)
@@ -119,28 +117,21 @@ class LinearFeatures:
         )  # their parts change with the second
         low, high, whole = guess - reach, guess + reach, self._are(places, "integer")
         low[whole], high[whole] = np.floor(guess[whole]), np.floor(guess[whole]) + 1
-        slots = _numbered(places)
-
-        def are_below(values: Any) -> Any:  # (n_points, n)
-            count, number = len(values), np.arange(len(values))[:, None]
-            sent = self.sent(np.tile(places, count), values.ravel())
-            compared = self._at(
-                np.tile(places, count), (slots * count + number).ravel(), np.tile(features, count), sent
-            )
-            compared = (compared.astype(np.float32) if narrow else compared).reshape(values.shape)
-            return (compared <= thresholds) == rising
-
+        count = POINTS + 2  # with both ends
+        places, slots = np.tile(places, count), _numbered(places) * count + np.arange(count)[:, None]
+        flips = None
         while True:
-            middle = low + (high - low) * (np.arange(1, POINTS + 1) / (POINTS + 1))[:, None]
-            within = ~whole & (low < middle) & (middle < high)
-            if not within.any():
-                below = are_below(np.array([low, high]))
-                return low, high, below[0] & ~below[1]
-            below = are_below(middle)
-            low, high = (
-                np.where(within & below, middle, low).max(axis=0),
-                np.where(within & ~below, middle, high).min(axis=0),
-            )
+            points = low + (high - low) * (np.arange(count) / (count - 1))[:, None]
+            points[-1] = high  # without rounding
+            compared = self._at(places, slots.ravel(), np.tile(features, count), self.sent(places, points.ravel()))
+            compared = compared.reshape(points.shape)
+            below = (np.where(narrow, compared.astype(np.float32), compared) <= thresholds) == rising
+            flips = below[0] & ~below[-1] if flips is None else flips
+            inner = ~whole & (low < points) & (points < high)
+            if not (inner & flips).any():
+                return low, high, flips
+            low = np.where(inner & below, points, low).max(axis=0)
+            high = np.where(inner & ~below, points, high).min(axis=0)
 
     def _at(self, places: Any, slots: Any, features: Any, values: list[Any]) -> Any:
         """Return features (n,) of rows that have the values (n,) at these places, each in the row of its slot."""

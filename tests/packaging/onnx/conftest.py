@@ -18,10 +18,16 @@ from sklearn.pipeline import make_pipeline
 from orchestrator.bundled import CONF
 from orchestrator.modeling.preprocessing import make_steps
 from orchestrator.modeling.target_encoding import settle_target_encoders
+from orchestrator.packaging.onnx.comparison_rows import Rows
 from orchestrator.packaging.onnx.compile import CompiledPipeline, compile_pipeline
+from orchestrator.packaging.onnx.equivalence import Comparison
+from orchestrator.packaging.onnx.row_sample import RowSample
+from orchestrator.packaging.onnx.threshold_rows import ThresholdSearch
 from orchestrator.spec.model import PreprocessSpec
 from score.contract.schema import Contract
+from score.models.base import PickledModel
 from score.models.onnx import Compilation, CompiledModel
+from score.payload.reader import Reader
 from score.transforms import ToFloat, ZerosToMissing
 
 ZEROS = ["Glucose", "BloodPressure", "SkinThickness", "Insulin", "BMI"]
@@ -91,6 +97,13 @@ def opened(fitted: Fitted) -> Fitted:
         replace(column, unseen="accept") if column.kind == "category" else column for column in fitted.contract.columns
     ]
     return replace(fitted, contract=replace(fitted.contract, columns=tuple(columns)))
+
+
+def split_rows(fitted: Fitted, rows: Rows, sample: RowSample | None = None) -> tuple[list[Rows], int]:
+    """Return the rows near the thresholds that rows of the table reach, and how many thresholds these are."""
+    search = ThresholdSearch(fitted.pipeline, fitted.contract, rows)
+    Comparison(PickledModel(fitted.pipeline, Reader(fitted.contract)), []).add([rows], search.see)
+    return search.near(sample)
 
 
 def pima() -> list[Any]:

@@ -29,16 +29,14 @@ from orchestrator.packaging.onnx.equivalence import (
     Comparison,
     EquivalenceError,
     is_batch_invariant,
-    to_columns,
 )
-from orchestrator.packaging.onnx.threshold_rows import split_rows
 from score.contract.schema import Contract
 from score.models.base import PickledModel
 from score.models.onnx import Compilation
 from score.payload.reader import Reader
 from tests.nightly import at_night
 
-from .conftest import Fit, Fitted, pima, tabular
+from .conftest import Fit, Fitted, pima, split_rows, tabular
 
 Spoil = Callable[[onnx.ModelProto], None]
 
@@ -66,6 +64,10 @@ def spoiled(monkeypatch: pytest.MonkeyPatch) -> Callable[[Fitted, Spoil], Compil
         return fitted.compile().compilation
 
     return spoiled
+
+
+def to_columns(rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def attribute(model: onnx.ModelProto, name: str) -> Any:
@@ -163,7 +165,7 @@ def test_forests_compare_in_float32_as_scikit_learns(forest: Fitted, monkeypatch
 
 
 def test_both_sides_of_every_threshold_are_tried(forest: Fitted) -> None:
-    made, count = split_rows(forest.pipeline, forest.contract, accepted_rows(forest.tables, forest.contract))
+    made, count = split_rows(forest, accepted_rows(forest.tables, forest.contract))
     rows = [row for each in made for row in each.records()]
     inner = {
         (int(feature), float(threshold))
@@ -180,6 +182,26 @@ def test_both_sides_of_every_threshold_are_tried(forest: Fitted) -> None:
         whole = forest.contract.columns[feature].kind == "integer"
         assert distance <= (1 if whole else 2 * np.spacing(np.float32(abs(threshold))))
     assert count >= len(inner)
+
+
+def test_the_rows_near_a_threshold_pass_through_its_node(forest: Fitted) -> None:
+    refused = forest.tables[0].assign(BMI=lambda X: X["BMI"].where(X.index % 3 > 0, np.inf))
+    rows = accepted_rows([refused, forest.tables[1]], forest.contract)
+    assert len(rows) < len(rows.table["BMI"]) - 100  # rows are not numbered as in the table
+    made, count = split_rows(forest, rows)
+    near = pd.concat([Reader(forest.contract).frame(each.columns()) for each in made])
+    table, found = forest.pipeline[:-1].transform(near).astype(np.float32), set()
+    for tree in forest.pipeline[-1].estimators_:
+        passed = tree.decision_path(table).toarray() != 0
+        for node in np.flatnonzero(tree.tree_.feature >= 0):
+            feature, threshold = int(tree.tree_.feature[node]), float(tree.tree_.threshold[node])
+            values = table[passed[:, node], feature]
+            if (values <= threshold).any() and (values > threshold).any():
+                found.add((feature, threshold))
+                distance = values[values > threshold].min() - values[values <= threshold].max()
+                whole = forest.contract.columns[feature].kind == "integer"
+                assert distance <= (1 if whole else 2 * np.spacing(np.float32(abs(threshold))))
+    assert len(found) == count > 40
 
 
 def test_too_many_thresholds_are_sampled(forest: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,21 +232,27 @@ def test_rows_that_requests_cannot_hold_are_left_out(fit: Fit, mixed: pd.DataFra
     assert [row["BMI"] for row in accepted_rows([strange], fitted.contract).records()] == [1.0, None]
 
 
-class Fixed:
+class Fixed(PickledModel):
     """A model with fixed answers."""
 
-    batchable = False
-    classes: tuple[int, ...] | None = (0, 1)
-
     def __init__(self, labels: Any, probabilities: Any) -> None:
+        self.classes = [0, 1]
         self.labels, self.probabilities = (
             np.asarray(labels),
             None if probabilities is None else np.asarray(probabilities),
         )
 
     def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:  # noqa: ARG002
-        rows = np.asarray(columns["row"])
-        return self.labels[rows], None if self.probabilities is None else self.probabilities[rows]
+        return self.answers(self, np.asarray(columns["row"]))
+
+    def frame(self, columns: Any) -> Any:
+        return np.asarray(columns["row"])
+
+    def transformed(self, frame: Any) -> tuple[Any, Any]:
+        return self, frame
+
+    def answers(self, model: Any, table: Any, *, labels: bool = True) -> tuple[Any, Any]:  # noqa: ARG002
+        return self.labels[table], None if self.probabilities is None else self.probabilities[table]
 
 
 ROWS = Rows.of({"row": [0, 1, 2]})
@@ -372,9 +400,9 @@ def test_values_that_overflow_behind_a_scaler_are_separated_at_once(fit: Fit, sp
     pickle, asked = PickledModel(fitted.pipeline, Reader(fitted.contract)), []
 
     class Counted(PickledModel):
-        def predict(self, columns: Any, *, labels: bool = True) -> tuple[Any, Any]:
-            asked.append(len(columns["c0"]))
-            return super().predict(columns, labels=labels)
+        def answers(self, model: Any, table: Any, *, labels: bool = True) -> tuple[Any, Any]:
+            asked.append(len(table))
+            return super().answers(model, table, labels=labels)
 
     rows = edge_rows(fitted.contract, accepted_rows(fitted.tables, fitted.contract))
     comparison = Comparison(Counted(pickle.pipeline, Reader(fitted.contract)), [fitted.compiled_model()])

@@ -47,7 +47,7 @@ def test_thresholds_of_all_columns_are_searched_in_the_same_rows() -> None:
         features = np.delete(np.arange(len(linear.sources)), 1)
         thresholds = features - 2 * 0.3  # which flip at 0.3
         for narrow in (False, True):
-            low, high, flips = linear.flips(features, thresholds, narrow=narrow)
+            low, high, flips = linear.flips(features, thresholds, np.full(len(features), narrow))
             assert flips.all()
             np.testing.assert_allclose(low, 0.3, rtol=1e-4)
             assert (np.nextafter(low, np.inf) == high).all()

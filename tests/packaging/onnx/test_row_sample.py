@@ -12,9 +12,8 @@ from sklearn.ensemble import RandomForestClassifier
 from orchestrator.packaging.onnx import row_sample
 from orchestrator.packaging.onnx.comparison_rows import accepted_rows
 from orchestrator.packaging.onnx.row_sample import RowSample
-from orchestrator.packaging.onnx.threshold_rows import split_rows
 
-from .conftest import Fit, tabular
+from .conftest import Fit, split_rows, tabular
 
 
 @pytest.fixture
@@ -46,8 +45,8 @@ def test_thresholds_that_no_sampled_row_reaches_are_tried_on_other_rows(
 ) -> None:
     fitted = fit(tabular(), RandomForestClassifier(3, max_depth=6, random_state=0), mixed, targets["two"])
     rows = accepted_rows(RowSample.draw(fitted.tables).rows, fitted.contract)
-    _, of_sample = split_rows(fitted.pipeline, fitted.contract, rows)
-    _, of_all = split_rows(fitted.pipeline, fitted.contract, accepted_rows(fitted.tables, fitted.contract))
+    _, of_sample = split_rows(fitted, rows)
+    _, of_all = split_rows(fitted, accepted_rows(fitted.tables, fitted.contract))
     compilation = fitted.compile().compilation
     assert (compilation.reason, compilation.rows) == ("", 10)
     assert of_sample < of_all == compilation.splits
@@ -64,4 +63,4 @@ def test_no_other_row_is_looked_at_where_all_thresholds_are_reached(
         def others(self, count: int) -> Any:
             yield pytest.fail(f"{count} rows are read")
 
-    assert split_rows(fitted.pipeline, fitted.contract, rows, Unread([X], [np.zeros(len(X), dtype=bool)]))[1] > 3
+    assert split_rows(fitted, rows, Unread([X], [np.zeros(len(X), dtype=bool)]))[1] > 3
