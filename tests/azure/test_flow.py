@@ -49,6 +49,7 @@ def test_one_command_tracks_registers_deploys_and_tests(emulated: EmulatedDesk) 
     assert (model["name"], model["version"]) == (result["model"]["name"], result["model"]["version"])
     assert (model["run"], model["experiment"]) == (parent["id"], "diabetes-sklearn")
     assert model["tags"]["champion"] == "true"
+    assert model["tags"]["report"] == f"runs:/{parent['id']}/report.html"
     package = files_of(Path(result["package"]["path"]))
     assert {name: azure["files"].get(name) for name in package} == package
     assert not (emulated.desk.cwd / "mlflow.db").exists()
