@@ -145,14 +145,15 @@ KINDS: Mapping[str, FindingKind] = {  # by code
         "out that mean nothing for new rows (`data.drop`), or add rows.",
     ),
     NO_BETTER: FindingKind(
-        meaning="On the hold-out rows the model is no better than one that ignores the columns, or these rows do not show that "
-        "it is.",
+        meaning="On the hold-out rows the model is no better than one that ignores the columns, or neither these rows nor the "
+        "folds show that it is.",
         fix="look whether the columns have anything to do with the target, try another model, or hold more rows out "
         "(`data.test_size`) if the difference is small.",
     ),
     EDGE: FindingKind(
         meaning="The best candidate has the largest or the smallest number of the grid, and the score still rises towards it "
-        "by more than its standard error: a better one may lie beyond.",
+        "by more than its standard error, and by more than a hundredth of what the model gains compared to one that ignores "
+        "the columns: a better one may lie beyond.",
         fix="extend the grid (`model.param_grid`).",
     ),
     FEW_HELD_OUT: FindingKind(

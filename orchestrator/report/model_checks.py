@@ -16,6 +16,9 @@ from orchestrator.spec.model import ModelSpec
 from orchestrator.spec.search import SearchSpec
 
 LOST = 0.5  # share of what the model gains over the dummy on its training rows, above which losing it is overfitting
+MATERIAL = (
+    0.01  # share of what the model gains over the dummy, below which a rise towards the edge of a grid is nothing
+)
 VALUES = 3  # numbers of a parameter from which its edge means something: of two, one always wins
 ROWS, CLASS_ROWS = 50, 20  # hold-out rows, and those of the smallest class, below which scores say little
 MOST_HELD_OUT = 0.5
@@ -31,14 +34,14 @@ def check_model(
     search: SearchSpec,
 ) -> Iterator[TableFinding]:
     """Yield what is likely wrong with the model by the metric that chose it."""
-    yield from find_no_better(evaluation, search.refit)
+    yield from find_no_better(trained, evaluation, search.refit)
     yield from find_overfitting(trained, evaluation, training_scores, search.refit)
     yield from find_few_rows(split, data)
-    yield from find_edges(trained, model.param_grid, search, data)
+    yield from find_edges(trained, evaluation, model.param_grid, search, data)
 
 
-def find_no_better(evaluation: Evaluation, refit: str) -> Iterator[TableFinding]:
-    """Yield that the model is no better than the dummy on the hold-out rows, or not shown to be."""
+def find_no_better(trained: Trained, evaluation: Evaluation, refit: str) -> Iterator[TableFinding]:
+    """Yield that the model is no better than the dummy on the hold-out rows, or shown to be neither by them nor by the folds."""
     score, dummy, rows = evaluation.metrics.get(refit), evaluation.dummy.get(refit), evaluation.notes.rows
     if score is None or dummy is None or not (math.isfinite(score) and math.isfinite(dummy)):
         return
@@ -47,10 +50,15 @@ def find_no_better(evaluation: Evaluation, refit: str) -> Iterator[TableFinding]
     against = f"{format_score(dummy, rows, interval)} of a model that ignores the columns ({evaluation.notes.dummy})"
     if not score > dummy:
         yield TableFinding(NO_BETTER, f"{said}, no better than {against}")
-    elif interval is not None and interval.low <= dummy:
+    elif interval is not None and interval.low <= dummy and not _folds_show(trained, dummy, refit):
         yield TableFinding(
             NO_BETTER, f"{said} ({interval.text()}), which does not show that it is better than {against}"
         )
+
+
+def _folds_show(trained: Trained, dummy: float, refit: str) -> bool:
+    """Return whether the cross-validated score is above the dummy's by more than twice its spread over the folds."""
+    return trained.best.mean.get(refit, -math.inf) - 2 * trained.best.std.get(refit, 0.0) > dummy
 
 
 def find_overfitting(
@@ -98,16 +106,22 @@ def find_few_rows(split: Split, data: DataSpec) -> Iterator[TableFinding]:
 
 
 def find_edges(
-    trained: Trained, grid: Mapping[str, Sequence[Any]], search: SearchSpec, data: DataSpec
+    trained: Trained, evaluation: Evaluation, grid: Mapping[str, Sequence[Any]], search: SearchSpec, data: DataSpec
 ) -> Iterator[TableFinding]:
-    """Yield each number at the edge of its grid towards which the score still rises by more than its standard error."""
+    """Yield each number at the edge of its grid towards which the score still rises.
+
+    It rises by more than its standard error, and by more than ``MATERIAL`` of what the model gains over the dummy.
+    """
     scored = [
         one for one in trained.candidates if not one.error and math.isfinite(one.mean.get(search.refit, math.nan))
     ]
     if len({one.resources for one in scored}) > 1:  # a halving search scores the last ones on more rows
         return
     folds = fold_count(search, data.split) or 1
-    best = trained.best
+    best, dummy = trained.best, evaluation.dummy.get(search.refit, -math.inf)
+    least = best.std.get(search.refit, 0.0) / math.sqrt(folds)
+    if math.isfinite(dummy):
+        least = max(least, MATERIAL * (best.mean[search.refit] - dummy))
     for name, values in grid.items():
         numbers = sorted({value for value in values if _is_number(value)})
         value = best.params.get(name)
@@ -117,7 +131,7 @@ def find_edges(
         others = [one.mean[search.refit] for one in scored if one.params.get(name) == inner]
         further = _extend(numbers, upwards=value == numbers[-1])
         gain = best.mean[search.refit] - max(others, default=math.inf)
-        if further is None or not gain > best.std.get(search.refit, 0.0) / math.sqrt(folds):
+        if further is None or not gain > least:
             continue
         changes = {f"model.param_grid.{name}": [*values, further] if further > value else [further, *values]}
         text = (
