@@ -106,11 +106,8 @@ def faults() -> Mapping[str, Fault]:
 
     words = random.choice(["Rome", "Oslo", "Lima"], ROWS)
     days = pd.date_range("2024-01-01", periods=ROWS)
-    by_heart = [
-        "model=hist_gradient_boosting",
-        "model.param_grid.learning_rate=[1.0]",
-        "model.param_grid.max_iter=[200]",
-    ]
+    one = {"learning_rate": 1.0, "max_iter": 30, "max_leaf_nodes": 31}
+    by_heart = ["model=hist_gradient_boosting", *(f"model.param_grid.{key}=[{value}]" for key, value in one.items())]
     number = sound(1000).assign(y=lambda table: 3 * table["a"] + random.normal(size=1000))
     return {
         LEAK: column(known_later=np.where(table["y"] == "yes", 2.0, 1.0) + random.normal(0, 0.1, ROWS)),
