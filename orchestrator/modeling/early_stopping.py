@@ -15,6 +15,7 @@ from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.metaestimators import available_if
 
 from orchestrator.errors import DataError
+from orchestrator.modeling.boosting_libraries import library_of
 from orchestrator.modeling.labels import MODEL
 from orchestrator.spec.split import SplitSpec
 
@@ -138,12 +139,6 @@ class EarlyStopping(BaseEstimator):  # type: ignore[misc]  # untyped bases
     def predict_proba(self, X: Any) -> Any:
         """Predict the probability of each class (n_rows, n_classes)."""
         return self.estimator_.predict_proba(X)
-
-
-def library_of(kind: type) -> str:
-    """Return which of the libraries that stop early a class is of; "" if it is of none."""
-    modules = (each.__module__.partition(".")[0] for each in kind.__mro__)
-    return next((module for module in modules if module in _FITS), "")
 
 
 def refusal(kind: type, params: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> str:

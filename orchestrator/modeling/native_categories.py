@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.modeling.early_stopping import library_of
+from orchestrator.modeling.boosting_libraries import library_of
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.section import Component
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from orchestrator.modeling.boosting_libraries import library_of
 from orchestrator.packaging.onnx.category_splits import CategorySplits
 from orchestrator.packaging.onnx.trees import Tree
 
@@ -46,16 +47,16 @@ def find_reader(estimator: Any) -> Callable[[Any], Boosting] | None:
 
     The returned function raises NotImplementedError for a model with parts that have no translation.
     """
-    libraries = {kind.__module__.partition(".")[0] for kind in type(estimator).__mro__}
-    if "lightgbm" in libraries:
+    library = library_of(type(estimator))
+    if library == "lightgbm":
         from orchestrator.packaging.onnx.lightgbm_trees import read_lightgbm
 
         return read_lightgbm
-    if "xgboost" in libraries:
+    if library == "xgboost":
         from orchestrator.packaging.onnx.xgboost_trees import read_xgboost
 
         return read_xgboost
-    if "catboost" in libraries:
+    if library == "catboost":
         from orchestrator.packaging.onnx.catboost_trees import read_catboost
 
         return read_catboost
