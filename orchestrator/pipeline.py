@@ -92,7 +92,7 @@ class Run:
             try:
                 for note in self._notes():
                     send(StepNote(note))
-                self._check_requirements(Progress(send))
+                self.check_requirements(Progress(send))
                 stack.enter_context(emulated_azure(self._azure(), ends="remove" in self.spec.stages))
                 stack.enter_context(found_by(WorkspaceData(self.spec.azure)))
                 if self._records and isinstance(self.tracker, SupportsStoreCheck):
@@ -152,8 +152,12 @@ class Run:
         """Whether this run records a training."""
         return any(step.gives is Report or {Report, Tracker} <= set(step.takes.values()) for step in self.steps)
 
-    def _check_requirements(self, progress: Progress) -> None:
-        """Check before the first stage what the target and the tracker need, and connect their progress."""
+    def check_requirements(self, progress: Progress) -> None:
+        """Check before the first stage what the target and the tracker need, and connect their progress.
+
+        Raises:
+            OrchestratorError: something is not installed, not free, or not there.
+        """
         for one in (self.given[Target], self.tracker):
             if isinstance(one, HasOptionalDependencies):
                 one.check_installed()
