@@ -17,13 +17,13 @@ from typing import Any
 import yaml
 
 from orchestrator import privacy
-from orchestrator.artifacts import PackageProvenance, Report
+from orchestrator.artifacts import Dataset, PackageProvenance, Report, Search, Split
 from orchestrator.azure import auth
 from orchestrator.azure.data import WorkspaceData
 from orchestrator.bundled import INSTALLED, ROOT
 from orchestrator.caching.cache import Cache, digest
 from orchestrator.config.composed import Composed
-from orchestrator.config.memory_note import memory_note
+from orchestrator.config.memory_note import memory_note, process_count
 from orchestrator.config.validate import ValidConfig, validate
 from orchestrator.deploy.image_builder import ImageCheck
 from orchestrator.deploy.none import NoTarget
@@ -42,7 +42,7 @@ from orchestrator.events import (
     StepNote,
 )
 from orchestrator.locations.workspace_files import found_by
-from orchestrator.reporting.plan_notes import SearchTimes, difference_note
+from orchestrator.reporting.plan_notes import SearchTimes, difference_note, fit_count
 from orchestrator.reporting.provenance import RunProvenance
 from orchestrator.reporting.rebuild_command import rebuild_command
 from orchestrator.spec.azure import AzureSpec
@@ -59,6 +59,7 @@ from orchestrator.spec.report import ReportSpec
 from orchestrator.spec.run_spec import RunSpec
 from orchestrator.spec.search import SearchSpec
 from orchestrator.spec.section import Component
+from orchestrator.stages.fitting import time_fit
 from orchestrator.tracking.mlflow.limits import known_parameters
 from orchestrator.tracking.tracker import SupportsStoreCheck, Tracker
 from orchestrator.warning_filters import FILTERS
@@ -91,7 +92,7 @@ class Run:
             try:
                 for note in self._notes():
                     send(StepNote(note))
-                self._check_requirements(Progress(send))
+                self.check_requirements(Progress(send))
                 stack.enter_context(emulated_azure(self._azure(), ends="remove" in self.spec.stages))
                 stack.enter_context(found_by(WorkspaceData(self.spec.azure)))
                 if self._records and isinstance(self.tracker, SupportsStoreCheck):
@@ -123,18 +124,40 @@ class Run:
         for label, text in self.search_notes().items():
             yield f"{label}: {text}"
 
-    def search_notes(self) -> Mapping[str, str]:
-        """Return what the hold-out rows can show, and how long the search will take, as far as these can be foreseen."""
+    def search_notes(self, *, fits: bool = False) -> Mapping[str, str]:
+        """Return what the hold-out rows can show, and how long the search will take, as far as these can be foreseen.
+
+        ``fits``: that is measured by one fit where no earlier search shows it.
+        """
         notes = {"shows": difference_note(self.spec, self.config.counts), "takes": SearchTimes(self.spec).note()}
+        if fits and not notes["takes"]:
+            notes["takes"] = self._time_fit()
         return {label: text for label, text in notes.items() if text}
+
+    def _time_fit(self) -> str:
+        """Return how long the search takes at most, from one fit; "" where none is made."""
+        own = any(
+            step.gives in (Search, Dataset, Split) and not step.stage.__module__.startswith("orchestrator.")
+            for step in self.steps
+        )
+
+        def make(data: DataSpec) -> runner.Artifacts:
+            return runner.Artifacts(self.steps, {**self.given, DataSpec: data}, (), None)
+
+        timed = None if own else time_fit(self.spec, make)
+        return timed.note(fit_count(self.spec), process_count(self.spec)) if timed else ""
 
     @property
     def _records(self) -> bool:
         """Whether this run records a training."""
         return any(step.gives is Report or {Report, Tracker} <= set(step.takes.values()) for step in self.steps)
 
-    def _check_requirements(self, progress: Progress) -> None:
-        """Check before the first stage what the target and the tracker need, and connect their progress."""
+    def check_requirements(self, progress: Progress) -> None:
+        """Check before the first stage what the target and the tracker need, and connect their progress.
+
+        Raises:
+            OrchestratorError: something is not installed, not free, or not there.
+        """
         for one in (self.given[Target], self.tracker):
             if isinstance(one, HasOptionalDependencies):
                 one.check_installed()

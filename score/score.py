@@ -66,7 +66,7 @@ def run(data: str | bytes | dict[str, Any]) -> Any:
     """
     azure = _AZURE_SERVER in sys.modules
     try:
-        explained = azure and explaining.is_wanted(_query_values(explaining.PARAMETER))
+        explained = azure and explaining.is_wanted(_query())
         payload, headers = explaining.score(loaded(), data) if explained else loaded().score(data)
     except (BadRequest, ScoringError) as error:
         if not azure:
@@ -84,11 +84,10 @@ def loaded() -> Predictor:
     return _predictor
 
 
-def _query_values(name: str) -> list[str]:
-    """Return the values of a parameter in the query of the request that Azure ML's server, made with Flask, is answering."""
+def _query() -> list[tuple[str, str]]:
+    """Return the query's parameters of the request that Azure ML's server, made with Flask, is answering."""
     flask = sys.modules.get("flask")
-    values: list[str] = flask.request.args.getlist(name) if flask is not None and flask.has_request_context() else []
-    return values
+    return [*flask.request.args.items(multi=True)] if flask is not None and flask.has_request_context() else []
 
 
 def _response(payload: Any, status: int, headers: dict[str, str]) -> Any:

@@ -21,6 +21,7 @@ from orchestrator.cli.sweep_jobs import SweepJob
 from orchestrator.config.arguments import DEFAULT_NAME
 from orchestrator.config.composed import Composed
 from orchestrator.errors import OrchestratorError, SpecError
+from orchestrator.events import Progress
 
 NOWHERE = "deploy=none"
 FOLDER = "best"  # in the sweep's folder, beside those of the jobs
@@ -83,6 +84,7 @@ def prepare(config: DictConfig) -> Sweep:
 def _check(sweep: Sweep, overrides: Sequence[str]) -> None:
     """Validate the run that deploys, as far as it does not depend on the jobs: not after all of them have trained."""
     from orchestrator.cli.main import report, validate_or_report
+    from orchestrator.pipeline import bind
 
     try:
         valid = validate_or_report(sweep.compose(overrides))
@@ -93,6 +95,11 @@ def _check(sweep: Sweep, overrides: Sequence[str]) -> None:
         raise SystemExit(1)
     if not valid.serves:
         raise SystemExit("sweep.deploy_best: no stage of this run deploys; leave out the override of stages")
+    if not valid.spec.dry_run:
+        try:
+            bind(valid).check_requirements(Progress())
+        except OrchestratorError as error:  # such as a port that is taken
+            raise SystemExit(f"sweep.deploy_best: {error}") from error
 
 
 def to_deploy(overrides: Sequence[str]) -> list[str]:

@@ -187,7 +187,7 @@ def _preview(run: Run, *, trains: bool) -> dict[str, str]:
         **({"memory": memory_note(spec, always=True)} if trains else {}),
         **({"scores": f"{', '.join(spec.search.scoring)}; the best by {spec.search.refit}"} if trains else {}),
         "fits": said if trains else "none",
-        **(run.search_notes() if trains else {}),
+        **(run.search_notes(fits=True) if trains else {}),
         "writes": str(spec.state_dir),
         "tracks": run.tracker.registry_name or "nothing",
         "deploys": f"{spec.deploy.target.rpartition('.')[2].lower()} {served}".strip()

@@ -17,9 +17,9 @@ SWEEP_ID = "ORCHESTRATOR_SWEEP_ID"  # in the environment, so that parallel launc
 def show(jobs: Sequence[SweepJob], chosen: SweepJob | None = None) -> None:
     """Print the table of the jobs of a sweep that trained, write it as CSV and record that in the tracking store."""
     folder = sweep_folder()
-    if folder is None or not (text := sweep_table.table(jobs, folder, chosen)):
-        return
     verdicts = [*best_job.verdicts(jobs, chosen)]
+    if folder is None or not (text := sweep_table.table(jobs, folder, chosen, verdicts)):
+        return
     sys.stdout.write(f"\n{text}\n")
     sys.stdout.flush()
     file = sweep_table.write_csv(jobs, folder, verdicts)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from orchestrator.cli.sweep_jobs import SweepJob
 from orchestrator.files import write_atomic
+from orchestrator.reporting.scores import decimals_for
+from orchestrator.uncertainty.interval import Interval
 
 NO_TRIAL = "No trials are completed yet."  # what Optuna raises where every trial failed
 LONGEST = 30  # jobs that are shown; the file has all
@@ -28,15 +30,20 @@ COLUMNS = (
 )
 
 
-def table(jobs: Sequence[SweepJob], folder: Path, chosen: SweepJob | None = None) -> str:
-    """Return the table of the jobs, in their order; empty if none of them trains anything."""
+def table(jobs: Sequence[SweepJob], folder: Path, chosen: SweepJob | None = None, verdicts: Sequence[str] = ()) -> str:
+    """Return the table of the jobs, in their order; empty if none of them trains anything.
+
+    Verdicts have a column if a job that did not fail has one.
+    """
     if not any(job.metric for job in jobs):
         return ""
-    rows = [["", "job", "metric", "cross-validated", "hold-out", "seconds", "overrides"]]
+    judged = ["" if job.error else said for job, said in zip(jobs, verdicts or [""] * len(jobs), strict=True)]
+    rows = [["", "job", "metric", "cross-validated", "hold-out", "seconds", *["verdict"] * any(judged), "overrides"]]
     for rank, job in enumerate(jobs[:LONGEST], 1):
         place = "→" if job is chosen else "" if job.error else str(rank)
-        scores = ["failed", "", ""] if job.error else [job.metric, f"{job.mean:.4f} ± {job.std:.4f}", _held_out(job)]
-        rows.append([place, job.number, *scores, f"{job.seconds:.0f}", differing(job, jobs)])
+        scores = ["failed", "", ""] if job.error else [job.metric, *_scores(job)]
+        said = [judged[rank - 1]] * any(judged)
+        rows.append([place, job.number, *scores, f"{job.seconds:.0f}", *said, differing(job, jobs)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     more = [f"and {len(jobs) - LONGEST} more in {folder / FILE}"] if len(jobs) > LONGEST else []
@@ -49,9 +56,13 @@ def differing(job: SweepJob, jobs: Sequence[SweepJob]) -> str:
     return " ".join(override for override in job.overrides if override not in common)
 
 
-def _held_out(job: SweepJob) -> str:
+def _scores(job: SweepJob) -> tuple[str, str]:
+    """Return the scores with the decimals of a run's own table, which the interval supports."""
     low, high = job.bounds
-    return f"{job.held_out:.4f}" + ("" if math.isnan(low) or math.isnan(high) else f" [{low:.3f}, {high:.3f}]")
+    interval = None if math.isnan(low) or math.isnan(high) else Interval(low, high, "")
+    digits = decimals_for(job.held_out, 0, interval)
+    held_out = f"{job.held_out:.{digits}f}" + (f" [{low:.{digits}f}, {high:.{digits}f}]" if interval else "")
+    return f"{job.mean:.{digits}f} ± {job.std:.{digits}f}", held_out
 
 
 def write_csv(jobs: Sequence[SweepJob], folder: Path, verdicts: Sequence[str]) -> Path:

@@ -11,6 +11,11 @@ from orchestrator.spec.search import SearchSpec
 
 # of scikit-learn's metrics, in all of which more is better: losses are negated, and most of the others are at most 1
 LOSS = "neg_"
+PRINTED = {  # by a run of two classes beside the metrics that are scored
+    "brier_score": "is not scored by the search; add neg_brier_score to search.scoring, and type "
+    "gate.minimum.neg_brier_score={0} for a score of at most that",
+    "expected_calibration_error": "cannot be limited, as it has no interval; limit neg_brier_score or neg_log_loss",
+}
 UNLIMITED = {"mutual_info_score", "positive_likelihood_ratio"}
 SHARES = ("accuracy", "average_", "balanced_", "f1", "jaccard", "precision", "recall", "roc_auc", "top_k_")  # 0 to 1
 
@@ -21,7 +26,8 @@ def problems(gate: GateSpec, search: SearchSpec) -> Iterator[Problem]:
         for metric, limit in limits.items():
             at = f"gate.{side}.{metric}"
             if metric not in search.scoring:
-                yield Problem(at, f"is not one of search.scoring{suggest_or_list(metric, search.scoring)}")
+                printed = PRINTED.get(metric, "").format(f"{-limit:g}")
+                yield Problem(at, printed or f"is not one of search.scoring{suggest_or_list(metric, search.scoring)}")
             elif metric not in search.scorers and (text := _misread(side, metric, limit)):
                 yield Problem(at, text)
     for metric in gate.minimum.keys() & gate.maximum.keys():

@@ -30,7 +30,7 @@ def memory_note(spec: RunSpec, *, always: bool = False) -> str:
     need, there = needed_bytes(spec, size), available_bytes()
     if need < min(WORTH_SAYING, there) and not always:
         return ""
-    rows, processes = _rows(spec, size.rows), _processes(spec)
+    rows, processes = _rows(spec, size.rows), process_count(spec)
     learned = f", of which {rows:,} are used (data.rows)" if rows < size.rows else ""
     at_once = f" ({processes} processes)" if processes > 1 else ""
     text = (
@@ -47,7 +47,7 @@ def needed_bytes(spec: RunSpec, size: TableSize, rows: int | None = None, proces
     if "OneHotEncoder" in json.dumps(spec.preprocess.model_dump(mode="json")):
         encoded = size.numbers + min(sum(size.levels), spec.data.max_one_hot)
     folds = fold_count(spec.search, spec.data.split) or 5
-    count = _processes(spec) if processes is None else processes
+    count = process_count(spec) if processes is None else processes
     fit = training_bytes(used, size.row_bytes, encoded, folds, count)
     return max(fit, reading_bytes(used, size.row_bytes, size.reading_bytes))
 
@@ -56,7 +56,7 @@ def _rows(spec: RunSpec, rows: int) -> int:
     return min(rows, spec.data.rows or rows)
 
 
-def _processes(spec: RunSpec) -> int:
+def process_count(spec: RunSpec) -> int:
     """Return how many processes of this machine fit at once."""
     search = spec.search
     if search.scheduler is not None or search.backend == "threading":
@@ -72,7 +72,7 @@ def _remedy(spec: RunSpec, size: TableSize, there: float) -> str:
         rows = rows * 9 // 10
     digits = 10 ** max(0, len(str(rows)) - 2)
     remedies = [f"learn from a sample (data.rows={max(1, rows // digits * digits)})"] if rows > 1 else []
-    if _processes(spec) > 1:
+    if process_count(spec) > 1:
         alone = needed_bytes(spec, size, processes=1)
         remedies.append(
             f"fit in one process, which takes about {_gigabytes(alone)} (search.n_jobs=1 search.backend=null)"

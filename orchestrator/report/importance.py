@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 from sklearn.utils import check_random_state
 
 from orchestrator.artifacts import Split
@@ -20,6 +21,7 @@ from orchestrator.errors import one_line
 from orchestrator.report.inspection import ColumnEffect, Importance
 from orchestrator.report.predictions import class_scores
 from orchestrator.search.fast_scoring import speed_up
+from orchestrator.uncertainty.interval import LEVEL
 from orchestrator.uncertainty.recorded import RecordedEstimator
 
 ROWS, FEWEST = 1000, 150  # of the hold-out rows; of more a sample, of a wide table a smaller one
@@ -100,8 +102,9 @@ def _shuffles(rows: int, columns: Sequence[Any], repeats: int, seed: int) -> Ite
 
 
 def _effect(column: str, losses: Any) -> ColumnEffect:
-    mean, spread = float(losses.mean()), 2 * float(losses.std())
-    return ColumnEffect(column, mean, mean - spread, mean + spread)
+    mean, error = float(losses.mean()), float(losses.std(ddof=1)) / len(losses) ** 0.5
+    half = float(stdtrit(len(losses) - 1, (1 + LEVEL) / 2)) * error
+    return ColumnEffect(column, mean, mean - half, mean + half)
 
 
 def _leading(pipeline: Any, X: pd.DataFrame, classes: int) -> list[Any]:

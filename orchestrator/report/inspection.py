@@ -100,7 +100,7 @@ class HoldoutFigures:
 
 @dataclass(frozen=True)
 class ColumnEffect:
-    """What ``metric`` loses when a column is shuffled: the mean over the shuffles, and mean -/+ 2 standard deviations."""
+    """What ``metric`` loses when a column is shuffled: the mean over the shuffles, and Student's interval of that mean."""
 
     column: str
     mean: float

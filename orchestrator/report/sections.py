@@ -123,7 +123,7 @@ def importance_table(importance: Importance) -> ShownTable:
         )
         for one in shown
     ]
-    return ShownTable(["loss when shuffled", "± 2 std"], rows, importance.width - len(shown))
+    return ShownTable(["loss when shuffled", f"{LEVEL:.0%} interval"], rows, importance.width - len(shown))
 
 
 def slice_table(slices: Slices, report: Report) -> ShownTable:

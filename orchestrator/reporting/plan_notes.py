@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from orchestrator.artifacts import Trained
 from orchestrator.events import Event, RunStarted, StepFinished, StepNote
 from orchestrator.files import write_atomic
 from orchestrator.modeling.splitting.splitters import fold_count
+from orchestrator.spec.messages import format_params
 from orchestrator.spec.run_spec import RunSpec
 
 PARTED = {"random", "group", "time"}  # rules by which data.test_size says how many rows are held out
@@ -64,7 +65,7 @@ class SearchTimes:
             return ""
         if table != str(self.spec.data.path) or fits < 1:
             return ""
-        expected = seconds * self._fits() / fits
+        expected = seconds * fit_count(self.spec) / fits
         return f"about {_duration(expected)}, as the last search took {_duration(seconds)} for {fits:,} fits"
 
     def __call__(self, event: Event) -> None:
@@ -76,7 +77,7 @@ class SearchTimes:
             times = self._read()
             times[self.spec.model.estimator] = {
                 "seconds": round(event.seconds, 3),
-                "fits": self._fits(),
+                "fits": fit_count(self.spec),
                 "table": str(self.spec.data.path),
             }
             with suppress(OSError):  # the next plan then says less, and nothing is wrong
@@ -94,10 +95,32 @@ class SearchTimes:
             return {}
         return read if isinstance(read, dict) else {}
 
-    def _fits(self) -> int:
-        """Return how many fits the search makes if none is left out, as halving does."""
-        candidates = self.spec.search.candidates(math.prod(map(len, self.spec.model.param_grid.values())))
-        return candidates * (fold_count(self.spec.search, self.spec.data.split) or 1)
+
+def fit_count(spec: RunSpec) -> int:
+    """Return how many fits the search makes if none is left out, as halving does."""
+    candidates = spec.search.candidates(math.prod(map(len, spec.model.param_grid.values())))
+    return candidates * (fold_count(spec.search, spec.data.split) or 1)
+
+
+@dataclass(frozen=True)
+class TimedFit:
+    """One fit with its scores: its seconds, parameters and rows, and how many rows a fit of the search has."""
+
+    seconds: float
+    params: Mapping[str, Any]
+    rows: int
+    of: int
+
+    def note(self, fits: int, processes: int) -> str:
+        """Return how long a search of so many fits in so many processes takes at most, and what that is known from."""
+        expected = self.seconds * self.of / self.rows * fits / processes
+        rows, named = f"{self.rows:,} rows", format_params(self.params)
+        if self.rows < self.of:
+            rows = f"{self.rows:,} of about {self.of:,} rows, and more rows are taken to need as much more time"
+        return (
+            f"at most about {_duration(expected)}: {fits:,} fits in {processes} process{'es' if processes > 1 else ''}, of which one took "
+            f"{self.seconds:.2g} s ({named + '; ' if named else ''}{rows}); what candidates share takes less, larger candidates more"
+        )
 
 
 def _duration(seconds: float) -> str:

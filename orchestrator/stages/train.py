@@ -17,7 +17,7 @@ from orchestrator.events import Progress
 from orchestrator.findings import TableFindings
 from orchestrator.modeling import native_categories
 from orchestrator.modeling.halving import ROWS, is_halving
-from orchestrator.modeling.labels import MODEL, LabelEncoding, encode_search
+from orchestrator.modeling.labels import MODEL, LabelEncoding
 from orchestrator.modeling.objects import make_estimator, make_grid
 from orchestrator.modeling.preprocessing import make_steps
 from orchestrator.modeling.row_digests import places_digest, rows_digest
@@ -34,6 +34,7 @@ from orchestrator.spec.messages import format_params
 from orchestrator.spec.model import ModelSpec, PreprocessSpec
 from orchestrator.spec.named_code import NamedCode
 from orchestrator.spec.search import SearchSpec
+from orchestrator.stages.fitting import prepared
 from orchestrator.stages.search_results import as_written, collect_results, last_error
 from orchestrator.tracking.registered_model import HOLDOUT_DIGEST, HOLDOUT_PLACES, SPEC_HASH
 from orchestrator.uncertainty.interval import method_line
@@ -111,20 +112,12 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
     Raises:
         TrainError: the cluster cannot be reached, or a fit or a score failed; nothing is cached.
     """
-    from sklearn.base import clone
-
-    from orchestrator.modeling import calibration
-    from orchestrator.modeling.early_stopping import fit_params
     from orchestrator.search.backend import use_backend
-    from orchestrator.search.weighting import row_params
 
-    estimator = clone(search.estimator)
-    encode_search(estimator, split.classes)
-    if split.folds is not None:
-        estimator.cv = list(split.folds)
-    estimator.on_progress, estimator.checkpoint_folder = progress, unfinished.folder
     coding = LabelEncoding(split.classes or ())
     with each_warning_once(), contextlib.ExitStack() as stack:
+        estimator = stack.enter_context(prepared(search, split))
+        estimator.on_progress, estimator.checkpoint_folder = progress, unfinished.folder
         for message in FAILURES if spec.on_error == "skip" else ():
             warnings.filterwarnings("ignore", message)
         if spec.scheduler:
@@ -134,13 +127,6 @@ def train(split: Split, search: Search, spec: SearchSpec, progress: Progress, un
         except Exception as error:
             where = f"search.scheduler: {spec.scheduler}" if spec.scheduler else f"search.backend: {spec.backend}"
             raise TrainError(f"{where} cannot be used ({_with_remedy(str(error))}); is it running?") from error
-        last = estimator.estimator[-1]
-        of_fits, of_scores = fit_params(last, split.keys) | calibration.fit_params(last, split.keys), {}
-        if split.weights is not None:
-            of_fits |= split.weights.fit_params()
-            of_scores = split.weights.score_params(training=True)
-        if of_fits or of_scores:
-            stack.enter_context(row_params(estimator, of_fits, of_scores))
         try:
             estimator.fit(split.X_train, split.y_train)
         except OrchestratorError:  # raised by an observer of the progress

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from score.contract.columns import Columns, shown
@@ -20,27 +20,31 @@ BASE = "explain_base"  # of a table's columns
 MAX_ROWS = 100  # of a request
 
 
-def is_wanted(values: Sequence[str]) -> bool:
-    """Return whether a query with these values of the parameter asks for explanations.
+def is_wanted(query: Iterable[tuple[str, str]]) -> bool:
+    """Return whether a query, parameters with their values, asks for explanations.
 
     Raises:
-        BadRequest: it stands twice, or has another value.
+        BadRequest: the parameter stands twice, has another value, or is written in capitals.
     """
-    if not values:
+    asked = [(name, value) for name, value in query if name.lower() == PARAMETER]
+    if not asked:
         return False
+    if wrong := [name for name, _ in asked if name != PARAMETER]:
+        raise _refused(f"the query parameter {shown(wrong[0])} is not known", f"'{PARAMETER}'")
+    values = [value for _, value in asked]
     if len(values) > 1 or values[0] not in VALUES:
         written = " and ".join(map(shown, values))
         raise _refused(f"the query parameter '{PARAMETER}' is {written}", "true or false")
     return VALUES[values[0]]
 
 
-def refuse_if_wanted(values: Sequence[str]) -> None:
+def refuse_if_wanted(query: Iterable[tuple[str, str]]) -> None:
     """Check a query of a path whose replies have no place for explanations.
 
     Raises:
         BadRequest: it asks for them.
     """
-    if is_wanted(values):
+    if is_wanted(query):
         raise _refused(
             f"replies of this path have no place for what '{PARAMETER}' asks for", "POST /score?explain=true"
         )

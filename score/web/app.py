@@ -107,13 +107,13 @@ def application(
 
     async def score(request: Request) -> Response:
         codec = score_codec
-        if request.scope["query_string"] and explaining.is_wanted(request.query_params.getlist(explaining.PARAMETER)):
+        if request.scope["query_string"] and explaining.is_wanted(request.query_params.multi_items()):
             codec = explain_codec
         return _response(await admission.answer(RequestBody(request.scope, request.receive), codec))
 
     async def infer(request: Request) -> Response:
         if request.scope["query_string"]:
-            explaining.refuse_if_wanted(request.query_params.getlist(explaining.PARAMETER))
+            explaining.refuse_if_wanted(request.query_params.multi_items())
         length = request.headers.get(v2_binary.HEADER)
         codec = RequestCodec(
             partial(v2.parse, predictor, length=length), partial(v2.respond, predictor, version=version)

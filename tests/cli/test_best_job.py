@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
@@ -61,8 +62,12 @@ def test_the_deployment_is_validated_before_any_job(capsys: pytest.CaptureFixtur
 
 
 def test_only_a_sweep_that_asks_for_it_deploys() -> None:
-    typed = ["model=linear,random_forest", "sweep.choose=best"]
-    assert not best_job.prepare(sweep(*typed)).rule
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        typed = ["model=linear,random_forest", "sweep.choose=best", f"deploy.port={port}"]
+        assert not best_job.prepare(sweep(*typed)).rule
+        with pytest.raises(SystemExit, match=f"deploy.port: {port} is in use by"):
+            best_job.prepare(sweep(*typed, "sweep.deploy_best=true"))
     assert best_job.prepare(sweep(*typed, "sweep.deploy_best=true")).rule == "best"
 
 

@@ -54,13 +54,18 @@ def test_jobs_are_best_first_with_what_differs(sweep: Path) -> None:
     (sweep / "3").mkdir()  # its configuration was wrong
     assert table(sweep).splitlines() == [
         "jobs, best first:",
-        "   job  metric  cross-validated  hold-out               seconds  overrides",
-        "1  1    f1      0.8000 ± 0.0100  0.7500 [0.700, 0.800]  12       seed=2 name=x",
-        "2  10   f1      0.7000 ± 0.0100  0.5000                 0        seed=4 name=x",
-        "3  0    f1      0.6000 ± 0.0100  0.5000                 0        seed=1 name=x",
-        "   2    failed                                          0        seed=3 name=x",
-        "   3    failed                                          0",
+        "   job  metric  cross-validated  hold-out              seconds  overrides",
+        "1  1    f1      0.800 ± 0.010    0.750 [0.700, 0.800]  12       seed=2 name=x",
+        "2  10   f1      0.700 ± 0.010    0.500                 0        seed=4 name=x",
+        "3  0    f1      0.600 ± 0.010    0.500                 0        seed=1 name=x",
+        "   2    failed                                         0        seed=3 name=x",
+        "   3    failed                                         0",
     ]
+    verdicts = ["the best", "within one standard error", "", "failed: train: burnt", "failed: it is wrong"]
+    _, header, best, *_, failed, _ = sweep_table.table(read_jobs(), sweep, None, verdicts).splitlines()
+    assert header.endswith("seconds  verdict                    overrides")
+    assert best.endswith("12       the best                   seed=2 name=x")
+    assert failed.endswith("0                                   seed=3 name=x")
 
 
 def test_parameters_outside_of_the_grid_count_too(sweep: Path) -> None:

@@ -22,6 +22,13 @@ def test_a_limit_needs_a_metric_that_is_scored() -> None:
         "gate.minimum.recall: 0.9 is above gate.maximum.recall, 0.5",
     ]
     assert not [*problems(GateSpec(minimum={"recall": 0.5}), SEARCH)]
+    printed = GateSpec(maximum={"brier_score": 0.2})
+    remedy = (
+        "add neg_brier_score to search.scoring, and type gate.minimum.neg_brier_score=-0.2 for a score of at most that"
+    )
+    assert [str(problem) for problem in problems(printed, SEARCH)] == [
+        f"gate.maximum.brier_score: is not scored by the search; {remedy}"
+    ]
 
 
 def test_a_limit_that_decides_nothing_is_refused() -> None:

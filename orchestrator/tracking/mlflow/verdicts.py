@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from orchestrator.artifacts import ModelVersion
@@ -36,7 +37,11 @@ def read_looks(store: Store, holdout: str, sweep: str = "") -> Sequence[str]:
 
 def record_verdict(store: Store, version: ModelVersion, tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
     """Write the decision to the run of a version and to the version."""
-    if version.run_id:
-        log_values(store, version.run_id, metrics=metrics, tags=tags)
+    if (
+        version.run_id
+    ):  # metrics cannot be deleted: those of an earlier decision that this one lacks are no numbers any more
+        earlier = store.client.get_run(version.run_id).data.metrics
+        gone = {name: math.nan for name in earlier if name.startswith("gate_") and name not in metrics}
+        log_values(store, version.run_id, metrics={**metrics, **gone}, tags=tags)
     for name, value in tags.items():
         store.client.set_model_version_tag(version.name, version.version, name, truncate(value, TAG_LENGTH))

@@ -129,6 +129,8 @@ def test_what_cannot_be_explained_is_refused_with_a_remedy(package: Path, pima: 
     assert (status, "the package was made without" in reply["detail"]) == (400, True)
     status, reply = ask(predictor, {}, f"/v2/models/{predictor.contract.model_name}/infer", explain="true")
     assert (status, "expected POST /score?explain=true" in reply["error"]) == (400, True)
+    status, reply = ask(predictor, {"data": rows(X, 1)}, Explain="true")
+    assert (status, "\"Explain\" is not known; expected 'explain'" in reply["detail"]) == (400, True)
 
 
 def test_a_damaged_file_is_the_servers_fault_and_plain_requests_are_answered(
@@ -174,10 +176,10 @@ def test_azure_mls_server_passes_the_query_on(package: Path, X: pd.DataFrame, mo
     entry.init()
     body = json.dumps({"data": rows(X, 2)})
     usual = entry.run(body)
-    asked = {"explain": ["true"]}
+    asked = [("explain", "true")]
     fake: Any = ModuleType("flask")
     fake.has_request_context = lambda: True
-    fake.request = SimpleNamespace(args=SimpleNamespace(getlist=lambda name: asked.get(name, [])))
+    fake.request = SimpleNamespace(args=SimpleNamespace(items=lambda **_: asked))
     monkeypatch.setitem(sys.modules, "flask", fake)
     assert entry.run(body) == usual  # another server's query is not looked at
     monkeypatch.setitem(sys.modules, "azureml_inference_server_http", ModuleType("azureml_inference_server_http"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -56,6 +57,10 @@ def test_looks_are_counted_once_a_spec_and_a_verdict_is_recorded(tracker: MakeTr
     again = in_subprocess(mlflow)
     again.record_verdict(version, TAGS, METRICS, "challenger")
     assert again._child is None, "what is recorded is not written again"
+    mlflow.record_verdict(version, {**TAGS, "gate": "passed"}, {"gate_looks": 2.0}, "")
+    run = client.get_run(version.run_id)
+    assert run.data.tags["gate"] == "passed"
+    assert math.isnan(run.data.metrics["gate_p_value"]), "that decision compared nothing"
     mlflow.promote(version)
     assert mlflow.look_up(version.name).aliases == {}, "a champion is no challenger"
     mlflow(RunFinished(1.0))
