@@ -97,9 +97,9 @@ KINDS: Mapping[str, FindingKind] = {  # by code
     ),
     NUMBER_TEXT: FindingKind(
         meaning="The column is read as text and looks like numbers: with decimal commas, thousands separators or units, "
-        "or with a word for a missing value among them.",
+        "or with words among them, such as one for a missing value.",
         fix="say how numbers are written (`data.decimal`, `data.thousands`, `data.missing_values`), or correct the "
-        "cells.",
+        "cells; name the column in `data.text_columns` if it holds codes.",
     ),
     THOUSANDS: FindingKind(
         meaning="The points in the column's numbers are read as decimal points and may group thousands: 1.234 may mean "

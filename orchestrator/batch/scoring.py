@@ -162,7 +162,7 @@ def translate_read_errors(spec: BatchSpec, form: TableFormat) -> Iterator[None]:
     try:
         yield
     except LocationError as error:
-        raise DataError(f"batch.input: {error}") from error
+        raise DataError(f"batch.input: {error.of('batch.storage')}") from error
     except UnreadableTableError as error:
         at = "batch.encoding" if error.key == "encoding" else "batch.input"
         raise DataError(f"{at}: {error}") from error

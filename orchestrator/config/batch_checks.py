@@ -28,7 +28,7 @@ def problems(batch: BatchSpec) -> Iterator[Problem]:
     try:
         yield from _output(batch, compare=not wrong)
     except LocationError as error:
-        yield Problem("batch.output", str(error))
+        yield Problem("batch.output", error.of("batch.output_storage"))
 
 
 def _input(batch: BatchSpec) -> Iterator[Problem]:
@@ -48,7 +48,7 @@ def _input(batch: BatchSpec) -> Iterator[Problem]:
             beside = (each.name for each in place.parent.iterdir()) if place.parent.is_dir() else ()
             yield Problem("batch.input", f"there is no file {place}{suggest(place.name, beside)}")
     except LocationError as error:
-        yield Problem("batch.input", str(error))
+        yield Problem("batch.input", error.of("batch.storage"))
 
 
 def _kept(batch: BatchSpec, path: Path) -> Iterator[Problem]:

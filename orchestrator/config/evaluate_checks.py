@@ -1,4 +1,4 @@
-"""Check that ``evaluate.threshold`` has something to decide: two classes, probabilities, and no threshold of the model's own."""
+"""Check that ``evaluate.threshold`` and ``data.positive`` have two classes, and a threshold probabilities and no other one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from orchestrator.config.estimator_checks import unfitted
 from orchestrator.errors import Problem, SpecError
 from orchestrator.spec.components import locate
+from orchestrator.spec.data import DataSpec
 from orchestrator.spec.evaluate import EvaluateSpec
 from orchestrator.spec.messages import format_value
 from orchestrator.spec.model import UNCALIBRATED, ModelSpec
@@ -16,13 +17,15 @@ AT = "evaluate.threshold"
 OWN = {"FixedThresholdClassifier", "TunedThresholdClassifierCV"}  # of scikit-learn
 
 
-def problems(evaluate: EvaluateSpec, model: ModelSpec, task: str) -> Iterator[Problem]:
-    """Yield why a threshold cannot decide the labels of a model for a task."""
+def problems(evaluate: EvaluateSpec, model: ModelSpec, data: DataSpec) -> Iterator[Problem]:
+    """Yield why a threshold cannot decide the labels of a model, and why there is no positive label."""
+    others = {"regression": "a regression has no labels", "multiclass": "data.task is multiclass"}
+    if data.task in others and data.positive is not None:
+        yield Problem("data.positive", f"is for two classes, and {others[data.task]}; leave it out, or write null")
     if not evaluate.decides:
         return
-    if task in {"regression", "multiclass"}:
-        what = "a regression has no labels" if task == "regression" else "data.task is multiclass"
-        yield Problem(AT, f"is for two classes, and {what}; leave it out, or write 0.5")
+    if data.task in others:
+        yield Problem(AT, f"is for two classes, and {others[data.task]}; leave it out, or write 0.5")
         return
     try:
         kind = locate(model.estimator, "model.estimator")

@@ -33,7 +33,7 @@ def problems(spec: RunSpec, cache: Cache, *, remember: bool) -> Iterator[Problem
     of_splitter = splitters.problems(spec.search.cv, spec.data.split)
     of_estimator = estimator_checks.problems(spec.model, spec.preprocess, spec.search, spec.data.task)
     of_weights = weight_checks.scorer_problems(spec.search, spec.data.weight)
-    of_threshold = evaluate_checks.problems(spec.evaluate, spec.model, spec.data.task)
+    of_threshold = evaluate_checks.problems(spec.evaluate, spec.model, spec.data)
     of_calibration = calibrate_checks.problems(spec.model, spec.data, spec.search)
     for problem in chain(of_splitter, of_estimator, of_weights, of_threshold, of_calibration):
         passed = False
@@ -57,5 +57,6 @@ def _parts(spec: RunSpec) -> Mapping[str, str]:
         return {}
     # of some rules of the split a splitter gets groups
     rules |= {"search.fit_on": spec.search.fit_on} if spec.model.calibrates else {}
+    rules |= {"data.positive": ""} if spec.data.positive is not None else {}
     rules |= {"data.split.rule": spec.data.split.rule, "data.task": spec.data.task, "weight": str(spec.data.weight)}
     return {**rules, **versions_of(["scikit-learn"]), **{k: v for parts in taken for k, v in parts.items()}}

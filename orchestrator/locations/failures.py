@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
 from orchestrator.errors import one_line
-from orchestrator.locations.urls import ENVIRONMENT, LocationError, Url
+from orchestrator.locations.urls import ENVIRONMENT, PUBLIC, LocationError, Url
 from orchestrator.locations.workspace_files import PROTOCOL
 
 T = TypeVar("T")
@@ -107,7 +107,7 @@ def _explain(url: Url, verb: str, error: Exception) -> str:
     status = _status(error)
     if is_forbidden(error) or _asks_for_credentials(error):
         asked = service.credentials if service else "a URL with its signature, as env:NAME of a variable"
-        public = "; for a public one write storage.anon=true" if service in {_S3, _AZURE} else ""
+        public = f"; for a public one write {PUBLIC}" if service in {_S3, _AZURE} else ""
         answer = f"the server answers {status}" if status else _short(url, error)
         origin = "the credential is" if service is _WORKSPACE else "credentials come from the environment:"
         return f"{url} may not be {verb} ({answer}); {origin} {asked}{public}"

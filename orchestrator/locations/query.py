@@ -119,7 +119,11 @@ def _chunks(query: Query, address: str) -> Iterator[pa.Table]:
             streaming = connection.execution_options(stream_results=True, max_row_buffer=ROWS, no_parameters=True)
             if query.table is not None:
                 schema, _, name = query.table.rpartition(".")
-                table = sa.Table(name, sa.MetaData(), schema=schema or None, autoload_with=connection)
+                quote = (
+                    None if connection.dialect.requires_name_normalize else True
+                )  # words of SQL that SQLAlchemy knows not
+                known = sa.MetaData()
+                table = sa.Table(name, known, schema=schema or None, autoload_with=connection, quote=quote)
                 result = streaming.execute(sa.select(table))
             else:
                 result = streaming.exec_driver_sql(query.query or "")
@@ -220,5 +224,6 @@ def _explain(query: Query, address: str, error: Exception) -> str:
     if kind == "NoSuchTableError":
         return f"the database of {query.connection_env} has no table {query.table}; look at its schema (schema.table)"
     said = one_line(getattr(error, "orig", None) or error)
-    what = "cannot be connected to" if "OperationalError" in names and query.query is None else "refuses the query"
+    asked = getattr(error, "statement", None) is not None  # a failed connection has none
+    what = "refuses the query" if asked or "OperationalError" not in names else "cannot be connected to"
     return f"the database of {query.connection_env} {what}: {said}"

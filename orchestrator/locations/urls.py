@@ -19,8 +19,15 @@ _SIGNING = re.compile(  # parameters of signed URLs: Azure's, then S3's and Goog
 _SECRET_PARAMETERS = {"sig", "code", "apikey", "auth", "key", "sas", "credential"}
 
 
+PUBLIC = "storage.anon=true"  # in remedies: without the section, which knows the key that it was given by
+
+
 class LocationError(ValueError):
     """A location cannot be listed, read or written; the text is one line without credentials, with the remedy."""
+
+    def of(self, options: str) -> str:
+        """Return the text with the whole key of the file system's options, such as ``data.storage``."""
+        return str(self).replace(f" {PUBLIC}", f" {options}{PUBLIC.removeprefix('storage')}")
 
 
 def is_url(text: str) -> bool:

@@ -11,10 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from orchestrator.reading.description import NOTATIONS
 from orchestrator.reading.files import UnreadableTableError, open_text
 from orchestrator.reading.frame import translate_read_errors
 from orchestrator.reading.header import SEPARATORS
+from orchestrator.reading.number_text import NOTATIONS
 from orchestrator.reading.rows import read_rows
 from orchestrator.spec.data import DataSpec
 from orchestrator.spec.separators import BLANKS, is_tab_separated

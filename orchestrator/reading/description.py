@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.findings import (
@@ -19,6 +17,7 @@ from orchestrator.findings import (
     format_overrides,
 )
 from orchestrator.reading.frame import Table
+from orchestrator.reading.number_text import looks_numeric
 from score.contract.cells import MISSING, TableFormat
 from score.contract.schema import Column
 
@@ -33,33 +32,7 @@ _NOUNS = {
     "string": "text",
     "datetime": "dates",
 }
-NOTATIONS = {  # of numbers, by thousands separator and decimal separator
-    (grouping, decimal): re.compile(
-        rf"[+-]?(\d+|[1-9]\d{{0,2}}({re.escape(grouping)}\d{{3}})+)?({re.escape(decimal)}\d+)?(?<=\d)"
-        if grouping
-        else rf"[+-]?\d*({re.escape(decimal)}\d+)?(?<=\d)"
-    )
-    for grouping, decimal in (
-        ("", ","),
-        ("", "."),
-        (",", "."),
-        (".", ","),
-        ("'", "."),
-        ("_", "."),
-        (" ", "."),
-        (" ", ","),
-    )
-}
-_DECORATED = re.compile(  # numbers with a currency or a unit, in brackets, or with typographic signs
-    r"\(?[+\-\u2212]?(?P<before>[^\w\s.,:;/#'\"()+\-\u2212]?)\s*[+\-\u2212]?"
-    r"\d(?:[\d.,'\u2019\u00a0\u202f ]*\d)?\s*(?P<after>[^\s\d()+\-]{0,6})\)?-?"
-)
-_PLAIN = re.compile(r"[+-]?[\d.,' ]+")
-_THREE_DIGITS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_MOSTLY = 0.9  # share of values in a notation from which the column is meant to be numbers
 _LISTED = 3  # values, or columns, in a sentence
-_SAMPLE = 5000  # distinct texts that are searched for a notation
 
 
 @dataclass(frozen=True)
@@ -197,7 +170,7 @@ def _find_mistakes(table: Table, name: str, values: pd.Series) -> Iterator[Table
     if name in table.as_text:
         why = f"{table.as_text[name]!r} is no number with data.thousands={table.form.thousands!r}"
         yield TableFinding(NUMBER_TEXT, f"column '{name}' is read as text: {why}", (name,))
-    elif name not in table.form.text_columns and (found := _looks_numeric(texts, table.form)):
+    elif name not in table.form.text_columns and (found := looks_numeric(texts, table.form)):
         why, changes = found
         if changes and not table.scans:  # no CSV file, whose notation keys can describe
             why, changes = f"{why.partition(';')[0]}; write numbers into the table", {}
@@ -218,50 +191,6 @@ def _with_decimals(frame: pd.DataFrame) -> str | None:
     """Return the first column of numbers that are not all whole."""
     columns = ((str(name), values.dropna()) for name, values in frame.items() if values.dtype.kind == "f")
     return next((name for name, values in columns if (values % 1 != 0).any()), None)
-
-
-def _looks_numeric(texts: Mapping[str, int], form: TableFormat) -> tuple[str, dict[str, Any]] | None:
-    """Return advice where most texts are numbers in another notation, or numbers among a few words.
-
-    Also returns the keys to change, where keys can correct it.
-    """
-    sample = {text.strip(): count for text, count in islice(texts.items(), _SAMPLE)}
-    total = sum(sample.values())
-
-    best: tuple[int, str, dict[str, Any]] = (0, "", {})
-    for (grouping, decimal), pattern in NOTATIONS.items():
-        new = [("thousands", grouping, form.thousands), ("decimal", decimal, form.decimal)]
-        keys: dict[str, Any] = {f"data.{key}": sign for key, sign, now in new if sign and sign != now}
-        fits = [text for text in sample if pattern.fullmatch(text)]
-        example = next((text for text in fits if any(sign in text for sign in keys.values())), None)
-        cells = sum(sample[text] for text in fits)
-        if example is not None and cells >= _MOSTLY * total and cells > best[0]:
-            best = (cells, f"{example!r}; write {format_overrides(keys)}", keys)
-            if not grouping and all(_THREE_DIGITS.fullmatch(text) for text in fits if decimal in text):
-                other = format_overrides({"data.thousands": decimal})
-                best = (cells, f"{best[1]}, or {other} if it groups thousands", keys)
-    if best[1]:
-        return best[1:]
-    words = [text for text in texts if not _NUMBER.fullmatch(text.strip())]
-    few = 0 < len(words) <= _LISTED and sum(texts[word] for word in words) <= (1 - _MOSTLY) * sum(texts.values())
-    if few and form.decimal == "." and form.thousands is None:
-        changes = {"data.missing_values": [*sorted(set(form.missing) - MISSING), *words]}
-        return (
-            f"all but {', '.join(map(repr, words))}; if that means missing, write {format_overrides(changes)}",
-            changes,
-        )
-    decorated = _decorated(sample, total)
-    return (decorated, {}) if decorated else None
-
-
-def _decorated(sample: Mapping[str, int], total: int) -> str:
-    """Return advice where most texts are numbers with one currency or unit, in brackets, or the like; else ""."""
-    fits = {text: match for text in sample if (match := _DECORATED.fullmatch(text))}
-    units = {match.group("before", "after") for match in fits.values()} - {("", "")}
-    odd = next((text for text in fits if not _PLAIN.fullmatch(text)), None)
-    if odd is None or len(fits) < 2 or len(units) > 1 or sum(sample[text] for text in fits) < _MOSTLY * total:
-        return ""
-    return f"{odd!r}; write plain numbers into the file, without units, brackets and other signs"
 
 
 def _format_kind(kind: str, columns: Sequence[ColumnReading]) -> str:

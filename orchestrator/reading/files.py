@@ -66,7 +66,7 @@ def table_files(data: DataSpec) -> Sequence[TableFile]:
         return data.files().files
     except LocationError as error:
         key = next((key for key in ("query", "table") if getattr(data, key) is not None), "path")
-        raise UnreadableTableError(key, str(error)) from None
+        raise UnreadableTableError(key, error.of("data.storage")) from None
 
 
 def detect_kind(path: Path) -> Kind:

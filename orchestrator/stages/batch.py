@@ -124,4 +124,4 @@ def _translate_write_errors(more: str = "") -> Iterator[None]:
     try:
         yield
     except LocationError as error:
-        raise DataError(f"batch.output: {error}{more}") from error
+        raise DataError(f"batch.output: {error.of('batch.output_storage')}{more}") from error

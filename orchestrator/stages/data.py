@@ -20,10 +20,11 @@ from orchestrator.modeling.scorers import failing_metrics
 from orchestrator.modeling.splitting import folds as splitting
 from orchestrator.modeling.splitting.holdout import hold_out
 from orchestrator.modeling.weights import check_classes, weigh
-from orchestrator.reading.description import NOTATIONS, describe_table, find_lookalikes, format_lookalikes
+from orchestrator.reading.description import describe_table, find_lookalikes, format_lookalikes
 from orchestrator.reading.files import UnreadableTableError
 from orchestrator.reading.frame import Table, read_table
 from orchestrator.reading.missing_target import rows_with_target
+from orchestrator.reading.number_text import NOTATIONS
 from orchestrator.reading.parts import describe_files
 from orchestrator.reading.sample import draw_sample
 from orchestrator.reading.second_table import append_held_out

@@ -329,11 +329,14 @@ EVALUATE = [
         "evaluate.threshold: LinearSVC gives no probabilities",
     ),
     row(
-        "evaluate.threshold=0.3 model=linear data.target=Age data.task=regression search=grid_regression preprocess=tabular",
+        "evaluate.threshold=0.3 data.positive=1 model=linear data.target=Age data.task=regression search=grid_regression "
+        "preprocess=tabular",
+        "data.positive: is for two classes, and a regression has no labels",
         "evaluate.threshold: a regression has no labels",
     ),
     row(
-        "evaluate.threshold=max_f1 data.task=multiclass search.scoring=accuracy search.refit=accuracy",
+        "evaluate.threshold=max_f1 data.positive=1 data.task=multiclass search.scoring=accuracy search.refit=accuracy",
+        "data.positive: is for two classes, and data.task is multiclass",
         "evaluate.threshold: is for two classes",
     ),
     row(

@@ -24,6 +24,7 @@ from tests.tracking.servers import postgres
 ROWS = """
 CREATE TABLE customers (id INTEGER, price NUMERIC(10, 2), born DATE, seen TIMESTAMP, active BOOLEAN, plan VARCHAR(9),
                         empty VARCHAR(9), y INTEGER);
+CREATE TABLE "nothing" (x INTEGER, y INTEGER);
 INSERT INTO customers VALUES (1, 19.99, '2001-02-03', '2024-05-06 07:08:09.5', true, 'a%b', NULL, 0);
 INSERT INTO customers VALUES (2, NULL, NULL, NULL, NULL, NULL, NULL, 1);
 INSERT INTO customers VALUES (3, 5, '1999-12-31', '2024-05-06 07:08:10', false, ':x', NULL, 1);
@@ -39,6 +40,7 @@ def spec(**keys: Any) -> DataSpec:
 def sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     with sqlite3.connect(tmp_path / "shop.db") as connection:
         connection.executescript(ROWS)
+        connection.execute("CREATE VIEW broken AS SELECT id, json(plan) AS plan FROM customers")
     connection.close()
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/shop.db")
     return str(tmp_path)
@@ -68,6 +70,11 @@ def test_chunks_are_one_table(monkeypatch: pytest.MonkeyPatch) -> None:
     data = spec(table="customers")
     check(read_table(data).frame)
     assert len(data.files().files) == 3
+
+
+@pytest.mark.usefixtures("sqlite")
+def test_a_table_may_be_named_by_a_word_of_sql() -> None:
+    assert read_table(spec(table="nothing")).frame.columns.tolist() == ["x", "y"]
 
 
 @pytest.mark.usefixtures("sqlite")
@@ -106,6 +113,7 @@ def test_the_cache_key_is_that_of_the_rows(sqlite: str, tmp_path: Path) -> None:
     [
         ({"table": "none"}, "the database of DATABASE_URL has no table none; look at its schema"),
         ({"query": "SELECT nowhere FROM customers"}, "refuses the query: no such column: nowhere"),
+        ({"table": "broken"}, "refuses the query: malformed JSON"),
         ({"query": "DELETE FROM customers"}, "returns no rows; write a SELECT"),
         ({"query": "SELECT * FROM customers a, customers b"}, "returns two columns '\\w+'; name each of them"),
         ({"table": "customers", "connection_env": "OTHER_URL"}, "the environment variable OTHER_URL is not set"),

@@ -88,8 +88,10 @@ def test_errors_name_the_remedy_and_no_secret(bucket: str, monkeypatch: pytest.M
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
     s3fs.S3FileSystem.clear_instance_cache()
-    with pytest.raises(LocationError, match=r"credentials come from the environment: AWS_ACCESS_KEY_ID .*anon=true"):
+    said = r"credentials come from the environment: AWS_ACCESS_KEY_ID .* storage.anon=true"
+    with pytest.raises(LocationError, match=said) as refused:
         find_files(f"{bucket}/rows.csv")
+    assert refused.value.of("batch.output_storage").endswith("for a public one write batch.output_storage.anon=true")
 
 
 def test_secrets_among_the_options_are_refused(tmp_path: Path) -> None:

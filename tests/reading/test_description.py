@@ -65,6 +65,11 @@ def test_one_line_describes_how_columns_were_read(tmp_path: Path) -> None:
         (["007", "12", "3"], "is read as numbers and holds '007': .* write 'data.text_columns=\\[x\\]'"),
         (["00.5", "12.5"], "holds '00.5'"),
         ([*map(str, range(40)), "?"], "numbers: all but '\\?'; if that means missing, write 'data.missing_values"),
+        (
+            [*map(str, range(12)), *["n/a?"] * 9],
+            "12 of 21 cells, and the others are 'n/a\\?'; if that means missing, write",
+        ),
+        ([*map(str, range(12)), *"abcdefg"], "12 of 19 cells, and the others are 'a', 'b', 'c' ...; write numbers, or"),
         (["No ", "No", "yes"], "'No ' and 'No' differ in blanks or case only"),
         (["Oslo", "oslo", "OSLO"], "differ in blanks or case only"),
         (
@@ -111,6 +116,10 @@ def test_a_likely_mistake_is_noted_with_its_key(tmp_path: Path, cells: list[str]
         ["10-20", "20-30"],
         ["1/2", "3/4"],
         ["-0.5", "0"],
+        [*map(str, range(5, 17)), "V5", "E11", "V61", "E9"],  # codes of diseases
+        [f"0{code}" for code in range(110, 122)] + ["LON", "PAR"],
+        [*map(str, range(10115, 10127)), "10115-12", "SW1A 1AA", "1012 AB"],  # postal codes
+        ["1", "2", "3", "3+", "K", "PK"],
     ],
 )
 def test_plain_columns_have_no_note(tmp_path: Path, cells: list[str]) -> None:
