@@ -37,11 +37,10 @@ def read_looks(store: Store, holdout: str, sweep: str = "") -> Sequence[str]:
 
 def record_verdict(store: Store, version: ModelVersion, tags: Mapping[str, str], metrics: Mapping[str, float]) -> None:
     """Write the decision to the run of a version and to the version."""
-    if (
-        version.run_id
-    ):  # metrics cannot be deleted: those of an earlier decision that this one lacks are no numbers any more
+    if version.run_id:
         earlier = store.client.get_run(version.run_id).data.metrics
-        gone = {name: math.nan for name in earlier if name.startswith("gate_") and name not in metrics}
-        log_values(store, version.run_id, metrics={**metrics, **gone}, tags=tags)
+        stale = [name for name, value in earlier.items() if name.startswith("gate_") and not math.isnan(value)]
+        metrics = {**dict.fromkeys(stale, math.nan), **metrics}  # MLflow deletes none
+        log_values(store, version.run_id, metrics=metrics, tags=tags)
     for name, value in tags.items():
         store.client.set_model_version_tag(version.name, version.version, name, truncate(value, TAG_LENGTH))
