@@ -17,6 +17,7 @@ from orchestrator.bundled import is_example
 from orchestrator.cli.console import Console
 from orchestrator.cli.descriptions import curl_line
 from orchestrator.cli.result_file import Result
+from orchestrator.cli.streams import plain_warnings
 from orchestrator.config.composed import Composed
 from orchestrator.config.memory_note import memory_note
 from orchestrator.config.validate import ValidConfig, validate
@@ -82,7 +83,8 @@ def main(composed: Composed, folder: Path, *, compared: bool = False) -> RunOutc
             console.plan(steps, _preview(run, trains=trains))
             return RunOutcome(0.0)
         try:
-            artifacts = run.start([console, result])
+            with plain_warnings():
+                artifacts = run.start([console, result])
         except BaseException:
             _write_anyway(result, folder / RESULT)
             raise

@@ -11,8 +11,13 @@ import os
 import select
 import signal
 import sys
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
+
+from orchestrator.errors import one_line
+from orchestrator.invocation import wants_traceback
 
 
 class LossyOutput(io.RawIOBase):
@@ -66,6 +71,25 @@ def keep_running_without_output() -> None:
     with suppress(AttributeError):  # Windows has no SIGHUP
         if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+@contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Write each distinct warning once, in one line without a place in a library's code; HYDRA_FULL_ERROR=1 shows that."""
+    written, before = set[str](), warnings.showwarning
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        text = one_line(message)
+        if text not in written:
+            written.add(text)
+            sys.stderr.write(f"warning: {text}\n")
+
+    if not wants_traceback():
+        warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 def _text(raw: LossyOutput, before: TextIO | None, errors: str) -> TextIO:

@@ -9,11 +9,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.streams import LossyOutput
+from orchestrator.cli.streams import LossyOutput, plain_warnings
 from tests.command import ROOT, SECONDS
 from tests.nightly import at_night
 
@@ -27,6 +28,14 @@ TRAIN = (
     "~model.param_grid.max_depth",
 )
 WRONG = "The configuration is wrong; nothing was run:\n  "
+
+
+def test_a_warning_is_one_line_and_is_written_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with warnings.catch_warnings(), plain_warnings():
+        warnings.simplefilter("always")
+        for text in ("no value\nin 'x'", "other", "no value\nin 'x'"):
+            warnings.warn(text, stacklevel=1)
+    assert capsys.readouterr().err == "warning: no value in 'x'\nwarning: other\n"
 
 
 def command(tmp_path: Path, *overrides: str) -> list[str]:

@@ -122,6 +122,15 @@ def test_what_comes_of_it(typed: str, path: str, value: object) -> None:
     assert at(compose(typed).values, path) == value
 
 
+def test_a_typed_grid_joins_the_one_of_the_model_or_takes_its_place() -> None:
+    assert set(at(compose("model.param_grid={max_depth: [3,5]}").values, "model.param_grid")) == {
+        "max_depth",
+        "n_estimators",
+    }
+    alone = compose("model/param_grid=none", "model.param_grid.max_depth=[3,5]")
+    assert at(alone.values, "model.param_grid") == {"max_depth": [3, 5]}
+
+
 def test_the_state_is_absolute_wherever_it_is_named() -> None:
     config = compose("state_dir=there").values
     assert config["state_dir"] == str(ROOT / "there")
