@@ -90,7 +90,9 @@ def test_the_jobs_of_a_sweep_that_is_not_tracked_count_from_the_next_decision_on
     note_look(report(spec="before"), NoTracking(), tmp_path)
     for job in ("a", "b", "before", "c"):
         note_look(report(spec=job), NoTracking(), tmp_path, "this sweep")
-    assert count_looks(report(spec="b"), NoTracking(), tmp_path, "this sweep") == 2, "that before the sweep, and its own"
+    assert count_looks(report(spec="b"), NoTracking(), tmp_path, "this sweep") == 2, (
+        "that before the sweep, and its own"
+    )
     assert count_looks(report(spec="b"), NoTracking(), tmp_path, "the same sweep after a kill") == 4
     assert count_looks(report(spec="d"), NoTracking(), tmp_path) == 5
 
