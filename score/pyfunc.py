@@ -50,7 +50,8 @@ class PackageModel:
             parts.append(pd.DataFrame(payload["probabilities"], columns=payload["classes"]))
         if wanted.get("explain"):
             values = explaining.table_values(self._predictor, request.columns, payload["predictions"])
-            parts.append(pd.DataFrame(dict(zip(explaining.table_columns(self._predictor), values, strict=True))))
+            names = explaining.table_columns(self._predictor)  # of which two are equal where a column is called "base"
+            parts.append(pd.DataFrame(np.column_stack(values), columns=names))
         return pd.concat(parts, axis=1)
 
 

@@ -18,7 +18,7 @@ hundred rows it needs more noise than there is signal). ``benchmarks/gate.py`` c
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from filelock import FileLock
@@ -56,30 +56,38 @@ def count_looks(report: Report, tracker: Tracker, state_dir: Path, sweep: str = 
     for holdout in filter(None, (report.tags.get(tag, "") for tag in (HOLDOUT_DIGEST, HOLDOUT_PLACES))):
         if spec:  # else of a stage of the user's
             file = state_dir / "holdouts" / f"{holdout}.json"
-            tracked = [*_read(file), *tracker.looks(holdout, sweep)] if isinstance(tracker, RecordsVerdicts) else None
-            seen |= {spec, *(_add(file, spec) if tracked is None else tracked)}
+            if isinstance(tracker, RecordsVerdicts):
+                untracked, tracked = _read(file), tracker.looks(holdout, sweep)
+            else:
+                untracked, tracked = _add(file, spec, sweep), ()
+            seen |= {spec, *tracked, *(each for each, of in untracked.items() if not sweep or of != sweep)}
     return len(seen)
 
 
-def note_look(report: Report, tracker: Tracker, state_dir: Path) -> None:
-    """Write down a training that no store tracks: its scores are looked at, whether or not something is decided."""
+def note_look(report: Report, tracker: Tracker, state_dir: Path, sweep: str = "") -> None:
+    """Write down a training that no store tracks, and the ``sweep`` that it is a job of.
+
+    Its scores are looked at, whether or not something is decided.
+    """
     if not isinstance(tracker, RecordsVerdicts):
-        count_looks(report, tracker, state_dir)
+        count_looks(report, tracker, state_dir, sweep)
 
 
-def _add(file: Path, spec: str) -> Sequence[str]:
+def _add(file: Path, spec: str, sweep: str) -> Mapping[str, str]:
     file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(file.with_suffix(".lock"), timeout=LOCK_SECONDS)
     with exclusive(lock, TrackingError, f"state_dir: another command writes {file}"):
         seen = _read(file)
         if spec not in seen:
-            seen = [*seen, spec]
+            seen = {**seen, spec: sweep}
             write_atomic(file, json.dumps(seen, indent=1) + "\n")
     return seen
 
 
-def _read(file: Path) -> Sequence[str]:
+def _read(file: Path) -> Mapping[str, str]:
+    """Return the specs with the sweep that each was first a job of; "" for none, also in a list as older versions wrote it."""
     try:
-        return [str(each) for each in json.loads(file.read_text())]
+        known = json.loads(file.read_text())
+        return {str(each): str(known[each]) for each in known} if isinstance(known, dict) else dict.fromkeys(known, "")
     except (OSError, ValueError, TypeError):
-        return []
+        return {}

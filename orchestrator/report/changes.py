@@ -75,7 +75,7 @@ def compare_data(before: TrainingData, split: Split, *, fit_on_all: bool) -> Dat
     found += [
         ColumnChange(name, "not there any more", TYPES[known[name].kind], "") for name in known if name not in X.columns
     ]
-    target = _compare_target(before.about.get("target_profile"), split)
+    target = _compare_target(before.about, split)
     return DataChanges(
         champion=before.model,
         rows_before=before.rows,
@@ -89,8 +89,12 @@ def compare_data(before: TrainingData, split: Split, *, fit_on_all: bool) -> Dat
     )
 
 
-def _compare_target(stored: Mapping[str, Any] | None, split: Split) -> ColumnChange | None:
-    """Return the target's values then and now, changed or not; None where the package does not say them."""
+def _compare_target(about: Mapping[str, Any], split: Split) -> ColumnChange | None:
+    """Return the target's values then and now, changed or not; None where the package does not say them.
+
+    ``what`` names the column that the champion predicts, where that is another one.
+    """
+    stored, name = about.get("target_profile"), str(split.y_train.name)
     if stored is None:
         return None
     profile, values = Profile(**stored), split.y_train
@@ -99,7 +103,8 @@ def _compare_target(stored: Mapping[str, Any] | None, split: Split) -> ColumnCha
     if split.classes is not None:
         values = values.map(dict(enumerate(json_value(label) for label in split.classes)))
     change = _compare(values, profile, "number" if split.classes is None else "category", len(values))
-    return replace(change, name=str(split.y_train.name))
+    its = str(about.get("target") or name)
+    return replace(change, name=name, what=its if its != name else "")
 
 
 def _compare(column: pd.Series, profile: Profile, kind: str, rows_before: int) -> ColumnChange:

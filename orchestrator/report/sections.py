@@ -180,7 +180,9 @@ def describe_changes(changes: DataChanges | str) -> str:
         return changes
     said = f"Against the training data of {changes.champion}: {changes.rows_before:,} rows then, {changes.rows:,} now."
     if changes.target is not None:
-        said += f" Target {changes.target.name} then: {changes.target.before}. Now: {changes.target.now}."
+        then = changes.target.what or changes.target.name
+        now = f"Now {changes.target.name}" if changes.target.what else "Now"
+        said += f" Target {then} then: {changes.target.before}. {now}: {changes.target.now}."
     found, (name, index) = len(changes.columns), changes.largest
     if found:
         said += f" Of {changes.width:,} columns {found:,} changed{' or are gone' if found > 1 else ''}."

@@ -10,7 +10,9 @@ from orchestrator import invocation
 from orchestrator.redaction import MASK, is_secret_name, redact
 
 # sections of the configuration that do not affect a package
-IRRELEVANT = {"state_dir", "dry_run", "verbose", "batch", "gate", "report", "azure", "tracking", "deploy", "hydra"}
+IRRELEVANT = {
+    *("state_dir", "dry_run", "verbose", "batch", "gate", "report", "sweep", "azure", "tracking", "deploy", "hydra")
+}
 MAX_LENGTH = 8000  # of a command: it goes into an environment variable and a container label
 
 

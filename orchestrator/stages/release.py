@@ -23,9 +23,9 @@ from orchestrator.spec.package import PackageSpec
 from orchestrator.tracking.tracker import Tracker
 
 
-def track(report: Report, tracker: Tracker, state_dir: StateDir) -> TrackedRun:
+def track(report: Report, tracker: Tracker, state_dir: StateDir, provenance: RunProvenance) -> TrackedRun:
     """Track this training without registering a model, and return the run."""
-    note_look(report, tracker, state_dir)
+    note_look(report, tracker, state_dir, provenance.sweep)
     return TrackedRun(tracker.record(report))
 
 
@@ -43,7 +43,7 @@ def register(
     Raises:
         DeployError: the target builds an image, in which the package's libraries cannot be installed.
     """
-    note_look(report, tracker, state_dir)
+    note_look(report, tracker, state_dir, provenance.sweep)
     check_image(package)
     if verification.fingerprint != package.fingerprint:
         raise PackageError("the verification in the cache is of another package; remove state_dir/cache and run again")

@@ -115,7 +115,8 @@ def _say(verdict: Verdict) -> Sequence[str]:
         "unchanged": "This version is the champion already.",
         "open": "Nothing was decided.",
     }[verdict.decision]
-    reasons = filter(None, [*verdict.reasons, *verdict.notes, verdict.needed])
+    before = f"decided before: {verdict.recorded}" if verdict.recorded else ""
+    reasons = filter(None, [*verdict.reasons, before, *verdict.notes, verdict.needed])
     return [decided, *(_sentence(reason) for reason in reasons)]
 
 

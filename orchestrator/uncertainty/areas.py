@@ -2,9 +2,10 @@
 
 Near 1 that variance hangs on the few rows that are ranked wrongly, so it is known badly itself, and Student's t takes the place
 of the normal distribution. Its degrees of freedom are Welch and Satterthwaite's for the variances of both classes, of each by
-its kurtosis: B. O'Neill (2014), Some useful moment results in sampling problems, The American Statistician 68. Where the sample separates the classes perfectly, that variance is 0, and Hanley and McNeil's formula takes its place by
-R. G. Newcombe (2006), Confidence intervals for an effect size measure based on the Mann-Whitney statistic, Part 2,
-Statistics in Medicine 25, method 5. On the logit scale: M. S. Pepe (2003), The statistical evaluation of medical tests.
+its kurtosis: B. O'Neill (2014), Some useful moment results in sampling problems, The American Statistician 68. Where the
+sample separates the classes perfectly, that variance is 0, and Hanley and McNeil's formula takes its place by R. G. Newcombe
+(2006), Confidence intervals for an effect size measure based on the Mann-Whitney statistic, Part 2, Statistics in Medicine
+25, method 5. On the logit scale: M. S. Pepe (2003), The statistical evaluation of medical tests.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from orchestrator.uncertainty.detectable import hanley_mcneil
 from orchestrator.uncertainty.interval import LEVEL, Interval
 
 DELONG, NEWCOMBE = "delong-logit", "newcombe"
+SAME = 1e-9  # a share of rows differs from another by more, unless rounding makes the difference
 
 
 def auc_interval(y: Any, scores: Any, level: float = LEVEL) -> Interval:
@@ -33,8 +35,9 @@ def auc_interval(y: Any, scores: Any, level: float = LEVEL) -> Interval:
     """
     found = delong(y, scores)
     area, variance = float(found.aucs[0]), float(found.covariance[0, 0])
-    if variance > 0 and 0 < area < 1:
-        quantile = float(stdtrit(_degrees([each[0] for each in found.placements]), (1 + level) / 2))
+    varying = [each[0] for each in found.placements if np.ptp(each) > SAME]
+    if varying and 0 < area < 1:
+        quantile = float(stdtrit(_degrees(varying), (1 + level) / 2))
         half = quantile * math.sqrt(variance) / (area * (1 - area))
         low, high = expit([logit(area) - half, logit(area) + half])
         return Interval(float(low), float(high), DELONG, level)
@@ -44,10 +47,9 @@ def auc_interval(y: Any, scores: Any, level: float = LEVEL) -> Interval:
 
 
 def _degrees(samples: Sequence[Any]) -> float:
-    """Return the degrees of freedom of the summed variances of the means of samples (n,), of which one has a variance."""
-    varying = [sample for sample in samples if sample.var() > 0]
-    variances = np.array([sample.var(ddof=1) / len(sample) for sample in varying])
-    each = [2 * len(one) / (kurtosis(one, fisher=False) - (len(one) - 3) / (len(one) - 1)) for one in varying]
+    """Return the degrees of freedom of the summed variances of the means of samples (n,), each with a variance."""
+    variances = np.array([sample.var(ddof=1) / len(sample) for sample in samples])
+    each = [2 * len(one) / (kurtosis(one, fisher=False) - (len(one) - 3) / (len(one) - 1)) for one in samples]
     return float(variances.sum() ** 2 / (variances**2 / each).sum())
 
 

@@ -84,3 +84,20 @@ def test_trainings_that_were_not_tracked_count_in_a_tracked_one(tmp_path: Path) 
     assert not list(tmp_path.iterdir()), "the store has it"
     note_look(report(spec="x"), NoTracking(), tmp_path)
     assert count_looks(report(), Store(seen=("a",)), tmp_path) == 3
+
+
+def test_the_jobs_of_a_sweep_that_is_not_tracked_count_from_the_next_decision_on(tmp_path: Path) -> None:
+    note_look(report(spec="before"), NoTracking(), tmp_path)
+    for job in ("a", "b", "before", "c"):
+        note_look(report(spec=job), NoTracking(), tmp_path, "this sweep")
+    assert count_looks(report(spec="b"), NoTracking(), tmp_path, "this sweep") == 2, (
+        "that before the sweep, and its own"
+    )
+    assert count_looks(report(spec="b"), NoTracking(), tmp_path, "the same sweep after a kill") == 4
+    assert count_looks(report(spec="d"), NoTracking(), tmp_path) == 5
+
+
+def test_a_file_of_an_older_version_is_read(tmp_path: Path) -> None:
+    (tmp_path / "holdouts").mkdir()
+    (tmp_path / "holdouts" / "rows.json").write_text('["x", "y"]')
+    assert count_looks(report(), NoTracking(), tmp_path) == 3

@@ -112,3 +112,11 @@ def test_a_package_without_the_targets_profile_and_missing_cells() -> None:
     (age,) = [one for one in changes.columns if one.name == "age"]
     assert ("missing: 0 %" in age.before, "missing: 50 %" in age.now) == (True, True)
     assert changes.rows == 300
+
+
+def test_a_target_of_another_name_is_named() -> None:
+    before = trained_on(split_of(table(300, 0)))
+    before = replace(before, about={**before.about, "target": "bought"})
+    said = describe_changes(compare_data(before, split_of(table(300, 1)), fit_on_all=False))
+    assert "Target bought then: " in said
+    assert "Now churned: " in said

@@ -31,6 +31,7 @@ def test_overrides_that_affect_the_package_stay_as_typed() -> None:
         "deploy=aci", "deploy.port=7000", "++deploy.build_args.INDEX=https://me:word@host", "+deploy.tags.a=b",
         "~deploy.description", "tracking=server", "azure.faults=[crash_loop]", "state_dir=/home/me/state", "dry_run=true",
         "batch.input=a.csv", "'deploy.key'=a", "+azure@deploy=a", "hydra.run.dir=/tmp/x", "hydra/launcher=joblib", "search=optuna",
+        "sweep.deploy_best=true",
     ],
 )  # fmt: skip
 def test_overrides_that_do_not_affect_the_package_are_left_out(override: str) -> None:

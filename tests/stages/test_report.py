@@ -111,6 +111,12 @@ def test_the_gates_decision_is_said_with_its_reasons() -> None:
         assert said in page.html
 
 
+def test_of_a_version_that_is_champion_already_the_former_decision_is_said() -> None:
+    already = Verdict("unchanged", ["this package is champion version 2 already"], recorded="passed: better by 0.1")
+    page = made(two_classes(), NoTracking(), verdict=already)
+    assert "Decided before: passed: better by 0.1." in page.html
+
+
 def champion_of(parts: Split, folder: Path) -> NoTracking:
     """Write what a package says of its training, and return a registry whose champion it is."""
     (folder / "package").mkdir()

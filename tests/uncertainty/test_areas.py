@@ -48,3 +48,12 @@ def test_a_variance_that_hangs_on_few_rows_has_students_quantile() -> None:
     found, plain = auc_interval(y, even), delong(y, even)
     area, error = plain.aucs[0], plain.covariance[0, 0] ** 0.5
     assert (logit(area) - logit(found.low)) * area * (1 - area) / error == pytest.approx(2.05, abs=0.05)
+
+
+def test_a_class_whose_rows_contribute_the_same_has_no_part_in_the_degrees_of_freedom() -> None:
+    """One negative row above all 7 positive ones: what each of these contributes, 14 of 15, differs by rounding alone."""
+    y = np.array([1] * 7 + [0] * 15)
+    scores = np.concatenate([100.0 + np.arange(7), np.arange(14.0), [1000.0]])
+    found, of_more = auc_interval(y, scores), auc_interval(np.append(y, 1), np.append(scores, 107.0))
+    assert (found.low, found.high) == pytest.approx((of_more.low, of_more.high))
+    assert 0 < found.low < found.high < 1

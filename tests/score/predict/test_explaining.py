@@ -25,7 +25,7 @@ from score.models.onnx import Compilation
 from score.payload.errors import BadRequest
 from score.predict import explaining
 from score.predict.predictor import Predictor, ScoringError
-from score.pyfunc import _load_pyfunc
+from score.pyfunc import PackageModel, _load_pyfunc
 from score.web.admission import Admission, Limits
 from score.web.app import application
 
@@ -240,3 +240,14 @@ def test_mlflows_loader_gives_them_beside_probabilities(package: Path, pima: Pat
     np.testing.assert_allclose(explained.sum(axis=1), both[1], rtol=0, atol=1e-9)
     with pytest.raises(BadRequest, match="this package explains no answers: the package was made without"):
         _load_pyfunc(str(pima)).predict(table, {"explain": True})
+
+
+def test_mlflows_loader_loses_no_column_whose_name_is_that_of_the_base() -> None:
+    predictor = stub("trees", [1], ("no", "yes"))
+    predictor.contract = SimpleNamespace(columns=[SimpleNamespace(name="base"), COLUMNS[1]], classes=("no", "yes"))
+    predictor.parse = lambda _: SimpleNamespace(columns={})
+    predictor.predict = lambda _: None
+    predictor.respond = lambda *_: SimpleNamespace(payload={"predictions": ["no", "yes", "no"]})
+    explained = PackageModel(predictor).predict(pd.DataFrame({"base": [0], "b": [0]}), {"explain": True})
+    assert [*explained] == ["explain_base", "explain_base", "explain_b"]
+    assert explained.iloc[1].tolist() == [0.5, 11, 12]
