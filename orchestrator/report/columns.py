@@ -36,7 +36,7 @@ def summarise_table(split: Split, seed: int) -> TableSummary:
         width=X.shape[1],
         target=_summarise(target, rows, {}),
         columns=columns,
-        repeated=_count_repeated(X.iloc[rows].assign(**{"": y.iloc[rows]})),
+        repeated=_count_repeated(pd.concat([X.iloc[rows], y.iloc[rows]], axis=1)),
         sampled=len(rows),
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,6 +39,18 @@ def test_each_kind_of_column_is_summarised_over_training_and_holdout_rows() -> N
     assert by_name["day"].about == "2024-01-01 to 2024-02-09, median 2024-01-20"
     assert by_name["flag"].levels == ("True", "False")
     assert (by_name["none"].about, by_name["infinite"].about) == ("no value", "no finite value")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_wide_table_that_was_made_column_by_column_is_summarised_without_a_warning() -> None:
+    made = train(pd.DataFrame({"n": np.arange(40.0)}), pd.Series([0, 1] * 20, name="y")).split
+    wide = pd.DataFrame(index=range(40))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pd.errors.PerformanceWarning)
+        for place in range(120):
+            wide[f"c{place}"] = 1.0
+    split = made.__class__(wide[:30], wide[30:], made.y_train, made.y_test, made.classes, "")
+    assert summarise_table(split, 0).repeated == 38  # of each class one row is the first
 
 
 @pytest.mark.parametrize(
