@@ -189,7 +189,8 @@ def describe_changes(changes: DataChanges | str) -> str:
     else:
         said += f" No column changed{f': the largest population stability index is {index:.2f}, of {name}' if name else ''}."
     if changes.unprofiled:
-        said += f" Of {changes.unprofiled:,} columns (free text, many columns) only the type was compared."
+        count = "1 column" if changes.unprofiled == 1 else f"{changes.unprofiled:,} columns"
+        said += f" Of {count} only the type was compared: the champion's package has no shares of the values."
     return said + (
         f" Values are of {changes.sampled:,} rows, drawn at random." if changes.sampled < changes.rows else ""
     )

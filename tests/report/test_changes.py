@@ -120,3 +120,8 @@ def test_a_target_of_another_name_is_named() -> None:
     said = describe_changes(compare_data(before, split_of(table(300, 1)), fit_on_all=False))
     assert "Target bought then: " in said
     assert "Now churned: " in said
+
+
+def test_of_a_column_without_a_profile_only_the_type_is_compared() -> None:
+    changes = found(table(300, 0).assign(visits=np.nan), table(300, 1))
+    assert "Of 1 column only the type was compared" in describe_changes(changes)
