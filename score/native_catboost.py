@@ -37,10 +37,13 @@ class _OnCategories:
         """Return rows (n_rows, n_features) as CatBoost takes them, such as those that it stops early by."""
         return catboost.Pool(_with_codes(X), y, cat_features=[*_levels(X)], weight=weight)
 
-    def fit(self, X: pd.DataFrame, y: Any = None, **options: Any) -> Any:
-        """Fit to rows (n_rows, n_features); ``options`` are those of CatBoost, without ``cat_features``."""
+    def fit(self, X: pd.DataFrame, y: Any = None, sample_weight: Any = None, **options: Any) -> Any:
+        """Fit to rows (n_rows, n_features); ``options`` are the others of CatBoost, without ``cat_features``.
+
+        ``sample_weight`` has a name, as scikit-learn looks for it and leaves weights out where there is none.
+        """
         levels = _levels(X)
-        super().fit(_with_codes(X), y, cat_features=[*levels], **options)  # type: ignore[misc]  # of the other base
+        super().fit(_with_codes(X), y, cat_features=[*levels], sample_weight=sample_weight, **options)  # type: ignore[misc]  # of the other base
         self.get_metadata()[LEVELS] = json.dumps(levels)  # type: ignore[attr-defined]
         return self
 

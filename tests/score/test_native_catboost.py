@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 
 catboost = pytest.importorskip("catboost")
 native = pytest.importorskip("score.native_catboost")
@@ -35,6 +36,15 @@ def test_it_is_the_library_on_numbers_for_categories() -> None:
         np.testing.assert_array_equal(each.predict_proba(X[7:8]), expected[7:8])
         assert dict(each.get_metadata())[native.LEVELS] == '{"1": 6}'
     assert np.array_equal(model.predict(X), own.predict(coded))
+
+
+def test_weights_reach_it_through_calibration() -> None:
+    X, y = rows()
+    weights = np.where(y == 1, 10.0, 0.1)
+    calibrated = CalibratedClassifierCV(native.CatBoostClassifier(**SMALL), cv=2, ensemble=False)
+    inside = calibrated.fit(X, y, sample_weight=weights).calibrated_classifiers_[0].estimator
+    expected = native.CatBoostClassifier(**SMALL).fit(X, y, sample_weight=weights)
+    np.testing.assert_array_equal(inside.predict_proba(X), expected.predict_proba(X))
 
 
 def test_a_regressor_has_no_probabilities_and_may_see_no_categories() -> None:

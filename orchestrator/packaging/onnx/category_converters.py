@@ -97,8 +97,9 @@ def ordinal_codes(graph: GraphBuilder, step: Any, table: str) -> list[str]:
     for place, levels in enumerate(step.categories_):
         known = np.asarray(levels, dtype=np.float64)
         mapping = mappings[place] if mappings is not None else None
-        codes = np.arange(len(known), dtype=np.float64) if mapping is None else np.asarray(mapping, dtype=np.float64)
-        codes = np.where(np.isnan(known), float(step.encoded_missing_value), codes)
+        codes = np.full(len(known), float(step.encoded_missing_value))
+        present = ~np.isnan(known)
+        codes[present] = np.arange(present.sum()) if mapping is None else mapping  # which has no missing value
         other = np.nan if step.unknown_value is None else float(step.unknown_value)
         parts.append(look_up(graph, table, place, levels, codes[:, None], np.array([other])))
     return [graph.node("Concat", *parts, axis=1)]

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from orchestrator.packaging.onnx.comparison_rows import Rows
+from orchestrator.packaging.onnx.comparison_rows import MAX_CELLS, MAX_ROWS, Rows
 from score.contract import dates
 from score.contract.columns import rule_for
 from score.contract.dates import is_aware
@@ -135,15 +136,20 @@ class LinearFeatures:
 
     def _at(self, places: Any, slots: Any, features: Any, values: list[Any]) -> Any:
         """Return features (n,) of rows that have the values (n,) at these places, each in the row of its slot."""
-        count = int(slots.max()) + 1
-        columns: dict[int, Any] = {}
-        for place, slot, value in zip(places.tolist(), slots.tolist(), values, strict=True):
-            columns.setdefault(place, {})[slot] = value
-        filled = {place: [known.get(slot, known[0]) for slot in range(count)] for place, known in columns.items()}
-        rows, compared = self._rows.with_columns(filled, count), np.empty(len(places))
-        for part in rows.parts(self.width):
-            chosen = np.flatnonzero((slots >= part.start) & (slots < part.stop))
-            compared[chosen] = self._transform(rows.take(part))[slots[chosen] - part.start, features[chosen]]
+        compared, order = np.empty(len(places)), np.argsort(slots, kind="stable")
+        size = max(1, min(MAX_ROWS, MAX_CELLS // max(1, self.width)))
+        starts = np.searchsorted(slots[order], np.arange(0, int(slots.max()) + 1 + size, size))
+        for start, (first, stop) in enumerate(pairwise(starts)):  # of a few columns there may be many slots
+            chosen, columns = order[first:stop], dict[int, dict[int, Any]]()
+            at = slots[chosen] - start * size
+            for place, slot, number in zip(places[chosen].tolist(), at.tolist(), chosen.tolist(), strict=True):
+                columns.setdefault(place, {})[slot] = values[number]
+            count = int(at.max()) + 1
+            filled = {
+                place: [known.get(slot, next(iter(known.values()))) for slot in range(count)]
+                for place, known in columns.items()
+            }
+            compared[chosen] = self._transform(self._rows.with_columns(filled, count))[at, features[chosen]]
         return compared
 
     def is_valid(self, place: int, value: Any) -> bool:

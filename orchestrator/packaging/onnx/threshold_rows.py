@@ -159,7 +159,17 @@ class _ModelSearch:
         beside = [values for side in sides for values in self._linear.neighbours(places[some], side)]
         for values in (*further, *beside):
             changes += self._changes(rows[some], places[some], values)
+        changes += self._missing(rows, places)
         return self._changed(changes), int(flips[: len(keys)].sum())
+
+    def _missing(self, rows: Any, places: Any) -> Iterator[tuple[int, int, None]]:
+        """Yield the row and the place (n,) where a request may leave the value out: each node has a side for these, too."""
+        columns = self._contract.columns
+        pairs = np.unique(np.column_stack([rows, places]), axis=0)
+        pairs = pairs[[columns[place].missing for _, place in pairs.tolist()]]
+        most = max(1, CELLS // len(columns))
+        for row, place in (pairs if len(pairs) <= most else pairs[_sample(len(pairs), most)]).tolist():
+            yield row, place, None
 
     def _changes(self, rows: Any, places: Any, values: Any) -> Iterator[tuple[int, int, Any]]:
         """Yield the row, the place and the value (n,) where a request may hold it; NaN is none."""

@@ -116,10 +116,11 @@ def test_codes_of_rare_and_missing_categories_are_compiled(fit: Fit) -> None:
     step = ColumnTransformer(
         [
             ("rare", OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, max_categories=3), ["town"]),
+            ("gaps", OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, max_categories=3, encoded_missing_value=-4), ["other"]),
             ("named", OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-2, encoded_missing_value=-3), ["member", "town"]),
         ]
     )  # fmt: skip
-    table = table.assign(town=table["town"].fillna("none"))
+    table = table.assign(other=table["town"], town=table["town"].fillna("none"))
     compilation = opened(fit([step], Ridge(), table, table["a"])).compile().compilation
     assert (compilation.reason, compilation.tolerance) == ("", 1e-12)
 

@@ -204,6 +204,27 @@ def test_the_rows_near_a_threshold_pass_through_its_node(forest: Fitted) -> None
     assert len(found) == count > 40
 
 
+def test_a_missing_value_is_tried_at_each_node_that_it_may_reach(
+    fit: Fit, X: pd.DataFrame, targets: dict[str, Any]
+) -> None:
+    table = X.assign(BMI=X["BMI"].where(X.index % 50 > 0))  # so few that most nodes see none
+    fitted = fit([], HistGradientBoostingClassifier(max_iter=3), table, targets["two"])
+    made, _ = split_rows(fitted, accepted_rows(fitted.tables, fitted.contract))
+    near = pd.concat([Reader(fitted.contract).frame(each.columns()) for each in made])
+    missing, place = near[near["BMI"].isna()].to_numpy(float), list(table).index("BMI")
+    wanted = 0
+    for tree in trees.extract_trees(fitted.pipeline[-1])[0]:
+        reached, pending = tree.rows_by_node(missing), [0]
+        while pending:
+            node = pending.pop()
+            sides = [] if tree.left[node] == -1 else [int(tree.left[node]), int(tree.right[node])]
+            if sides and tree.feature[node] == place:
+                assert reached[node] != -1
+                sides, wanted = [sides[not tree.missing_left[node]]], wanted + 1
+            pending += sides
+    assert wanted > 5
+
+
 def test_too_many_thresholds_are_sampled(forest: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threshold_rows, "MAX_SPLITS", 7)
     assert forest.compile().compilation.splits == 7
