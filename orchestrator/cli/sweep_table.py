@@ -10,8 +10,7 @@ from pathlib import Path
 
 from orchestrator.cli.sweep_jobs import SweepJob
 from orchestrator.files import write_atomic
-from orchestrator.reporting.scores import decimals_for
-from orchestrator.uncertainty.interval import Interval
+from orchestrator.uncertainty.interval import Interval, decimals_for
 
 NO_TRIAL = "No trials are completed yet."  # what Optuna raises where every trial failed
 LONGEST = 30  # jobs that are shown; the file has all

@@ -12,9 +12,8 @@ from orchestrator.artifacts import Report, ScoreContext, Split
 from orchestrator.modeling.dummy import fit_dummy
 from orchestrator.modeling.scorers import sklearn_names
 from orchestrator.modeling.weights import score_params
-from orchestrator.uncertainty.interval import Interval
+from orchestrator.uncertainty.interval import Interval, decimals_for
 
-DIGITS = (2, 4)  # decimals of a score without an interval, at least and at most
 FEW_GROUPS = 30
 LOSSES = ("brier_score", "expected_calibration_error")  # of which the lower one is better
 
@@ -126,18 +125,6 @@ def dummy_scores(scorers: Mapping[str, Any], split: Split) -> dict[str, float]:
             except Exception:  # noqa: BLE001, S112 - a foreign scorer may raise anything
                 continue
     return computed
-
-
-def decimals_for(value: float, rows: int, interval: Interval | None = None) -> int:
-    """Return the number of significant decimals of a score: what its interval supports.
-
-    Without one, the last decimal is about what a single row changes.
-    """
-    if interval is not None:
-        return interval.decimals
-    digits = min(max(len(str(rows)), DIGITS[0]), DIGITS[1]) if rows else 3
-    size = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
-    return max(0, digits - size) if size > 0 or size < -digits else digits
 
 
 def format_score(value: float, rows: int, interval: Interval | None = None) -> str:

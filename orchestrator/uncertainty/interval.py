@@ -9,6 +9,7 @@ from typing import Any
 
 LEVEL = 0.95
 MOST_DECIMALS = 4
+DIGITS = (2, 4)  # decimals of a score without an interval, at least and at most
 ROUNDING = 0.01  # of the half-width: the most that printing may move a bound
 
 
@@ -35,6 +36,18 @@ class Interval:
     def as_json(self) -> dict[str, Any]:
         """Return the bounds, the level and the method."""
         return asdict(self)
+
+
+def decimals_for(value: float, rows: int, interval: Interval | None = None) -> int:
+    """Return the number of significant decimals of a score: what its interval supports.
+
+    Without one, the last decimal is about what a single row changes.
+    """
+    if interval is not None:
+        return interval.decimals
+    digits = min(max(len(str(rows)), DIGITS[0]), DIGITS[1]) if rows else 3
+    size = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
+    return max(0, digits - size) if size > 0 or size < -digits else digits
 
 
 def method_line(intervals: Mapping[str, Interval]) -> str:
