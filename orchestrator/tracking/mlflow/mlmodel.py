@@ -81,13 +81,7 @@ def _signature(contract: Mapping[str, Any], *, probable: bool) -> Any:
     return ModelSignature(
         inputs=Schema(inputs),
         outputs=Schema([ColSpec(_common_type(contract["classes"] or [0.0], "string"))]),
-        params=ParamSchema(
-            [
-                ParamSpec(name, "boolean", False)
-                for name in ("probabilities", "explain")
-                if probable or name == "explain"
-            ]
-        ),
+        params=ParamSchema([ParamSpec(name, "boolean", False) for name in ["probabilities"] * probable + ["explain"]]),
     )
 
 
